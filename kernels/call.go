@@ -1,0 +1,128 @@
+package kernels
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+
+	"vgpu/kernels/command"
+	"vgpu/kernels/ndarray"
+)
+
+// Call is a line bound to a kernel.
+type Call struct {
+	Kernel   *Kernel
+	Line     *command.Line
+	Literals []command.Word
+	In       []Input
+	Out      []Output
+	opts     map[string]*Option
+}
+
+// Option is a typed option value of a call.
+type Option struct {
+	Spec  *OptionSpec
+	Set   bool // written in the line; else the default
+	Span  command.Span
+	Text  string
+	value any
+	input int // of KindOperand: index into Call.In, or -1
+}
+
+// Errorf makes an EINVAL refusal with the caret under the option, or under
+// the verb if the option was not written.
+func (o *Option) Errorf(format string, args ...any) *command.Error {
+	return &command.Error{Errno: syscall.EINVAL, Span: o.Span, Msg: o.Spec.Name + ": " + fmt.Sprintf(format, args...)}
+}
+
+// Errorf makes an EINVAL refusal with the caret under the verb.
+func (c *Call) Errorf(format string, args ...any) *command.Error {
+	return &command.Error{Errno: syscall.EINVAL, Span: c.Line.Verb.Span, Msg: c.Kernel.Name + ": " + fmt.Sprintf(format, args...)}
+}
+
+// Opt is the option of that name; it panics if the kernel declares none.
+func (c *Call) Opt(name string) *Option {
+	o := c.opts[name]
+	if o == nil {
+		panic("kernels: " + c.Kernel.Name + " declares no option " + name)
+	}
+	return o
+}
+
+// Int is the value of a KindInt option.
+func (c *Call) Int(name string) int { return value[int](c, name) }
+
+// Float is the value of a KindFloat option.
+func (c *Call) Float(name string) float64 { return value[float64](c, name) }
+
+// Complex is the value of a KindComplex option.
+func (c *Call) Complex(name string) complex128 { return value[complex128](c, name) }
+
+// Bool is the value of a KindBool option.
+func (c *Call) Bool(name string) bool { return value[bool](c, name) }
+
+// Str is the value of a KindString or KindEnum option.
+func (c *Call) Str(name string) string { return value[string](c, name) }
+
+// Ints is the value of a KindInts option; nil if absent.
+func (c *Call) Ints(name string) []int { return value[[]int](c, name) }
+
+// DType is the value of a KindDType option; Invalid if absent.
+func (c *Call) DType(name string) ndarray.DType { return value[ndarray.DType](c, name) }
+
+// Shape is the value of a KindShape option; nil if absent.
+func (c *Call) Shape(name string) []int { return value[[]int](c, name) }
+
+// Operand is the index into c.In (and Exec.In) of a KindOperand option, or -1
+// if it is absent.
+func (c *Call) Operand(name string) int { return c.Opt(name).input }
+
+// Has tells whether the option was written in the line.
+func (c *Call) Has(name string) bool { return c.Opt(name).Set }
+
+func value[T any](c *Call, name string) T {
+	v, _ := c.Opt(name).value.(T) // absent options read as the zero value
+	return v
+}
+
+// Check plans the call and compares the plan's outputs with what the line
+// asks of them.
+func (c *Call) Check() (*Plan, error) {
+	p, err := c.Kernel.Plan(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Out) != len(c.Out) {
+		return nil, c.Errorf("plans %d outputs for %d operands", len(p.Out), len(c.Out))
+	}
+	for i := range c.Out {
+		if err := c.checkOutput(&c.Out[i], &p.Out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (c *Call) checkOutput(o *Output, spec *OutSpec) error {
+	if _, err := ndarray.CheckShape(spec.DType, spec.Shape); err != nil {
+		return o.Errorf("output: %v", err)
+	}
+	if d := o.WantDType(spec.DType); d != spec.DType {
+		return o.Errorf("the result is %s, not %s", spec.DType, d)
+	}
+	if s := o.WantShape(spec.Shape); !slices.Equal(s, spec.Shape) {
+		return o.Errorf("the result has shape %s, not %s", ndarray.ShapeString(spec.Shape), ndarray.ShapeString(s))
+	}
+	if !spec.Reads {
+		return nil
+	}
+	if !o.Exists {
+		e := o.Errorf("%s does not exist, and its old contents are asked for", o.Path)
+		e.Errno = syscall.ENOENT
+		return e
+	}
+	if o.Layout.DType != spec.DType || !slices.Equal(o.Layout.Shape, spec.Shape) {
+		return o.Errorf("holds %s, and %s:%s is to be updated", o.Layout, spec.DType, ndarray.ShapeString(spec.Shape))
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package kernels
+
+import (
+	"context"
+	"sync"
+
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// OutSpec is an output that a plan will write.
+type OutSpec struct {
+	DType ndarray.DType
+	Shape []int
+	// Reads is set if the run reads what the output held before (gemm with
+	// beta != 0). Then the output must exist with this type and shape.
+	Reads bool
+}
+
+// Cost is what a plan expects to spend.
+type Cost struct {
+	Flops   float64 // floating-point operations, a multiply-add as two
+	Bytes   float64 // bytes read and written, each operand once
+	Scratch int64   // bytes of scratch memory at the most, over all workers
+}
+
+// Plan is a checked call, ready to run.
+type Plan struct {
+	Out  []OutSpec // one for each of the call's outputs; len 0 with an answer
+	Cost Cost
+	// Explain holds `key value` pairs for `explain`: path, tiles, algorithm.
+	Explain []Entry
+	// Alias tells that outputs may share memory with inputs of the same
+	// layout (element-wise kernels). Otherwise a caller gives a copy of an
+	// input that overlaps an output.
+	Alias bool
+	// Run computes. Inputs and outputs in x have the layouts that Check saw
+	// (outputs: C order, or the view asked for). It must return an error if
+	// the worker was cancelled half way.
+	Run func(x *Exec) error
+}
+
+// Exec is what a run is given.
+type Exec struct {
+	Ctx context.Context
+	W   *pool.Worker
+	In  []ndarray.Array
+	Out []ndarray.Array
+	Mem Memory
+
+	mu     sync.Mutex // guards answer
+	answer string
+}
+
+// Memory lends scratch memory.
+type Memory interface {
+	// Alloc gives n bytes, aligned to 64 (to a huge page if large), with
+	// undefined contents, until the run ends. Safe for concurrent use.
+	// It panics with an error that the caller turns into ENOMEM if the plan's
+	// Cost.Scratch was too low.
+	Alloc(n int) []byte
+}
+
+// Answer sets the text that a kernel without output answers with: a number,
+// or lines. No trailing newline is needed.
+func (x *Exec) Answer(s string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.answer = s
+}
+
+// AnswerText is what Answer was given.
+func (x *Exec) AnswerText() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.answer
+}
