@@ -1,0 +1,350 @@
+package ndarray
+
+import (
+	"math"
+	"unsafe"
+)
+
+// number is the Go types of real elements.
+type number interface {
+	int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64 | float32 | float64
+}
+
+type cplx interface{ complex64 | complex128 }
+
+// castFrom converts packed elements of type d, native and aligned, to T.
+// len(dst) of them are read from src.
+func castFrom[T Element](dst []T, d DType, src []byte) {
+	if d == dtypeOf[T]() {
+		copy(dst, view[T](src, len(dst)))
+		return
+	}
+	switch dst := any(dst).(type) {
+	case []int8:
+		realFrom(dst, d, src)
+	case []uint8:
+		realFrom(dst, d, src)
+	case []int16:
+		realFrom(dst, d, src)
+	case []uint16:
+		realFrom(dst, d, src)
+	case []int32:
+		realFrom(dst, d, src)
+	case []uint32:
+		realFrom(dst, d, src)
+	case []int64:
+		realFrom(dst, d, src)
+	case []uint64:
+		realFrom(dst, d, src)
+	case []float32:
+		realFrom(dst, d, src)
+	case []float64:
+		realFrom(dst, d, src)
+	case []complex64:
+		complexFrom(dst, d, src)
+	case []complex128:
+		complexFrom(dst, d, src)
+	}
+}
+
+func realFrom[T number](dst []T, d DType, src []byte) {
+	n := len(dst)
+	switch d {
+	case Bool:
+		for i, v := range src[:n] {
+			dst[i] = T(truth(v != 0))
+		}
+	case I8:
+		fromInt(dst, view[int8](src, n))
+	case U8:
+		fromInt(dst, view[uint8](src, n))
+	case I16:
+		fromInt(dst, view[int16](src, n))
+	case U16:
+		fromInt(dst, view[uint16](src, n))
+	case I32:
+		fromInt(dst, view[int32](src, n))
+	case U32:
+		fromInt(dst, view[uint32](src, n))
+	case I64:
+		fromInt(dst, view[int64](src, n))
+	case U64:
+		fromInt(dst, view[uint64](src, n))
+	case F16:
+		fromHalf(dst, view[uint16](src, n), F16ToF32)
+	case BF16:
+		fromHalf(dst, view[uint16](src, n), BF16ToF32)
+	case F32:
+		fromFloat(dst, view[float32](src, n))
+	case F64:
+		fromFloat(dst, view[float64](src, n))
+	case C64:
+		fromComplex64(dst, view[complex64](src, n))
+	case C128:
+		fromComplex128(dst, view[complex128](src, n))
+	}
+}
+
+// complexFrom gives real elements the imaginary part 0.
+func complexFrom[T cplx](dst []T, d DType, src []byte) {
+	n := len(dst)
+	switch d {
+	case C64:
+		for i, v := range view[complex64](src, n) {
+			dst[i] = T(v)
+		}
+	case C128:
+		for i, v := range view[complex128](src, n) {
+			dst[i] = T(v)
+		}
+	default:
+		switch dst := any(dst).(type) {
+		case []complex64:
+			complexFromReal(dst, d, src, func(re float32) complex64 { return complex(re, 0) })
+		case []complex128:
+			complexFromReal(dst, d, src, func(re float64) complex128 { return complex(re, 0) })
+		}
+	}
+}
+
+// complexFromReal rounds once, to R, T's part.
+func complexFromReal[T cplx, R float32 | float64](dst []T, d DType, src []byte, make func(R) T) {
+	var buf [128]R
+	for len(dst) > 0 {
+		n := min(len(dst), len(buf))
+		realFrom(buf[:n], d, src)
+		for i, v := range buf[:n] {
+			dst[i] = make(v)
+		}
+		dst, src = dst[n:], src[n*d.Size():]
+	}
+}
+
+func truth(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func fromInt[T, S number](dst []T, src []S) {
+	for i, v := range src {
+		dst[i] = T(v)
+	}
+}
+
+func fromFloat[T number, S float32 | float64](dst []T, src []S) {
+	if isFloat[T]() {
+		for i, v := range src {
+			dst[i] = T(v)
+		}
+		return
+	}
+	for i, v := range src {
+		dst[i] = truncate[T](float64(v))
+	}
+}
+
+func fromHalf[T number](dst []T, src []uint16, value func(uint16) float32) {
+	if isFloat[T]() {
+		for i, v := range src {
+			dst[i] = T(value(v))
+		}
+		return
+	}
+	for i, v := range src {
+		dst[i] = truncate[T](float64(value(v)))
+	}
+}
+
+func fromComplex64[T number](dst []T, src []complex64) {
+	float := isFloat[T]()
+	for i, v := range src {
+		if float {
+			dst[i] = T(real(v))
+		} else {
+			dst[i] = truncate[T](float64(real(v)))
+		}
+	}
+}
+
+func fromComplex128[T number](dst []T, src []complex128) {
+	float := isFloat[T]()
+	for i, v := range src {
+		if float {
+			dst[i] = T(real(v))
+		} else {
+			dst[i] = truncate[T](real(v))
+		}
+	}
+}
+
+// isFloat tells whether T is a float: halves survive in it.
+func isFloat[T number]() bool {
+	half := 0.5
+	return T(half) != 0
+}
+
+// truncate converts towards zero to the integer type T. What does not fit, C
+// leaves undefined; this is what numpy gives on x86: 8 and 16 bits are the low
+// bits of the conversion to int32, uint32 of that to int64, and a conversion
+// that cannot represent the value (or NaN) gives the least int32 or int64.
+// For uint64, 2^63 <= f < 2^64 is exact and f >= 2^64 gives 0.
+func truncate[T number](f float64) T {
+	var minus1 T
+	minus1--
+	switch size := unsafe.Sizeof(minus1); {
+	case size == 8 && minus1 < 0:
+		return T(truncate64(f))
+	case size == 8:
+		if f >= 0x1p63 {
+			return T(uint64(truncate64(f-0x1p63)) ^ 1<<63)
+		}
+		return T(uint64(truncate64(f)))
+	case size == 4 && minus1 > 0:
+		return T(uint32(truncate64(f)))
+	}
+	if f > math.MinInt32-1 && f < math.MaxInt32+1 {
+		return T(int32(f))
+	}
+	least := int32(math.MinInt32)
+	return T(least)
+}
+
+func truncate64(f float64) int64 {
+	if f >= math.MinInt64 && f < 0x1p63 {
+		return int64(f)
+	}
+	return math.MinInt64
+}
+
+// castTo converts src to packed elements of type d, native and aligned.
+func castTo[T Element](dst []byte, d DType, src []T) {
+	from, raw, n := dtypeOf[T](), bytesOf(src), len(src)
+	switch d {
+	case Bool:
+		var zero T
+		for i, v := range src {
+			dst[i] = truth(v != zero)
+		}
+	case F16:
+		toHalf(view[uint16](dst, n), src, F16FromF32, F16FromF64)
+	case BF16:
+		toHalf(view[uint16](dst, n), src, BF16FromF32, BF16FromF64)
+	case I8:
+		castFrom(view[int8](dst, n), from, raw)
+	case U8:
+		castFrom(view[uint8](dst, n), from, raw)
+	case I16:
+		castFrom(view[int16](dst, n), from, raw)
+	case U16:
+		castFrom(view[uint16](dst, n), from, raw)
+	case I32:
+		castFrom(view[int32](dst, n), from, raw)
+	case U32:
+		castFrom(view[uint32](dst, n), from, raw)
+	case I64:
+		castFrom(view[int64](dst, n), from, raw)
+	case U64:
+		castFrom(view[uint64](dst, n), from, raw)
+	case F32:
+		castFrom(view[float32](dst, n), from, raw)
+	case F64:
+		castFrom(view[float64](dst, n), from, raw)
+	case C64:
+		castFrom(view[complex64](dst, n), from, raw)
+	case C128:
+		castFrom(view[complex128](dst, n), from, raw)
+	}
+}
+
+// toHalf rounds once to a 16-bit float, through a float that holds every
+// value of T, or enough of it.
+func toHalf[T Element](dst []uint16, src []T, from32 func(float32) uint16, from64 func(float64) uint16) {
+	switch src := any(src).(type) {
+	case []float32:
+		for i, v := range src {
+			dst[i] = from32(v)
+		}
+		return
+	case []int64:
+		for i, v := range src {
+			dst[i] = from64(oddF64(v))
+		}
+		return
+	case []uint64:
+		for i, v := range src {
+			if v > math.MaxInt64 {
+				dst[i] = from64(2 * oddF64(int64(v>>1|v&1)))
+			} else {
+				dst[i] = from64(oddF64(int64(v)))
+			}
+		}
+		return
+	}
+	var buf [128]float64
+	for len(dst) > 0 {
+		n := min(len(dst), len(buf))
+		castFrom(buf[:n], dtypeOf[T](), bytesOf(src[:n]))
+		for i, v := range buf[:n] {
+			dst[i] = from64(v)
+		}
+		dst, src = dst[n:], src[n:]
+	}
+}
+
+// oddF64 rounds v to odd, as oddF32 does, to 52 bits if it has more than 53.
+func oddF64(v int64) float64 {
+	const low = 1<<11 - 1
+	if v < -1<<53 || v > 1<<53 {
+		if v&low != 0 {
+			v |= low + 1
+		}
+		v &^= low
+	}
+	return float64(v)
+}
+
+// view is n elements at the start of b, which must be aligned for T.
+func view[T Element](b []byte, n int) []T {
+	var zero T
+	b = b[:n*int(unsafe.Sizeof(zero))] // checks the length
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
+}
+
+// bytesOf is the memory of s.
+func bytesOf[T Element](s []T) []byte {
+	var zero T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero)))
+}
+
+// dtypeOf is the element type that T is the Go type of; U8 and U16 where
+// there are several.
+func dtypeOf[T Element]() DType {
+	var zero T
+	switch any(zero).(type) {
+	case int8:
+		return I8
+	case uint8:
+		return U8
+	case int16:
+		return I16
+	case uint16:
+		return U16
+	case int32:
+		return I32
+	case uint32:
+		return U32
+	case int64:
+		return I64
+	case uint64:
+		return U64
+	case float32:
+		return F32
+	case float64:
+		return F64
+	case complex64:
+		return C64
+	}
+	return C128
+}

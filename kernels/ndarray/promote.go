@@ -1,0 +1,67 @@
+package ndarray
+
+// Promote is the smallest type that holds both a and b by numpy's rules for
+// arrays (numpy.result_type, NEP 50 without Python scalars). BF16 behaves as
+// F16 does against integers and wider types; BF16 with F16 gives F32.
+// Promote(Invalid, x) is Invalid.
+func Promote(a, b DType) DType {
+	switch {
+	case a == Invalid || b == Invalid:
+		return Invalid
+	case a == b:
+		return a
+	case a > b:
+		return Promote(b, a) // the constants ascend from bool to complex
+	case a == Bool:
+		return b
+	case b.IsComplex():
+		return promoteComplex(a, b)
+	case b.IsFloat():
+		return promoteFloat(a, b)
+	}
+	return promoteInt(a, b)
+}
+
+func promoteComplex(a, b DType) DType {
+	if Promote(a.Real(), b.Real()) == F64 {
+		return C128
+	}
+	return C64
+}
+
+// promoteFloat joins an integer or smaller float a with a float b: the result
+// has at least the mantissa that numpy asks for a's width.
+func promoteFloat(a, b DType) DType {
+	least := b
+	switch a {
+	case I16, U16:
+		least = F32
+	case I32, U32, I64, U64:
+		least = F64
+	case F16, BF16:
+		if b == BF16 { // F16 with BF16: neither holds the other
+			least = F32
+		}
+	}
+	return max(least, b)
+}
+
+// promoteInt joins two integers, a before b in the order of the constants.
+func promoteInt(a, b DType) DType {
+	switch {
+	case a.IsSigned() == b.IsSigned(), b.IsSigned():
+		return b
+	case a.Size() > b.Size():
+		return a
+	}
+	// A signed type that is too narrow for an unsigned one: the next signed one.
+	switch b {
+	case U8:
+		return I16
+	case U16:
+		return I32
+	case U32:
+		return I64
+	}
+	return F64
+}
