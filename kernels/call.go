@@ -17,6 +17,7 @@ type Call struct {
 	In       []Input
 	Out      []Output
 	opts     map[string]*Option
+	common   []OptionSpec
 }
 
 // Option is a typed option value of a call.

@@ -172,10 +172,11 @@ func (o *Output) WantShape(def []int) []int {
 type Registry struct {
 	byName map[string]*Kernel
 	names  []string
+	common []OptionSpec
 }
 
-// NewRegistry collects kernels. Two of one name are a programming error and
-// panic.
+// NewRegistry collects kernels. Two of one name, and one whose declaration
+// contradicts itself, are a programming error and panic.
 func NewRegistry(families ...[]*Kernel) *Registry {
 	r := &Registry{byName: map[string]*Kernel{}}
 	for _, f := range families {
@@ -183,12 +184,28 @@ func NewRegistry(families ...[]*Kernel) *Registry {
 			if _, dup := r.byName[k.Name]; dup {
 				panic("kernels: two kernels are named " + k.Name)
 			}
+			k.mustBeSound()
 			r.byName[k.Name] = k
 			r.names = append(r.names, k.Name)
 		}
 	}
 	slices.Sort(r.names)
 	return r
+}
+
+func (k *Kernel) mustBeSound() {
+	switch {
+	case k.Bind == nil && k.MaxInputs >= 0 && k.MaxInputs < k.MinInputs:
+		panic("kernels: " + k.Name + " takes fewer inputs at the most than at the least")
+	case k.Bind == nil && k.MaxInputs < 0 && k.Outputs == OutputOptional:
+		panic("kernels: " + k.Name + " cannot tell its optional output from any number of inputs")
+	}
+	for i := range k.Options {
+		mustSpec(k.Name, &k.Options[i])
+		if findSpec(k.Options[:i], k.Options[i].Name) != nil {
+			panic("kernels: " + k.Name + " declares option " + k.Options[i].Name + " twice")
+		}
+	}
 }
 
 // Lookup finds a kernel by its verb, or returns nil.

@@ -1,0 +1,192 @@
+package kernels
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"vgpu/kernels/command"
+	"vgpu/kernels/ndarray"
+)
+
+// ParseOptions types the options of the line, and gives absent ones their
+// defaults. Operands among them are appended to c.In. Only keys that the
+// filter takes are looked at; nil takes all. A Bind function calls it once,
+// after it has added its positional inputs, and answers itself for the keys
+// that it filters out.
+func (c *Call) ParseOptions(only func(key string) bool) error {
+	specs := slices.Concat(c.Kernel.Options, c.common)
+	c.opts = make(map[string]*Option, len(specs))
+	for i := range specs {
+		o := &Option{Spec: &specs[i], Span: c.Line.Verb.Span, Text: specs[i].Default, input: -1}
+		c.opts[o.Spec.Name] = o
+	}
+	for i := range c.Line.Options {
+		w := &c.Line.Options[i]
+		if only != nil && !only(w.Key) {
+			continue
+		}
+		o := c.opts[w.Key]
+		if o == nil {
+			return c.unknownOption(w, specs)
+		}
+		o.Set, o.Span, o.Text = true, w.ValueSpan, w.Value
+		if w.Value == "" {
+			o.Span = w.Span
+		}
+	}
+	for i := range specs {
+		if err := c.typeOption(c.opts[specs[i].Name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Call) unknownOption(w *command.Option, specs []OptionSpec) error {
+	names := make([]string, len(specs))
+	for i := range specs {
+		names[i] = specs[i].Name
+	}
+	return &command.Error{
+		Errno: syscall.EINVAL,
+		Span:  command.Span{Start: w.Span.Start, End: w.Span.Start + len(w.Key)},
+		Msg:   c.Kernel.Name + " has no option " + w.Key,
+		Hint:  suggest(w.Key, names, "options"),
+	}
+}
+
+// typeOption sets the option's value from its text.
+func (c *Call) typeOption(o *Option) error {
+	switch {
+	case !o.Set && o.Text == "":
+		return nil
+	case o.Spec.Kind == KindOperand:
+		o.input = len(c.In)
+		return c.AddInput(command.Word{Text: o.Text, Span: o.Span})
+	}
+	v, err := o.Spec.parse(o.Text)
+	if err != nil {
+		return o.Errorf("%v", err)
+	}
+	o.value = v
+	return nil
+}
+
+// parse reads a value of the option's kind.
+func (s *OptionSpec) parse(text string) (any, error) {
+	switch s.Kind {
+	case KindInt:
+		return parseInt(text)
+	case KindFloat:
+		return parseFloat(text)
+	case KindComplex:
+		return parseComplex(text)
+	case KindBool:
+		return parseBool(text)
+	case KindEnum:
+		if slices.Contains(s.Values, text) {
+			return text, nil
+		}
+		return nil, fmt.Errorf("%q is none of %s", text, strings.Join(s.Values, " "))
+	case KindInts:
+		return parseInts(text)
+	case KindDType:
+		return ndarray.ParseDType(text)
+	case KindShape:
+		shape, err := ndarray.ParseShape(text)
+		if err == nil {
+			_, err = ndarray.CheckShape(ndarray.U8, shape)
+		}
+		return shape, err
+	case KindString:
+		return text, nil
+	}
+	return nil, fmt.Errorf("kind %d has no values", s.Kind)
+}
+
+func parseInt(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%s does not fit in 64 bits", text)
+	case err != nil:
+		return 0, fmt.Errorf("%q is not an integer", text)
+	}
+	return n, nil
+}
+
+func parseFloat(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%s is beyond the range of f64", text)
+	case err != nil:
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return f, nil
+}
+
+// parseComplex reads 1, 2j, 1+2j, with j as Python and i as mathematics has it.
+func parseComplex(text string) (complex128, error) {
+	s := text
+	if strings.HasSuffix(s, "j") {
+		s = strings.TrimSuffix(s, "j") + "i"
+	}
+	z, err := strconv.ParseComplex(s, 128)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%s is beyond the range of c128", text)
+	case err != nil || strings.ContainsAny(s, "()"):
+		return 0, fmt.Errorf("%q is not a complex number such as 1.5-2j", text)
+	}
+	return z, nil
+}
+
+func parseBool(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "1", "true", "yes", "on":
+		return true, nil
+	case "0", "false", "no", "off":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither 1 true yes on nor 0 false no off", text)
+}
+
+func parseInts(text string) ([]int, error) {
+	if text == "" {
+		return []int{}, nil
+	}
+	parts := strings.Split(text, ",")
+	out := make([]int, len(parts))
+	for i, p := range parts {
+		n, err := parseInt(strings.TrimSpace(p))
+		if err != nil {
+			return nil, err
+		}
+		out[i] = n
+	}
+	return out, nil
+}
+
+func findSpec(specs []OptionSpec, name string) *OptionSpec {
+	for i := range specs {
+		if specs[i].Name == name {
+			return &specs[i]
+		}
+	}
+	return nil
+}
+
+// mustSpec panics if a declared option is not sound.
+func mustSpec(owner string, s *OptionSpec) {
+	if s.Kind == KindOperand || s.Default == "" {
+		return
+	}
+	if _, err := s.parse(s.Default); err != nil {
+		panic(fmt.Sprintf("kernels: %s: default of option %s: %v", owner, s.Name, err))
+	}
+}
