@@ -155,7 +155,7 @@ func (s *scanner) word() (w Word, eq scannedEq, err error) {
 		if !ok {
 			break
 		}
-		if name && bare && c == '=' && len(buf) > 0 {
+		if name && bare && !s.quoted && c == '=' && len(buf) > 0 {
 			eq = scannedEq{len(buf), s.pos}
 		}
 		name = name && bare && !s.quoted && isName(c, len(buf))
