@@ -1,0 +1,48 @@
+package alloc
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Chmod sets the permission bits, setuid, setgid and sticky included. A symlink has none: EOPNOTSUPP.
+func (s *Store) Chmod(rel string, mode uint32) error {
+	return s.look(rel, func(e entry) error {
+		st, err := s.stat(e)
+		if err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			return fail("chmod", rel, unix.EOPNOTSUPP)
+		}
+		return s.chmod(e, mode&0o7777)
+	})
+}
+
+// Chown sets the owner and the group; -1 keeps one. As in chown(2) a file loses its setuid and setgid bits.
+func (s *Store) Chown(rel string, uid, gid int) error {
+	return s.look(rel, func(e entry) error { return s.chown(e, uid, gid) })
+}
+
+// Utimens sets the times of access and change; nil keeps one.
+func (s *Store) Utimens(rel string, atime, mtime *time.Time) error {
+	return s.look(rel, func(e entry) error { return s.utimens(e, atime, mtime) })
+}
+
+// Statfs tells the device's size: Mem in all, and what neither buffers nor scratch hold as free. For a plain store it is the
+// file system's own.
+func (s *Store) Statfs() (st unix.Statfs_t, err error) {
+	err = s.look("", func(e entry) (err error) {
+		st, err = s.statfs(e.dir, e.rel)
+		return err
+	})
+	if err != nil || s.ram.plain {
+		return st, err
+	}
+	u := s.mem.usage()
+	st.Blocks = uint64(u.Mem / st.Bsize)
+	st.Bfree = uint64(u.Free / st.Bsize)
+	st.Bavail = st.Bfree
+	return st, nil
+}

@@ -1,0 +1,291 @@
+package alloc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	pageSize = 4096
+	hugePage = 2 << 20
+	minMem   = 1 << 20
+)
+
+// pages rounds n up to whole pages.
+func pages(n int64) int64 { return (n + pageSize - 1) &^ (pageSize - 1) }
+
+// BudgetError says that a reservation does not fit now. It is an ENOMEM.
+type BudgetError struct {
+	Need int64 // bytes asked for
+	Free int64 // bytes that were free
+	Mem  int64 // the limit
+}
+
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("%d bytes of memory are needed, %d of %d are free", e.Need, e.Free, e.Mem)
+}
+
+// Unwrap makes the error ENOMEM.
+func (e *BudgetError) Unwrap() error { return unix.ENOMEM }
+
+// meter counts what the buffers use, and keeps them within a bound.
+type meter interface {
+	used() (int64, error)
+	bound(n int64) error            // sets the bound; ENOSPC or EINVAL, and nothing changed, if more is in use
+	claim(n int64) error            // ENOSPC if n more bytes would pass the bound; else they count until settled
+	settle(k key, claim, now int64) // file k holds now bytes, and the claim made for it ends
+	forget(k key)                   // file k is gone
+}
+
+// kernelMeter is a tmpfs of our own: its size is the bound, and holds for all who write to it, mappings and passthrough included.
+type kernelMeter struct{ t *tier }
+
+func (m kernelMeter) used() (int64, error) {
+	st, err := m.t.statfs(m.t.dir, m.t.path)
+	return int64(st.Blocks-st.Bfree) * st.Bsize, err
+}
+
+func (m kernelMeter) bound(n int64) error    { return m.t.remount(n) }
+func (kernelMeter) claim(int64) error        { return nil }
+func (kernelMeter) settle(key, int64, int64) {}
+func (kernelMeter) forget(key)               {}
+
+// countMeter counts the blocks of each file: for a folder on a tmpfs that others use too. All growth goes through the store then,
+// since there is no passthrough without the privilege to mount.
+type countMeter struct {
+	mu      sync.Mutex
+	blocks  map[key]int64
+	sum     int64 // of blocks
+	claimed int64
+	limit   int64
+}
+
+func (m *countMeter) used() (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sum, nil
+}
+
+func (m *countMeter) bound(n int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sum+m.claimed > n {
+		return unix.ENOSPC
+	}
+	m.limit = n
+	return nil
+}
+
+func (m *countMeter) claim(n int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sum+m.claimed+n > m.limit {
+		return unix.ENOSPC
+	}
+	m.claimed += n
+	return nil
+}
+
+func (m *countMeter) settle(k key, claim, now int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.claimed -= claim
+	m.sum += now - m.blocks[k]
+	m.blocks[k] = now
+}
+
+func (m *countMeter) forget(k key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sum -= m.blocks[k]
+	delete(m.blocks, k)
+}
+
+// noMeter is a plain directory's: its files are not memory.
+type noMeter struct{}
+
+func (noMeter) used() (int64, error)     { return 0, nil }
+func (noMeter) bound(int64) error        { return nil }
+func (noMeter) claim(int64) error        { return nil }
+func (noMeter) settle(key, int64, int64) {}
+func (noMeter) forget(key)               {}
+
+// budget divides Mem between buffers and scratch. What is reserved for scratch is taken off the bound of the buffers, so that
+// neither can overrun the other. A reservation whose arena has ended is kept for the next, up to keep bytes, with its memory:
+// a job costs no mount call and no page faults then. It is given back as soon as a buffer needs the space.
+//
+// Invariants: used by buffers <= mem - reserved; active <= reserved; charged + cached <= reserved.
+type budget struct {
+	sys
+	meter meter
+	mem   int64
+	keep  int64
+
+	mu       sync.Mutex
+	closed   bool      // the tier is not ours any more
+	reserved int64     // taken off the buffers' bound
+	active   int64     // of that, promised to live arenas
+	charged  int64     // memory that the live arenas' regions may have resident
+	cached   int64     // the same of the idle regions
+	idle     []*region // least recently used first
+	lastUsed int64     // by the buffers, as last read
+	peak     int64
+}
+
+func newBudget(x sys, mem int64, m meter) *budget {
+	return &budget{sys: x, meter: m, mem: mem, keep: min(mem/8, 256<<20) &^ (pageSize - 1)}
+}
+
+// start sets the buffers' bound to all of the memory.
+func (b *budget) start() error {
+	err := b.meter.bound(b.mem)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
+		used, _ := b.meter.used()
+		return fmt.Errorf("the buffers that are there hold %d bytes, the memory is to be %d: %w", used, b.mem, unix.ENOSPC)
+	}
+	return err
+}
+
+// reserve promises n bytes to an arena.
+func (b *budget) reserve(n int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if want := b.active + n; want > b.reserved {
+		if err := b.raise(want); err != nil {
+			return err
+		}
+	}
+	b.active += n
+	b.sample()
+	return nil
+}
+
+// raise reserves want bytes, or somewhat more so that the next is served from it.
+func (b *budget) raise(want int64) error {
+	if want > b.mem-pageSize { // the buffers' bound is a page at least
+		return b.tooMuch(want)
+	}
+	err := b.setReserved(min(want+b.keep/4, b.mem-pageSize))
+	if isFull(err) {
+		err = b.setReserved(want)
+	}
+	if isFull(err) {
+		return b.tooMuch(want)
+	}
+	return err
+}
+
+func isFull(err error) bool { return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) }
+
+func (b *budget) tooMuch(want int64) error {
+	b.sample()
+	return &BudgetError{Need: want - b.active, Free: max(b.mem-b.lastUsed-b.active, 0), Mem: b.mem}
+}
+
+func (b *budget) setReserved(n int64) error {
+	n = pages(n)
+	if err := b.meter.bound(b.mem - n); err != nil {
+		return err
+	}
+	b.reserved = n
+	return nil
+}
+
+// unreserve ends the promise of n bytes to an arena.
+func (b *budget) unreserve(n int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.active -= n
+	if b.closed {
+		b.evict(-1)
+		return nil
+	}
+	spare := b.keep
+	if b.sample(); b.mem-b.lastUsed-b.active < 2*b.keep { // little is left: do not sit on it
+		spare = 0
+	}
+	if b.reserved-b.active <= spare {
+		return nil
+	}
+	return b.shrink(b.active + spare)
+}
+
+// shrink gives reserved memory back down to n bytes, idle regions first.
+func (b *budget) shrink(n int64) error {
+	b.evict(n)
+	return b.setReserved(n)
+}
+
+// relieve gives back all that no arena needs, and reports whether that was anything.
+func (b *budget) relieve() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.reserved <= pages(b.active) {
+		return false
+	}
+	return b.shrink(b.active) == nil
+}
+
+// sample reads what the buffers use. If that fails the last figure stands.
+func (b *budget) sample() {
+	if used, err := b.meter.used(); err == nil {
+		b.lastUsed = used
+	}
+	b.peak = max(b.peak, b.lastUsed+b.active)
+}
+
+func (b *budget) usage() Usage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sample()
+	return Usage{Mem: b.mem, Used: b.lastUsed, Scratch: b.active, Cached: b.reserved - b.active,
+		Free: max(b.mem-b.lastUsed-b.active, 0), Peak: b.peak}
+}
+
+// shut frees the idle memory, and leaves the tier alone from now on.
+func (b *budget) shut() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.evict(-1)
+}
+
+// spend runs a call that may take n more bytes for file k. If there is no room, idle scratch is given up and it runs again:
+// it must carry on where it stopped. blocks tells what the file holds afterwards.
+func (b *budget) spend(k key, n int64, call func() error, blocks func() (int64, error)) error {
+	for {
+		err := b.meter.claim(n)
+		if err == nil {
+			err = call()
+			now, serr := blocks()
+			if serr != nil {
+				err = errors.Join(err, serr)
+			}
+			b.meter.settle(k, n, now)
+		}
+		if !errors.Is(err, unix.ENOSPC) || !b.relieve() {
+			return err
+		}
+	}
+}
+
+// Trim gives back the memory that is kept ready for the next arenas. The device calls it when it has nothing to run, so that what
+// clients write through descriptors of their own finds room.
+func (s *Store) Trim() {
+	if s.mem.relieve() {
+		s.freed()
+	}
+}
+
+// defaultMem is half of the memory that is available.
+func defaultMem() (int64, error) {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	return parseAvailable(string(text))
+}

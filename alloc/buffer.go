@@ -1,0 +1,221 @@
+package alloc
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// key names an inode.
+type key struct{ dev, ino uint64 }
+
+func keyOf(st *unix.Stat_t) key { return key{st.Dev, st.Ino} }
+
+// table is the buffers that somebody holds.
+type table struct {
+	mu   sync.Mutex
+	held map[key]*Buffer
+}
+
+// Buffer is one inode of the tree while anybody holds it. There is one object an inode: the same pointer is the same buffer,
+// by whatever name it was found, renamed or unlinked meanwhile.
+type Buffer struct {
+	s        *Store
+	key      key
+	fd       int
+	readonly bool // the daemon itself may not write it
+
+	refs int    // guarded by table.mu
+	path string // guarded by table.mu
+
+	mu        sync.RWMutex // the size: read to write within it, written to change it; and what follows
+	allocated int64        // bytes from the start that are known to have their pages
+	current   *mapped      // the mapping of the whole file, if one is held that has its size
+	mappings  int          // held, of any size
+}
+
+// Get opens the buffer of that name, or gives the one that is open. The caller releases it.
+// EISDIR: it is a directory; ELOOP: a symlink; EINVAL: a special file.
+func (s *Store) Get(rel string) (b *Buffer, err error) {
+	err = s.look(rel, func(e entry) (err error) {
+		b, err = s.get(e)
+		return err
+	})
+	return b, err
+}
+
+func (s *Store) get(e entry) (*Buffer, error) {
+	st, err := s.stat(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(e.rel, &st); err != nil {
+		return nil, err
+	}
+	if b := s.table.ref(keyOf(&st)); b != nil {
+		return b, nil
+	}
+	fd, readonly, err := s.openFile(e)
+	if err != nil {
+		return nil, err
+	}
+	if st, err = s.fstat(fd, e.rel); err == nil { // in a plain tree others may have replaced it
+		err = regular(e.rel, &st)
+	}
+	if err != nil {
+		s.ram.drop(fd, e.rel)
+		return nil, err
+	}
+	return s.hold(fd, readonly, keyOf(&st), e.rel), nil
+}
+
+func regular(rel string, st *unix.Stat_t) error {
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return nil
+	case unix.S_IFDIR:
+		return fail("open", rel, unix.EISDIR)
+	case unix.S_IFLNK:
+		return fail("open", rel, unix.ELOOP)
+	}
+	return fail("open", rel, unix.EINVAL)
+}
+
+// openFile opens for reading and writing, or if the daemon may not write the file for reading.
+func (s *Store) openFile(e entry) (fd int, readonly bool, err error) {
+	fd, err = s.open(e, unix.O_RDWR|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ETXTBSY) {
+		fd, err = s.open(e, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+		return fd, true, err
+	}
+	return fd, false, err
+}
+
+// hold makes fd the buffer of its inode, or if there has come to be one meanwhile, closes it and gives that one.
+func (s *Store) hold(fd int, readonly bool, k key, rel string) *Buffer {
+	s.table.mu.Lock()
+	b := s.table.held[k]
+	if b != nil {
+		b.refs++
+		s.table.mu.Unlock()
+		s.ram.drop(fd, rel)
+		return b
+	}
+	b = &Buffer{s: s, key: k, fd: fd, readonly: readonly, refs: 1, path: rel}
+	s.table.held[k] = b
+	s.table.mu.Unlock()
+	return b
+}
+
+func (t *table) ref(k key) *Buffer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.held[k]
+	if b != nil {
+		b.refs++
+	}
+	return b
+}
+
+// unnamed takes note that a file lost the name rel, and tells whether anybody holds it.
+func (t *table) unnamed(k key, rel string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.held[k]
+	if b != nil && b.path == rel {
+		b.path = ""
+	}
+	return b != nil
+}
+
+// renamed takes note of a rename, or an exchange, in the paths of all that are held.
+func (t *table) renamed(old, now string, exchange bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, b := range t.held {
+		if path, yes := moved(b.path, old, now); yes {
+			b.path = path
+		} else if path, yes := moved(b.path, now, old); yes && exchange {
+			b.path = path
+		}
+	}
+}
+
+// Ref takes another hold.
+func (b *Buffer) Ref() {
+	b.s.table.mu.Lock()
+	defer b.s.table.mu.Unlock()
+	if b.refs <= 0 {
+		panic("alloc: Ref of a buffer that was released")
+	}
+	b.refs++
+}
+
+// Release ends a hold. The last one closes the file; if it has no name any more, its bytes and its mark are gone then.
+func (b *Buffer) Release() {
+	t := &b.s.table
+	t.mu.Lock()
+	if b.refs <= 0 {
+		t.mu.Unlock()
+		panic("alloc: Release of a buffer that was released")
+	}
+	b.refs--
+	last := b.refs == 0
+	if last {
+		delete(t.held, b.key)
+	}
+	path := b.path
+	t.mu.Unlock()
+	if last {
+		b.end(path)
+	}
+}
+
+// end closes the file. Nobody can reach b now: it is not in the table.
+func (b *Buffer) end(path string) {
+	s := b.s
+	st, err := s.fstat(b.fd, path)
+	if err != nil {
+		s.cfg.Logf("at the end of %q: %v", path, err)
+	}
+	dead := err == nil && st.Nlink == 0
+	if dead {
+		s.forget(b.key, path)
+	}
+	if err := s.close(b.fd, path); err != nil {
+		s.cfg.Logf("%v", err) // of a plain file on a network: the data may not have arrived
+	}
+	if dead {
+		s.freed()
+	}
+}
+
+// Path is the last known name, relative to the root; "" after that was unlinked.
+func (b *Buffer) Path() string {
+	b.s.table.mu.Lock()
+	defer b.s.table.mu.Unlock()
+	return b.path
+}
+
+// String names the buffer in messages.
+func (b *Buffer) String() string { return fmt.Sprintf("%q (inode %d)", b.Path(), b.key.ino) }
+
+// Ino is the inode number.
+func (b *Buffer) Ino() uint64 { return b.key.ino }
+
+// Fd is the descriptor of the backing file, the buffer's own: for passthrough and copy_file_range, not to be closed.
+func (b *Buffer) Fd() int { return b.fd }
+
+// ReadOnly reports that the daemon itself may not write the file: a plain one, or one of an unprivileged user.
+func (b *Buffer) ReadOnly() bool { return b.readonly }
+
+// Stat tells about the backing file.
+func (b *Buffer) Stat() (unix.Stat_t, error) { return b.s.fstat(b.fd, b.Path()) }
+
+// Size is the number of bytes.
+func (b *Buffer) Size() (int64, error) {
+	st, err := b.Stat()
+	return st.Size, err
+}

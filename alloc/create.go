@@ -1,0 +1,168 @@
+package alloc
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Create makes an empty file that belongs to c, or without excl gives the one that is there, as it is. created tells which.
+// With excl an existing name is EEXIST.
+func (s *Store) Create(c Cred, rel string, mode uint32, excl bool) (b *Buffer, created bool, err error) {
+	return s.create(c, rel, mode, excl, nil)
+}
+
+// CreateMarked is Create with a mark that is on the file before its name is seen: the output of a job that is killed at any point
+// is never taken for good. A file that is there gets the mark too.
+func (s *Store) CreateMarked(c Cred, rel string, mode uint32, excl bool, m Mark) (b *Buffer, created bool, err error) {
+	return s.create(c, rel, mode, excl, &m)
+}
+
+func (s *Store) create(c Cred, rel string, mode uint32, excl bool, m *Mark) (b *Buffer, created bool, err error) {
+	err = s.change(rel, func(e entry) (err error) {
+		b, err = s.get(e)
+		switch {
+		case err == nil && !excl:
+			return s.markHeld(b, m)
+		case err == nil:
+			b.Release()
+			return fail("create", rel, unix.EEXIST)
+		case excl && !errors.Is(err, unix.ENOENT):
+			return fail("create", rel, unix.EEXIST)
+		case !errors.Is(err, unix.ENOENT):
+			return err
+		}
+		b, err = s.newFile(e, m, func(tmp entry) error { return s.own(c, tmp, e, mode) }, s.ram.place)
+		created = err == nil
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if created {
+		s.counted(1)
+	}
+	return b, created, nil
+}
+
+func (s *Store) markHeld(b *Buffer, m *Mark) error {
+	if m == nil {
+		return nil
+	}
+	err := b.SetMark(*m)
+	if err != nil {
+		b.Release()
+	}
+	return err
+}
+
+// newFile makes an empty file under a temporary name, lets dress give it owner and mode, marks it if m is not nil, and lets place rename
+// it to e. Killed in between, it leaves a temporary, and a mark of an inode that has no name: the next start drops both.
+// Preconditions: s.ns is held for writing.
+func (s *Store) newFile(e entry, m *Mark, dress func(tmp entry) error, place func(tmp, e entry) error) (*Buffer, error) {
+	tmp := s.ram.temp(e)
+	fd, err := s.open(tmp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.dressFile(fd, tmp, e, m, dress)
+	if err == nil {
+		if err = place(tmp, e); err == nil {
+			return b, nil
+		}
+	}
+	s.ram.discard(tmp, 0)
+	if b != nil {
+		b.Release() // with its last name gone its mark goes too
+	} else {
+		s.ram.drop(fd, e.rel)
+	}
+	return nil, err
+}
+
+func (s *Store) dressFile(fd int, tmp, e entry, m *Mark, dress func(tmp entry) error) (*Buffer, error) {
+	if err := dress(tmp); err != nil {
+		return nil, err
+	}
+	st, err := s.fstat(fd, e.rel)
+	if err != nil {
+		return nil, err
+	}
+	b := s.hold(fd, false, keyOf(&st), e.rel)
+	if m == nil {
+		return b, nil
+	}
+	return b, b.SetMark(*m)
+}
+
+// Replace puts a new, empty inode under the name of an existing file, by rename, with the owner, the mode and the attributes of the old
+// one. Who holds the old one keeps it.
+func (s *Store) Replace(rel string) (*Buffer, error) { return s.replace(rel, nil) }
+
+// ReplaceMarked is Replace with a mark that is on the new inode before it has the name.
+func (s *Store) ReplaceMarked(rel string, m Mark) (*Buffer, error) { return s.replace(rel, &m) }
+
+func (s *Store) replace(rel string, m *Mark) (b *Buffer, err error) {
+	v := victim{fd: -1}
+	err = s.change(rel, func(e entry) (err error) {
+		st, err := s.stat(e)
+		if err != nil {
+			return err
+		}
+		if err := regular(rel, &st); err != nil {
+			return err
+		}
+		if v, err = s.victim(e); err != nil {
+			return err
+		}
+		b, err = s.newFile(e, m, func(tmp entry) error { return s.dressLike(tmp, e, &st) }, func(tmp, e entry) error {
+			return s.rename(tmp, e, 0)
+		})
+		if err != nil {
+			return err
+		}
+		s.gone(&v, rel)
+		s.counted(1)
+		return nil
+	})
+	s.bury(v)
+	return b, err
+}
+
+// dressLike gives tmp the owner, the attributes and the mode of the file at e.
+func (s *Store) dressLike(tmp, e entry, like *unix.Stat_t) error {
+	st, err := s.stat(tmp)
+	if err != nil {
+		return err
+	}
+	if st.Uid != like.Uid || st.Gid != like.Gid {
+		if err := s.chown(tmp, int(like.Uid), int(like.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := s.copyXattrs(e, tmp); err != nil {
+		return err
+	}
+	return s.chmod(tmp, like.Mode&0o7777)
+}
+
+func (s *Store) copyXattrs(from, to entry) error {
+	names, err := s.listxattr(from)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return nil // a file system that has none
+	}
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, maxXattr)
+	for _, name := range names {
+		n, err := s.getxattr(from, name, buf)
+		if err != nil {
+			return err
+		}
+		if err := s.setxattr(to, name, buf[:n], 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package alloc
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// mapped is a shared mapping of a whole file. Its handles are the Mappings.
+type mapped struct {
+	data []byte
+	refs int // guarded by the buffer's mu
+}
+
+// Mapping is a hold on the bytes of a buffer, which it keeps from shrinking.
+type Mapping struct {
+	Data   []byte // the whole buffer as it was when it was mapped; read-only if the buffer is
+	b      *Buffer
+	m      *mapped
+	closed atomic.Bool
+}
+
+// Map maps the whole buffer, shared, to read and to write, with all its pages allocated (ENOSPC). The mapping is shared by all that
+// ask for it at the same size. The caller closes it.
+func (b *Buffer) Map() (*Mapping, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	size, err := b.reserve()
+	if err != nil {
+		return nil, err
+	}
+	if b.current == nil || int64(len(b.current.data)) != size {
+		data, err := b.mmap(size)
+		if err != nil {
+			return nil, err
+		}
+		b.current = &mapped{data: data}
+	}
+	b.current.refs++
+	b.mappings++
+	b.Ref()
+	return &Mapping{Data: b.current.data, b: b, m: b.current}, nil
+}
+
+func (b *Buffer) mmap(size int64) (data []byte, err error) {
+	if size == 0 { // mmap(2) has no empty mappings
+		return nil, nil
+	}
+	if int64(int(size)) != size {
+		return nil, fail("mmap", b.Path(), unix.ENOMEM)
+	}
+	prot := unix.PROT_READ | unix.PROT_WRITE
+	if b.readonly {
+		prot = unix.PROT_READ
+	}
+	path := b.Path()
+	err = b.s.do("mmap", path, func() (err error) {
+		data, err = unix.Mmap(b.fd, 0, int(size), prot, unix.MAP_SHARED)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = b.s.do("madvise", path, func() error { return unix.Madvise(data, unix.MADV_HUGEPAGE) })
+	if err != nil && !errors.Is(err, unix.EINVAL) { // EINVAL: a kernel without huge pages
+		return nil, errors.Join(err, b.munmap(data))
+	}
+	return data, nil
+}
+
+func (b *Buffer) munmap(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	return b.s.do("munmap", b.Path(), func() error { return unix.Munmap(data) })
+}
+
+// Close ends the hold; Data may not be touched afterwards. A second Close does nothing.
+func (m *Mapping) Close() {
+	if m.closed.Swap(true) {
+		return
+	}
+	b := m.b
+	b.mu.Lock()
+	b.mappings--
+	m.m.refs--
+	var err error
+	if m.m.refs == 0 {
+		if b.current == m.m {
+			b.current = nil
+		}
+		err = b.munmap(m.m.data)
+	}
+	b.mu.Unlock()
+	if err != nil {
+		b.s.cfg.Logf("%v", err)
+	}
+	b.Release()
+}
+
+// Mapped reports whether anybody holds a mapping.
+func (b *Buffer) Mapped() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.mappings > 0
+}

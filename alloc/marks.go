@@ -1,0 +1,245 @@
+package alloc
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// States of a mark.
+const (
+	Pending = "pending" // a job that has not ended writes the buffer
+	Bad     = "bad"     // the job that wrote it did not end well
+)
+
+// Mark says on the tier itself that a buffer's bytes are not to be trusted, and why. No mark: the buffer is good.
+type Mark struct {
+	State  string `json:"state"`
+	Path   string `json:"path"` // the buffer's name when it was marked
+	Job    uint64 `json:"job"`
+	Cmd    string `json:"cmd"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// markSize is the most a mark's file holds: one page, so that a spare page is space enough for any change of a mark.
+const markSize = pageSize
+
+// marks is the marks in memory. What a mark says survives the daemon in the tier's marks folder.
+//
+// A mark's file is written under a temporary name and renamed into place. The spare, a temporary that already owns its page, makes
+// changing a mark possible on a full tier: it is written and exchanged with the old mark's file, which becomes the spare.
+type marks struct {
+	mu    sync.RWMutex
+	of    map[uint64]Mark // by inode
+	spare *entry
+}
+
+func (m *marks) get(ino uint64) (Mark, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	mark, ok := m.of[ino]
+	return mark, ok
+}
+
+// SetMark marks the buffer. When it returns nil the mark is on the tier, whole; after an error the old state stands.
+func (b *Buffer) SetMark(m Mark) error {
+	if m.Path == "" {
+		m.Path = b.Path()
+	}
+	return b.s.setMark(b.key.ino, m)
+}
+
+// Mark tells the buffer's mark. It makes no system call.
+func (b *Buffer) Mark() (Mark, bool) { return b.s.marks.get(b.key.ino) }
+
+// ClearMark makes the buffer good again.
+func (b *Buffer) ClearMark() error { return b.s.clearMark(b.key.ino) }
+
+// MarkOf tells the mark of the buffer of that name.
+func (s *Store) MarkOf(rel string) (Mark, bool) {
+	st, err := s.Lstat(rel)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return Mark{}, false
+	}
+	return s.marks.get(st.Ino)
+}
+
+func (s *Store) setMark(ino uint64, m Mark) error {
+	s.marks.mu.Lock()
+	defer s.marks.mu.Unlock()
+	if s.closed.Load() {
+		return unix.ESHUTDOWN
+	}
+	if !s.ram.plain {
+		if err := s.writeMark(ino, m); err != nil {
+			return err
+		}
+	}
+	s.marks.of[ino] = m
+	return nil
+}
+
+func (s *Store) writeMark(ino uint64, m Mark) error {
+	t := s.ram
+	name := strconv.FormatUint(ino, 10)
+	to := entry{t.marks, name, marksDir + "/" + name}
+	if err := s.haveSpare(); err != nil {
+		return err
+	}
+	spare := *s.marks.spare
+	if err := s.fillSpare(spare, m); err != nil {
+		return err
+	}
+	if _, there := s.marks.of[ino]; there {
+		return t.rename(spare, to, unix.RENAME_EXCHANGE)
+	}
+	// The spare is used up: the next must be there first, or a later change of the mark might find no room.
+	next, err := s.newSpare()
+	if err != nil {
+		return err
+	}
+	if err := t.rename(spare, to, 0); err != nil {
+		t.discard(next, 0)
+		return err
+	}
+	s.marks.spare = &next
+	return nil
+}
+
+func (s *Store) haveSpare() error {
+	if s.marks.spare != nil {
+		return nil
+	}
+	e, err := s.newSpare()
+	if err == nil {
+		s.marks.spare = &e
+	}
+	return err
+}
+
+// newSpare makes a temporary that owns a page.
+func (s *Store) newSpare() (entry, error) {
+	e := s.ram.temp(entry{rel: marksDir})
+	k := key{ino: ^uint64(0)}
+	err := s.mem.spend(k, markSize, func() error { return s.makeSpare(e) }, func() (int64, error) { return 0, nil })
+	return e, err
+}
+
+func (s *Store) makeSpare(e entry) error {
+	t := s.ram
+	fd, err := t.open(e, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = t.writeFull(fd, e.rel, make([]byte, markSize), 0)
+	if err = errors.Join(err, t.close(fd, e.rel)); err != nil {
+		t.discard(e, 0)
+	}
+	return err
+}
+
+// fillSpare overwrites the spare's page; blanks fill it up, so that nothing is left of an older and longer mark.
+func (s *Store) fillSpare(e entry, m Mark) error {
+	t := s.ram
+	fd, err := t.open(e, unix.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = t.writeFull(fd, e.rel, m.encode(), 0)
+	return errors.Join(err, t.close(fd, e.rel))
+}
+
+// encode gives the mark as a JSON line of exactly markSize bytes, its texts cut if they must be.
+func (m Mark) encode() []byte {
+	for limit := markSize / 4; ; limit /= 2 {
+		m.Cmd, m.Reason, m.Path = cut(m.Cmd, limit), cut(m.Reason, limit), cut(m.Path, limit)
+		line, err := json.Marshal(m)
+		if err != nil {
+			panic(err) // strings and numbers alone
+		}
+		if pad := markSize - 1 - len(line); pad >= 0 {
+			return append(append(line, bytes.Repeat([]byte{' '}, pad)...), '\n')
+		}
+	}
+}
+
+// cut shortens a text to n bytes. encoding/json replaces half a character.
+func cut(s string, n int) string { return s[:min(n, len(s))] }
+
+func (s *Store) clearMark(ino uint64) error {
+	s.marks.mu.Lock()
+	defer s.marks.mu.Unlock()
+	if _, there := s.marks.of[ino]; !there {
+		return nil
+	}
+	if s.closed.Load() {
+		return unix.ESHUTDOWN
+	}
+	if !s.ram.plain {
+		name := strconv.FormatUint(ino, 10)
+		if err := s.unlink(entry{s.ram.marks, name, marksDir + "/" + name}, 0); err != nil {
+			return err
+		}
+	}
+	delete(s.marks.of, ino)
+	return nil
+}
+
+// loadMarks reads the marks at start. names has the files that exist: marks of others are dropped. A pending mark is one of a job
+// that did not end: its buffer is bad from now on, and listed.
+func (s *Store) loadMarks(names map[uint64]string) error {
+	t := s.ram
+	list, err := t.readdir(t.marks, marksDir)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		e := entry{t.marks, d.Name, marksDir + "/" + d.Name}
+		ino, err := strconv.ParseUint(d.Name, 10, 64)
+		path, there := names[ino]
+		if err != nil || !there {
+			if err := t.unlink(e, 0); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.loadMark(e, ino, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) loadMark(e entry, ino uint64, path string) error {
+	fd, err := s.open(e, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, markSize)
+	n, err := s.readFull(fd, e.rel, buf, 0)
+	if err = errors.Join(err, s.close(fd, e.rel)); err != nil {
+		return err
+	}
+	var m Mark
+	if err := json.Unmarshal(buf[:n], &m); err != nil {
+		m = Mark{State: Bad, Reason: "its mark cannot be read: " + err.Error()}
+	}
+	m.Path = path
+	s.marks.of[ino] = m
+	if m.State != Pending {
+		return nil
+	}
+	m.State = Bad
+	m.Reason = "interrupted: the daemon ended before the job did"
+	s.interrupted = append(s.interrupted, m)
+	s.marks.of[ino] = m
+	if err := s.writeMark(ino, m); err != nil {
+		// It stays pending on the tier, which the next start takes as it was taken now.
+		s.cfg.Logf("mark of %s: %v", path, err)
+	}
+	return nil
+}

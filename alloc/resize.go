@@ -1,0 +1,195 @@
+package alloc
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Resize sets the size. The space of what is added is there when it returns: ENOSPC, and nothing changed, if it cannot be. A buffer
+// that is mapped does not shrink: EBUSY.
+func (b *Buffer) Resize(n int64) error {
+	freed, err := b.resize(n)
+	if freed {
+		b.s.freed()
+	}
+	return err
+}
+
+func (b *Buffer) resize(n int64) (freed bool, err error) {
+	path := b.Path()
+	if n < 0 {
+		return false, fail("truncate", path, unix.EINVAL)
+	}
+	if b.readonly {
+		return false, fail("truncate", path, unix.EACCES)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st, err := b.Stat()
+	if err != nil {
+		return false, err
+	}
+	if n < st.Size && b.mappings > 0 {
+		return false, fail("truncate", path, unix.EBUSY)
+	}
+	if n > st.Size {
+		return false, b.grow(st.Size, n)
+	}
+	return n < st.Size, b.cutBack(n)
+}
+
+// grow allocates what comes after size, then sets the size: until the last step nothing is seen of it.
+func (b *Buffer) grow(size, n int64) error {
+	err := b.allocate(size, n)
+	if err == nil {
+		err = b.s.ftruncate(b.fd, b.Path(), n)
+	}
+	if err != nil {
+		return errors.Join(err, b.cutBack(size))
+	}
+	if b.allocated >= size {
+		b.allocated = n
+	}
+	return nil
+}
+
+// cutBack sets the size to n, which is no more than it is, and gives back what is allocated beyond it.
+func (b *Buffer) cutBack(n int64) error {
+	err := b.spend(0, func() error { return b.s.ftruncate(b.fd, b.Path(), n) })
+	if err == nil {
+		b.allocated = min(b.allocated, n)
+	}
+	return err
+}
+
+// Reserve allocates the holes, so that no access to a mapping can run out of space and end in SIGBUS. ENOSPC: some stay.
+func (b *Buffer) Reserve() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, err := b.reserve()
+	return err
+}
+
+// reserve does so and tells the size. Preconditions: b.mu is held for writing.
+func (b *Buffer) reserve() (size int64, err error) {
+	st, err := b.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if b.readonly || b.allocated >= st.Size { // the holes of a file on disk read as zeros
+		return st.Size, nil
+	}
+	if err := b.allocate(b.allocated, st.Size); err != nil {
+		return 0, err
+	}
+	b.allocated = st.Size
+	return st.Size, nil
+}
+
+// allocStep is how much one fallocate call allocates. The kernel gives up such a call when a signal comes, with all its work undone, and
+// the Go runtime sends signals: a whole buffer in one call might never be done.
+const allocStep = 64 << 20
+
+// allocate gives [from, to) its pages, also beyond the end of the file, whose size stays.
+func (b *Buffer) allocate(from, to int64) error {
+	path := b.Path()
+	// st_blocks bounds what is missing. Beyond the end of the file it is all of it.
+	return b.spend(b.missing(from, to), func() error {
+		for from < to {
+			n := min(allocStep, to-from)
+			err := b.fallocate(path, unix.FALLOC_FL_KEEP_SIZE, from, n)
+			if errors.Is(err, unix.EOPNOTSUPP) {
+				err = b.rewrite(path, from, n)
+			}
+			if err != nil {
+				return err
+			}
+			from += n
+		}
+		return nil
+	})
+}
+
+func (b *Buffer) missing(from, to int64) int64 {
+	n := pages(to) - from&^(pageSize-1)
+	if st, err := b.Stat(); err == nil && to <= st.Size {
+		n = min(n, max(pages(st.Size)-st.Blocks*512, 0))
+	}
+	return n
+}
+
+func (b *Buffer) fallocate(path string, mode uint32, off, n int64) error {
+	return b.s.do("fallocate", path, func() error { return unix.Fallocate(b.fd, mode, off, n) })
+}
+
+// rewrite allocates without fallocate, for plain files on file systems that have none: it writes what is there over itself.
+func (b *Buffer) rewrite(path string, from, n int64) error {
+	buf := make([]byte, min(n, 1<<20))
+	for n > 0 {
+		p := buf[:min(n, int64(len(buf)))]
+		clear(p) // beyond the end of the file there are zeros to write
+		if _, err := b.s.readFull(b.fd, path, p, from); err != nil {
+			return err
+		}
+		if _, err := b.s.writeFull(b.fd, path, p, from); err != nil {
+			return err
+		}
+		from, n = from+int64(len(p)), n-int64(len(p))
+	}
+	return nil
+}
+
+// Allocate is fallocate(2). What would move or drop pages of a mapped buffer is refused with EBUSY.
+func (b *Buffer) Allocate(off, n int64, mode uint32) error {
+	freed, err := b.allocateMode(off, n, mode)
+	if freed {
+		b.s.freed()
+	}
+	return err
+}
+
+func (b *Buffer) allocateMode(off, n int64, mode uint32) (freed bool, err error) {
+	path := b.Path()
+	if off < 0 || n <= 0 {
+		return false, fail("fallocate", path, unix.EINVAL)
+	}
+	if off+n < off {
+		return false, fail("fallocate", path, unix.EFBIG)
+	}
+	if b.readonly {
+		return false, fail("fallocate", path, unix.EACCES)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch mode {
+	case 0:
+		return false, b.extend(off, off+n)
+	case unix.FALLOC_FL_KEEP_SIZE:
+		return false, b.allocate(off, off+n)
+	}
+	if b.mappings > 0 {
+		return false, fail("fallocate", path, unix.EBUSY)
+	}
+	b.allocated = min(b.allocated, off)
+	err = b.spend(0, func() error { return b.fallocate(path, mode, off, n) })
+	return err == nil, err
+}
+
+// extend allocates [from, to) and makes the file at least so long.
+func (b *Buffer) extend(from, to int64) error {
+	st, err := b.Stat()
+	if err != nil {
+		return err
+	}
+	if to <= st.Size {
+		return b.allocate(from, to)
+	}
+	if err := b.allocate(from, to); err != nil {
+		return errors.Join(err, b.cutBack(st.Size))
+	}
+	if err := b.s.ftruncate(b.fd, b.Path(), to); err != nil {
+		return errors.Join(err, b.cutBack(st.Size))
+	}
+	return nil
+}

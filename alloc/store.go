@@ -1,0 +1,278 @@
+package alloc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config says where a store keeps its buffers and how much memory it may use.
+type Config struct {
+	Dir   string // state directory, made 0711 if missing: the lock, and the mount point of the RAM tier
+	Name  string // device name: names the tmpfs and the folder under /dev/shm
+	Mem   int64  // bytes of the RAM tier and scratch together; 0: half of what is available
+	Plain string // not "": no tiers; the buffers are the files below this directory, and Mem bounds the scratch alone
+	Group int    // group of the tree's root; 0: as it is
+	Mode  os.FileMode
+	Logf  func(string, ...any)
+
+	Faults Faults // nil outside tests
+}
+
+// Store is the buffers of one device. All its methods may be called by any number of goroutines.
+type Store struct {
+	sys
+	cfg  Config
+	made bool // Dir was made by Open
+	lock *lockFile
+	ram  *tier
+	mem  *budget
+
+	ns     sync.RWMutex // the names: read to look one up, written to change one
+	closed atomic.Bool
+	count  atomic.Int64 // regular files in the tree
+
+	table       table
+	marks       marks
+	interrupted []Mark
+	onFree      atomic.Pointer[func()]
+}
+
+// Open opens the store of a state directory, or of a plain one.
+//
+// Exactly one process can have it open: EBUSY names the other. As root it mounts a tmpfs of its own; if that of a daemon that
+// died is still there, it and everything in it is taken over (ENOSPC, and nothing changed, if it holds more than Mem). Where
+// mounting is not permitted the tier is a folder under /dev/shm. Temporaries are dropped; buffers whose job had not ended
+// are marked bad and listed by Interrupted.
+func Open(cfg Config) (*Store, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	s := &Store{sys: sys{cfg.Faults}, cfg: cfg}
+	s.table.held = map[key]*Buffer{}
+	s.marks.of = map[uint64]Mark{}
+	open := s.openTiers
+	if cfg.Plain != "" {
+		open = s.openPlain
+	}
+	if err := open(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (c *Config) fill() (err error) {
+	if c.Logf == nil {
+		c.Logf = func(string, ...any) {}
+	}
+	if c.Mode == 0 {
+		c.Mode = os.ModeSticky | 0o777
+	}
+	if c.Mem == 0 {
+		if c.Mem, err = defaultMem(); err != nil {
+			return err
+		}
+	}
+	c.Mem &^= pageSize - 1
+	if c.Mem < minMem {
+		return fmt.Errorf("memory of %d bytes: a device needs %d at least: %w", c.Mem, minMem, unix.EINVAL)
+	}
+	return nil
+}
+
+func (s *Store) openPlain() (err error) {
+	if s.ram, err = openPlain(s.sys, s.cfg.Plain, s.cfg.Logf); err != nil {
+		return err
+	}
+	s.mem = newBudget(s.sys, s.cfg.Mem, noMeter{})
+	return nil
+}
+
+func (s *Store) openTiers() (err error) {
+	if s.made, err = s.makeDir(); err != nil {
+		return err
+	}
+	if s.lock, err = takeLock(s.sys, s.cfg.Dir); err != nil {
+		return err
+	}
+	path, mounted, err := ramPath(s.sys, &s.cfg)
+	if err == nil {
+		err = s.openRAM(path, mounted)
+	}
+	if err != nil {
+		// What is mounted stays: there may be buffers in it, and the next Open takes it over.
+		return errors.Join(err, s.lock.release(false))
+	}
+	return nil
+}
+
+// makeDir makes the state directory. Others may pass through it but not list it.
+func (s *Store) makeDir() (made bool, err error) {
+	e := entry{unix.AT_FDCWD, s.cfg.Dir, s.cfg.Dir}
+	err = s.mkdir(e, 0o711)
+	if errors.Is(err, unix.EEXIST) {
+		return false, nil
+	}
+	if errors.Is(err, unix.ENOENT) {
+		if err := os.MkdirAll(s.cfg.Dir, 0o711); err != nil {
+			return false, err
+		}
+	} else if err != nil {
+		return false, err
+	}
+	return true, s.chmod(e, 0o711) // whatever the umask
+}
+
+func (s *Store) openRAM(path string, mounted bool) (err error) {
+	if s.ram, err = openTier(s.sys, path, s.cfg.Logf); err != nil {
+		return err
+	}
+	s.ram.mounted = mounted
+	if err := s.load(); err != nil {
+		s.ram.shut()
+		return err
+	}
+	return nil
+}
+
+// load brings a tier into the state that a clean start has, and the store's memory of it in step.
+func (s *Store) load() error {
+	t := s.ram
+	if err := t.setAccess(s.cfg.Group, s.cfg.Mode); err != nil {
+		return err
+	}
+	if err := t.clear(t.tmp, tmpDir); err != nil {
+		return err
+	}
+	m := s.newMeter()
+	names := map[uint64]string{}
+	err := t.walkDir(entry{t.dir, buffersDir, ""}, func(e entry, st *unix.Stat_t) error {
+		return s.found(e, st, names, m)
+	})
+	if err != nil {
+		return err
+	}
+	s.mem = newBudget(s.sys, s.cfg.Mem, m)
+	if err := s.mem.start(); err != nil {
+		return err
+	}
+	return s.loadMarks(names)
+}
+
+func (s *Store) newMeter() meter {
+	if s.ram.mounted {
+		return kernelMeter{s.ram}
+	}
+	return &countMeter{blocks: map[key]int64{}}
+}
+
+// found takes account of one file that is there at start. Space beyond its end, which a growth that was cut short left, is
+// given back.
+func (s *Store) found(e entry, st *unix.Stat_t, names map[uint64]string, m meter) error {
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil
+	}
+	if _, again := names[st.Ino]; again { // a hard link
+		return nil
+	}
+	names[st.Ino] = e.rel
+	s.counted(1)
+	if st.Blocks*512 > pages(st.Size) {
+		if err := s.trimTail(e, st); err != nil {
+			return err
+		}
+	}
+	m.settle(keyOf(st), 0, st.Blocks*512)
+	return nil
+}
+
+func (s *Store) trimTail(e entry, st *unix.Stat_t) error {
+	fd, err := s.open(e, unix.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = s.ftruncate(fd, e.rel, st.Size)
+	if err == nil {
+		*st, err = s.fstat(fd, e.rel)
+	}
+	return errors.Join(err, s.close(fd, e.rel))
+}
+
+// Root is the absolute path of the tree's root.
+func (s *Store) Root() string { return s.ram.tree() }
+
+// Interrupted lists the buffers that Open found marked by jobs that had not ended. They are marked bad.
+func (s *Store) Interrupted() []Mark { return s.interrupted }
+
+// OnFree sets what is called, under no lock of the store's, whenever memory may have become free.
+func (s *Store) OnFree(f func()) { s.onFree.Store(&f) }
+
+func (s *Store) counted(n int64) { s.count.Add(n) }
+
+func (s *Store) freed() {
+	if f := s.onFree.Load(); f != nil {
+		(*f)()
+	}
+}
+
+// Close ends the store. With keep the buffers stay, for the next Open to take over; else they are deleted, and the
+// mount, the folders and the lock that Open made are removed. A tmpfs that somebody still has a file open on is detached and
+// goes with the last of them. Every later call but the releasing of what is held fails with ESHUTDOWN. A plain store's files stay
+// in any case.
+func (s *Store) Close(keep bool) error {
+	s.ns.Lock()
+	defer s.ns.Unlock()
+	s.marks.mu.Lock()
+	defer s.marks.mu.Unlock()
+	if s.closed.Swap(true) {
+		return unix.ESHUTDOWN
+	}
+	s.mem.shut()
+	s.ram.shut()
+	if s.ram.plain {
+		return nil
+	}
+	var err error
+	if !keep {
+		err = s.remove()
+	}
+	err = errors.Join(err, s.lock.release(!keep))
+	if s.made && !keep {
+		err = errors.Join(err, s.unlink(entry{unix.AT_FDCWD, s.cfg.Dir, s.cfg.Dir}, unix.AT_REMOVEDIR))
+	}
+	return err
+}
+
+func (s *Store) remove() error {
+	if s.ram.mounted {
+		return unmount(s.sys, s.ram.path)
+	}
+	return s.ram.clearDir(entry{unix.AT_FDCWD, s.ram.path, ""})
+}
+
+// Usage is the store's memory, in bytes.
+type Usage struct {
+	Mem     int64 // the limit
+	Used    int64 // held by buffers
+	Scratch int64 // reserved by arenas
+	Cached  int64 // scratch kept ready for the next arenas; given back when something else needs it
+	Free    int64 // Mem - Used - Scratch
+	Peak    int64 // the most that Used + Scratch has been seen at
+	Buffers int64 // number of buffers that have a name
+}
+
+// Usage tells how the memory is used now. After Close it is the limit alone.
+func (s *Store) Usage() Usage {
+	s.ns.RLock()
+	defer s.ns.RUnlock()
+	if s.closed.Load() {
+		return Usage{Mem: s.cfg.Mem}
+	}
+	u := s.mem.usage()
+	u.Buffers = s.count.Load()
+	return u
+}

@@ -1,0 +1,67 @@
+package alloc
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// victim is a file that is losing a name. It is kept open over that, so that freeing its pages, which takes long for a large
+// one, waits until no lock is held, and so that its inode number is not given to another before its mark is dropped.
+type victim struct {
+	fd   int // O_PATH; -1 if there is none
+	key  key
+	rel  string
+	dead bool // no name is left, and nobody holds it
+}
+
+// victim opens what e names. Preconditions: s.ns is held for writing.
+func (s *Store) victim(e entry) (victim, error) {
+	fd, err := s.open(e, unix.O_PATH, 0)
+	if err != nil {
+		return victim{fd: -1}, err
+	}
+	st, err := s.fstat(fd, e.rel)
+	if err != nil {
+		s.ram.drop(fd, e.rel)
+		return victim{fd: -1}, err
+	}
+	return victim{fd: fd, key: keyOf(&st), rel: e.rel}, nil
+}
+
+// gone takes note that the victim has lost the name rel. Preconditions: s.ns is held for writing.
+func (s *Store) gone(v *victim, rel string) {
+	if v.fd < 0 {
+		return
+	}
+	held := s.table.unnamed(v.key, rel)
+	st, err := s.fstat(v.fd, rel)
+	if err != nil {
+		s.cfg.Logf("after the unlinking of %s: %v", rel, err) // its count stays; the next start counts again
+		return
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0 {
+		s.counted(-1)
+		v.dead = !held
+	}
+}
+
+// bury ends the victim's life, if that was its last name and nobody holds it. Preconditions: no lock is held.
+func (s *Store) bury(v victim) {
+	if v.fd < 0 {
+		return
+	}
+	if v.dead {
+		s.forget(v.key, v.rel)
+	}
+	s.ram.drop(v.fd, v.rel)
+	if v.dead {
+		s.freed()
+	}
+}
+
+// forget drops what is known of a file that has neither name nor holder.
+func (s *Store) forget(k key, rel string) {
+	if err := s.clearMark(k.ino); err != nil {
+		s.cfg.Logf("mark of %s, which is gone: %v", rel, err) // the next start drops it
+	}
+	s.mem.meter.forget(k)
+}
