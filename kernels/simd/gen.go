@@ -1,3 +1,4 @@
 package simd
 
 //go:generate go run ../../tools/asmgen -family gemm -out .
+//go:generate go run ../../tools/asmgen -family vec -out .

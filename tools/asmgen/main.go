@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -22,17 +23,25 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 
 	"vgpu/tools/asmgen/gemm"
+	"vgpu/tools/asmgen/mathfn"
 )
 
 // family is a group of routines that share an output file.
 type family struct {
 	name     string
 	generate func(*build.Context)
+	goFiles  func() (map[string][]byte, error) // more files, by name; may be nil
 }
 
 // table lists the families, one a line.
 var table = []family{
-	{"gemm", gemm.Generate},
+	{"gemm", gemm.Generate, nil},
+}
+
+func init() {
+	for _, f := range mathfn.Families() {
+		table = append(table, family{f.Name, f.Generate, f.GoFiles})
+	}
 }
 
 func main() {
@@ -59,15 +68,31 @@ func main() {
 	}
 }
 
-// write makes the family's two files in dir.
+// write makes the family's files in dir.
 func (f family) write(dir string) error {
-	asm, stubs, err := f.render()
+	files, err := f.files()
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)
 	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, f.asmName()), asm, 0o644),
-		os.WriteFile(filepath.Join(dir, f.stubsName()), stubs, 0o644))
+	for name, text := range files {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), text, 0o644))
+	}
+	return err
+}
+
+// files gives the texts of all the family's files by name.
+func (f family) files() (map[string][]byte, error) {
+	asm, stubs, err := f.render()
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{f.asmName(): asm, f.stubsName(): stubs}
+	if f.goFiles == nil {
+		return files, nil
+	}
+	more, err := f.goFiles()
+	maps.Copy(files, more)
+	return files, err
 }
 
 func (f family) asmName() string   { return "zz_" + f.name + "_amd64.s" }
