@@ -1,0 +1,221 @@
+package expr
+
+import "vgpu/kernels/ndarray"
+
+// program is the steps that compute a set of outputs of one shape.
+type program struct {
+	shape   []int
+	chunk   int // elements of a register
+	grain   int // elements of a piece, a multiple of chunk
+	regs    []ndarray.DType
+	consts  []constReg
+	inputs  []inputReg
+	prolog  []step // once a frame: values that are the same for all elements
+	steps   []step // once a chunk
+	outputs []outputReg
+	ops     int // nodes computed for each element
+}
+
+type constReg struct {
+	reg int
+	dt  ndarray.DType
+	k   konst
+}
+
+// inputReg is an input in a register. A uniform one has a single element, which
+// is the same for all.
+type inputReg struct {
+	reg     int
+	in      int
+	uniform bool
+}
+
+// outputReg is a register that becomes an output.
+type outputReg struct {
+	reg int
+	out int
+	// own is set if the register holds nothing else, and no input is read once
+	// it is written: then it may be a window on the output's memory, even if
+	// that is an input's.
+	own bool
+}
+
+// result is an output of a program: its index among the call's, and its value.
+type result struct {
+	out int
+	n   *node
+}
+
+// l1Bytes is the size of a register's buffer: small enough that a handful of
+// them stay in the first-level cache, long enough that a step's call is cheap.
+const l1Bytes = 8 << 10
+
+// compiler allots registers to nodes in order, which is an order of
+// computation, and frees each after its last use.
+type compiler struct {
+	p       *program
+	uniform func(in int) bool
+	same    map[*node]bool // has one value for all elements
+	last    map[*node]int  // index of the node that uses it last
+	where   map[*node]int  // register
+	free    map[ndarray.DType][]int
+	dtypes  map[*node]ndarray.DType
+}
+
+// compile makes the program for results of one shape. uniform tells of inputs
+// whether they have a single element.
+func compile(g *graph, results []result, shape []int, uniform func(in int) bool) *program {
+	c := &compiler{
+		p: &program{shape: shape}, uniform: uniform,
+		same: map[*node]bool{}, last: map[*node]int{}, where: map[*node]int{}, free: map[ndarray.DType][]int{},
+	}
+	order := c.reachable(g, results)
+	direct := c.ownRegisters(order, results)
+	for i, n := range order {
+		c.place(n, direct[n])
+		for _, a := range n.args {
+			if c.last[a] == i && !c.same[a] && a.op != opInput {
+				c.release(a)
+			}
+		}
+	}
+	for _, r := range results {
+		own := direct[r.n]
+		direct[r.n] = false // a second output of the same value is a copy
+		c.p.outputs = append(c.p.outputs, outputReg{c.where[r.n], r.out, own})
+	}
+	c.sizes()
+	return c.p
+}
+
+// reachable lists the nodes that the results need, arguments first, and
+// notes each one's last use.
+func (c *compiler) reachable(g *graph, results []result) []*node {
+	need := make([]bool, len(g.nodes))
+	for _, r := range results {
+		need[r.n.id] = true
+	}
+	for id := len(g.nodes) - 1; id >= 0; id-- {
+		if need[id] {
+			for _, a := range g.nodes[id].args {
+				need[a.id] = true
+			}
+		}
+	}
+	var order []*node
+	for id, n := range g.nodes {
+		if !need[id] {
+			continue
+		}
+		same := n.op == opConst || n.op == opInput && c.uniform(n.in) || len(n.args) > 0
+		for _, a := range n.args {
+			c.last[a] = len(order)
+			same = same && c.same[a]
+		}
+		c.same[n] = same
+		order = append(order, n)
+	}
+	for _, r := range results {
+		c.last[r.n] = len(g.nodes) // alive to the end
+	}
+	return order
+}
+
+// ownRegisters picks the results that can be computed in the output's memory:
+// those that no read of an input follows.
+func (c *compiler) ownRegisters(order []*node, results []result) map[*node]bool {
+	own := map[*node]bool{}
+	lastRead := 0
+	for i, n := range order {
+		for _, a := range n.args {
+			if a.op == opInput && !c.same[a] {
+				lastRead = i
+			}
+		}
+	}
+	for _, r := range results {
+		for i, n := range order {
+			if n == r.n && i >= lastRead {
+				own[n] = n.op != opInput && !c.same[n] && !isHalf(n.dt)
+			}
+		}
+	}
+	return own
+}
+
+// place gives a node its register and emits its step.
+func (c *compiler) place(n *node, own bool) {
+	p := c.p
+	switch {
+	case n.op == opConst:
+		p.consts = append(p.consts, constReg{c.fresh(n), n.dt, n.k})
+		return
+	case n.op == opInput:
+		p.inputs = append(p.inputs, inputReg{c.fresh(n), n.in, c.same[n]})
+		return
+	}
+	args := make([]int, len(n.args))
+	for i, a := range n.args {
+		args[i] = c.where[a]
+	}
+	if c.same[n] {
+		p.prolog = append(p.prolog, makeStep(n, c.fresh(n), args))
+		return
+	}
+	p.ops++
+	if own {
+		p.steps = append(p.steps, makeStep(n, c.fresh(n), args))
+		return
+	}
+	p.steps = append(p.steps, makeStep(n, c.allot(n), args))
+}
+
+// fresh is a register that nothing else will share.
+func (c *compiler) fresh(n *node) int {
+	c.where[n] = len(c.p.regs)
+	c.p.regs = append(c.p.regs, regType(n.dt))
+	return c.where[n]
+}
+
+// allot reuses a register that is free. That of an argument that dies here is
+// taken back only after this: loops of two passes over dst would read it.
+func (c *compiler) allot(n *node) int {
+	dt := regType(n.dt)
+	if f := c.free[dt]; len(f) > 0 {
+		c.where[n] = f[len(f)-1]
+		c.free[dt] = f[:len(f)-1]
+		return c.where[n]
+	}
+	return c.fresh(n)
+}
+
+func (c *compiler) release(n *node) {
+	dt, r := regType(n.dt), c.where[n]
+	for _, have := range c.free[dt] {
+		if have == r { // both arguments are the same node
+			return
+		}
+	}
+	c.free[dt] = append(c.free[dt], r)
+}
+
+// sizes fixes chunk and grain by the program alone.
+func (c *compiler) sizes() {
+	p := c.p
+	widest := 1
+	for _, dt := range p.regs {
+		widest = max(widest, dt.Size())
+	}
+	p.chunk = l1Bytes / widest
+	// A piece is about 64 steps over chunks: some 20 µs to 2 ms.
+	p.grain = p.chunk * min(max(64/max(p.ops, 1), 1), 16)
+}
+
+// scratch is the size of a frame in bytes.
+func (p *program) scratch() int64 {
+	n := 0
+	for _, dt := range p.regs {
+		n += dt.Size()
+	}
+	return int64(n) * int64(p.chunk)
+}

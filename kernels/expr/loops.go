@@ -1,0 +1,323 @@
+package expr
+
+import "math"
+
+// The type sets of the loops.
+type (
+	signed   interface{ int8 | int16 | int32 | int64 }
+	unsigned interface {
+		uint8 | uint16 | uint32 | uint64
+	}
+	integer   interface{ signed | unsigned }
+	float     interface{ float32 | float64 }
+	reals     interface{ integer | float }
+	complexes interface{ complex64 | complex128 }
+	number    interface{ reals | complexes }
+)
+
+func add[T number](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] + b[i]
+	}
+}
+
+func sub[T number](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] - b[i]
+	}
+}
+
+func mul[T number](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] * b[i]
+	}
+}
+
+func div[T float](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] / b[i]
+	}
+}
+
+func neg[T number](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = -x[i]
+	}
+}
+
+func square[T number](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = x[i] * x[i]
+	}
+}
+
+func reciprocal[T float](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = 1 / x[i]
+	}
+}
+
+func copyTo[T number](dst, x []T) { copy(dst, x[:len(dst)]) }
+
+// relu keeps NaN.
+func relu[T reals](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		v := x[i]
+		if v < 0 {
+			v = 0
+		}
+		dst[i] = v
+	}
+}
+
+func absF32(dst, x []float32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = math.Float32frombits(math.Float32bits(x[i]) &^ (1 << 31))
+	}
+}
+
+func absF64(dst, x []float64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = math.Abs(x[i])
+	}
+}
+
+func sqrtF64(dst, x []float64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = math.Sqrt(x[i])
+	}
+}
+
+// signFloat is -1, 0 or 1, and NaN of NaN.
+func signFloat[T float](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		switch v := x[i]; {
+		case v > 0:
+			dst[i] = 1
+		case v < 0:
+			dst[i] = -1
+		case v == 0:
+			dst[i] = 0
+		default:
+			dst[i] = v
+		}
+	}
+}
+
+// angleOf is 0 or π, as that of a complex number on the real axis.
+func angleOf[T float](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = T(math.Atan2(0, float64(x[i])))
+	}
+}
+
+// minFloat and maxFloat propagate NaN.
+func minFloat[T float](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		v, w := a[i], b[i]
+		if !(v < w || v != v) {
+			v = w
+		}
+		dst[i] = v
+	}
+}
+
+func maxFloat[T float](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		v, w := a[i], b[i]
+		if !(v > w || v != v) {
+			v = w
+		}
+		dst[i] = v
+	}
+}
+
+// divMod is Python's: the remainder has the divisor's sign, the quotient is
+// rounded down. A division by zero gives a/b and NaN.
+func divMod[T float](a, b T) (quo, mod T) {
+	m := T(math.Mod(float64(a), float64(b)))
+	if b == 0 {
+		return a / b, m
+	}
+	quo = (a - m) / b
+	switch {
+	case m == 0:
+		m = T(math.Copysign(0, float64(b)))
+	case (b < 0) != (m < 0):
+		m += b
+		quo--
+	}
+	if quo == 0 {
+		return T(math.Copysign(0, float64(a/b))), m
+	}
+	floor := T(math.Floor(float64(quo)))
+	if quo-floor > 0.5 {
+		floor++
+	}
+	return floor, m
+}
+
+func floorDivFloat[T float](dst, a, b []T) {
+	for i := range dst {
+		dst[i], _ = divMod(a[i], b[i])
+	}
+}
+
+func modFloat[T float](dst, a, b []T) {
+	for i := range dst {
+		_, dst[i] = divMod(a[i], b[i])
+	}
+}
+
+// via computes float32 in float64 and rounds.
+func via(f func(float64) float64) func(dst, x []float32) {
+	return func(dst, x []float32) {
+		x = x[:len(dst)]
+		for i := range dst {
+			dst[i] = float32(f(float64(x[i])))
+		}
+	}
+}
+
+func via2(f func(a, b float64) float64) func(dst, a, b []float32) {
+	return func(dst, a, b []float32) {
+		a, b = a[:len(dst)], b[:len(dst)]
+		for i := range dst {
+			dst[i] = float32(f(float64(a[i]), float64(b[i])))
+		}
+	}
+}
+
+func each(f func(float64) float64) func(dst, x []float64) {
+	return func(dst, x []float64) {
+		x = x[:len(dst)]
+		for i := range dst {
+			dst[i] = f(x[i])
+		}
+	}
+}
+
+func each2(f func(a, b float64) float64) func(dst, a, b []float64) {
+	return func(dst, a, b []float64) {
+		a, b = a[:len(dst)], b[:len(dst)]
+		for i := range dst {
+			dst[i] = f(a[i], b[i])
+		}
+	}
+}
+
+// Functions that package math lacks.
+
+func rsqrt(x float64) float64   { return 1 / math.Sqrt(x) }
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+func silu(x float64) float64    { return x / (1 + math.Exp(-x)) }
+
+// gelu is x·Φ(x), the exact form; by erfc, so that the left tail keeps its digits.
+func gelu(x float64) float64 {
+	if math.IsInf(x, -1) {
+		return math.Copysign(0, -1)
+	}
+	return 0.5 * x * math.Erfc(-x/math.Sqrt2)
+}
+
+func lgamma(x float64) float64 {
+	v, _ := math.Lgamma(x)
+	return v
+}
+
+// log2 is exact at powers of two. Elsewhere math.Log2 splits off the exponent,
+// which cancels just above 1.
+func log2(x float64) float64 {
+	if frac, exp := math.Frexp(x); frac == 0.5 {
+		return float64(exp - 1)
+	}
+	return math.Log(x) * (1 / math.Ln2)
+}
+
+// truth converts without a branch in the loop.
+func truth(b bool) uint8 {
+	var v uint8
+	if b {
+		v = 1
+	}
+	return v
+}
+
+func less[T reals](dst []uint8, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = truth(a[i] < b[i])
+	}
+}
+
+func lessEqual[T reals](dst []uint8, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = truth(a[i] <= b[i])
+	}
+}
+
+func greater[T reals](dst []uint8, a, b []T)      { less(dst, b, a) }
+func greaterEqual[T reals](dst []uint8, a, b []T) { lessEqual(dst, b, a) }
+
+func equal[T number](dst []uint8, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = truth(a[i] == b[i])
+	}
+}
+
+func notEqual[T number](dst []uint8, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = truth(a[i] != b[i])
+	}
+}
+
+func isNaN[T float](dst []uint8, x []T) { notEqual(dst, x, x) }
+
+func isInf[T float](dst []uint8, x []T) {
+	for i := range dst {
+		dst[i] = truth(math.IsInf(float64(x[i]), 0))
+	}
+}
+
+// isFinite: x-x is 0 unless x is infinite or NaN.
+func isFinite[T float](dst []uint8, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = truth(x[i]-x[i] == 0)
+	}
+}
+
+func signbit[T float](dst []uint8, x []T) {
+	for i := range dst {
+		dst[i] = truth(math.Signbit(float64(x[i])))
+	}
+}
+
+func where_[T number](dst []T, c []uint8, a, b []T) {
+	c, a, b = c[:len(dst)], a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		v := b[i]
+		if c[i] != 0 {
+			v = a[i]
+		}
+		dst[i] = v
+	}
+}

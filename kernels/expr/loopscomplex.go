@@ -1,0 +1,148 @@
+package expr
+
+import (
+	"math"
+	"math/cmplx"
+)
+
+// viaC computes complex64 in complex128 and rounds.
+func viaC[T complexes](f func(complex128) complex128) func(dst, x []T) {
+	return func(dst, x []T) {
+		x = x[:len(dst)]
+		for i := range dst {
+			dst[i] = T(f(complex128(x[i])))
+		}
+	}
+}
+
+func viaC2[T complexes](f func(a, b complex128) complex128) func(dst, a, b []T) {
+	return func(dst, a, b []T) {
+		a, b = a[:len(dst)], b[:len(dst)]
+		for i := range dst {
+			dst[i] = T(f(complex128(a[i]), complex128(b[i])))
+		}
+	}
+}
+
+func testC[T complexes](f func(re, im float64) bool) func(dst []uint8, x []T) {
+	return func(dst []uint8, x []T) {
+		for i := range dst {
+			z := complex128(x[i])
+			dst[i] = truth(f(real(z), imag(z)))
+		}
+	}
+}
+
+func isNaNC(re, im float64) bool    { return re != re || im != im }
+func isInfC(re, im float64) bool    { return math.IsInf(re, 0) || math.IsInf(im, 0) }
+func isFiniteC(re, im float64) bool { return re-re == 0 && im-im == 0 }
+
+func log10C(z complex128) complex128 {
+	return cmplx.Log(z) * (1 / math.Ln10)
+}
+
+func reciprocalC(z complex128) complex128 { return divideC(1, z) }
+
+// divideC is Smith's algorithm (CACM 5(8), 1962), as numpy has it: the larger
+// part of the divisor is factored out, so that nothing overflows early.
+// Division by zero divides both parts, which gives infinities and NaN.
+func divideC(a, b complex128) complex128 {
+	br, bi := real(b), imag(b)
+	if math.Abs(br) >= math.Abs(bi) {
+		if br == 0 && bi == 0 {
+			return complex(real(a)/math.Abs(br), imag(a)/math.Abs(br))
+		}
+		ratio := bi / br
+		scale := 1 / (br + bi*ratio)
+		return complex((real(a)+imag(a)*ratio)*scale, (imag(a)-real(a)*ratio)*scale)
+	}
+	ratio := br / bi
+	scale := 1 / (bi + br*ratio)
+	return complex((real(a)*ratio+imag(a))*scale, (imag(a)*ratio-real(a))*scale)
+}
+
+// powC multiplies out small integer powers, which is exact where the products
+// are, and else takes exp(b·log a).
+func powC(a, b complex128) complex128 {
+	n := real(b)
+	if imag(b) != 0 || n != math.Trunc(n) || math.Abs(n) > 100 {
+		return cmplx.Pow(a, b)
+	}
+	r := complex(1, 0)
+	for k := int(math.Abs(n)); k > 0; k >>= 1 {
+		if k&1 != 0 {
+			r *= a
+		}
+		a *= a
+	}
+	if n < 0 {
+		return reciprocalC(r)
+	}
+	return r
+}
+
+func absC64(dst []float32, z []complex64) {
+	for i := range dst {
+		re, im := float64(real(z[i])), float64(imag(z[i]))
+		s := re*re + im*im // cannot overflow: float32 parts
+		if s != s {
+			dst[i] = float32(math.Hypot(re, im)) // hypot(inf, nan) is inf
+			continue
+		}
+		dst[i] = float32(math.Sqrt(s))
+	}
+}
+
+func absC128(dst []float64, z []complex128) {
+	for i := range dst {
+		dst[i] = cmplx.Abs(z[i])
+	}
+}
+
+func realC64(dst []float32, z []complex64) {
+	for i := range dst {
+		dst[i] = real(z[i])
+	}
+}
+
+func imagC64(dst []float32, z []complex64) {
+	for i := range dst {
+		dst[i] = imag(z[i])
+	}
+}
+
+func angleC64(dst []float32, z []complex64) {
+	for i := range dst {
+		dst[i] = float32(math.Atan2(float64(imag(z[i])), float64(real(z[i]))))
+	}
+}
+
+func realC128(dst []float64, z []complex128) {
+	for i := range dst {
+		dst[i] = real(z[i])
+	}
+}
+
+func imagC128(dst []float64, z []complex128) {
+	for i := range dst {
+		dst[i] = imag(z[i])
+	}
+}
+
+func angleC128(dst []float64, z []complex128) {
+	for i := range dst {
+		dst[i] = cmplx.Phase(z[i])
+	}
+}
+
+func makeC64(dst []complex64, re, im []float32) {
+	for i := range dst {
+		dst[i] = complex(re[i], im[i])
+	}
+}
+
+func makeC128(dst []complex128, re, im []float64) {
+	for i := range dst {
+		dst[i] = complex(re[i], im[i])
+	}
+}

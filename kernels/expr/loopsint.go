@@ -1,0 +1,166 @@
+package expr
+
+func and[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] & b[i]
+	}
+}
+
+func or[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] | b[i]
+	}
+}
+
+func xor[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] ^ b[i]
+	}
+}
+
+func not[T integer](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = ^x[i]
+	}
+}
+
+func notBool(dst, x []uint8) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = x[i] ^ 1
+	}
+}
+
+// shl and shr shift out all bits for counts of the width and more, and for
+// negative ones, as numpy does.
+func shl[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] << uint64(b[i])
+	}
+}
+
+func shr[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] >> uint64(b[i])
+	}
+}
+
+// minusOne is all bits set: -1, or the largest unsigned value.
+func minusOne[T integer]() T { return ^T(0) }
+
+// floorDivInt rounds down; a division by zero gives 0. The least integer by
+// -1 wraps to itself.
+func floorDivInt[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		x, y := a[i], b[i]
+		if y == 0 {
+			dst[i] = 0
+			continue
+		}
+		q := x / y
+		if q*y != x && (x < 0) != (y < 0) {
+			q--
+		}
+		dst[i] = q
+	}
+}
+
+// modInt has the divisor's sign; modulo zero is 0.
+func modInt[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		x, y := a[i], b[i]
+		if y == 0 {
+			dst[i] = 0
+			continue
+		}
+		m := x % y
+		if m != 0 && (m < 0) != (y < 0) {
+			m += y
+		}
+		dst[i] = m
+	}
+}
+
+// fmodInt has the dividend's sign, as C.
+func fmodInt[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		if b[i] == 0 {
+			dst[i] = 0
+			continue
+		}
+		dst[i] = a[i] % b[i]
+	}
+}
+
+// powInt wraps. A negative power is what the true value is truncated to: 0
+// but for bases of 1 and -1.
+func powInt[T integer](dst, a, b []T) {
+	for i := range dst {
+		dst[i] = powOne(a[i], b[i])
+	}
+}
+
+func powOne[T integer](base, exp T) T {
+	if exp < 0 {
+		switch {
+		case base == 1, base == minusOne[T]() && exp&1 == 0:
+			return 1
+		case base == minusOne[T]():
+			return base
+		}
+		return 0
+	}
+	r := T(1)
+	for ; exp > 0; exp >>= 1 {
+		if exp&1 != 0 {
+			r *= base
+		}
+		base *= base
+	}
+	return r
+}
+
+func minInt[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = min(a[i], b[i])
+	}
+}
+
+func maxInt[T integer](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = max(a[i], b[i])
+	}
+}
+
+// absInt leaves the least integer as it is.
+func absInt[T signed](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = max(x[i], -x[i])
+	}
+}
+
+func signInt[T signed](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = T(truth(x[i] > 0)) - T(truth(x[i] < 0))
+	}
+}
+
+func signUint[T unsigned](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = T(truth(x[i] != 0))
+	}
+}

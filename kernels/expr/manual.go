@@ -1,0 +1,5 @@
+package expr
+
+import "vgpu/kernels"
+
+func manual() kernels.Manual { return kernels.Manual{} }

@@ -1,0 +1,123 @@
+package expr
+
+import (
+	"sync"
+
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// frame is the registers of one piece under way.
+type frame struct{ regs []register }
+
+// run is a program with its operands.
+type run struct {
+	p    *program
+	in   []ndarray.Array // by input index, stretched to the program's shape
+	out  []ndarray.Array // by output index
+	wins []bool          // by register: a window on an operand
+
+	mu   sync.Mutex // guards idle
+	idle []*frame
+}
+
+// execute computes the program's outputs. in and out are the call's; in is
+// broadcast to the program's shape here.
+func (p *program) execute(w *pool.Worker, in, out []ndarray.Array) error {
+	r := &run{p: p, in: make([]ndarray.Array, len(in)), out: out, wins: make([]bool, len(p.regs))}
+	for _, i := range p.inputs {
+		a := in[i.in]
+		if !i.uniform {
+			l, err := a.Layout.Broadcast(p.shape)
+			if err != nil {
+				return err
+			}
+			a.Layout = l.Collapse()
+			r.wins[i.reg] = a.Direct() && a.DType == p.regs[i.reg] && a.DType != ndarray.Bool
+		}
+		r.in[i.in] = a
+	}
+	for _, o := range p.outputs {
+		r.wins[o.reg] = r.wins[o.reg] || o.own && out[o.out].Direct() && out[o.out].DType == p.regs[o.reg]
+	}
+	n := 1
+	for _, s := range p.shape {
+		n *= s
+	}
+	return w.For(n, p.grain, func(_ *pool.Worker, lo, hi int) {
+		f := r.borrow()
+		defer r.giveBack(f)
+		for ; lo < hi; lo += p.chunk {
+			r.chunk(f, lo, min(p.chunk, hi-lo))
+		}
+	})
+}
+
+func (r *run) borrow() *frame {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.idle); n > 0 {
+		f := r.idle[n-1]
+		r.idle = r.idle[:n-1]
+		return f
+	}
+	return r.newFrame()
+}
+
+func (r *run) giveBack(f *frame) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.idle = append(r.idle, f)
+}
+
+// newFrame makes registers and fills those that are the same for all chunks.
+func (r *run) newFrame() *frame {
+	p := r.p
+	f := &frame{regs: make([]register, len(p.regs))}
+	for i, dt := range p.regs {
+		if !r.wins[i] {
+			f.regs[i] = newRegister(dt, p.chunk)
+		}
+	}
+	for _, c := range p.consts {
+		setConst(&f.regs[c.reg], c.dt, c.k)
+	}
+	for _, in := range p.inputs {
+		if in.uniform {
+			t := tables[p.regs[in.reg]]
+			t.load(&f.regs[in.reg], r.in[in.in], 0, 1)
+			t.spread(&f.regs[in.reg])
+		}
+	}
+	for _, s := range p.prolog {
+		s(f, p.chunk)
+	}
+	return f
+}
+
+// chunk computes elements [lo, lo+n).
+func (r *run) chunk(f *frame, lo, n int) {
+	p := r.p
+	for _, in := range p.inputs {
+		switch t := tables[p.regs[in.reg]]; {
+		case in.uniform:
+		case r.wins[in.reg]:
+			t.window(&f.regs[in.reg], r.in[in.in], lo, lo+n)
+		default:
+			t.load(&f.regs[in.reg], r.in[in.in], lo, n)
+		}
+	}
+	for _, o := range p.outputs {
+		if o.own && r.wins[o.reg] {
+			tables[p.regs[o.reg]].window(&f.regs[o.reg], r.out[o.out], lo, lo+n)
+		}
+	}
+	for _, s := range p.steps {
+		s(f, n)
+	}
+	for _, o := range p.outputs {
+		if !o.own || !r.wins[o.reg] {
+			tables[p.regs[o.reg]].store(&f.regs[o.reg], r.out[o.out], lo, n)
+		}
+	}
+}
