@@ -186,29 +186,29 @@ func isFloat[T number]() bool {
 }
 
 // truncate converts towards zero to the integer type T. What does not fit, C
-// leaves undefined; this is what numpy gives on x86: 8 and 16 bits are the low
-// bits of the conversion to int32, uint32 of that to int64, and a conversion
-// that cannot represent the value (or NaN) gives the least int32 or int64.
-// For uint64, 2^63 <= f < 2^64 is exact and f >= 2^64 gives 0.
+// leaves undefined; this is what numpy gives on x86. 8 and 16 bits are the low
+// bits of the conversion to int32. A signed conversion of what does not fit,
+// or of NaN, gives the least integer. An unsigned one is the signed one of its
+// width for f < 2^(width-1), exact to 2^width, and 0 from there on.
 func truncate[T number](f float64) T {
 	var minus1 T
 	minus1--
 	switch size := unsafe.Sizeof(minus1); {
-	case size == 8 && minus1 < 0:
-		return T(truncate64(f))
+	case size == 8 && minus1 > 0 && f >= 0x1p63:
+		return T(uint64(truncate64(f-0x1p63)) ^ 1<<63)
 	case size == 8:
-		if f >= 0x1p63 {
-			return T(uint64(truncate64(f-0x1p63)) ^ 1<<63)
-		}
-		return T(uint64(truncate64(f)))
-	case size == 4 && minus1 > 0:
-		return T(uint32(truncate64(f)))
+		return T(truncate64(f))
+	case size == 4 && minus1 > 0 && f >= 0x1p31:
+		return T(uint32(truncate32(f-0x1p31)) ^ 1<<31)
 	}
+	return T(truncate32(f))
+}
+
+func truncate32(f float64) int32 {
 	if f > math.MinInt32-1 && f < math.MaxInt32+1 {
-		return T(int32(f))
+		return int32(f)
 	}
-	least := int32(math.MinInt32)
-	return T(least)
+	return math.MinInt32
 }
 
 func truncate64(f float64) int64 {

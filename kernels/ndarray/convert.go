@@ -92,11 +92,11 @@ func (w *walk) direct(data []byte, off, stride, n int) bool {
 //   - to bool: 1 unless the element is zero (NaN is not); from bool: 0 or 1
 //   - integer to integer: the low bits (two's complement)
 //   - float to integer: truncated towards zero. What does not fit, and NaN,
-//     give what numpy gives on x86, on every machine: for 8, 16 and 32 bits
-//     the low bits of the int32 conversion, whose result is -2^31 if it does
-//     not fit; for uint32 those of the int64 conversion; for int64 -2^63; for
-//     uint64 the int64 conversion below 2^63, the exact value to 2^64, and 0
-//     from there on
+//     give what numpy gives on x86, on every machine: for int32 and int64
+//     the least integer; for 8 and 16 bits the low bits of the int32
+//     conversion; for uint32 and uint64 what the signed type of that width
+//     gives if the value is below half the range, else 0 (numpy itself is of
+//     two minds about uint32 beyond -2^31 and 2^32)
 //   - to float: the nearest, ties to even, rounded once
 //   - complex to real: the imaginary part is dropped; to bool it counts
 //
