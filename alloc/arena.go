@@ -75,13 +75,15 @@ func (a *Arena) allocSmall(b *budget, n int64) []byte {
 		a.takeSmall(b)
 	}
 	end := a.bump + (n+63)&^63
-	grown := a.small.step(end) - a.small.dirty
 	if end > int64(len(a.small.mem)) {
 		panic(a.beyond(n))
 	}
-	if grown > 0 {
-		a.use(b, grown, n)
+	if grown := a.small.step(end) - a.small.dirty; grown > 0 {
+		if a.charge+grown > a.limit {
+			panic(a.beyond(n))
+		}
 		a.small.dirty += grown
+		a.use(b, grown)
 	}
 	p := a.small.mem[a.bump : a.bump+n : end]
 	a.bump = end
@@ -98,36 +100,39 @@ func (a *Arena) takeSmall(b *budget) {
 		r.trim(b.sys, 0)
 	}
 	a.small = r
-	a.use(b, r.dirty, 0)
+	a.use(b, r.dirty)
 }
 
 func (a *Arena) allocBig(b *budget, n int64) []byte {
 	size := pages(n)
+	a.makeRoom(b, size)
+	if a.charge+size > a.limit {
+		panic(a.beyond(n))
+	}
 	r := b.takeIdle(func(r *region) bool { return !r.small && int64(len(r.mem)) == size })
 	if r == nil {
-		// An unmapped region cannot leak on the panic of use: nothing is mapped before the charge is accepted.
-		a.use(b, size, n)
 		r = newRegion(b.sys, size, false)
-	} else {
-		a.use(b, size, n)
 	}
 	r.dirty = size
 	a.big = append(a.big, r)
+	a.use(b, size)
 	return r.mem[:n:n]
 }
 
-// use charges the arena n bytes more. Small memory that an earlier arena dirtied and this one has not handed out yet goes first
-// if they would pass the limit; idle memory goes if all would pass what is reserved.
-func (a *Arena) use(b *budget, n, asked int64) {
-	if a.charge+n > a.limit && a.small != nil {
-		freed := a.small.dirty - a.small.step(a.bump)
-		a.small.trim(b.sys, a.small.step(a.bump))
-		a.charge -= freed
-		b.charged -= freed
+// makeRoom gives up small memory that an earlier arena dirtied and this one has not handed out, if with n bytes more the limit would be
+// passed.
+func (a *Arena) makeRoom(b *budget, n int64) {
+	if a.small == nil || a.charge+n <= a.limit {
+		return
 	}
-	if a.charge+n > a.limit {
-		panic(a.beyond(asked))
-	}
+	before := a.small.dirty
+	a.small.trim(b.sys, a.small.step(a.bump))
+	a.charge -= before - a.small.dirty
+	b.charged -= before - a.small.dirty
+}
+
+// use charges the arena n bytes more. Idle memory goes if all would pass what is reserved.
+func (a *Arena) use(b *budget, n int64) {
 	a.charge += n
 	b.charged += n
 	b.evict(b.reserved)

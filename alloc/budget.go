@@ -32,6 +32,9 @@ func (e *BudgetError) Error() string {
 // Unwrap makes the error ENOMEM.
 func (e *BudgetError) Unwrap() error { return unix.ENOMEM }
 
+// unknown stands for the size of a file that could not be asked: the last one known stays.
+const unknown = -1
+
 // meter counts what the buffers use, and keeps them within a bound.
 type meter interface {
 	used() (int64, error)
@@ -94,6 +97,9 @@ func (m *countMeter) settle(k key, claim, now int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.claimed -= claim
+	if now == unknown {
+		return
+	}
 	m.sum += now - m.blocks[k]
 	m.blocks[k] = now
 }
@@ -238,6 +244,13 @@ func (b *budget) sample() {
 	b.peak = max(b.peak, b.lastUsed+b.active)
 }
 
+// note updates the peak.
+func (b *budget) note() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sample()
+}
+
 func (b *budget) usage() Usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -263,7 +276,7 @@ func (b *budget) spend(k key, n int64, call func() error, blocks func() (int64, 
 			err = call()
 			now, serr := blocks()
 			if serr != nil {
-				err = errors.Join(err, serr)
+				now, err = unknown, errors.Join(err, serr)
 			}
 			b.meter.settle(k, n, now)
 		}

@@ -29,6 +29,7 @@ type Buffer struct {
 
 	refs int    // guarded by table.mu
 	path string // guarded by table.mu
+	dead bool   // guarded by table.mu: it has no name left
 
 	mu        sync.RWMutex // the size: read to write within it, written to change it; and what follows
 	allocated int64        // bytes from the start that are known to have their pages
@@ -119,15 +120,26 @@ func (t *table) ref(k key) *Buffer {
 	return b
 }
 
-// unnamed takes note that a file lost the name rel, and tells whether anybody holds it.
-func (t *table) unnamed(k key, rel string) bool {
+// unnamed takes note that a file lost the name rel, the last it had or not, and tells whether anybody holds it.
+func (t *table) unnamed(k key, rel string, last bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.held[k]
-	if b != nil && b.path == rel {
+	if b == nil {
+		return false
+	}
+	if b.path == rel {
 		b.path = ""
 	}
-	return b != nil
+	b.dead = b.dead || last
+	return true
+}
+
+// named gives a held file its first name.
+func (t *table) named(b *Buffer, rel string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b.path = rel
 }
 
 // renamed takes note of a rename, or an exchange, in the paths of all that are held.
@@ -155,6 +167,13 @@ func (b *Buffer) Ref() {
 
 // Release ends a hold. The last one closes the file; if it has no name any more, its bytes and its mark are gone then.
 func (b *Buffer) Release() {
+	if b.release() {
+		b.s.freed()
+	}
+}
+
+// release does so, and tells whether the bytes are gone.
+func (b *Buffer) release() bool {
 	t := &b.s.table
 	t.mu.Lock()
 	if b.refs <= 0 {
@@ -162,34 +181,22 @@ func (b *Buffer) Release() {
 		panic("alloc: Release of a buffer that was released")
 	}
 	b.refs--
-	last := b.refs == 0
+	last, dead, path := b.refs == 0, b.dead, b.path
 	if last {
 		delete(t.held, b.key)
 	}
-	path := b.path
 	t.mu.Unlock()
-	if last {
-		b.end(path)
+	if !last {
+		return false
 	}
-}
-
-// end closes the file. Nobody can reach b now: it is not in the table.
-func (b *Buffer) end(path string) {
-	s := b.s
-	st, err := s.fstat(b.fd, path)
-	if err != nil {
-		s.cfg.Logf("at the end of %q: %v", path, err)
-	}
-	dead := err == nil && st.Nlink == 0
+	// Nobody can reach b now. The file is open until its mark is off.
 	if dead {
-		s.forget(b.key, path)
+		b.s.forget(b.key, path)
 	}
-	if err := s.close(b.fd, path); err != nil {
-		s.cfg.Logf("%v", err) // of a plain file on a network: the data may not have arrived
+	if err := b.s.close(b.fd, path); err != nil {
+		b.s.cfg.Logf("%v", err) // of a plain file on a network: the data may not have arrived
 	}
-	if dead {
-		s.freed()
-	}
+	return dead
 }
 
 // Path is the last known name, relative to the root; "" after that was unlinked.

@@ -20,15 +20,15 @@ func (s *Store) CreateMarked(c Cred, rel string, mode uint32, excl bool, m Mark)
 
 func (s *Store) create(c Cred, rel string, mode uint32, excl bool, m *Mark) (b *Buffer, created bool, err error) {
 	err = s.change(rel, func(e entry) (err error) {
-		b, err = s.get(e)
+		_, err = s.stat(e)
 		switch {
-		case err == nil && !excl:
-			return s.markHeld(b, m)
+		case err == nil && excl:
+			return fail("create", rel, unix.EEXIST)
 		case err == nil:
-			b.Release()
-			return fail("create", rel, unix.EEXIST)
-		case excl && !errors.Is(err, unix.ENOENT):
-			return fail("create", rel, unix.EEXIST)
+			if b, err = s.get(e); err == nil {
+				err = s.markHeld(b, m)
+			}
+			return err
 		case !errors.Is(err, unix.ENOENT):
 			return err
 		}
@@ -39,9 +39,6 @@ func (s *Store) create(c Cred, rel string, mode uint32, excl bool, m *Mark) (b *
 	if err != nil {
 		return nil, false, err
 	}
-	if created {
-		s.counted(1)
-	}
 	return b, created, nil
 }
 
@@ -51,7 +48,7 @@ func (s *Store) markHeld(b *Buffer, m *Mark) error {
 	}
 	err := b.SetMark(*m)
 	if err != nil {
-		b.Release()
+		b.release() // it has a name: nothing is freed
 	}
 	return err
 }
@@ -60,39 +57,49 @@ func (s *Store) markHeld(b *Buffer, m *Mark) error {
 // it to e. Killed in between, it leaves a temporary, and a mark of an inode that has no name: the next start drops both.
 // Preconditions: s.ns is held for writing.
 func (s *Store) newFile(e entry, m *Mark, dress func(tmp entry) error, place func(tmp, e entry) error) (*Buffer, error) {
-	tmp := s.ram.temp(e)
-	fd, err := s.open(tmp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	tmp, b, err := s.tempFile(e)
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.dressFile(fd, tmp, e, m, dress)
+	err = dress(tmp)
+	if err == nil && m != nil {
+		named := *m
+		named.Path = e.rel
+		err = b.SetMark(named)
+	}
 	if err == nil {
-		if err = place(tmp, e); err == nil {
-			return b, nil
-		}
+		err = place(tmp, e)
 	}
-	s.ram.discard(tmp, 0)
-	if b != nil {
-		b.Release() // with its last name gone its mark goes too
-	} else {
-		s.ram.drop(fd, e.rel)
+	if err != nil {
+		s.scrap(tmp, b)
+		return nil, err
 	}
-	return nil, err
+	s.table.named(b, e.rel)
+	s.count.Add(1)
+	return b, nil
 }
 
-func (s *Store) dressFile(fd int, tmp, e entry, m *Mark, dress func(tmp entry) error) (*Buffer, error) {
-	if err := dress(tmp); err != nil {
-		return nil, err
+// tempFile makes an empty file that is to stand at e. Its buffer has no name yet.
+func (s *Store) tempFile(e entry) (tmp entry, b *Buffer, err error) {
+	tmp = s.ram.temp(e)
+	fd, err := s.open(tmp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return tmp, nil, err
 	}
 	st, err := s.fstat(fd, e.rel)
 	if err != nil {
-		return nil, err
+		s.ram.discard(tmp, 0)
+		s.ram.drop(fd, e.rel)
+		return tmp, nil, err
 	}
-	b := s.hold(fd, false, keyOf(&st), e.rel)
-	if m == nil {
-		return b, nil
-	}
-	return b, b.SetMark(*m)
+	return tmp, s.hold(fd, false, keyOf(&st), ""), nil
+}
+
+// scrap removes what tempFile made, with its mark. It tells whether the bytes are gone.
+func (s *Store) scrap(tmp entry, b *Buffer) bool {
+	s.ram.discard(tmp, 0)
+	s.table.unnamed(b.key, "", true)
+	return b.release()
 }
 
 // Replace puts a new, empty inode under the name of an existing file, by rename, with the owner, the mode and the attributes of the old
@@ -104,7 +111,7 @@ func (s *Store) ReplaceMarked(rel string, m Mark) (*Buffer, error) { return s.re
 
 func (s *Store) replace(rel string, m *Mark) (b *Buffer, err error) {
 	v := victim{fd: -1}
-	err = s.change(rel, func(e entry) (err error) {
+	err = s.change(rel, func(e entry) error {
 		st, err := s.stat(e)
 		if err != nil {
 			return err
@@ -112,21 +119,27 @@ func (s *Store) replace(rel string, m *Mark) (b *Buffer, err error) {
 		if err := regular(rel, &st); err != nil {
 			return err
 		}
-		if v, err = s.victim(e); err != nil {
+		dress := func(tmp entry) error { return s.dressLike(tmp, e, &st) }
+		b, err = s.newFile(e, m, dress, func(tmp, e entry) (err error) {
+			v, err = s.supplant(tmp, e)
 			return err
-		}
-		b, err = s.newFile(e, m, func(tmp entry) error { return s.dressLike(tmp, e, &st) }, func(tmp, e entry) error {
-			return s.rename(tmp, e, 0)
 		})
-		if err != nil {
-			return err
-		}
-		s.gone(&v, rel)
-		s.counted(1)
-		return nil
+		return err
 	})
 	s.bury(v)
 	return b, err
+}
+
+// supplant renames tmp over the file at e.
+func (s *Store) supplant(tmp, e entry) (victim, error) {
+	v, err := s.victim(e)
+	if err != nil {
+		return v, err
+	}
+	if err = s.rename(tmp, e, 0); err == nil {
+		s.gone(&v)
+	}
+	return v, err
 }
 
 // dressLike gives tmp the owner, the attributes and the mode of the file at e.

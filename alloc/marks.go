@@ -36,6 +36,7 @@ type marks struct {
 	mu    sync.RWMutex
 	of    map[uint64]Mark // by inode
 	spare *entry
+	files int64 // of a page each: those of marks, and the spare
 }
 
 func (m *marks) get(ino uint64) (Mark, bool) {
@@ -71,6 +72,10 @@ func (s *Store) MarkOf(rel string) (Mark, bool) {
 func (s *Store) setMark(ino uint64, m Mark) error {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
+	return s.setMarkLocked(ino, m)
+}
+
+func (s *Store) setMarkLocked(ino uint64, m Mark) error {
 	if s.closed.Load() {
 		return unix.ESHUTDOWN
 	}
@@ -104,6 +109,7 @@ func (s *Store) writeMark(ino uint64, m Mark) error {
 	}
 	if err := t.rename(spare, to, 0); err != nil {
 		t.discard(next, 0)
+		s.lessMark()
 		return err
 	}
 	s.marks.spare = &next
@@ -124,9 +130,25 @@ func (s *Store) haveSpare() error {
 // newSpare makes a temporary that owns a page.
 func (s *Store) newSpare() (entry, error) {
 	e := s.ram.temp(entry{rel: marksDir})
-	k := key{ino: ^uint64(0)}
-	err := s.mem.spend(k, markSize, func() error { return s.makeSpare(e) }, func() (int64, error) { return 0, nil })
+	err := s.mem.spend(marksKey, markSize, func() error {
+		err := s.makeSpare(e)
+		if err == nil {
+			s.marks.files++
+		}
+		return err
+	}, s.marks.held)
 	return e, err
+}
+
+// marksKey is what the pages of the marks are counted under.
+var marksKey = key{ino: ^uint64(0)}
+
+func (m *marks) held() (int64, error) { return m.files * markSize, nil }
+
+// lessMark takes note that a file of the marks is gone.
+func (s *Store) lessMark() {
+	s.marks.files--
+	s.mem.meter.settle(marksKey, 0, s.marks.files*markSize)
 }
 
 func (s *Store) makeSpare(e entry) error {
@@ -173,6 +195,10 @@ func cut(s string, n int) string { return s[:min(n, len(s))] }
 func (s *Store) clearMark(ino uint64) error {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
+	return s.clearMarkLocked(ino)
+}
+
+func (s *Store) clearMarkLocked(ino uint64) error {
 	if _, there := s.marks.of[ino]; !there {
 		return nil
 	}
@@ -184,6 +210,7 @@ func (s *Store) clearMark(ino uint64) error {
 		if err := s.unlink(entry{s.ram.marks, name, marksDir + "/" + name}, 0); err != nil {
 			return err
 		}
+		s.lessMark()
 	}
 	delete(s.marks.of, ino)
 	return nil
@@ -230,6 +257,8 @@ func (s *Store) loadMark(e entry, ino uint64, path string) error {
 	}
 	m.Path = path
 	s.marks.of[ino] = m
+	s.marks.files++
+	s.mem.meter.settle(marksKey, 0, s.marks.files*markSize)
 	if m.State != Pending {
 		return nil
 	}

@@ -11,33 +11,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ramPath makes ready the directory of the RAM tier: a tmpfs of our own below dir if the kernel lets us mount one, else a
+// place is where a RAM tier is.
+type place struct {
+	path    string
+	mounted bool // it is a tmpfs of ours
+	fresh   bool // and was mounted just now
+}
+
+// ramPlace makes ready the directory of the RAM tier: a tmpfs of our own below the state directory if the kernel lets us mount one, else a
 // folder under /dev/shm. What a daemon that died left in either is found there again.
-func ramPath(x sys, cfg *Config) (path string, mounted bool, err error) {
-	shm := shmPath(cfg.Name)
+func ramPlace(x sys, cfg *Config) (place, error) {
+	shm := place{path: shmPath(cfg.Name)}
 	if os.Geteuid() != 0 {
-		return shm, false, makeShm(x, shm)
+		return shm, makeShm(x, shm.path)
 	}
-	path = filepath.Join(cfg.Dir, "ram")
-	fstype, err := mountedAt(path)
-	if err != nil {
-		return "", false, err
-	}
+	ram := place{path: filepath.Join(cfg.Dir, "ram"), mounted: true}
+	fstype, source, err := mountedAt(ram.path)
 	switch {
-	case fstype == "tmpfs":
-		return path, true, nil
+	case err != nil:
+		return place{}, err
+	case fstype == "tmpfs" && strings.HasPrefix(source, "vgpu-"):
+		return ram, nil
 	case fstype != "":
-		return "", false, fmt.Errorf("%s: a %s is mounted there, not a tmpfs of vgpu: %w", path, fstype, unix.EBUSY)
-	case hasBuffers(shm):
-		cfg.Logf("buffers were left in %s: they are taken over there, without a tmpfs of their own", shm)
-		return shm, false, makeShm(x, shm)
+		return place{}, fmt.Errorf("%s: a %s (%s) is mounted there, not a tmpfs of vgpu: %w", ram.path, fstype, source, unix.EBUSY)
+	case hasBuffers(shm.path):
+		cfg.Logf("buffers were left in %s: they are taken over there, without a tmpfs of their own", shm.path)
+		return shm, makeShm(x, shm.path)
 	}
-	err = mountTmpfs(x, path, cfg)
-	if errors.Is(err, unix.EPERM) {
-		cfg.Logf("no tmpfs of our own (%v): buffers live in %s", err, shm)
-		return shm, false, makeShm(x, shm)
+	err = mountTmpfs(x, ram.path, cfg)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		cfg.Logf("no tmpfs of our own (%v): buffers live in %s", err, shm.path)
+		return shm, makeShm(x, shm.path)
 	}
-	return path, err == nil, err
+	ram.fresh = true
+	return ram, err
 }
 
 func shmPath(name string) string { return fmt.Sprintf("/dev/shm/vgpu-%d-%s", os.Geteuid(), name) }
@@ -109,16 +116,19 @@ func unmount(x sys, path string) error {
 	return x.unlink(entry{unix.AT_FDCWD, path, path}, unix.AT_REMOVEDIR)
 }
 
-// mountedAt gives the type of the file system mounted at path, "" for none.
-func mountedAt(path string) (fstype string, err error) {
+// mountedAt gives the type and the source of the file system mounted at path, "" for none.
+func mountedAt(path string) (fstype, source string, err error) {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
-		return "", err
+		return "", "", err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", "", err
 	}
 	path = filepath.Join(dir, filepath.Base(path))
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
@@ -126,10 +136,11 @@ func mountedAt(path string) (fstype string, err error) {
 		// 36 35 98:0 /root /mount/point options [optional...] - type source superoptions
 		left, right, _ := strings.Cut(lines.Text(), " - ")
 		if fields := strings.Fields(left); len(fields) > 4 && unescape(fields[4]) == path {
-			fstype, _, _ = strings.Cut(right, " ") // the last one listed is the topmost
+			fields = append(strings.Fields(right), "", "")
+			fstype, source = fields[0], fields[1] // the last one listed is the topmost
 		}
 	}
-	return fstype, lines.Err()
+	return fstype, source, lines.Err()
 }
 
 var mountEscapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)

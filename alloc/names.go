@@ -169,7 +169,7 @@ func (s *Store) Unlink(rel string) error {
 			return err
 		}
 		if err = s.unlink(e, 0); err == nil {
-			s.gone(&v, rel)
+			s.gone(&v)
 		}
 		return err
 	})
@@ -215,7 +215,7 @@ func (s *Store) renameTo(from, to entry, flags uint) (v victim, err error) {
 	if v.fd >= 0 && v.key == keyOf(&st) { // two names of one file: rename(2) does nothing
 		return v, nil
 	}
-	s.gone(&v, to.rel)
+	s.gone(&v)
 	s.table.renamed(from.rel, to.rel, flags&unix.RENAME_EXCHANGE != 0)
 	return v, nil
 }

@@ -51,6 +51,7 @@ func (b *Buffer) grow(size, n int64) error {
 	if b.allocated >= size {
 		b.allocated = n
 	}
+	b.s.mem.note()
 	return nil
 }
 

@@ -99,12 +99,11 @@ func (s *Store) openTiers() (err error) {
 	if s.lock, err = takeLock(s.sys, s.cfg.Dir); err != nil {
 		return err
 	}
-	path, mounted, err := ramPath(s.sys, &s.cfg)
+	place, err := ramPlace(s.sys, &s.cfg)
 	if err == nil {
-		err = s.openRAM(path, mounted)
+		err = s.openRAM(place)
 	}
 	if err != nil {
-		// What is mounted stays: there may be buffers in it, and the next Open takes it over.
 		return errors.Join(err, s.lock.release(false))
 	}
 	return nil
@@ -127,16 +126,17 @@ func (s *Store) makeDir() (made bool, err error) {
 	return true, s.chmod(e, 0o711) // whatever the umask
 }
 
-func (s *Store) openRAM(path string, mounted bool) (err error) {
-	if s.ram, err = openTier(s.sys, path, s.cfg.Logf); err != nil {
-		return err
+func (s *Store) openRAM(p place) (err error) {
+	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
+		s.ram.mounted = p.mounted
+		if err = s.load(); err != nil {
+			s.ram.shut()
+		}
 	}
-	s.ram.mounted = mounted
-	if err := s.load(); err != nil {
-		s.ram.shut()
-		return err
+	if err != nil && p.fresh { // one that was there stays: it holds buffers, and the next Open takes it over
+		err = errors.Join(err, unmount(s.sys, p.path))
 	}
-	return nil
+	return err
 }
 
 // load brings a tier into the state that a clean start has, and the store's memory of it in step.
@@ -180,7 +180,7 @@ func (s *Store) found(e entry, st *unix.Stat_t, names map[uint64]string, m meter
 		return nil
 	}
 	names[st.Ino] = e.rel
-	s.counted(1)
+	s.count.Add(1)
 	if st.Blocks*512 > pages(st.Size) {
 		if err := s.trimTail(e, st); err != nil {
 			return err
@@ -211,10 +211,8 @@ func (s *Store) Interrupted() []Mark { return s.interrupted }
 // OnFree sets what is called, under no lock of the store's, whenever memory may have become free.
 func (s *Store) OnFree(f func()) { s.onFree.Store(&f) }
 
-func (s *Store) counted(n int64) { s.count.Add(n) }
-
 func (s *Store) freed() {
-	if f := s.onFree.Load(); f != nil {
+	if f := s.onFree.Load(); f != nil && *f != nil {
 		(*f)()
 	}
 }

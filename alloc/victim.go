@@ -10,7 +10,9 @@ type victim struct {
 	fd   int // O_PATH; -1 if there is none
 	key  key
 	rel  string
-	dead bool // no name is left, and nobody holds it
+	last bool // the name it loses is its last
+	file bool // a regular one
+	dead bool // it has lost it, and nobody holds it
 }
 
 // victim opens what e names. Preconditions: s.ns is held for writing.
@@ -24,22 +26,18 @@ func (s *Store) victim(e entry) (victim, error) {
 		s.ram.drop(fd, e.rel)
 		return victim{fd: -1}, err
 	}
-	return victim{fd: fd, key: keyOf(&st), rel: e.rel}, nil
+	file := st.Mode&unix.S_IFMT == unix.S_IFREG
+	return victim{fd: fd, key: keyOf(&st), rel: e.rel, last: st.Nlink == 1, file: file}, nil
 }
 
-// gone takes note that the victim has lost the name rel. Preconditions: s.ns is held for writing.
-func (s *Store) gone(v *victim, rel string) {
-	if v.fd < 0 {
+// gone takes note that the victim has lost its name. Preconditions: s.ns is held for writing, since before it was opened.
+func (s *Store) gone(v *victim) {
+	if v.fd < 0 || !v.file {
 		return
 	}
-	held := s.table.unnamed(v.key, rel)
-	st, err := s.fstat(v.fd, rel)
-	if err != nil {
-		s.cfg.Logf("after the unlinking of %s: %v", rel, err) // its count stays; the next start counts again
-		return
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0 {
-		s.counted(-1)
+	held := s.table.unnamed(v.key, v.rel, v.last)
+	if v.last {
+		s.count.Add(-1)
 		v.dead = !held
 	}
 }
@@ -60,6 +58,9 @@ func (s *Store) bury(v victim) {
 
 // forget drops what is known of a file that has neither name nor holder.
 func (s *Store) forget(k key, rel string) {
+	if s.closed.Load() {
+		return
+	}
 	if err := s.clearMark(k.ino); err != nil {
 		s.cfg.Logf("mark of %s, which is gone: %v", rel, err) // the next start drops it
 	}

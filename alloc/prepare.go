@@ -1,0 +1,112 @@
+package alloc
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Prepared is a buffer that has its space, and no name yet: an output of a job that is being accepted. It is published, or discarded.
+type Prepared struct {
+	*Buffer
+	tmp entry // without its directory in a plain tree, where that is the one of what it is to become
+}
+
+// Prepare makes a file of n bytes, all of them allocated, that is to stand at rel. ENOSPC: nothing has changed.
+func (s *Store) Prepare(rel string, n int64) (p *Prepared, err error) {
+	err = s.look(rel, func(e entry) error {
+		if rel == "" {
+			return fail("create", rel, unix.EISDIR)
+		}
+		tmp, b, err := s.tempFile(e)
+		p = &Prepared{b, tmp}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Resize(n); err != nil {
+		return nil, errors.Join(err, p.Discard(rel))
+	}
+	return p, nil
+}
+
+// temp is the temporary that is to become e.
+func (p *Prepared) temp(e entry) entry {
+	if p.s.ram.plain {
+		return entry{e.dir, p.tmp.name, e.rel}
+	}
+	return p.tmp
+}
+
+// Publish gives the file its name, relative to the same directory that it was prepared for. What stands there is replaced, and passes on
+// its owner, mode and attributes; else the file belongs to c, with the mode given. After an error it can be published again or
+// discarded; after success the caller releases the Buffer.
+func (p *Prepared) Publish(c Cred, rel string, mode uint32) error {
+	v := victim{fd: -1}
+	err := p.s.change(rel, func(e entry) (err error) {
+		v, err = p.publish(c, e, mode)
+		return err
+	})
+	p.s.bury(v)
+	return err
+}
+
+func (p *Prepared) publish(c Cred, e entry, mode uint32) (v victim, err error) {
+	s, tmp := p.s, p.temp(e)
+	v.fd = -1
+	st, err := s.stat(e)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		if err = s.own(c, tmp, e, mode); err == nil {
+			err = s.ram.place(tmp, e)
+		}
+	case err == nil:
+		if err = regular(e.rel, &st); err == nil {
+			err = s.dressLike(tmp, e, &st)
+		}
+		if err == nil {
+			v, err = s.supplant(tmp, e)
+		}
+	}
+	if err == nil {
+		s.table.named(p.Buffer, e.rel)
+		s.count.Add(1)
+	}
+	return v, err
+}
+
+// Discard removes a file that was not published, with its mark, and ends its hold.
+func (p *Prepared) Discard(rel string) error {
+	freed := false
+	err := p.s.change(rel, func(e entry) error {
+		freed = p.s.scrap(p.temp(e), p.Buffer)
+		return nil
+	})
+	if err != nil { // a plain file whose directory is gone, or the store is closed: the temporary is left, if it is
+		p.Release()
+		return err
+	}
+	if freed {
+		p.s.freed()
+	}
+	return nil
+}
+
+// Bad tells whether the mark says that the bytes are bad, not that they are still to come.
+func (m Mark) Bad() bool { return m.State == Bad }
+
+// SettleMark ends the mark that a job put on the buffer: to, or none if to is nil. If a later job has marked the buffer since, that
+// mark stands, as the buffer is that job's to make good.
+func (b *Buffer) SettleMark(job uint64, to *Mark) error {
+	s := b.s
+	s.marks.mu.Lock()
+	defer s.marks.mu.Unlock()
+	if cur, there := s.marks.of[b.key.ino]; !there || cur.Job != job {
+		return nil
+	}
+	if to == nil {
+		return s.clearMarkLocked(b.key.ino)
+	}
+	return s.setMarkLocked(b.key.ino, *to)
+}

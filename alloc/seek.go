@@ -1,0 +1,24 @@
+package alloc
+
+import "golang.org/x/sys/unix"
+
+// Seek finds the next data or hole from off on: whence is SEEK_DATA or SEEK_HOLE. ENXIO past the end.
+func (b *Buffer) Seek(off int64, whence int) (at int64, err error) {
+	if whence != unix.SEEK_DATA && whence != unix.SEEK_HOLE {
+		return 0, fail("lseek", b.Path(), unix.EINVAL)
+	}
+	err = b.s.do("lseek", b.Path(), func() error {
+		at, err = unix.Seek(b.fd, off, whence)
+		return err
+	})
+	return at, err
+}
+
+// Held gives the buffer of an inode that somebody holds, with another hold on it; nil if nobody does.
+func (s *Store) Held(ino uint64) *Buffer {
+	var st unix.Stat_t
+	if err := unix.Fstat(s.ram.root, &st); err != nil {
+		return nil
+	}
+	return s.table.ref(key{st.Dev, ino})
+}
