@@ -1,0 +1,276 @@
+package order
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// histogram is numpy.histogram.
+type histogram struct {
+	c              *kernels.Call
+	n, bins, parts int
+	low, high      float64 // of even bins
+	ranged         bool    // low and high are given
+	edges          int     // the operand with the edges, or -1
+	weights        int     // the operand with the weights, or -1
+	density        bool
+}
+
+func planHistogram(c *kernels.Call) (*kernels.Plan, error) {
+	in := &c.In[0]
+	if in.Layout.DType.IsComplex() {
+		return nil, in.Errorf("%s values do not fall into bins", in.Layout.DType)
+	}
+	h := &histogram{c: c, n: in.Layout.Len(), bins: c.Int("bins"), edges: c.Operand("edges"), weights: c.Operand("weights"), density: c.Bool("density")}
+	if err := h.planBins(c); err != nil {
+		return nil, err
+	}
+	if err := checkWeights(c, h.weights); err != nil {
+		return nil, err
+	}
+	h.parts = partsOf(h.n, h.bins)
+	d := ndarray.I64
+	if h.weights >= 0 || h.density {
+		d = ndarray.F64
+	}
+	cost := kernels.Cost{Scratch: int64(h.parts*round64(8*h.bins) + round64(8*(h.bins+1)))}
+	for i := range c.In {
+		cost.Bytes += float64(c.In[i].Layout.Bytes())
+	}
+	return &kernels.Plan{
+		Out:     []kernels.OutSpec{{DType: d, Shape: []int{h.bins}}},
+		Cost:    cost,
+		Explain: []kernels.Entry{{Term: "parts", Text: fmt.Sprint(h.parts)}},
+		Run:     h.run,
+	}, nil
+}
+
+// planBins reads bins=, low=, high=, edges=.
+func (h *histogram) planBins(c *kernels.Call) error {
+	if h.edges >= 0 {
+		e := &c.In[h.edges]
+		for _, name := range []string{"bins", "low", "high"} {
+			if c.Has(name) {
+				return c.Opt(name).Errorf("edges= gives the bins already")
+			}
+		}
+		if e.Layout.Rank() != 1 || e.Layout.Len() < 2 || e.Layout.DType.IsComplex() {
+			return e.Errorf("edges are a real vector of two elements or more, not %s", e.Layout)
+		}
+		h.bins = e.Layout.Len() - 1
+		return nil
+	}
+	if h.bins < 1 {
+		return c.Opt("bins").Errorf("%d bins hold nothing", h.bins)
+	}
+	if c.Has("low") != c.Has("high") {
+		return c.Errorf("low= and high= come together")
+	}
+	h.ranged, h.low, h.high = c.Has("low"), c.Float("low"), c.Float("high")
+	if h.ranged && !(h.low <= h.high && !math.IsInf(h.high-h.low, 0)) {
+		return c.Opt("high").Errorf("low to high, %g to %g, is not a finite interval", h.low, h.high)
+	}
+	return nil
+}
+
+// checkWeights compares the weights' shape with that of the first input.
+func checkWeights(c *kernels.Call, weights int) error {
+	if weights < 0 {
+		return nil
+	}
+	w := &c.In[weights]
+	if !slices.Equal(w.Layout.Shape, c.In[0].Layout.Shape) {
+		return w.Errorf("weights of shape %s for %s values", ndarray.ShapeString(w.Layout.Shape), ndarray.ShapeString(c.In[0].Layout.Shape))
+	}
+	if w.Layout.DType.IsComplex() {
+		return w.Errorf("weights are real numbers, not %s", w.Layout.DType)
+	}
+	return nil
+}
+
+func (h *histogram) run(x *kernels.Exec) error {
+	b, err := h.binning(x)
+	if err != nil {
+		return err
+	}
+	out := scratchBins{x: x, bins: h.bins, parts: h.parts}
+	if h.weights < 0 {
+		counts, err := tally[int64](out, h.n, func(counts []int64, lo, hi int) error {
+			var buf [countBlock]float64
+			ndarray.Load(buf[:hi-lo], x.In[0], lo)
+			for _, v := range buf[:hi-lo] {
+				if i := b.find(v); i >= 0 {
+					counts[i]++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return h.write(x.Out[0], b, counts, nil)
+	}
+	sums, err := tally[float64](out, h.n, func(sums []float64, lo, hi int) error {
+		var buf, weights [countBlock]float64
+		ndarray.Load(buf[:hi-lo], x.In[0], lo)
+		ndarray.Load(weights[:hi-lo], x.In[h.weights], lo)
+		for j, v := range buf[:hi-lo] {
+			if i := b.find(v); i >= 0 {
+				sums[i] += weights[j]
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return h.write(x.Out[0], b, nil, sums)
+}
+
+// write stores counts or sums, over their total and the bins' widths if a
+// density is asked for.
+func (h *histogram) write(out ndarray.Array, b *binning, counts []int64, sums []float64) error {
+	if !h.density {
+		if sums != nil {
+			ndarray.Store(out, sums, 0)
+		} else {
+			ndarray.Store(out, counts, 0)
+		}
+		return nil
+	}
+	if sums == nil {
+		sums = make([]float64, len(counts))
+		for i, n := range counts {
+			sums[i] = float64(n)
+		}
+	}
+	var total float64
+	for _, s := range sums {
+		total += s
+	}
+	for i := range sums {
+		sums[i] = sums[i] / (b.edges[i+1] - b.edges[i]) / total
+	}
+	ndarray.Store(out, sums, 0)
+	return nil
+}
+
+// binning finds the bin of a value: edges[i] <= v < edges[i+1], the last bin
+// with its upper edge. Even bins guess the number by arithmetic and put it
+// right by the edges; others search.
+type binning struct {
+	edges []float64
+	even  bool
+	scale float64 // bins per unit
+}
+
+func (h *histogram) binning(x *kernels.Exec) (*binning, error) {
+	b := &binning{edges: ndarray.Slice[float64](scratchArray(x, ndarray.F64, []int{h.bins + 1}))}
+	if h.edges >= 0 {
+		ndarray.Load(b.edges, x.In[h.edges], 0)
+		for i, e := range b.edges[1:] {
+			if !(b.edges[i] <= e) {
+				return nil, outOfRange(h.c, &h.c.In[h.edges], fmt.Sprintf("edge %d is %g, after %g: edges must not descend", i+1, e, b.edges[i]))
+			}
+		}
+		return b, nil
+	}
+	low, high := h.low, h.high
+	if !h.ranged {
+		var err error
+		if low, high, err = h.extent(x); err != nil {
+			return nil, err
+		}
+	}
+	if low == high {
+		low, high = low-0.5, high+0.5
+	}
+	b.even, b.scale = true, float64(h.bins)/(high-low)
+	step := (high - low) / float64(h.bins)
+	for i := range b.edges {
+		b.edges[i] = low + float64(float64(i)*step)
+	}
+	b.edges[h.bins] = high
+	h.roundEdges(b.edges)
+	return b, nil
+}
+
+// roundEdges rounds even edges to the values' type if that is a float, as
+// numpy does.
+func (h *histogram) roundEdges(edges []float64) {
+	d := h.c.In[0].Layout.DType
+	if !d.IsFloat() || d == ndarray.F64 {
+		return
+	}
+	rounded := ndarray.New(d, len(edges))
+	ndarray.Store(rounded, edges, 0)
+	ndarray.Load(edges, rounded, 0)
+}
+
+// extent is the least and the greatest value; 0 and 1 of no values.
+func (h *histogram) extent(x *kernels.Exec) (low, high float64, err error) {
+	if h.n == 0 {
+		return 0, 1, nil
+	}
+	pieces := (h.n + minPart - 1) / minPart
+	bounds := make([][2]float64, pieces)
+	err = x.W.For(h.n, minPart, func(_ *pool.Worker, lo, hi int) {
+		for ; lo < hi; lo += minPart {
+			bounds[lo/minPart] = extentOf(x.In[0], lo, min(lo+minPart, hi))
+		}
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	low, high = bounds[0][0], bounds[0][1]
+	for _, b := range bounds[1:] {
+		low, high = min(low, b[0]), max(high, b[1]) // NaN wins
+	}
+	if math.IsNaN(low) || math.IsInf(low, 0) || math.IsInf(high, 0) || math.IsInf(high-low, 0) {
+		return 0, 0, outOfRange(h.c, &h.c.In[0], fmt.Sprintf("the values range from %g to %g; give low= and high=", low, high))
+	}
+	return low, high, nil
+}
+
+func extentOf(a ndarray.Array, lo, hi int) [2]float64 {
+	var buf [countBlock]float64
+	e := [2]float64{math.Inf(1), math.Inf(-1)}
+	for ; lo < hi; lo += len(buf) {
+		part := buf[:min(len(buf), hi-lo)]
+		ndarray.Load(part, a, lo)
+		for _, v := range part {
+			e[0], e[1] = min(e[0], v), max(e[1], v)
+		}
+	}
+	return e
+}
+
+// find is the number of v's bin, -1 if there is none.
+func (b *binning) find(v float64) int {
+	last := len(b.edges) - 1
+	if !(v >= b.edges[0] && v <= b.edges[last]) {
+		return -1
+	}
+	if !b.even {
+		i, _ := slices.BinarySearchFunc(b.edges, v, func(e, v float64) int {
+			if e <= v {
+				return -1
+			}
+			return 1
+		})
+		return min(i, last) - 1
+	}
+	i := min(max(int((v-b.edges[0])*b.scale), 0), last-1)
+	for v < b.edges[i] {
+		i--
+	}
+	for i < last-1 && v >= b.edges[i+1] {
+		i++
+	}
+	return i
+}

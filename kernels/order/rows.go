@@ -1,0 +1,217 @@
+package order
+
+import (
+	"runtime"
+	"sync"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+	"vgpu/kernels/vec/move"
+)
+
+// pieceElements is about how many elements a piece of parallel work covers.
+const pieceElements = 1 << 15
+
+// rowPlan is how an input and an output are taken apart into rows along an
+// axis. Rows that do not lie in memory as Go slices are worked on in a copy.
+type rowPlan struct {
+	axis    int
+	n, rows int // elements of an input row; number of rows
+	lanes   int // rows worked on at once for which scratch is planned
+	perLane int // bytes of scratch a row
+	staging int // bytes of copies
+}
+
+// axisOf reads an axis option of an array of rank r.
+func axisOf(c *kernels.Call, name string, r int) (int, error) {
+	axis := c.Int(name)
+	if axis < -r || axis >= r {
+		return 0, c.Opt(name).Errorf("%d is outside an array of %d axes", axis, r)
+	}
+	if axis < 0 {
+		axis += r
+	}
+	return axis, nil
+}
+
+// planRows lays out rows of the first input along axis, and of an output of
+// type d with that shape. perLane is the scratch that one row needs.
+func planRows(c *kernels.Call, axis int, d ndarray.DType, shape []int, perLane int) rowPlan {
+	in, out := c.In[0].Layout, ndarray.NewLayout(d, shape...)
+	if c.Out[0].Slice != nil && c.Out[0].Exists {
+		out = c.Out[0].Layout
+	}
+	n := in.Shape[axis]
+	p := rowPlan{axis: axis, n: n, rows: in.Len() / max(n, 1), lanes: 1, perLane: round64(perLane)}
+	for _, l := range []ndarray.Layout{in, out} {
+		if !directRows(axisLast(l, axis)) {
+			p.staging += round64(l.Bytes())
+		}
+	}
+	if n < parallelSort {
+		p.lanes = max(1, min(p.rows, runtime.NumCPU()))
+	}
+	return p
+}
+
+func round64(n int) int { return (n + 63) &^ 63 }
+
+// axisLast moves axis to the end.
+func axisLast(l ndarray.Layout, axis int) ndarray.Layout {
+	axes := make([]int, 0, l.Rank())
+	for i := range l.Rank() {
+		if i != axis {
+			axes = append(axes, i)
+		}
+	}
+	return l.Permute(append(axes, axis)...)
+}
+
+// directRows tells whether each row along the last axis can be used as a Go
+// slice, as far as the layout alone can tell.
+func directRows(l ndarray.Layout) bool {
+	size := l.DType.Size()
+	if l.Swapped || l.Offset%size != 0 {
+		return false
+	}
+	for i, s := range l.Strides {
+		if l.Shape[i] > 1 && (s%size != 0 || i == len(l.Strides)-1 && s != size) {
+			return false
+		}
+	}
+	return true
+}
+
+// scratch is the bytes that run takes from Exec.Mem at the most.
+func (p rowPlan) scratch() int64 { return int64(p.lanes*p.perLane + p.staging) }
+
+// rowFunc works on one pair of rows, direct and one-dimensional. w serves to
+// split long rows. scratch is perLane bytes for the time of the call.
+type rowFunc func(w *pool.Worker, out, in ndarray.Array, scratch []byte) error
+
+// run calls fn for every pair of rows: long ones one after the other, short
+// ones side by side.
+func (p rowPlan) run(x *kernels.Exec, fn rowFunc) error {
+	if p.rows == 0 {
+		return nil
+	}
+	in, out := x.In[0], x.Out[0]
+	in.Layout, out.Layout = axisLast(in.Layout, p.axis), axisLast(out.Layout, p.axis)
+	if in.Len() > 0 && !(directRows(in.Layout) && in.Aligned()) {
+		staged := scratchArray(x, in.DType, in.Shape)
+		if err := move.Copy(x.W, staged, in); err != nil {
+			return err
+		}
+		in = staged
+	}
+	target := out
+	staged := out.Len() > 0 && !(directRows(out.Layout) && out.Aligned())
+	if staged {
+		out = scratchArray(x, out.DType, out.Shape)
+	}
+	if err := p.each(x, out, in, fn); err != nil || !staged {
+		return err
+	}
+	return move.Copy(x.W, target, out)
+}
+
+// each visits the rows in order of their number, piece by piece.
+func (p rowPlan) each(x *kernels.Exec, out, in ndarray.Array, fn rowFunc) error {
+	lanes := lanes{x: x, size: p.perLane, planned: p.lanes}
+	if p.n >= parallelSort {
+		scratch := lanes.get()
+		for r := range p.rows {
+			if err := fn(x.W, row(out, r), row(in, r), scratch); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var first firstError
+	err := x.W.For(p.rows, max(1, pieceElements/max(p.n, 1)), func(w *pool.Worker, lo, hi int) {
+		scratch := lanes.get()
+		defer lanes.put(scratch)
+		for r := lo; r < hi; r++ {
+			first.set(fn(w, row(out, r), row(in, r), scratch))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return first.err
+}
+
+// row is row number r along the last axis.
+func row(a ndarray.Array, r int) ndarray.Array {
+	k := a.Rank() - 1
+	for i := k - 1; i >= 0; i-- {
+		a.Offset += r % a.Shape[i] * a.Strides[i]
+		r /= a.Shape[i]
+	}
+	a.Shape, a.Strides = a.Shape[k:], a.Strides[k:]
+	return a
+}
+
+// firstError keeps the first error that is set.
+type firstError struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *firstError) set(err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+// lanes lends pieces of scratch of one size. The first planned ones come from
+// Exec.Mem; should more workers than CPUs ask at once, the rest come from
+// the Go heap.
+type lanes struct {
+	x             *kernels.Exec
+	size, planned int
+
+	mu   sync.Mutex // guards what follows
+	made int
+	free [][]byte
+}
+
+func (l *lanes) get() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := len(l.free) - 1; k >= 0 {
+		s := l.free[k]
+		l.free = l.free[:k]
+		return s
+	}
+	if l.made++; l.made > l.planned {
+		return ndarray.New(ndarray.U8, l.size).Data
+	}
+	return l.x.Mem.Alloc(l.size)
+}
+
+func (l *lanes) put(s []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.free = append(l.free, s)
+}
+
+// scratchArray is an uninitialised C-ordered array in scratch memory.
+func scratchArray(x *kernels.Exec, d ndarray.DType, shape []int) ndarray.Array {
+	l := ndarray.NewLayout(d, shape...)
+	return ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
+}
+
+// carve cuts n elements of type d off the front of scratch.
+func carve[T ndarray.Element](scratch *[]byte, d ndarray.DType, n int) []T {
+	l := ndarray.NewLayout(d, n)
+	s := ndarray.Slice[T](ndarray.Array{Layout: l, Data: *scratch})
+	*scratch = (*scratch)[round64(l.Bytes()):]
+	return s
+}

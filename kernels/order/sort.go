@@ -1,0 +1,144 @@
+package order
+
+import (
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+func planSort(c *kernels.Call) (*kernels.Plan, error) {
+	in := c.In[0].Layout
+	if in.Rank() == 0 {
+		return nil, c.In[0].Errorf("a scalar has no axis to sort along")
+	}
+	axis, err := axisOf(c, "axis", in.Rank())
+	if err != nil {
+		return nil, err
+	}
+	n, descending := in.Shape[axis], c.Bool("descending")
+	perLane := round64(n * in.DType.Size())
+	if in.DType.IsComplex() {
+		perLane = indexScratch(in.DType, n) + round64(8*n)
+	}
+	p := planRows(c, axis, in.DType, in.Shape, perLane)
+	return &kernels.Plan{
+		Out:     []kernels.OutSpec{{DType: in.DType, Shape: in.Shape}},
+		Cost:    kernels.Cost{Bytes: 2 * float64(in.Bytes()), Scratch: p.scratch()},
+		Explain: p.explain(in.DType),
+		Run: func(x *kernels.Exec) error {
+			return p.run(x, func(w *pool.Worker, out, in ndarray.Array, scratch []byte) error {
+				return sortRow(w, out, in, scratch, descending)
+			})
+		},
+	}, nil
+}
+
+// sortRow writes in to out in order, stably.
+func sortRow(w *pool.Worker, out, in ndarray.Array, scratch []byte, descending bool) error {
+	if in.DType.IsComplex() {
+		return sortComplex(w, out, in, scratch, descending)
+	}
+	switch in.DType.Size() {
+	case 1:
+		return sortReal[uint8](w, out, in, scratch, descending)
+	case 2:
+		return sortReal[uint16](w, out, in, scratch, descending)
+	case 4:
+		return sortReal[uint32](w, out, in, scratch, descending)
+	}
+	return sortReal[uint64](w, out, in, scratch, descending)
+}
+
+// sortReal sorts patterns by their keys in place of the output. Two things
+// that keys cannot give back are put right afterwards, so that the sort is
+// stable to the bit: NaNs, which share a key, and zeros of both signs, which
+// are equal but have keys of their own.
+func sortReal[K interface {
+	word
+	ndarray.Element
+}](w *pool.Worker, out, in ndarray.Array, scratch []byte, descending bool) error {
+	c := newCoder[K](in.DType, descending, false)
+	src, dst := ndarray.Slice[K](in), ndarray.Slice[K](out)
+	seen, err := c.encodeRow(w, dst, src)
+	if err != nil {
+		return err
+	}
+	tmp := carve[K](&scratch, in.DType, len(src))
+	none := make([]struct{}, len(src))
+	if err := radix(w, 0, dst, none, tmp, none); err != nil {
+		return err
+	}
+	numbers := len(dst)
+	if seen&hasNaN != 0 {
+		numbers, _ = slices.BinarySearch(dst, c.nan())
+	}
+	zeros := numbers
+	if seen&hasNegZero != 0 && seen&hasPosZero != 0 {
+		zeros, _ = slices.BinarySearch(dst, min(c.key(c.sign), c.key(0)))
+	}
+	err = blocks(w, numbers, func(lo, hi int) { c.decode(dst[lo:hi], dst[lo:hi]) })
+	if err != nil {
+		return err
+	}
+	if zeros < numbers {
+		if err := restore(w, dst[zeros:], src, func(v K) bool { return v&^c.sign == 0 }); err != nil {
+			return err
+		}
+	}
+	if numbers < len(dst) {
+		return restore(w, dst[numbers:], src, c.isNaN)
+	}
+	return nil
+}
+
+// restore writes the elements of src that are wanted to dst, in order.
+func restore[K word](w *pool.Worker, dst, src []K, wanted func(K) bool) error {
+	k := 0
+	for lo := 0; lo < len(src); lo += radixBlock {
+		if err := w.Err(); err != nil {
+			return err
+		}
+		for _, v := range src[lo:min(lo+radixBlock, len(src))] {
+			if wanted(v) {
+				dst[k] = v
+				k++
+			}
+		}
+	}
+	return nil
+}
+
+// sortComplex finds the order of indices first, then gathers.
+func sortComplex(w *pool.Worker, out, in ndarray.Array, scratch []byte, descending bool) error {
+	index := carve[int64](&scratch, ndarray.I64, in.Len())
+	if err := argsortRow(w, index, in, scratch, descending); err != nil {
+		return err
+	}
+	if in.DType == ndarray.C64 {
+		return gather[complex64](w, out, in, index)
+	}
+	return gather[complex128](w, out, in, index)
+}
+
+func gather[T ndarray.Element](w *pool.Worker, out, in ndarray.Array, index []int64) error {
+	dst, src := ndarray.Slice[T](out), ndarray.Slice[T](in)
+	return blocks(w, len(index), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			dst[i] = src[index[i]]
+		}
+	})
+}
+
+// explain says how rows are sorted.
+func (p rowPlan) explain(d ndarray.DType) []kernels.Entry {
+	algorithm, split := "radix-lsd-8", "rows"
+	switch {
+	case p.n < smallSort:
+		algorithm = "comparison"
+	case p.n >= parallelSort:
+		split = "within-row"
+	}
+	return []kernels.Entry{{Term: "algorithm", Text: algorithm}, {Term: "parallel", Text: split}, {Term: "dtype", Text: d.String()}}
+}

@@ -1,0 +1,192 @@
+package order
+
+import (
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+func planTopk(c *kernels.Call) (*kernels.Plan, error) {
+	in := c.In[0].Layout
+	switch {
+	case in.Rank() == 0:
+		return nil, c.In[0].Errorf("a scalar has no axis to choose along")
+	case in.DType.IsComplex():
+		return nil, c.In[0].Errorf("%s has no largest element", in.DType)
+	}
+	axis, err := axisOf(c, "axis", in.Rank())
+	if err != nil {
+		return nil, err
+	}
+	k, n := c.Int("k"), in.Shape[axis]
+	if k < 0 || k > n {
+		return nil, c.Opt("k").Errorf("%d of %d elements cannot be chosen", k, n)
+	}
+	d, shape := in.DType, slices.Clone(in.Shape)
+	shape[axis] = k
+	if c.Bool("indices") {
+		d = ndarray.I64
+	}
+	t := topk{k: k, largest: c.Bool("largest"), indices: c.Bool("indices")}
+	p := planRows(c, axis, d, shape, t.scratch(in.DType, n))
+	return &kernels.Plan{
+		Out:  []kernels.OutSpec{{DType: d, Shape: shape}},
+		Cost: kernels.Cost{Bytes: float64(in.Bytes()) + float64(ndarray.NewLayout(d, shape...).Bytes()), Scratch: p.scratch()},
+		Explain: []kernels.Entry{{Term: "algorithm", Text: map[bool]string{true: "argsort", false: "heap"}[t.sorts(n)]},
+			{Term: "dtype", Text: in.DType.String()}},
+		Run: func(x *kernels.Exec) error { return p.run(x, t.row) },
+	}, nil
+}
+
+// topk chooses the k first elements of a row in its order.
+type topk struct {
+	k                int
+	largest, indices bool
+}
+
+// candidate is an element by its key and place.
+type candidate struct {
+	key   uint64
+	index int64
+}
+
+// before is the order wanted; equal keys come in the order of the row.
+func (a candidate) before(b candidate) bool {
+	return a.key < b.key || a.key == b.key && a.index < b.index
+}
+
+// sorts tells whether k of n is so much that the whole row is sorted.
+func (t topk) sorts(n int) bool { return t.k > 64 && t.k > min(n, radixBlock)/32 }
+
+func (t topk) scratch(d ndarray.DType, n int) int {
+	if t.sorts(n) {
+		return indexScratch(d, n) + round64(8*n)
+	}
+	return 2 * round64(8*t.candidates(n))
+}
+
+// candidates is the number of heap places for a row: k a block.
+func (t topk) candidates(n int) int { return t.k * max(1, (n+radixBlock-1)/radixBlock) }
+
+func (t topk) row(w *pool.Worker, out, in ndarray.Array, scratch []byte) error {
+	n := in.Len()
+	if t.k == 0 {
+		return nil
+	}
+	if t.sorts(n) {
+		index := carve[int64](&scratch, ndarray.I64, n)
+		if err := argsortRow(w, index, in, scratch, t.largest); err != nil {
+			return err
+		}
+		t.write(out, in, index[:t.k])
+		return nil
+	}
+	m := t.candidates(n)
+	keys, index := carve[uint64](&scratch, ndarray.U64, m), carve[int64](&scratch, ndarray.I64, m)
+	err := blocks(w, n, func(lo, hi int) {
+		for ; lo < hi; lo += radixBlock {
+			b := lo / radixBlock * t.k
+			h := heap{keys: keys[b : b+t.k], index: index[b : b+t.k]}
+			h.scan(in.Range(0, lo, min(lo+radixBlock, n)), int64(lo), t.largest)
+			for ; h.n < t.k; h.n++ { // the block is shorter than k
+				h.index[h.n] = -1
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	t.write(out, in, t.merge(keys, index))
+	return nil
+}
+
+// merge gives the indices of the k first of the blocks' candidates, in order.
+func (t topk) merge(keys []uint64, index []int64) []int64 {
+	h := heap{keys: make([]uint64, t.k), index: make([]int64, t.k)}
+	for i, j := range index {
+		if j >= 0 {
+			h.offer(candidate{keys[i], j})
+		}
+	}
+	for h.n > 1 { // the last of those left goes to the end
+		h.n--
+		top, end := h.at(0), h.at(h.n)
+		h.replace(end)
+		h.set(h.n, top)
+	}
+	return h.index
+}
+
+// write puts what was chosen to out: the indices, or the elements there.
+func (t topk) write(out, in ndarray.Array, index []int64) {
+	if t.indices {
+		copy(ndarray.Slice[int64](out), index)
+		return
+	}
+	size := int64(in.DType.Size())
+	src, dst := in.Data[in.Offset:], out.Data[out.Offset:]
+	for i, j := range index {
+		copy(dst[int64(i)*size:][:size], src[j*size:][:size])
+	}
+}
+
+// heap holds the first elements seen so far, the last of them on top.
+type heap struct {
+	keys  []uint64
+	index []int64
+	n     int
+}
+
+func (h *heap) at(i int) candidate { return candidate{h.keys[i], h.index[i]} }
+
+func (h *heap) set(i int, c candidate) { h.keys[i], h.index[i] = c.key, c.index }
+
+// scan offers the elements of a, which begin at number first of the row.
+func (h *heap) scan(a ndarray.Array, first int64, largest bool) {
+	var buf [512]uint64
+	for lo := 0; lo < a.Len(); lo += len(buf) {
+		part := buf[:min(len(buf), a.Len()-lo)]
+		keys64(part, a.Range(0, lo, lo+len(part)), largest)
+		for i, k := range part {
+			h.offer(candidate{k, first + int64(lo+i)})
+		}
+	}
+}
+
+// offer takes c if it is among the first.
+func (h *heap) offer(c candidate) {
+	switch {
+	case h.n < len(h.keys):
+		h.push(c)
+	case c.before(h.at(0)):
+		h.replace(c)
+	}
+}
+
+func (h *heap) push(c candidate) {
+	i := h.n
+	h.n++
+	for i > 0 && h.at((i-1)/2).before(c) {
+		h.set(i, h.at((i-1)/2))
+		i = (i - 1) / 2
+	}
+	h.set(i, c)
+}
+
+// replace puts c in the place of the top.
+func (h *heap) replace(c candidate) {
+	i := 0
+	for child := 1; child < h.n; child = 2*i + 1 {
+		if child+1 < h.n && h.at(child).before(h.at(child+1)) {
+			child++
+		}
+		if !c.before(h.at(child)) {
+			break
+		}
+		h.set(i, h.at(child))
+		i = child
+	}
+	h.set(i, c)
+}

@@ -1,0 +1,203 @@
+package vec
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/vec/move"
+)
+
+// planCopy copies A to OUT, repeated over OUT's shape if the line gives one.
+func planCopy(c *kernels.Call) (*kernels.Plan, error) {
+	d := c.In[0].Layout.DType
+	if want := c.Out[0].WantDType(d); want != d {
+		e := c.Out[0].Errorf("the copy of %s is not %s", d, want)
+		e.Hint = "cast changes the type"
+		return nil, e
+	}
+	return planAssign(c, d)
+}
+
+// planCast is planCopy with a change of type.
+func planCast(c *kernels.Call) (*kernels.Plan, error) {
+	d, err := outType(c, false, ndarray.Invalid)
+	if err != nil {
+		return nil, err
+	}
+	if d == ndarray.Invalid {
+		e := c.Errorf("to which type?")
+		e.Hint = "give dtype=, or the type in the output operand, as in y.npy:f16:3x4"
+		return nil, e
+	}
+	return planAssign(c, d)
+}
+
+func planAssign(c *kernels.Call, d ndarray.DType) (*kernels.Plan, error) {
+	in := &c.In[0]
+	shape := c.Out[0].WantShape(in.Layout.Shape)
+	if _, err := in.Layout.Broadcast(shape); err != nil {
+		return nil, in.Errorf("%v", err)
+	}
+	return single(d, shape, float64(in.Layout.Bytes())+sizeOf(d, shape), func(x *kernels.Exec) error {
+		l, err := x.In[0].Broadcast(x.Out[0].Shape)
+		if err != nil {
+			return err
+		}
+		return move.Copy(x.W, x.Out[0], ndarray.Array{Layout: l, Data: x.In[0].Data})
+	}), nil
+}
+
+// planView copies a view of the input, of the same size.
+func planView(c *kernels.Call, view func(ndarray.Layout) ndarray.Layout) *kernels.Plan {
+	in := c.In[0].Layout
+	return single(in.DType, view(in).Shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error {
+		src := x.In[0]
+		src.Layout = view(src.Layout)
+		return move.Copy(x.W, x.Out[0], src)
+	})
+}
+
+// planTranspose is numpy.transpose.
+func planTranspose(c *kernels.Call) (*kernels.Plan, error) {
+	rank := c.In[0].Layout.Rank()
+	axes := make([]int, rank)
+	for i := range axes {
+		axes[i] = rank - 1 - i
+	}
+	if c.Has("axes") {
+		given, err := axesOption(c, "axes", rank)
+		if err != nil {
+			return nil, err
+		}
+		if len(given) != rank {
+			return nil, c.Opt("axes").Errorf("%d axes for an array of %d", len(given), rank)
+		}
+		axes = given
+	}
+	return planView(c, func(l ndarray.Layout) ndarray.Layout { return l.Permute(axes...) }), nil
+}
+
+// axesOption reads different axes of an array, negative ones from the end.
+func axesOption(c *kernels.Call, name string, rank int) ([]int, error) {
+	axes := slices.Clone(c.Ints(name))
+	for i, a := range axes {
+		if a < -rank || a >= rank {
+			return nil, c.Opt(name).Errorf("axis %d is outside an array of %d axes", a, rank)
+		}
+		if a < 0 {
+			axes[i] += rank
+		}
+		if slices.Contains(axes[:i], axes[i]) {
+			return nil, c.Opt(name).Errorf("axis %d is named twice", a)
+		}
+	}
+	return axes, nil
+}
+
+// planFlip is numpy.flip.
+func planFlip(c *kernels.Call) (*kernels.Plan, error) {
+	rank := c.In[0].Layout.Rank()
+	axes, err := axesOption(c, "axes", rank)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Has("axes") {
+		for i := range rank {
+			axes = append(axes, i)
+		}
+	}
+	return planView(c, func(l ndarray.Layout) ndarray.Layout {
+		l.Strides = slices.Clone(l.Strides)
+		for _, a := range axes {
+			l.Offset += max(0, l.Shape[a]-1) * l.Strides[a]
+			l.Strides[a] = -l.Strides[a]
+		}
+		return l
+	}), nil
+}
+
+// planReshape is numpy.reshape in C order.
+func planReshape(c *kernels.Call) (*kernels.Plan, error) {
+	in := c.In[0].Layout
+	shape, err := newShape(c, in)
+	if err != nil {
+		return nil, err
+	}
+	p := single(in.DType, shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error {
+		return copyReshaped(x, x.Out[0], x.In[0])
+	})
+	if !in.Contiguous() && !outContiguous(c) {
+		p.Cost.Scratch = int64(in.Bytes())
+	}
+	return p, nil
+}
+
+// outContiguous tells whether the output will be in C order without gaps.
+func outContiguous(c *kernels.Call) bool {
+	o := &c.Out[0]
+	return o.Slice == nil || !o.Exists || o.Layout.Contiguous()
+}
+
+// newShape is the shape that the line asks for. One extent of shape= may be
+// -1: what is left.
+func newShape(c *kernels.Call, in ndarray.Layout) ([]int, error) {
+	if !c.Has("shape") {
+		shape := c.Out[0].WantShape(nil)
+		if shape == nil {
+			e := c.Errorf("to which shape?")
+			e.Hint = "give shape=, such as 3x4 or 3x-1, or the shape in the output operand"
+			return nil, e
+		}
+		if ndarray.NewLayout(in.DType, shape...).Len() != in.Len() {
+			return nil, c.Out[0].Errorf("%d elements do not make the shape %s", in.Len(), ndarray.ShapeString(shape))
+		}
+		return shape, nil
+	}
+	text, open := c.Str("shape"), -1
+	words := strings.Split(text, "x")
+	for i, w := range words {
+		if w == "-1" && open < 0 {
+			open, words[i] = i, "1"
+		}
+	}
+	shape, err := ndarray.ParseShape(strings.Join(words, "x"))
+	if err != nil {
+		return nil, c.Opt("shape").Errorf("%q is not a shape such as 3x4 or 3x-1", text)
+	}
+	n, err := ndarray.CheckShape(in.DType, shape)
+	if err != nil {
+		return nil, c.Opt("shape").Errorf("%v", err)
+	}
+	if open >= 0 && n > 0 && in.Len()%n == 0 {
+		shape[open] = in.Len() / n
+		n = in.Len()
+	}
+	if n != in.Len() {
+		return nil, c.Opt("shape").Errorf("%s elements do not make the shape %s", strconv.Itoa(in.Len()), text)
+	}
+	return shape, nil
+}
+
+// copyReshaped copies src to dst by C order; the shapes may differ. If
+// neither side can be seen with the other's shape, it takes scratch memory of
+// their size.
+func copyReshaped(x *kernels.Exec, dst, src ndarray.Array) error {
+	switch {
+	case slices.Equal(dst.Shape, src.Shape):
+	case dst.Contiguous():
+		dst = shaped(dst, src.Shape)
+	case src.Contiguous():
+		src = shaped(src, dst.Shape)
+	default:
+		l := ndarray.NewLayout(src.DType, src.Shape...)
+		tmp := ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
+		if err := move.Copy(x.W, tmp, src); err != nil {
+			return err
+		}
+		src = shaped(tmp, dst.Shape)
+	}
+	return move.Copy(x.W, dst, src)
+}

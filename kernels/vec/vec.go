@@ -1,0 +1,23 @@
+// Package vec holds the kernels that make arrays and move them about: fill,
+// random, arange, linspace, eye; copy, cast, transpose, reshape, concat, stack,
+// flip, roll, where, tril, triu. Their words and rules are numpy's.
+//
+// # Model
+//
+// A kernel that makes an array does so by the number of the element in C
+// order (see generate), so that no value depends on how the work is split.
+// One that moves elements is a few calls of [move.Copy] on views. Both are
+// bound by memory; neither needs scratch memory but for the few cases in
+// which one order of elements cannot be expressed as a view of the other.
+package vec
+
+import "vgpu/kernels"
+
+// Kernels lists the family.
+func Kernels() []*kernels.Kernel {
+	return []*kernels.Kernel{
+		fillKernel, randomKernel, arangeKernel, linspaceKernel, eyeKernel,
+		copyKernel, castKernel, transposeKernel, reshapeKernel,
+		concatKernel, stackKernel, flipKernel, rollKernel, whereKernel, trilKernel, triuKernel,
+	}
+}
