@@ -6,246 +6,189 @@
 // the task and all its descendants have ended. Inside a task the *[Worker]
 // that runs it is the handle to everything: [Worker.For] splits a range over
 // the pool, [Worker.Group] forks and joins. A worker that waits runs only
-// descendants of the job it waits for, so a task may hold locks or per-worker
-// scratch across a join without meeting itself.
+// descendants of the group it waits for, so a task may hold locks or
+// per-worker scratch across a join without meeting itself.
 //
 // A panic in a task is carried to the waiter and comes out of Run as a
 // *[PanicError]; the job's other tasks are cancelled. A cancelled context is
 // seen between tasks.
+//
+// # Scheduling
+//
+// Each worker is a goroutine locked to its thread, with a Chase-Lev deque
+// that it uses as a stack while others take the oldest task. An idle worker
+// looks, in this order, for tasks of running jobs with a higher priority than
+// any waiting root, for the waiting root of the highest priority, and for
+// tasks of any running job; among tasks the highest priority wins, then the
+// nearest victim: same last-level cache, same NUMA node, then by the nodes'
+// distance. It polls for [Config].Spin after its last work, then sleeps on a
+// futex: an idle pool uses no CPU.
+//
+// A range is split lazily (Tzannes et al., "Lazy binary-splitting", PPoPP
+// 2010): a worker offers half of what is left of its slice whenever it has
+// nothing on offer, so a loop that nobody helps with forks log2(pieces) times.
+// A helper returns what is left of its slice between two pieces if a root of
+// a higher priority waits; tasks are never interrupted.
+//
+// # What it asks of the process
+//
+// GOMAXPROCS should exceed the number of threads, or goroutines wait for a
+// worker's time slice (10 ms) when all are busy. A task must not wait for
+// anything but its own forks: a lock that a descendant holds across a join, or
+// a channel that another task feeds, may need a worker that is not free.
+//
+// # Synchronization
+//
+// The path of a task is lock-free. rootQueue.mu and recorder.mu are leaves:
+// nothing is called with either held. A thread goes to sleep in two steps:
+// it publishes that it sleeps, then looks for work once more. Who makes work
+// publishes it first and then looks for sleepers. All of these are sequentially
+// consistent atomics, so at least one of the two sees the other.
 package pool
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"runtime/debug"
+	"io/fs"
+	"os"
 	"sync"
 	"sync/atomic"
+	"time"
+)
+
+// ErrClosed is returned by Run after Close.
+var ErrClosed = errors.New("pool: closed")
+
+// Defaults of a Config.
+const (
+	defaultSpin  = 50 * time.Microsecond
+	defaultTrace = 1024
+	maxThreads   = 4096
 )
 
 // Config says how a pool is made. The zero value uses every CPU that the
 // process may run on.
 type Config struct {
-	Threads int // number of workers; 0: one a usable CPU
+	// Threads is the number of workers; 0: one a usable CPU, where the usable
+	// CPUs are those of the affinity mask and of CPUs, and no more than the
+	// cgroup's CPU quota pays for (rounded down, at least one).
+	Threads int
+	// CPUs are those the workers may use, a subset of the affinity mask;
+	// nil: all of it.
+	CPUs []int
+	// Pin says how tightly a worker is bound to its CPU.
+	Pin Pinning
+	// Nice is added to the process's nice value for the workers; the sum is
+	// capped at 19. A negative one needs a privilege and is dropped without.
+	Nice int
+	// Batch puts the workers under SCHED_BATCH: they do not preempt others
+	// when they wake.
+	Batch bool
+	// Spin is how long an idle worker polls before it sleeps. 0: 50 µs, what
+	// waking an idle CPU costs; negative: not at all.
+	Spin time.Duration
+	// Trace is the number of slices each worker remembers; 0: 1024,
+	// negative: none.
+	Trace int
+	// Root is the file system whose sys and proc describe the machine;
+	// nil: the machine's own.
+	Root fs.FS
 }
 
-// Pool is a set of worker threads.
+// Pinning is a policy of CPU affinity for workers.
+type Pinning int
+
+// The policies. A thread the kernel may move freely among CPUs that share a
+// cache is found a free one when something else takes its CPU, at no cost; one that
+// crosses caches or nodes loses its data.
+const (
+	PinAuto   Pinning = iota // PinDomain if the usable CPUs have several last-level caches, else PinNone
+	PinNone                  // the process's mask, or Config.CPUs
+	PinDomain                // the CPUs that share its last-level cache
+	PinCPU                   // one CPU a worker
+)
+
+// Pool is a set of worker threads. Its methods are safe for concurrent use.
 type Pool struct {
-	threads int
-	slots   chan int
+	cfg     Config
+	topo    *Topology
+	epoch   time.Time
+	threads []*thread
+	roots   rootQueue
+
+	running   atomic.Int32 // roots being run
+	searching atomic.Int32 // threads that poll for work, or were just woken to
+	parked    atomic.Int32 // threads asleep for want of work
+	closed    atomic.Bool
+	alive     sync.WaitGroup
+	warnings  []error
 }
 
-// New starts the workers.
+// New starts the workers. It fails if the configuration names a CPU that the
+// process may not use. A nice value, affinity or scheduling class that the kernel
+// refuses (EPERM) is left undone and told by [Pool.Warnings].
 func New(cfg Config) (*Pool, error) {
+	if cfg.Root == nil {
+		cfg.Root = os.DirFS("/")
+	}
+	if cfg.Spin == 0 {
+		cfg.Spin = defaultSpin
+	}
+	if cfg.Trace == 0 {
+		cfg.Trace = defaultTrace
+	}
+	if cfg.Threads < 0 || cfg.Threads > maxThreads {
+		return nil, fmt.Errorf("pool: %d threads: want 0 (automatic) to %d", cfg.Threads, maxThreads)
+	}
+	topo, err := ReadTopology(cfg.Root, cfg.CPUs)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool{cfg: cfg, topo: topo, epoch: time.Now()}
+	p.roots.best.Store(noRoot)
 	n := cfg.Threads
-	if n <= 0 {
-		n = runtime.NumCPU()
+	if n == 0 {
+		n = topo.Threads()
 	}
-	p := &Pool{threads: n, slots: make(chan int, n)}
-	for i := range n {
-		p.slots <- i
-	}
+	p.place(n)
+	p.start()
 	return p, nil
 }
 
-// Close ends the workers; it must not be called while Run is under way.
-func (p *Pool) Close() {}
+// start launches the threads and waits until each has set itself up.
+func (p *Pool) start() {
+	up := make(chan error, len(p.threads))
+	p.alive.Add(len(p.threads))
+	for _, t := range p.threads {
+		go t.main(up)
+	}
+	for range p.threads {
+		if err := <-up; err != nil {
+			p.warnings = append(p.warnings, err)
+		}
+	}
+}
+
+// Close refuses new roots, waits for those accepted, and ends the threads.
+// It may be called more than once, but not by a task.
+func (p *Pool) Close() {
+	p.refuseWorkers("Close")
+	p.roots.close()
+	p.closed.Store(true)
+	for _, t := range p.threads {
+		p.wake(t)
+	}
+	p.alive.Wait()
+}
 
 // Threads is the number of workers.
-func (p *Pool) Threads() int { return p.threads }
+func (p *Pool) Threads() int { return len(p.threads) }
 
-// PanicError is a panic that was carried from a task to the waiter.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
+// Topology is what the pool knows of the machine. It must not be changed.
+func (p *Pool) Topology() *Topology { return p.topo }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("panic in a task: %v", e.Value) }
+// Warnings are what the process was not allowed to set up, a message for each.
+func (p *Pool) Warnings() []error { return p.warnings }
 
-// Unwrap is the panic's value if that is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
-// Options of a job.
-type Options struct {
-	Priority int // higher first
-	Threads  int // at most so many workers at once; 0: all
-}
-
-type job struct {
-	p      *Pool
-	ctx    context.Context
-	limit  int
-	active atomic.Int32
-	err    atomic.Pointer[error]
-}
-
-func (j *job) fail(err error) { j.err.CompareAndSwap(nil, &err) }
-
-func (j *job) cause() error {
-	if e := j.err.Load(); e != nil {
-		return *e
-	}
-	if err := j.ctx.Err(); err != nil {
-		j.fail(err)
-		return *j.err.Load()
-	}
-	return nil
-}
-
-// enter takes a worker for the job if one is free.
-func (j *job) enter() (id int, ok bool) {
-	if int(j.active.Add(1)) > j.limit {
-		j.active.Add(-1)
-		return 0, false
-	}
-	select {
-	case id := <-j.p.slots:
-		return id, true
-	default:
-		j.active.Add(-1)
-		return 0, false
-	}
-}
-
-func (j *job) leave(id int) {
-	j.active.Add(-1)
-	j.p.slots <- id
-}
-
-// guard runs fn and turns its panic into the job's failure.
-func (j *job) guard(fn func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			j.fail(&PanicError{v, debug.Stack()})
-		}
-	}()
-	fn()
-}
-
-// Run executes fn on a worker and waits until it and all that it forked have
-// ended. It returns fn's error, the context's, or a *PanicError.
-func (p *Pool) Run(ctx context.Context, opt Options, fn func(w *Worker) error) (err error) {
-	limit := p.threads
-	if opt.Threads > 0 {
-		limit = min(limit, opt.Threads)
-	}
-	j := &job{p: p, ctx: ctx, limit: limit}
-	var id int
-	select {
-	case id = <-p.slots:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	j.active.Add(1)
-	w := &Worker{id: id, job: j}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		j.guard(func() { err = fn(w) })
-		w.forked.Wait()
-		j.leave(id)
-	}()
-	<-done
-	if c := j.err.Load(); c != nil && (err == nil || errors.As(*c, new(*PanicError))) {
-		return *c
-	}
-	return err
-}
-
-// Worker is the handle of a running task to its thread and its job. It may
-// be used only by the task it was given to.
-type Worker struct {
-	id     int
-	job    *job
-	forked sync.WaitGroup
-}
-
-// ID is the worker's number, 0 <= ID < Pool.Threads(): an index for
-// per-worker scratch.
-func (w *Worker) ID() int { return w.id }
-
-// Threads is the largest number of workers that run this job at once.
-func (w *Worker) Threads() int { return w.job.limit }
-
-// Err is non-nil once the job is cancelled; long tasks poll it.
-func (w *Worker) Err() error { return w.job.cause() }
-
-// For calls body over [0, n) in pieces of exactly grain (the last may be
-// shorter), in parallel, and returns when all have ended or the job is
-// cancelled (then with the reason). Piece bounds are multiples of grain.
-// body must not keep w.
-func (w *Worker) For(n, grain int, body func(w *Worker, lo, hi int)) error {
-	var next atomic.Int64
-	pieces := (n + grain - 1) / grain
-	loop := func(w *Worker) {
-		for w.job.cause() == nil {
-			i := int(next.Add(1)) - 1
-			if i >= pieces {
-				return
-			}
-			body(w, i*grain, min(n, (i+1)*grain))
-		}
-	}
-	g := w.Group()
-	for i := 1; i < min(pieces, w.job.limit); i++ {
-		g.offer(loop)
-	}
-	loop(w)
-	return g.Wait()
-}
-
-// For2 is For over the rectangle [0, m) x [0, n) in tiles of gm x gn.
-func (w *Worker) For2(m, n, gm, gn int, body func(w *Worker, i0, i1, j0, j1 int)) error {
-	cols := (n + gn - 1) / gn
-	return w.For((m+gm-1)/gm*cols, 1, func(w *Worker, lo, _ int) {
-		i, j := lo/cols*gm, lo%cols*gn
-		body(w, i, min(m, i+gm), j, min(n, j+gn))
-	})
-}
-
-// Group starts a fork-join group.
-func (w *Worker) Group() *Group { return &Group{w: w} }
-
-// Group is a set of forked tasks, joined by Wait.
-type Group struct {
-	w  *Worker
-	wg sync.WaitGroup
-}
-
-// Go forks fn. It may run at once, later, or in Wait.
-func (g *Group) Go(fn func(w *Worker)) {
-	if g.w.job.cause() == nil && !g.offer(fn) {
-		g.w.job.guard(func() { fn(g.w) })
-	}
-}
-
-// offer starts fn on another worker if one is free.
-func (g *Group) offer(fn func(w *Worker)) bool {
-	j := g.w.job
-	id, ok := j.enter()
-	if !ok {
-		return false
-	}
-	g.wg.Add(1)
-	g.w.forked.Add(1)
-	go func() {
-		w := &Worker{id: id, job: j}
-		j.guard(func() { fn(w) })
-		w.forked.Wait()
-		j.leave(id)
-		g.wg.Done()
-		g.w.forked.Done()
-	}()
-	return true
-}
-
-// Wait runs and waits for the group's tasks; it returns the reason if the
-// job was cancelled.
-func (g *Group) Wait() error {
-	g.wg.Wait()
-	return g.w.job.cause()
-}
+// now is the time since the pool was made, in nanoseconds, at least 1.
+func (p *Pool) now() int64 { return int64(time.Since(p.epoch)) + 1 }
