@@ -357,3 +357,36298 @@ loop:
 	JNZ      loop
 	VZEROUPPER
 	RET
+
+// func tileF32AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·tileF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x0e
+	JGE   from1
+	CMPQ  AX, $0x07
+	JGE   from2
+	CMPQ  AX, $0x03
+	JGE   from3
+	CMPQ  AX, $0x01
+	JGE   from4
+	JMP   body0
+
+from4:
+	CMPQ AX, $0x02
+	JGE  from5
+	JMP  body1
+
+from5:
+	JMP body2
+
+from3:
+	CMPQ AX, $0x05
+	JGE  from6
+	CMPQ AX, $0x04
+	JGE  from7
+	JMP  body3
+
+from7:
+	JMP body4
+
+from6:
+	CMPQ AX, $0x06
+	JGE  from8
+	JMP  body5
+
+from8:
+	JMP body6
+
+from2:
+	CMPQ AX, $0x0a
+	JGE  from9
+	CMPQ AX, $0x08
+	JGE  from10
+	JMP  body7
+
+from10:
+	CMPQ AX, $0x09
+	JGE  from11
+	JMP  body8
+
+from11:
+	JMP body9
+
+from9:
+	CMPQ AX, $0x0c
+	JGE  from12
+	CMPQ AX, $0x0b
+	JGE  from13
+	JMP  body10
+
+from13:
+	JMP body11
+
+from12:
+	CMPQ AX, $0x0d
+	JGE  from14
+	JMP  body12
+
+from14:
+	JMP body13
+
+from1:
+	CMPQ AX, $0x15
+	JGE  from15
+	CMPQ AX, $0x11
+	JGE  from16
+	CMPQ AX, $0x0f
+	JGE  from17
+	JMP  body14
+
+from17:
+	CMPQ AX, $0x10
+	JGE  from18
+	JMP  body15
+
+from18:
+	JMP body16
+
+from16:
+	CMPQ AX, $0x13
+	JGE  from19
+	CMPQ AX, $0x12
+	JGE  from20
+	JMP  body17
+
+from20:
+	JMP body18
+
+from19:
+	CMPQ AX, $0x14
+	JGE  from21
+	JMP  body19
+
+from21:
+	JMP body20
+
+from15:
+	CMPQ AX, $0x18
+	JGE  from22
+	CMPQ AX, $0x16
+	JGE  from23
+	JMP  body21
+
+from23:
+	CMPQ AX, $0x17
+	JGE  from24
+	JMP  body22
+
+from24:
+	JMP body23
+
+from22:
+	CMPQ AX, $0x1a
+	JGE  from25
+	CMPQ AX, $0x19
+	JGE  from26
+	JMP  body24
+
+from26:
+	JMP body25
+
+from25:
+	CMPQ AX, $0x1b
+	JGE  from27
+	JMP  body26
+
+from27:
+	JMP body27
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done29
+	PCALIGN    $0x20
+
+loop28:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop28
+
+done29:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip30
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+
+skip30:
+	TESTQ        $0x00000002, AX
+	JZ           skip31
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+
+skip31:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done33
+	PCALIGN    $0x20
+
+loop32:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop32
+
+done33:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip34
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+skip34:
+	TESTQ        $0x00000002, AX
+	JZ           skip35
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip35:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done37
+	PCALIGN    $0x20
+
+loop36:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop36
+
+done37:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip38
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+
+skip38:
+	TESTQ        $0x00000002, AX
+	JZ           skip39
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip39:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done41
+	PCALIGN    $0x20
+
+loop40:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop40
+
+done41:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip42
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+skip42:
+	TESTQ        $0x00000002, AX
+	JZ           skip43
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+
+skip43:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done45
+	PCALIGN    $0x20
+
+loop44:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop44
+
+done45:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip46
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+
+skip46:
+	TESTQ        $0x00000002, AX
+	JZ           skip47
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+skip47:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done49
+	PCALIGN    $0x20
+
+loop48:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop48
+
+done49:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip50
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip50:
+	TESTQ        $0x00000002, AX
+	JZ           skip51
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip51:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	TESTQ      AX, AX
+	JZ         done53
+	PCALIGN    $0x20
+
+loop52:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop52
+
+done53:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip54
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+
+skip54:
+	TESTQ        $0x00000002, AX
+	JZ           skip55
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+
+skip55:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done57
+	PCALIGN    $0x20
+
+loop56:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop56
+
+done57:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip58
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+skip58:
+	TESTQ        $0x00000002, AX
+	JZ           skip59
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+
+skip59:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 9 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	TESTQ      AX, AX
+	JZ         done61
+	PCALIGN    $0x20
+
+loop60:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop60
+
+done61:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip62
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+
+skip62:
+	TESTQ        $0x00000002, AX
+	JZ           skip63
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+
+skip63:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 10 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done65
+	PCALIGN    $0x20
+
+loop64:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop64
+
+done65:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip66
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+skip66:
+	TESTQ        $0x00000002, AX
+	JZ           skip67
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip67:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 11 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	TESTQ      AX, AX
+	JZ         done69
+	PCALIGN    $0x20
+
+loop68:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop68
+
+done69:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip70
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+
+skip70:
+	TESTQ        $0x00000002, AX
+	JZ           skip71
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+
+skip71:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 12 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done73
+	PCALIGN    $0x20
+
+loop72:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop72
+
+done73:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip74
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+skip74:
+	TESTQ        $0x00000002, AX
+	JZ           skip75
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+
+skip75:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 13 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	TESTQ      AX, AX
+	JZ         done77
+	PCALIGN    $0x20
+
+loop76:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop76
+
+done77:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip78
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+
+skip78:
+	TESTQ        $0x00000002, AX
+	JZ           skip79
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+
+skip79:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done81
+	PCALIGN    $0x20
+
+loop80:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop80
+
+done81:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip82
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+
+skip82:
+	TESTQ        $0x00000002, AX
+	JZ           skip83
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip83:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z17, K1, (SI)
+	VZEROUPPER
+	RET
+
+body14:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done85
+	PCALIGN    $0x20
+
+loop84:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop84
+
+done85:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip86
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+skip86:
+	TESTQ        $0x00000002, AX
+	JZ           skip87
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip87:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body15:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done89
+	PCALIGN    $0x20
+
+loop88:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop88
+
+done89:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip90
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+skip90:
+	TESTQ        $0x00000002, AX
+	JZ           skip91
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+
+skip91:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body16:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done93
+	PCALIGN    $0x20
+
+loop92:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop92
+
+done93:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip94
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip94:
+	TESTQ        $0x00000002, AX
+	JZ           skip95
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip95:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body17:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done97
+	PCALIGN    $0x20
+
+loop96:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop96
+
+done97:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip98
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+skip98:
+	TESTQ        $0x00000002, AX
+	JZ           skip99
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+
+skip99:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body18:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done101
+	PCALIGN    $0x20
+
+loop100:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop100
+
+done101:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip102
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+skip102:
+	TESTQ        $0x00000002, AX
+	JZ           skip103
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip103:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body19:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done105
+	PCALIGN    $0x20
+
+loop104:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop104
+
+done105:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip106
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+skip106:
+	TESTQ        $0x00000002, AX
+	JZ           skip107
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+
+skip107:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body20:
+	// 7 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done109
+	PCALIGN    $0x20
+
+loop108:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop108
+
+done109:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip110
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+
+skip110:
+	TESTQ        $0x00000002, AX
+	JZ           skip111
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip111:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body21:
+	// 8 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	TESTQ      AX, AX
+	JZ         done113
+	PCALIGN    $0x20
+
+loop112:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop112
+
+done113:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip114
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+
+skip114:
+	TESTQ        $0x00000002, AX
+	JZ           skip115
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+
+skip115:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body22:
+	// 9 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	TESTQ      AX, AX
+	JZ         done117
+	PCALIGN    $0x20
+
+loop116:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop116
+
+done117:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip118
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+
+skip118:
+	TESTQ        $0x00000002, AX
+	JZ           skip119
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+
+skip119:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body23:
+	// 10 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      AX, AX
+	JZ         done121
+	PCALIGN    $0x20
+
+loop120:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop120
+
+done121:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip122
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+
+skip122:
+	TESTQ        $0x00000002, AX
+	JZ           skip123
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+
+skip123:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body24:
+	// 11 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	TESTQ      AX, AX
+	JZ         done125
+	PCALIGN    $0x20
+
+loop124:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop124
+
+done125:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip126
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+
+skip126:
+	TESTQ        $0x00000002, AX
+	JZ           skip127
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+
+skip127:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body25:
+	// 12 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	TESTQ      AX, AX
+	JZ         done129
+	PCALIGN    $0x20
+
+loop128:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop128
+
+done129:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip130
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+
+skip130:
+	TESTQ        $0x00000002, AX
+	JZ           skip131
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+
+skip131:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body26:
+	// 13 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	TESTQ      AX, AX
+	JZ         done133
+	PCALIGN    $0x20
+
+loop132:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop132
+
+done133:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip134
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z28, Z28
+	VMULPS       Z0, Z29, Z29
+
+skip134:
+	TESTQ        $0x00000002, AX
+	JZ           skip135
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+
+skip135:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body27:
+	// 14 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      AX, AX
+	JZ         done137
+	PCALIGN    $0x20
+
+loop136:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z30
+	VFMADD231PS  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop136
+
+done137:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip138
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z28, Z28
+	VMULPS       Z0, Z29, Z29
+	VMULPS       Z0, Z30, Z30
+	VMULPS       Z0, Z31, Z31
+
+skip138:
+	TESTQ        $0x00000002, AX
+	JZ           skip139
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z30
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z31
+
+skip139:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z30, (SI)
+	VMOVUPS Z31, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tileF64AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·tileF64AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x0e
+	JGE   from140
+	CMPQ  AX, $0x07
+	JGE   from141
+	CMPQ  AX, $0x03
+	JGE   from142
+	CMPQ  AX, $0x01
+	JGE   from143
+	JMP   body0
+
+from143:
+	CMPQ AX, $0x02
+	JGE  from144
+	JMP  body1
+
+from144:
+	JMP body2
+
+from142:
+	CMPQ AX, $0x05
+	JGE  from145
+	CMPQ AX, $0x04
+	JGE  from146
+	JMP  body3
+
+from146:
+	JMP body4
+
+from145:
+	CMPQ AX, $0x06
+	JGE  from147
+	JMP  body5
+
+from147:
+	JMP body6
+
+from141:
+	CMPQ AX, $0x0a
+	JGE  from148
+	CMPQ AX, $0x08
+	JGE  from149
+	JMP  body7
+
+from149:
+	CMPQ AX, $0x09
+	JGE  from150
+	JMP  body8
+
+from150:
+	JMP body9
+
+from148:
+	CMPQ AX, $0x0c
+	JGE  from151
+	CMPQ AX, $0x0b
+	JGE  from152
+	JMP  body10
+
+from152:
+	JMP body11
+
+from151:
+	CMPQ AX, $0x0d
+	JGE  from153
+	JMP  body12
+
+from153:
+	JMP body13
+
+from140:
+	CMPQ AX, $0x15
+	JGE  from154
+	CMPQ AX, $0x11
+	JGE  from155
+	CMPQ AX, $0x0f
+	JGE  from156
+	JMP  body14
+
+from156:
+	CMPQ AX, $0x10
+	JGE  from157
+	JMP  body15
+
+from157:
+	JMP body16
+
+from155:
+	CMPQ AX, $0x13
+	JGE  from158
+	CMPQ AX, $0x12
+	JGE  from159
+	JMP  body17
+
+from159:
+	JMP body18
+
+from158:
+	CMPQ AX, $0x14
+	JGE  from160
+	JMP  body19
+
+from160:
+	JMP body20
+
+from154:
+	CMPQ AX, $0x18
+	JGE  from161
+	CMPQ AX, $0x16
+	JGE  from162
+	JMP  body21
+
+from162:
+	CMPQ AX, $0x17
+	JGE  from163
+	JMP  body22
+
+from163:
+	JMP body23
+
+from161:
+	CMPQ AX, $0x1a
+	JGE  from164
+	CMPQ AX, $0x19
+	JGE  from165
+	JMP  body24
+
+from165:
+	JMP body25
+
+from164:
+	CMPQ AX, $0x1b
+	JGE  from166
+	JMP  body26
+
+from166:
+	JMP body27
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done168
+	PCALIGN    $0x20
+
+loop167:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop167
+
+done168:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip169
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+
+skip169:
+	TESTQ        $0x00000002, AX
+	JZ           skip170
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+
+skip170:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done172
+	PCALIGN    $0x20
+
+loop171:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop171
+
+done172:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip173
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+
+skip173:
+	TESTQ        $0x00000002, AX
+	JZ           skip174
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+
+skip174:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done176
+	PCALIGN    $0x20
+
+loop175:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop175
+
+done176:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip177
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+
+skip177:
+	TESTQ        $0x00000002, AX
+	JZ           skip178
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+
+skip178:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done180
+	PCALIGN    $0x20
+
+loop179:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop179
+
+done180:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip181
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+
+skip181:
+	TESTQ        $0x00000002, AX
+	JZ           skip182
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+
+skip182:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done184
+	PCALIGN    $0x20
+
+loop183:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop183
+
+done184:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip185
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+
+skip185:
+	TESTQ        $0x00000002, AX
+	JZ           skip186
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+
+skip186:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done188
+	PCALIGN    $0x20
+
+loop187:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop187
+
+done188:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip189
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+
+skip189:
+	TESTQ        $0x00000002, AX
+	JZ           skip190
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+
+skip190:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	TESTQ      AX, AX
+	JZ         done192
+	PCALIGN    $0x20
+
+loop191:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop191
+
+done192:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip193
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+
+skip193:
+	TESTQ        $0x00000002, AX
+	JZ           skip194
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+
+skip194:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done196
+	PCALIGN    $0x20
+
+loop195:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop195
+
+done196:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip197
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+
+skip197:
+	TESTQ        $0x00000002, AX
+	JZ           skip198
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+
+skip198:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 9 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	TESTQ      AX, AX
+	JZ         done200
+	PCALIGN    $0x20
+
+loop199:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop199
+
+done200:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip201
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+
+skip201:
+	TESTQ        $0x00000002, AX
+	JZ           skip202
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+
+skip202:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 10 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done204
+	PCALIGN    $0x20
+
+loop203:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop203
+
+done204:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip205
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+
+skip205:
+	TESTQ        $0x00000002, AX
+	JZ           skip206
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+
+skip206:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 11 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	TESTQ      AX, AX
+	JZ         done208
+	PCALIGN    $0x20
+
+loop207:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop207
+
+done208:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip209
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+
+skip209:
+	TESTQ        $0x00000002, AX
+	JZ           skip210
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z14
+
+skip210:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 12 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done212
+	PCALIGN    $0x20
+
+loop211:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop211
+
+done212:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip213
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+
+skip213:
+	TESTQ        $0x00000002, AX
+	JZ           skip214
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+
+skip214:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 13 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	TESTQ      AX, AX
+	JZ         done216
+	PCALIGN    $0x20
+
+loop215:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop215
+
+done216:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip217
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+
+skip217:
+	TESTQ        $0x00000002, AX
+	JZ           skip218
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z16
+
+skip218:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done220
+	PCALIGN    $0x20
+
+loop219:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VBROADCASTSD (R11)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop219
+
+done220:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip221
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+
+skip221:
+	TESTQ        $0x00000002, AX
+	JZ           skip222
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z16
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+
+skip222:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z17, K1, (SI)
+	VZEROUPPER
+	RET
+
+body14:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done224
+	PCALIGN    $0x20
+
+loop223:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop223
+
+done224:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip225
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+
+skip225:
+	TESTQ        $0x00000002, AX
+	JZ           skip226
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+
+skip226:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body15:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done228
+	PCALIGN    $0x20
+
+loop227:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop227
+
+done228:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip229
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+
+skip229:
+	TESTQ        $0x00000002, AX
+	JZ           skip230
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+
+skip230:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body16:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done232
+	PCALIGN    $0x20
+
+loop231:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop231
+
+done232:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip233
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+
+skip233:
+	TESTQ        $0x00000002, AX
+	JZ           skip234
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+
+skip234:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body17:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done236
+	PCALIGN    $0x20
+
+loop235:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop235
+
+done236:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip237
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+
+skip237:
+	TESTQ        $0x00000002, AX
+	JZ           skip238
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+
+skip238:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body18:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done240
+	PCALIGN    $0x20
+
+loop239:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop239
+
+done240:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip241
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+
+skip241:
+	TESTQ        $0x00000002, AX
+	JZ           skip242
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+
+skip242:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body19:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done244
+	PCALIGN    $0x20
+
+loop243:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop243
+
+done244:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip245
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+
+skip245:
+	TESTQ        $0x00000002, AX
+	JZ           skip246
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+
+skip246:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body20:
+	// 7 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done248
+	PCALIGN    $0x20
+
+loop247:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop247
+
+done248:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip249
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+
+skip249:
+	TESTQ        $0x00000002, AX
+	JZ           skip250
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+
+skip250:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body21:
+	// 8 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	TESTQ      AX, AX
+	JZ         done252
+	PCALIGN    $0x20
+
+loop251:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop251
+
+done252:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip253
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+
+skip253:
+	TESTQ        $0x00000002, AX
+	JZ           skip254
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+
+skip254:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body22:
+	// 9 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	TESTQ      AX, AX
+	JZ         done256
+	PCALIGN    $0x20
+
+loop255:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop255
+
+done256:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip257
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+
+skip257:
+	TESTQ        $0x00000002, AX
+	JZ           skip258
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+
+skip258:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body23:
+	// 10 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      AX, AX
+	JZ         done260
+	PCALIGN    $0x20
+
+loop259:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop259
+
+done260:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip261
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+
+skip261:
+	TESTQ        $0x00000002, AX
+	JZ           skip262
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+
+skip262:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body24:
+	// 11 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	TESTQ      AX, AX
+	JZ         done264
+	PCALIGN    $0x20
+
+loop263:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop263
+
+done264:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip265
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+
+skip265:
+	TESTQ        $0x00000002, AX
+	JZ           skip266
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+
+skip266:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body25:
+	// 12 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	TESTQ      AX, AX
+	JZ         done268
+	PCALIGN    $0x20
+
+loop267:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop267
+
+done268:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip269
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+	VMULPD       Z0, Z26, Z26
+	VMULPD       Z0, Z27, Z27
+
+skip269:
+	TESTQ        $0x00000002, AX
+	JZ           skip270
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z26
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z27
+
+skip270:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPD Z27, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body26:
+	// 13 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	TESTQ      AX, AX
+	JZ         done272
+	PCALIGN    $0x20
+
+loop271:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop271
+
+done272:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip273
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+	VMULPD       Z0, Z26, Z26
+	VMULPD       Z0, Z27, Z27
+	VMULPD       Z0, Z28, Z28
+	VMULPD       Z0, Z29, Z29
+
+skip273:
+	TESTQ        $0x00000002, AX
+	JZ           skip274
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z26
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z28
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z29
+
+skip274:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPD Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPD Z29, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body27:
+	// 14 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      AX, AX
+	JZ         done276
+	PCALIGN    $0x20
+
+loop275:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	VBROADCASTSD (R11)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z30
+	VFMADD231PD  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop275
+
+done276:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip277
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+	VMULPD       Z0, Z26, Z26
+	VMULPD       Z0, Z27, Z27
+	VMULPD       Z0, Z28, Z28
+	VMULPD       Z0, Z29, Z29
+	VMULPD       Z0, Z30, Z30
+	VMULPD       Z0, Z31, Z31
+
+skip277:
+	TESTQ        $0x00000002, AX
+	JZ           skip278
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z26
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z28
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z29
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z30
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z31
+
+skip278:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPD Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPD Z29, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z30, (SI)
+	VMOVUPD Z31, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tileC64AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·tileC64AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x07
+	JGE   from279
+	CMPQ  AX, $0x03
+	JGE   from280
+	CMPQ  AX, $0x01
+	JGE   from281
+	JMP   body0
+
+from281:
+	CMPQ AX, $0x02
+	JGE  from282
+	JMP  body1
+
+from282:
+	JMP body2
+
+from280:
+	CMPQ AX, $0x05
+	JGE  from283
+	CMPQ AX, $0x04
+	JGE  from284
+	JMP  body3
+
+from284:
+	JMP body4
+
+from283:
+	CMPQ AX, $0x06
+	JGE  from285
+	JMP  body5
+
+from285:
+	JMP body6
+
+from279:
+	CMPQ AX, $0x0a
+	JGE  from286
+	CMPQ AX, $0x08
+	JGE  from287
+	JMP  body7
+
+from287:
+	CMPQ AX, $0x09
+	JGE  from288
+	JMP  body8
+
+from288:
+	JMP body9
+
+from286:
+	CMPQ AX, $0x0c
+	JGE  from289
+	CMPQ AX, $0x0b
+	JGE  from290
+	JMP  body10
+
+from290:
+	JMP body11
+
+from289:
+	CMPQ AX, $0x0d
+	JGE  from291
+	JMP  body12
+
+from291:
+	JMP body13
+
+body0:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done293
+	PCALIGN    $0x20
+
+loop292:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop292
+
+done293:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	TESTQ        $0x00000001, AX
+	JZ           skip294
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+
+skip294:
+	TESTQ        $0x00000002, AX
+	JZ           skip295
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+
+skip295:
+	TESTQ        $0x00000004, AX
+	JZ           skip296
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+
+skip296:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done298
+	PCALIGN    $0x20
+
+loop297:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop297
+
+done298:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	TESTQ        $0x00000001, AX
+	JZ           skip299
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+
+skip299:
+	TESTQ        $0x00000002, AX
+	JZ           skip300
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip300:
+	TESTQ        $0x00000004, AX
+	JZ           skip301
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip301:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done303
+	PCALIGN    $0x20
+
+loop302:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop302
+
+done303:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	TESTQ        $0x00000001, AX
+	JZ           skip304
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z8, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+
+skip304:
+	TESTQ        $0x00000002, AX
+	JZ           skip305
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+skip305:
+	TESTQ        $0x00000004, AX
+	JZ           skip306
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+skip306:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 8 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done308
+	PCALIGN    $0x20
+
+loop307:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop307
+
+done308:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	TESTQ        $0x00000001, AX
+	JZ           skip309
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z8, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z10, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+
+skip309:
+	TESTQ        $0x00000002, AX
+	JZ           skip310
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+
+skip310:
+	TESTQ        $0x00000004, AX
+	JZ           skip311
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+
+skip311:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 10 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done313
+	PCALIGN    $0x20
+
+loop312:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop312
+
+done313:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	VPERMILPS    $0xb1, Z13, Z13
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z13, Z1, Z12
+	TESTQ        $0x00000001, AX
+	JZ           skip314
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z8, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z10, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	VPERMILPS    $0xb1, Z12, Z13
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z13, Z1, Z12
+
+skip314:
+	TESTQ        $0x00000002, AX
+	JZ           skip315
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+
+skip315:
+	TESTQ        $0x00000004, AX
+	JZ           skip316
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+
+skip316:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 12 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done318
+	PCALIGN    $0x20
+
+loop317:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 4(R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop317
+
+done318:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	VPERMILPS    $0xb1, Z13, Z13
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z13, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z14, Z14
+	VFMADD231PS  Z15, Z1, Z14
+	TESTQ        $0x00000001, AX
+	JZ           skip319
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z8, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z10, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	VPERMILPS    $0xb1, Z12, Z13
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z13, Z1, Z12
+	VPERMILPS    $0xb1, Z14, Z15
+	VMULPS       Z0, Z14, Z14
+	VFMADD231PS  Z15, Z1, Z14
+
+skip319:
+	TESTQ        $0x00000002, AX
+	JZ           skip320
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+
+skip320:
+	TESTQ        $0x00000004, AX
+	JZ           skip321
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+
+skip321:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 14 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done323
+	PCALIGN    $0x20
+
+loop322:
+	VMOVUPS.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 4(R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop322
+
+done323:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	VPERMILPS    $0xb1, Z13, Z13
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z13, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z14, Z14
+	VFMADD231PS  Z15, Z1, Z14
+	VPERMILPS    $0xb1, Z17, Z17
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z17, Z1, Z16
+	TESTQ        $0x00000001, AX
+	JZ           skip324
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z8, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z10, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	VPERMILPS    $0xb1, Z12, Z13
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z13, Z1, Z12
+	VPERMILPS    $0xb1, Z14, Z15
+	VMULPS       Z0, Z14, Z14
+	VFMADD231PS  Z15, Z1, Z14
+	VPERMILPS    $0xb1, Z16, Z17
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z17, Z1, Z16
+
+skip324:
+	TESTQ        $0x00000002, AX
+	JZ           skip325
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+
+skip325:
+	TESTQ        $0x00000004, AX
+	JZ           skip326
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+
+skip326:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done328
+	PCALIGN    $0x20
+
+loop327:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop327
+
+done328:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	TESTQ        $0x00000001, AX
+	JZ           skip329
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+
+skip329:
+	TESTQ        $0x00000002, AX
+	JZ           skip330
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip330:
+	TESTQ        $0x00000004, AX
+	JZ           skip331
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip331:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done333
+	PCALIGN    $0x20
+
+loop332:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop332
+
+done333:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	TESTQ        $0x00000001, AX
+	JZ           skip334
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+
+skip334:
+	TESTQ        $0x00000002, AX
+	JZ           skip335
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip335:
+	TESTQ        $0x00000004, AX
+	JZ           skip336
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip336:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done338
+	PCALIGN    $0x20
+
+loop337:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop337
+
+done338:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	TESTQ        $0x00000001, AX
+	JZ           skip339
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z12, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z13, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+
+skip339:
+	TESTQ        $0x00000002, AX
+	JZ           skip340
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip340:
+	TESTQ        $0x00000004, AX
+	JZ           skip341
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip341:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 8 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	TESTQ      AX, AX
+	JZ         done343
+	PCALIGN    $0x20
+
+loop342:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop342
+
+done343:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z18, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z19, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	TESTQ        $0x00000001, AX
+	JZ           skip344
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z12, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z13, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z16, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z17, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+
+skip344:
+	TESTQ        $0x00000002, AX
+	JZ           skip345
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip345:
+	TESTQ        $0x00000004, AX
+	JZ           skip346
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip346:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 10 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      AX, AX
+	JZ         done348
+	PCALIGN    $0x20
+
+loop347:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop347
+
+done348:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z18, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z19, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	VPERMILPS    $0xb1, Z22, Z22
+	VMULPS       Z0, Z20, Z20
+	VFMADD231PS  Z22, Z1, Z20
+	VPERMILPS    $0xb1, Z23, Z23
+	VMULPS       Z0, Z21, Z21
+	VFMADD231PS  Z23, Z1, Z21
+	TESTQ        $0x00000001, AX
+	JZ           skip349
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z12, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z13, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z16, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z17, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	VPERMILPS    $0xb1, Z20, Z22
+	VMULPS       Z0, Z20, Z20
+	VFMADD231PS  Z22, Z1, Z20
+	VPERMILPS    $0xb1, Z21, Z23
+	VMULPS       Z0, Z21, Z21
+	VFMADD231PS  Z23, Z1, Z21
+
+skip349:
+	TESTQ        $0x00000002, AX
+	JZ           skip350
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+
+skip350:
+	TESTQ        $0x00000004, AX
+	JZ           skip351
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+
+skip351:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 12 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	TESTQ      AX, AX
+	JZ         done353
+	PCALIGN    $0x20
+
+loop352:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 4(R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop352
+
+done353:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z18, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z19, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	VPERMILPS    $0xb1, Z22, Z22
+	VMULPS       Z0, Z20, Z20
+	VFMADD231PS  Z22, Z1, Z20
+	VPERMILPS    $0xb1, Z23, Z23
+	VMULPS       Z0, Z21, Z21
+	VFMADD231PS  Z23, Z1, Z21
+	VPERMILPS    $0xb1, Z26, Z26
+	VMULPS       Z0, Z24, Z24
+	VFMADD231PS  Z26, Z1, Z24
+	VPERMILPS    $0xb1, Z27, Z27
+	VMULPS       Z0, Z25, Z25
+	VFMADD231PS  Z27, Z1, Z25
+	TESTQ        $0x00000001, AX
+	JZ           skip354
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z12, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z13, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z16, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z17, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	VPERMILPS    $0xb1, Z20, Z22
+	VMULPS       Z0, Z20, Z20
+	VFMADD231PS  Z22, Z1, Z20
+	VPERMILPS    $0xb1, Z21, Z23
+	VMULPS       Z0, Z21, Z21
+	VFMADD231PS  Z23, Z1, Z21
+	VPERMILPS    $0xb1, Z24, Z26
+	VMULPS       Z0, Z24, Z24
+	VFMADD231PS  Z26, Z1, Z24
+	VPERMILPS    $0xb1, Z25, Z27
+	VMULPS       Z0, Z25, Z25
+	VFMADD231PS  Z27, Z1, Z25
+
+skip354:
+	TESTQ        $0x00000002, AX
+	JZ           skip355
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+
+skip355:
+	TESTQ        $0x00000004, AX
+	JZ           skip356
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+
+skip356:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      AX, AX
+	JZ         done358
+	PCALIGN    $0x20
+
+loop357:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 4(R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  Z0, Z2, Z30
+	VFMADD231PS  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop357
+
+done358:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Z0
+	VBROADCASTSD 184(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z18, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z19, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	VPERMILPS    $0xb1, Z22, Z22
+	VMULPS       Z0, Z20, Z20
+	VFMADD231PS  Z22, Z1, Z20
+	VPERMILPS    $0xb1, Z23, Z23
+	VMULPS       Z0, Z21, Z21
+	VFMADD231PS  Z23, Z1, Z21
+	VPERMILPS    $0xb1, Z26, Z26
+	VMULPS       Z0, Z24, Z24
+	VFMADD231PS  Z26, Z1, Z24
+	VPERMILPS    $0xb1, Z27, Z27
+	VMULPS       Z0, Z25, Z25
+	VFMADD231PS  Z27, Z1, Z25
+	VPERMILPS    $0xb1, Z30, Z30
+	VMULPS       Z0, Z28, Z28
+	VFMADD231PS  Z30, Z1, Z28
+	VPERMILPS    $0xb1, Z31, Z31
+	VMULPS       Z0, Z29, Z29
+	VFMADD231PS  Z31, Z1, Z29
+	TESTQ        $0x00000001, AX
+	JZ           skip359
+	VBROADCASTSD 104(R12), Z0
+	VBROADCASTSD 120(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z12, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z13, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z16, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z17, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	VPERMILPS    $0xb1, Z20, Z22
+	VMULPS       Z0, Z20, Z20
+	VFMADD231PS  Z22, Z1, Z20
+	VPERMILPS    $0xb1, Z21, Z23
+	VMULPS       Z0, Z21, Z21
+	VFMADD231PS  Z23, Z1, Z21
+	VPERMILPS    $0xb1, Z24, Z26
+	VMULPS       Z0, Z24, Z24
+	VFMADD231PS  Z26, Z1, Z24
+	VPERMILPS    $0xb1, Z25, Z27
+	VMULPS       Z0, Z25, Z25
+	VFMADD231PS  Z27, Z1, Z25
+	VPERMILPS    $0xb1, Z28, Z30
+	VMULPS       Z0, Z28, Z28
+	VFMADD231PS  Z30, Z1, Z28
+	VPERMILPS    $0xb1, Z29, Z31
+	VMULPS       Z0, Z29, Z29
+	VFMADD231PS  Z31, Z1, Z29
+
+skip359:
+	TESTQ        $0x00000002, AX
+	JZ           skip360
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+
+skip360:
+	TESTQ        $0x00000004, AX
+	JZ           skip361
+	VBROADCASTSD 152(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+
+skip361:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tileC128AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·tileC128AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x07
+	JGE   from362
+	CMPQ  AX, $0x03
+	JGE   from363
+	CMPQ  AX, $0x01
+	JGE   from364
+	JMP   body0
+
+from364:
+	CMPQ AX, $0x02
+	JGE  from365
+	JMP  body1
+
+from365:
+	JMP body2
+
+from363:
+	CMPQ AX, $0x05
+	JGE  from366
+	CMPQ AX, $0x04
+	JGE  from367
+	JMP  body3
+
+from367:
+	JMP body4
+
+from366:
+	CMPQ AX, $0x06
+	JGE  from368
+	JMP  body5
+
+from368:
+	JMP body6
+
+from362:
+	CMPQ AX, $0x0a
+	JGE  from369
+	CMPQ AX, $0x08
+	JGE  from370
+	JMP  body7
+
+from370:
+	CMPQ AX, $0x09
+	JGE  from371
+	JMP  body8
+
+from371:
+	JMP body9
+
+from369:
+	CMPQ AX, $0x0c
+	JGE  from372
+	CMPQ AX, $0x0b
+	JGE  from373
+	JMP  body10
+
+from373:
+	JMP body11
+
+from372:
+	CMPQ AX, $0x0d
+	JGE  from374
+	JMP  body12
+
+from374:
+	JMP body13
+
+body0:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done376
+	PCALIGN    $0x20
+
+loop375:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop375
+
+done376:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	TESTQ           $0x00000001, AX
+	JZ              skip377
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+
+skip377:
+	TESTQ           $0x00000002, AX
+	JZ              skip378
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+
+skip378:
+	TESTQ           $0x00000004, AX
+	JZ              skip379
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+
+skip379:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done381
+	PCALIGN    $0x20
+
+loop380:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop380
+
+done381:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	TESTQ           $0x00000001, AX
+	JZ              skip382
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+
+skip382:
+	TESTQ           $0x00000002, AX
+	JZ              skip383
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip383:
+	TESTQ           $0x00000004, AX
+	JZ              skip384
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip384:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done386
+	PCALIGN    $0x20
+
+loop385:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop385
+
+done386:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	TESTQ           $0x00000001, AX
+	JZ              skip387
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+
+skip387:
+	TESTQ           $0x00000002, AX
+	JZ              skip388
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+
+skip388:
+	TESTQ           $0x00000004, AX
+	JZ              skip389
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+
+skip389:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 8 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done391
+	PCALIGN    $0x20
+
+loop390:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop390
+
+done391:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	TESTQ           $0x00000001, AX
+	JZ              skip392
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+
+skip392:
+	TESTQ           $0x00000002, AX
+	JZ              skip393
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+
+skip393:
+	TESTQ           $0x00000004, AX
+	JZ              skip394
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+
+skip394:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 10 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done396
+	PCALIGN    $0x20
+
+loop395:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop395
+
+done396:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	TESTQ           $0x00000001, AX
+	JZ              skip397
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z12, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+
+skip397:
+	TESTQ           $0x00000002, AX
+	JZ              skip398
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+
+skip398:
+	TESTQ           $0x00000004, AX
+	JZ              skip399
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+
+skip399:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 12 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done401
+	PCALIGN    $0x20
+
+loop400:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD 8(R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop400
+
+done401:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z14, Z14
+	VFMADD231PD     Z15, Z1, Z14
+	TESTQ           $0x00000001, AX
+	JZ              skip402
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z12, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	VPERMILPD       $0x55, Z14, Z15
+	VMULPD          Z0, Z14, Z14
+	VFMADD231PD     Z15, Z1, Z14
+
+skip402:
+	TESTQ           $0x00000002, AX
+	JZ              skip403
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z14
+
+skip403:
+	TESTQ           $0x00000004, AX
+	JZ              skip404
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z14
+
+skip404:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 14 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done406
+	PCALIGN    $0x20
+
+loop405:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD 8(R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VBROADCASTSD 8(R9), Z2
+	VFMADD231PD  Z0, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop405
+
+done406:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z14, Z14
+	VFMADD231PD     Z15, Z1, Z14
+	VPERMILPD       $0x55, Z17, Z17
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z17, Z1, Z16
+	TESTQ           $0x00000001, AX
+	JZ              skip407
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z12, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	VPERMILPD       $0x55, Z14, Z15
+	VMULPD          Z0, Z14, Z14
+	VFMADD231PD     Z15, Z1, Z14
+	VPERMILPD       $0x55, Z16, Z17
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z17, Z1, Z16
+
+skip407:
+	TESTQ           $0x00000002, AX
+	JZ              skip408
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z14
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+
+skip408:
+	TESTQ           $0x00000004, AX
+	JZ              skip409
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z14
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+
+skip409:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done411
+	PCALIGN    $0x20
+
+loop410:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop410
+
+done411:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	TESTQ           $0x00000001, AX
+	JZ              skip412
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+
+skip412:
+	TESTQ           $0x00000002, AX
+	JZ              skip413
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+
+skip413:
+	TESTQ           $0x00000004, AX
+	JZ              skip414
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+
+skip414:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done416
+	PCALIGN    $0x20
+
+loop415:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop415
+
+done416:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	TESTQ           $0x00000001, AX
+	JZ              skip417
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+
+skip417:
+	TESTQ           $0x00000002, AX
+	JZ              skip418
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+
+skip418:
+	TESTQ           $0x00000004, AX
+	JZ              skip419
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+
+skip419:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done421
+	PCALIGN    $0x20
+
+loop420:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop420
+
+done421:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	TESTQ           $0x00000001, AX
+	JZ              skip422
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z12, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z13, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+
+skip422:
+	TESTQ           $0x00000002, AX
+	JZ              skip423
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+
+skip423:
+	TESTQ           $0x00000004, AX
+	JZ              skip424
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+
+skip424:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 8 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	TESTQ      AX, AX
+	JZ         done426
+	PCALIGN    $0x20
+
+loop425:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop425
+
+done426:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z18, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z19, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	TESTQ           $0x00000001, AX
+	JZ              skip427
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z12, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z13, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z16, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z17, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+
+skip427:
+	TESTQ           $0x00000002, AX
+	JZ              skip428
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+
+skip428:
+	TESTQ           $0x00000004, AX
+	JZ              skip429
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+
+skip429:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 10 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      AX, AX
+	JZ         done431
+	PCALIGN    $0x20
+
+loop430:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop430
+
+done431:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z18, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z19, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	VPERMILPD       $0x55, Z22, Z22
+	VMULPD          Z0, Z20, Z20
+	VFMADD231PD     Z22, Z1, Z20
+	VPERMILPD       $0x55, Z23, Z23
+	VMULPD          Z0, Z21, Z21
+	VFMADD231PD     Z23, Z1, Z21
+	TESTQ           $0x00000001, AX
+	JZ              skip432
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z12, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z13, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z16, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z17, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	VPERMILPD       $0x55, Z20, Z22
+	VMULPD          Z0, Z20, Z20
+	VFMADD231PD     Z22, Z1, Z20
+	VPERMILPD       $0x55, Z21, Z23
+	VMULPD          Z0, Z21, Z21
+	VFMADD231PD     Z23, Z1, Z21
+
+skip432:
+	TESTQ           $0x00000002, AX
+	JZ              skip433
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z20
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z21
+
+skip433:
+	TESTQ           $0x00000004, AX
+	JZ              skip434
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z20
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z21
+
+skip434:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 12 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	TESTQ      AX, AX
+	JZ         done436
+	PCALIGN    $0x20
+
+loop435:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD 8(R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop435
+
+done436:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z18, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z19, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	VPERMILPD       $0x55, Z22, Z22
+	VMULPD          Z0, Z20, Z20
+	VFMADD231PD     Z22, Z1, Z20
+	VPERMILPD       $0x55, Z23, Z23
+	VMULPD          Z0, Z21, Z21
+	VFMADD231PD     Z23, Z1, Z21
+	VPERMILPD       $0x55, Z26, Z26
+	VMULPD          Z0, Z24, Z24
+	VFMADD231PD     Z26, Z1, Z24
+	VPERMILPD       $0x55, Z27, Z27
+	VMULPD          Z0, Z25, Z25
+	VFMADD231PD     Z27, Z1, Z25
+	TESTQ           $0x00000001, AX
+	JZ              skip437
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z12, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z13, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z16, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z17, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	VPERMILPD       $0x55, Z20, Z22
+	VMULPD          Z0, Z20, Z20
+	VFMADD231PD     Z22, Z1, Z20
+	VPERMILPD       $0x55, Z21, Z23
+	VMULPD          Z0, Z21, Z21
+	VFMADD231PD     Z23, Z1, Z21
+	VPERMILPD       $0x55, Z24, Z26
+	VMULPD          Z0, Z24, Z24
+	VFMADD231PD     Z26, Z1, Z24
+	VPERMILPD       $0x55, Z25, Z27
+	VMULPD          Z0, Z25, Z25
+	VFMADD231PD     Z27, Z1, Z25
+
+skip437:
+	TESTQ           $0x00000002, AX
+	JZ              skip438
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z20
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z21
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z24
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z25
+
+skip438:
+	TESTQ           $0x00000004, AX
+	JZ              skip439
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z20
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z21
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z24
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z25
+
+skip439:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      AX, AX
+	JZ         done441
+	PCALIGN    $0x20
+
+loop440:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD 8(R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	VBROADCASTSD 8(R9), Z2
+	VFMADD231PD  Z0, Z2, Z30
+	VFMADD231PD  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop440
+
+done441:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z18, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z19, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	VPERMILPD       $0x55, Z22, Z22
+	VMULPD          Z0, Z20, Z20
+	VFMADD231PD     Z22, Z1, Z20
+	VPERMILPD       $0x55, Z23, Z23
+	VMULPD          Z0, Z21, Z21
+	VFMADD231PD     Z23, Z1, Z21
+	VPERMILPD       $0x55, Z26, Z26
+	VMULPD          Z0, Z24, Z24
+	VFMADD231PD     Z26, Z1, Z24
+	VPERMILPD       $0x55, Z27, Z27
+	VMULPD          Z0, Z25, Z25
+	VFMADD231PD     Z27, Z1, Z25
+	VPERMILPD       $0x55, Z30, Z30
+	VMULPD          Z0, Z28, Z28
+	VFMADD231PD     Z30, Z1, Z28
+	VPERMILPD       $0x55, Z31, Z31
+	VMULPD          Z0, Z29, Z29
+	VFMADD231PD     Z31, Z1, Z29
+	TESTQ           $0x00000001, AX
+	JZ              skip442
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z12, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z13, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z16, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z17, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	VPERMILPD       $0x55, Z20, Z22
+	VMULPD          Z0, Z20, Z20
+	VFMADD231PD     Z22, Z1, Z20
+	VPERMILPD       $0x55, Z21, Z23
+	VMULPD          Z0, Z21, Z21
+	VFMADD231PD     Z23, Z1, Z21
+	VPERMILPD       $0x55, Z24, Z26
+	VMULPD          Z0, Z24, Z24
+	VFMADD231PD     Z26, Z1, Z24
+	VPERMILPD       $0x55, Z25, Z27
+	VMULPD          Z0, Z25, Z25
+	VFMADD231PD     Z27, Z1, Z25
+	VPERMILPD       $0x55, Z28, Z30
+	VMULPD          Z0, Z28, Z28
+	VFMADD231PD     Z30, Z1, Z28
+	VPERMILPD       $0x55, Z29, Z31
+	VMULPD          Z0, Z29, Z29
+	VFMADD231PD     Z31, Z1, Z29
+
+skip442:
+	TESTQ           $0x00000002, AX
+	JZ              skip443
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z20
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z21
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z24
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z25
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z28
+	VMOVUPD.Z       64(SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z29
+
+skip443:
+	TESTQ           $0x00000004, AX
+	JZ              skip444
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z20
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z21
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z24
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z25
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z28
+	VMOVUPD.Z       64(SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z29
+
+skip444:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPD Z29, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tileBF16AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x0e
+	JGE   from445
+	CMPQ  AX, $0x07
+	JGE   from446
+	CMPQ  AX, $0x03
+	JGE   from447
+	CMPQ  AX, $0x01
+	JGE   from448
+	JMP   body0
+
+from448:
+	CMPQ AX, $0x02
+	JGE  from449
+	JMP  body1
+
+from449:
+	JMP body2
+
+from447:
+	CMPQ AX, $0x05
+	JGE  from450
+	CMPQ AX, $0x04
+	JGE  from451
+	JMP  body3
+
+from451:
+	JMP body4
+
+from450:
+	CMPQ AX, $0x06
+	JGE  from452
+	JMP  body5
+
+from452:
+	JMP body6
+
+from446:
+	CMPQ AX, $0x0a
+	JGE  from453
+	CMPQ AX, $0x08
+	JGE  from454
+	JMP  body7
+
+from454:
+	CMPQ AX, $0x09
+	JGE  from455
+	JMP  body8
+
+from455:
+	JMP body9
+
+from453:
+	CMPQ AX, $0x0c
+	JGE  from456
+	CMPQ AX, $0x0b
+	JGE  from457
+	JMP  body10
+
+from457:
+	JMP body11
+
+from456:
+	CMPQ AX, $0x0d
+	JGE  from458
+	JMP  body12
+
+from458:
+	JMP body13
+
+from445:
+	CMPQ AX, $0x15
+	JGE  from459
+	CMPQ AX, $0x11
+	JGE  from460
+	CMPQ AX, $0x0f
+	JGE  from461
+	JMP  body14
+
+from461:
+	CMPQ AX, $0x10
+	JGE  from462
+	JMP  body15
+
+from462:
+	JMP body16
+
+from460:
+	CMPQ AX, $0x13
+	JGE  from463
+	CMPQ AX, $0x12
+	JGE  from464
+	JMP  body17
+
+from464:
+	JMP body18
+
+from463:
+	CMPQ AX, $0x14
+	JGE  from465
+	JMP  body19
+
+from465:
+	JMP body20
+
+from459:
+	CMPQ AX, $0x18
+	JGE  from466
+	CMPQ AX, $0x16
+	JGE  from467
+	JMP  body21
+
+from467:
+	CMPQ AX, $0x17
+	JGE  from468
+	JMP  body22
+
+from468:
+	JMP body23
+
+from466:
+	CMPQ AX, $0x1a
+	JGE  from469
+	CMPQ AX, $0x19
+	JGE  from470
+	JMP  body24
+
+from470:
+	JMP body25
+
+from469:
+	CMPQ AX, $0x1b
+	JGE  from471
+	JMP  body26
+
+from471:
+	JMP body27
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done473
+	PCALIGN    $0x20
+
+loop472:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop472
+
+done473:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip474
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+
+skip474:
+	TESTQ        $0x00000002, AX
+	JZ           skip475
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+
+skip475:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done477
+	PCALIGN    $0x20
+
+loop476:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe8
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop476
+
+done477:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip478
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+skip478:
+	TESTQ        $0x00000002, AX
+	JZ           skip479
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip479:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done481
+	PCALIGN    $0x20
+
+loop480:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop480
+
+done481:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip482
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+
+skip482:
+	TESTQ        $0x00000002, AX
+	JZ           skip483
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip483:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done485
+	PCALIGN    $0x20
+
+loop484:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop484
+
+done485:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip486
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+skip486:
+	TESTQ        $0x00000002, AX
+	JZ           skip487
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+
+skip487:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done489
+	PCALIGN    $0x20
+
+loop488:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop488
+
+done489:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip490
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+
+skip490:
+	TESTQ        $0x00000002, AX
+	JZ           skip491
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+skip491:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done493
+	PCALIGN    $0x20
+
+loop492:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop492
+
+done493:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip494
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip494:
+	TESTQ        $0x00000002, AX
+	JZ           skip495
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip495:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	TESTQ      AX, AX
+	JZ         done497
+	PCALIGN    $0x20
+
+loop496:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop496
+
+done497:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip498
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+
+skip498:
+	TESTQ        $0x00000002, AX
+	JZ           skip499
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+
+skip499:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done501
+	PCALIGN    $0x20
+
+loop500:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z11
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop500
+
+done501:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip502
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+skip502:
+	TESTQ        $0x00000002, AX
+	JZ           skip503
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+
+skip503:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 9 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	TESTQ      AX, AX
+	JZ         done505
+	PCALIGN    $0x20
+
+loop504:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop504
+
+done505:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip506
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+
+skip506:
+	TESTQ        $0x00000002, AX
+	JZ           skip507
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+
+skip507:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 10 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done509
+	PCALIGN    $0x20
+
+loop508:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z13
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop508
+
+done509:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip510
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+skip510:
+	TESTQ        $0x00000002, AX
+	JZ           skip511
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip511:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 11 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	TESTQ      AX, AX
+	JZ         done513
+	PCALIGN    $0x20
+
+loop512:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop512
+
+done513:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip514
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+
+skip514:
+	TESTQ        $0x00000002, AX
+	JZ           skip515
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+
+skip515:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 12 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done517
+	PCALIGN    $0x20
+
+loop516:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R10)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z15
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop516
+
+done517:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip518
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+skip518:
+	TESTQ        $0x00000002, AX
+	JZ           skip519
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+
+skip519:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 13 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	TESTQ      AX, AX
+	JZ         done521
+	PCALIGN    $0x20
+
+loop520:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R10)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R11), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	ADDQ CX, R11
+	DECQ AX
+	JNZ  loop520
+
+done521:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip522
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+
+skip522:
+	TESTQ        $0x00000002, AX
+	JZ           skip523
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+
+skip523:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done525
+	PCALIGN    $0x20
+
+loop524:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R10)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R11), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R11)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	ADDQ CX, R11
+	DECQ AX
+	JNZ  loop524
+
+done525:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip526
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+
+skip526:
+	TESTQ        $0x00000002, AX
+	JZ           skip527
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip527:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z17, K1, (SI)
+	VZEROUPPER
+	RET
+
+body14:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done529
+	PCALIGN    $0x20
+
+loop528:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe9
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop528
+
+done529:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip530
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+skip530:
+	TESTQ        $0x00000002, AX
+	JZ           skip531
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip531:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body15:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done533
+	PCALIGN    $0x20
+
+loop532:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf9
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop532
+
+done533:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip534
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+skip534:
+	TESTQ        $0x00000002, AX
+	JZ           skip535
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+
+skip535:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body16:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done537
+	PCALIGN    $0x20
+
+loop536:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc9
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop536
+
+done537:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip538
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip538:
+	TESTQ        $0x00000002, AX
+	JZ           skip539
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip539:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body17:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done541
+	PCALIGN    $0x20
+
+loop540:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop540
+
+done541:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip542
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+skip542:
+	TESTQ        $0x00000002, AX
+	JZ           skip543
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+
+skip543:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body18:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done545
+	PCALIGN    $0x20
+
+loop544:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop544
+
+done545:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip546
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+skip546:
+	TESTQ        $0x00000002, AX
+	JZ           skip547
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip547:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body19:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done549
+	PCALIGN    $0x20
+
+loop548:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop548
+
+done549:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip550
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+skip550:
+	TESTQ        $0x00000002, AX
+	JZ           skip551
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+
+skip551:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body20:
+	// 7 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done553
+	PCALIGN    $0x20
+
+loop552:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop552
+
+done553:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip554
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+
+skip554:
+	TESTQ        $0x00000002, AX
+	JZ           skip555
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip555:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body21:
+	// 8 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	TESTQ      AX, AX
+	JZ         done557
+	PCALIGN    $0x20
+
+loop556:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop556
+
+done557:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip558
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+
+skip558:
+	TESTQ        $0x00000002, AX
+	JZ           skip559
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+
+skip559:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body22:
+	// 9 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	TESTQ      AX, AX
+	JZ         done561
+	PCALIGN    $0x20
+
+loop560:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop560
+
+done561:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip562
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+
+skip562:
+	TESTQ        $0x00000002, AX
+	JZ           skip563
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+
+skip563:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body23:
+	// 10 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	TESTQ      AX, AX
+	JZ         done565
+	PCALIGN    $0x20
+
+loop564:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop564
+
+done565:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip566
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+
+skip566:
+	TESTQ        $0x00000002, AX
+	JZ           skip567
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+
+skip567:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body24:
+	// 11 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	TESTQ      AX, AX
+	JZ         done569
+	PCALIGN    $0x20
+
+loop568:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop568
+
+done569:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip570
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+
+skip570:
+	TESTQ        $0x00000002, AX
+	JZ           skip571
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+
+skip571:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body25:
+	// 12 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	TESTQ      AX, AX
+	JZ         done573
+	PCALIGN    $0x20
+
+loop572:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R10)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop572
+
+done573:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip574
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+
+skip574:
+	TESTQ        $0x00000002, AX
+	JZ           skip575
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+
+skip575:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body26:
+	// 13 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	TESTQ      AX, AX
+	JZ         done577
+	PCALIGN    $0x20
+
+loop576:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R10)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R11), Z2
+
+	// VDPBF16PS Z0, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	ADDQ CX, R11
+	DECQ AX
+	JNZ  loop576
+
+done577:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip578
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z28, Z28
+	VMULPS       Z0, Z29, Z29
+
+skip578:
+	TESTQ        $0x00000002, AX
+	JZ           skip579
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+
+skip579:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body27:
+	// 14 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	VPXORD     Z28, Z28, Z28
+	VPXORD     Z29, Z29, Z29
+	VPXORD     Z30, Z30, Z30
+	VPXORD     Z31, Z31, Z31
+	TESTQ      AX, AX
+	JZ         done581
+	PCALIGN    $0x20
+
+loop580:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+
+	// VDPBF16PS Z0, Z2, Z4
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z5
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (SI)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z6
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z7
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (SI)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R8), Z2
+
+	// VDPBF16PS Z0, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R8)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R8)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R9), Z2
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R9)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R9)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R10), Z2
+
+	// VDPBF16PS Z0, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VBROADCASTSS (R10)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z1, Z2, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc9
+	VBROADCASTSS (R10)(DX*2), Z2
+
+	// VDPBF16PS Z0, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd0
+
+	// VDPBF16PS Z1, Z2, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VBROADCASTSS (R11), Z2
+
+	// VDPBF16PS Z0, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z1, Z2, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x6e
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe9
+	VBROADCASTSS (R11)(DX*1), Z2
+
+	// VDPBF16PS Z0, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf0
+
+	// VDPBF16PS Z1, Z2, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf9
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	ADDQ CX, R11
+	DECQ AX
+	JNZ  loop580
+
+done581:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip582
+	VBROADCASTSS 104(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z28, Z28
+	VMULPS       Z0, Z29, Z29
+	VMULPS       Z0, Z30, Z30
+	VMULPS       Z0, Z31, Z31
+
+skip582:
+	TESTQ        $0x00000002, AX
+	JZ           skip583
+	VBROADCASTSS 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z30
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z31
+
+skip583:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z30, (SI)
+	VMOVUPS Z31, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tileVNNIAVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·tileVNNIAVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x0e
+	JGE   from584
+	CMPQ  AX, $0x07
+	JGE   from585
+	CMPQ  AX, $0x03
+	JGE   from586
+	CMPQ  AX, $0x01
+	JGE   from587
+	JMP   body0
+
+from587:
+	CMPQ AX, $0x02
+	JGE  from588
+	JMP  body1
+
+from588:
+	JMP body2
+
+from586:
+	CMPQ AX, $0x05
+	JGE  from589
+	CMPQ AX, $0x04
+	JGE  from590
+	JMP  body3
+
+from590:
+	JMP body4
+
+from589:
+	CMPQ AX, $0x06
+	JGE  from591
+	JMP  body5
+
+from591:
+	JMP body6
+
+from585:
+	CMPQ AX, $0x0a
+	JGE  from592
+	CMPQ AX, $0x08
+	JGE  from593
+	JMP  body7
+
+from593:
+	CMPQ AX, $0x09
+	JGE  from594
+	JMP  body8
+
+from594:
+	JMP body9
+
+from592:
+	CMPQ AX, $0x0c
+	JGE  from595
+	CMPQ AX, $0x0b
+	JGE  from596
+	JMP  body10
+
+from596:
+	JMP body11
+
+from595:
+	CMPQ AX, $0x0d
+	JGE  from597
+	JMP  body12
+
+from597:
+	JMP body13
+
+from584:
+	CMPQ AX, $0x15
+	JGE  from598
+	CMPQ AX, $0x11
+	JGE  from599
+	CMPQ AX, $0x0f
+	JGE  from600
+	JMP  body14
+
+from600:
+	CMPQ AX, $0x10
+	JGE  from601
+	JMP  body15
+
+from601:
+	JMP body16
+
+from599:
+	CMPQ AX, $0x13
+	JGE  from602
+	CMPQ AX, $0x12
+	JGE  from603
+	JMP  body17
+
+from603:
+	JMP body18
+
+from602:
+	CMPQ AX, $0x14
+	JGE  from604
+	JMP  body19
+
+from604:
+	JMP body20
+
+from598:
+	CMPQ AX, $0x18
+	JGE  from605
+	CMPQ AX, $0x16
+	JGE  from606
+	JMP  body21
+
+from606:
+	CMPQ AX, $0x17
+	JGE  from607
+	JMP  body22
+
+from607:
+	JMP body23
+
+from605:
+	CMPQ AX, $0x1a
+	JGE  from608
+	CMPQ AX, $0x19
+	JGE  from609
+	JMP  body24
+
+from609:
+	JMP body25
+
+from608:
+	CMPQ AX, $0x1b
+	JGE  from610
+	JMP  body26
+
+from610:
+	JMP body27
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero611
+	VMOVUPS    (R13), Z4
+	JMP        ready612
+
+zero611:
+	VXORPS Y4, Y4, Y4
+
+ready612:
+	TESTQ   AX, AX
+	JZ      done614
+	PCALIGN $0x20
+
+loop613:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop613
+
+done614:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip615
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+
+skip615:
+	TESTQ        $0x00000002, AX
+	JZ           skip616
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+
+skip616:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero617
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	JMP        ready618
+
+zero617:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready618:
+	TESTQ   AX, AX
+	JZ      done620
+	PCALIGN $0x20
+
+loop619:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop619
+
+done620:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip621
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+
+skip621:
+	TESTQ        $0x00000002, AX
+	JZ           skip622
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+
+skip622:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero623
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	JMP        ready624
+
+zero623:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready624:
+	TESTQ   AX, AX
+	JZ      done626
+	PCALIGN $0x20
+
+loop625:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop625
+
+done626:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip627
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+
+skip627:
+	TESTQ        $0x00000002, AX
+	JZ           skip628
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+
+skip628:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero629
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	JMP        ready630
+
+zero629:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready630:
+	TESTQ   AX, AX
+	JZ      done632
+	PCALIGN $0x20
+
+loop631:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop631
+
+done632:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip633
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+
+skip633:
+	TESTQ        $0x00000002, AX
+	JZ           skip634
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+
+skip634:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero635
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	JMP        ready636
+
+zero635:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready636:
+	TESTQ   AX, AX
+	JZ      done638
+	PCALIGN $0x20
+
+loop637:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop637
+
+done638:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip639
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+
+skip639:
+	TESTQ        $0x00000002, AX
+	JZ           skip640
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+
+skip640:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero641
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	JMP        ready642
+
+zero641:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready642:
+	TESTQ   AX, AX
+	JZ      done644
+	PCALIGN $0x20
+
+loop643:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop643
+
+done644:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip645
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+
+skip645:
+	TESTQ        $0x00000002, AX
+	JZ           skip646
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+
+skip646:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero647
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	JMP        ready648
+
+zero647:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+
+ready648:
+	TESTQ   AX, AX
+	JZ      done650
+	PCALIGN $0x20
+
+loop649:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop649
+
+done650:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip651
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+
+skip651:
+	TESTQ        $0x00000002, AX
+	JZ           skip652
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+
+skip652:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero653
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	JMP        ready654
+
+zero653:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready654:
+	TESTQ   AX, AX
+	JZ      done656
+	PCALIGN $0x20
+
+loop655:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop655
+
+done656:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip657
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+
+skip657:
+	TESTQ        $0x00000002, AX
+	JZ           skip658
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+
+skip658:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 9 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero659
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	JMP        ready660
+
+zero659:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+
+ready660:
+	TESTQ   AX, AX
+	JZ      done662
+	PCALIGN $0x20
+
+loop661:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop661
+
+done662:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip663
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+
+skip663:
+	TESTQ        $0x00000002, AX
+	JZ           skip664
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+
+skip664:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 10 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero665
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	JMP        ready666
+
+zero665:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready666:
+	TESTQ   AX, AX
+	JZ      done668
+	PCALIGN $0x20
+
+loop667:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop667
+
+done668:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip669
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+
+skip669:
+	TESTQ        $0x00000002, AX
+	JZ           skip670
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+
+skip670:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 11 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero671
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	JMP        ready672
+
+zero671:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+
+ready672:
+	TESTQ   AX, AX
+	JZ      done674
+	PCALIGN $0x20
+
+loop673:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop673
+
+done674:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip675
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+
+skip675:
+	TESTQ        $0x00000002, AX
+	JZ           skip676
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+
+skip676:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 12 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero677
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    (R13), Z15
+	JMP        ready678
+
+zero677:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready678:
+	TESTQ   AX, AX
+	JZ      done680
+	PCALIGN $0x20
+
+loop679:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop679
+
+done680:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip681
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+
+skip681:
+	TESTQ        $0x00000002, AX
+	JZ           skip682
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+
+skip682:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 13 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero683
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    (R13), Z15
+	VMOVUPS    (R13), Z16
+	JMP        ready684
+
+zero683:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+
+ready684:
+	TESTQ   AX, AX
+	JZ      done686
+	PCALIGN $0x20
+
+loop685:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VBROADCASTSS (R11), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop685
+
+done686:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip687
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+
+skip687:
+	TESTQ        $0x00000002, AX
+	JZ           skip688
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+
+skip688:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero689
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    (R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    (R13), Z17
+	JMP        ready690
+
+zero689:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready690:
+	TESTQ   AX, AX
+	JZ      done692
+	PCALIGN $0x20
+
+loop691:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VBROADCASTSS (R11), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VBROADCASTSS (R11)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop691
+
+done692:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip693
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+
+skip693:
+	TESTQ        $0x00000002, AX
+	JZ           skip694
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+
+skip694:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z17, K1, (SI)
+	VZEROUPPER
+	RET
+
+body14:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero695
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	JMP        ready696
+
+zero695:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready696:
+	TESTQ   AX, AX
+	JZ      done698
+	PCALIGN $0x20
+
+loop697:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop697
+
+done698:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip699
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+
+skip699:
+	TESTQ        $0x00000002, AX
+	JZ           skip700
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+
+skip700:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body15:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero701
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	JMP        ready702
+
+zero701:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready702:
+	TESTQ   AX, AX
+	JZ      done704
+	PCALIGN $0x20
+
+loop703:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop703
+
+done704:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip705
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+
+skip705:
+	TESTQ        $0x00000002, AX
+	JZ           skip706
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+
+skip706:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body16:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero707
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	JMP        ready708
+
+zero707:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready708:
+	TESTQ   AX, AX
+	JZ      done710
+	PCALIGN $0x20
+
+loop709:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop709
+
+done710:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip711
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+
+skip711:
+	TESTQ        $0x00000002, AX
+	JZ           skip712
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+
+skip712:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body17:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero713
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	JMP        ready714
+
+zero713:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready714:
+	TESTQ   AX, AX
+	JZ      done716
+	PCALIGN $0x20
+
+loop715:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop715
+
+done716:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip717
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+
+skip717:
+	TESTQ        $0x00000002, AX
+	JZ           skip718
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+
+skip718:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body18:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero719
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	JMP        ready720
+
+zero719:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready720:
+	TESTQ   AX, AX
+	JZ      done722
+	PCALIGN $0x20
+
+loop721:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop721
+
+done722:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip723
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+
+skip723:
+	TESTQ        $0x00000002, AX
+	JZ           skip724
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+
+skip724:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body19:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero725
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	JMP        ready726
+
+zero725:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready726:
+	TESTQ   AX, AX
+	JZ      done728
+	PCALIGN $0x20
+
+loop727:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop727
+
+done728:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip729
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+
+skip729:
+	TESTQ        $0x00000002, AX
+	JZ           skip730
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+
+skip730:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body20:
+	// 7 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero731
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	JMP        ready732
+
+zero731:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready732:
+	TESTQ   AX, AX
+	JZ      done734
+	PCALIGN $0x20
+
+loop733:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop733
+
+done734:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip735
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+
+skip735:
+	TESTQ        $0x00000002, AX
+	JZ           skip736
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+
+skip736:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body21:
+	// 8 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero737
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	JMP        ready738
+
+zero737:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+ready738:
+	TESTQ   AX, AX
+	JZ      done740
+	PCALIGN $0x20
+
+loop739:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z18
+	VPDPBUSD     Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop739
+
+done740:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip741
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+
+skip741:
+	TESTQ        $0x00000002, AX
+	JZ           skip742
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+
+skip742:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body22:
+	// 9 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero743
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	JMP        ready744
+
+zero743:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+
+ready744:
+	TESTQ   AX, AX
+	JZ      done746
+	PCALIGN $0x20
+
+loop745:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z18
+	VPDPBUSD     Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z20
+	VPDPBUSD     Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop745
+
+done746:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip747
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+
+skip747:
+	TESTQ        $0x00000002, AX
+	JZ           skip748
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+
+skip748:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body23:
+	// 10 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero749
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	JMP        ready750
+
+zero749:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+ready750:
+	TESTQ   AX, AX
+	JZ      done752
+	PCALIGN $0x20
+
+loop751:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z18
+	VPDPBUSD     Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z20
+	VPDPBUSD     Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z22
+	VPDPBUSD     Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop751
+
+done752:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip753
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+
+skip753:
+	TESTQ        $0x00000002, AX
+	JZ           skip754
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+
+skip754:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body24:
+	// 11 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero755
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	JMP        ready756
+
+zero755:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+
+ready756:
+	TESTQ   AX, AX
+	JZ      done758
+	PCALIGN $0x20
+
+loop757:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z18
+	VPDPBUSD     Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z20
+	VPDPBUSD     Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z22
+	VPDPBUSD     Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop757
+
+done758:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip759
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+
+skip759:
+	TESTQ        $0x00000002, AX
+	JZ           skip760
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+
+skip760:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body25:
+	// 12 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero761
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	VMOVUPS    (R13), Z26
+	VMOVUPS    64(R13), Z27
+	JMP        ready762
+
+zero761:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+
+ready762:
+	TESTQ   AX, AX
+	JZ      done764
+	PCALIGN $0x20
+
+loop763:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z18
+	VPDPBUSD     Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z20
+	VPDPBUSD     Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z22
+	VPDPBUSD     Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z26
+	VPDPBUSD     Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop763
+
+done764:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip765
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+	VPMULLD      Z0, Z26, Z26
+	VPMULLD      Z0, Z27, Z27
+
+skip765:
+	TESTQ        $0x00000002, AX
+	JZ           skip766
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z26, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z27, Z27
+
+skip766:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body26:
+	// 13 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero767
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	VMOVUPS    (R13), Z26
+	VMOVUPS    64(R13), Z27
+	VMOVUPS    (R13), Z28
+	VMOVUPS    64(R13), Z29
+	JMP        ready768
+
+zero767:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+
+ready768:
+	TESTQ   AX, AX
+	JZ      done770
+	PCALIGN $0x20
+
+loop769:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z18
+	VPDPBUSD     Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z20
+	VPDPBUSD     Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z22
+	VPDPBUSD     Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z26
+	VPDPBUSD     Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VPDPBUSD     Z0, Z2, Z28
+	VPDPBUSD     Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop769
+
+done770:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip771
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+	VPMULLD      Z0, Z26, Z26
+	VPMULLD      Z0, Z27, Z27
+	VPMULLD      Z0, Z28, Z28
+	VPMULLD      Z0, Z29, Z29
+
+skip771:
+	TESTQ        $0x00000002, AX
+	JZ           skip772
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z26, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z27, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z28, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z29, Z29
+
+skip772:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body27:
+	// 14 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero773
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	VMOVUPS    (R13), Z26
+	VMOVUPS    64(R13), Z27
+	VMOVUPS    (R13), Z28
+	VMOVUPS    64(R13), Z29
+	VMOVUPS    (R13), Z30
+	VMOVUPS    64(R13), Z31
+	JMP        ready774
+
+zero773:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+
+ready774:
+	TESTQ   AX, AX
+	JZ      done776
+	PCALIGN $0x20
+
+loop775:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPDPBUSD     Z0, Z2, Z4
+	VPDPBUSD     Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z6
+	VPDPBUSD     Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z8
+	VPDPBUSD     Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VPDPBUSD     Z0, Z2, Z10
+	VPDPBUSD     Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z12
+	VPDPBUSD     Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z14
+	VPDPBUSD     Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VPDPBUSD     Z0, Z2, Z16
+	VPDPBUSD     Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z18
+	VPDPBUSD     Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z20
+	VPDPBUSD     Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VPDPBUSD     Z0, Z2, Z22
+	VPDPBUSD     Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z24
+	VPDPBUSD     Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPDPBUSD     Z0, Z2, Z26
+	VPDPBUSD     Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VPDPBUSD     Z0, Z2, Z28
+	VPDPBUSD     Z1, Z2, Z29
+	VBROADCASTSS (R11)(DX*1), Z2
+	VPDPBUSD     Z0, Z2, Z30
+	VPDPBUSD     Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop775
+
+done776:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip777
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+	VPMULLD      Z0, Z26, Z26
+	VPMULLD      Z0, Z27, Z27
+	VPMULLD      Z0, Z28, Z28
+	VPMULLD      Z0, Z29, Z29
+	VPMULLD      Z0, Z30, Z30
+	VPMULLD      Z0, Z31, Z31
+
+skip777:
+	TESTQ        $0x00000002, AX
+	JZ           skip778
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z26, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z27, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z28, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z29, Z29
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z30, Z30
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z31, Z31
+
+skip778:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z30, (SI)
+	VMOVUPS Z31, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tileI16AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·tileI16AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x0e
+	JGE   from779
+	CMPQ  AX, $0x07
+	JGE   from780
+	CMPQ  AX, $0x03
+	JGE   from781
+	CMPQ  AX, $0x01
+	JGE   from782
+	JMP   body0
+
+from782:
+	CMPQ AX, $0x02
+	JGE  from783
+	JMP  body1
+
+from783:
+	JMP body2
+
+from781:
+	CMPQ AX, $0x05
+	JGE  from784
+	CMPQ AX, $0x04
+	JGE  from785
+	JMP  body3
+
+from785:
+	JMP body4
+
+from784:
+	CMPQ AX, $0x06
+	JGE  from786
+	JMP  body5
+
+from786:
+	JMP body6
+
+from780:
+	CMPQ AX, $0x0a
+	JGE  from787
+	CMPQ AX, $0x08
+	JGE  from788
+	JMP  body7
+
+from788:
+	CMPQ AX, $0x09
+	JGE  from789
+	JMP  body8
+
+from789:
+	JMP body9
+
+from787:
+	CMPQ AX, $0x0c
+	JGE  from790
+	CMPQ AX, $0x0b
+	JGE  from791
+	JMP  body10
+
+from791:
+	JMP body11
+
+from790:
+	CMPQ AX, $0x0d
+	JGE  from792
+	JMP  body12
+
+from792:
+	JMP body13
+
+from779:
+	CMPQ AX, $0x15
+	JGE  from793
+	CMPQ AX, $0x11
+	JGE  from794
+	CMPQ AX, $0x0f
+	JGE  from795
+	JMP  body14
+
+from795:
+	CMPQ AX, $0x10
+	JGE  from796
+	JMP  body15
+
+from796:
+	JMP body16
+
+from794:
+	CMPQ AX, $0x13
+	JGE  from797
+	CMPQ AX, $0x12
+	JGE  from798
+	JMP  body17
+
+from798:
+	JMP body18
+
+from797:
+	CMPQ AX, $0x14
+	JGE  from799
+	JMP  body19
+
+from799:
+	JMP body20
+
+from793:
+	CMPQ AX, $0x18
+	JGE  from800
+	CMPQ AX, $0x16
+	JGE  from801
+	JMP  body21
+
+from801:
+	CMPQ AX, $0x17
+	JGE  from802
+	JMP  body22
+
+from802:
+	JMP body23
+
+from800:
+	CMPQ AX, $0x1a
+	JGE  from803
+	CMPQ AX, $0x19
+	JGE  from804
+	JMP  body24
+
+from804:
+	JMP body25
+
+from803:
+	CMPQ AX, $0x1b
+	JGE  from805
+	JMP  body26
+
+from805:
+	JMP body27
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero806
+	VMOVUPS    (R13), Z4
+	JMP        ready807
+
+zero806:
+	VXORPS Y4, Y4, Y4
+
+ready807:
+	TESTQ   AX, AX
+	JZ      done809
+	PCALIGN $0x20
+
+loop808:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop808
+
+done809:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip810
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+
+skip810:
+	TESTQ        $0x00000002, AX
+	JZ           skip811
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+
+skip811:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero812
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	JMP        ready813
+
+zero812:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready813:
+	TESTQ   AX, AX
+	JZ      done815
+	PCALIGN $0x20
+
+loop814:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop814
+
+done815:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip816
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+
+skip816:
+	TESTQ        $0x00000002, AX
+	JZ           skip817
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+
+skip817:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero818
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	JMP        ready819
+
+zero818:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready819:
+	TESTQ   AX, AX
+	JZ      done821
+	PCALIGN $0x20
+
+loop820:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop820
+
+done821:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip822
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+
+skip822:
+	TESTQ        $0x00000002, AX
+	JZ           skip823
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+
+skip823:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero824
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	JMP        ready825
+
+zero824:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready825:
+	TESTQ   AX, AX
+	JZ      done827
+	PCALIGN $0x20
+
+loop826:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop826
+
+done827:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip828
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+
+skip828:
+	TESTQ        $0x00000002, AX
+	JZ           skip829
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+
+skip829:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero830
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	JMP        ready831
+
+zero830:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready831:
+	TESTQ   AX, AX
+	JZ      done833
+	PCALIGN $0x20
+
+loop832:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop832
+
+done833:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip834
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+
+skip834:
+	TESTQ        $0x00000002, AX
+	JZ           skip835
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+
+skip835:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero836
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	JMP        ready837
+
+zero836:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready837:
+	TESTQ   AX, AX
+	JZ      done839
+	PCALIGN $0x20
+
+loop838:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop838
+
+done839:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip840
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+
+skip840:
+	TESTQ        $0x00000002, AX
+	JZ           skip841
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+
+skip841:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero842
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	JMP        ready843
+
+zero842:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+
+ready843:
+	TESTQ   AX, AX
+	JZ      done845
+	PCALIGN $0x20
+
+loop844:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop844
+
+done845:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip846
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+
+skip846:
+	TESTQ        $0x00000002, AX
+	JZ           skip847
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+
+skip847:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero848
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	JMP        ready849
+
+zero848:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready849:
+	TESTQ   AX, AX
+	JZ      done851
+	PCALIGN $0x20
+
+loop850:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop850
+
+done851:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip852
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+
+skip852:
+	TESTQ        $0x00000002, AX
+	JZ           skip853
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+
+skip853:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 9 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero854
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	JMP        ready855
+
+zero854:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+
+ready855:
+	TESTQ   AX, AX
+	JZ      done857
+	PCALIGN $0x20
+
+loop856:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop856
+
+done857:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip858
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+
+skip858:
+	TESTQ        $0x00000002, AX
+	JZ           skip859
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+
+skip859:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 10 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero860
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	JMP        ready861
+
+zero860:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready861:
+	TESTQ   AX, AX
+	JZ      done863
+	PCALIGN $0x20
+
+loop862:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop862
+
+done863:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip864
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+
+skip864:
+	TESTQ        $0x00000002, AX
+	JZ           skip865
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+
+skip865:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 11 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero866
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	JMP        ready867
+
+zero866:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+
+ready867:
+	TESTQ   AX, AX
+	JZ      done869
+	PCALIGN $0x20
+
+loop868:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop868
+
+done869:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip870
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+
+skip870:
+	TESTQ        $0x00000002, AX
+	JZ           skip871
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+
+skip871:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 12 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero872
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    (R13), Z15
+	JMP        ready873
+
+zero872:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready873:
+	TESTQ   AX, AX
+	JZ      done875
+	PCALIGN $0x20
+
+loop874:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop874
+
+done875:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip876
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+
+skip876:
+	TESTQ        $0x00000002, AX
+	JZ           skip877
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+
+skip877:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 13 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero878
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    (R13), Z15
+	VMOVUPS    (R13), Z16
+	JMP        ready879
+
+zero878:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+
+ready879:
+	TESTQ   AX, AX
+	JZ      done881
+	PCALIGN $0x20
+
+loop880:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R11), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop880
+
+done881:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip882
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+
+skip882:
+	TESTQ        $0x00000002, AX
+	JZ           skip883
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+
+skip883:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero884
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    (R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    (R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    (R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    (R13), Z17
+	JMP        ready885
+
+zero884:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready885:
+	TESTQ   AX, AX
+	JZ      done887
+	PCALIGN $0x20
+
+loop886:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R11), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VBROADCASTSS (R11)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop886
+
+done887:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip888
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+
+skip888:
+	TESTQ        $0x00000002, AX
+	JZ           skip889
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+
+skip889:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z17, K1, (SI)
+	VZEROUPPER
+	RET
+
+body14:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero890
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	JMP        ready891
+
+zero890:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready891:
+	TESTQ   AX, AX
+	JZ      done893
+	PCALIGN $0x20
+
+loop892:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop892
+
+done893:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip894
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+
+skip894:
+	TESTQ        $0x00000002, AX
+	JZ           skip895
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+
+skip895:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body15:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero896
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	JMP        ready897
+
+zero896:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready897:
+	TESTQ   AX, AX
+	JZ      done899
+	PCALIGN $0x20
+
+loop898:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop898
+
+done899:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip900
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+
+skip900:
+	TESTQ        $0x00000002, AX
+	JZ           skip901
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+
+skip901:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body16:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero902
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	JMP        ready903
+
+zero902:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready903:
+	TESTQ   AX, AX
+	JZ      done905
+	PCALIGN $0x20
+
+loop904:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop904
+
+done905:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip906
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+
+skip906:
+	TESTQ        $0x00000002, AX
+	JZ           skip907
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+
+skip907:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body17:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero908
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	JMP        ready909
+
+zero908:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready909:
+	TESTQ   AX, AX
+	JZ      done911
+	PCALIGN $0x20
+
+loop910:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop910
+
+done911:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip912
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+
+skip912:
+	TESTQ        $0x00000002, AX
+	JZ           skip913
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+
+skip913:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body18:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero914
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	JMP        ready915
+
+zero914:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready915:
+	TESTQ   AX, AX
+	JZ      done917
+	PCALIGN $0x20
+
+loop916:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop916
+
+done917:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip918
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+
+skip918:
+	TESTQ        $0x00000002, AX
+	JZ           skip919
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+
+skip919:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body19:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero920
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	JMP        ready921
+
+zero920:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready921:
+	TESTQ   AX, AX
+	JZ      done923
+	PCALIGN $0x20
+
+loop922:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop922
+
+done923:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip924
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+
+skip924:
+	TESTQ        $0x00000002, AX
+	JZ           skip925
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+
+skip925:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body20:
+	// 7 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero926
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	JMP        ready927
+
+zero926:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready927:
+	TESTQ   AX, AX
+	JZ      done929
+	PCALIGN $0x20
+
+loop928:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop928
+
+done929:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip930
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+
+skip930:
+	TESTQ        $0x00000002, AX
+	JZ           skip931
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+
+skip931:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body21:
+	// 8 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero932
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	JMP        ready933
+
+zero932:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+ready933:
+	TESTQ   AX, AX
+	JZ      done935
+	PCALIGN $0x20
+
+loop934:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z18, Z18
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z19, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop934
+
+done935:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip936
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+
+skip936:
+	TESTQ        $0x00000002, AX
+	JZ           skip937
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+
+skip937:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body22:
+	// 9 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero938
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	JMP        ready939
+
+zero938:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+
+ready939:
+	TESTQ   AX, AX
+	JZ      done941
+	PCALIGN $0x20
+
+loop940:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z18, Z18
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z19, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z20, Z20
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z21, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop940
+
+done941:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip942
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+
+skip942:
+	TESTQ        $0x00000002, AX
+	JZ           skip943
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+
+skip943:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body23:
+	// 10 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero944
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	JMP        ready945
+
+zero944:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+ready945:
+	TESTQ   AX, AX
+	JZ      done947
+	PCALIGN $0x20
+
+loop946:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z18, Z18
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z19, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z20, Z20
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z21, Z21
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z22, Z22
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z23, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop946
+
+done947:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip948
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+
+skip948:
+	TESTQ        $0x00000002, AX
+	JZ           skip949
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+
+skip949:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body24:
+	// 11 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero950
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	JMP        ready951
+
+zero950:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+
+ready951:
+	TESTQ   AX, AX
+	JZ      done953
+	PCALIGN $0x20
+
+loop952:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z18, Z18
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z19, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z20, Z20
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z21, Z21
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z22, Z22
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z23, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z24, Z24
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z25, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop952
+
+done953:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip954
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+
+skip954:
+	TESTQ        $0x00000002, AX
+	JZ           skip955
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+
+skip955:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body25:
+	// 12 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero956
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	VMOVUPS    (R13), Z26
+	VMOVUPS    64(R13), Z27
+	JMP        ready957
+
+zero956:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+
+ready957:
+	TESTQ   AX, AX
+	JZ      done959
+	PCALIGN $0x20
+
+loop958:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z18, Z18
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z19, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z20, Z20
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z21, Z21
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z22, Z22
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z23, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z24, Z24
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z25, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z26, Z26
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z27, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop958
+
+done959:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip960
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+	VPMULLD      Z0, Z26, Z26
+	VPMULLD      Z0, Z27, Z27
+
+skip960:
+	TESTQ        $0x00000002, AX
+	JZ           skip961
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z26, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z27, Z27
+
+skip961:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body26:
+	// 13 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero962
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	VMOVUPS    (R13), Z26
+	VMOVUPS    64(R13), Z27
+	VMOVUPS    (R13), Z28
+	VMOVUPS    64(R13), Z29
+	JMP        ready963
+
+zero962:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+
+ready963:
+	TESTQ   AX, AX
+	JZ      done965
+	PCALIGN $0x20
+
+loop964:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z18, Z18
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z19, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z20, Z20
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z21, Z21
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z22, Z22
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z23, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z24, Z24
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z25, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z26, Z26
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z27, Z27
+	VBROADCASTSS (R11), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z28, Z28
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z29, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop964
+
+done965:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip966
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+	VPMULLD      Z0, Z26, Z26
+	VPMULLD      Z0, Z27, Z27
+	VPMULLD      Z0, Z28, Z28
+	VPMULLD      Z0, Z29, Z29
+
+skip966:
+	TESTQ        $0x00000002, AX
+	JZ           skip967
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z26, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z27, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z28, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z29, Z29
+
+skip967:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+body27:
+	// 14 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero968
+	VMOVUPS    (R13), Z4
+	VMOVUPS    64(R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    64(R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    64(R13), Z9
+	VMOVUPS    (R13), Z10
+	VMOVUPS    64(R13), Z11
+	VMOVUPS    (R13), Z12
+	VMOVUPS    64(R13), Z13
+	VMOVUPS    (R13), Z14
+	VMOVUPS    64(R13), Z15
+	VMOVUPS    (R13), Z16
+	VMOVUPS    64(R13), Z17
+	VMOVUPS    (R13), Z18
+	VMOVUPS    64(R13), Z19
+	VMOVUPS    (R13), Z20
+	VMOVUPS    64(R13), Z21
+	VMOVUPS    (R13), Z22
+	VMOVUPS    64(R13), Z23
+	VMOVUPS    (R13), Z24
+	VMOVUPS    64(R13), Z25
+	VMOVUPS    (R13), Z26
+	VMOVUPS    64(R13), Z27
+	VMOVUPS    (R13), Z28
+	VMOVUPS    64(R13), Z29
+	VMOVUPS    (R13), Z30
+	VMOVUPS    64(R13), Z31
+	JMP        ready969
+
+zero968:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	VPXORD Z28, Z28, Z28
+	VPXORD Z29, Z29, Z29
+	VPXORD Z30, Z30, Z30
+	VPXORD Z31, Z31, Z31
+
+ready969:
+	TESTQ   AX, AX
+	JZ      done971
+	PCALIGN $0x20
+
+loop970:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z10, Z10
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z11, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z12, Z12
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z13, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z14, Z14
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z15, Z15
+	VBROADCASTSS (R9), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z16, Z16
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z17, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z18, Z18
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z19, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z20, Z20
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z21, Z21
+	VBROADCASTSS (R10), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z22, Z22
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z23, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z24, Z24
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z25, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z26, Z26
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z27, Z27
+	VBROADCASTSS (R11), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z28, Z28
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z29, Z29
+	VBROADCASTSS (R11)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z30, Z30
+	VPMADDWD     Z1, Z2, Z3
+	VPADDD       Z3, Z31, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop970
+
+done971:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip972
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+	VPMULLD      Z0, Z10, Z10
+	VPMULLD      Z0, Z11, Z11
+	VPMULLD      Z0, Z12, Z12
+	VPMULLD      Z0, Z13, Z13
+	VPMULLD      Z0, Z14, Z14
+	VPMULLD      Z0, Z15, Z15
+	VPMULLD      Z0, Z16, Z16
+	VPMULLD      Z0, Z17, Z17
+	VPMULLD      Z0, Z18, Z18
+	VPMULLD      Z0, Z19, Z19
+	VPMULLD      Z0, Z20, Z20
+	VPMULLD      Z0, Z21, Z21
+	VPMULLD      Z0, Z22, Z22
+	VPMULLD      Z0, Z23, Z23
+	VPMULLD      Z0, Z24, Z24
+	VPMULLD      Z0, Z25, Z25
+	VPMULLD      Z0, Z26, Z26
+	VPMULLD      Z0, Z27, Z27
+	VPMULLD      Z0, Z28, Z28
+	VPMULLD      Z0, Z29, Z29
+	VPMULLD      Z0, Z30, Z30
+	VPMULLD      Z0, Z31, Z31
+
+skip972:
+	TESTQ        $0x00000002, AX
+	JZ           skip973
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z10, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z11, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z12, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z13, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z14, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z15, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z16, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z17, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z18, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z19, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z20, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z21, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z22, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z23, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z24, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z25, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z26, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z27, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z28, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z29, Z29
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z30, Z30
+	VMOVUPS.Z    64(SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z31, Z31
+
+skip973:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z30, (SI)
+	VMOVUPS Z31, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tileF32AVX2(tile *uint64)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tileF32AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 64(R12), AX
+	CMPQ AX, $0x06
+	JGE  from974
+	CMPQ AX, $0x03
+	JGE  from975
+	CMPQ AX, $0x01
+	JGE  from976
+	JMP  body0
+
+from976:
+	CMPQ AX, $0x02
+	JGE  from977
+	JMP  body1
+
+from977:
+	JMP body2
+
+from975:
+	CMPQ AX, $0x04
+	JGE  from978
+	JMP  body3
+
+from978:
+	CMPQ AX, $0x05
+	JGE  from979
+	JMP  body4
+
+from979:
+	JMP body5
+
+from974:
+	CMPQ AX, $0x09
+	JGE  from980
+	CMPQ AX, $0x07
+	JGE  from981
+	JMP  body6
+
+from981:
+	CMPQ AX, $0x08
+	JGE  from982
+	JMP  body7
+
+from982:
+	JMP body8
+
+from980:
+	CMPQ AX, $0x0a
+	JGE  from983
+	JMP  body9
+
+from983:
+	CMPQ AX, $0x0b
+	JGE  from984
+	JMP  body10
+
+from984:
+	JMP body11
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done986
+	PCALIGN    $0x20
+
+loop985:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop985
+
+done986:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip987
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+
+skip987:
+	TESTQ        $0x00000002, AX
+	JZ           skip988
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+
+skip988:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done990
+	PCALIGN    $0x20
+
+loop989:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop989
+
+done990:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip991
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+skip991:
+	TESTQ        $0x00000002, AX
+	JZ           skip992
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip992:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done994
+	PCALIGN    $0x20
+
+loop993:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop993
+
+done994:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip995
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+
+skip995:
+	TESTQ        $0x00000002, AX
+	JZ           skip996
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y6
+
+skip996:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done998
+	PCALIGN    $0x20
+
+loop997:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop997
+
+done998:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip999
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+
+skip999:
+	TESTQ        $0x00000002, AX
+	JZ           skip1000
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+
+skip1000:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y7, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done1002
+	PCALIGN    $0x20
+
+loop1001:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1001
+
+done1002:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1003
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+
+skip1003:
+	TESTQ        $0x00000002, AX
+	JZ           skip1004
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y8
+
+skip1004:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y7, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y8, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done1006
+	PCALIGN    $0x20
+
+loop1005:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1005
+
+done1006:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1007
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+
+skip1007:
+	TESTQ        $0x00000002, AX
+	JZ           skip1008
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip1008:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y7, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y8, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y9, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done1010
+	PCALIGN    $0x20
+
+loop1009:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1009
+
+done1010:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1011
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+skip1011:
+	TESTQ        $0x00000002, AX
+	JZ           skip1012
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip1012:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done1014
+	PCALIGN    $0x20
+
+loop1013:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1013
+
+done1014:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1015
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+
+skip1015:
+	TESTQ        $0x00000002, AX
+	JZ           skip1016
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+
+skip1016:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done1018
+	PCALIGN    $0x20
+
+loop1017:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1017
+
+done1018:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1019
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+
+skip1019:
+	TESTQ        $0x00000002, AX
+	JZ           skip1020
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip1020:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done1022
+	PCALIGN    $0x20
+
+loop1021:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1021
+
+done1022:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1023
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+
+skip1023:
+	TESTQ        $0x00000002, AX
+	JZ           skip1024
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y11
+
+skip1024:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPS Y11, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done1026
+	PCALIGN    $0x20
+
+loop1025:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1025
+
+done1026:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1027
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+
+skip1027:
+	TESTQ        $0x00000002, AX
+	JZ           skip1028
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip1028:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPS Y11, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPS Y13, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done1030
+	PCALIGN    $0x20
+
+loop1029:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1029
+
+done1030:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1031
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+
+skip1031:
+	TESTQ        $0x00000002, AX
+	JZ           skip1032
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y14
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y15
+
+skip1032:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPS Y11, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPS Y13, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y14, (SI)
+	VMASKMOVPS Y15, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+// func tileF64AVX2(tile *uint64)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tileF64AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 64(R12), AX
+	CMPQ AX, $0x06
+	JGE  from1033
+	CMPQ AX, $0x03
+	JGE  from1034
+	CMPQ AX, $0x01
+	JGE  from1035
+	JMP  body0
+
+from1035:
+	CMPQ AX, $0x02
+	JGE  from1036
+	JMP  body1
+
+from1036:
+	JMP body2
+
+from1034:
+	CMPQ AX, $0x04
+	JGE  from1037
+	JMP  body3
+
+from1037:
+	CMPQ AX, $0x05
+	JGE  from1038
+	JMP  body4
+
+from1038:
+	JMP body5
+
+from1033:
+	CMPQ AX, $0x09
+	JGE  from1039
+	CMPQ AX, $0x07
+	JGE  from1040
+	JMP  body6
+
+from1040:
+	CMPQ AX, $0x08
+	JGE  from1041
+	JMP  body7
+
+from1041:
+	JMP body8
+
+from1039:
+	CMPQ AX, $0x0a
+	JGE  from1042
+	JMP  body9
+
+from1042:
+	CMPQ AX, $0x0b
+	JGE  from1043
+	JMP  body10
+
+from1043:
+	JMP body11
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done1045
+	PCALIGN    $0x20
+
+loop1044:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1044
+
+done1045:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1046
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+
+skip1046:
+	TESTQ        $0x00000002, AX
+	JZ           skip1047
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y4
+
+skip1047:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done1049
+	PCALIGN    $0x20
+
+loop1048:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1048
+
+done1049:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1050
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+
+skip1050:
+	TESTQ        $0x00000002, AX
+	JZ           skip1051
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+
+skip1051:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y5, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done1053
+	PCALIGN    $0x20
+
+loop1052:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1052
+
+done1053:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1054
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+
+skip1054:
+	TESTQ        $0x00000002, AX
+	JZ           skip1055
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y6
+
+skip1055:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done1057
+	PCALIGN    $0x20
+
+loop1056:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1056
+
+done1057:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1058
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+
+skip1058:
+	TESTQ        $0x00000002, AX
+	JZ           skip1059
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+
+skip1059:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y7, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done1061
+	PCALIGN    $0x20
+
+loop1060:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1060
+
+done1061:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1062
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+
+skip1062:
+	TESTQ        $0x00000002, AX
+	JZ           skip1063
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y8
+
+skip1063:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y7, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y8, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done1065
+	PCALIGN    $0x20
+
+loop1064:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1064
+
+done1065:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1066
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+
+skip1066:
+	TESTQ        $0x00000002, AX
+	JZ           skip1067
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMASKMOVPD   (SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y9
+
+skip1067:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y7, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y8, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y9, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done1069
+	PCALIGN    $0x20
+
+loop1068:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1068
+
+done1069:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1070
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+
+skip1070:
+	TESTQ        $0x00000002, AX
+	JZ           skip1071
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+
+skip1071:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done1073
+	PCALIGN    $0x20
+
+loop1072:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1072
+
+done1073:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1074
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+
+skip1074:
+	TESTQ        $0x00000002, AX
+	JZ           skip1075
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+
+skip1075:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPD Y7, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done1077
+	PCALIGN    $0x20
+
+loop1076:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1076
+
+done1077:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1078
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+
+skip1078:
+	TESTQ        $0x00000002, AX
+	JZ           skip1079
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y9
+
+skip1079:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPD Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done1081
+	PCALIGN    $0x20
+
+loop1080:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1080
+
+done1081:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1082
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+
+skip1082:
+	TESTQ        $0x00000002, AX
+	JZ           skip1083
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y11
+
+skip1083:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPD Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPD Y11, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done1085
+	PCALIGN    $0x20
+
+loop1084:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1084
+
+done1085:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1086
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+
+skip1086:
+	TESTQ        $0x00000002, AX
+	JZ           skip1087
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y12
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y13
+
+skip1087:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPD Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPD Y11, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPD Y13, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done1089
+	PCALIGN    $0x20
+
+loop1088:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1088
+
+done1089:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1090
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+	VMULPD       Y0, Y15, Y15
+
+skip1090:
+	TESTQ        $0x00000002, AX
+	JZ           skip1091
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y12
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y14
+	VMASKMOVPD   32(SI), Y3, Y1
+	VFMADD231PD  Y1, Y0, Y15
+
+skip1091:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPD Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPD Y11, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPD Y13, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y14, (SI)
+	VMASKMOVPD Y15, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+// func tileC64AVX2(tile *uint64)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tileC64AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 64(R12), AX
+	CMPQ AX, $0x03
+	JGE  from1092
+	CMPQ AX, $0x01
+	JGE  from1093
+	JMP  body0
+
+from1093:
+	CMPQ AX, $0x02
+	JGE  from1094
+	JMP  body1
+
+from1094:
+	JMP body2
+
+from1092:
+	CMPQ AX, $0x04
+	JGE  from1095
+	JMP  body3
+
+from1095:
+	CMPQ AX, $0x05
+	JGE  from1096
+	JMP  body4
+
+from1096:
+	JMP body5
+
+body0:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done1098
+	PCALIGN    $0x20
+
+loop1097:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1097
+
+done1098:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	TESTQ        $0x00000001, AX
+	JZ           skip1099
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+
+skip1099:
+	TESTQ        $0x00000002, AX
+	JZ           skip1100
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+
+skip1100:
+	TESTQ        $0x00000004, AX
+	JZ           skip1101
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+
+skip1101:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done1103
+	PCALIGN    $0x20
+
+loop1102:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1102
+
+done1103:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	TESTQ        $0x00000001, AX
+	JZ           skip1104
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+
+skip1104:
+	TESTQ        $0x00000002, AX
+	JZ           skip1105
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y6
+
+skip1105:
+	TESTQ        $0x00000004, AX
+	JZ           skip1106
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+
+skip1106:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done1108
+	PCALIGN    $0x20
+
+loop1107:
+	VMASKMOVPS   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1107
+
+done1108:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y9, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	TESTQ        $0x00000001, AX
+	JZ           skip1109
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y8, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+
+skip1109:
+	TESTQ        $0x00000002, AX
+	JZ           skip1110
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y8
+
+skip1110:
+	TESTQ        $0x00000004, AX
+	JZ           skip1111
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+
+skip1111:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y8, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done1113
+	PCALIGN    $0x20
+
+loop1112:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1112
+
+done1113:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	TESTQ        $0x00000001, AX
+	JZ           skip1114
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+
+skip1114:
+	TESTQ        $0x00000002, AX
+	JZ           skip1115
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip1115:
+	TESTQ        $0x00000004, AX
+	JZ           skip1116
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip1116:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done1118
+	PCALIGN    $0x20
+
+loop1117:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1117
+
+done1118:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y10, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	TESTQ        $0x00000001, AX
+	JZ           skip1119
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y8, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y9, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+
+skip1119:
+	TESTQ        $0x00000002, AX
+	JZ           skip1120
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip1120:
+	TESTQ        $0x00000004, AX
+	JZ           skip1121
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip1121:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done1123
+	PCALIGN    $0x20
+
+loop1122:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1122
+
+done1123:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y10, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y14, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y15, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+	TESTQ        $0x00000001, AX
+	JZ           skip1124
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y8, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y9, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y12, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y13, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+
+skip1124:
+	TESTQ        $0x00000002, AX
+	JZ           skip1125
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMASKMOVPS   32(SI), Y3, Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip1125:
+	TESTQ        $0x00000004, AX
+	JZ           skip1126
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip1126:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPS Y13, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+// func tileC128AVX2(tile *uint64)
+// Requires: AVX, FMA3, MMX+
+TEXT ·tileC128AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 64(R12), AX
+	CMPQ AX, $0x03
+	JGE  from1127
+	CMPQ AX, $0x01
+	JGE  from1128
+	JMP  body0
+
+from1128:
+	CMPQ AX, $0x02
+	JGE  from1129
+	JMP  body1
+
+from1129:
+	JMP body2
+
+from1127:
+	CMPQ AX, $0x04
+	JGE  from1130
+	JMP  body3
+
+from1130:
+	CMPQ AX, $0x05
+	JGE  from1131
+	JMP  body4
+
+from1131:
+	JMP body5
+
+body0:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done1133
+	PCALIGN    $0x20
+
+loop1132:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1132
+
+done1133:
+	MOVQ           80(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 168(R12), Y0
+	VBROADCASTF128 184(R12), Y1
+	VPERMILPD      $0x55, Y5, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	TESTQ          $0x00000001, AX
+	JZ             skip1134
+	VBROADCASTF128 104(R12), Y0
+	VBROADCASTF128 120(R12), Y1
+	VPERMILPD      $0x55, Y4, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+
+skip1134:
+	TESTQ          $0x00000002, AX
+	JZ             skip1135
+	VBROADCASTF128 136(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y4
+
+skip1135:
+	TESTQ          $0x00000004, AX
+	JZ             skip1136
+	VBROADCASTF128 152(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+
+skip1136:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done1138
+	PCALIGN    $0x20
+
+loop1137:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1137
+
+done1138:
+	MOVQ           80(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 168(R12), Y0
+	VBROADCASTF128 184(R12), Y1
+	VPERMILPD      $0x55, Y5, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+	TESTQ          $0x00000001, AX
+	JZ             skip1139
+	VBROADCASTF128 104(R12), Y0
+	VBROADCASTF128 120(R12), Y1
+	VPERMILPD      $0x55, Y4, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y6, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+
+skip1139:
+	TESTQ          $0x00000002, AX
+	JZ             skip1140
+	VBROADCASTF128 136(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y6
+
+skip1140:
+	TESTQ          $0x00000004, AX
+	JZ             skip1141
+	VBROADCASTF128 152(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y6
+
+skip1141:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done1143
+	PCALIGN    $0x20
+
+loop1142:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1142
+
+done1143:
+	MOVQ           80(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 168(R12), Y0
+	VBROADCASTF128 184(R12), Y1
+	VPERMILPD      $0x55, Y5, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+	VPERMILPD      $0x55, Y9, Y9
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y9, Y1, Y8
+	TESTQ          $0x00000001, AX
+	JZ             skip1144
+	VBROADCASTF128 104(R12), Y0
+	VBROADCASTF128 120(R12), Y1
+	VPERMILPD      $0x55, Y4, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y6, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+	VPERMILPD      $0x55, Y8, Y9
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y9, Y1, Y8
+
+skip1144:
+	TESTQ          $0x00000002, AX
+	JZ             skip1145
+	VBROADCASTF128 136(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y6
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y8
+
+skip1145:
+	TESTQ          $0x00000004, AX
+	JZ             skip1146
+	VBROADCASTF128 152(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y6
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+
+skip1146:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y8, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done1148
+	PCALIGN    $0x20
+
+loop1147:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1147
+
+done1148:
+	MOVQ           80(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 168(R12), Y0
+	VBROADCASTF128 184(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	TESTQ          $0x00000001, AX
+	JZ             skip1149
+	VBROADCASTF128 104(R12), Y0
+	VBROADCASTF128 120(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+
+skip1149:
+	TESTQ          $0x00000002, AX
+	JZ             skip1150
+	VBROADCASTF128 136(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y5
+
+skip1150:
+	TESTQ          $0x00000004, AX
+	JZ             skip1151
+	VBROADCASTF128 152(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+
+skip1151:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done1153
+	PCALIGN    $0x20
+
+loop1152:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1152
+
+done1153:
+	MOVQ           80(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 168(R12), Y0
+	VBROADCASTF128 184(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y10, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y11, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	TESTQ          $0x00000001, AX
+	JZ             skip1154
+	VBROADCASTF128 104(R12), Y0
+	VBROADCASTF128 120(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y8, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y9, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+
+skip1154:
+	TESTQ          $0x00000002, AX
+	JZ             skip1155
+	VBROADCASTF128 136(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y9
+
+skip1155:
+	TESTQ          $0x00000004, AX
+	JZ             skip1156
+	VBROADCASTF128 152(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y9
+
+skip1156:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       96(R12), R13
+	VMOVUPS    (R13), Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done1158
+	PCALIGN    $0x20
+
+loop1157:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1157
+
+done1158:
+	MOVQ           80(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 168(R12), Y0
+	VBROADCASTF128 184(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y10, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y11, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y14, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y15, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+	TESTQ          $0x00000001, AX
+	JZ             skip1159
+	VBROADCASTF128 104(R12), Y0
+	VBROADCASTF128 120(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y8, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y9, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y12, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y13, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+
+skip1159:
+	TESTQ          $0x00000002, AX
+	JZ             skip1160
+	VBROADCASTF128 136(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip1160:
+	TESTQ          $0x00000004, AX
+	JZ             skip1161
+	VBROADCASTF128 152(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip1161:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPD Y13, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+// func tileI16AVX2(tile *uint64)
+// Requires: AVX, AVX2, MMX+
+TEXT ·tileI16AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 64(R12), AX
+	CMPQ AX, $0x06
+	JGE  from1162
+	CMPQ AX, $0x03
+	JGE  from1163
+	CMPQ AX, $0x01
+	JGE  from1164
+	JMP  body0
+
+from1164:
+	CMPQ AX, $0x02
+	JGE  from1165
+	JMP  body1
+
+from1165:
+	JMP body2
+
+from1163:
+	CMPQ AX, $0x04
+	JGE  from1166
+	JMP  body3
+
+from1166:
+	CMPQ AX, $0x05
+	JGE  from1167
+	JMP  body4
+
+from1167:
+	JMP body5
+
+from1162:
+	CMPQ AX, $0x09
+	JGE  from1168
+	CMPQ AX, $0x07
+	JGE  from1169
+	JMP  body6
+
+from1169:
+	CMPQ AX, $0x08
+	JGE  from1170
+	JMP  body7
+
+from1170:
+	JMP body8
+
+from1168:
+	CMPQ AX, $0x0a
+	JGE  from1171
+	JMP  body9
+
+from1171:
+	CMPQ AX, $0x0b
+	JGE  from1172
+	JMP  body10
+
+from1172:
+	JMP body11
+
+body0:
+	// 1 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1173
+	VMOVUPS    (R13), Y4
+	JMP        ready1174
+
+zero1173:
+	VXORPS Y4, Y4, Y4
+
+ready1174:
+	TESTQ   AX, AX
+	JZ      done1176
+	PCALIGN $0x20
+
+loop1175:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1175
+
+done1176:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1177
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+
+skip1177:
+	TESTQ        $0x00000002, AX
+	JZ           skip1178
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+
+skip1178:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1179
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	JMP        ready1180
+
+zero1179:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready1180:
+	TESTQ   AX, AX
+	JZ      done1182
+	PCALIGN $0x20
+
+loop1181:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1181
+
+done1182:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1183
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+
+skip1183:
+	TESTQ        $0x00000002, AX
+	JZ           skip1184
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+
+skip1184:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1185
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	JMP        ready1186
+
+zero1185:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready1186:
+	TESTQ   AX, AX
+	JZ      done1188
+	PCALIGN $0x20
+
+loop1187:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1187
+
+done1188:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1189
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+
+skip1189:
+	TESTQ        $0x00000002, AX
+	JZ           skip1190
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+
+skip1190:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1191
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	JMP        ready1192
+
+zero1191:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready1192:
+	TESTQ   AX, AX
+	JZ      done1194
+	PCALIGN $0x20
+
+loop1193:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1193
+
+done1194:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1195
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+
+skip1195:
+	TESTQ        $0x00000002, AX
+	JZ           skip1196
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+
+skip1196:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y7, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1197
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	JMP        ready1198
+
+zero1197:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready1198:
+	TESTQ   AX, AX
+	JZ      done1200
+	PCALIGN $0x20
+
+loop1199:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1199
+
+done1200:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1201
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+
+skip1201:
+	TESTQ        $0x00000002, AX
+	JZ           skip1202
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+
+skip1202:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y7, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y8, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1203
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	JMP        ready1204
+
+zero1203:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready1204:
+	TESTQ   AX, AX
+	JZ      done1206
+	PCALIGN $0x20
+
+loop1205:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1205
+
+done1206:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1207
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+
+skip1207:
+	TESTQ        $0x00000002, AX
+	JZ           skip1208
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+
+skip1208:
+	MOVQ       R13, SI
+	VMASKMOVPS Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y5, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y7, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y8, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPS Y9, Y3, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 1 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1209
+	VMOVUPS    (R13), Y4
+	VMOVUPS    32(R13), Y5
+	JMP        ready1210
+
+zero1209:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready1210:
+	TESTQ   AX, AX
+	JZ      done1212
+	PCALIGN $0x20
+
+loop1211:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1211
+
+done1212:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1213
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+
+skip1213:
+	TESTQ        $0x00000002, AX
+	JZ           skip1214
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+
+skip1214:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1215
+	VMOVUPS    (R13), Y4
+	VMOVUPS    32(R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    32(R13), Y7
+	JMP        ready1216
+
+zero1215:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready1216:
+	TESTQ   AX, AX
+	JZ      done1218
+	PCALIGN $0x20
+
+loop1217:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1217
+
+done1218:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1219
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+
+skip1219:
+	TESTQ        $0x00000002, AX
+	JZ           skip1220
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+
+skip1220:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 3 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1221
+	VMOVUPS    (R13), Y4
+	VMOVUPS    32(R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    32(R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    32(R13), Y9
+	JMP        ready1222
+
+zero1221:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready1222:
+	TESTQ   AX, AX
+	JZ      done1224
+	PCALIGN $0x20
+
+loop1223:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1223
+
+done1224:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1225
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+
+skip1225:
+	TESTQ        $0x00000002, AX
+	JZ           skip1226
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+
+skip1226:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1227
+	VMOVUPS    (R13), Y4
+	VMOVUPS    32(R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    32(R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    32(R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    32(R13), Y11
+	JMP        ready1228
+
+zero1227:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready1228:
+	TESTQ   AX, AX
+	JZ      done1230
+	PCALIGN $0x20
+
+loop1229:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1229
+
+done1230:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1231
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+
+skip1231:
+	TESTQ        $0x00000002, AX
+	JZ           skip1232
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+
+skip1232:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPS Y11, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 5 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1233
+	VMOVUPS    (R13), Y4
+	VMOVUPS    32(R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    32(R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    32(R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    32(R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    32(R13), Y13
+	JMP        ready1234
+
+zero1233:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready1234:
+	TESTQ   AX, AX
+	JZ      done1236
+	PCALIGN $0x20
+
+loop1235:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1235
+
+done1236:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1237
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+
+skip1237:
+	TESTQ        $0x00000002, AX
+	JZ           skip1238
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+
+skip1238:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPS Y11, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPS Y13, Y3, 32(SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 6 rows, 2 vectors
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1239
+	VMOVUPS    (R13), Y4
+	VMOVUPS    32(R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    32(R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    32(R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    32(R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    32(R13), Y13
+	VMOVUPS    (R13), Y14
+	VMOVUPS    32(R13), Y15
+	JMP        ready1240
+
+zero1239:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready1240:
+	TESTQ   AX, AX
+	JZ      done1242
+	PCALIGN $0x20
+
+loop1241:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1241
+
+done1242:
+	MOVQ         80(R12), AX
+	MOVQ         96(R12), R13
+	VMOVUPS      (R13), Y3
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1243
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+
+skip1243:
+	TESTQ        $0x00000002, AX
+	JZ           skip1244
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	VMASKMOVPS   32(SI), Y3, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+
+skip1244:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPS Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y6, (SI)
+	VMASKMOVPS Y7, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPS Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y10, (SI)
+	VMASKMOVPS Y11, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPS Y13, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y14, (SI)
+	VMASKMOVPS Y15, Y3, 32(SI)
+	VZEROUPPER
+	RET

@@ -38,3 +38,63 @@ func peakF64AVX2(n int)
 //
 //go:noescape
 func peakI16AVX2(n int)
+
+// tileF32AVX512 runs a Tile: f32.
+//
+//go:noescape
+func tileF32AVX512(tile *uint64)
+
+// tileF64AVX512 runs a Tile: f64.
+//
+//go:noescape
+func tileF64AVX512(tile *uint64)
+
+// tileC64AVX512 runs a Tile: c64.
+//
+//go:noescape
+func tileC64AVX512(tile *uint64)
+
+// tileC128AVX512 runs a Tile: c128.
+//
+//go:noescape
+func tileC128AVX512(tile *uint64)
+
+// tileBF16AVX512 runs a Tile: pairs of bf16 into f32 (AVX512-BF16).
+//
+//go:noescape
+func tileBF16AVX512(tile *uint64)
+
+// tileVNNIAVX512 runs a Tile: quadruples u8·i8 into i32 (AVX512-VNNI).
+//
+//go:noescape
+func tileVNNIAVX512(tile *uint64)
+
+// tileI16AVX512 runs a Tile: pairs of i16 into i32.
+//
+//go:noescape
+func tileI16AVX512(tile *uint64)
+
+// tileF32AVX2 runs a Tile: f32.
+//
+//go:noescape
+func tileF32AVX2(tile *uint64)
+
+// tileF64AVX2 runs a Tile: f64.
+//
+//go:noescape
+func tileF64AVX2(tile *uint64)
+
+// tileC64AVX2 runs a Tile: c64.
+//
+//go:noescape
+func tileC64AVX2(tile *uint64)
+
+// tileC128AVX2 runs a Tile: c128.
+//
+//go:noescape
+func tileC128AVX2(tile *uint64)
+
+// tileI16AVX2 runs a Tile: pairs of i16 into i32.
+//
+//go:noescape
+func tileI16AVX2(tile *uint64)

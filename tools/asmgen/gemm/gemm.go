@@ -11,6 +11,7 @@ import (
 func Generate(c *build.Context) {
 	g := &gen{Context: c}
 	g.peaks()
+	g.tiles()
 }
 
 // gen is a build context with what avo lacks. All its code uses physical

@@ -1,0 +1,264 @@
+package gemm
+
+import (
+	"sync"
+
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// product is C = alpha·A·B + beta·C of two matrices, ready to compute. Lines
+// of a are rows of A, lines of b are columns of B; c is row-major and of the
+// kernel's sum type.
+type product struct {
+	kernel  *simd.GemmKernel
+	a, b    operand
+	c       matrix
+	depth   int // values along k
+	scale   scale
+	offset  bool // a is flipped: the sums of b's columns take 128 back
+	params  Params
+	finish  func(m matrix, i0, j0 int) // the epilogue on a finished part of C, or nil
+	buffers *buffers
+}
+
+// scale is alpha and beta of a product.
+type scale struct {
+	alpha, beta       complex128 // of float types
+	intAlpha, intBeta int64      // of integer types
+	conjA, conjB      bool
+}
+
+// apply sets t's scalars. Only the first block along k sees beta; later ones
+// add to what is there.
+func (s *scale) apply(t *simd.Tile, typ simd.GemmType, first bool) {
+	beta, intBeta := s.beta, s.intBeta
+	if !first {
+		beta, intBeta = 1, 1
+	}
+	if typ >= simd.GemmVNNI {
+		t.ScaleInt(s.intAlpha, intBeta)
+	} else {
+		t.Scale(typ, s.alpha, beta, s.conjA, s.conjB)
+	}
+}
+
+// block is a range of k: values [k0, k0+depth), steps of the micro-kernel.
+type block struct {
+	k0, depth, steps int
+	first, last      bool
+}
+
+// blocks calls do with the blocks of k in order; one empty block if k is 0.
+func (p *product) blocks(do func(b block) error) error {
+	group := p.kernel.Type.Group()
+	for k0 := 0; ; k0 += stepsKC * group {
+		depth := min(p.depth-k0, stepsKC*group)
+		last := k0+depth >= p.depth
+		if err := do(block{k0, depth, (depth + group - 1) / group, k0 == 0, last}); err != nil || last {
+			return err
+		}
+	}
+}
+
+// run computes the product on w, or on the calling goroutine if w is nil.
+func (p *product) run(w *pool.Worker) error {
+	if p.small() {
+		return p.runSmall(w)
+	}
+	nc := p.params.NC
+	for j0 := 0; j0 < p.c.cols(); j0 += nc {
+		j1 := min(j0+nc, p.c.cols())
+		err := p.blocks(func(b block) error {
+			if err := p.packB(w, b, j0, j1); err != nil {
+				return err
+			}
+			return p.multiply(w, b, j0, j1)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// columnsPerTask is how many columns of C a task takes at most, so that one
+// stays below a few milliseconds.
+const columnsPerTask = 512
+
+// packB packs columns [j0, j1) of block b, panels in parallel.
+func (p *product) packB(w *pool.Worker, b block, j0, j1 int) error {
+	nr := p.kernel.NR
+	pitch := nr * p.kernel.Type.ElemBytes()
+	return forRange(w, j1-j0, 4*nr, func(w *pool.Worker, lo, hi int) {
+		scratch := p.buffers.take()
+		defer p.buffers.give(scratch)
+		for j := lo; j < hi; j += nr {
+			panel := p.buffers.panelB(j, b.steps*pitch/nr)
+			n := min(nr, hi-j)
+			p.b.pack(panel, pitch, j0+j, n, b.k0, b.depth, scratch.stage)
+			if p.offset {
+				p.columnSums(scratch, p.buffers.sums(j), panel, pitch, b.steps)
+			}
+		}
+	})
+}
+
+// columnSums sets the NR sums at dst to -128 times the sums of the panel's
+// columns.
+func (p *product) columnSums(s *scratch, dst simd.Ptr, panel simd.Ptr, pitch, steps int) {
+	t := &s.tile
+	*t = simd.Tile{K: steps, A: simd.PtrTo(all128[:]), B: panel, BStep: pitch, C: dst}
+	t.ScaleInt(-1, 0)
+	p.kernel.Run(t, 1, p.kernel.NR)
+}
+
+var all128 = [8]byte{128, 128, 128, 128}
+
+// multiply runs block b of k over columns [j0, j1) of C.
+func (p *product) multiply(w *pool.Worker, b block, j0, j1 int) error {
+	mc, nj := p.taskShape(w, j1-j0)
+	return forRange2(w, p.c.rows(), j1-j0, mc, nj, func(w *pool.Worker, i0, i1, lo, hi int) {
+		s := p.buffers.take()
+		defer p.buffers.give(s)
+		p.packA(s, b, i0, i1)
+		p.tiles(s, b, i0, i1, j0, lo, hi)
+		if b.last && p.finish != nil {
+			p.finish(p.c.sub(i0, i1, j0+lo, j0+hi), i0, j0+lo)
+		}
+	})
+}
+
+// taskShape divides rows among workers when there are fewer blocks of MC rows
+// than would keep them busy.
+func (p *product) taskShape(w *pool.Worker, n int) (mc, nj int) {
+	mc = min(p.params.MC, p.buffers.rowsA)
+	mr := p.kernel.MR
+	if t := threads(w); t > 1 {
+		share := roundUp((p.c.rows()+t-1)/t, mr)
+		mc = min(mc, max(share, mr))
+	}
+	return mc, max(roundDown(columnsPerTask, p.kernel.NR), p.kernel.NR)
+}
+
+// packA packs rows [i0, i1) of block b into s, unless they are there.
+func (p *product) packA(s *scratch, b block, i0, i1 int) {
+	if tag := (packedA{p, i0, i1, b.k0}); s.packed != tag {
+		elem, mr := p.kernel.Type.ElemBytes(), p.kernel.MR
+		for i := i0; i < i1; i += mr {
+			m := min(mr, i1-i)
+			p.a.pack(simd.PtrTo(s.a).Add((i-i0)*b.steps*elem), m*elem, i, m, b.k0, b.depth, s.stage)
+		}
+		s.packed = tag
+	}
+}
+
+// tiles runs the micro-kernel over rows [i0, i1) and columns j0 + [lo, hi):
+// the second and first loops of the Goto scheme.
+func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
+	elem, mr, nr := p.kernel.Type.ElemBytes(), p.kernel.MR, p.kernel.NR
+	t := &s.tile
+	*t = simd.Tile{K: b.steps, ARow: elem, BStep: nr * elem, CRow: p.c.rowStride()}
+	p.scale.apply(t, p.kernel.Type, b.first)
+	for j := lo; j < hi; j += nr {
+		t.B = p.buffers.panelB(j, b.steps*elem)
+		if p.offset {
+			t.Init = p.buffers.sums(j)
+		}
+		n := min(nr, hi-j)
+		for i := i0; i < i1; i += mr {
+			m := min(mr, i1-i)
+			t.A, t.AStep = simd.PtrTo(s.a).Add((i-i0)*b.steps*elem), m*elem
+			t.C = p.c.at(i, j0+j)
+			p.kernel.Run(t, m, n)
+		}
+	}
+}
+
+// packedA names what a scratch block of A holds.
+type packedA struct {
+	p      *product
+	i0, i1 int
+	k0     int
+}
+
+// scratch is what a task needs for itself.
+type scratch struct {
+	a      []byte
+	stage  []byte
+	tile   simd.Tile
+	packed packedA
+}
+
+// buffers are the packing buffers of a product: one block of B, and a scratch
+// for every worker. Tasks take the scratch that was given back last, which
+// often holds the block of A they need.
+type buffers struct {
+	b, init []byte
+	slab    []byte // a scratch copy of C
+	rowsA   int    // rows that fit into scratch.a
+
+	mu   sync.Mutex // guards free
+	some sync.Cond  // free is not empty
+	free []*scratch
+}
+
+// take hands out a scratch. There is one for every worker that the plan
+// counted on; others wait until one of them is through with a task.
+func (b *buffers) take() *scratch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.free) == 0 {
+		b.some.Wait()
+	}
+	s := b.free[len(b.free)-1]
+	b.free = b.free[:len(b.free)-1]
+	return s
+}
+
+func (b *buffers) give(s *scratch) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, s)
+	b.some.Signal()
+}
+
+// panelB is where the panel that begins at column j lies; columnBytes is
+// what a column of it takes.
+func (b *buffers) panelB(j, columnBytes int) simd.Ptr {
+	return simd.PtrTo(b.b).Add(j * columnBytes)
+}
+
+// sums is where the column sums of the panel at column j lie.
+func (b *buffers) sums(j int) simd.Ptr { return simd.PtrTo(b.init).Add(4 * j) }
+
+// forRange is w.For, or a plain loop on the calling goroutine.
+func forRange(w *pool.Worker, n, grain int, body func(w *pool.Worker, lo, hi int)) error {
+	if w != nil {
+		return w.For(n, grain, body)
+	}
+	for lo := 0; lo < n; lo += grain {
+		body(nil, lo, min(lo+grain, n))
+	}
+	return nil
+}
+
+// forRange2 is w.For2, or plain loops on the calling goroutine.
+func forRange2(w *pool.Worker, m, n, gm, gn int, body func(w *pool.Worker, i0, i1, j0, j1 int)) error {
+	if w != nil {
+		return w.For2(m, n, gm, gn, body)
+	}
+	for i := 0; i < m; i += gm {
+		for j := 0; j < n; j += gn {
+			body(nil, i, min(i+gm, m), j, min(j+gn, n))
+		}
+	}
+	return nil
+}
+
+func threads(w *pool.Worker) int {
+	if w == nil {
+		return 1
+	}
+	return w.Threads()
+}

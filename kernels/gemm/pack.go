@@ -1,0 +1,89 @@
+package gemm
+
+import (
+	"encoding/binary"
+
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
+)
+
+// form is how the values of an operand become packed elements of a
+// micro-kernel.
+type form struct {
+	value ndarray.DType  // what they are converted to first
+	group simd.GroupForm // how PackGroups reads them, if an element is a group
+	flip  bool           // i8 offered as u8: 128 is added
+}
+
+// operand is A or B as packing sees it: lines (rows of A, columns of B) of
+// values along k.
+type operand struct {
+	form
+	m   matrix // its rows are the lines
+	typ simd.GemmType
+}
+
+// asIs tells whether the values need no conversion.
+func (o *operand) asIs() bool { return o.value == o.m.DType && !o.m.Swapped }
+
+// readable tells whether the micro-kernel can read the values as they lie.
+func (o *operand) readable() bool { return o.asIs() && o.typ.Group() == 1 }
+
+// stageBytes is the scratch that pack needs.
+func stageBytes(k *simd.GemmKernel) int {
+	return max(k.MR, k.NR) * stepsKC * k.Type.ElemBytes()
+}
+
+// pack writes the panel of n lines from line on and of depth values from k0
+// on. Step p of the panel begins at dst + p·pitch; the last group along k is
+// filled with zeros.
+func (o *operand) pack(dst simd.Ptr, pitch, line, n, k0, depth int, stage []byte) {
+	if depth == 0 {
+		return
+	}
+	src := o.m.at(line, k0)
+	elem, group, size := o.typ.ElemBytes(), o.typ.Group(), o.m.DType.Size()
+	lineStride, stepStride := o.m.rowStride(), o.m.colStride()
+	steps := (depth + group - 1) / group
+	switch {
+	case o.readable():
+		simd.PackPanel(dst, pitch, src, lineStride, stepStride, n, steps, elem)
+	case group > 1 && !o.m.Swapped && lineStride == size:
+		simd.PackGroups(dst, pitch, src, stepStride, n, depth, o.group)
+	case group > 1 && o.asIs() && stepStride == size && depth%group == 0:
+		simd.PackPanel(dst, pitch, src, lineStride, elem, n, steps, elem)
+	default:
+		o.packStaged(dst, pitch, o.m.sub(line, line+n, k0, k0+depth), stage)
+	}
+	if o.flip {
+		flip(dst.Bytes(steps * pitch))
+	}
+}
+
+// packStaged goes through a copy of the panel with converted values side by
+// side along k.
+func (o *operand) packStaged(dst simd.Ptr, pitch int, src matrix, stage []byte) {
+	elem, group := o.typ.ElemBytes(), o.typ.Group()
+	n, depth := src.rows(), src.cols()
+	whole := ndarray.NewLayout(o.value, n, roundUp(depth, group))
+	if depth%group != 0 {
+		clear(stage[:whole.Bytes()])
+	}
+	staged := ndarray.Array{Layout: whole.Range(1, 0, depth), Data: stage}
+	if err := ndarray.Convert(staged, src.Array); err != nil {
+		panic(err) // the shapes are equal
+	}
+	simd.PackPanel(dst, pitch, simd.PtrTo(stage), whole.Strides[0], elem, n, whole.Strides[0]/elem, elem)
+}
+
+// flip adds 128 to every byte: i8 becomes u8 with an offset that the sums of
+// the other operand's columns take back.
+func flip(b []byte) {
+	const top = 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^top)
+	}
+	for i := range b {
+		b[i] ^= 0x80
+	}
+}

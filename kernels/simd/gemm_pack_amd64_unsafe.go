@@ -1,0 +1,7 @@
+//go:build amd64 && !noasm
+
+package simd
+
+func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) bool {
+	return false
+}

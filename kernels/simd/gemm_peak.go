@@ -1,0 +1,38 @@
+package simd
+
+import "time"
+
+// Peak measures the multiply-add rate of the calling thread for a type: the
+// best of several runs of a few milliseconds, in operations a second (a
+// multiply-add is two). It is what shares "of peak" are shares of. Where
+// there is no assembly it is the rate of independent scalar multiply-adds.
+func Peak(t GemmType) float64 {
+	loop, perRound := peakLoop(t, Active())
+	best := 0.0
+	for range 7 {
+		const calls, rounds = 64, 4096
+		start := time.Now()
+		for range calls {
+			loop(rounds)
+		}
+		if rate := calls * rounds * perRound / time.Since(start).Seconds(); rate > best {
+			best = rate
+		}
+	}
+	return best
+}
+
+// peakGo is the twin of the loops: n rounds of 8 scalar multiply-adds.
+func peakGo(n int) {
+	a, b, c, d, e, f, g, h := 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0
+	x, y := 0.5, 1.0
+	for range n {
+		a, b, c, d = a*x+y, b*x+y, c*x+y, d*x+y
+		e, f, g, h = e*x+y, f*x+y, g*x+y, h*x+y
+	}
+	peakSink = a + b + c + d + e + f + g + h
+}
+
+var peakSink float64
+
+const peakGoOps = 16

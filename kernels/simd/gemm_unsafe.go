@@ -1,0 +1,143 @@
+package simd
+
+import (
+	"math"
+	"unsafe"
+)
+
+// Ptr is an address inside a byte slice that somebody keeps alive. It spares
+// callers that walk strided matrices the package unsafe: they check the
+// extent of an array once, and then stay inside.
+type Ptr struct{ p unsafe.Pointer }
+
+// PtrTo is the address of the first byte of b.
+func PtrTo(b []byte) Ptr { return Ptr{unsafe.Pointer(unsafe.SliceData(b))} }
+
+// Add is n bytes further on, which may be negative.
+func (p Ptr) Add(n int) Ptr { return Ptr{unsafe.Add(p.p, n)} }
+
+// Bytes are the n bytes from p on.
+func (p Ptr) Bytes(n int) []byte { return unsafe.Slice((*byte)(p.p), n) }
+
+// At reads the value at p, at any alignment.
+func At[T any](p Ptr) T { return *(*T)(p.p) }
+
+// Put writes v at p, at any alignment.
+func Put[T any](p Ptr, v T) { *(*T)(p.p) = v }
+
+// Vector is p as n values of T. p must be aligned to T.
+func Vector[T any](p Ptr, n int) []T { return unsafe.Slice((*T)(p.p), n) }
+
+// Tile is a call of a micro-kernel:
+//
+//	C[i][j] = alpha · (Init[j] + Σ_p A[i][p]·B[p][j]) + beta · C[i][j]
+//
+// for i < m, j < n, p < K. Strides are in bytes. Rows of B and C are
+// contiguous. The layout is known to tools/asmgen.
+type Tile struct {
+	K           int // steps, each of a packed element
+	A           Ptr
+	ARow, AStep int // from a row to the next, from a step to the next
+	B           Ptr
+	BStep       int
+	C           Ptr
+	CRow        int
+
+	body  int
+	mask  uint64 // lanes of the last vector
+	flags uint64
+	Init  Ptr            // integer kernels: NR values of i32, or nil for zeros
+	maskP unsafe.Pointer // the same for AVX2
+
+	alpha, alphaIm, beta, betaIm, sign1, sign2 [2]uint64
+}
+
+// Bits of Tile.flags.
+const (
+	flagScale = 1 << iota // alpha is not 1
+	flagReadC             // beta is not 0
+	flagMulC              // beta is not 1
+)
+
+// Run updates the m x n tile at t.C; 1 <= m <= MR, 1 <= n <= NR.
+// It reads NR columns of B only in kernels whose element is a group; others
+// read n.
+func (k *GemmKernel) Run(t *Tile, m, n int) {
+	lanes, nv := k.NR/2, 1
+	if n > lanes {
+		nv = 2
+	}
+	last := (n - (nv-1)*lanes) * k.Type.SumBytes()
+	t.mask = 1<<(last/k.Type.laneBytes()) - 1
+	t.maskP = unsafe.Pointer(&laneMask[64-last])
+	t.body = (nv-1)*k.MR + m - 1
+	if k.ISA == Generic {
+		t.body = m<<8 | n
+	}
+	k.run(t)
+}
+
+// scalar reads the first value of a pair.
+func scalar[T any](pair *[2]uint64) T { return *(*T)(unsafe.Pointer(pair)) }
+
+// laneMask holds 64 bytes of ones, then as many of zeros: a window into it
+// masks the first lanes of a vector.
+var laneMask = func() (m [128]byte) {
+	for i := range 64 {
+		m[i] = 0xff
+	}
+	return m
+}()
+
+// Scale sets alpha and beta of a float kernel and conjugation of a complex
+// one.
+func (t *Tile) Scale(typ GemmType, alpha, beta complex128, conjA, conjB bool) {
+	t.flags = flagsOf(alpha == 1, beta == 0, beta == 1)
+	pair := pairF32
+	if typ == GemmF64 || typ == GemmC128 {
+		pair = pairF64
+	}
+	t.alpha, t.beta = pair(real(alpha), real(alpha)), pair(real(beta), real(beta))
+	t.alphaIm, t.betaIm = pair(-imag(alpha), imag(alpha)), pair(-imag(beta), imag(beta))
+	// With a = ar + i·ai, b = br + i·bi the kernel has ar·(br, bi) and, swapped, ai·(bi, br).
+	s1, s2 := [2]float64{1, 1}, [2]float64{-1, 1}
+	if conjA {
+		s2[0], s2[1] = -s2[0], -s2[1]
+	}
+	if conjB {
+		s1[1], s2[0] = -s1[1], -s2[0]
+	}
+	t.sign1, t.sign2 = pair(s1[0], s1[1]), pair(s2[0], s2[1])
+}
+
+// ScaleInt sets alpha and beta of an integer kernel.
+func (t *Tile) ScaleInt(alpha, beta int64) {
+	t.flags = flagsOf(alpha == 1, beta == 0, beta == 1)
+	t.alpha[0], t.beta[0] = uint64(alpha), uint64(beta)
+}
+
+func flagsOf(alphaOne, betaZero, betaOne bool) (f uint64) {
+	if !alphaOne {
+		f |= flagScale
+	}
+	if !betaZero {
+		f |= flagReadC
+	}
+	if !betaZero && !betaOne {
+		f |= flagMulC
+	}
+	return f
+}
+
+func pairF32(x, y float64) [2]uint64 {
+	return [2]uint64{uint64(math.Float32bits(float32(x))) | uint64(math.Float32bits(float32(y)))<<32}
+}
+
+func pairF64(x, y float64) [2]uint64 {
+	return [2]uint64{math.Float64bits(x), math.Float64bits(y)}
+}
+
+func sizeOf[T any]() int {
+	var zero T
+	return int(unsafe.Sizeof(zero))
+}
