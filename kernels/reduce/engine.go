@@ -1,0 +1,194 @@
+package reduce
+
+import (
+	"sync"
+
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// The sizes of the tree. They are part of what results mean: changing one
+// changes bits.
+const (
+	lanes    = 64
+	block    = 4096 // elements of an inner leaf
+	group    = 32   // rows of an outer leaf
+	branches = 16   // leaves of a piece of work
+	// tile is how many columns an outer piece has; it does not touch the order.
+	tile = 1024
+	// pieceElements is about how many elements a piece of work has.
+	pieceElements = block * branches
+)
+
+// place says which elements a loop sees: of output o on, from reduced element
+// k on. Along an inner loop k grows, along an outer one o does.
+type place struct {
+	o, k  int
+	outer bool
+}
+
+// reduction is an associative operation on A over elements T.
+type reduction[T ndarray.Element, A any] struct {
+	dt       ndarray.DType // T's
+	identity A             // of no elements
+	// lift brings elements to the operation's type: squares, distances from
+	// a mean, pairs of value and index.
+	lift func(dst []A, x []T, at place)
+	// leaf reduces a block.
+	leaf func(x []A) A
+	// fused is lift and leaf in one, fusedFold lift and fold, where that is
+	// faster; else nil.
+	fused     func(x []T, at place) A
+	fusedFold func(acc []A, x []T, at place)
+	// fold is acc[i] = acc[i] op x[i].
+	fold func(acc, x []A)
+	join func(a, b A) A
+}
+
+// pass is one run of a reduction over an array.
+type pass[T ndarray.Element, A any] struct {
+	*reduction[T, A]
+	g    geometry
+	in   reader[T]
+	sink func(vals []A, o int)
+
+	mu   sync.Mutex // guards idle
+	idle []*workspace[T, A]
+}
+
+// workspace is the buffers of one piece under way.
+type workspace[T ndarray.Element, A any] struct {
+	elems []T
+	lift  []A
+	vals  []A
+	stack [][]A
+}
+
+// reduce runs r over in and hands the results to sink in runs of neighbours,
+// from several goroutines.
+func reduce[T ndarray.Element, A any](w *pool.Worker, in ndarray.Array, g geometry, r *reduction[T, A], sink func(vals []A, o int)) error {
+	p := &pass[T, A]{reduction: r, g: g, sink: sink}
+	switch {
+	case g.outputs() == 0:
+		return nil
+	case g.k == 0:
+		return p.empty(w)
+	}
+	p.in = newReader[T](in.Permute(g.axes...), r.dt)
+	if g.inner {
+		return p.runInner(w)
+	}
+	return p.runOuter(w)
+}
+
+// empty gives the identity to all outputs.
+func (p *pass[T, A]) empty(w *pool.Worker) error {
+	return w.For(p.g.outputs(), block, func(_ *pool.Worker, lo, hi int) {
+		vals := make([]A, hi-lo)
+		for i := range vals {
+			vals[i] = p.identity
+		}
+		p.sink(vals, lo)
+	})
+}
+
+func (p *pass[T, A]) borrow() *workspace[T, A] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.idle); n > 0 {
+		ws := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return ws
+	}
+	return &workspace[T, A]{elems: make([]T, block), lift: make([]A, block), vals: make([]A, block)}
+}
+
+func (p *pass[T, A]) giveBack(ws *workspace[T, A]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, ws)
+}
+
+// pairwise joins neighbours until one is left. It overwrites vals.
+func (r *reduction[T, A]) pairwise(vals []A) A {
+	for n := len(vals); n > 1; n = (n + 1) / 2 {
+		for i := range n / 2 {
+			vals[i] = r.join(vals[2*i], vals[2*i+1])
+		}
+		if n%2 == 1 {
+			vals[n/2] = vals[n-1]
+		}
+	}
+	return vals[0]
+}
+
+// block reduces up to a block of elements.
+func (p *pass[T, A]) block(ws *workspace[T, A], x []T, at place) A {
+	if p.fused != nil {
+		return p.fused(x, at)
+	}
+	p.lift(ws.lift[:len(x)], x, at)
+	return p.leaf(ws.lift[:len(x)])
+}
+
+func (p *pass[T, A]) runInner(w *pool.Worker) error {
+	g := &p.g
+	if g.k > pieceElements {
+		return p.innerSegments(w)
+	}
+	return w.For(g.o, max(1, pieceElements/g.k), func(_ *pool.Worker, lo, hi int) {
+		ws := p.borrow()
+		defer p.giveBack(ws)
+		if g.k > block {
+			for o := lo; o < hi; o++ {
+				ws.vals[branches] = p.segment(ws, o, 0, g.k)
+				p.sink(ws.vals[branches:branches+1], o)
+			}
+			return
+		}
+		for o := lo; o < hi; {
+			n := min(block/g.k, hi-o)
+			x := p.in.get(ws.elems, o*g.k, n*g.k)
+			for i := range n {
+				ws.vals[i] = p.block(ws, x[i*g.k:(i+1)*g.k], place{o: o + i})
+			}
+			p.sink(ws.vals[:n], o)
+			o += n
+		}
+	})
+}
+
+// segment reduces elements [lo, hi) of output o, at most a piece of them.
+func (p *pass[T, A]) segment(ws *workspace[T, A], o, lo, hi int) A {
+	n := 0
+	for k := lo; k < hi; k += block {
+		x := p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k))
+		ws.vals[n] = p.block(ws, x, place{o: o, k: k})
+		n++
+	}
+	return p.pairwise(ws.vals[:n])
+}
+
+// innerSegments splits outputs of many elements.
+func (p *pass[T, A]) innerSegments(w *pool.Worker) error {
+	g := &p.g
+	segs := (g.k + pieceElements - 1) / pieceElements
+	partial := make([]A, g.o*segs)
+	err := w.For(len(partial), 1, func(_ *pool.Worker, lo, hi int) {
+		ws := p.borrow()
+		defer p.giveBack(ws)
+		for i := lo; i < hi; i++ {
+			k := i % segs * pieceElements
+			partial[i] = p.segment(ws, i/segs, k, min(k+pieceElements, g.k))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return w.For(g.o, max(1, pieceElements/segs), func(_ *pool.Worker, lo, hi int) {
+		for o := lo; o < hi; o++ {
+			partial[o*segs] = p.pairwise(partial[o*segs : (o+1)*segs])
+			p.sink(partial[o*segs:o*segs+1], o)
+		}
+	})
+}

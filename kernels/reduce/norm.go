@@ -1,0 +1,157 @@
+package reduce
+
+import (
+	"math"
+	"math/cmplx"
+	"strconv"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// order reads ord=. Norms are of vectors: the elements of all reduced axes,
+// whatever their number.
+func order(c *kernels.Call) (float64, error) {
+	switch s := c.Str("ord"); s {
+	case "fro":
+		return 2, nil
+	default:
+		p, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsNaN(p) {
+			return 0, c.Opt("ord").Errorf("%q is no order", s)
+		}
+		return p, nil
+	}
+}
+
+// checkNorm refuses what has no norm.
+func checkNorm(c *kernels.Call, g *geometry) error {
+	p, err := order(c)
+	if err != nil {
+		return err
+	}
+	if g.k == 0 && (p < 0 || math.IsInf(p, 0)) {
+		return c.In[0].Errorf("norm: no elements, and the norm of order %v has no value for none", p)
+	}
+	return nil
+}
+
+func runNorm(j *job) error {
+	p, err := order(j.c)
+	if err != nil {
+		return err
+	}
+	if j.in.DType.IsComplex() {
+		return normOn(j, p, normLifts[complex128]{
+			dt: ndarray.C128, abs: modulus, square: squaredC, nonzero: nonzero[complex128],
+			power: func(dst []float64, x []complex128, _ place) {
+				for i, v := range x {
+					dst[i] = math.Pow(cmplx.Abs(v), p)
+				}
+			},
+		})
+	}
+	return normOn(j, p, normLifts[float64]{
+		dt: ndarray.F64, abs: absolute, square: squared, nonzero: nonzero[float64],
+		power: func(dst, x []float64, _ place) {
+			for i, v := range x {
+				dst[i] = math.Pow(math.Abs(v), p)
+			}
+		},
+	})
+}
+
+// normLifts is what norms need of a type.
+type normLifts[T ndarray.Element] struct {
+	dt                 ndarray.DType
+	abs, square, power func(dst []float64, x []T, at place)
+	nonzero            func(dst []int64, x []T, at place)
+}
+
+func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
+	plain := store[float64](j, nil)
+	switch {
+	case p == 2:
+		return euclid(j, l)
+	case p == 1:
+		return run(j, sumMap(l.dt, l.abs), plain)
+	case p == 0:
+		return run(j, sumMap(l.dt, l.nonzero), store[int64](j, nil))
+	case math.IsInf(p, 1):
+		return run(j, greatestAbs(l), plain)
+	case math.IsInf(p, -1):
+		r := greatestAbs(l)
+		r.leaf, r.fold, r.join = minLeaf[float64], minFold[float64], smaller[float64]
+		return run(j, r, plain)
+	}
+	return run(j, sumMap(l.dt, l.power), store(j, func(vals []float64) {
+		for i, v := range vals {
+			vals[i] = math.Pow(v, 1/p)
+		}
+	}))
+}
+
+func greatestAbs[T ndarray.Element](l normLifts[T]) *reduction[T, float64] {
+	return &reduction[T, float64]{dt: l.dt, lift: l.abs, leaf: maxLeaf[float64], fold: maxFold[float64], join: larger[float64]}
+}
+
+// Sums of squares within these bounds have lost nothing to overflow or
+// underflow.
+const (
+	leastSquares    = 0x1p-900
+	greatestSquares = 0x1p1000
+)
+
+// euclid is the root of the sum of squares. Where that left the range in which
+// squares are exact to rounding, the elements are scaled by the greatest.
+func euclid[T ndarray.Element](j *job, l normLifts[T]) error {
+	sums := scratch[float64](j, ndarray.F64)
+	if err := run(j, sumMap(l.dt, l.square), collect(sums)); err != nil {
+		return err
+	}
+	unsafe := func(s float64) bool { return s < leastSquares || s > greatestSquares }
+	wide := j.in.DType == ndarray.F64 || j.in.DType == ndarray.C128
+	again := false
+	for _, s := range sums {
+		again = again || wide && j.g.k > 0 && unsafe(s)
+	}
+	if !again {
+		root := func(vals []float64, o int) {
+			for i := range vals {
+				vals[i] = math.Sqrt(vals[i])
+			}
+			ndarray.Store(j.out, vals, o)
+		}
+		return j.x.W.For(len(sums), block, func(_ *pool.Worker, lo, hi int) { root(sums[lo:hi], lo) })
+	}
+	scale := scratch[float64](j, ndarray.F64)
+	if err := run(j, greatestAbs(l), collect(scale)); err != nil {
+		return err
+	}
+	scaled := func(dst []float64, x []T, at place) {
+		l.abs(dst, x, at)
+		for i := range dst {
+			s := scale[at.o]
+			if at.outer {
+				s = scale[at.o+i]
+			}
+			dst[i] /= s
+			dst[i] *= dst[i]
+		}
+	}
+	return run(j, sumMap(l.dt, scaled), func(vals []float64, o int) {
+		for i, v := range vals {
+			s := scale[o+i]
+			switch {
+			case !unsafe(sums[o+i]):
+				vals[i] = math.Sqrt(sums[o+i])
+			case s == 0 || math.IsInf(s, 0):
+				vals[i] = s
+			default:
+				vals[i] = s * math.Sqrt(v)
+			}
+		}
+		ndarray.Store(j.out, vals, o)
+	})
+}

@@ -1,0 +1,121 @@
+package reduce
+
+import (
+	"math/bits"
+
+	"vgpu/kernels/pool"
+)
+
+// rows of a piece of an outer reduction.
+const segmentRows = group * branches
+
+// runOuter splits into (output row, segment of K, tile of columns).
+func (p *pass[T, A]) runOuter(w *pool.Worker) error {
+	g := &p.g
+	segs := (g.k + segmentRows - 1) / segmentRows
+	tiles := (g.w + tile - 1) / tile
+	var partial []A
+	if segs > 1 {
+		partial = make([]A, g.o*segs*g.w)
+	}
+	size := min(g.k, segmentRows) * min(g.w, tile)
+	err := w.For(g.o*segs*tiles, max(1, pieceElements/size), func(_ *pool.Worker, lo, hi int) {
+		ws := p.borrow()
+		defer p.giveBack(ws)
+		for i := lo; i < hi; i++ {
+			o, s, col := i/tiles/segs, i/tiles%segs, i%tiles*tile
+			width := min(tile, g.w-col)
+			k := s * segmentRows
+			vals := p.rows(ws, o, k, min(k+segmentRows, g.k), col, width)
+			if segs == 1 {
+				p.sink(vals, o*g.w+col)
+			} else {
+				copy(partial[(o*segs+s)*g.w+col:], vals)
+			}
+		}
+	})
+	if err != nil || segs == 1 {
+		return err
+	}
+	return p.joinRows(w, partial, segs)
+}
+
+// joinRows joins the partial rows of each output row in pairs.
+func (p *pass[T, A]) joinRows(w *pool.Worker, partial []A, segs int) error {
+	g := &p.g
+	tiles := (g.w + tile - 1) / tile
+	return w.For(g.o*tiles, 1, func(_ *pool.Worker, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			o, col := i/tiles, i%tiles*tile
+			width := min(tile, g.w-col)
+			row := func(s int) []A {
+				at := (o*segs+s)*g.w + col
+				return partial[at : at+width]
+			}
+			for n := segs; n > 1; n = (n + 1) / 2 {
+				for s := range n / 2 {
+					if s > 0 {
+						copy(row(s), row(2*s))
+					}
+					p.fold(row(s), row(2*s+1))
+				}
+				if n%2 == 1 {
+					copy(row(n/2), row(n-1))
+				}
+			}
+			p.sink(row(0), o*g.w+col)
+		}
+	})
+}
+
+// rows reduces rows [lo, hi) of a tile. Groups are joined in pairs as a binary
+// counter does it: after group i as many levels are joined as i+1 has trailing
+// zeros.
+func (p *pass[T, A]) rows(ws *workspace[T, A], o, lo, hi, col, width int) []A {
+	if ws.stack == nil {
+		ws.stack = make([][]A, bits.Len(branches)+1)
+		for i := range ws.stack {
+			ws.stack[i] = make([]A, tile)
+		}
+	}
+	top := 0
+	for i := 0; lo+i*group < hi; i++ {
+		k := lo + i*group
+		p.groupRows(ws, ws.stack[top][:width], o, k, min(k+group, hi), col)
+		top++
+		for j := i + 1; j%2 == 0; j /= 2 {
+			top--
+			p.fold(ws.stack[top-1][:width], ws.stack[top][:width])
+		}
+	}
+	for ; top > 1; top-- {
+		p.fold(ws.stack[top-2][:width], ws.stack[top-1][:width])
+	}
+	return ws.stack[0][:width]
+}
+
+// groupRows adds up rows [lo, hi) of a tile into acc.
+func (p *pass[T, A]) groupRows(ws *workspace[T, A], acc []A, o, lo, hi, col int) {
+	g, width := &p.g, len(acc)
+	batch := 1 // rows that are neighbours are read together
+	if width == g.w {
+		batch = max(1, block/width)
+	}
+	for k := lo; k < hi; {
+		n := min(batch, hi-k)
+		x := p.in.get(ws.elems, (o*g.k+k)*g.w+col, n*width)
+		for i := range n {
+			row, at := x[i*width:(i+1)*width], place{o*g.w + col, k + i, true}
+			switch {
+			case k+i == lo:
+				p.lift(acc, row, at)
+			case p.fusedFold != nil:
+				p.fusedFold(acc, row, at)
+			default:
+				p.lift(ws.lift[:width], row, at)
+				p.fold(acc, ws.lift[:width])
+			}
+		}
+		k += n
+	}
+}

@@ -1,0 +1,321 @@
+package reduce
+
+import (
+	"math"
+	"math/cmplx"
+
+	"vgpu/kernels/ndarray"
+)
+
+// This file holds the inner loops. Sums of a block have 64 lanes in a fixed
+// order (see the package comment); a vector version must keep it.
+
+type (
+	float  interface{ float32 | float64 }
+	intish interface {
+		int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64
+	}
+	ordered interface{ intish | float }
+	summed  interface {
+		float64 | int64 | uint64 | complex128
+	}
+)
+
+// sumLeaf is Σx in lane order.
+func sumLeaf[A summed](x []A) A {
+	if len(x) < lanes {
+		var s A
+		for _, v := range x {
+			s += v
+		}
+		return s
+	}
+	var acc [lanes]A
+	for ; len(x) >= lanes; x = x[lanes:] {
+		row := (*[lanes]A)(x)
+		for j := range acc {
+			acc[j] += row[j]
+		}
+	}
+	for j, v := range x {
+		acc[j] += v
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range h {
+			acc[j] += acc[j+h]
+		}
+	}
+	return acc[0]
+}
+
+// sumLeafF32 is sumLeaf of elements widened to float64.
+func sumLeafF32(x []float32, _ place) float64 {
+	if len(x) < lanes {
+		var s float64
+		for _, v := range x {
+			s += float64(v)
+		}
+		return s
+	}
+	var acc [lanes]float64
+	for ; len(x) >= lanes; x = x[lanes:] {
+		row := (*[lanes]float32)(x)
+		for j := range acc {
+			acc[j] += float64(row[j])
+		}
+	}
+	for j, v := range x {
+		acc[j] += float64(v)
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range h {
+			acc[j] += acc[j+h]
+		}
+	}
+	return acc[0]
+}
+
+func sumFold[A summed](acc, x []A) {
+	x = x[:len(acc)]
+	for i := range acc {
+		acc[i] += x[i]
+	}
+}
+
+func sumFoldF32(acc []float64, x []float32, _ place) {
+	x = x[:len(acc)]
+	for i := range acc {
+		acc[i] += float64(x[i])
+	}
+}
+
+func prodLeaf[A summed](x []A) A {
+	if len(x) < lanes {
+		var p A = 1
+		for _, v := range x {
+			p *= v
+		}
+		return p
+	}
+	var acc [lanes]A
+	for j := range acc {
+		acc[j] = 1
+	}
+	for ; len(x) >= lanes; x = x[lanes:] {
+		row := (*[lanes]A)(x)
+		for j := range acc {
+			acc[j] *= row[j]
+		}
+	}
+	for j, v := range x {
+		acc[j] *= v
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range h {
+			acc[j] *= acc[j+h]
+		}
+	}
+	return acc[0]
+}
+
+func prodFold[A summed](acc, x []A) {
+	x = x[:len(acc)]
+	for i := range acc {
+		acc[i] *= x[i]
+	}
+}
+
+func addition[A summed](a, b A) A       { return a + b }
+func multiplication[A summed](a, b A) A { return a * b }
+
+// smaller and larger let NaN win.
+func smaller[T ordered](a, b T) T {
+	if b < a || b != b {
+		return b
+	}
+	return a
+}
+
+func larger[T ordered](a, b T) T {
+	if b > a || b != b {
+		return b
+	}
+	return a
+}
+
+// smallerNumber and largerNumber let NaN lose.
+func smallerNumber[T ordered](a, b T) T {
+	if b < a || a != a {
+		return b
+	}
+	return a
+}
+
+func largerNumber[T ordered](a, b T) T {
+	if b > a || a != a {
+		return b
+	}
+	return a
+}
+
+// minLeaf and maxLeaf keep eight candidates, so that comparisons overlap.
+func minLeaf[T ordered](x []T) T {
+	var m [8]T
+	for j := range m {
+		m[j] = x[0]
+	}
+	for ; len(x) >= 8; x = x[8:] {
+		row := (*[8]T)(x)
+		for j := range m {
+			if v := row[j]; v < m[j] || v != v {
+				m[j] = v
+			}
+		}
+	}
+	for _, v := range x {
+		m[0] = smaller(m[0], v)
+	}
+	for _, v := range m[1:] {
+		m[0] = smaller(m[0], v)
+	}
+	return m[0]
+}
+
+func maxLeaf[T ordered](x []T) T {
+	var m [8]T
+	for j := range m {
+		m[j] = x[0]
+	}
+	for ; len(x) >= 8; x = x[8:] {
+		row := (*[8]T)(x)
+		for j := range m {
+			if v := row[j]; v > m[j] || v != v {
+				m[j] = v
+			}
+		}
+	}
+	for _, v := range x {
+		m[0] = larger(m[0], v)
+	}
+	for _, v := range m[1:] {
+		m[0] = larger(m[0], v)
+	}
+	return m[0]
+}
+
+// leafOf and foldOf make loops of any join.
+func leafOf[A any](join func(a, b A) A) func(x []A) A {
+	return func(x []A) A {
+		m := x[0]
+		for _, v := range x[1:] {
+			m = join(m, v)
+		}
+		return m
+	}
+}
+
+func foldOf[A any](join func(a, b A) A) func(acc, x []A) {
+	return func(acc, x []A) {
+		for i, v := range x[:len(acc)] {
+			acc[i] = join(acc[i], v)
+		}
+	}
+}
+
+func minFold[T ordered](acc, x []T) {
+	x = x[:len(acc)]
+	for i := range acc {
+		if v := x[i]; v < acc[i] || v != v {
+			acc[i] = v
+		}
+	}
+}
+
+func maxFold[T ordered](acc, x []T) {
+	x = x[:len(acc)]
+	for i := range acc {
+		if v := x[i]; v > acc[i] || v != v {
+			acc[i] = v
+		}
+	}
+}
+
+// The lifts.
+
+func same[T any](dst, x []T, _ place) { copy(dst, x) }
+
+func widen(dst []float64, x []float32, _ place) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = float64(x[i])
+	}
+}
+
+func nonzero[T ndarray.Element](dst []int64, x []T, _ place) {
+	var zero T
+	x = x[:len(dst)]
+	for i := range dst {
+		var n int64
+		if x[i] != zero {
+			n = 1
+		}
+		dst[i] = n
+	}
+}
+
+// numbers counts what is not NaN.
+func numbers[T float | complex128](dst []int64, x []T, _ place) {
+	for i, v := range x {
+		dst[i] = 1
+		if v != v {
+			dst[i] = 0
+		}
+	}
+}
+
+// skipNaN reads NaN as 0.
+func skipNaN(dst, x []float64, _ place) {
+	x = x[:len(dst)]
+	for i := range dst {
+		v := x[i]
+		if v != v {
+			v = 0
+		}
+		dst[i] = v
+	}
+}
+
+func skipNaNC(dst, x []complex128, _ place) {
+	for i, v := range x {
+		dst[i] = v
+		if v != v {
+			dst[i] = 0
+		}
+	}
+}
+
+func absolute(dst, x []float64, _ place) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = math.Abs(x[i])
+	}
+}
+
+func modulus(dst []float64, x []complex128, _ place) {
+	for i, v := range x {
+		dst[i] = cmplx.Abs(v)
+	}
+}
+
+func squared(dst, x []float64, _ place) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = x[i] * x[i]
+	}
+}
+
+func squaredC(dst []float64, x []complex128, _ place) {
+	for i, v := range x {
+		dst[i] = real(v)*real(v) + imag(v)*imag(v)
+	}
+}

@@ -1,0 +1,258 @@
+package reduce
+
+import (
+	"math"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// softmaxKernel is softmax or log_softmax.
+func softmaxKernel(name string) *kernels.Kernel {
+	k := &kernels.Kernel{
+		Name: name, Family: "vec", Summary: "exponentials along an axis, divided by their sum",
+		Synopsis:  name + " X OUT [axis=-1]",
+		MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputRequired,
+		Options: []kernels.OptionSpec{
+			{Name: "axis", Kind: kernels.KindInts, Default: "-1", Help: "the axis to run along, counted from the end if negative"},
+		},
+		Manual: softmaxPage,
+	}
+	logarithm := name == "log_softmax"
+	if logarithm {
+		k.Summary, k.Manual = "logarithm of softmax along an axis", logSoftmaxPage
+	}
+	v := &verb{name: name, result: func(in ndarray.DType) ndarray.DType {
+		if in.IsComplex() {
+			return ndarray.Invalid
+		}
+		return meanType(in)
+	}}
+	k.Plan = func(c *kernels.Call) (*kernels.Plan, error) { return planSoftmax(v, c, logarithm) }
+	return k
+}
+
+func planSoftmax(v *verb, c *kernels.Call, logarithm bool) (*kernels.Plan, error) {
+	in := &c.In[0]
+	rank := in.Layout.Rank()
+	axes := c.Ints("axis")
+	if rank == 0 {
+		return nil, in.Errorf("%s: a scalar has no axis", v.name)
+	}
+	if len(axes) != 1 {
+		return nil, c.Opt("axis").Errorf("takes one axis")
+	}
+	axis, err := normal(axes[0], rank)
+	if err != nil {
+		return nil, c.Opt("axis").Errorf("%v", err)
+	}
+	class, result, err := v.types(c)
+	if err != nil {
+		return nil, err
+	}
+	n := float64(in.Layout.Len())
+	p := &kernels.Plan{Out: []kernels.OutSpec{{DType: result, Shape: in.Layout.Shape}}}
+	p.Cost = kernels.Cost{Flops: 5 * n, Bytes: 3*float64(in.Layout.Bytes()) + n*float64(result.Size())}
+	p.Run = func(x *kernels.Exec) error {
+		g := newGeometry(in.Layout.Shape, []int{axis}, true)
+		s := &scan{w: x.W, g: g, in: x.In[0].Permute(g.axes...), out: x.Out[0].Permute(g.axes...)}
+		if class == ndarray.F64 {
+			return softmaxOf(s, expsF64, logarithm)
+		}
+		return softmaxOf(s, expsF32, logarithm)
+	}
+	return p, nil
+}
+
+// exps is the loop that softmax spends its time in, for a float type.
+type exps[T float] struct {
+	dt  ndarray.DType
+	exp func(dst, x []T)
+}
+
+var (
+	expsF32 = exps[float32]{ndarray.F32, expF32}
+	expsF64 = exps[float64]{ndarray.F64, expF64}
+)
+
+func expF32(dst, x []float32) {
+	for i, v := range x[:len(dst)] {
+		dst[i] = float32(math.Exp(float64(v)))
+	}
+}
+
+func expF64(dst, x []float64) {
+	for i, v := range x[:len(dst)] {
+		dst[i] = math.Exp(v)
+	}
+}
+
+// keptLine is the longest line whose exponentials are kept between the second
+// and the third pass; those of longer ones are computed twice.
+const keptLine = 16384
+
+func softmaxOf[T float](s *scan, e exps[T], logarithm bool) error {
+	g := &s.g
+	if g.outputs() == 0 || g.k == 0 {
+		return nil
+	}
+	in := newReader[T](s.in, e.dt)
+	if !g.inner {
+		return softmaxRows(s, in, e, logarithm)
+	}
+	size := block
+	if g.k <= keptLine {
+		size = g.k
+	}
+	return s.w.For(g.o, max(1, block/g.k), func(w *pool.Worker, lo, hi int) {
+		l := &softmaxLine[T]{scan: s, exps: e, in: in, w: w, step: size, buf: make([]T, size)}
+		for o := lo; o < hi; o++ {
+			l.run(o, logarithm)
+		}
+	})
+}
+
+// softmaxLine works on one line at a time, in steps.
+type softmaxLine[T float] struct {
+	*scan
+	exps[T]
+	in   reader[T]
+	w    *pool.Worker
+	step int
+	buf  []T
+}
+
+// each calls f for the steps of line o.
+func (l *softmaxLine[T]) each(o int, f func(x []T, at int)) {
+	for k := 0; k < l.g.k && l.w.Err() == nil; k += l.step {
+		at := o*l.g.k + k
+		f(l.in.get(l.buf, at, min(l.step, l.g.k-k)), at)
+	}
+}
+
+// run is exp(x - m) / Σ exp(x - m), m the greatest element, which keeps the
+// exponentials from overflowing.
+func (l *softmaxLine[T]) run(o int, logarithm bool) {
+	m := T(math.Inf(-1))
+	l.each(o, func(x []T, _ int) { m = larger(m, maxLeaf(x)) })
+	sum, n := 0.0, 0
+	l.each(o, func(x []T, _ int) {
+		sum += l.shiftedExps(x, m)
+		n++
+	})
+	if logarithm {
+		lse := T(math.Log(sum))
+		l.each(o, func(x []T, at int) {
+			dst := l.buf[:len(x)]
+			for i, v := range x {
+				dst[i] = v - m - lse
+			}
+			ndarray.Store(l.out, dst, at)
+		})
+		return
+	}
+	scale := func(at, n int) {
+		dst := l.buf[:n]
+		for i, v := range dst {
+			dst[i] = T(float64(v) / sum)
+		}
+		ndarray.Store(l.out, dst, at)
+	}
+	if n == 1 { // the exponentials are still in buf
+		scale(o*l.g.k, l.g.k)
+		return
+	}
+	l.each(o, func(x []T, at int) {
+		l.shiftedExps(x, m)
+		scale(at, len(x))
+	})
+}
+
+// shiftedExps leaves exp(x - m) in buf and gives the sum.
+func (l *softmaxLine[T]) shiftedExps(x []T, m T) float64 {
+	dst := l.buf[:len(x)]
+	for i, v := range x {
+		dst[i] = v - m
+	}
+	l.exp(dst, dst)
+	sum := 0.0
+	for i := 0; i < len(dst); i += block {
+		sum += sumFloats(dst[i:min(i+block, len(dst))])
+	}
+	return sum
+}
+
+func sumFloats[T float](x []T) float64 {
+	switch x := any(x).(type) {
+	case []float32:
+		return sumLeafF32(x, place{})
+	case []float64:
+		return sumLeaf(x)
+	}
+	return math.NaN()
+}
+
+// softmaxRows works down the columns of a tile, row by row, in three passes.
+func softmaxRows[T float](s *scan, in reader[T], e exps[T], logarithm bool) error {
+	g := &s.g
+	tiles := (g.w + tile - 1) / tile
+	return s.w.For(g.o*tiles, max(1, block/(g.k*min(tile, g.w))), func(w *pool.Worker, lo, hi int) {
+		t := &softmaxTile[T]{scan: s, exps: e, in: in, w: w, buf: make([]T, tile), m: make([]T, tile), sum: make([]float64, tile)}
+		for i := lo; i < hi; i++ {
+			t.o, t.col = i/tiles, i%tiles*tile
+			t.width = min(tile, g.w-t.col)
+			t.run(logarithm)
+		}
+	})
+}
+
+type softmaxTile[T float] struct {
+	*scan
+	exps[T]
+	in            reader[T]
+	w             *pool.Worker
+	o, col, width int
+	buf, m        []T
+	sum           []float64
+}
+
+func (t *softmaxTile[T]) each(f func(x []T, at int)) {
+	for k := 0; k < t.g.k && t.w.Err() == nil; k++ {
+		at := (t.o*t.g.k+k)*t.g.w + t.col
+		f(t.in.get(t.buf, at, t.width), at)
+	}
+}
+
+func (t *softmaxTile[T]) run(logarithm bool) {
+	m, sum, dst := t.m[:t.width], t.sum[:t.width], t.buf[:t.width]
+	for i := range m {
+		m[i], sum[i] = T(math.Inf(-1)), 0
+	}
+	t.each(func(x []T, _ int) { maxFold(m, x) })
+	exps := func(x []T) {
+		for i, v := range x {
+			dst[i] = v - m[i]
+		}
+		t.exp(dst, dst)
+	}
+	t.each(func(x []T, _ int) {
+		exps(x)
+		for i, v := range dst {
+			sum[i] += float64(v)
+		}
+	})
+	t.each(func(x []T, at int) {
+		if logarithm {
+			for i, v := range x {
+				dst[i] = v - m[i] - T(math.Log(sum[i]))
+			}
+		} else {
+			exps(x)
+			for i, v := range dst {
+				dst[i] = T(float64(v) / sum[i])
+			}
+		}
+		ndarray.Store(t.out, dst, at)
+	})
+}

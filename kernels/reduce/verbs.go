@@ -1,0 +1,317 @@
+package reduce
+
+import (
+	"math"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+)
+
+// verbs is the table of reductions. A function of its own, since the manual
+// pages are made from it too.
+var verbs = []*verb{
+	{name: "sum", summary: "sum of elements", result: sumType, extra: dtypeOnly, passes: 1, flops: 1, run: runSum, manual: sumText},
+	{name: "prod", summary: "product of elements", result: sumType, extra: dtypeOnly, passes: 1, flops: 1, run: runProd, manual: prodText},
+	{name: "min", summary: "least element", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(smallest), manual: minText},
+	{name: "max", summary: "greatest element", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(greatest), manual: maxText},
+	{name: "mean", summary: "arithmetic mean", result: meanType, extra: dtypeOnly, passes: 1, flops: 1, run: runMean, manual: meanText},
+	{name: "var", summary: "variance", result: realMeanType, extra: ddofOnly, passes: 2, flops: 4, scratch: 16, run: runVar(false), manual: varText},
+	{name: "std", summary: "standard deviation", result: realMeanType, extra: ddofOnly, passes: 2, flops: 4, scratch: 16, run: runVar(true), manual: stdText},
+	{name: "norm", summary: "vector norm", result: realMeanType, extra: []kernels.OptionSpec{ordOption}, passes: 1, flops: 2, scratch: 16, check: checkNorm, run: runNorm, manual: normText},
+	{name: "argmin", summary: "index of the least element", result: indexType, wanted: true, passes: 1, flops: 1, run: runArg(smallest), manual: argminText},
+	{name: "argmax", summary: "index of the greatest element", result: indexType, wanted: true, passes: 1, flops: 1, run: runArg(greatest), manual: argmaxText},
+	{name: "any", summary: "whether any element is nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runCount(anyOf), manual: anyText},
+	{name: "all", summary: "whether all elements are nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runCount(allOf), manual: allText},
+	{name: "count_nonzero", summary: "number of nonzero elements", result: always(ndarray.I64), passes: 1, flops: 1, run: runCount(nil), manual: countText},
+	{name: "nansum", summary: "sum of the elements that are not NaN", result: sumType, extra: dtypeOnly, passes: 1, flops: 1, run: runNansum, manual: nansumText},
+	{name: "nanmean", summary: "mean of the elements that are not NaN", result: meanType, extra: dtypeOnly, passes: 2, flops: 2, scratch: 8, run: runNanmean, manual: nanmeanText},
+	{name: "nanmin", summary: "least element that is not NaN", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(smallestNumber), manual: nanminText},
+	{name: "nanmax", summary: "greatest element that is not NaN", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(greatestNumber), manual: nanmaxText},
+}
+
+var (
+	dtypeOnly = []kernels.OptionSpec{dtypeOption}
+	ddofOnly  = []kernels.OptionSpec{ddofOption}
+)
+
+// The types of results, by numpy's rules.
+
+func always(d ndarray.DType) func(ndarray.DType) ndarray.DType {
+	return func(ndarray.DType) ndarray.DType { return d }
+}
+
+func sumType(in ndarray.DType) ndarray.DType {
+	switch {
+	case in == ndarray.Bool, in.IsSigned():
+		return ndarray.I64
+	case in.IsUnsigned():
+		return ndarray.U64
+	}
+	return in
+}
+
+func meanType(in ndarray.DType) ndarray.DType {
+	if in == ndarray.Bool || in.IsInteger() {
+		return ndarray.F64
+	}
+	return in
+}
+
+func realMeanType(in ndarray.DType) ndarray.DType { return meanType(in).Real() }
+
+func orderedType(in ndarray.DType) ndarray.DType {
+	if in.IsComplex() {
+		return ndarray.Invalid
+	}
+	return in
+}
+
+func indexType(in ndarray.DType) ndarray.DType {
+	if in.IsComplex() {
+		return ndarray.Invalid
+	}
+	return ndarray.I64
+}
+
+// The reductions that sums are made of.
+
+func sumOf[T summed](dt ndarray.DType) *reduction[T, T] {
+	return &reduction[T, T]{
+		dt: dt, lift: same[T], leaf: sumLeaf[T], fold: sumFold[T], join: addition[T],
+		fused: func(x []T, _ place) T { return sumLeaf(x) }, fusedFold: func(acc, x []T, _ place) { sumFold(acc, x) },
+	}
+}
+
+// sumF32 sums f32 in f64.
+var sumF32 = &reduction[float32, float64]{
+	dt: ndarray.F32, lift: widen, leaf: sumLeaf[float64], fold: sumFold[float64], join: addition[float64],
+	fused: sumLeafF32, fusedFold: sumFoldF32,
+}
+
+// sumMap sums lift(x).
+func sumMap[T ndarray.Element, A summed](dt ndarray.DType, lift func([]A, []T, place)) *reduction[T, A] {
+	return &reduction[T, A]{dt: dt, lift: lift, leaf: sumLeaf[A], fold: sumFold[A], join: addition[A]}
+}
+
+func prodOf[T summed](dt ndarray.DType) *reduction[T, T] {
+	return &reduction[T, T]{
+		dt: dt, identity: 1, lift: same[T], leaf: prodLeaf[T], fold: prodFold[T], join: multiplication[T],
+		fused: func(x []T, _ place) T { return prodLeaf(x) }, fusedFold: func(acc, x []T, _ place) { prodFold(acc, x) },
+	}
+}
+
+// run is reduce on the job's input.
+func run[T ndarray.Element, A any](j *job, r *reduction[T, A], sink func([]A, int)) error {
+	return reduce(j.x.W, j.in, j.g, r, sink)
+}
+
+// narrow tells whether elements fit f32 and are summed in f64.
+func (j *job) narrow() bool {
+	d := j.in.DType
+	return d == ndarray.F32 || d == ndarray.F16 || d == ndarray.BF16
+}
+
+func runSum(j *job) error {
+	switch {
+	case j.class.IsComplex():
+		return run(j, sumOf[complex128](ndarray.C128), store[complex128](j, nil))
+	case j.class.IsFloat() && j.narrow():
+		return run(j, sumF32, store[float64](j, nil))
+	case j.class.IsFloat():
+		return run(j, sumOf[float64](ndarray.F64), store[float64](j, nil))
+	case j.class.IsUnsigned():
+		return run(j, sumOf[uint64](ndarray.U64), store[uint64](j, nil))
+	}
+	return run(j, sumOf[int64](ndarray.I64), store[int64](j, nil))
+}
+
+func runProd(j *job) error {
+	switch {
+	case j.class.IsComplex():
+		return run(j, prodOf[complex128](ndarray.C128), store[complex128](j, nil))
+	case j.class.IsFloat():
+		return run(j, prodOf[float64](ndarray.F64), store[float64](j, nil))
+	case j.class.IsUnsigned():
+		return run(j, prodOf[uint64](ndarray.U64), store[uint64](j, nil))
+	}
+	return run(j, prodOf[int64](ndarray.I64), store[int64](j, nil))
+}
+
+// runMean divides the sum, so that it is rounded once.
+func runMean(j *job) error {
+	n := float64(j.g.k)
+	if j.class.IsComplex() {
+		return run(j, sumOf[complex128](ndarray.C128), store(j, divideC(n)))
+	}
+	if j.narrow() {
+		return run(j, sumF32, store(j, divide(n)))
+	}
+	return run(j, sumOf[float64](ndarray.F64), store(j, divide(n)))
+}
+
+func divide(n float64) func([]float64) {
+	return func(vals []float64) {
+		for i := range vals {
+			vals[i] /= n
+		}
+	}
+}
+
+// divideC divides by parts: a complex quotient would spoil infinities.
+func divideC(n float64) func([]complex128) {
+	return func(vals []complex128) {
+		for i, v := range vals {
+			vals[i] = complex(real(v)/n, imag(v)/n)
+		}
+	}
+}
+
+// runVar takes the mean first, then the mean square of the distances from it.
+func runVar(root bool) func(j *job) error {
+	return func(j *job) error {
+		n := max(float64(j.g.k)-float64(j.c.Int("ddof")), 0)
+		finish := divide(n)
+		if root {
+			finish = func(vals []float64) {
+				for i := range vals {
+					vals[i] = math.Sqrt(vals[i] / n)
+				}
+			}
+		}
+		if j.in.DType.IsComplex() {
+			mean := scratch[complex128](j, ndarray.C128)
+			sink := collect(mean)
+			center := divideC(float64(j.g.k))
+			err := run(j, sumOf[complex128](ndarray.C128), func(vals []complex128, o int) { center(vals); sink(vals, o) })
+			if err != nil {
+				return err
+			}
+			return run(j, sumMap(ndarray.C128, distanceC(mean)), store(j, finish))
+		}
+		mean := scratch[float64](j, ndarray.F64)
+		sink := collect(mean)
+		center := divide(float64(j.g.k))
+		keep := func(vals []float64, o int) { center(vals); sink(vals, o) }
+		if j.narrow() {
+			if err := run(j, sumF32, keep); err != nil {
+				return err
+			}
+			return run(j, sumMap(ndarray.F32, distance[float32](mean)), store(j, finish))
+		}
+		if err := run(j, sumOf[float64](ndarray.F64), keep); err != nil {
+			return err
+		}
+		return run(j, sumMap(ndarray.F64, distance[float64](mean)), store(j, finish))
+	}
+}
+
+// distance lifts x to (x - mean)².
+func distance[T float](mean []float64) func(dst []float64, x []T, at place) {
+	return func(dst []float64, x []T, at place) {
+		x = x[:len(dst)]
+		if at.outer {
+			m := mean[at.o:][:len(dst)]
+			for i := range dst {
+				d := float64(x[i]) - m[i]
+				dst[i] = d * d
+			}
+			return
+		}
+		m := mean[at.o]
+		for i := range dst {
+			d := float64(x[i]) - m
+			dst[i] = d * d
+		}
+	}
+}
+
+func distanceC(mean []complex128) func(dst []float64, x []complex128, at place) {
+	return func(dst []float64, x []complex128, at place) {
+		for i, v := range x[:len(dst)] {
+			m := mean[at.o]
+			if at.outer {
+				m = mean[at.o+i]
+			}
+			v -= m
+			dst[i] = real(v)*real(v) + imag(v)*imag(v)
+		}
+	}
+}
+
+// anyOf and allOf make truth values of counts of nonzeros.
+func anyOf(j *job) func([]int64) {
+	return func(vals []int64) {
+		for i := range vals {
+			vals[i] = min(vals[i], 1)
+		}
+	}
+}
+
+func allOf(j *job) func([]int64) {
+	return func(vals []int64) {
+		for i := range vals {
+			if vals[i] == int64(j.g.k) {
+				vals[i] = 1
+			} else {
+				vals[i] = 0
+			}
+		}
+	}
+}
+
+func runCount(finish func(*job) func([]int64)) func(j *job) error {
+	return func(j *job) error {
+		var f func([]int64)
+		if finish != nil {
+			f = finish(j)
+		}
+		sink := store(j, f)
+		switch {
+		case j.in.DType.IsComplex():
+			return run(j, sumMap(ndarray.C128, nonzero[complex128]), sink)
+		case j.narrow():
+			return run(j, sumMap(ndarray.F32, nonzero[float32]), sink)
+		case j.in.DType.IsFloat():
+			return run(j, sumMap(ndarray.F64, nonzero[float64]), sink)
+		case j.in.DType.Size() == 1:
+			return run(j, sumMap(ndarray.U8, nonzero[uint8]), sink)
+		}
+		return run(j, sumMap(ndarray.I64, nonzero[int64]), sink)
+	}
+}
+
+func runNansum(j *job) error {
+	switch {
+	case j.class.IsComplex():
+		return run(j, sumMap(ndarray.C128, skipNaNC), store[complex128](j, nil))
+	case j.class.IsFloat():
+		return run(j, sumMap(ndarray.F64, skipNaN), store[float64](j, nil))
+	}
+	return runSum(j)
+}
+
+// runNanmean counts first.
+func runNanmean(j *job) error {
+	n := scratch[int64](j, ndarray.I64)
+	if j.class.IsComplex() {
+		if err := run(j, sumMap(ndarray.C128, numbers[complex128]), collect(n)); err != nil {
+			return err
+		}
+		return run(j, sumMap(ndarray.C128, skipNaNC), func(vals []complex128, o int) {
+			for i, v := range vals {
+				c := float64(n[o+i])
+				vals[i] = complex(real(v)/c, imag(v)/c)
+			}
+			ndarray.Store(j.out, vals, o)
+		})
+	}
+	if err := run(j, sumMap(ndarray.F64, numbers[float64]), collect(n)); err != nil {
+		return err
+	}
+	return run(j, sumMap(ndarray.F64, skipNaN), func(vals []float64, o int) {
+		for i := range vals {
+			vals[i] /= float64(n[o+i])
+		}
+		ndarray.Store(j.out, vals, o)
+	})
+}
