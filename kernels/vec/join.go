@@ -8,11 +8,17 @@ import (
 	"vgpu/kernels/vec/move"
 )
 
-// common is the type that all inputs from number first on promote to.
+// common is the type that all inputs from number first on promote to. The
+// greatest kind is met first, as in numpy.result_type: i16, u16 and f32 make
+// f32, though i16 and u16 alone make i32, which f32 does not hold.
 func common(c *kernels.Call, first int) ndarray.DType {
-	d := c.In[first].Layout.DType
+	greatest := ndarray.Bool
 	for i := range c.In[first:] {
-		d = ndarray.Promote(d, c.In[first+i].Layout.DType)
+		greatest = max(greatest, c.In[first+i].Layout.DType)
+	}
+	d := greatest
+	for i := range c.In[first:] {
+		d = ndarray.Promote(d, ndarray.Promote(greatest, c.In[first+i].Layout.DType))
 	}
 	return d
 }
