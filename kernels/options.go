@@ -130,11 +130,15 @@ func parseFloat(text string) (float64, error) {
 	return f, nil
 }
 
-// parseComplex reads 1, 2j, 1+2j, with j as Python and i as mathematics has it.
+// parseComplex reads 1, 2j, 1+2j, 1-j, with j as Python or i as mathematics has
+// it.
 func parseComplex(text string) (complex128, error) {
 	s := text
-	if strings.HasSuffix(s, "j") {
-		s = strings.TrimSuffix(s, "j") + "i"
+	if body := strings.TrimRight(text, "ij"); len(body) == len(text)-1 {
+		if body == "" || strings.HasSuffix(body, "+") || strings.HasSuffix(body, "-") {
+			body += "1"
+		}
+		s = body + "i"
 	}
 	z, err := strconv.ParseComplex(s, 128)
 	switch {

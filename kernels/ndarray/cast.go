@@ -71,9 +71,9 @@ func realFrom[T number](dst []T, d DType, src []byte) {
 	case U64:
 		fromInt(dst, view[uint64](src, n))
 	case F16:
-		fromHalf(dst, view[uint16](src, n), F16ToF32)
+		fromHalf(dst, F16, view[uint16](src, n))
 	case BF16:
-		fromHalf(dst, view[uint16](src, n), BF16ToF32)
+		fromHalf(dst, BF16, view[uint16](src, n))
 	case F32:
 		fromFloat(dst, view[float32](src, n))
 	case F64:
@@ -145,15 +145,23 @@ func fromFloat[T number, S float32 | float64](dst []T, src []S) {
 	}
 }
 
-func fromHalf[T number](dst []T, src []uint16, value func(uint16) float32) {
-	if isFloat[T]() {
-		for i, v := range src {
-			dst[i] = T(value(v))
+// fromHalf goes by float32, which holds every value. The loops name what they
+// call, so that it is inlined.
+func fromHalf[T number](dst []T, d DType, src []uint16) {
+	var buf [128]float32
+	for len(src) > 0 {
+		part := buf[:min(len(src), len(buf))]
+		if d == F16 {
+			for i := range part {
+				part[i] = F16ToF32(src[i])
+			}
+		} else {
+			for i := range part {
+				part[i] = BF16ToF32(src[i])
+			}
 		}
-		return
-	}
-	for i, v := range src {
-		dst[i] = truncate[T](float64(value(v)))
+		fromFloat(dst[:len(part)], part)
+		dst, src = dst[len(part):], src[len(part):]
 	}
 }
 
@@ -227,10 +235,8 @@ func castTo[T Element](dst []byte, d DType, src []T) {
 		for i, v := range src {
 			dst[i] = truth(v != zero)
 		}
-	case F16:
-		toHalf(view[uint16](dst, n), src, F16FromF32, F16FromF64)
-	case BF16:
-		toHalf(view[uint16](dst, n), src, BF16FromF32, BF16FromF64)
+	case F16, BF16:
+		toHalf(view[uint16](dst, n), d, src)
 	case I8:
 		castFrom(view[int8](dst, n), from, raw)
 	case U8:
@@ -258,38 +264,56 @@ func castTo[T Element](dst []byte, d DType, src []T) {
 	}
 }
 
-// toHalf rounds once to a 16-bit float, through a float that holds every
-// value of T, or enough of it.
-func toHalf[T Element](dst []uint16, src []T, from32 func(float32) uint16, from64 func(float64) uint16) {
-	switch src := any(src).(type) {
-	case []float32:
-		for i, v := range src {
-			dst[i] = from32(v)
-		}
+// toHalf rounds once: values pass through a float32 if it holds them all or is
+// rounded to odd, which leaves the second rounding as good as the only one.
+func toHalf[T Element](dst []uint16, d DType, src []T) {
+	if src, ok := any(src).([]float32); ok {
+		halves(dst, d, src)
 		return
-	case []int64:
+	}
+	var buf [128]float32
+	for len(src) > 0 {
+		part := buf[:min(len(src), len(buf))]
+		oddFloats(part, src)
+		halves(dst[:len(part)], d, part)
+		dst, src = dst[len(part):], src[len(part):]
+	}
+}
+
+func halves(dst []uint16, d DType, src []float32) {
+	if d == F16 {
 		for i, v := range src {
-			dst[i] = from64(oddF64(v))
-		}
-		return
-	case []uint64:
-		for i, v := range src {
-			if v > math.MaxInt64 {
-				dst[i] = from64(2 * oddF64(int64(v>>1|v&1)))
-			} else {
-				dst[i] = from64(oddF64(int64(v)))
-			}
+			dst[i] = F16FromF32(v)
 		}
 		return
 	}
+	for i, v := range src {
+		dst[i] = BF16FromF32(v)
+	}
+}
+
+// oddFloats takes the first elements of src as float32, rounded to odd.
+func oddFloats[T Element](dst []float32, src []T) {
 	var buf [128]float64
-	for len(dst) > 0 {
-		n := min(len(dst), len(buf))
-		castFrom(buf[:n], dtypeOf[T](), bytesOf(src[:n]))
-		for i, v := range buf[:n] {
-			dst[i] = from64(v)
+	wide := buf[:len(dst)]
+	switch s := any(src).(type) {
+	case []int64:
+		for i := range wide {
+			wide[i] = oddF64(s[i])
 		}
-		dst, src = dst[n:], src[n:]
+	case []uint64:
+		for i := range wide {
+			if v := s[i]; v > math.MaxInt64 {
+				wide[i] = 2 * oddF64(int64(v>>1|v&1))
+			} else {
+				wide[i] = oddF64(int64(v))
+			}
+		}
+	default:
+		castFrom(wide, dtypeOf[T](), bytesOf(src))
+	}
+	for i, v := range wide {
+		dst[i] = oddF32(v)
 	}
 }
 

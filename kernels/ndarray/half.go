@@ -34,18 +34,16 @@ func F16FromF64(f float64) uint16 { return F16FromF32(oddF32(f)) }
 
 // F16ToF32 is the value of a binary16 pattern, exactly.
 func F16ToF32(h uint16) float32 {
-	sign := uint32(h&0x8000) << 16
-	exp, mant := uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch exp {
-	case 0: // zero or subnormal: mant · 2^-24
-		return math.Float32frombits(sign | math.Float32bits(float32(mant)*0x1p-24))
-	case 0x1f:
-		if mant != 0 {
-			mant |= 0x200
+	sign, mag := uint32(h&0x8000)<<16, uint32(h&0x7fff)<<13
+	if h&0x7c00 == 0x7c00 { // infinity or NaN
+		if h&0x3ff != 0 {
+			mag |= 1 << 22
 		}
-		return math.Float32frombits(sign | 0x7f800000 | mant<<13)
+		return math.Float32frombits(sign | 0x7f800000 | mag)
 	}
-	return math.Float32frombits(sign | (exp+112)<<23 | mant<<13)
+	// Read as a float32 the pattern is too small by the difference of the
+	// exponents' biases, subnormals included.
+	return math.Float32frombits(sign|mag) * 0x1p112
 }
 
 // BF16FromF32 is the bfloat16 pattern nearest to f.

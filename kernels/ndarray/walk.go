@@ -1,8 +1,8 @@
 package ndarray
 
 import (
-	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 // walk visits the elements of a layout in C order, row by row of its inner
@@ -75,62 +75,54 @@ func (c *chunk) bytes() []byte { return bytesOf(c[:]) }
 // gather packs the next n elements of data into dst, in native byte order.
 func (w *walk) gather(dst, data []byte, n int) {
 	size := w.DType.Size()
-	for n > 0 {
-		off, stride, count := w.next(n)
-		if stride == size && (!w.Swapped || size == 1) {
-			copy(dst[:count*size], data[off:])
-		} else {
-			gatherRow(dst, data, off, stride, count, w.DType, w.Swapped)
+	for out, left := dst, n; left > 0; {
+		off, stride, count := w.next(left)
+		p := w.span(data, off, stride, count)
+		switch {
+		case stride == size:
+			copy(out[:count*size], data[off:])
+		case size == 1:
+			gatherRow(view[uint8](out, count), p, stride)
+		case size == 2:
+			gatherRow(view[uint16](out, count), p, stride)
+		case size == 4:
+			gatherRow(view[uint32](out, count), p, stride)
+		case size == 8:
+			gatherRow(view[uint64](out, count), p, stride)
+		case size == 16:
+			gatherRow(view[complex128](out, count), p, stride)
 		}
-		dst = dst[count*size:]
+		out = out[count*size:]
 		w.advance(count)
-		n -= count
+		left -= count
+	}
+	if w.Swapped {
+		swapBytes(dst[:n*size], w.DType)
 	}
 }
 
-func gatherRow(dst, data []byte, off, stride, n int, d DType, swapped bool) {
-	switch d.Size() {
-	case 1:
-		for i := range dst[:n] {
-			dst[i] = data[off+i*stride]
-		}
-	case 2:
-		dst := view[uint16](dst, n)
-		for i := range dst {
-			dst[i] = get16(data[off+i*stride:], swapped)
-		}
-	case 4:
-		dst := view[uint32](dst, n)
-		for i := range dst {
-			dst[i] = get32(data[off+i*stride:], swapped)
-		}
-	case 8:
-		dst := view[uint64](dst, n)
-		for i := range dst {
-			v := get64(data[off+i*stride:], swapped)
-			if d == C64 && swapped {
-				v = bits.RotateLeft64(v, 32)
-			}
-			dst[i] = v
-		}
-	case 16:
-		dst := view[uint64](dst, 2*n)
-		for i := range n {
-			b := data[off+i*stride:]
-			dst[2*i], dst[2*i+1] = get64(b, swapped), get64(b[8:], swapped)
-		}
-	}
-}
-
-// scatter is the reverse of gather.
+// scatter is the reverse of gather. It may leave src in another byte order.
 func (w *walk) scatter(data, src []byte, n int) {
 	size := w.DType.Size()
+	if w.Swapped {
+		swapBytes(src[:n*size], w.DType)
+	}
 	for n > 0 {
 		off, stride, count := w.next(n)
-		if stride == size && (!w.Swapped || size == 1) {
+		p := w.span(data, off, stride, count)
+		switch {
+		case stride == size:
 			copy(data[off:], src[:count*size])
-		} else {
-			scatterRow(data, src, off, stride, count, w.DType, w.Swapped)
+		case size == 1:
+			scatterRow(p, view[uint8](src, count), stride)
+		case size == 2:
+			scatterRow(p, view[uint16](src, count), stride)
+		case size == 4:
+			scatterRow(p, view[uint32](src, count), stride)
+		case size == 8:
+			scatterRow(p, view[uint64](src, count), stride)
+		case size == 16:
+			scatterRow(p, view[complex128](src, count), stride)
 		}
 		src = src[count*size:]
 		w.advance(count)
@@ -138,75 +130,46 @@ func (w *walk) scatter(data, src []byte, n int) {
 	}
 }
 
-func scatterRow(data, src []byte, off, stride, n int, d DType, swapped bool) {
-	switch d.Size() {
-	case 1:
-		for i, v := range src[:n] {
-			data[off+i*stride] = v
-		}
+// span checks that a run of n > 0 elements lies in data, and points to the
+// first. The row loops rely on it.
+func (w *walk) span(data []byte, off, stride, n int) unsafe.Pointer {
+	last := off + (n-1)*stride
+	_ = data[min(off, last)]
+	_ = data[max(off, last)+w.DType.Size()-1]
+	return unsafe.Pointer(&data[off])
+}
+
+// gatherRow reads elements of any alignment: amd64 and arm64, which this
+// module is for, load them like others.
+func gatherRow[T uint8 | uint16 | uint32 | uint64 | complex128](dst []T, p unsafe.Pointer, stride int) {
+	for i := range dst {
+		dst[i] = *(*T)(unsafe.Add(p, i*stride))
+	}
+}
+
+func scatterRow[T uint8 | uint16 | uint32 | uint64 | complex128](p unsafe.Pointer, src []T, stride int) {
+	for i, v := range src {
+		*(*T)(unsafe.Add(p, i*stride)) = v
+	}
+}
+
+// swapBytes reverses the bytes of each component of packed elements.
+func swapBytes(b []byte, d DType) {
+	switch size := d.Real().Size(); size {
 	case 2:
-		for i, v := range view[uint16](src, n) {
-			put16(data[off+i*stride:], v, swapped)
+		s := view[uint16](b, len(b)/size)
+		for i, v := range s {
+			s[i] = bits.ReverseBytes16(v)
 		}
 	case 4:
-		for i, v := range view[uint32](src, n) {
-			put32(data[off+i*stride:], v, swapped)
+		s := view[uint32](b, len(b)/size)
+		for i, v := range s {
+			s[i] = bits.ReverseBytes32(v)
 		}
 	case 8:
-		for i, v := range view[uint64](src, n) {
-			if d == C64 && swapped {
-				v = bits.RotateLeft64(v, 32)
-			}
-			put64(data[off+i*stride:], v, swapped)
-		}
-	case 16:
-		src := view[uint64](src, 2*n)
-		for i := range n {
-			b := data[off+i*stride:]
-			put64(b, src[2*i], swapped)
-			put64(b[8:], src[2*i+1], swapped)
+		s := view[uint64](b, len(b)/size)
+		for i, v := range s {
+			s[i] = bits.ReverseBytes64(v)
 		}
 	}
-}
-
-func get16(b []byte, swapped bool) uint16 {
-	if v := binary.LittleEndian.Uint16(b); !swapped {
-		return v
-	}
-	return binary.BigEndian.Uint16(b)
-}
-
-func get32(b []byte, swapped bool) uint32 {
-	if v := binary.LittleEndian.Uint32(b); !swapped {
-		return v
-	}
-	return binary.BigEndian.Uint32(b)
-}
-
-func get64(b []byte, swapped bool) uint64 {
-	if v := binary.LittleEndian.Uint64(b); !swapped {
-		return v
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
-func put16(b []byte, v uint16, swapped bool) {
-	if swapped {
-		v = bits.ReverseBytes16(v)
-	}
-	binary.LittleEndian.PutUint16(b, v)
-}
-
-func put32(b []byte, v uint32, swapped bool) {
-	if swapped {
-		v = bits.ReverseBytes32(v)
-	}
-	binary.LittleEndian.PutUint32(b, v)
-}
-
-func put64(b []byte, v uint64, swapped bool) {
-	if swapped {
-		v = bits.ReverseBytes64(v)
-	}
-	binary.LittleEndian.PutUint64(b, v)
 }
