@@ -15,9 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// callerSpin is how long Run polls for the end of a short job before its
-// goroutine sleeps: about what waking it costs.
-const callerSpin = 20 * time.Microsecond
+// How long Run polls before its goroutine sleeps, which costs about as much to
+// undo: for a sleeping worker to begin, and then for a short job to end.
+const (
+	beginSpin = 60 * time.Microsecond
+	endSpin   = 10 * time.Microsecond
+)
 
 // noRoot is the priority of an empty queue, below all others.
 const noRoot = math.MinInt64
@@ -137,16 +140,27 @@ func (j *job) await() error {
 	return j.err
 }
 
-// poll waits a short while for the end without giving up the P.
+// poll waits a short while for the end without giving up the P. It takes no
+// CPU time from the job for longer than endSpin, and does not wait for a
+// worker if none is free.
 func (j *job) poll() bool {
 	if runtime.GOMAXPROCS(0) == 1 {
 		return false // nothing can change meanwhile
 	}
-	for start := time.Now(); time.Since(start) < callerSpin; {
-		for range 32 {
+	begun := false
+	for clock := j.p.clock(beginSpin); clock.runs(); {
+		for range pollsPerCheck {
 			if j.finished.Load() {
 				return true
 			}
+		}
+		if begun {
+			continue
+		}
+		if begun = j.active.Load() > 0; begun {
+			clock.end = min(clock.end, clock.now+int64(endSpin))
+		} else if j.p.searching.Load() == 0 {
+			return false
 		}
 	}
 	return false

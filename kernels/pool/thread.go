@@ -16,10 +16,6 @@ const (
 	joining        // asleep in Group.join, waitOn tells of which
 )
 
-// pollsPerCheck is how many times an idle thread looks around between two
-// looks at the clock.
-const pollsPerCheck = 32
-
 // thread is a worker: an OS thread with its deque.
 type thread struct {
 	p     *Pool
@@ -268,7 +264,7 @@ func (t *thread) pollIdle() *Worker {
 	if x := t.look(); x != nil || !t.maySpin() {
 		return x
 	}
-	for end := t.p.now() + int64(t.p.cfg.Spin); t.p.now() < end; {
+	for clock := t.p.clock(t.p.cfg.Spin); clock.runs(); {
 		for range pollsPerCheck {
 			if x := t.look(); x != nil || t.p.closed.Load() {
 				return x
@@ -414,11 +410,11 @@ func (t *thread) await(g *Group) *Worker {
 
 // pollJoin polls g for as long as Config.Spin says.
 func (t *thread) pollJoin(g *Group) (x *Worker, over bool) {
-	spin := int64(0)
-	if t.maySpin() {
-		spin = int64(t.p.cfg.Spin)
+	spin := t.p.cfg.Spin
+	if !t.maySpin() {
+		spin = 0
 	}
-	for end := t.p.now() + spin; ; {
+	for clock := t.p.clock(spin); ; {
 		for range pollsPerCheck {
 			if g.pending.Load() == 0 {
 				return nil, true
@@ -427,7 +423,7 @@ func (t *thread) pollJoin(g *Group) (x *Worker, over bool) {
 				return x, false
 			}
 		}
-		if t.p.now() >= end {
+		if !clock.runs() {
 			return nil, false
 		}
 	}
