@@ -16,8 +16,8 @@ func (b *Buffer) Seek(off int64, whence int) (at int64, err error) {
 
 // Held gives the buffer of an inode that somebody holds, with another hold on it; nil if nobody does.
 func (s *Store) Held(ino uint64) *Buffer {
-	var st unix.Stat_t
-	if err := unix.Fstat(s.ram.root, &st); err != nil {
+	st, err := s.fstat(s.ram.root, "")
+	if err != nil {
 		return nil
 	}
 	return s.table.ref(key{st.Dev, ino})

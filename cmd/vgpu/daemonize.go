@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// readyFD is the environment variable that gives a background daemon the pipe
+// on which it says that it is mounted.
+const readyFD = "VGPU_READY_FD"
+
+// daemonize starts this command line again in a session of its own, and
+// returns once the device is mounted, or has failed to be: what it printed
+// until then is passed on.
+func daemonize() error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	cmd := exec.Command(exe, os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), readyFD+"=3")
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	absolute(cmd.Args)
+	errs, err := os.CreateTemp("", "vgpu-start-*.log")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(errs.Name())
+	defer errs.Close()
+	cmd.Stderr = errs
+	if err := cmd.Start(); err != nil {
+		w.Close()
+		return fmt.Errorf("start in the background: %w", err)
+	}
+	w.Close()
+	if ready, err := io.ReadAll(r); err == nil && len(ready) > 0 {
+		return cmd.Process.Release()
+	}
+	return startFailure(cmd, errs)
+}
+
+// startFailure passes on why the background process ended before it mounted.
+func startFailure(cmd *exec.Cmd, errs *os.File) error {
+	err := cmd.Wait()
+	text, readErr := os.ReadFile(errs.Name())
+	if readErr != nil {
+		return readErr
+	}
+	msg := strings.TrimPrefix(strings.TrimSpace(string(text)), "vgpu: ")
+	status := exitFailed
+	if e, ok := err.(*exec.ExitError); ok && e.ExitCode() > 0 {
+		status = e.ExitCode()
+	}
+	return &exitError{status, fmt.Errorf("%s", msg)}
+}
+
+// absolute makes the mount point's path independent of the working directory,
+// which the daemon leaves.
+func absolute(args []string) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return
+	}
+	last := len(args) - 1
+	if p := args[last]; !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "-") {
+		args[last] = wd + "/" + p
+	}
+}
+
+// tellParent says that the device is mounted, if somebody waits to hear it,
+// and lets go of the terminal.
+func tellParent() {
+	fd, err := strconv.Atoi(os.Getenv(readyFD))
+	if err != nil {
+		return
+	}
+	f := os.NewFile(uintptr(fd), "ready")
+	defer f.Close()
+	if _, err := f.WriteString("ready\n"); err != nil {
+		log.Printf("the starting process was not told: %v", err)
+	}
+}

@@ -1,0 +1,157 @@
+// Command vgpu is a compute device as a directory, and the tools around it.
+// `vgpu help` lists them; DESIGN and the manual pages say what each promises.
+//
+// Under the names mount.vgpu and mount.fuse.vgpu the same binary is the
+// helper of mount(8).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"vgpu/device"
+)
+
+// version is set by the linker: see the Makefile.
+var version = "dev"
+
+// Exit statuses, which scripts rely on.
+const (
+	exitFailed = 1  // a command failed
+	exitUsage  = 64 // the command line is wrong
+	exitLacks  = 69 // the machine lacks something; doctor says what
+	exitFault  = 70 // a fault of ours
+)
+
+// exitError is an error that has a status of its own.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func main() { os.Exit(run(os.Args)) }
+
+// run carries out a command line and returns the exit status.
+func run(args []string) (status int) {
+	defer func() {
+		if v := recover(); v != nil {
+			fmt.Fprintf(os.Stderr, "vgpu: a fault of ours: %v\n", v)
+			status = exitFault
+			panic(v) // with the stack, for the report
+		}
+	}()
+	if name := filepath.Base(args[0]); strings.HasPrefix(name, "mount.") {
+		return report(mountHelper(args[1:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := rootCommand()
+	root.SetArgs(args[1:])
+	return report(root.ExecuteContext(ctx))
+}
+
+// report prints an error, once, and gives its exit status.
+func report(err error) int {
+	if err == nil {
+		return 0
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		e = &exitError{exitFailed, err}
+	}
+	if text := e.Error(); text != "" {
+		fmt.Fprintln(os.Stderr, "vgpu:", text)
+	}
+	return e.status
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "vgpu",
+		Short:         "a GPU you can mount: compute as files",
+		Long:          "vgpu turns a machine's cores and memory into a compute device that is a directory.\nBuffers are files, queues are directories, and writing a line runs a kernel.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q; vgpu help lists them", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetVersionTemplate("vgpu {{.Version}}\n")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; %s --help shows what it takes", err, c.CommandPath())
+	})
+	root.AddCommand(
+		mountCommand(), umountCommand(), runCommand(), infoCommand(), manCommand(), versionCommand(),
+	)
+	return root
+}
+
+// noArgs, exactArgs and minArgs are cobra's checks with our exit status.
+func exactArgs(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("%s takes %s; %s --help shows how", c.CommandPath(), what, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+func minArgs(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usagef("%s takes %s; %s --help shows how", c.CommandPath(), what, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: exactArgs(0, "no operands"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "vgpu %s\n", version)
+			return err
+		},
+	}
+}
+
+// sizeFlag is a flag of bytes with binary suffixes.
+type sizeFlag int64
+
+func (f *sizeFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return fmt.Sprint(int64(*f))
+}
+
+func (f *sizeFlag) Type() string { return "SIZE" }
+
+func (f *sizeFlag) Set(s string) error {
+	n, err := device.ParseSize(s)
+	if err != nil {
+		return err
+	}
+	*f = sizeFlag(n)
+	return nil
+}

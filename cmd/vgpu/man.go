@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"vgpu/kernels/catalog"
+)
+
+func manCommand() *cobra.Command {
+	var roff bool
+	c := &cobra.Command{
+		Use: "man KERNEL", Short: "show the manual of a kernel; without operand, list the kernels",
+		RunE: func(c *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return listKernels(c.OutOrStdout())
+			case 1:
+				return showManual(c.OutOrStdout(), args[0], roff)
+			}
+			return usagef("vgpu man takes one kernel")
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return catalog.Registry().Names(), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	c.Flags().BoolVar(&roff, "roff", false, "as the source of a manual page")
+	return c
+}
+
+func listKernels(w io.Writer) error {
+	reg := catalog.Registry()
+	for _, name := range reg.Names() {
+		if _, err := fmt.Fprintf(w, "%-14s %s\n", name, reg.Lookup(name).Summary); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func showManual(w io.Writer, name string, roff bool) error {
+	k := catalog.Registry().Lookup(name)
+	if k == nil {
+		return usagef("no kernel is named %q; vgpu man lists them", name)
+	}
+	text := k.Text(80)
+	if roff {
+		text = k.Roff(manSection, version, buildDate())
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}

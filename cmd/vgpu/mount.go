@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"vgpu/alloc"
+	"vgpu/device"
+	"vgpu/kernels/catalog"
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+	"vgpu/vfs"
+)
+
+// mountOptions are what `vgpu mount` takes, and mount(8)'s -o.
+type mountOptions struct {
+	mem         sizeFlag
+	state       string
+	name        string
+	group       string
+	mode        string
+	isa         string
+	cpus        string
+	threads     int
+	keep        bool
+	daemon      bool
+	direct      bool
+	debug       bool
+	readOnly    bool
+	noExec      bool
+	allowOther  bool
+	stopTimeout time.Duration
+	options     []string
+}
+
+func mountCommand() *cobra.Command {
+	var o mountOptions
+	c := &cobra.Command{
+		Use:   "mount [flags] MOUNTPOINT",
+		Short: "make a device and mount it; stays in the foreground unless --daemon",
+		Long: "Makes a device of this machine's cores and memory and mounts it at MOUNTPOINT, which is made if it is missing\n" +
+			"and taken away again. SIGTERM and SIGINT stop it: running jobs get --stop-timeout to end.",
+		Example: "  vgpu mount /dev/vgpu0 --mem 8G\n  vgpu mount --daemon --name lab --group compute --mode 0770 /srv/vgpu",
+		Args:    exactArgs(1, "one mount point"),
+		RunE: func(c *cobra.Command, args []string) error {
+			for _, list := range o.options {
+				if err := o.parse(list); err != nil {
+					return err
+				}
+			}
+			return mountDevice(c.Context(), args[0], &o)
+		},
+	}
+	f := c.Flags()
+	f.Var(&o.mem, "mem", "memory for buffers and scratch together, such as 8G; default: half of what is available")
+	f.StringVar(&o.state, "state", "", "directory for the lock and the memory tier (default /run/vgpu/NAME, or below $XDG_RUNTIME_DIR)")
+	f.StringVar(&o.name, "name", "", "the device's name (default: the last part of MOUNTPOINT)")
+	f.StringVar(&o.group, "group", "", "group that owns the tree and may use ctl")
+	f.StringVar(&o.mode, "mode", "", "permissions of the root directory, octal, such as 0750 (default 0755)")
+	f.StringVar(&o.isa, "isa", "", "instruction set: avx512, avx2 or generic (default: the best there is)")
+	f.StringVar(&o.cpus, "cpus", "", "CPUs that compute, such as 0-3,8")
+	f.IntVar(&o.threads, "threads", 0, "threads that compute (default: one a CPU, within the cgroup's quota)")
+	f.BoolVar(&o.keep, "keep", false, "keep the buffers in memory when the device is stopped, for the next mount")
+	f.BoolVar(&o.daemon, "daemon", false, "go to the background once mounted")
+	f.BoolVar(&o.direct, "direct", false, "do not hand backing files to the kernel (FUSE passthrough)")
+	f.BoolVar(&o.debug, "debug", false, "log every file operation")
+	f.BoolVar(&o.allowOther, "allow-other", os.Getuid() == 0, "let other users in, as far as modes let them")
+	f.DurationVar(&o.stopTimeout, "stop-timeout", 5*time.Second, "how long running jobs may go on when the device is stopped, before they are cancelled")
+	f.StringArrayVarP(&o.options, "options", "o", nil, "the same as mount(8) writes it: mem=8G,keep,group=compute,...")
+	return c
+}
+
+// mountDevice makes and mounts a device and serves it until it is stopped.
+func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
+	if o.daemon && os.Getenv(readyFD) == "" {
+		return daemonize()
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	cfg, opt, err := o.resolve(dir)
+	if err != nil {
+		return err
+	}
+	made, err := makeMountPoint(dir)
+	if err != nil {
+		return lacks(err)
+	}
+	dev, err := device.Open(cfg)
+	if err != nil {
+		return lacks(errors.Join(err, made.remove()))
+	}
+	m, err := vfs.New(dev, dir, opt)
+	if err != nil {
+		return lacks(errors.Join(err, dev.Close(cancelled(), o.keep), made.remove()))
+	}
+	o.announce(dev, m, dir)
+	go measure(dev)
+	served := make(chan struct{})
+	go func() { m.Wait(); close(served) }()
+	go watchdog(ctx)
+	select {
+	case <-ctx.Done():
+	case <-served: // somebody unmounted it
+	}
+	return errors.Join(o.stop(dev, m), made.remove())
+}
+
+// stop ends the jobs, the mount and the device, in this order: waiting
+// clients get their answers before the files are taken from them.
+func (o *mountOptions) stop(dev *device.Device, m *vfs.Mount) error {
+	notify(daemon.SdNotifyStopping)
+	ctx, cancel := context.WithTimeout(context.Background(), o.stopTimeout)
+	defer cancel()
+	jobs := dev.Stop(ctx)
+	uctx, ucancel := context.WithTimeout(context.Background(), unmountPatience)
+	defer ucancel()
+	return errors.Join(jobs, m.Unmount(uctx), dev.Close(cancelled(), o.keep))
+}
+
+// unmountPatience is how long clients that sit in the mount are waited for.
+const unmountPatience = 2 * time.Second
+
+func cancelled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// announce says that the device is there, to whoever waits for that.
+func (o *mountOptions) announce(dev *device.Device, m *vfs.Mount, dir string) {
+	status := fmt.Sprintf("%s mounted at %s: %d threads, %s, %d bytes, passthrough %t", dev.Name(), dir, dev.Pool().Threads(), dev.ISA(), dev.Stats().Memory.Mem, m.Passthrough())
+	log.Print(status)
+	notify(daemon.SdNotifyReady + "\nSTATUS=" + status)
+	tellParent()
+}
+
+// notify tells systemd; without it, nobody listens, which is no error.
+func notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Printf("systemd was not told %q: %v", state, err)
+	}
+}
+
+// watchdog shows systemd, as often as it asks, that the daemon is alive.
+func watchdog(ctx context.Context) {
+	every, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || every == 0 {
+		return
+	}
+	for tick := time.NewTicker(every / 2); ; {
+		select {
+		case <-tick.C:
+			notify(daemon.SdNotifyWatchdog)
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		}
+	}
+}
+
+// measure finds the machine's rates in the background.
+func measure(dev *device.Device) {
+	if err := dev.Measure(context.Background()); err != nil && !errors.Is(err, pool.ErrClosed) {
+		log.Printf("the machine's rates were not measured: %v", err)
+	}
+}
+
+// resolve turns options into configurations.
+func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, err error) {
+	if o.name == "" {
+		o.name = filepath.Base(dir)
+	}
+	if strings.ContainsAny(o.name, "/ \t\n") {
+		return cfg, opt, usagef("--name %q: a name without slashes and blanks", o.name)
+	}
+	if o.isa != "" {
+		if err := forceISA(o.isa); err != nil {
+			return cfg, opt, err
+		}
+	}
+	gid, err := o.groupID()
+	if err != nil {
+		return cfg, opt, err
+	}
+	mode, err := parseMode(o.mode)
+	if err != nil {
+		return cfg, opt, err
+	}
+	threads, err := poolConfig(o.threads, o.cpus)
+	if err != nil {
+		return cfg, opt, err
+	}
+	cfg = device.Config{
+		Name: o.name, Version: version, Registry: catalog.Registry().WithCommon(device.CommonOptions...), Pool: threads,
+		Store: alloc.Config{Dir: o.stateDir(), Name: o.name, Mem: int64(o.mem), Group: gid, Logf: log.Printf},
+	}
+	opt = vfs.Options{
+		AllowOther: o.allowOther, Group: gid, Mode: mode, Passthrough: !o.direct, Debug: o.debug, ReadOnly: o.readOnly, NoExec: o.noExec,
+		Logger: log.New(os.Stderr, "fuse: ", 0),
+	}
+	return cfg, opt, nil
+}
+
+func forceISA(name string) error {
+	isa, err := simd.ParseISA(name)
+	if err != nil {
+		return usagef("--isa: %w", err)
+	}
+	if err := simd.Force(isa); err != nil {
+		return &exitError{exitLacks, fmt.Errorf("--isa: %w", err)}
+	}
+	return nil
+}
+
+// poolConfig says how the threads are made: behind everything else on the
+// machine, so that files answer while they compute.
+func poolConfig(threads int, cpus string) (pool.Config, error) {
+	c := pool.Config{Threads: threads, Nice: 5, Batch: true}
+	if threads < 0 {
+		return c, usagef("--threads %d: a positive number", threads)
+	}
+	if cpus != "" {
+		list, err := pool.ParseCPUs(cpus)
+		if err != nil {
+			return c, usagef("--cpus: %w", err)
+		}
+		c.CPUs = list
+	}
+	return c, nil
+}
+
+func (o *mountOptions) groupID() (int, error) {
+	if o.group == "" {
+		return -1, nil
+	}
+	if id, err := strconv.Atoi(o.group); err == nil {
+		return id, nil
+	}
+	g, err := user.LookupGroup(o.group)
+	if err != nil {
+		return -1, usagef("--group: %w", err)
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+func parseMode(s string) (uint32, error) {
+	if s == "" {
+		return 0, nil
+	}
+	m, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || m > 0o1777 {
+		return 0, usagef("--mode %q: octal permissions such as 0750", s)
+	}
+	return uint32(m), nil
+}
+
+// stateDir is where the lock and the memory tier are.
+func (o *mountOptions) stateDir() string {
+	switch run := os.Getenv("XDG_RUNTIME_DIR"); {
+	case o.state != "":
+		return o.state
+	case os.Getuid() == 0:
+		return "/run/vgpu/" + o.name
+	case run != "":
+		return filepath.Join(run, "vgpu", o.name)
+	default:
+		return filepath.Join(os.TempDir(), fmt.Sprintf("vgpu-%d", os.Getuid()), o.name)
+	}
+}
+
+// lacks marks an error as the machine's, for doctor to explain.
+func lacks(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitLacks, fmt.Errorf("%w; vgpu doctor looks into what the machine lacks", err)}
+}
+
+// mountPoint is a directory that we made, and take away again.
+type mountPoint string
+
+func makeMountPoint(dir string) (mountPoint, error) {
+	st, err := os.Stat(dir)
+	switch {
+	case err == nil && !st.IsDir():
+		return "", fmt.Errorf("%s: %w", dir, syscall.ENOTDIR)
+	case err == nil, errors.Is(err, syscall.ENOTCONN): // there, if only a dead mount
+		return "", nil
+	case !errors.Is(err, os.ErrNotExist):
+		return "", err
+	}
+	return mountPoint(dir), os.MkdirAll(dir, 0o755)
+}
+
+func (m mountPoint) remove() error {
+	if m == "" {
+		return nil
+	}
+	return os.Remove(string(m))
+}
+
+// init leaves processors free for files: computing threads hold one each for
+// as long as they compute.
+func init() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
+	}
+}
+
+// spareProcs is how many goroutines can serve files at once while every worker computes.
+const spareProcs = 4

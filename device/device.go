@@ -1,0 +1,208 @@
+// Package device is the device itself: sessions that take command lines,
+// queues, jobs, the hazards between them, scheduling, errors, counters and
+// the trace. It needs no mount: package vfs is one front end, `vgpu run`
+// another, and a Go program can be a third (see the example).
+//
+// # Model
+//
+// A client opens a [Session] on a [Queue] and writes lines to it. Lines are
+// parsed, checked and authorised when they arrive, and either all the lines
+// of a write become [Job]s, in order, or none does. Jobs are ordered by the
+// buffers they name: a job waits for the accepted jobs that write what it
+// reads (RAW), and for those that read or write what it writes (WAR, WAW),
+// over all queues. What is not ordered by a hazard may overlap. So the result
+// is as if the lines had run one at a time in the order of acceptance.
+//
+// A job holds its buffers from acceptance to its end. An output exists, with
+// its type and its space, from acceptance; it is marked on the tier itself
+// until its job ends done, and stays marked if it does not, so that neither a
+// client nor another job, nor the next daemon, takes it for good.
+//
+// # Locks
+//
+//	Device.accept   held while the lines of one write are checked and accepted,
+//	                which reads headers and makes files. Never held while waiting.
+//	  Device.mu     guards everything in memory: queues, jobs, hazards, rings.
+//	                Held for microseconds; no file is touched under it.
+//	    alloc's own locks
+//
+// accept is taken before mu, mu before alloc's. Callbacks from alloc come with
+// no lock held.
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"vgpu/alloc"
+	"vgpu/kernels"
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// Cred is who asks: the uid, gid and supplementary groups of a client.
+type Cred = alloc.Cred
+
+// Config says what device to make. Registry must be set; the zero value of
+// everything else is a default.
+type Config struct {
+	Name     string // such as vgpu0
+	Version  string // of the program, for info
+	Registry *kernels.Registry
+	Store    alloc.Config
+	Pool     pool.Config
+	// Retain is how many finished jobs a queue remembers; 0: 1000.
+	Retain int
+	// Depth is the default queue depth; 0: 16384.
+	Depth int
+	// OnError is told of each entry of the error list; may be nil.
+	OnError func(ErrorEntry)
+}
+
+// Limits that are not configurable.
+const (
+	maxErrors    = 100
+	logBytes     = 1 << 20
+	maxQueues    = 1024
+	traceJobs    = 1000
+	maxFailLines = 1000
+)
+
+// Device is a compute device. Its methods are safe for concurrent use.
+type Device struct {
+	cfg     Config
+	store   *alloc.Store
+	pool    *pool.Pool
+	started time.Time
+	peaks   peaks
+
+	accept sync.Mutex // serialises acceptance; see the package comment
+
+	mu      sync.Mutex
+	queues  map[string]*Queue
+	jobs    map[uint64]*Job // all that are remembered
+	lastID  uint64
+	hazards map[*alloc.Buffer]*hazard
+	running int
+	slots   int // how many jobs may run at once
+	// memWait holds jobs that were ready but found no scratch memory; they
+	// become ready again when memory is freed.
+	memWait  []*Job
+	policy   Policy
+	draining bool
+	closed   bool
+	idle     *sync.Cond // on mu: a job ended
+	errors   []ErrorEntry
+	errTotal uint64
+	trace    []traceEntry
+	count    counters
+}
+
+// Open makes the device ready: memory, threads, the queues main and run, and
+// the account of what an earlier daemon left unfinished.
+func Open(cfg Config) (*Device, error) {
+	if cfg.Registry == nil {
+		return nil, errors.New("device: no kernel registry")
+	}
+	if cfg.Retain <= 0 {
+		cfg.Retain = 1000
+	}
+	if cfg.Depth <= 0 {
+		cfg.Depth = 16384
+	}
+	store, err := alloc.Open(cfg.Store)
+	if err != nil {
+		return nil, fmt.Errorf("device memory: %w", err)
+	}
+	p, err := pool.New(cfg.Pool)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("thread pool: %w", err), store.Close(true))
+	}
+	d := &Device{
+		cfg: cfg, store: store, pool: p, started: time.Now(),
+		queues: map[string]*Queue{}, jobs: map[uint64]*Job{}, hazards: map[*alloc.Buffer]*hazard{},
+		slots: p.Threads() + 1,
+	}
+	d.idle = sync.NewCond(&d.mu)
+	for _, name := range []string{MainQueue, RunQueue} {
+		d.queues[name] = newQueue(d, name, Cred{}, 0o777)
+	}
+	d.reportInterrupted()
+	store.OnFree(d.memoryFreed)
+	return d, nil
+}
+
+// reportInterrupted lists the jobs that the last daemon did not finish.
+func (d *Device) reportInterrupted() {
+	for _, m := range d.store.Interrupted() {
+		d.noteError(ErrorEntry{
+			Job: m.Job, Errno: syscall.EIO, Line: m.Cmd,
+			Msg:  fmt.Sprintf("%s: job %d was interrupted when the last daemon ended; the buffer is bad until it is overwritten", m.Path, m.Job),
+			Hint: "run the command again, or remove the buffer",
+		})
+		d.lastID = max(d.lastID, m.Job)
+	}
+}
+
+// Stop ends the jobs: nothing more is accepted, what runs may go on until ctx
+// is done, and what is left then is cancelled. When it returns every job has
+// ended, and whoever waited for one knows.
+func (d *Device) Stop(ctx context.Context) error {
+	d.mu.Lock()
+	d.draining, d.closed = true, true
+	wake := context.AfterFunc(ctx, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.idle.Broadcast()
+	})
+	for d.unfinished() > 0 && ctx.Err() == nil {
+		d.idle.Wait()
+	}
+	wake()
+	d.mu.Unlock()
+	for _, q := range d.Queues() {
+		q.CancelAll("the device is stopping")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.unfinished() > 0 || d.running > 0 {
+		d.idle.Wait()
+	}
+	for _, q := range d.queues {
+		q.closeStreams()
+	}
+	return nil
+}
+
+// Close stops the device and gives everything back. With keep the buffers
+// stay for the next Open.
+func (d *Device) Close(ctx context.Context, keep bool) error {
+	err := d.Stop(ctx)
+	d.pool.Close()
+	return errors.Join(err, d.store.Close(keep))
+}
+
+// unfinished counts jobs that have been accepted and have not ended.
+func (d *Device) unfinished() int {
+	n := 0
+	for _, q := range d.queues {
+		n += q.pending
+	}
+	return n
+}
+
+// Name is the device's name.
+func (d *Device) Name() string { return d.cfg.Name }
+
+// Registry is the set of kernels.
+func (d *Device) Registry() *kernels.Registry { return d.cfg.Registry }
+
+// Pool is the device's thread pool.
+func (d *Device) Pool() *pool.Pool { return d.pool }
+
+// ISA is the instruction set in use.
+func (d *Device) ISA() simd.ISA { return simd.Active() }

@@ -1,0 +1,158 @@
+package device
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"vgpu/alloc"
+)
+
+var errEOF = io.EOF
+
+// Files is the buffers as clients see them: the tree of alloc.Store, with
+// open(2) and truncate(2) in the order of the jobs.
+type Files struct {
+	*alloc.Store
+	d *Device
+}
+
+// Files gives the buffers.
+func (d *Device) Files() Files { return Files{d.store, d} }
+
+// Handle is an open buffer of a client. Its methods are safe for concurrent use.
+type Handle struct {
+	f      Files
+	buf    *alloc.Buffer
+	flags  int
+	closed sync.Once
+}
+
+func writes(flags int) bool { return flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0 }
+
+// Open opens a buffer as open(2) does; the caller has checked permissions. It
+// waits until the accepted jobs that will write the buffer have ended, and, to
+// write, also those that will read it: EINTR if ctx ends, EAGAIN with
+// O_NONBLOCK. A bad buffer opens for writing, and with O_TRUNC; else EIO.
+func (f Files) Open(ctx context.Context, rel string, flags int) (*Handle, error) {
+	b, err := f.Store.Get(rel)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handle{f: f, buf: b, flags: flags}
+	if err := h.enter(ctx); err != nil {
+		b.Release()
+		return nil, err
+	}
+	return h, nil
+}
+
+// enter waits for the handle's turn and truncates if asked to.
+func (h *Handle) enter(ctx context.Context) error {
+	if err := h.f.d.await(ctx, h.buf, writes(h.flags), h.flags&unix.O_NONBLOCK != 0); err != nil {
+		return err
+	}
+	if h.flags&unix.O_TRUNC != 0 {
+		return h.Truncate(ctx, 0)
+	}
+	if m, bad := h.buf.Mark(); bad && m.Bad() && h.flags&unix.O_ACCMODE == unix.O_RDONLY {
+		return fmt.Errorf("%s is bad: job %d: %s: %w", m.Path, m.Job, m.Reason, syscall.EIO)
+	}
+	return nil
+}
+
+// Create makes a buffer that belongs to c and opens it. Without O_EXCL one
+// that exists is opened.
+func (f Files) Create(ctx context.Context, c Cred, rel string, flags int, mode uint32) (*Handle, error) {
+	b, _, err := f.Store.Create(c, rel, mode, flags&unix.O_EXCL != 0)
+	if err != nil {
+		return nil, err
+	}
+	h := &Handle{f: f, buf: b, flags: flags}
+	if err := h.enter(ctx); err != nil {
+		b.Release()
+		return nil, err
+	}
+	return h, nil
+}
+
+// Truncate sets the size of a buffer by name, once no job holds it.
+func (f Files) Truncate(ctx context.Context, rel string, size int64) error {
+	h, err := f.Open(ctx, rel, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	return h.Truncate(ctx, size)
+}
+
+// Truncate sets the size, once no job holds the buffer. Cut to 0, a bad buffer
+// is good again: there is nothing in it.
+func (h *Handle) Truncate(ctx context.Context, size int64) error {
+	if err := h.f.d.await(ctx, h.buf, true, h.flags&unix.O_NONBLOCK != 0); err != nil {
+		return err
+	}
+	if err := h.buf.Resize(size); err != nil {
+		return err
+	}
+	if size > 0 {
+		return nil
+	}
+	return h.buf.ClearMark()
+}
+
+// Buffer is the buffer that is open.
+func (h *Handle) Buffer() *alloc.Buffer { return h.buf }
+
+// ReadAt reads as pread(2) does: a short count at the end, 0 past it. EIO if
+// the buffer is bad.
+func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
+	if m, ok := h.buf.Mark(); ok && m.Bad() {
+		return 0, fmt.Errorf("%s is bad: job %d: %s: %w", m.Path, m.Job, m.Reason, syscall.EIO)
+	}
+	n, err := h.buf.ReadAt(p, off)
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// WriteAt writes as pwrite(2) does, or at the end if the handle appends.
+func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
+	if h.flags&unix.O_APPEND != 0 {
+		_, err := h.buf.Append(p)
+		if err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return h.buf.WriteAt(p, off)
+}
+
+// Release closes the handle. Doing it twice is harmless.
+func (h *Handle) Release() { h.closed.Do(h.buf.Release) }
+
+// CopyTo copies n bytes from off to another buffer, at to, and tells how many
+// were: fewer at the end of the source. Both must be open for it.
+func (h *Handle) CopyTo(dst *Handle, off, to, n int64) (done int64, err error) {
+	buf := make([]byte, min(n, copyChunk))
+	for done < n {
+		got, err := h.ReadAt(buf[:min(n-done, copyChunk)], off+done)
+		if err != nil || got == 0 {
+			return done, err
+		}
+		put, err := dst.WriteAt(buf[:got], to+done)
+		done += int64(put)
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// copyChunk stays in the L2 cache between being read and written.
+const copyChunk = 256 << 10

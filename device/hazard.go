@@ -1,0 +1,158 @@
+package device
+
+import (
+	"context"
+	"slices"
+	"syscall"
+
+	"vgpu/alloc"
+)
+
+// hazard is what unfinished jobs will do to a buffer, in the order of
+// acceptance. It exists only while there are some. Guarded by Device.mu.
+type hazard struct{ accesses []access }
+
+type access struct {
+	job   *Job
+	write bool
+}
+
+// before lists the jobs that an access has to wait for: one that reads waits
+// for the last writer; one that writes also for the readers since. Waiting
+// for the last writer is enough, as it waits for those before it.
+func (h *hazard) before(write bool) []*Job {
+	var out []*Job
+	for _, a := range slices.Backward(h.accesses) {
+		if a.write || write {
+			out = append(out, a.job)
+		}
+		if a.write {
+			break
+		}
+	}
+	return out
+}
+
+// lastWriter is the last accepted job that will write the buffer, or nil.
+func (h *hazard) lastWriter() *Job {
+	for _, a := range slices.Backward(h.accesses) {
+		if a.write {
+			return a.job
+		}
+	}
+	return nil
+}
+
+func (d *Device) hazardOf(b *alloc.Buffer) *hazard {
+	h := d.hazards[b]
+	if h == nil {
+		h = &hazard{}
+		d.hazards[b] = h
+	}
+	return h
+}
+
+// link enters j into the order of its buffers. Each operand's source is set
+// to the job that will have written it, if that has not ended yet.
+//
+// Precondition: mu is held, j holds a reference to each buffer.
+func (d *Device) link(j *Job) {
+	for i := range j.ops {
+		op := &j.ops[i]
+		h := d.hazardOf(op.buf)
+		if op.reads {
+			op.source = h.lastWriter()
+		}
+		for _, dep := range h.before(op.writes) {
+			if dep.linkedBy != j.ID {
+				dep.linkedBy = j.ID
+				j.waitFor(dep)
+			}
+		}
+	}
+	for i := range j.ops {
+		op := &j.ops[i]
+		h := d.hazardOf(op.buf)
+		h.accesses = append(h.accesses, access{j, op.writes})
+	}
+}
+
+// waitFor makes j wait for dep. Doing it twice is harmless.
+func (j *Job) waitFor(dep *Job) {
+	dep.dependents = append(dep.dependents, j)
+	j.preds = append(j.preds, dep)
+	j.deps++
+}
+
+// unlink takes an ended job out of the order and returns the jobs that have
+// nothing left to wait for. If j ended before its turn (cancelled while it
+// waited), those that waited for it now wait for what it waited for.
+func (d *Device) unlink(j *Job) (ready []*Job) {
+	for i := range j.ops {
+		h := d.hazards[j.ops[i].buf]
+		if h == nil {
+			continue
+		}
+		h.accesses = slices.DeleteFunc(h.accesses, func(a access) bool { return a.job == j })
+		if len(h.accesses) == 0 {
+			delete(d.hazards, j.ops[i].buf)
+		}
+	}
+	for _, n := range j.dependents {
+		if n.ended() {
+			continue
+		}
+		for _, p := range j.preds {
+			if !p.ended() && n != p {
+				n.waitFor(p)
+			}
+		}
+		if n.deps--; n.deps == 0 && n.state == Queued {
+			ready = append(ready, n)
+		}
+	}
+	j.dependents, j.preds = nil, nil
+	return ready
+}
+
+// holders lists the unfinished jobs that an access to b has to wait for.
+func (d *Device) holders(b *alloc.Buffer, write bool) []*Job {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if h := d.hazards[b]; h != nil {
+		return h.before(write)
+	}
+	return nil
+}
+
+// await waits until no job accepted before the call will write b (or, if
+// write, read it). EAGAIN if nonblock and there is any; EINTR if ctx ends.
+func (d *Device) await(ctx context.Context, b *alloc.Buffer, write, nonblock bool) error {
+	for {
+		jobs := d.holders(b, write)
+		if len(jobs) == 0 {
+			return nil
+		}
+		if nonblock {
+			return syscall.EAGAIN
+		}
+		last := jobs[0].ID
+		for _, j := range jobs {
+			select {
+			case <-j.done:
+			case <-ctx.Done():
+				return syscall.EINTR
+			}
+			last = max(last, j.ID)
+		}
+		// A writer that was cancelled in the queue ends before those it
+		// waited for: look again, but only at jobs as old as these.
+		if !d.olderHolder(b, write, last) {
+			return nil
+		}
+	}
+}
+
+func (d *Device) olderHolder(b *alloc.Buffer, write bool, last uint64) bool {
+	return slices.ContainsFunc(d.holders(b, write), func(j *Job) bool { return j.ID <= last })
+}

@@ -1,0 +1,60 @@
+package device
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"vgpu/kernels"
+)
+
+// limits are what every command takes beside its kernel's own options.
+type limits struct {
+	timeout time.Duration // of running; 0: none
+	threads int           // workers at most; 0: all
+	memory  int64         // bytes of outputs and scratch at most; 0: the device's
+}
+
+// CommonOptions are the keys that every command takes.
+var CommonOptions = []kernels.OptionSpec{
+	{Name: "timeout", Kind: kernels.KindFloat, Help: "Seconds the job may run; past them it ends as timedout."},
+	{Name: "threads", Kind: kernels.KindInt, Help: "Workers the job may use at once; the result has the same bits for any number."},
+	{Name: "maxmem", Kind: kernels.KindString, Help: "Memory for outputs and scratch at most, such as 512M; ENOMEM if the job needs more."},
+}
+
+func parseLimits(c *kernels.Call) (l limits, err error) {
+	if o := c.Opt("timeout"); o.Set {
+		sec := c.Float("timeout")
+		if !(sec > 0) || sec > math.MaxInt64/1e9 {
+			return l, o.Errorf("a positive number of seconds, not %s", o.Text)
+		}
+		l.timeout = time.Duration(sec * 1e9)
+	}
+	if o := c.Opt("threads"); o.Set {
+		if l.threads = c.Int("threads"); l.threads < 1 {
+			return l, o.Errorf("at least 1, not %s", o.Text)
+		}
+	}
+	if o := c.Opt("maxmem"); o.Set {
+		if l.memory, err = ParseSize(o.Text); err != nil || l.memory <= 0 {
+			return l, o.Errorf("a size such as 512M, not %s", o.Text)
+		}
+	}
+	return l, nil
+}
+
+// ParseSize reads a number of bytes with an optional binary suffix K, M, G or
+// T, such as 512M or 1.5G.
+func ParseSize(s string) (int64, error) {
+	num, shift := s, 0
+	if i := strings.IndexAny(s, "KMGTkmgt"); i >= 0 && i == len(s)-1 {
+		num, shift = s[:i], 10*(1+strings.Index("KMGT", strings.ToUpper(s[i:])))
+	}
+	v, err := strconv.ParseFloat(num, 64)
+	if err != nil || v < 0 || math.IsNaN(v) || v*float64(int64(1)<<shift) >= math.MaxInt64 {
+		return 0, fmt.Errorf("bad size %q: bytes, or with K, M, G or T (binary), such as 8G", s)
+	}
+	return int64(v * float64(int64(1)<<shift)), nil
+}

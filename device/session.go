@@ -1,0 +1,156 @@
+package device
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// Session is one open handle on a queue's ctl file, or on run. It assembles
+// lines from writes: a line may arrive in several, and a write may hold many.
+type Session struct {
+	d        *Device
+	q        *Queue
+	cred     Cred
+	sync     bool // run: a write returns when its jobs have ended
+	nonblock bool
+
+	mu     sync.Mutex // guards what follows; never held while waiting
+	lines  LineBuffer
+	answer []byte // of the last write, not yet read (run)
+	errs   cursor
+}
+
+// SessionOptions say how a session behaves.
+type SessionOptions struct {
+	Sync     bool // each write waits for its jobs and returns their failure
+	NonBlock bool // a full queue is EAGAIN
+}
+
+// Open starts a session on the queue.
+func (q *Queue) Open(c Cred, o SessionOptions) *Session {
+	return &Session{d: q.dev, q: q, cred: c, sync: o.Sync, nonblock: o.NonBlock, errs: q.openCursor()}
+}
+
+// Write takes bytes of lines. The complete lines among them are accepted as a
+// whole or not at all. With Sync it returns when all have ended: with the
+// errno of the first that failed, or EINTR (the jobs are cancelled) if ctx
+// ends. On an error none of p is kept, nor of an unfinished line before it,
+// except that after EAGAIN and EINTR the same bytes may be written again.
+func (s *Session) Write(ctx context.Context, p []byte) (int, error) {
+	s.mu.Lock()
+	before := s.lines
+	lines, err := s.lines.Add(p)
+	s.mu.Unlock()
+	if err != nil {
+		s.d.noteError(ErrorEntry{Queue: s.q.Name, Errno: Errno(err), Msg: err.Error(), Hint: "a line holds at most 65536 bytes"})
+		return 0, err
+	}
+	if len(lines) == 0 {
+		return len(p), nil
+	}
+	err = s.run(ctx, lines)
+	switch {
+	case err == nil:
+		return len(p), nil
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
+		s.mu.Lock() // the client writes the same bytes again
+		s.lines = before
+		s.mu.Unlock()
+	}
+	return 0, err
+}
+
+// Flush runs a line that was left without its newline, and reports failures
+// of the queue that this handle has not heard of, as close(2) does. What it
+// reports does not count as heard by others: shells ignore what close says.
+func (s *Session) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	tail := s.lines.Tail()
+	s.mu.Unlock()
+	if tail != "" {
+		if err := s.run(ctx, []string{tail}); err != nil {
+			return err
+		}
+	}
+	if s.sync {
+		return nil
+	}
+	return s.q.check(&s.errs, false)
+}
+
+// Sync waits until all that the queue has accepted is finished, and reports
+// failures that this handle has not heard of, once: fsync(2). EINTR if ctx ends.
+func (s *Session) Sync(ctx context.Context) error {
+	if err := s.q.waitIdle(ctx); err != nil {
+		return err
+	}
+	return s.q.check(&s.errs, true)
+}
+
+func (s *Session) run(ctx context.Context, lines []string) error {
+	sub := &submission{queue: s.q, cred: s.cred, lines: lines, nonblock: s.nonblock, silent: s.sync}
+	jobs, start, err := s.d.submit(ctx, sub)
+	if err != nil || !s.sync {
+		s.d.launch(start)
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() {
+		for _, j := range slices.Backward(jobs) {
+			j.Cancel("its writer was interrupted")
+		}
+	})
+	defer stop()
+	if len(start) > 0 { // this goroutine has nothing better to do than the first
+		s.d.launch(start[1:])
+		s.d.launch(s.d.runOne(start[0]))
+	}
+	return s.collect(ctx, jobs)
+}
+
+// collect waits for the jobs of a write and keeps their answers for Read.
+func (s *Session) collect(ctx context.Context, jobs []*Job) error {
+	var out bytes.Buffer
+	var first error
+	for _, j := range jobs {
+		<-j.done
+		snap := j.Snapshot()
+		if snap.State == Done {
+			out.WriteString(snap.answerText())
+		} else if first == nil {
+			first = fmt.Errorf("job %d %s: %s: %w", j.ID, snap.State, snap.Error.Msg, snap.Errno)
+		}
+	}
+	s.mu.Lock()
+	s.answer = out.Bytes()
+	s.mu.Unlock()
+	if first != nil && ctx.Err() != nil && errors.Is(first, syscall.ECANCELED) {
+		return syscall.EINTR
+	}
+	return first
+}
+
+// answerText is the answer, or a line of statistics for a kernel that gives none.
+func (s *Snapshot) answerText() string {
+	if s.Answer == "" {
+		return fmt.Sprintf("job=%d verb=%s seconds=%.9f flops=%.0f bytes=%.0f gflops=%.3f\n", s.ID, s.Verb, s.Seconds, s.Cost.Flops, s.Cost.Bytes, s.Gflops())
+	}
+	if s.Answer[len(s.Answer)-1] == '\n' {
+		return s.Answer
+	}
+	return s.Answer + "\n"
+}
+
+// Read takes the answers of the last write that have not been read yet; 0 at
+// their end.
+func (s *Session) Read(p []byte) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := copy(p, s.answer)
+	s.answer = s.answer[n:]
+	return n
+}

@@ -1,0 +1,106 @@
+package device
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vgpu/alloc"
+	"vgpu/kernels/pool"
+)
+
+// ErrnoName is the name of an errno, such as EINVAL.
+func ErrnoName(e unix.Errno) string {
+	if e == 0 {
+		return "OK"
+	}
+	if name := unix.ErrnoName(e); name != "" {
+		return name
+	}
+	return e.Error()
+}
+
+// counters only grow. Guarded by Device.mu.
+type counters struct {
+	seconds, flops, bytes float64
+	verbs                 map[string]*VerbCount
+}
+
+// VerbCount is what the jobs of one verb have come to.
+type VerbCount struct {
+	Jobs           uint64 // that ran, however they ended
+	Seconds, Flops float64
+	Bytes          float64
+}
+
+func (c *counters) add(j *Job, sec float64) {
+	c.seconds += sec
+	if c.verbs == nil {
+		c.verbs = map[string]*VerbCount{}
+	}
+	v := c.verbs[j.Verb]
+	if v == nil {
+		v = &VerbCount{}
+		c.verbs[j.Verb] = v
+	}
+	v.Jobs++
+	v.Seconds += sec
+	if j.state == Done {
+		c.flops += j.cost.Flops
+		c.bytes += j.cost.Bytes
+		v.Flops += j.cost.Flops
+		v.Bytes += j.cost.Bytes
+	}
+}
+
+// Stats is the device's account at one moment.
+type Stats struct {
+	Uptime                time.Duration
+	State                 string // running, draining or stopping
+	Policy                Policy
+	Running, Slots        int
+	Accepted              uint64
+	Ended                 map[State]uint64
+	Pending, Waiting      int
+	Seconds, Flops, Bytes float64 // of ended jobs
+	Errors                uint64
+	Memory                alloc.Usage
+	Queues                []QueueStats
+	Workers               []pool.WorkerStats
+	Verbs                 map[string]VerbCount
+}
+
+// Stats takes the account. It costs microseconds and waits for no job.
+func (d *Device) Stats() Stats {
+	s := Stats{
+		Uptime: time.Since(d.started), State: "running", Ended: map[State]uint64{}, Memory: d.store.Usage(), Workers: d.pool.Stats(), Policy: d.Policy(),
+	}
+	for _, q := range d.Queues() {
+		qs := q.Stats()
+		s.Queues = append(s.Queues, qs)
+		s.Accepted += qs.Accepted
+		s.Pending += qs.Pending
+		s.Waiting += qs.Waiting
+		s.Ended[Done] += qs.Done
+		s.Ended[Failed] += qs.Failed
+		s.Ended[Cancelled] += qs.Cancelled
+		s.Ended[TimedOut] += qs.TimedOut
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		s.State = "stopping"
+	case d.draining:
+		s.State = "draining"
+	}
+	s.Running, s.Slots, s.Errors = d.running, d.slots, d.errTotal
+	s.Seconds, s.Flops, s.Bytes = d.count.seconds, d.count.flops, d.count.bytes
+	s.Verbs = map[string]VerbCount{}
+	for _, name := range slices.Sorted(maps.Keys(d.count.verbs)) {
+		s.Verbs[name] = *d.count.verbs[name]
+	}
+	return s
+}

@@ -1,0 +1,123 @@
+package vfs
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"vgpu/device"
+)
+
+// direct are the flags of a buffer that is read and written through the
+// daemon. It is never cached: a kernel may change it at any time.
+const direct = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_PARALLEL_DIRECT_WRITES
+
+// bufferHandle is an open buffer.
+type bufferHandle struct{ h *device.Handle }
+
+var (
+	_ fs.NodeOpener    = (*bufferNode)(nil)
+	_ fs.FileReader    = (*bufferHandle)(nil)
+	_ fs.FileWriter    = (*bufferHandle)(nil)
+	_ fs.FileAllocater = (*bufferHandle)(nil)
+	_ fs.FileLseeker   = (*bufferHandle)(nil)
+	_ fs.FileFlusher   = (*bufferHandle)(nil)
+	_ fs.FileFsyncer   = (*bufferHandle)(nil)
+	_ fs.FileReleaser  = (*bufferHandle)(nil)
+)
+
+// Open waits for the buffer's turn; see device.Files.Open. A handle that only
+// writes and will make the buffer grow goes through the daemon, which accounts
+// for its growth; any other gets the backing file.
+func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	if e := n.current(); e != 0 {
+		return nil, 0, e
+	}
+	wctx, stop := waiting(ctx)
+	defer stop()
+	h, err := n.files().Open(wctx, n.rel(), int(flags))
+	if err != nil {
+		return nil, 0, errno(err)
+	}
+	grows := flags&unix.O_ACCMODE == unix.O_WRONLY && flags&(unix.O_TRUNC|unix.O_APPEND) != 0
+	n.t.bridge.offer(ctx, h.Buffer().Fd(), !grows)
+	return &bufferHandle{h}, direct, 0
+}
+
+// Create makes a buffer that belongs to the caller.
+func (n *bufferNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+	wctx, stop := waiting(ctx)
+	defer stop()
+	h, err := n.files().Create(wctx, owner(ctx), n.child(name), int(flags), mode)
+	if err != nil {
+		return nil, nil, 0, errno(err)
+	}
+	st, err := h.Buffer().Stat()
+	if err != nil {
+		h.Release()
+		return nil, nil, 0, errno(err)
+	}
+	fillStat(&st, &out.Attr)
+	n.t.bridge.offer(ctx, h.Buffer().Fd(), flags&unix.O_ACCMODE == unix.O_RDWR)
+	node := &bufferNode{t: n.t, top: n.root()}
+	return n.NewInode(ctx, node, fs.StableAttr{Mode: st.Mode & unix.S_IFMT, Ino: st.Ino}), &bufferHandle{h}, direct, 0
+}
+
+func (h *bufferHandle) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	n, err := h.h.ReadAt(dest, off)
+	if err != nil {
+		return nil, errno(err)
+	}
+	return fuse.ReadResultData(dest[:n]), 0
+}
+
+func (h *bufferHandle) Write(_ context.Context, data []byte, off int64) (uint32, syscall.Errno) {
+	n, err := h.h.WriteAt(data, off)
+	if n > 0 {
+		return uint32(n), 0
+	}
+	return 0, errno(err)
+}
+
+func (h *bufferHandle) Allocate(_ context.Context, off, size uint64, mode uint32) syscall.Errno {
+	return errno(h.h.Buffer().Allocate(int64(off), int64(size), mode))
+}
+
+// Lseek finds data and holes, for `cp --sparse` and the like.
+func (h *bufferHandle) Lseek(_ context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
+	n, err := h.h.Buffer().Seek(int64(off), int(whence))
+	return uint64(n), errno(err)
+}
+
+func (h *bufferHandle) Flush(context.Context) syscall.Errno { return 0 }
+
+func (h *bufferHandle) Fsync(context.Context, uint32) syscall.Errno {
+	return errno(h.h.Buffer().Sync())
+}
+
+func (h *bufferHandle) Release(context.Context) syscall.Errno {
+	h.h.Release()
+	return 0
+}
+
+var _ fs.NodeCopyFileRanger = (*bufferNode)(nil)
+
+// maxCopy bounds what one copy_file_range does, so that it can be interrupted.
+const maxCopy = 64 << 20
+
+// CopyFileRange copies between buffers without bringing the bytes to the client.
+func (n *bufferNode) CopyFileRange(_ context.Context, in fs.FileHandle, offIn uint64, _ *fs.Inode, out fs.FileHandle, offOut uint64, size, _ uint64) (uint32, syscall.Errno) {
+	from, ok1 := in.(*bufferHandle)
+	to, ok2 := out.(*bufferHandle)
+	if !ok1 || !ok2 {
+		return 0, syscall.EXDEV
+	}
+	done, err := from.h.CopyTo(to.h, int64(offIn), int64(offOut), int64(min(size, maxCopy)))
+	if done > 0 {
+		return uint32(done), 0
+	}
+	return 0, errno(err)
+}

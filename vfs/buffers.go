@@ -1,0 +1,315 @@
+package vfs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"vgpu/device"
+)
+
+// bufferNode is a file, a directory or a symlink below buffers/. Its inode
+// number is the tier's. What it is called is go-fuse's tree to know.
+type bufferNode struct {
+	fs.Inode
+	t *tree
+	// top is the directory buffers itself, from which paths count.
+	top *fs.Inode
+}
+
+var (
+	_ fs.NodeLookuper      = (*bufferNode)(nil)
+	_ fs.NodeReaddirer     = (*bufferNode)(nil)
+	_ fs.NodeGetattrer     = (*bufferNode)(nil)
+	_ fs.NodeSetattrer     = (*bufferNode)(nil)
+	_ fs.NodeCreater       = (*bufferNode)(nil)
+	_ fs.NodeMkdirer       = (*bufferNode)(nil)
+	_ fs.NodeRmdirer       = (*bufferNode)(nil)
+	_ fs.NodeUnlinker      = (*bufferNode)(nil)
+	_ fs.NodeRenamer       = (*bufferNode)(nil)
+	_ fs.NodeLinker        = (*bufferNode)(nil)
+	_ fs.NodeSymlinker     = (*bufferNode)(nil)
+	_ fs.NodeReadlinker    = (*bufferNode)(nil)
+	_ fs.NodeStatfser      = (*bufferNode)(nil)
+	_ fs.NodeFsyncer       = (*bufferNode)(nil)
+	_ fs.NodeGetxattrer    = (*bufferNode)(nil)
+	_ fs.NodeSetxattrer    = (*bufferNode)(nil)
+	_ fs.NodeListxattrer   = (*bufferNode)(nil)
+	_ fs.NodeRemovexattrer = (*bufferNode)(nil)
+)
+
+func (t *tree) buffersDir() entry {
+	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder { return &bufferNode{t: t} }}
+}
+
+func (n *bufferNode) files() device.Files { return n.t.dev.Files() }
+
+func (n *bufferNode) root() *fs.Inode {
+	if n.top == nil {
+		return n.EmbeddedInode()
+	}
+	return n.top
+}
+
+// rel is the node's path below buffers/.
+func (n *bufferNode) rel() string { return n.Path(n.root()) }
+
+// child is the path of a name in this directory.
+func (n *bufferNode) child(name string) string {
+	if dir := n.rel(); dir != "" {
+		return dir + "/" + name
+	}
+	return name
+}
+
+// adopt makes the node of what stands under a name.
+func (n *bufferNode) adopt(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	st, err := n.files().Lstat(n.child(name))
+	if err != nil {
+		return nil, errno(err)
+	}
+	fillStat(&st, &out.Attr)
+	node := &bufferNode{t: n.t, top: n.root()}
+	return n.NewInode(ctx, node, fs.StableAttr{Mode: st.Mode & unix.S_IFMT, Ino: st.Ino}), 0
+}
+
+func fillStat(st *unix.Stat_t, out *fuse.Attr) {
+	out.Ino, out.Mode, out.Nlink = st.Ino, st.Mode, uint32(st.Nlink)
+	out.Size, out.Blocks, out.Blksize = uint64(st.Size), uint64(st.Blocks), blockSize
+	out.Uid, out.Gid = st.Uid, st.Gid
+	a, m, c := time.Unix(st.Atim.Unix()), time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())
+	out.SetTimes(&a, &m, &c)
+}
+
+func (n *bufferNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	return n.adopt(ctx, name, out)
+}
+
+func (n *bufferNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
+	list, err := n.files().ReadDir(n.rel())
+	if err != nil {
+		return nil, errno(err)
+	}
+	out := make([]fuse.DirEntry, len(list))
+	for i, e := range list {
+		out[i] = fuse.DirEntry{Name: e.Name, Mode: e.Mode, Ino: e.Ino}
+	}
+	return fs.NewListDirStream(out), 0
+}
+
+// stat finds the attributes of the inode that this node is: by name, and if
+// that now means another inode (a job put its output there, or it was
+// unlinked), by an open handle.
+func (n *bufferNode) stat() (st unix.Stat_t, err error) {
+	st, err = n.files().Lstat(n.rel())
+	if n.top == nil || err == nil && st.Ino == n.StableAttr().Ino {
+		return st, err
+	}
+	if b := n.files().Held(n.StableAttr().Ino); b != nil {
+		defer b.Release()
+		return b.Stat()
+	}
+	return st, unix.ENOENT
+}
+
+// current fails if the node's name now means another inode.
+func (n *bufferNode) current() syscall.Errno {
+	st, err := n.files().Lstat(n.rel())
+	switch {
+	case err != nil:
+		return errno(err)
+	case n.top != nil && st.Ino != n.StableAttr().Ino:
+		return syscall.ESTALE
+	}
+	return 0
+}
+
+func (n *bufferNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	st, err := n.stat()
+	if err != nil {
+		return errno(err)
+	}
+	fillStat(&st, &out.Attr)
+	return 0
+}
+
+// Setattr changes what chmod, chown, utimensat and truncate change.
+func (n *bufferNode) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if size, ok := in.GetSize(); ok {
+		if e := n.truncate(ctx, fh, int64(size)); e != 0 {
+			return e
+		}
+	}
+	if in.Valid&(fuse.FATTR_MODE|fuse.FATTR_UID|fuse.FATTR_GID|fuse.FATTR_ATIME|fuse.FATTR_MTIME) != 0 {
+		if e := n.setMeta(in); e != 0 {
+			return e
+		}
+	}
+	return n.Getattr(ctx, fh, out)
+}
+
+func (n *bufferNode) truncate(ctx context.Context, fh fs.FileHandle, size int64) syscall.Errno {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	if h, ok := fh.(*bufferHandle); ok {
+		return errno(h.h.Truncate(ctx, size))
+	}
+	if e := n.current(); e != 0 {
+		return e
+	}
+	return errno(n.files().Truncate(ctx, n.rel(), size))
+}
+
+func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
+	if e := n.current(); e != 0 {
+		return e
+	}
+	rel, files := n.rel(), n.files()
+	uid, gid := -1, -1
+	if v, ok := in.GetUID(); ok {
+		uid = int(v)
+	}
+	if v, ok := in.GetGID(); ok {
+		gid = int(v)
+	}
+	if uid >= 0 || gid >= 0 {
+		if err := files.Chown(rel, uid, gid); err != nil {
+			return errno(err)
+		}
+	}
+	if mode, ok := in.GetMode(); ok {
+		if err := files.Chmod(rel, mode&0o7777); err != nil {
+			return errno(err)
+		}
+	}
+	var atime, mtime *time.Time
+	if v, ok := in.GetATime(); ok {
+		atime = &v
+	}
+	if v, ok := in.GetMTime(); ok {
+		mtime = &v
+	}
+	if atime == nil && mtime == nil {
+		return 0
+	}
+	return errno(files.Utimens(rel, atime, mtime))
+}
+
+func (n *bufferNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if err := n.files().Mkdir(owner(ctx), n.child(name), mode); err != nil {
+		return nil, errno(err)
+	}
+	return n.adopt(ctx, name, out)
+}
+
+func (n *bufferNode) Symlink(ctx context.Context, target, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if err := n.files().Symlink(owner(ctx), target, n.child(name)); err != nil {
+		return nil, errno(err)
+	}
+	return n.adopt(ctx, name, out)
+}
+
+func (n *bufferNode) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	from, ok := target.(*bufferNode)
+	if !ok {
+		return nil, syscall.EXDEV
+	}
+	if e := from.current(); e != 0 {
+		return nil, e
+	}
+	if err := n.files().Link(from.rel(), n.child(name)); err != nil {
+		return nil, errno(err)
+	}
+	return n.adopt(ctx, name, out)
+}
+
+func (n *bufferNode) Readlink(context.Context) ([]byte, syscall.Errno) {
+	target, err := n.files().Readlink(n.rel())
+	return []byte(target), errno(err)
+}
+
+func (n *bufferNode) Unlink(_ context.Context, name string) syscall.Errno {
+	return errno(n.files().Unlink(n.child(name)))
+}
+
+func (n *bufferNode) Rmdir(_ context.Context, name string) syscall.Errno {
+	return errno(n.files().Rmdir(n.child(name)))
+}
+
+func (n *bufferNode) Rename(_ context.Context, name string, to fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	dir, ok := to.(*bufferNode)
+	if !ok {
+		return syscall.EXDEV
+	}
+	return errno(n.files().Rename(n.child(name), dir.child(newName), uint(flags)))
+}
+
+func (n *bufferNode) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	return n.t.statfs(out)
+}
+
+// Fsync of a directory: a RAM tier has nothing to sync.
+func (n *bufferNode) Fsync(_ context.Context, f fs.FileHandle, _ uint32) syscall.Errno {
+	if h, ok := f.(*bufferHandle); ok {
+		return errno(h.h.Buffer().Sync())
+	}
+	return 0
+}
+
+func (n *bufferNode) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
+	buf := make([]byte, xattrMax)
+	size, err := n.files().Getxattr(n.rel(), name, buf)
+	if err != nil {
+		return 0, xattrErrno(err)
+	}
+	if len(dest) == 0 {
+		return uint32(size), 0
+	}
+	if len(dest) < size {
+		return uint32(size), syscall.ERANGE
+	}
+	return uint32(copy(dest, buf[:size])), 0
+}
+
+// xattrErrno answers for names that a buffer cannot have (security.*, posix
+// ACLs) that there is no such attribute.
+func xattrErrno(err error) syscall.Errno {
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return syscall.ENODATA
+	}
+	return errno(err)
+}
+
+func (n *bufferNode) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
+	return errno(n.files().Setxattr(n.rel(), name, data, int(flags)))
+}
+
+func (n *bufferNode) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
+	names, err := n.files().Listxattr(n.rel())
+	if err != nil {
+		return 0, errno(err)
+	}
+	var list []byte
+	for _, name := range names {
+		list = append(append(list, name...), 0)
+	}
+	if len(dest) == 0 {
+		return uint32(len(list)), 0
+	}
+	if len(dest) < len(list) {
+		return uint32(len(list)), syscall.ERANGE
+	}
+	return uint32(copy(dest, list)), 0
+}
+
+func (n *bufferNode) Removexattr(_ context.Context, name string) syscall.Errno {
+	return errno(n.files().Removexattr(n.rel(), name))
+}
+
+// xattrMax is the kernel's limit on an attribute's size (linux/limits.h).
+const xattrMax = 64 << 10

@@ -1,0 +1,120 @@
+package vfs
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// clearDead takes away what a killed daemon left at dir. Its mount point
+// answers ENOTCONN and cannot be mounted over. Mounts may be stacked.
+func clearDead(dir string) error {
+	for range 16 {
+		var st unix.Stat_t
+		if err := unix.Stat(dir, &st); !errors.Is(err, syscall.ENOTCONN) {
+			return nil // alive, free, or an error that mounting will tell
+		}
+		typ, err := mountType(dir)
+		if err != nil {
+			return err
+		}
+		if typ != FSType {
+			return fmt.Errorf("%s: a dead mount of type %q is there; umount -l %s: %w", dir, typ, dir, syscall.ENOTCONN)
+		}
+		if err := Detach(dir); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: more than 16 dead mounts are stacked there: %w", dir, syscall.EBUSY)
+}
+
+// Detach unmounts dir lazily, by fusermount3 where the caller is not root.
+func Detach(dir string) error {
+	err := unix.Unmount(dir, unix.MNT_DETACH)
+	if errors.Is(err, unix.EPERM) {
+		err = fusermount("-u", "-z", dir)
+	}
+	if err != nil {
+		return fmt.Errorf("umount -l %s: %w", dir, err)
+	}
+	return nil
+}
+
+// State is what is known of a mount without entering it.
+type State struct {
+	Dead bool // its daemon has gone
+}
+
+// Find looks up the device mounted at dir. EINVAL if none is.
+func Find(dir string) (State, error) {
+	typ, err := mountType(dir)
+	if err != nil {
+		return State{}, err
+	}
+	if typ != FSType {
+		return State{}, fmt.Errorf("%s: a mount of type %s, not a vgpu: %w", dir, typ, syscall.EINVAL)
+	}
+	var st unix.Stat_t
+	return State{Dead: errors.Is(unix.Stat(dir, &st), syscall.ENOTCONN)}, nil
+}
+
+// mountType is the type of the topmost mount at dir.
+func mountType(dir string) (string, error) {
+	f, err := mountInfo(dir)
+	return f.fsType, err
+}
+
+// connectionOf is the number of the FUSE connection mounted at dir.
+func connectionOf(dir string) (string, error) {
+	f, err := mountInfo(dir)
+	if err != nil {
+		return "", err
+	}
+	_, minor, ok := strings.Cut(f.dev, ":")
+	if !ok {
+		return "", fmt.Errorf("%s: bad device %q in mountinfo", dir, f.dev)
+	}
+	return minor, nil
+}
+
+type mount struct{ dev, fsType string }
+
+// mountInfo finds the topmost mount at dir in /proc/self/mountinfo, without
+// touching dir itself: proc(5) has the format.
+func mountInfo(dir string) (mount, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return mount{}, err
+	}
+	if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		abs = filepath.Join(parent, filepath.Base(abs))
+	}
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return mount{}, err
+	}
+	defer f.Close()
+	var found mount
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		left, right, _ := strings.Cut(sc.Text(), " - ")
+		l, r := strings.Fields(left), strings.Fields(right)
+		if len(l) > 4 && len(r) > 0 && unescape(l[4]) == abs {
+			found = mount{dev: l[2], fsType: r[0]}
+		}
+	}
+	if found.fsType == "" {
+		return mount{}, fmt.Errorf("%s: not a mount point: %w", dir, syscall.EINVAL)
+	}
+	return found, nil
+}
+
+// unescape undoes the octal escapes of mountinfo.
+func unescape(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}

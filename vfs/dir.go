@@ -1,0 +1,114 @@
+package vfs
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// entry is a name in a generated directory.
+type entry struct {
+	mode  uint32 // S_IFREG or S_IFDIR
+	fresh bool   // a new inode at each look-up; see the package comment
+	make  func() fs.InodeEmbedder
+}
+
+// dirNode is a directory whose entries are known by functions: a fixed table,
+// and for the rest a look-up.
+type dirNode struct {
+	control
+	path  string           // from the root, for inode numbers
+	fixed map[string]entry // always there
+	// more finds and lists the entries that come and go; both may be nil.
+	more func(name string) (entry, bool)
+	list func() []fuse.DirEntry
+}
+
+var (
+	_ fs.NodeLookuper  = (*dirNode)(nil)
+	_ fs.NodeReaddirer = (*dirNode)(nil)
+	_ fs.NodeGetattrer = (*dirNode)(nil)
+	_ fs.NodeSetattrer = (*dirNode)(nil)
+	_ fs.NodeStatfser  = (*dirNode)(nil)
+)
+
+func (n *dirNode) find(name string) (entry, bool) {
+	if e, ok := n.fixed[name]; ok {
+		return e, true
+	}
+	if n.more == nil {
+		return entry{}, false
+	}
+	return n.more(name)
+}
+
+func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	e, ok := n.find(name)
+	if !ok {
+		return nil, syscall.ENOENT
+	}
+	id := fs.StableAttr{Mode: e.mode}
+	if !e.fresh {
+		id.Ino = inoOf(n.path + "/" + name)
+		if child := n.GetChild(name); child != nil && child.StableAttr().Ino == id.Ino {
+			return child, fill(ctx, child.Operations(), out)
+		}
+	}
+	ops := e.make()
+	return n.NewInode(ctx, ops, id), fill(ctx, ops, out)
+}
+
+func fill(ctx context.Context, ops fs.InodeEmbedder, out *fuse.EntryOut) syscall.Errno {
+	var a fuse.AttrOut
+	if g, ok := ops.(fs.NodeGetattrer); ok {
+		if errno := g.Getattr(ctx, nil, &a); errno != 0 {
+			return errno
+		}
+	}
+	out.Attr = a.Attr
+	return 0
+}
+
+func (n *dirNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
+	var out []fuse.DirEntry
+	for _, name := range slices.Sorted(maps.Keys(n.fixed)) {
+		out = append(out, fuse.DirEntry{Name: name, Mode: n.fixed[name].mode, Ino: inoOf(n.path + "/" + name)})
+	}
+	if n.list != nil {
+		out = append(out, n.list()...)
+	}
+	return fs.NewListDirStream(out), 0
+}
+
+func (n *dirNode) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	return n.t.statfs(out)
+}
+
+func (t *tree) statfs(out *fuse.StatfsOut) syscall.Errno {
+	st, err := t.dev.Files().Statfs()
+	if err != nil {
+		return errno(err)
+	}
+	out.Blocks, out.Bfree, out.Bavail = st.Blocks, st.Bfree, st.Bavail
+	out.Files, out.Ffree = st.Files, st.Ffree
+	out.Bsize, out.Frsize, out.NameLen = uint32(st.Bsize), uint32(st.Frsize), uint32(st.Namelen)
+	return 0
+}
+
+// dir makes a directory of fixed entries that belongs to the daemon.
+func (t *tree) dir(path string, fixed map[string]entry) entry {
+	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder {
+		return &dirNode{control: control{t: t, attr: t.own(0o755)}, path: path, fixed: fixed}
+	}}
+}
+
+// file makes a read-only generated file that belongs to the daemon.
+func (t *tree) file(text func() ([]byte, error)) entry {
+	return entry{mode: syscall.S_IFREG, make: func() fs.InodeEmbedder {
+		return &textNode{control: control{t: t, attr: t.own(0o444)}, text: text}
+	}}
+}

@@ -1,0 +1,74 @@
+package vfs
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// harmless are signals that a client gets without anybody wanting its system
+// call to end: the Go runtime's preemption (SIGURG), a child's end, a terminal
+// that changes size, a continued stop.
+const harmless = 1<<(unix.SIGURG-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGWINCH-1) | 1<<(unix.SIGCONT-1)
+
+// pollPending is how often a client is looked at after a harmless interrupt:
+// the kernel sends one interrupt a request, so a later Ctrl-C is not told.
+const pollPending = 50 * time.Millisecond
+
+// waiting is the context of a request that may wait long. FUSE interrupts a
+// request for any signal; this one ends only for a signal that is meant to
+// end the call. The caller must call stop.
+func waiting(ctx context.Context) (out context.Context, stop func()) {
+	c, ok := fuse.FromContext(ctx)
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	out, cancel := context.WithCancel(context.Background())
+	undo := context.AfterFunc(ctx, func() {
+		for out.Err() == nil && !meant(c.Pid) {
+			select {
+			case <-out.Done():
+			case <-time.After(pollPending):
+			}
+		}
+		cancel()
+	})
+	return out, func() { undo(); cancel() }
+}
+
+// meant tells whether a signal is pending for the thread that is meant to end
+// its call. The thread sleeps in the kernel, so what interrupted it is still
+// pending. If nothing can be seen, it is taken as meant.
+func meant(pid uint32) bool {
+	pending, ok := pendingSignals(pid)
+	return !ok || pending == 0 || pending&^harmless != 0
+}
+
+// pendingSignals reads the signals pending for a thread and not blocked or
+// ignored by it: proc(5).
+func pendingSignals(pid uint32) (set uint64, ok bool) {
+	f, err := os.Open("/proc/" + strconv.Itoa(int(pid)) + "/status")
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	var masked uint64
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		key, val, _ := strings.Cut(sc.Text(), ":")
+		bits, err := strconv.ParseUint(strings.TrimSpace(val), 16, 64)
+		switch key {
+		case "SigPnd", "ShdPnd":
+			set |= bits
+			ok = err == nil
+		case "SigBlk", "SigIgn":
+			masked |= bits
+		}
+	}
+	return set &^ masked, ok
+}

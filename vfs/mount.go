@@ -1,0 +1,147 @@
+package vfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"vgpu/device"
+)
+
+// FSType is the type that mount(8) and /proc/mounts show.
+const FSType = "fuse.vgpu"
+
+// Options say how the tree is mounted.
+type Options struct {
+	AllowOther  bool // let other users in; root's mounts always should
+	Group       int  // group of run, ctl and the root directory; -1: none
+	Mode        uint32
+	Passthrough bool // hand backing files to the kernel where it takes them
+	Debug       bool // log every request
+	ReadOnly    bool
+	NoExec      bool
+	Logger      *log.Logger
+	MountFlags  []string // further options for the kernel, as mount(8) has them
+}
+
+// Mount is a mounted device.
+type Mount struct {
+	server *fuse.Server
+	tree   *tree
+	dir    string
+}
+
+// tree is what all nodes share.
+type tree struct {
+	dev         *device.Device
+	opt         Options
+	uid, gid    uint32
+	passthrough atomic.Bool // found to work by the probe
+	panics      atomic.Int64
+	bridge      *bridge
+}
+
+// maxInflight bounds the memory that requests take: a write is up to 1 MiB.
+const maxInflight = 256 << 20
+
+// New mounts the device at dir, which must exist, and returns once it is in use.
+func New(dev *device.Device, dir string, opt Options) (*Mount, error) {
+	if err := clearDead(dir); err != nil {
+		return nil, err
+	}
+	t := &tree{dev: dev, opt: opt, uid: uint32(os.Getuid()), gid: uint32(os.Getgid())}
+	if opt.Group >= 0 {
+		t.gid = uint32(opt.Group)
+	}
+	zero := time.Duration(0)
+	o := &fs.Options{
+		EntryTimeout: &zero, AttrTimeout: &zero, NegativeTimeout: &zero, NullPermissions: true,
+		RootStableAttr: &fs.StableAttr{Ino: 1}, Logger: opt.Logger, MountOptions: t.mountOptions(),
+	}
+	t.bridge = newBridge(fs.NewNodeFS(newRoot(t), o), opt.Passthrough)
+	server, err := fuse.NewServer(t.bridge, dir, &o.MountOptions)
+	if err != nil {
+		return nil, fmt.Errorf("mount %s: %w", dir, err)
+	}
+	go server.Serve()
+	if err := server.WaitMount(); err != nil {
+		return nil, fmt.Errorf("mount %s: %w", dir, err)
+	}
+	t.probePassthrough()
+	return &Mount{server: server, tree: t, dir: dir}, nil
+}
+
+func (t *tree) mountOptions() fuse.MountOptions {
+	flags := append([]string{"default_permissions"}, t.opt.MountFlags...)
+	return fuse.MountOptions{
+		AllowOther: t.opt.AllowOther, Options: flags, FsName: t.dev.Name(), Name: strings.TrimPrefix(FSType, "fuse."),
+		MaxWrite: 1 << 20, MaxInflightRequestBytes: maxInflight, DirectMount: os.Getuid() == 0, Debug: t.opt.Debug, Logger: t.opt.Logger,
+		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC, PanicHandler: t.panicked, MaxBackground: 64,
+		DirectMountFlags: t.directFlags(),
+	}
+}
+
+func (t *tree) directFlags() uintptr {
+	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
+	if t.opt.ReadOnly {
+		flags |= unix.MS_RDONLY
+	}
+	if t.opt.NoExec {
+		flags |= unix.MS_NOEXEC
+	}
+	return flags
+}
+
+// panicked is told of a panic in a handler: the client gets EIO.
+func (t *tree) panicked(v any) fuse.Status {
+	t.panics.Add(1)
+	if t.opt.Logger != nil {
+		t.opt.Logger.Printf("panic in a file operation: %v", v)
+	}
+	return fuse.EIO
+}
+
+// Wait returns when the device has been unmounted.
+func (m *Mount) Wait() { m.server.Wait() }
+
+// Passthrough tells whether buffers are read and written without the daemon.
+func (m *Mount) Passthrough() bool { return m.tree.passthrough.Load() }
+
+// Unmount takes the mount away: at once if nobody uses it; if somebody still
+// does when ctx ends, it is detached from the tree, and the connection is
+// broken for those who hold files in it.
+func (m *Mount) Unmount(ctx context.Context) error {
+	for {
+		err := m.server.Unmount()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return m.detach()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// detach is the lazy unmount, after which the connection is aborted.
+func (m *Mount) detach() error {
+	conn, connErr := connectionOf(m.dir)
+	if err := unix.Unmount(m.dir, unix.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return fmt.Errorf("unmount %s: %w", m.dir, err)
+	}
+	if connErr != nil {
+		return connErr
+	}
+	return os.WriteFile("/sys/fs/fuse/connections/"+conn+"/abort", []byte("1"), 0)
+}

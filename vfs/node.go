@@ -1,0 +1,171 @@
+package vfs
+
+import (
+	"context"
+	"hash/fnv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"vgpu/device"
+)
+
+// blockSize is what st_blksize says.
+const blockSize = 4096
+
+// attr is what stat shows of a file that is not a buffer.
+type attr struct {
+	mode     uint32 // permission bits
+	uid, gid uint32
+	size     uint64
+	time     time.Time
+}
+
+func (a attr) fill(out *fuse.Attr) {
+	out.Mode = a.mode
+	out.Uid, out.Gid = a.uid, a.gid
+	out.Size = a.size
+	out.Nlink = 1
+	out.Blksize = blockSize
+	t := a.time
+	if t.IsZero() {
+		t = time.Now()
+	}
+	out.SetTimes(&t, &t, &t)
+}
+
+// inoOf is a stable inode number of a generated file. The top bit keeps it
+// apart from the tiers' numbers.
+func inoOf(path string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(path)) // never fails
+	return h.Sum64()>>2 | 1<<62
+}
+
+// control is the part that the device's generated files share: attributes
+// from a function, and changes of size and times taken without effect, since
+// `>` and `touch` make them.
+type control struct {
+	fs.Inode
+	t    *tree
+	attr func() attr
+}
+
+func (n *control) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	n.attr().fill(&out.Attr)
+	return 0
+}
+
+func (n *control) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if in.Valid&(fuse.FATTR_MODE|fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
+		return syscall.EPERM
+	}
+	n.attr().fill(&out.Attr)
+	return 0
+}
+
+// device is the attributes of a file that belongs to the daemon.
+func (t *tree) own(mode uint32) func() attr {
+	started := time.Now()
+	return func() attr { return attr{mode: mode, uid: t.uid, gid: t.gid, time: started} }
+}
+
+// textNode is a file whose text is made when it is opened.
+type textNode struct {
+	control
+	text  func() ([]byte, error)
+	clear func() // what O_TRUNC does; may be nil
+}
+
+var (
+	_ fs.NodeOpener    = (*textNode)(nil)
+	_ fs.NodeGetattrer = (*textNode)(nil)
+	_ fs.NodeSetattrer = (*textNode)(nil)
+)
+
+func (n *textNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	if flags&syscall.O_TRUNC != 0 && n.clear != nil {
+		n.clear()
+	}
+	text, err := n.text()
+	if err != nil {
+		return nil, 0, device.Errno(err)
+	}
+	return &textHandle{text: text}, fuse.FOPEN_DIRECT_IO, 0
+}
+
+// textHandle is the text as it was at open.
+type textHandle struct{ text []byte }
+
+func (h *textHandle) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	if off >= int64(len(h.text)) {
+		return fuse.ReadResultData(nil), 0
+	}
+	return fuse.ReadResultData(dest[:copy(dest, h.text[off:])]), 0
+}
+
+func (h *textHandle) Write(context.Context, []byte, int64) (uint32, syscall.Errno) {
+	return 0, syscall.EPERM
+}
+
+// valueNode is a text file that takes lines, each a new value or a verb.
+type valueNode struct {
+	textNode
+	set func(c device.Cred, line string) error
+}
+
+var _ fs.NodeOpener = (*valueNode)(nil)
+
+func (n *valueNode) Open(ctx context.Context, _ uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	text, err := n.text()
+	if err != nil {
+		return nil, 0, device.Errno(err)
+	}
+	return &valueHandle{textHandle: textHandle{text}, node: n, cred: cred(ctx)}, fuse.FOPEN_DIRECT_IO, 0
+}
+
+type valueHandle struct {
+	textHandle
+	node *valueNode
+	cred device.Cred
+
+	mu    sync.Mutex // guards lines, and serialises the handle's writes
+	lines device.LineBuffer
+}
+
+var (
+	_ fs.FileReader  = (*valueHandle)(nil)
+	_ fs.FileWriter  = (*valueHandle)(nil)
+	_ fs.FileFlusher = (*valueHandle)(nil)
+)
+
+func (h *valueHandle) Write(_ context.Context, data []byte, _ int64) (uint32, syscall.Errno) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lines, err := h.lines.Add(data)
+	if err != nil {
+		return 0, device.Errno(err)
+	}
+	for _, l := range lines {
+		if err := h.node.set(h.cred, l); err != nil {
+			return 0, device.Errno(err)
+		}
+	}
+	return uint32(len(data)), 0
+}
+
+func (h *valueHandle) Flush(context.Context) syscall.Errno {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l := h.lines.Tail(); l != "" {
+		if err := h.node.set(h.cred, l); err != nil {
+			return device.Errno(err)
+		}
+	}
+	return 0
+}
+
+func (h *valueHandle) Fsync(context.Context, uint32) syscall.Errno { return 0 }

@@ -1,0 +1,165 @@
+package vfs
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// bridge keeps the account of backing files. go-fuse has one of its own, but
+// counts the release of every handle of an inode against it, passthrough or
+// not (v2.12.1, fs/bridge.go Release), so that closing a handle that was
+// opened before the first passthrough one would withdraw the backing file
+// while it is in use, and the next open would fail.
+//
+// A node that opens a buffer says so by [bridge.offer]; the bridge decides
+// when the handle's number is known. The kernel's rule (fs/fuse/iomode.c): while
+// an inode is open for passthrough every further open must be, with the same
+// backing file.
+type bridge struct {
+	fuse.RawFileSystem
+	server  *fuse.Server
+	enabled bool
+
+	mu      sync.Mutex // guards what follows
+	offers  map[<-chan struct{}]offer
+	nodes   map[uint64]*backing
+	handles map[uint64]uint64 // by handle: its node
+	refused error             // why the kernel took no backing file
+}
+
+type backing struct {
+	id   int32
+	refs int
+}
+
+// offer is what a node knows of the handle that it is opening.
+type offer struct {
+	fd   int
+	want bool // passthrough is wanted; else only if the inode has it already
+}
+
+func newBridge(inner fuse.RawFileSystem, enabled bool) *bridge {
+	return &bridge{
+		RawFileSystem: inner, enabled: enabled,
+		offers: map[<-chan struct{}]offer{}, nodes: map[uint64]*backing{}, handles: map[uint64]uint64{},
+	}
+}
+
+// Init keeps the server, which registers backing files.
+func (b *bridge) Init(s *fuse.Server) {
+	b.server = s
+	b.RawFileSystem.Init(s)
+}
+
+// offer is called by a node inside its Open or Create. The request is known
+// by its cancel channel, which go-fuse makes for each.
+func (b *bridge) offer(ctx context.Context, fd int, want bool) {
+	c, ok := ctx.(*fuse.Context)
+	if !ok || !b.enabled {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.offers[c.Cancel] = offer{fd, want}
+}
+
+// Open opens, and then makes the handle a passthrough one if it was offered so.
+func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	status := b.RawFileSystem.Open(cancel, in, out)
+	b.settle(cancel, in.NodeId, out, status)
+	return status
+}
+
+// Create is Open for a new buffer.
+func (b *bridge) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
+	status := b.RawFileSystem.Create(cancel, in, name, out)
+	b.settle(cancel, out.NodeId, &out.OpenOut, status)
+	return status
+}
+
+func (b *bridge) settle(cancel <-chan struct{}, node uint64, out *fuse.OpenOut, status fuse.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o, ok := b.offers[cancel]
+	if !ok {
+		return
+	}
+	delete(b.offers, cancel)
+	bk := b.nodes[node]
+	if !status.Ok() || bk == nil && !o.want {
+		return
+	}
+	if bk == nil {
+		id, errno := b.server.RegisterBackingFd(&fuse.BackingMap{Fd: int32(o.fd)})
+		if errno != 0 {
+			b.refused = errno
+			return
+		}
+		bk = &backing{id: id}
+		b.nodes[node] = bk
+	}
+	bk.refs++
+	b.handles[out.Fh] = node
+	out.BackingID = bk.id
+	out.OpenFlags |= fuse.FOPEN_PASSTHROUGH
+	out.OpenFlags &^= fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_DIRECT_IO | fuse.FOPEN_PARALLEL_DIRECT_WRITES
+}
+
+// Release withdraws the backing file with the last handle that used it.
+func (b *bridge) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
+	b.forget(in.Fh) // before the number can be used again
+	b.RawFileSystem.Release(cancel, in)
+}
+
+func (b *bridge) forget(fh uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	node, ok := b.handles[fh]
+	if !ok {
+		return
+	}
+	delete(b.handles, fh)
+	bk := b.nodes[node]
+	if bk.refs--; bk.refs > 0 {
+		return
+	}
+	delete(b.nodes, node)
+	if errno := b.server.UnregisterBackingFd(bk.id); errno != 0 {
+		b.refused = errno
+	}
+}
+
+// probePassthrough tries a backing file of the tier: it needs Linux 6.9 and
+// CAP_SYS_ADMIN.
+func (t *tree) probePassthrough() {
+	if !t.opt.Passthrough || t.bridge.server.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH == 0 {
+		t.bridge.disable()
+		return
+	}
+	fd, err := unix.Open(t.dev.Files().Root(), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		t.bridge.disable()
+		return
+	}
+	defer unix.Close(fd)
+	id, errno := t.bridge.server.RegisterBackingFd(&fuse.BackingMap{Fd: int32(fd)})
+	if errno != 0 {
+		t.bridge.disable()
+		return
+	}
+	if errno := t.bridge.server.UnregisterBackingFd(id); errno == 0 {
+		t.passthrough.Store(true)
+	}
+}
+
+func (b *bridge) disable() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.enabled = false
+}
+
+var _ fs.NodeOpener = (*bufferNode)(nil)

@@ -1,0 +1,156 @@
+package vfs
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"vgpu/device"
+)
+
+// stream are the flags of a file on which one may wait.
+const stream = fuse.FOPEN_DIRECT_IO | fuse.FOPEN_STREAM | fuse.FOPEN_NONSEEKABLE
+
+// sessionNode is run, or the ctl of a queue.
+type sessionNode struct {
+	control
+	queue *device.Queue
+	sync  bool
+}
+
+var (
+	_ fs.NodeOpener    = (*sessionNode)(nil)
+	_ fs.NodeGetattrer = (*sessionNode)(nil)
+	_ fs.NodeSetattrer = (*sessionNode)(nil)
+)
+
+// Open starts a session for a handle that may write. One that only reads gets
+// the list of verbs; run, opened to read only, has nothing to answer but that.
+func (n *sessionNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
+		return &textHandle{text: n.t.verbList()}, fuse.FOPEN_DIRECT_IO, 0
+	}
+	s := n.queue.Open(cred(ctx), device.SessionOptions{Sync: n.sync, NonBlock: flags&syscall.O_NONBLOCK != 0})
+	return &sessionHandle{s}, stream, 0
+}
+
+type sessionHandle struct{ s *device.Session }
+
+var (
+	_ fs.FileReader  = (*sessionHandle)(nil)
+	_ fs.FileWriter  = (*sessionHandle)(nil)
+	_ fs.FileFlusher = (*sessionHandle)(nil)
+	_ fs.FileFsyncer = (*sessionHandle)(nil)
+)
+
+func (h *sessionHandle) Read(_ context.Context, dest []byte, _ int64) (fuse.ReadResult, syscall.Errno) {
+	return fuse.ReadResultData(dest[:h.s.Read(dest)]), 0
+}
+
+func (h *sessionHandle) Write(ctx context.Context, data []byte, _ int64) (uint32, syscall.Errno) {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	n, err := h.s.Write(ctx, data)
+	return uint32(n), errno(err)
+}
+
+func (h *sessionHandle) Flush(ctx context.Context) syscall.Errno {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	return errno(h.s.Flush(ctx))
+}
+
+func (h *sessionHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	return errno(h.s.Sync(ctx))
+}
+
+// errno is the errno of an error of package device, 0 for nil.
+func errno(err error) syscall.Errno { return device.Errno(err) }
+
+// waitNode is a queue's wait file.
+type waitNode struct {
+	control
+	queue *device.Queue
+}
+
+var _ fs.NodeOpener = (*waitNode)(nil)
+
+func (n *waitNode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	return &waitHandle{n.queue.OpenWait()}, stream, 0
+}
+
+type waitHandle struct{ w *device.Wait }
+
+func (h *waitHandle) Read(ctx context.Context, dest []byte, _ int64) (fuse.ReadResult, syscall.Errno) {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	n, err := h.w.Read(ctx, dest)
+	if err != nil {
+		return nil, errno(err)
+	}
+	return fuse.ReadResultData(dest[:n]), 0
+}
+
+// eventsNode is a queue's events file.
+type eventsNode struct {
+	control
+	queue *device.Queue
+}
+
+var _ fs.NodeOpener = (*eventsNode)(nil)
+
+func (n *eventsNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	return &eventsHandle{n.queue.OpenEvents(), flags&syscall.O_NONBLOCK != 0}, stream, 0
+}
+
+type eventsHandle struct {
+	s        *device.Stream
+	nonblock bool
+}
+
+var _ fs.FileReleaser = (*eventsHandle)(nil)
+
+func (h *eventsHandle) Read(ctx context.Context, dest []byte, _ int64) (fuse.ReadResult, syscall.Errno) {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	n, err := h.s.Read(ctx, dest, h.nonblock)
+	if err != nil {
+		return nil, errno(err)
+	}
+	return fuse.ReadResultData(dest[:n]), 0
+}
+
+func (h *eventsHandle) Release(context.Context) syscall.Errno {
+	h.s.Close()
+	return 0
+}
+
+// logNode is a queue's log: a growing file.
+type logNode struct {
+	control
+	queue *device.Queue
+}
+
+var (
+	_ fs.NodeOpener = (*logNode)(nil)
+	_ fs.NodeReader = (*logNode)(nil)
+)
+
+func (n *logNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	a := n.attr()
+	a.size = uint64(n.queue.LogSize())
+	a.fill(&out.Attr)
+	return 0
+}
+
+func (n *logNode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	return nil, fuse.FOPEN_DIRECT_IO, 0
+}
+
+func (n *logNode) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	return fuse.ReadResultData(dest[:n.queue.ReadLog(dest, off)]), 0
+}
