@@ -88,23 +88,38 @@ func (r Rand) values(d ndarray.DType, n int) ndarray.Array {
 		count *= 2
 	}
 	a := ndarray.New(parts, count)
-	special := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1, -1}
-	for i := range count {
-		switch kind := r.IntN(12); {
-		case parts == ndarray.Bool:
-			ndarray.Store(a, []int64{int64(r.IntN(2))}, i)
-		case parts.IsInteger() && kind < 5:
-			ndarray.Store(a, []uint64{r.Uint64()}, i)
-		case parts.IsInteger():
-			ndarray.Store(a, []int64{int64(r.IntN(9))}, i)
-		case kind < 2:
-			ndarray.Store(a, []float64{special[r.IntN(len(special))]}, i)
-		case kind < 6:
-			ndarray.Store(a, []float64{float64(r.IntN(9) - 4)}, i)
-		default:
-			ndarray.Store(a, []float64{r.NormFloat64() * math.Exp(3*r.NormFloat64())}, i)
+	if parts.IsFloat() {
+		v := make([]float64, count)
+		for i := range v {
+			v[i] = r.float()
 		}
+		ndarray.Store(a, v, 0)
+	} else {
+		v := make([]uint64, count)
+		for i := range v {
+			switch {
+			case parts == ndarray.Bool:
+				v[i] = uint64(r.IntN(2))
+			case r.IntN(12) < 5:
+				v[i] = r.Uint64()
+			default:
+				v[i] = uint64(r.IntN(9))
+			}
+		}
+		ndarray.Store(a, v, 0)
 	}
 	a.DType, a.Shape, a.Strides = d, []int{n}, []int{d.Size()}
 	return a
+}
+
+var specials = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1, -1}
+
+func (r Rand) float() float64 {
+	switch kind := r.IntN(12); {
+	case kind < 2:
+		return specials[r.IntN(len(specials))]
+	case kind < 6:
+		return float64(r.IntN(9) - 4)
+	}
+	return r.NormFloat64() * math.Exp(3*r.NormFloat64())
 }
