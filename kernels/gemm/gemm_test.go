@@ -1,7 +1,6 @@
 package gemm
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -71,36 +70,4 @@ func TestShapes(t *testing.T) {
 			}
 		}
 	})
-}
-
-func BenchmarkSquare(b *testing.B) {
-	for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.BF16, ndarray.I8} {
-		for _, n := range []int{32, 64, 128, 256, 512, 1024, 2048} {
-			b.Run(fmt.Sprintf("%s/%d", d, n), func(b *testing.B) {
-				benchmark(b, d, n, n, n)
-			})
-		}
-	}
-}
-
-type heap struct{}
-
-func (heap) Alloc(n int) []byte { return ndarray.New(ndarray.U8, n).Data }
-
-func benchmark(b *testing.B, d ndarray.DType, m, n, k int) {
-	r := rand.New(rand.NewPCG(1, 2))
-	x, y := integers(r, d, m, k), integers(r, d, k, n)
-	q := Problem{A: x, B: y, Alpha: 1}
-	q.Init()
-	q.C = ndarray.New(q.scheme.sum, m, n)
-	for b.Loop() {
-		if err := q.Run(nil, heap{}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	ops := 2 * float64(m) * float64(n) * float64(k)
-	if d.IsComplex() {
-		ops *= 4
-	}
-	b.ReportMetric(ops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }

@@ -50,8 +50,12 @@ func (o *operand) pack(dst simd.Ptr, pitch, line, n, k0, depth int, stage []byte
 		simd.PackPanel(dst, pitch, src, lineStride, stepStride, n, steps, elem)
 	case group > 1 && !o.m.Swapped && lineStride == size:
 		simd.PackGroups(dst, pitch, src, stepStride, n, depth, o.group)
-	case group > 1 && o.asIs() && stepStride == size && depth%group == 0:
-		simd.PackPanel(dst, pitch, src, lineStride, elem, n, steps, elem)
+	case group > 1 && o.asIs() && stepStride == size && depth >= group:
+		whole := depth / group
+		simd.PackPanel(dst, pitch, src, lineStride, elem, n, whole, elem)
+		if rest := depth % group; rest > 0 {
+			o.packStaged(dst.Add(whole*pitch), pitch, o.m.sub(line, line+n, k0+depth-rest, k0+depth), stage)
+		}
 	default:
 		o.packStaged(dst, pitch, o.m.sub(line, line+n, k0, k0+depth), stage)
 	}

@@ -54,8 +54,14 @@ func packLines[T any](dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines
 // as they are) or of 16 bits (group 2). The last group is filled with zeros
 // if k is no multiple of group; lines up to pitch / 4 are zeros.
 func PackGroups(dst Ptr, pitch int, src Ptr, stepStride, lines, k int, f GroupForm) {
+	done := packGroupsAsm(dst, pitch, src, stepStride, lines, k, f)
+	packGroupsGo(dst, pitch, src, stepStride, lines, done, k, f)
+}
+
+// packGroupsGo packs from group first on.
+func packGroupsGo(dst Ptr, pitch int, src Ptr, stepStride, lines, first, k int, f GroupForm) {
 	group, width := f.group(), 32/f.group()
-	for p := 0; p*group < k; p++ {
+	for p := first; p*group < k; p++ {
 		for i := range pitch / 4 {
 			var word uint32
 			for q := 0; q < group && p*group+q < k && i < lines; q++ {

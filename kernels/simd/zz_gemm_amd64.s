@@ -36652,3 +36652,996 @@ skip1244:
 	VMASKMOVPS Y15, Y3, 32(SI)
 	VZEROUPPER
 	RET
+
+// func packCopyAVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	MOVQ    load+40(FP), R8
+	MOVQ    store+48(FP), R9
+	KMOVW   R8, K1
+	KMOVW   R9, K3
+	SHRQ    $0x10, R8
+	SHRQ    $0x10, R9
+	KMOVW   R8, K2
+	KMOVW   R9, K4
+	IMUL3Q  $0x0c, DX, R10
+	TESTQ   R9, R9
+	JZ      narrow1245
+	TESTQ   AX, AX
+	JLE     done1248
+	PCALIGN $0x20
+
+loop1247:
+	VMOVDQU32.Z (SI), K1, Z0
+	VMOVDQU32.Z 64(SI), K2, Z1
+	PREFETCHT0  (SI)(R10*1)
+	PREFETCHT0  64(SI)(R10*1)
+	VMOVDQU32   Z0, (DI)
+	VMOVDQU32   Z1, K4, 64(DI)
+	ADDQ        DX, SI
+	ADDQ        BX, DI
+	DECQ        AX
+	TESTQ       AX, AX
+	JG          loop1247
+
+done1248:
+	JMP end1246
+
+narrow1245:
+	TESTQ   AX, AX
+	JLE     done1250
+	PCALIGN $0x20
+
+loop1249:
+	VMOVDQU32.Z (SI), K1, Z0
+	PREFETCHT0  (SI)(R10*1)
+	VMOVDQU32   Z0, K3, (DI)
+	ADDQ        DX, SI
+	ADDQ        BX, DI
+	DECQ        AX
+	TESTQ       AX, AX
+	JG          loop1249
+
+done1250:
+end1246:
+	VZEROUPPER
+	RET
+
+// func packCopyAVX2(dst *byte, pitch int, src *byte, stepStride int, steps int, mask0 *byte, mask1 *byte)
+// Requires: AVX, AVX2, MMX+
+TEXT ·packCopyAVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	MOVQ    mask0+40(FP), R8
+	MOVQ    mask1+48(FP), R9
+	VMOVDQU (R8), Y2
+	IMUL3Q  $0x0c, DX, R10
+	TESTQ   R9, R9
+	JZ      narrow1251
+	VMOVDQU (R9), Y3
+	TESTQ   AX, AX
+	JLE     done1254
+	PCALIGN $0x20
+
+loop1253:
+	VPMASKMOVD (SI), Y2, Y0
+	VPMASKMOVD 32(SI), Y3, Y1
+	PREFETCHT0 (SI)(R10*1)
+	VMOVDQU    Y0, (DI)
+	VMOVDQU    Y1, 32(DI)
+	ADDQ       DX, SI
+	ADDQ       BX, DI
+	DECQ       AX
+	TESTQ      AX, AX
+	JG         loop1253
+
+done1254:
+	JMP end1252
+
+narrow1251:
+	TESTQ   AX, AX
+	JLE     done1256
+	PCALIGN $0x20
+
+loop1255:
+	VPMASKMOVD (SI), Y2, Y0
+	PREFETCHT0 (SI)(R10*1)
+	VMOVDQU    Y0, (DI)
+	ADDQ       DX, SI
+	ADDQ       BX, DI
+	DECQ       AX
+	TESTQ      AX, AX
+	JG         loop1255
+
+done1256:
+end1252:
+	VZEROUPPER
+	RET
+
+// func packTrans32AVX512(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int, store uint64)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    lineStride+24(FP), DX
+	MOVQ    steps+40(FP), AX
+	MOVQ    lines+32(FP), CX
+	MOVQ    store+48(FP), R8
+	KMOVW   R8, K2
+	TESTQ   AX, AX
+	JLE     done1258
+	PCALIGN $0x20
+
+loop1257:
+	MOVQ      $0x00000010, R9
+	CMPQ      AX, R9
+	CMOVQLT   AX, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVW     R10, K1
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	VPXORD    Z4, Z4, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	VPXORD    Z7, Z7, Z7
+	VPXORD    Z8, Z8, Z8
+	VPXORD    Z9, Z9, Z9
+	VPXORD    Z10, Z10, Z10
+	VPXORD    Z11, Z11, Z11
+	VPXORD    Z12, Z12, Z12
+	VPXORD    Z13, Z13, Z13
+	VPXORD    Z14, Z14, Z14
+	VPXORD    Z15, Z15, Z15
+	VPXORD    Z0, Z0, Z0
+	MOVQ      SI, R11
+	CMPQ      CX, $0x00
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z0
+	ADDQ      DX, R11
+	CMPQ      CX, $0x01
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z1
+	ADDQ      DX, R11
+	CMPQ      CX, $0x02
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z2
+	ADDQ      DX, R11
+	CMPQ      CX, $0x03
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z3
+	ADDQ      DX, R11
+	CMPQ      CX, $0x04
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z4
+	ADDQ      DX, R11
+	CMPQ      CX, $0x05
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z5
+	ADDQ      DX, R11
+	CMPQ      CX, $0x06
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z6
+	ADDQ      DX, R11
+	CMPQ      CX, $0x07
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z7
+	ADDQ      DX, R11
+	CMPQ      CX, $0x08
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z8
+	ADDQ      DX, R11
+	CMPQ      CX, $0x09
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z9
+	ADDQ      DX, R11
+	CMPQ      CX, $0x0a
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z10
+	ADDQ      DX, R11
+	CMPQ      CX, $0x0b
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z11
+	ADDQ      DX, R11
+	CMPQ      CX, $0x0c
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z12
+	ADDQ      DX, R11
+	CMPQ      CX, $0x0d
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z13
+	ADDQ      DX, R11
+	CMPQ      CX, $0x0e
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z14
+	ADDQ      DX, R11
+	CMPQ      CX, $0x0f
+	JLE       loaded1259
+	VMOVUPS.Z (R11), K1, Z15
+	ADDQ      DX, R11
+
+loaded1259:
+	VUNPCKLPS  Z1, Z0, Z16
+	VUNPCKHPS  Z1, Z0, Z17
+	VUNPCKLPS  Z3, Z2, Z18
+	VUNPCKHPS  Z3, Z2, Z19
+	VUNPCKLPS  Z5, Z4, Z20
+	VUNPCKHPS  Z5, Z4, Z21
+	VUNPCKLPS  Z7, Z6, Z22
+	VUNPCKHPS  Z7, Z6, Z23
+	VUNPCKLPS  Z9, Z8, Z24
+	VUNPCKHPS  Z9, Z8, Z25
+	VUNPCKLPS  Z11, Z10, Z26
+	VUNPCKHPS  Z11, Z10, Z27
+	VUNPCKLPS  Z13, Z12, Z28
+	VUNPCKHPS  Z13, Z12, Z29
+	VUNPCKLPS  Z15, Z14, Z30
+	VUNPCKHPS  Z15, Z14, Z31
+	VUNPCKLPD  Z18, Z16, Z0
+	VUNPCKHPD  Z18, Z16, Z1
+	VUNPCKLPD  Z19, Z17, Z2
+	VUNPCKHPD  Z19, Z17, Z3
+	VUNPCKLPD  Z22, Z20, Z4
+	VUNPCKHPD  Z22, Z20, Z5
+	VUNPCKLPD  Z23, Z21, Z6
+	VUNPCKHPD  Z23, Z21, Z7
+	VUNPCKLPD  Z26, Z24, Z8
+	VUNPCKHPD  Z26, Z24, Z9
+	VUNPCKLPD  Z27, Z25, Z10
+	VUNPCKHPD  Z27, Z25, Z11
+	VUNPCKLPD  Z30, Z28, Z12
+	VUNPCKHPD  Z30, Z28, Z13
+	VUNPCKLPD  Z31, Z29, Z14
+	VUNPCKHPD  Z31, Z29, Z15
+	VSHUFF32X4 $0x88, Z4, Z0, Z16
+	VSHUFF32X4 $0xdd, Z4, Z0, Z20
+	VSHUFF32X4 $0x88, Z12, Z8, Z24
+	VSHUFF32X4 $0xdd, Z12, Z8, Z28
+	VSHUFF32X4 $0x88, Z5, Z1, Z17
+	VSHUFF32X4 $0xdd, Z5, Z1, Z21
+	VSHUFF32X4 $0x88, Z13, Z9, Z25
+	VSHUFF32X4 $0xdd, Z13, Z9, Z29
+	VSHUFF32X4 $0x88, Z6, Z2, Z18
+	VSHUFF32X4 $0xdd, Z6, Z2, Z22
+	VSHUFF32X4 $0x88, Z14, Z10, Z26
+	VSHUFF32X4 $0xdd, Z14, Z10, Z30
+	VSHUFF32X4 $0x88, Z7, Z3, Z19
+	VSHUFF32X4 $0xdd, Z7, Z3, Z23
+	VSHUFF32X4 $0x88, Z15, Z11, Z27
+	VSHUFF32X4 $0xdd, Z15, Z11, Z31
+	VSHUFF32X4 $0x88, Z24, Z16, Z0
+	VSHUFF32X4 $0xdd, Z24, Z16, Z8
+	VSHUFF32X4 $0x88, Z28, Z20, Z4
+	VSHUFF32X4 $0xdd, Z28, Z20, Z12
+	VSHUFF32X4 $0x88, Z25, Z17, Z1
+	VSHUFF32X4 $0xdd, Z25, Z17, Z9
+	VSHUFF32X4 $0x88, Z29, Z21, Z5
+	VSHUFF32X4 $0xdd, Z29, Z21, Z13
+	VSHUFF32X4 $0x88, Z26, Z18, Z2
+	VSHUFF32X4 $0xdd, Z26, Z18, Z10
+	VSHUFF32X4 $0x88, Z30, Z22, Z6
+	VSHUFF32X4 $0xdd, Z30, Z22, Z14
+	VSHUFF32X4 $0x88, Z27, Z19, Z3
+	VSHUFF32X4 $0xdd, Z27, Z19, Z11
+	VSHUFF32X4 $0x88, Z31, Z23, Z7
+	VSHUFF32X4 $0xdd, Z31, Z23, Z15
+	VMOVUPS    Z0, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z1, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z2, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z3, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z4, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z5, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z6, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z7, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z8, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z9, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z10, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z11, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z12, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z13, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z14, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1260
+	VMOVUPS    Z15, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+
+stored1260:
+	ADDQ  $0x40, SI
+	TESTQ AX, AX
+	JG    loop1257
+
+done1258:
+	VZEROUPPER
+	RET
+
+// func packTrans64AVX512(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int, store uint64)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    lineStride+24(FP), DX
+	MOVQ    steps+40(FP), AX
+	MOVQ    lines+32(FP), CX
+	MOVQ    store+48(FP), R8
+	KMOVW   R8, K2
+	TESTQ   AX, AX
+	JLE     done1262
+	PCALIGN $0x20
+
+loop1261:
+	MOVQ      $0x00000008, R9
+	CMPQ      AX, R9
+	CMOVQLT   AX, R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVW     R10, K1
+	VPXORD    Z1, Z1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	VPXORD    Z4, Z4, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	VPXORD    Z7, Z7, Z7
+	VPXORD    Z0, Z0, Z0
+	MOVQ      SI, R11
+	CMPQ      CX, $0x00
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z0
+	ADDQ      DX, R11
+	CMPQ      CX, $0x01
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z1
+	ADDQ      DX, R11
+	CMPQ      CX, $0x02
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z2
+	ADDQ      DX, R11
+	CMPQ      CX, $0x03
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z3
+	ADDQ      DX, R11
+	CMPQ      CX, $0x04
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z4
+	ADDQ      DX, R11
+	CMPQ      CX, $0x05
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z5
+	ADDQ      DX, R11
+	CMPQ      CX, $0x06
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z6
+	ADDQ      DX, R11
+	CMPQ      CX, $0x07
+	JLE       loaded1263
+	VMOVUPD.Z (R11), K1, Z7
+	ADDQ      DX, R11
+
+loaded1263:
+	VUNPCKLPD  Z1, Z0, Z8
+	VUNPCKHPD  Z1, Z0, Z9
+	VUNPCKLPD  Z3, Z2, Z10
+	VUNPCKHPD  Z3, Z2, Z11
+	VUNPCKLPD  Z5, Z4, Z12
+	VUNPCKHPD  Z5, Z4, Z13
+	VUNPCKLPD  Z7, Z6, Z14
+	VUNPCKHPD  Z7, Z6, Z15
+	VSHUFF64X2 $0x88, Z10, Z8, Z0
+	VSHUFF64X2 $0xdd, Z10, Z8, Z2
+	VSHUFF64X2 $0x88, Z14, Z12, Z4
+	VSHUFF64X2 $0xdd, Z14, Z12, Z6
+	VSHUFF64X2 $0x88, Z11, Z9, Z1
+	VSHUFF64X2 $0xdd, Z11, Z9, Z3
+	VSHUFF64X2 $0x88, Z15, Z13, Z5
+	VSHUFF64X2 $0xdd, Z15, Z13, Z7
+	VSHUFF64X2 $0x88, Z4, Z0, Z8
+	VSHUFF64X2 $0xdd, Z4, Z0, Z12
+	VSHUFF64X2 $0x88, Z6, Z2, Z10
+	VSHUFF64X2 $0xdd, Z6, Z2, Z14
+	VSHUFF64X2 $0x88, Z5, Z1, Z9
+	VSHUFF64X2 $0xdd, Z5, Z1, Z13
+	VSHUFF64X2 $0x88, Z7, Z3, Z11
+	VSHUFF64X2 $0xdd, Z7, Z3, Z15
+	VMOVUPD    Z8, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1264
+	VMOVUPD    Z9, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1264
+	VMOVUPD    Z10, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1264
+	VMOVUPD    Z11, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1264
+	VMOVUPD    Z12, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1264
+	VMOVUPD    Z13, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1264
+	VMOVUPD    Z14, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+	JZ         stored1264
+	VMOVUPD    Z15, K2, (DI)
+	ADDQ       BX, DI
+	DECQ       AX
+
+stored1264:
+	ADDQ  $0x40, SI
+	TESTQ AX, AX
+	JG    loop1261
+
+done1262:
+	VZEROUPPER
+	RET
+
+// func packTrans32AVX2(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int)
+// Requires: AVX
+TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    lineStride+24(FP), DX
+	MOVQ    steps+40(FP), AX
+	MOVQ    lines+32(FP), CX
+	TESTQ   AX, AX
+	JLE     done1266
+	PCALIGN $0x20
+
+loop1265:
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y0, Y0, Y0
+	MOVQ    SI, R11
+	CMPQ    CX, $0x00
+	JLE     loaded1267
+	VMOVUPS (R11), Y0
+	ADDQ    DX, R11
+	CMPQ    CX, $0x01
+	JLE     loaded1267
+	VMOVUPS (R11), Y1
+	ADDQ    DX, R11
+	CMPQ    CX, $0x02
+	JLE     loaded1267
+	VMOVUPS (R11), Y2
+	ADDQ    DX, R11
+	CMPQ    CX, $0x03
+	JLE     loaded1267
+	VMOVUPS (R11), Y3
+	ADDQ    DX, R11
+	CMPQ    CX, $0x04
+	JLE     loaded1267
+	VMOVUPS (R11), Y4
+	ADDQ    DX, R11
+	CMPQ    CX, $0x05
+	JLE     loaded1267
+	VMOVUPS (R11), Y5
+	ADDQ    DX, R11
+	CMPQ    CX, $0x06
+	JLE     loaded1267
+	VMOVUPS (R11), Y6
+	ADDQ    DX, R11
+	CMPQ    CX, $0x07
+	JLE     loaded1267
+	VMOVUPS (R11), Y7
+	ADDQ    DX, R11
+
+loaded1267:
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y9
+	VUNPCKLPS  Y3, Y2, Y10
+	VUNPCKHPS  Y3, Y2, Y11
+	VUNPCKLPS  Y5, Y4, Y12
+	VUNPCKHPS  Y5, Y4, Y13
+	VUNPCKLPS  Y7, Y6, Y14
+	VUNPCKHPS  Y7, Y6, Y15
+	VUNPCKLPD  Y10, Y8, Y0
+	VUNPCKHPD  Y10, Y8, Y1
+	VUNPCKLPD  Y11, Y9, Y2
+	VUNPCKHPD  Y11, Y9, Y3
+	VUNPCKLPD  Y14, Y12, Y4
+	VUNPCKHPD  Y14, Y12, Y5
+	VUNPCKLPD  Y15, Y13, Y6
+	VUNPCKHPD  Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VMOVUPS    Y8, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y9, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y10, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y11, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y12, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y13, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y14, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y15, (DI)
+	ADDQ       BX, DI
+	SUBQ       $0x08, AX
+	ADDQ       $0x20, SI
+	TESTQ      AX, AX
+	JG         loop1265
+
+done1266:
+	VZEROUPPER
+	RET
+
+// func packTrans64AVX2(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int)
+// Requires: AVX
+TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    lineStride+24(FP), DX
+	MOVQ    steps+40(FP), AX
+	MOVQ    lines+32(FP), CX
+	TESTQ   AX, AX
+	JLE     done1269
+	PCALIGN $0x20
+
+loop1268:
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y0, Y0, Y0
+	MOVQ    SI, R11
+	CMPQ    CX, $0x00
+	JLE     loaded1270
+	VMOVUPS (R11), Y0
+	ADDQ    DX, R11
+	CMPQ    CX, $0x01
+	JLE     loaded1270
+	VMOVUPS (R11), Y1
+	ADDQ    DX, R11
+	CMPQ    CX, $0x02
+	JLE     loaded1270
+	VMOVUPS (R11), Y2
+	ADDQ    DX, R11
+	CMPQ    CX, $0x03
+	JLE     loaded1270
+	VMOVUPS (R11), Y3
+	ADDQ    DX, R11
+
+loaded1270:
+	VUNPCKLPD  Y1, Y0, Y4
+	VUNPCKHPD  Y1, Y0, Y5
+	VUNPCKLPD  Y3, Y2, Y6
+	VUNPCKHPD  Y3, Y2, Y7
+	VPERM2F128 $0x20, Y6, Y4, Y0
+	VPERM2F128 $0x31, Y6, Y4, Y2
+	VPERM2F128 $0x20, Y7, Y5, Y1
+	VPERM2F128 $0x31, Y7, Y5, Y3
+	VMOVUPS    Y0, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y1, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y2, (DI)
+	ADDQ       BX, DI
+	VMOVUPS    Y3, (DI)
+	ADDQ       BX, DI
+	SUBQ       $0x04, AX
+	ADDQ       $0x20, SI
+	TESTQ      AX, AX
+	JG         loop1268
+
+done1269:
+	VZEROUPPER
+	RET
+
+// func packPairs16AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+// Requires: AVX, AVX512F
+TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	MOVQ    load+40(FP), R8
+	MOVQ    store+48(FP), R9
+	KMOVW   R8, K1
+	KMOVW   R9, K3
+	SHRQ    $0x10, R8
+	SHRQ    $0x10, R9
+	KMOVW   R8, K2
+	KMOVW   R9, K4
+	TESTQ   AX, AX
+	JLE     done1272
+	PCALIGN $0x20
+
+loop1271:
+	VPMOVZXWD.Z (SI), K1, Z0
+	VPMOVZXWD.Z 32(SI), K2, Z1
+	ADDQ        DX, SI
+	VPMOVZXWD.Z (SI), K1, Z2
+	VPMOVZXWD.Z 32(SI), K2, Z3
+	ADDQ        DX, SI
+	VPSLLD      $0x10, Z2, Z2
+	VPORD       Z2, Z0, Z0
+	VMOVDQU32   Z0, K3, (DI)
+	VPSLLD      $0x10, Z3, Z3
+	VPORD       Z3, Z1, Z1
+	VMOVDQU32   Z1, K4, 64(DI)
+	ADDQ        BX, DI
+	DECQ        AX
+	TESTQ       AX, AX
+	JG          loop1271
+
+done1272:
+	VZEROUPPER
+	RET
+
+// func packPairs16AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+// Requires: AVX, AVX2
+TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	TESTQ   AX, AX
+	JLE     done1274
+	PCALIGN $0x20
+
+loop1273:
+	VPMOVZXWD (SI), Y0
+	VPMOVZXWD 16(SI), Y1
+	ADDQ      DX, SI
+	VPMOVZXWD (SI), Y2
+	VPMOVZXWD 16(SI), Y3
+	ADDQ      DX, SI
+	VPSLLD    $0x10, Y2, Y2
+	VPOR      Y2, Y0, Y0
+	VMOVDQU   Y0, (DI)
+	VPSLLD    $0x10, Y3, Y3
+	VPOR      Y3, Y1, Y1
+	VMOVDQU   Y1, 32(DI)
+	ADDQ      BX, DI
+	DECQ      AX
+	TESTQ     AX, AX
+	JG        loop1273
+
+done1274:
+	VZEROUPPER
+	RET
+
+// func packQuads8AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+// Requires: AVX, AVX512F
+TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	MOVQ    load+40(FP), R8
+	MOVQ    store+48(FP), R9
+	KMOVW   R8, K1
+	KMOVW   R9, K3
+	SHRQ    $0x10, R8
+	SHRQ    $0x10, R9
+	KMOVW   R8, K2
+	KMOVW   R9, K4
+	TESTQ   AX, AX
+	JLE     done1276
+	PCALIGN $0x20
+
+loop1275:
+	VPMOVZXBD.Z (SI), K1, Z0
+	VPMOVZXBD.Z 16(SI), K2, Z1
+	ADDQ        DX, SI
+	VPMOVZXBD.Z (SI), K1, Z2
+	VPMOVZXBD.Z 16(SI), K2, Z3
+	ADDQ        DX, SI
+	VPMOVZXBD.Z (SI), K1, Z4
+	VPMOVZXBD.Z 16(SI), K2, Z5
+	ADDQ        DX, SI
+	VPMOVZXBD.Z (SI), K1, Z6
+	VPMOVZXBD.Z 16(SI), K2, Z7
+	ADDQ        DX, SI
+	VPSLLD      $0x08, Z2, Z2
+	VPORD       Z2, Z0, Z0
+	VPSLLD      $0x10, Z4, Z4
+	VPORD       Z4, Z0, Z0
+	VPSLLD      $0x18, Z6, Z6
+	VPORD       Z6, Z0, Z0
+	VMOVDQU32   Z0, K3, (DI)
+	VPSLLD      $0x08, Z3, Z3
+	VPORD       Z3, Z1, Z1
+	VPSLLD      $0x10, Z5, Z5
+	VPORD       Z5, Z1, Z1
+	VPSLLD      $0x18, Z7, Z7
+	VPORD       Z7, Z1, Z1
+	VMOVDQU32   Z1, K4, 64(DI)
+	ADDQ        BX, DI
+	DECQ        AX
+	TESTQ       AX, AX
+	JG          loop1275
+
+done1276:
+	VZEROUPPER
+	RET
+
+// func packQuads8AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+// Requires: AVX, AVX2
+TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	TESTQ   AX, AX
+	JLE     done1278
+	PCALIGN $0x20
+
+loop1277:
+	VPMOVZXBD (SI), Y0
+	VPMOVZXBD 8(SI), Y1
+	ADDQ      DX, SI
+	VPMOVZXBD (SI), Y2
+	VPMOVZXBD 8(SI), Y3
+	ADDQ      DX, SI
+	VPMOVZXBD (SI), Y4
+	VPMOVZXBD 8(SI), Y5
+	ADDQ      DX, SI
+	VPMOVZXBD (SI), Y6
+	VPMOVZXBD 8(SI), Y7
+	ADDQ      DX, SI
+	VPSLLD    $0x08, Y2, Y2
+	VPOR      Y2, Y0, Y0
+	VPSLLD    $0x10, Y4, Y4
+	VPOR      Y4, Y0, Y0
+	VPSLLD    $0x18, Y6, Y6
+	VPOR      Y6, Y0, Y0
+	VMOVDQU   Y0, (DI)
+	VPSLLD    $0x08, Y3, Y3
+	VPOR      Y3, Y1, Y1
+	VPSLLD    $0x10, Y5, Y5
+	VPOR      Y5, Y1, Y1
+	VPSLLD    $0x18, Y7, Y7
+	VPOR      Y7, Y1, Y1
+	VMOVDQU   Y1, 32(DI)
+	ADDQ      BX, DI
+	DECQ      AX
+	TESTQ     AX, AX
+	JG        loop1277
+
+done1278:
+	VZEROUPPER
+	RET
+
+// func packPairsI8AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+// Requires: AVX, AVX512F
+TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	MOVQ    load+40(FP), R8
+	MOVQ    store+48(FP), R9
+	KMOVW   R8, K1
+	KMOVW   R9, K3
+	SHRQ    $0x10, R8
+	SHRQ    $0x10, R9
+	KMOVW   R8, K2
+	KMOVW   R9, K4
+	TESTQ   AX, AX
+	JLE     done1280
+	PCALIGN $0x20
+
+loop1279:
+	VPMOVSXBD.Z (SI), K1, Z0
+	VPMOVSXBD.Z 16(SI), K2, Z1
+	ADDQ        DX, SI
+	VPMOVSXBD.Z (SI), K1, Z2
+	VPMOVSXBD.Z 16(SI), K2, Z3
+	ADDQ        DX, SI
+	VPSLLD      $0x10, Z0, Z0
+	VPSRLD      $0x10, Z0, Z0
+	VPSLLD      $0x10, Z2, Z2
+	VPORD       Z2, Z0, Z0
+	VMOVDQU32   Z0, K3, (DI)
+	VPSLLD      $0x10, Z1, Z1
+	VPSRLD      $0x10, Z1, Z1
+	VPSLLD      $0x10, Z3, Z3
+	VPORD       Z3, Z1, Z1
+	VMOVDQU32   Z1, K4, 64(DI)
+	ADDQ        BX, DI
+	DECQ        AX
+	TESTQ       AX, AX
+	JG          loop1279
+
+done1280:
+	VZEROUPPER
+	RET
+
+// func packPairsI8AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+// Requires: AVX, AVX2
+TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	TESTQ   AX, AX
+	JLE     done1282
+	PCALIGN $0x20
+
+loop1281:
+	VPMOVSXBD (SI), Y0
+	VPMOVSXBD 8(SI), Y1
+	ADDQ      DX, SI
+	VPMOVSXBD (SI), Y2
+	VPMOVSXBD 8(SI), Y3
+	ADDQ      DX, SI
+	VPSLLD    $0x10, Y0, Y0
+	VPSRLD    $0x10, Y0, Y0
+	VPSLLD    $0x10, Y2, Y2
+	VPOR      Y2, Y0, Y0
+	VMOVDQU   Y0, (DI)
+	VPSLLD    $0x10, Y1, Y1
+	VPSRLD    $0x10, Y1, Y1
+	VPSLLD    $0x10, Y3, Y3
+	VPOR      Y3, Y1, Y1
+	VMOVDQU   Y1, 32(DI)
+	ADDQ      BX, DI
+	DECQ      AX
+	TESTQ     AX, AX
+	JG        loop1281
+
+done1282:
+	VZEROUPPER
+	RET
+
+// func packPairsU8AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+// Requires: AVX, AVX512F
+TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	MOVQ    load+40(FP), R8
+	MOVQ    store+48(FP), R9
+	KMOVW   R8, K1
+	KMOVW   R9, K3
+	SHRQ    $0x10, R8
+	SHRQ    $0x10, R9
+	KMOVW   R8, K2
+	KMOVW   R9, K4
+	TESTQ   AX, AX
+	JLE     done1284
+	PCALIGN $0x20
+
+loop1283:
+	VPMOVZXBD.Z (SI), K1, Z0
+	VPMOVZXBD.Z 16(SI), K2, Z1
+	ADDQ        DX, SI
+	VPMOVZXBD.Z (SI), K1, Z2
+	VPMOVZXBD.Z 16(SI), K2, Z3
+	ADDQ        DX, SI
+	VPSLLD      $0x10, Z2, Z2
+	VPORD       Z2, Z0, Z0
+	VMOVDQU32   Z0, K3, (DI)
+	VPSLLD      $0x10, Z3, Z3
+	VPORD       Z3, Z1, Z1
+	VMOVDQU32   Z1, K4, 64(DI)
+	ADDQ        BX, DI
+	DECQ        AX
+	TESTQ       AX, AX
+	JG          loop1283
+
+done1284:
+	VZEROUPPER
+	RET
+
+// func packPairsU8AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+// Requires: AVX, AVX2
+TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	TESTQ   AX, AX
+	JLE     done1286
+	PCALIGN $0x20
+
+loop1285:
+	VPMOVZXBD (SI), Y0
+	VPMOVZXBD 8(SI), Y1
+	ADDQ      DX, SI
+	VPMOVZXBD (SI), Y2
+	VPMOVZXBD 8(SI), Y3
+	ADDQ      DX, SI
+	VPSLLD    $0x10, Y2, Y2
+	VPOR      Y2, Y0, Y0
+	VMOVDQU   Y0, (DI)
+	VPSLLD    $0x10, Y3, Y3
+	VPOR      Y3, Y1, Y1
+	VMOVDQU   Y1, 32(DI)
+	ADDQ      BX, DI
+	DECQ      AX
+	TESTQ     AX, AX
+	JG        loop1285
+
+done1286:
+	VZEROUPPER
+	RET

@@ -98,3 +98,73 @@ func tileC128AVX2(tile *uint64)
 //
 //go:noescape
 func tileI16AVX2(tile *uint64)
+
+// packCopyAVX512 copies a row of up to 32 lanes of 4 bytes a step; load and store are lane masks.
+//
+//go:noescape
+func packCopyAVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+
+// packCopyAVX2 copies a row of up to two vectors a step; the masks are vectors, mask1 is nil for one.
+//
+//go:noescape
+func packCopyAVX2(dst *byte, pitch int, src *byte, stepStride int, steps int, mask0 *byte, mask1 *byte)
+
+// packTrans32AVX512 transposes lines (at most a vector's lanes) of steps elements; store is a mask of lanes.
+//
+//go:noescape
+func packTrans32AVX512(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int, store uint64)
+
+// packTrans64AVX512 transposes lines (at most a vector's lanes) of steps elements; store is a mask of lanes.
+//
+//go:noescape
+func packTrans64AVX512(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int, store uint64)
+
+// packTrans32AVX2 transposes lines (at most a vector's lanes) of steps elements, a multiple of the lanes.
+//
+//go:noescape
+func packTrans32AVX2(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int)
+
+// packTrans64AVX2 transposes lines (at most a vector's lanes) of steps elements, a multiple of the lanes.
+//
+//go:noescape
+func packTrans64AVX2(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int)
+
+// packPairs16AVX512 packs groups of values of up to 32 lines; load and store are masks.
+//
+//go:noescape
+func packPairs16AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+
+// packPairs16AVX2 packs groups of values of 16 lines.
+//
+//go:noescape
+func packPairs16AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+
+// packQuads8AVX512 packs groups of values of up to 32 lines; load and store are masks.
+//
+//go:noescape
+func packQuads8AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+
+// packQuads8AVX2 packs groups of values of 16 lines.
+//
+//go:noescape
+func packQuads8AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+
+// packPairsI8AVX512 packs groups of values of up to 32 lines; load and store are masks.
+//
+//go:noescape
+func packPairsI8AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+
+// packPairsI8AVX2 packs groups of values of 16 lines.
+//
+//go:noescape
+func packPairsI8AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+
+// packPairsU8AVX512 packs groups of values of up to 32 lines; load and store are masks.
+//
+//go:noescape
+func packPairsU8AVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
+
+// packPairsU8AVX2 packs groups of values of 16 lines.
+//
+//go:noescape
+func packPairsU8AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)

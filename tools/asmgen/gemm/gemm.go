@@ -12,6 +12,7 @@ func Generate(c *build.Context) {
 	g := &gen{Context: c}
 	g.peaks()
 	g.tiles()
+	g.packs()
 }
 
 // gen is a build context with what avo lacks. All its code uses physical

@@ -1,0 +1,107 @@
+//go:build amd64 && !noasm
+
+package simd
+
+func (p Ptr) byte() *byte { return (*byte)(p.p) }
+
+// packPanelAsm is PackPanel in assembly; it reports false for what there is
+// none for.
+func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) bool {
+	isa := Active()
+	switch {
+	case isa == Generic || steps == 0:
+		return false
+	case lineStride == elem && isa == AVX512:
+		load, store := lanes4(lines*elem), lanes4(pitch)
+		packCopyAVX512(dst.byte(), pitch, src.byte(), stepStride, steps, load, store)
+		return true
+	case lineStride == elem && pitch <= 64:
+		packCopy256(dst, pitch, src, stepStride, steps, lines*elem)
+		return true
+	case stepStride == elem && elem < 16 && isa == AVX512:
+		packTrans512(dst, pitch, src, lineStride, lines, steps, elem)
+		return true
+	case stepStride == elem && elem < 16 && pitch <= 64:
+		packTrans256(dst, pitch, src, lineStride, lines, steps, elem)
+		return true
+	}
+	return false
+}
+
+// lanes4 is a mask of the 4-byte lanes that n bytes fill, at most 32.
+func lanes4(n int) uint64 { return 1<<(n/4) - 1 }
+
+// packCopy256 packs lines of n bytes that lie side by side.
+func packCopy256(dst Ptr, pitch int, src Ptr, stepStride, steps, n int) {
+	m0 := &laneMask[64-min(n, 32)]
+	var m1 *byte
+	if pitch > 32 {
+		m1 = &laneMask[64-max(n-32, 0)]
+	}
+	packCopyAVX2(dst.byte(), pitch, src.byte(), stepStride, steps, m0, m1)
+}
+
+// packTrans512 packs lines that run along k, in vectors of lines from the
+// last to the first.
+func packTrans512(dst Ptr, pitch int, src Ptr, lineStride, lines, steps, elem int) {
+	per := 64 / elem
+	pack := packTrans32AVX512
+	if elem == 8 {
+		pack = packTrans64AVX512
+	}
+	for first := (pitch - 1) / 64 * per; first >= 0; first -= per {
+		n := max(min(lines-first, per), 0)
+		store := uint64(1)<<min(pitch/elem-first, per) - 1
+		line := src
+		if n > 0 {
+			line = src.Add(first * lineStride)
+		}
+		pack(dst.Add(first*elem).byte(), pitch, line.byte(), lineStride, n, steps, store)
+	}
+}
+
+// packTrans256 does so for vectors of 32 bytes. They are stored whole: what
+// the later lines overwrite of the next step's first lines is written last.
+func packTrans256(dst Ptr, pitch int, src Ptr, lineStride, lines, steps, elem int) {
+	per := 32 / elem
+	pack := packTrans32AVX2
+	if elem == 8 {
+		pack = packTrans64AVX2
+	}
+	whole := steps / per * per
+	for first := (pitch - 1) / 32 * per; first >= 0; first -= per {
+		n := max(min(lines-first, per), 0)
+		line := src
+		if n > 0 {
+			line = src.Add(first * lineStride)
+		}
+		pack(dst.Add(first*elem).byte(), pitch, line.byte(), lineStride, n, whole)
+	}
+	if whole < steps {
+		packPanelGo(dst.Add(whole*pitch), pitch, src.Add(whole*elem), lineStride, elem, lines, steps-whole, elem)
+	}
+}
+
+// packGroupsAsm packs the first whole groups and returns their number.
+func packGroupsAsm(dst Ptr, pitch int, src Ptr, stepStride, lines, k int, f GroupForm) int {
+	groups := k / f.group()
+	switch isa := Active(); {
+	case groups == 0:
+		return 0
+	case isa == AVX512:
+		groupsAVX512[f](dst.byte(), pitch, src.byte(), stepStride, groups, lanes4(4*lines), lanes4(pitch))
+		return groups
+	case isa == AVX2 && lines == 16 && pitch == 64:
+		groupsAVX2[f](dst.byte(), pitch, src.byte(), stepStride, groups)
+		return groups
+	}
+	return 0
+}
+
+var groupsAVX512 = [numForms]func(dst *byte, pitch int, src *byte, stepStride, steps int, load, store uint64){
+	Pairs16: packPairs16AVX512, Quads8: packQuads8AVX512, PairsI8: packPairsI8AVX512, PairsU8: packPairsU8AVX512,
+}
+
+var groupsAVX2 = [numForms]func(dst *byte, pitch int, src *byte, stepStride, steps int){
+	Pairs16: packPairs16AVX2, Quads8: packQuads8AVX2, PairsI8: packPairsI8AVX2, PairsU8: packPairsU8AVX2,
+}

@@ -1,7 +1,0 @@
-//go:build amd64 && !noasm
-
-package simd
-
-func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) bool {
-	return false
-}
