@@ -1,0 +1,215 @@
+package fft
+
+import (
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// colMax is the longest column transformed in a tile; longer ones are gathered
+// into lines of their own, whose two-step transform has smaller tiles.
+const colMax = 1 << 13
+
+// axis is the transform of every line along one axis of a C-ordered array of
+// complex numbers: outer × n × inner.
+type axis[T simd.Float] struct {
+	k               *simd.FFTKernels[T]
+	outer, n, inner int
+	dir             direction[T]
+	dst, src        []T // may be the same
+}
+
+// along transforms the given axis of shape from src to dst, which may be the
+// same.
+func along[T simd.Float](w *pool.Worker, dst, src []T, shape []int, ax int, dir direction[T]) error {
+	a := &axis[T]{
+		k:     simd.FFT[T](),
+		outer: product(shape[:ax]), n: shape[ax], inner: product(shape[ax+1:]),
+		dir: dir, dst: dst, src: src,
+	}
+	total := a.outer * a.n * a.inner
+	if total == 0 {
+		return nil
+	}
+	w = forkFrom(w, total)
+	l := planned(a.k, a.n)
+	switch {
+	case a.inner == 1 && (a.outer == 1 || !a.asLanes(l)):
+		return a.lines(w, l)
+	case a.inner >= a.k.W && a.tiled():
+		return a.columns(w)
+	case a.inner > 1 && !a.tiled():
+		return a.gathered(w, l)
+	}
+	return a.lanes(w)
+}
+
+// tiled tells whether columns of this length are transformed in tiles.
+func (a *axis[T]) tiled() bool { return smooth(a.n) && a.n > 1 && a.n <= colMax }
+
+// asLanes tells whether rows are so short that W of them side by side are
+// better than one at a time.
+func (a *axis[T]) asLanes(l *line[T]) bool {
+	return a.tiled() && (l.method == methodTile || a.n <= 4*a.k.W)
+}
+
+// lines transforms contiguous lines, one at a time.
+func (a *axis[T]) lines(w *pool.Worker, l *line[T]) error {
+	size := 2 * a.n
+	need := l.scratchLen(a.k)
+	if a.outer == 1 || a.n >= parallelFrom {
+		p := take[T](need)
+		defer give(p)
+		for i := range a.outer {
+			if err := l.run(w, a.k, a.dst[i*size:], a.src[i*size:], a.dir, (*p)[:need]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return parallel(w, a.outer, max(1, pieceReals/size), func(lo, hi int) {
+		p := take[T](need)
+		defer give(p)
+		for i := lo; i < hi; i++ {
+			// No worker, no error.
+			_ = l.run(nil, a.k, a.dst[i*size:], a.src[i*size:], a.dir, (*p)[:need])
+		}
+	})
+}
+
+// columns transforms blocks of W neighbouring columns in tiles.
+func (a *axis[T]) columns(w *pool.Worker) error {
+	c := plannedCol(a.k, a.n)
+	blocks := (a.inner + a.k.W - 1) / a.k.W
+	tile := 2 * a.k.W * a.n
+	return parallel(w, a.outer*blocks, max(1, pieceReals/tile), func(lo, hi int) {
+		p := take[T](4 * tile)
+		defer give(p)
+		for i := lo; i < hi; i++ {
+			first := i % blocks * a.k.W
+			base := 2 * (i/blocks*a.n*a.inner + first)
+			if first+a.k.W > a.inner {
+				a.laneGroup(c, (*p)[:4*tile], i/blocks*a.inner+first, a.inner-first)
+				continue
+			}
+			pitch := 2 * a.inner
+			c.exec(a.k, rows[T]{a.dst[base:], pitch, a.dir.out}, rows[T]{a.src[base:], pitch, a.dir.in}, 1, a.dir.scale,
+				(*p)[:tile], (*p)[tile:2*tile])
+		}
+	})
+}
+
+// lanes transforms lines W at a time, wherever they lie.
+func (a *axis[T]) lanes(w *pool.Worker) error {
+	c := plannedCol(a.k, a.n)
+	lines := a.outer * a.inner
+	tile := 2 * a.k.W * a.n
+	groups := (lines + a.k.W - 1) / a.k.W
+	return parallel(w, groups, max(1, pieceReals/tile), func(lo, hi int) {
+		p := take[T](4 * tile)
+		defer give(p)
+		for g := lo; g < hi; g++ {
+			a.laneGroup(c, (*p)[:4*tile], g*a.k.W, min(a.k.W, lines-g*a.k.W))
+		}
+	})
+}
+
+// laneGroup transforms count lines from line number first, numbered over outer
+// and inner, with four tiles of scratch.
+func (a *axis[T]) laneGroup(c *col[T], scratch []T, first, count int) {
+	row := 2 * a.k.W
+	tile := row * a.n
+	in, out := scratch[:tile], scratch[tile:2*tile]
+	re, im := 0, 1
+	if a.dir.in == simd.Swapped {
+		re, im = 1, 0
+	}
+	if count < a.k.W {
+		clear(in)
+	}
+	for l := range count {
+		o := a.lineStart(first + l)
+		for i := range a.n {
+			in[i*row+l], in[i*row+a.k.W+l] = a.src[o+re], a.src[o+im]
+			o += 2 * a.inner
+		}
+	}
+	c.exec(a.k, rows[T]{out, row, a.dir.out}, rows[T]{in, row, simd.Planar}, 1, a.dir.scale, scratch[2*tile:3*tile], scratch[3*tile:])
+	for l := range count {
+		o := a.lineStart(first + l)
+		for i := range a.n {
+			a.dst[o], a.dst[o+1] = out[i*row+2*l], out[i*row+2*l+1]
+			o += 2 * a.inner
+		}
+	}
+}
+
+// lineStart is the index of the first real of a line.
+func (a *axis[T]) lineStart(i int) int {
+	return 2 * (i/a.inner*a.n*a.inner + i%a.inner)
+}
+
+// gatherLines is how many neighbouring lines are copied together: a cache line
+// or two of each row.
+const gatherLines = 8
+
+// gathered copies strided lines into contiguous ones and back.
+func (a *axis[T]) gathered(w *pool.Worker, l *line[T]) error {
+	blocks := (a.inner + gatherLines - 1) / gatherLines
+	return parallel(w, a.outer*blocks, 1, func(lo, hi int) {
+		need := l.scratchLen(a.k)
+		p := take[T](2*a.n*gatherLines + need)
+		defer give(p)
+		buf, rest := (*p)[:2*a.n*gatherLines], (*p)[2*a.n*gatherLines:][:need]
+		for i := lo; i < hi; i++ {
+			first := i % blocks * gatherLines
+			a.gatheredBlock(l, buf, rest, i/blocks*a.n*a.inner+first, min(gatherLines, a.inner-first))
+		}
+	})
+}
+
+func (a *axis[T]) gatheredBlock(l *line[T], buf, rest []T, base, count int) {
+	for i := range a.n {
+		from := a.src[2*(base+i*a.inner):]
+		for c := range count {
+			o := 2 * (c*a.n + i)
+			buf[o], buf[o+1] = from[2*c], from[2*c+1]
+		}
+	}
+	for c := range count {
+		line := buf[2*c*a.n:][:2*a.n]
+		_ = l.run(nil, a.k, line, line, a.dir, rest) // no worker, no error
+	}
+	for i := range a.n {
+		to := a.dst[2*(base+i*a.inner):]
+		for c := range count {
+			o := 2 * (c*a.n + i)
+			to[2*c], to[2*c+1] = buf[o], buf[o+1]
+		}
+	}
+}
+
+// transform does the axes one after the other, the last first, from src to
+// dst, both C-ordered of the given shape; they may be the same. All is
+// multiplied by scale.
+func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, inv bool, scale T) error {
+	if len(axes) == 0 {
+		copy(dst, src)
+	}
+	for i := len(axes) - 1; i >= 0; i-- {
+		dir := forward[T]()
+		if inv {
+			dir = inverse(T(1))
+			if i == 0 {
+				dir, scale = inverse(scale), 1
+			}
+		}
+		if err := along(w, dst, src, shape, axes[i], dir); err != nil {
+			return err
+		}
+		src = dst
+	}
+	if scale == 1 {
+		return nil
+	}
+	return parallel(forkFrom(w, len(dst)), len(dst), pieceReals, func(lo, hi int) { scaleReals(dst[lo:hi], scale) })
+}

@@ -1,0 +1,74 @@
+package fft
+
+import (
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// bluestein is the transform of any length n as a cyclic convolution of a
+// smooth length m >= 2n-1 (Bluestein 1970): with the chirp
+// c[j] = exp(-πi·j²/n),
+//
+//	y[k] = c[k] · Σ (x[j]·c[j]) · conj(c[k-j]).
+type bluestein[T simd.Float] struct {
+	n     int
+	inner *line[T]
+	chirp []T // c[j], j < n, interleaved
+	spec  []T // transform of conj(c), divided by m
+}
+
+func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
+	m := padLength(2*n - 1)
+	b := &bluestein[T]{n: n, inner: newLine(k, m), chirp: make([]T, 2*n), spec: make([]T, 2*m)}
+	r := newRoots(2 * n)
+	kernel := make([]T, 2*m)
+	for j, sq := 0, 0; j < n; j++ { // sq = j² mod 2n
+		re, im := rootAt[T](r, sq)
+		b.chirp[2*j], b.chirp[2*j+1] = re, im
+		kernel[2*j], kernel[2*j+1] = re, -im
+		if j > 0 {
+			kernel[2*(m-j)], kernel[2*(m-j)+1] = re, -im
+		}
+		sq = (sq + 2*j + 1) % (2 * n)
+	}
+	b.inner.runSerial(k, b.spec, kernel, forward[T]())
+	scaleReals(b.spec, 1/T(m))
+	return b
+}
+
+// scratchLen is the scratch of run beyond that of the inner transform.
+func (b *bluestein[T]) scratchLen() int { return 4 * b.inner.n }
+
+// run transforms src to dst, which may be the same; dir as in [line.run].
+func (b *bluestein[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+	m := b.inner.n
+	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
+	if dir.in == simd.Swapped { // ifft(x) = swap(fft(swap(x)))
+		swapParts(x[:2*b.n], src[:2*b.n], 1)
+		k.Mul(x, x, b.chirp, b.n)
+	} else {
+		k.Mul(x, src, b.chirp, b.n)
+	}
+	clear(x[2*b.n:])
+	if err := b.inner.run(w, k, y, x, forward[T](), rest); err != nil {
+		return err
+	}
+	k.Mul(y, y, b.spec, m)
+	if err := b.inner.run(w, k, x, y, inverse[T](1), rest); err != nil {
+		return err
+	}
+	k.Mul(dst, x, b.chirp, b.n)
+	if dir.out == simd.Swapped {
+		swapParts(dst[:2*b.n], dst[:2*b.n], dir.scale[0])
+	}
+	return nil
+}
+
+// swapParts exchanges real and imaginary parts and scales: dst[i] =
+// s·(im, re) of src[i]. dst may be src.
+func swapParts[T simd.Float](dst, src []T, s T) {
+	src = src[:len(dst)]
+	for i := 0; i+1 < len(dst); i += 2 {
+		dst[i], dst[i+1] = src[i+1]*s, src[i]*s
+	}
+}

@@ -1,0 +1,232 @@
+package fft
+
+import (
+	"math"
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
+)
+
+// convolution is a checked conv or correlate. Shapes are of all axes.
+type convolution struct {
+	corr    bool // h is reversed and conjugated
+	complex bool
+	prec    ndarray.DType
+	x, h    []int // shapes
+	full    []int // x+h-1
+	start   []int // first index of the full result that is wanted
+	out     []int // shape of the result
+	method  string
+	ax      int // overlap: the axis that is cut
+	block   int // overlap: results of a block along ax
+	fft     []int
+}
+
+func convPlan(corr bool) func(c *kernels.Call) (*kernels.Plan, error) {
+	return func(c *kernels.Call) (*kernels.Plan, error) {
+		x, h := &c.In[0], &c.In[1]
+		if x.Layout.Rank() != h.Layout.Rank() {
+			return nil, h.Errorf("%s has %d axes, %s has %d", h.Path, h.Layout.Rank(), x.Path, x.Layout.Rank())
+		}
+		if x.Layout.Rank() == 0 {
+			return nil, x.Errorf("%s is a scalar: there is nothing to slide over", x.Path)
+		}
+		for _, in := range []*kernels.Input{x, h} {
+			if in.Layout.Len() == 0 {
+				return nil, in.Errorf("%s is empty", in.Path)
+			}
+		}
+		v := &convolution{corr: corr, x: x.Layout.Shape, h: h.Layout.Shape,
+			complex: x.Layout.DType.IsComplex() || h.Layout.DType.IsComplex()}
+		v.prec = max(precision(x.Layout.DType), precision(h.Layout.DType)) // F32 < F64
+		if err := v.resolve(c, h); err != nil {
+			return nil, err
+		}
+		out := kernels.OutSpec{DType: v.prec, Shape: v.out}
+		if v.complex {
+			out.DType = complexOf(v.prec)
+			if err := realRefusal(c, out.DType); err != nil {
+				return nil, err
+			}
+		}
+		p := &kernels.Plan{
+			Out:     []kernels.OutSpec{out},
+			Cost:    v.cost(x.Layout, h.Layout),
+			Explain: []kernels.Entry{{Term: "method", Text: v.method}, {Term: "isa", Text: simd.Active().String()}},
+		}
+		if v.method != "direct" {
+			p.Explain = append(p.Explain, kernels.Entry{Term: "transform", Text: ndarray.ShapeString(v.fft)})
+		}
+		if v.prec == ndarray.F32 {
+			p.Run = func(x *kernels.Exec) error { return runConv[float32](x, v) }
+		} else {
+			p.Run = func(x *kernels.Exec) error { return runConv[float64](x, v) }
+		}
+		return p, nil
+	}
+}
+
+// resolve fills in the shapes for mode=, and the method.
+func (v *convolution) resolve(c *kernels.Call, h *kernels.Input) error {
+	rank := len(v.x)
+	v.full, v.start, v.out = make([]int, rank), make([]int, rank), make([]int, rank)
+	larger, smaller := true, true
+	for i := range rank {
+		v.full[i] = v.x[i] + v.h[i] - 1
+		larger = larger && v.x[i] >= v.h[i]
+		smaller = smaller && v.x[i] <= v.h[i]
+	}
+	if _, err := ndarray.CheckShape(ndarray.C128, v.full); err != nil {
+		return c.Errorf("%v", err)
+	}
+	mode := c.Str("mode")
+	if mode == "valid" && !larger && !smaller {
+		return h.Errorf("mode=valid: one of %s and %s must be at least as long along every axis", ndarray.ShapeString(v.x), ndarray.ShapeString(v.h))
+	}
+	for i := range rank {
+		switch mode {
+		case "same":
+			v.start[i], v.out[i] = (v.h[i]-1)/2, v.x[i]
+		case "valid":
+			v.start[i] = min(v.x[i], v.h[i]) - 1
+			v.out[i] = v.full[i] - 2*v.start[i]
+		default:
+			v.out[i] = v.full[i]
+		}
+	}
+	v.choose(c.Str("method"))
+	return nil
+}
+
+// choose settles the method and its transform shape. Costs are in nanoseconds
+// of one thread, by formulas: the same line always takes the same way.
+func (v *convolution) choose(method string) {
+	whole := make([]int, len(v.full))
+	for i, n := range v.full {
+		whole[i] = padLength(n)
+	}
+	ax, block, cut := v.bestCut(whole)
+	if method == "auto" {
+		direct := float64(product(v.out)) * float64(product(v.h)) * v.unitCost()
+		overlap := math.Inf(1)
+		if block > 0 {
+			overlap = fftCost(cut)*(1+2*float64((v.full[ax]+block-1)/block)) + 2000
+		}
+		method = "fft"
+		if w := 3*fftCost(whole) + 2000; direct <= min(w, overlap) {
+			method = "direct"
+		} else if overlap < w {
+			method = "overlap"
+		}
+	}
+	v.method, v.fft, v.ax, v.block = method, whole, 0, v.full[0]
+	if method == "overlap" && block > 0 {
+		v.fft, v.ax, v.block = cut, ax, block
+	}
+}
+
+// unitCost is the time of one product of the direct method.
+func (v *convolution) unitCost() float64 {
+	if v.complex {
+		return 2
+	}
+	return 0.6
+}
+
+func fftCost(shape []int) float64 {
+	n := float64(product(shape))
+	return 0.25 * n * (math.Log2(n+1) + 4)
+}
+
+// bestCut finds the axis along which x exceeds h most, and the length of the
+// blocks of overlap-save: transforms of about eight times h along it. block
+// is 0 if cutting is no use.
+func (v *convolution) bestCut(whole []int) (ax, block int, shape []int) {
+	best := 4.0
+	for i := range v.x {
+		if r := float64(v.x[i]) / float64(v.h[i]); r > best {
+			best, ax = r, i
+		}
+	}
+	n := padLength(max(8*v.h[ax], 2048/max(1, product(whole)/whole[ax])))
+	if best == 4.0 || n >= whole[ax] {
+		return 0, 0, nil
+	}
+	shape = slices.Clone(whole)
+	shape[ax] = n
+	return ax, n - v.h[ax] + 1, shape
+}
+
+func (v *convolution) cost(x, h ndarray.Layout) kernels.Cost {
+	cost := kernels.Cost{Bytes: float64(x.Bytes() + h.Bytes() + 2*product(v.out)*v.prec.Size())}
+	unit, size := v.unit(), v.prec.Size()
+	reals := unit * (product(v.x) + product(v.h) + product(v.out))
+	if v.method == "direct" {
+		cost.Flops = 2 * float64(unit*unit) * float64(product(v.out)) * float64(product(v.h))
+	} else {
+		n, blocks := product(v.fft), (v.full[v.ax]+v.block-1)/v.block
+		cost.Flops = (1 + 2*float64(blocks)) * 2.5 * float64(unit) * float64(n) * math.Log2(float64(n)+1)
+		reals += 16*n + 2*lineReals(v.prec, slices.Max(v.fft))
+	}
+	cost.Scratch = int64(reals) * int64(size)
+	return cost
+}
+
+func runConv[T simd.Float](x *kernels.Exec, v *convolution) error {
+	out := x.Out[0]
+	if out.Len() == 0 {
+		return nil
+	}
+	xs, err := operand[T](x, x.In[0], v.complex)
+	if err != nil {
+		return err
+	}
+	h, err := kernelOf[T](x, v)
+	if err != nil {
+		return err
+	}
+	dst, finish := target[T](x, out, v.complex)
+	run := runSpectral[T]
+	if v.method == "direct" {
+		run = runDirect[T]
+	}
+	if err := run(x, v, dst, xs, h); err != nil {
+		return err
+	}
+	return finish()
+}
+
+// kernelOf is h, or for a correlation h reversed along every axis and
+// conjugated.
+func kernelOf[T simd.Float](x *kernels.Exec, v *convolution) ([]T, error) {
+	a := x.In[1]
+	if !v.corr {
+		return operand[T](x, a, v.complex)
+	}
+	a.Strides = slices.Clone(a.Strides)
+	for i, s := range a.Strides {
+		a.Offset += (a.Shape[i] - 1) * s
+		a.Strides[i] = -s
+	}
+	c := borrow[T](x, a.Shape, v.complex)
+	if err := convert(x.W, c, a); err != nil {
+		return nil, err
+	}
+	h := reals[T](c)
+	if v.complex {
+		for i := 1; i < len(h); i += 2 {
+			h[i] = -h[i]
+		}
+	}
+	return h, nil
+}
+
+// unit is the number of reals of an element.
+func (v *convolution) unit() int {
+	if v.complex {
+		return 2
+	}
+	return 1
+}

@@ -1,0 +1,51 @@
+package fft
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// describe says how a line of n points of precision d would be decomposed:
+// two-step 1024=32x32 (16x2 . 16x2). It plans nothing.
+func describe(d ndarray.DType, n int) string {
+	if d == ndarray.F32 {
+		return describeFor(simd.FFT[float32](), n)
+	}
+	return describeFor(simd.FFT[float64](), n)
+}
+
+func describeFor[T simd.Float](k *simd.FFTKernels[T], n int) string {
+	switch m := methodFor(n, k.W, maxPow2For(k.ISA)); m {
+	case methodTwoStep:
+		n1, n2, _ := split(n, k.W, maxPow2For(k.ISA))
+		return fmt.Sprintf("%s %d=%dx%d (%s . %s)", m, n, n1, n2, codelets(n1, k), codelets(n2, k))
+	case methodTile:
+		return fmt.Sprintf("%s %d (%s)", m, n, codelets(n, k))
+	case methodBluestein:
+		return fmt.Sprintf("%s %d by %s", m, n, describeFor(k, padLength(2*n-1)))
+	case methodRader:
+		return fmt.Sprintf("%s %d by %s", m, n, describeFor(k, n-1))
+	default:
+		return fmt.Sprintf("%s %d", m, n)
+	}
+}
+
+// codelets writes the codelets of a tile transform: 16x8x8.
+func codelets[T simd.Float](n int, k *simd.FFTKernels[T]) string {
+	var parts []string
+	for _, r := range radices(n, maxPow2For(k.ISA)) {
+		parts = append(parts, itoa(r))
+	}
+	return strings.Join(parts, "x")
+}
+
+// rangeHint is the remedy for an axis out of range.
+func rangeHint(rank int) string {
+	return fmt.Sprintf("axes run from %d to %d", -rank, rank-1)
+}

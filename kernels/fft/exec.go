@@ -1,0 +1,96 @@
+package fft
+
+import (
+	"math/bits"
+	"sync"
+
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// direction says which way a transform goes. The inverse is the forward
+// transform between swapped ends, times scale[0].
+type direction[T simd.Float] struct {
+	in, out simd.FFTLayout
+	scale   []T
+}
+
+func forward[T simd.Float]() direction[T] {
+	return direction[T]{simd.Interleaved, simd.Interleaved, nil}
+}
+
+func inverse[T simd.Float](scale T) direction[T] {
+	return direction[T]{simd.Swapped, simd.Swapped, []T{scale}}
+}
+
+// pieceReals is about how many reals one task of a parallel sweep handles: a
+// fraction of a millisecond of work.
+const pieceReals = 1 << 15
+
+// parallelFrom is the length from which a single transform is spread over
+// threads; below it a fork costs more than it saves.
+const parallelFrom = 1 << 15
+
+// parallel runs body over [0, n) in pieces on w's pool, or at once if w is nil.
+func parallel(w *pool.Worker, n, grain int, body func(lo, hi int)) error {
+	if w == nil {
+		body(0, n)
+		return nil
+	}
+	return w.For(n, grain, func(_ *pool.Worker, lo, hi int) { body(lo, hi) })
+}
+
+// buffers keeps scratch slices by the logarithm of their length, so that each
+// task takes what it needs without asking the allocator. Lengths are powers
+// of two, which Go's allocator aligns to cache lines.
+type buffers[T simd.Float] [40]sync.Pool
+
+var (
+	buffers32 buffers[float32]
+	buffers64 buffers[float64]
+)
+
+func buffersOf[T simd.Float]() *buffers[T] {
+	if isSingle[T]() {
+		return any(&buffers32).(*buffers[T])
+	}
+	return any(&buffers64).(*buffers[T])
+}
+
+// take lends a slice of n reals with undefined contents; give returns it.
+func take[T simd.Float](n int) *[]T {
+	class := max(bits.Len(uint(max(n, 1)-1)), 6)
+	if p, ok := buffersOf[T]()[class].Get().(*[]T); ok {
+		return p
+	}
+	s := make([]T, 1<<class)
+	return &s
+}
+
+func give[T simd.Float](p *[]T) {
+	buffersOf[T]()[bits.Len(uint(len(*p)-1))].Put(p)
+}
+
+// withTiles calls fn with scratch of n reals: the given one if the transform
+// runs alone (w is nil), else one of the task's own.
+func withTiles[T simd.Float](w *pool.Worker, tiles []T, n int, fn func(tiles []T)) {
+	if w == nil {
+		fn(tiles)
+		return
+	}
+	p := take[T](n)
+	defer give(p)
+	fn((*p)[:n])
+}
+
+func roundUp(n, m int) int { return (n + m - 1) / m * m }
+
+// scaleReals multiplies x by s.
+func scaleReals[T simd.Float](x []T, s T) {
+	if s == 1 {
+		return
+	}
+	for i := range x {
+		x[i] *= s
+	}
+}

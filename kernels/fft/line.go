@@ -1,0 +1,191 @@
+package fft
+
+import (
+	"sync"
+
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// method is how the transform of a length is decomposed. It depends on the
+// length, precision and instruction set alone: the bits must not depend on
+// anything that is measured.
+type method string
+
+const (
+	methodCopy      method = "copy"      // n = 1
+	methodDirect    method = "direct"    // definition, small n with a prime factor above 13
+	methodTile      method = "tile"      // one column of a tile
+	methodTwoStep   method = "two-step"  // n1·n2
+	methodRader     method = "rader"     // prime n, smooth n-1
+	methodBluestein method = "bluestein" // anything else
+)
+
+// line transforms one contiguous line of n complex numbers. It is immutable
+// and safe for concurrent use.
+type line[T simd.Float] struct {
+	n      int
+	method method
+	col    *col[T]
+	two    *twoStep[T]
+	rad    *rader[T]
+	blue   *bluestein[T]
+	dir    *direct[T]
+}
+
+// methodFor decides how a line of n >= 1 points is decomposed for vectors of w
+// lanes.
+func methodFor(n, w, maxPow2 int) method {
+	switch {
+	case n == 1:
+		return methodCopy
+	case smooth(n):
+		if _, _, ok := split(n, w, maxPow2); ok {
+			return methodTwoStep
+		}
+		return methodTile
+	case n <= directMax:
+		return methodDirect
+	case smooth(n-1) && isPrime(n):
+		return methodRader
+	}
+	return methodBluestein
+}
+
+// newLine plans length n >= 1.
+func newLine[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
+	l := &line[T]{n: n, method: methodFor(n, k.W, maxPow2For(k.ISA))}
+	switch l.method {
+	case methodTwoStep:
+		n1, n2, _ := split(n, k.W, maxPow2For(k.ISA))
+		l.two = newTwoStep(k, n1, n2)
+	case methodTile:
+		l.col = newCol[T](n, maxPow2For(k.ISA))
+	case methodDirect:
+		l.dir = newDirect[T](n)
+	case methodRader:
+		l.rad = newRader(k, n)
+	case methodBluestein:
+		l.blue = newBluestein(k, n)
+	}
+	return l
+}
+
+// scratchLen is the number of reals that run needs.
+func (l *line[T]) scratchLen(k *simd.FFTKernels[T]) int {
+	switch l.method {
+	case methodTile:
+		return 3 * l.n * 2 * k.W
+	case methodTwoStep:
+		return l.two.sLen(k.W) + 2*l.two.tileLen(k.W)
+	case methodRader:
+		return l.rad.scratchLen() + l.rad.inner.scratchLen(k)
+	case methodBluestein:
+		return l.blue.scratchLen() + l.blue.inner.scratchLen(k)
+	case methodDirect:
+		return 2 * l.n
+	}
+	return 0
+}
+
+// run transforms src to dst (which may be the same), n complex numbers each,
+// with scratch of scratchLen reals. If w is not nil and the line is long the
+// work is spread over the pool; the bits are the same.
+func (l *line[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+	if l.n < parallelFrom {
+		w = nil
+	}
+	switch l.method {
+	case methodTwoStep:
+		n := l.two.sLen(k.W)
+		return l.two.run(w, k, dst, src, dir, scratch[:n], scratch[n:])
+	case methodTile:
+		l.tile(k, dst, src, dir, scratch)
+	case methodRader:
+		return l.rad.run(w, k, dst, src, dir, scratch)
+	case methodBluestein:
+		return l.blue.run(w, k, dst, src, dir, scratch)
+	case methodDirect:
+		l.dir.run(dst, src, dir, scratch)
+	default:
+		dst[0], dst[1] = src[0], src[1]
+		if dir.out == simd.Swapped {
+			scaleReals(dst[:2], dir.scale[0])
+		}
+	}
+	return nil
+}
+
+// runSerial is run on the calling goroutine with scratch of its own. Without a
+// pool nothing can be cancelled, so there is no error.
+func (l *line[T]) runSerial(k *simd.FFTKernels[T], dst, src []T, dir direction[T]) {
+	p := take[T](l.scratchLen(k))
+	defer give(p)
+	if err := l.run(nil, k, dst, src, dir, *p); err != nil {
+		panic(err) // unreachable
+	}
+}
+
+// tile transforms the line as lane 0 of a tile.
+func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) {
+	row := 2 * k.W
+	a, b, in := scratch[:l.n*row], scratch[l.n*row:2*l.n*row], scratch[2*l.n*row:3*l.n*row]
+	clear(in)
+	re, im := 0, 1
+	if dir.in == simd.Swapped {
+		re, im = 1, 0
+	}
+	for i := range l.n {
+		in[i*row], in[i*row+k.W] = src[2*i+re], src[2*i+im]
+	}
+	out := l.col.free(a, b)
+	l.col.exec(k, rows[T]{out, row, dir.out}, rows[T]{in, row, simd.Planar}, 1, dir.scale, a, b)
+	for i := range l.n {
+		copy(dst[2*i:2*i+2], out[i*row:])
+	}
+}
+
+// plans caches lines by length and instruction set, for both precisions.
+// Many goroutines may ask at once; a length is planned once.
+var plans sync.Map // planKey -> *planEntry
+
+type planKey struct {
+	n      int
+	single bool
+	isa    simd.ISA
+}
+
+type planEntry struct {
+	once sync.Once
+	line any
+}
+
+// planned is the cached plan of length n for the kernels in use.
+func planned[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
+	e, ok := plans.Load(planKey{n, isSingle[T](), k.ISA})
+	if !ok {
+		e, _ = plans.LoadOrStore(planKey{n, isSingle[T](), k.ISA}, &planEntry{})
+	}
+	entry := e.(*planEntry)
+	entry.once.Do(func() { entry.line = newLine(k, n) })
+	return entry.line.(*line[T])
+}
+
+// plannedCol is the cached tile transform of a smooth length n > 1.
+func plannedCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
+	key := colKey{n, isSingle[T](), maxPow2For(k.ISA)}
+	c, ok := cols.Load(key)
+	if !ok {
+		c, _ = cols.LoadOrStore(key, newCol[T](n, maxPow2For(k.ISA)))
+	}
+	return c.(*col[T])
+}
+
+// cols caches tile transforms: they do not depend on the number of lanes.
+var cols sync.Map // colKey -> *col[T]
+
+type colKey struct {
+	n       int
+	single  bool
+	maxPow2 int
+}

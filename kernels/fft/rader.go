@@ -1,0 +1,106 @@
+package fft
+
+import (
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// rader is the transform of a prime length p as a cyclic convolution of
+// length p-1 (Rader 1968), used where p-1 is smooth: with a generator g of the
+// multiplicative group, a[q] = x[g^q] and b[q] = exp(-2πi·g^-q/p),
+//
+//	y[0] = Σ x[j],   y[g^-q] = x[0] + (a * b)[q].
+type rader[T simd.Float] struct {
+	p     int
+	inner *line[T]
+	in    []int32 // g^q
+	out   []int32 // g^-q
+	spec  []T     // transform of b, divided by p-1
+}
+
+func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
+	m := p - 1
+	r := &rader[T]{p: p, inner: newLine(k, m), in: make([]int32, m), out: make([]int32, m), spec: make([]T, 2*m)}
+	g := generator(p)
+	w, b := newRoots(p), make([]T, 2*m)
+	for q, v := 0, 1; q < m; q++ {
+		r.in[q] = int32(v)
+		r.out[(m-q)%m] = int32(v)
+		v = v * g % p
+	}
+	for q, v := range r.out {
+		b[2*q], b[2*q+1] = rootAt[T](w, int(v))
+	}
+	r.inner.runSerial(k, r.spec, b, forward[T]())
+	scaleReals(r.spec, 1/T(m))
+	return r
+}
+
+// scratchLen is the scratch of run beyond that of the inner transform.
+func (r *rader[T]) scratchLen() int { return 4 * (r.p - 1) }
+
+// run transforms src to dst, which may be the same; dir as in [line.run].
+func (r *rader[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+	m := r.p - 1
+	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
+	re, im, scale := 0, 1, T(1)
+	if dir.in == simd.Swapped {
+		re, im, scale = 1, 0, dir.scale[0]
+	}
+	for q, v := range r.in {
+		x[2*q], x[2*q+1] = src[2*int(v)+re], src[2*int(v)+im]
+	}
+	x0r, x0i := src[re], src[im]
+	if err := r.inner.run(w, k, y, x, forward[T](), rest); err != nil {
+		return err
+	}
+	sumR, sumI := x0r+y[0], x0i+y[1] // y[0] is the sum of all other points
+	k.Mul(y, y, r.spec, m)
+	y[0] += x0r // adds x[0] to every output
+	y[1] += x0i
+	if err := r.inner.run(w, k, x, y, inverse[T](1), rest); err != nil {
+		return err
+	}
+	dst[re], dst[im] = sumR*scale, sumI*scale
+	for q, v := range r.out {
+		dst[2*int(v)+re], dst[2*int(v)+im] = x[2*q]*scale, x[2*q+1]*scale
+	}
+	return nil
+}
+
+// generator is the least primitive root of a prime p.
+func generator(p int) int {
+	var factors []int
+	n := p - 1
+	for d := 2; d*d <= n; d++ {
+		if n%d == 0 {
+			factors = append(factors, d)
+			for n%d == 0 {
+				n /= d
+			}
+		}
+	}
+	if n > 1 {
+		factors = append(factors, n)
+	}
+next:
+	for g := 1; ; g++ {
+		for _, f := range factors {
+			if powMod(g, (p-1)/f, p) == 1 && p > 2 {
+				continue next
+			}
+		}
+		return g
+	}
+}
+
+func powMod(b, e, m int) int {
+	r := 1
+	for b %= m; e > 0; e >>= 1 {
+		if e&1 == 1 {
+			r = r * b % m
+		}
+		b = b * b % m
+	}
+	return r
+}

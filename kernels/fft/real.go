@@ -1,0 +1,209 @@
+package fft
+
+import (
+	"sync"
+
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// realLine transforms one line of n real numbers to n/2+1 complex ones and
+// back. An even n is half a complex transform and a pass that takes the even
+// and odd points apart (Sorensen et al. 1987); an odd n is a complex transform.
+type realLine[T simd.Float] struct {
+	n     int
+	inner *line[T] // of n/2 or n points
+	tw    []T      // exp(-2πi·k/n), k <= n/4
+}
+
+func newRealLine[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
+	if n%2 == 1 {
+		return &realLine[T]{n: n, inner: planned(k, n)}
+	}
+	r := &realLine[T]{n: n, inner: planned(k, n/2), tw: make([]T, 2*(n/4+1))}
+	w := newRoots(n)
+	for i := range n/4 + 1 {
+		r.tw[2*i], r.tw[2*i+1] = rootAt[T](w, i)
+	}
+	return r
+}
+
+func (r *realLine[T]) scratchLen(k *simd.FFTKernels[T]) int {
+	if r.n%2 == 1 {
+		return r.inner.scratchLen(k) + 2*r.n
+	}
+	return r.inner.scratchLen(k)
+}
+
+// forward transforms n reals to n/2+1 complex numbers. dst and src do not
+// overlap.
+func (r *realLine[T]) forward(w *pool.Worker, k *simd.FFTKernels[T], dst, src, scratch []T) error {
+	if r.n%2 == 1 {
+		z, rest := scratch[:2*r.n], scratch[2*r.n:]
+		for i, v := range src[:r.n] {
+			z[2*i], z[2*i+1] = v, 0
+		}
+		if err := r.inner.run(w, k, z, z, forward[T](), rest); err != nil {
+			return err
+		}
+		copy(dst[:r.n+1], z)
+		dst[1] = 0
+		return nil
+	}
+	if err := r.inner.run(w, k, dst, src, forward[T](), scratch); err != nil {
+		return err
+	}
+	h := r.n / 2
+	re, im := dst[0], dst[1]
+	dst[0], dst[1], dst[2*h], dst[2*h+1] = re+im, 0, re-im, 0
+	return parallel(forkFrom(w, h), h/2, pieceReals, func(lo, hi int) { r.unpack(dst, lo+1, hi+1) })
+}
+
+// unpack finds outputs k and n/2-k from those of the packed transform, for k
+// in [lo, hi).
+func (r *realLine[T]) unpack(y []T, lo, hi int) {
+	h := r.n / 2
+	for k := lo; k < hi; k++ {
+		a, b := y[2*k:2*k+2:2*k+2], y[2*(h-k):2*(h-k)+2:2*(h-k)+2]
+		c, s := r.tw[2*k], r.tw[2*k+1]
+		er, ei := (a[0]+b[0])/2, (a[1]-b[1])/2
+		or, oi := (a[1]+b[1])/2, (b[0]-a[0])/2
+		tr, ti := or*c-oi*s, or*s+oi*c
+		a[0], a[1] = er+tr, ei+ti
+		if 2*k != h {
+			b[0], b[1] = er-tr, ti-ei
+		}
+	}
+}
+
+// inverse transforms n/2+1 complex numbers, of which src holds have (the rest
+// are zero), to n reals, times scale. The imaginary parts of the first and (n
+// even) the last are ignored. dst and src do not overlap.
+func (r *realLine[T]) inverse(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
+	if r.n%2 == 1 {
+		return r.inverseOdd(w, k, dst, src, scale, scratch)
+	}
+	h := r.n / 2
+	first, last := src[0], src[2*h]
+	dst[0], dst[1] = first+last, first-last
+	err := parallel(forkFrom(w, h), h/2, pieceReals, func(lo, hi int) { r.pack(dst, src, lo+1, hi+1) })
+	if err != nil {
+		return err
+	}
+	return r.inner.run(w, k, dst, dst, inverse(scale), scratch)
+}
+
+// pack is the inverse of unpack, times 2.
+func (r *realLine[T]) pack(z, x []T, lo, hi int) {
+	h := r.n / 2
+	for k := lo; k < hi; k++ {
+		a, b := 2*k, 2*(h-k)
+		c, s := r.tw[2*k], r.tw[2*k+1]
+		er, ei := x[a]+x[b], x[a+1]-x[b+1]
+		dr, di := x[a]-x[b], x[a+1]+x[b+1]
+		or, oi := dr*c+di*s, di*c-dr*s // times the conjugate twiddle
+		z[a], z[a+1] = er-oi, ei+or
+		if a != b {
+			z[b], z[b+1] = er+oi, or-ei
+		}
+	}
+}
+
+func (r *realLine[T]) inverseOdd(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
+	z, rest := scratch[:2*r.n], scratch[2*r.n:]
+	z[0], z[1] = src[0], 0
+	for i := 1; i <= r.n/2; i++ {
+		z[2*i], z[2*i+1] = src[2*i], src[2*i+1]
+		z[2*(r.n-i)], z[2*(r.n-i)+1] = src[2*i], -src[2*i+1]
+	}
+	if err := r.inner.run(w, k, z, z, inverse(scale), rest); err != nil {
+		return err
+	}
+	for i := range r.n {
+		dst[i] = z[2*i]
+	}
+	return nil
+}
+
+// plannedReal is the cached plan of a real line.
+func plannedReal[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
+	key := planKey{n, isSingle[T](), k.ISA}
+	e, ok := realPlans.Load(key)
+	if !ok {
+		e, _ = realPlans.LoadOrStore(key, newRealLine(k, n))
+	}
+	return e.(*realLine[T])
+}
+
+var realPlans sync.Map // planKey -> *realLine[T]
+
+// realAxis calls fn for every line along an axis of a C-ordered array
+// outer × · × inner, with nIn reals of src gathered in and nOut reals of out
+// to be scattered; units count reals (2 for complex lines).
+type realAxis[T simd.Float] struct {
+	outer, inner    int
+	nIn, nOut       int // elements of a line
+	unitIn, unitOut int // reals of an element
+	scratch         int // reals that fn needs
+	dst, src        []T // dst and src do not overlap
+	fn              func(w *pool.Worker, out, in, scratch []T) error
+}
+
+// run goes over all lines. Long single lines are spread over the pool, others
+// are tasks of their own.
+func (a *realAxis[T]) run(w *pool.Worker) error {
+	size := max(a.nIn*a.unitIn, a.nOut*a.unitOut)
+	w = forkFrom(w, a.outer*a.inner*size)
+	if a.inner == 1 && (a.outer == 1 || size >= parallelFrom) {
+		p := take[T](a.scratch)
+		defer give(p)
+		for o := range a.outer {
+			if err := a.fn(w, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], (*p)[:a.scratch]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if a.inner == 1 {
+		return parallel(w, a.outer, max(1, pieceReals/size), func(lo, hi int) {
+			p := take[T](a.scratch)
+			defer give(p)
+			for o := lo; o < hi; o++ {
+				_ = a.fn(nil, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], (*p)[:a.scratch]) // no worker, no error
+			}
+		})
+	}
+	blocks := (a.inner + gatherLines - 1) / gatherLines
+	return parallel(w, a.outer*blocks, max(1, pieceReals/(size*gatherLines)), func(lo, hi int) {
+		in, out := a.nIn*a.unitIn*gatherLines, a.nOut*a.unitOut*gatherLines
+		p := take[T](in + out + a.scratch)
+		defer give(p)
+		for i := lo; i < hi; i++ {
+			first := i % blocks * gatherLines
+			a.block((*p)[:in], (*p)[in:in+out], (*p)[in+out:][:a.scratch], i/blocks, first, min(gatherLines, a.inner-first))
+		}
+	})
+}
+
+// block does count neighbouring strided lines.
+func (a *realAxis[T]) block(in, out, scratch []T, o, first, count int) {
+	for i := range a.nIn {
+		from := a.src[((o*a.nIn+i)*a.inner+first)*a.unitIn:]
+		for c := range count {
+			for u := range a.unitIn {
+				in[(c*a.nIn+i)*a.unitIn+u] = from[c*a.unitIn+u]
+			}
+		}
+	}
+	for c := range count {
+		_ = a.fn(nil, out[c*a.nOut*a.unitOut:], in[c*a.nIn*a.unitIn:], scratch) // no worker, no error
+	}
+	for i := range a.nOut {
+		to := a.dst[((o*a.nOut+i)*a.inner+first)*a.unitOut:]
+		for c := range count {
+			for u := range a.unitOut {
+				to[c*a.unitOut+u] = out[(c*a.nOut+i)*a.unitOut+u]
+			}
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package fft
+
+import (
+	"math"
+
+	"vgpu/kernels/simd"
+)
+
+// dd is an unevaluated sum of two float64, about 106 bits (Dekker 1971).
+type dd struct{ hi, lo float64 }
+
+func twoSum(a, b float64) dd {
+	s := a + b
+	t := s - a
+	return dd{s, (a - (s - t)) + (b - t)}
+}
+
+func fastSum(a, b float64) dd {
+	s := a + b
+	return dd{s, b - (s - a)}
+}
+
+func (a dd) add(b dd) dd {
+	s := twoSum(a.hi, b.hi)
+	return fastSum(s.hi, s.lo+a.lo+b.lo)
+}
+
+func (a dd) neg() dd { return dd{-a.hi, -a.lo} }
+
+func (a dd) mul(b dd) dd {
+	p := a.hi * b.hi
+	e := math.FMA(a.hi, b.hi, -p)
+	return fastSum(p, e+(a.hi*b.lo+a.lo*b.hi))
+}
+
+// ratio is p/q to full precision; both must be exact in float64.
+func ratio(p, q float64) dd {
+	h := p / q
+	return fastSum(h, math.FMA(-h, q, p)/q)
+}
+
+var (
+	halfPi = dd{1.5707963267948966, 6.123233995736766e-17}
+	// inverse factorials 1/k!
+	invFact = func() (f [30]dd) {
+		f[0] = dd{1, 0}
+		for k := 1; k < len(f); k++ {
+			f[k] = f[k-1].mul(ratio(1, float64(k)))
+		}
+		return f
+	}()
+)
+
+// cdd is a complex number of two dd.
+type cdd struct{ re, im dd }
+
+func (a cdd) mul(b cdd) cdd {
+	return cdd{
+		a.re.mul(b.re).add(a.im.mul(b.im).neg()),
+		a.re.mul(b.im).add(a.im.mul(b.re)),
+	}
+}
+
+// rootDD is exp(-2πi·k/n) by Taylor series in double-double, 0 <= k < n.
+func rootDD(k, n int) cdd {
+	quarter := (8*k + n) / (2 * n)
+	x := ratio(float64(4*k-quarter*n), float64(n)).mul(halfPi) // |x| <= π/4
+	x2 := x.mul(x).neg()
+	c, s := invFact[28], invFact[29]
+	for i := 26; i >= 0; i -= 2 {
+		c = c.mul(x2).add(invFact[i])
+		s = s.mul(x2).add(invFact[i+1])
+	}
+	s = s.mul(x)
+	switch quarter % 4 {
+	case 1:
+		c, s = s.neg(), c
+	case 2:
+		c, s = c.neg(), s.neg()
+	case 3:
+		c, s = s, c.neg()
+	}
+	return cdd{c, s.neg()}
+}
+
+// roots makes the n-th roots of unity exp(-2πi·k/n) from two tables of about
+// √n double-double entries and one product, so that each is rounded once, to
+// within 2^-100 of the nearest number.
+type roots struct {
+	n, shift int
+	low      []cdd // exp(-2πi·k/n), k < 1<<shift
+	high     []cdd // exp(-2πi·(k<<shift)/n)
+}
+
+func newRoots(n int) *roots {
+	r := &roots{n: n}
+	for 1<<(2*r.shift) < n {
+		r.shift++
+	}
+	r.low = make([]cdd, min(n, 1<<r.shift))
+	for k := range r.low {
+		r.low[k] = rootDD(k, n)
+	}
+	r.high = make([]cdd, (n-1)>>r.shift+1)
+	for k := range r.high {
+		r.high[k] = rootDD(k<<r.shift, n)
+	}
+	return r
+}
+
+// at is exp(-2πi·k/n) in double precision, 0 <= k < n.
+func (r *roots) at(k int) (re, im float64) {
+	if 4*k%r.n == 0 {
+		return exactRoot(4 * k / r.n)
+	}
+	z := r.high[k>>r.shift].mul(r.low[k&(1<<r.shift-1)])
+	return z.re.hi, z.im.hi
+}
+
+// at32 is at with an error of about 2^-52, enough to be rounded to float32.
+func (r *roots) at32(k int) (re, im float64) {
+	if 4*k%r.n == 0 {
+		return exactRoot(4 * k / r.n)
+	}
+	h, l := &r.high[k>>r.shift], &r.low[k&(1<<r.shift-1)]
+	return h.re.hi*l.re.hi - h.im.hi*l.im.hi, h.re.hi*l.im.hi + h.im.hi*l.re.hi
+}
+
+func exactRoot(quarter int) (re, im float64) {
+	return [4]float64{1, 0, -1, 0}[quarter], [4]float64{0, -1, 0, 1}[quarter]
+}
+
+// isSingle tells whether T is float32.
+func isSingle[T simd.Float]() bool {
+	var z T
+	_, ok := any(z).(float32)
+	return ok
+}
+
+// rootAt is exp(-2πi·k/n), rounded to T.
+func rootAt[T simd.Float](r *roots, k int) (re, im T) {
+	if isSingle[T]() {
+		c, s := r.at32(k)
+		return T(c), T(s)
+	}
+	c, s := r.at(k)
+	return T(c), T(s)
+}

@@ -1,0 +1,98 @@
+package simd
+
+// Float is the element type of the FFT kernels.
+type Float interface{ float32 | float64 }
+
+// FFTLayout says how W complex numbers (one "vector") lie in 2W reals.
+type FFTLayout uint8
+
+// The layouts. Swapped is Interleaved with the parts exchanged, so that a
+// forward transform between two swapped ends is the inverse transform:
+// ifft(x) = swap(fft(swap(x))).
+const (
+	Planar      FFTLayout = iota // W real parts, then W imaginary parts
+	Interleaved                  // re im re im ...
+	Swapped                      // im re im re ...
+)
+
+// FFTPass is one Stockham pass of radix r over a tile of vectors. For p in
+// [0, m) and q in [0, v) it loads r vectors
+//
+//	x[k] = src[p*sp + k*sk + q*2W:][:2W]
+//
+// lane by lane computes the DFT y[j] = Σ x[k]·exp(-2πi·jk/r), and stores
+//
+//	dst[p*dp + j*dj + q*2W:][:2W] = y[j]·t(p, j)
+//
+// with the twiddle t(p, j) = tw[2(p(r-1)+j-1):][:2] for j > 0 and 1 for
+// j = 0. Passes without twiddles ignore tw, except that the scaled ones
+// multiply everything by tw[0]. Strides count reals.
+type FFTPass[T Float] func(dst, src, tw []T, m, v, sk, sp, dj, dp int)
+
+// FFTKernels are the FFT routines of one instruction set and precision. The
+// maps are by radix and hold all of [FFTRadices].
+type FFTKernels[T Float] struct {
+	ISA ISA
+	W   int // lanes of a vector
+
+	Mid   map[int]FFTPass[T] // planar to planar, with twiddles
+	MidN  map[int]FFTPass[T] // planar to planar, without
+	First map[int]FFTPass[T] // interleaved to planar, with twiddles
+	// FirstSwapped reads Swapped.
+	FirstSwapped map[int]FFTPass[T]
+	Last         map[int]FFTPass[T] // planar to interleaved, without twiddles
+	// LastScaled writes Swapped, times tw[0].
+	LastScaled map[int]FFTPass[T]
+
+	// Transpose turns nb blocks of W x W complex numbers and multiplies them by
+	// twiddles on the way. Block b reads its row i (a planar vector over lanes
+	// l) at src[(b*W+i)*srow:], multiplies lane l by
+	//
+	//	t[(b*W+i)*2W + l], t[(b*W+i)*2W + W + l]     (real, imaginary part)
+	//	u[2(b*W+i)], u[2(b*W+i)+1]                   (if u is not nil)
+	//
+	// and writes row l, lane i at dst[b*dblock + l*drow:].
+	Transpose func(dst, src, t, u []T, nb, srow, drow, dblock int)
+	// Deinterleave copies rows x v vectors from Interleaved rows at
+	// src[i*srow:] to Planar rows at dst[i*drow:]; DeinterleaveSwapped reads
+	// Swapped rows.
+	Deinterleave, DeinterleaveSwapped func(dst, src []T, rows, v, srow, drow int)
+	// Mul multiplies n interleaved complex numbers: dst[i] = a[i]*b[i].
+	// dst may be a.
+	Mul func(dst, a, b []T, n int)
+}
+
+// FFTRadices are the radices that have codelets, largest first.
+var FFTRadices = []int{16, 13, 11, 8, 7, 5, 4, 3, 2}
+
+// FFT gives the kernels of the level in use. They are built once.
+func FFT[T Float]() *FFTKernels[T] { return FFTFor[T](Active()) }
+
+// FFTFor gives the kernels of level i, which this machine must have.
+func FFTFor[T Float](i ISA) *FFTKernels[T] {
+	var zero T
+	if _, ok := any(zero).(float32); ok {
+		return any(fftF32[i]).(*FFTKernels[T])
+	}
+	return any(fftF64[i]).(*FFTKernels[T])
+}
+
+var (
+	fftF32 = [...]*FFTKernels[float32]{Generic: fftGeneric[float32](4), AVX2: fftAVX2F32(), AVX512: fftAVX512F32()}
+	fftF64 = [...]*FFTKernels[float64]{Generic: fftGeneric[float64](4), AVX2: fftAVX2F64(), AVX512: fftAVX512F64()}
+)
+
+// fftNeed panics unless the index of a pass's last element is below n: the
+// assembly trusts its strides.
+func fftNeed(what string, n int, counts, strides []int, tail int) {
+	last := tail
+	for i, c := range counts {
+		if c == 0 {
+			return
+		}
+		last += (c - 1) * strides[i]
+	}
+	if last > n {
+		panic("simd: fft: " + what + " is too short")
+	}
+}

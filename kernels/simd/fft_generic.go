@@ -1,0 +1,249 @@
+package simd
+
+import "math"
+
+// fftGeneric builds the pure-Go kernels with w lanes: documentation, test
+// oracle, and the path of machines without the instructions.
+func fftGeneric[T Float](w int) *FFTKernels[T] {
+	k := &FFTKernels[T]{
+		ISA: Generic, W: w,
+		Mid: map[int]FFTPass[T]{}, MidN: map[int]FFTPass[T]{},
+		First: map[int]FFTPass[T]{}, FirstSwapped: map[int]FFTPass[T]{},
+		Last: map[int]FFTPass[T]{}, LastScaled: map[int]FFTPass[T]{},
+	}
+	for _, r := range FFTRadices {
+		k.Mid[r] = fftPassGo[T](r, w, Planar, Planar, true)
+		k.MidN[r] = fftPassGo[T](r, w, Planar, Planar, false)
+		k.First[r] = fftPassGo[T](r, w, Interleaved, Planar, true)
+		k.FirstSwapped[r] = fftPassGo[T](r, w, Swapped, Planar, true)
+		k.Last[r] = fftPassGo[T](r, w, Planar, Interleaved, false)
+		k.LastScaled[r] = fftPassGo[T](r, w, Planar, Swapped, false)
+	}
+	k.Transpose = func(dst, src, t, u []T, nb, srow, drow, dblock int) {
+		fftTransposeGo(w, dst, src, t, u, nb, srow, drow, dblock)
+	}
+	k.Deinterleave = func(dst, src []T, rows, v, srow, drow int) {
+		fftRelayGo(w, dst, src, rows, v, srow, drow, Interleaved)
+	}
+	k.DeinterleaveSwapped = func(dst, src []T, rows, v, srow, drow int) {
+		fftRelayGo(w, dst, src, rows, v, srow, drow, Swapped)
+	}
+	k.Mul = fftMulGo[T]
+	return k
+}
+
+// fftRoot is exp(2πi·k/n) to double precision, exact at multiples of 1/4.
+func fftRoot(k, n int) (re, im float64) {
+	quarter := (8*k + n) / (2 * n) // nearest multiple of a quarter turn
+	s, c := math.Sincos(math.Pi / 2 * float64(4*k-quarter*n) / float64(n))
+	switch quarter % 4 {
+	case 1:
+		return -s, c
+	case 2:
+		return -c, -s
+	case 3:
+		return s, -c
+	}
+	return c, s
+}
+
+// lanePlace gives the place of lane 0's parts in a vector of w lanes, and the
+// step from lane to lane.
+func lanePlace(l FFTLayout, w int) (re, im, step int) {
+	switch l {
+	case Interleaved:
+		return 0, 1, 2
+	case Swapped:
+		return 1, 0, 2
+	}
+	return 0, w, 1
+}
+
+// fftPassGo is the twin of every pass; see [FFTPass].
+func fftPassGo[T Float](r, w int, in, out FFTLayout, twiddle bool) FFTPass[T] {
+	dft := fftButterfly[T](r)
+	ire, iim, istep := lanePlace(in, w)
+	ore, oim, ostep := lanePlace(out, w)
+	return func(dst, src, tw []T, m, v, sk, sp, dj, dp int) {
+		var x fftPoint[T]
+		scale := T(1)
+		if out == Swapped {
+			scale = tw[0]
+		}
+		for p := range m {
+			for q := range v {
+				from, to := p*sp+q*2*w, p*dp+q*2*w
+				for l := range w {
+					for k := range r {
+						o := from + k*sk + l*istep
+						x.re[k], x.im[k] = src[o+ire], src[o+iim]
+					}
+					dft(&x)
+					if twiddle {
+						x.twiddle(r, tw[p*(r-1)*2:])
+					}
+					for j := range r {
+						o := to + j*dj + l*ostep
+						dst[o+ore], dst[o+oim] = x.re[j]*scale, x.im[j]*scale
+					}
+				}
+			}
+		}
+	}
+}
+
+// fftPoint holds the points of one small DFT.
+type fftPoint[T Float] struct{ re, im [16]T }
+
+func (x *fftPoint[T]) twiddle(r int, tw []T) {
+	for j := 1; j < r; j++ {
+		c, s := tw[2*j-2], tw[2*j-1]
+		x.re[j], x.im[j] = x.re[j]*c-x.im[j]*s, x.re[j]*s+x.im[j]*c
+	}
+}
+
+// fftButterfly is the DFT of r points in place.
+func fftButterfly[T Float](r int) func(x *fftPoint[T]) {
+	switch r {
+	case 2:
+		return fftDFT2[T]
+	case 4:
+		return func(x *fftPoint[T]) { x.dft4(0, 1) }
+	case 8:
+		return fftSplit[T](2, 4)
+	case 16:
+		return fftSplit[T](4, 4)
+	}
+	return fftOdd[T](r)
+}
+
+func fftDFT2[T Float](x *fftPoint[T]) {
+	x.re[0], x.re[1] = x.re[0]+x.re[1], x.re[0]-x.re[1]
+	x.im[0], x.im[1] = x.im[0]+x.im[1], x.im[0]-x.im[1]
+}
+
+// dft4 transforms the points o, o+s, o+2s, o+3s in place.
+func (x *fftPoint[T]) dft4(o, s int) {
+	a, b, c, d := o, o+s, o+2*s, o+3*s
+	sr, si := x.re[a]+x.re[c], x.im[a]+x.im[c]
+	tr, ti := x.re[a]-x.re[c], x.im[a]-x.im[c]
+	ur, ui := x.re[b]+x.re[d], x.im[b]+x.im[d]
+	vr, vi := x.im[b]-x.im[d], x.re[d]-x.re[b] // (b-d)·(-i)
+	x.re[a], x.im[a] = sr+ur, si+ui
+	x.re[b], x.im[b] = tr+vr, ti+vi
+	x.re[c], x.im[c] = sr-ur, si-ui
+	x.re[d], x.im[d] = tr-vr, ti-vi
+}
+
+func (x *fftPoint[T]) dft2(a, b int) {
+	x.re[a], x.re[b] = x.re[a]+x.re[b], x.re[a]-x.re[b]
+	x.im[a], x.im[b] = x.im[a]+x.im[b], x.im[a]-x.im[b]
+}
+
+// fftSplit is the DFT of a*b points, a and b being 2 or 4: index k = b·k1+k2
+// in, j = j1+a·j2 out.
+func fftSplit[T Float](a, b int) func(x *fftPoint[T]) {
+	n := a * b
+	var tw fftPoint[T]
+	for k2 := range b {
+		for j1 := range a {
+			c, s := fftRoot(k2*j1, n)
+			tw.re[j1*b+k2], tw.im[j1*b+k2] = T(c), T(-s)
+		}
+	}
+	return func(x *fftPoint[T]) {
+		for k2 := range b {
+			if a == 2 {
+				x.dft2(k2, k2+b)
+			} else {
+				x.dft4(k2, b)
+			}
+		}
+		for i := b; i < n; i++ {
+			c, s := tw.re[i], tw.im[i]
+			x.re[i], x.im[i] = x.re[i]*c-x.im[i]*s, x.re[i]*s+x.im[i]*c
+		}
+		var y fftPoint[T]
+		for j1 := range a {
+			x.dft4(j1*b, 1)
+			for j2 := range b {
+				y.re[j1+a*j2], y.im[j1+a*j2] = x.re[j1*b+j2], x.im[j1*b+j2]
+			}
+		}
+		*x = y
+	}
+}
+
+// fftOdd is the DFT of an odd number r of points by sums and differences of
+// mirrored pairs: half the products of the definition.
+func fftOdd[T Float](r int) func(x *fftPoint[T]) {
+	h := (r - 1) / 2
+	var cs, sn [16]T
+	for k := range r {
+		c, s := fftRoot(k, r)
+		cs[k], sn[k] = T(c), T(s)
+	}
+	return func(x *fftPoint[T]) {
+		var y fftPoint[T]
+		y.re[0], y.im[0] = x.re[0], x.im[0]
+		for k := 1; k <= h; k++ {
+			x.dft2(k, r-k) // sum at k, difference at r-k
+			y.re[0] += x.re[k]
+			y.im[0] += x.im[k]
+		}
+		for j := 1; j <= h; j++ {
+			ar, ai := x.re[0], x.im[0]
+			var br, bi T
+			for k := 1; k <= h; k++ {
+				c, s := cs[j*k%r], sn[j*k%r]
+				ar += c * x.re[k]
+				ai += c * x.im[k]
+				br += s * x.im[r-k]
+				bi -= s * x.re[r-k]
+			}
+			y.re[j], y.im[j] = ar+br, ai+bi
+			y.re[r-j], y.im[r-j] = ar-br, ai-bi
+		}
+		*x = y
+	}
+}
+
+// fftTransposeGo is the twin of [FFTKernels.Transpose].
+func fftTransposeGo[T Float](w int, dst, src, t, u []T, nb, srow, drow, dblock int) {
+	for b := range nb {
+		for i := range w {
+			row := b*w + i
+			x, tw := src[row*srow:][:2*w], t[row*2*w:][:2*w]
+			for l := range w {
+				re, im := x[l]*tw[l]-x[w+l]*tw[w+l], x[l]*tw[w+l]+x[w+l]*tw[l]
+				if u != nil {
+					c, s := u[2*row], u[2*row+1]
+					re, im = re*c-im*s, re*s+im*c
+				}
+				o := b*dblock + l*drow + i
+				dst[o], dst[o+w] = re, im
+			}
+		}
+	}
+}
+
+// fftRelayGo copies rows of vectors from one layout to Planar.
+func fftRelayGo[T Float](w int, dst, src []T, rows, v, srow, drow int, in FFTLayout) {
+	ire, iim, istep := lanePlace(in, w)
+	for i := range rows {
+		for q := range v {
+			s, d := src[i*srow+q*2*w:][:2*w], dst[i*drow+q*2*w:][:2*w]
+			for l := range w {
+				d[l], d[w+l] = s[ire+l*istep], s[iim+l*istep]
+			}
+		}
+	}
+}
+
+func fftMulGo[T Float](dst, a, b []T, n int) {
+	dst, a, b = dst[:2*n], a[:2*n], b[:2*n]
+	for i := 0; i < 2*n; i += 2 {
+		ar, ai, br, bi := a[i], a[i+1], b[i], b[i+1]
+		dst[i], dst[i+1] = ar*br-ai*bi, ar*bi+ai*br
+	}
+}
