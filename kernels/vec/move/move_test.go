@@ -1,0 +1,225 @@
+package move_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+	"vgpu/kernels/vec/move"
+	"vgpu/kernels/vec/numpytest"
+)
+
+// run calls fn on a worker of a pool.
+func run(t testing.TB, threads int, fn func(w *pool.Worker) error) error {
+	t.Helper()
+	p, err := pool.New(pool.Config{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	return p.Run(t.Context(), pool.Options{}, fn)
+}
+
+// naive is Copy, an element at a time.
+func naive(dst, src ndarray.Array) {
+	for i := range dst.Len() {
+		d, s := at(dst, i), at(src, i)
+		if err := ndarray.Convert(d, s); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// at is element i as an array of rank 0.
+func at(a ndarray.Array, i int) ndarray.Array {
+	for k := a.Rank() - 1; k >= 0; k-- {
+		a.Offset += i % a.Shape[k] * a.Strides[k]
+		i /= a.Shape[k]
+	}
+	a.Shape, a.Strides = nil, nil
+	return a
+}
+
+// writable is an array that can be written to, filled with 0xee.
+func writable(r numpytest.Rand, d ndarray.DType, shape []int) ndarray.Array {
+	for {
+		a := r.Array(d, shape...)
+		if !slices.ContainsFunc(a.Strides, func(s int) bool { return s == 0 }) {
+			for i := range a.Data {
+				a.Data[i] = 0xee
+			}
+			return a
+		}
+	}
+}
+
+// Copy between random layouts is the naive loop, bytes around the elements
+// included.
+func TestCopyAgainstNaive(t *testing.T) {
+	r := numpytest.NewRand(1)
+	for range 400 {
+		shape := r.Shape(0, 5, 9)
+		check(t, r, r.Type(ndarray.DTypes...), shape, r.IntN(3) == 0)
+	}
+}
+
+// Shapes on both sides of the tiles' and squares' edges.
+func TestCopyOfTiles(t *testing.T) {
+	r := numpytest.NewRand(2)
+	for _, shape := range [][]int{{63, 65}, {64, 128}, {129, 200}, {7, 1025}, {1025, 7}, {2, 3000}, {3000, 2}, {3, 70, 71}, {70, 3, 71}, {70, 71, 3}, {20000}} {
+		for _, d := range []ndarray.DType{ndarray.U8, ndarray.F16, ndarray.F32, ndarray.C64, ndarray.C128} {
+			for range 3 {
+				check(t, r, d, shape, false)
+			}
+		}
+	}
+}
+
+func check(t *testing.T, r numpytest.Rand, d ndarray.DType, shape []int, other bool) {
+	t.Helper()
+	src, to := r.Array(d, shape...), d
+	if other {
+		to = r.Type(ndarray.DTypes...)
+	}
+	dst := writable(r, to, shape)
+	want := ndarray.Array{Layout: dst.Layout, Data: bytes.Clone(dst.Data)}
+	naive(want, src)
+	if err := run(t, 1+r.IntN(3), func(w *pool.Worker) error { return move.Copy(w, dst, src) }); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(dst.Data, want.Data) {
+		t.Errorf("%s %v swapped=%t to %s %v swapped=%t: wrong", src.Layout, src.Strides, src.Swapped, dst.Layout, dst.Strides, dst.Swapped)
+	}
+}
+
+// Large transposes in each element size, against the definition.
+func TestTranspose(t *testing.T) {
+	for _, d := range []ndarray.DType{ndarray.U8, ndarray.U16, ndarray.U32, ndarray.U64, ndarray.C128} {
+		for _, shape := range [][2]int{{300, 517}, {1024, 1024}, {9, 4000}} {
+			src, dst := ndarray.New(d, shape[0], shape[1]), ndarray.New(d, shape[1], shape[0])
+			for i := range src.Data {
+				src.Data[i] = byte(i*7 + i>>8)
+			}
+			if err := run(t, 2, func(w *pool.Worker) error { return move.Copy(w, dst, src.Permute(1, 0)) }); err != nil {
+				t.Fatal(err)
+			}
+			size := d.Size()
+			for i := range shape[0] {
+				for j := range shape[1] {
+					a, b := src.Data[(i*shape[1]+j)*size:][:size], dst.Data[(j*shape[0]+i)*size:][:size]
+					if !bytes.Equal(a, b) {
+						t.Fatalf("%s %v: element %d, %d", d, shape, i, j)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestCopyRefusesShapes(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	_ = move.Copy(nil, ndarray.New(ndarray.F32, 2), ndarray.New(ndarray.F32, 3))
+}
+
+func TestCopyCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := pool.New(pool.Config{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	err = p.Run(ctx, pool.Options{}, func(w *pool.Worker) error {
+		cancel()
+		<-ctx.Done()
+		return move.Copy(w, ndarray.New(ndarray.F32, 1<<20), ndarray.New(ndarray.F32, 1<<20))
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Boxes cover every element once, in C order.
+func TestBlocks(t *testing.T) {
+	for _, shape := range [][]int{{}, {0}, {1}, {10}, {3, 4}, {3, 0, 4}, {0, 3}, {2, 3, 5}, {7, 1, 6}, {2, 100}} {
+		for _, limit := range []int{1, 2, 7, 30, 1000} {
+			a := ndarray.New(ndarray.I64, shape...)
+			for i, s := 0, ndarray.Slice[int64](a); i < len(s); i++ {
+				s[i] = int64(i)
+			}
+			b, next := move.NewBlocks(shape, limit), 0
+			for i := range b.Count() {
+				part := b.Cut(a, i)
+				if b.First(i) != next || part.Len() > b.Size() || part.Len() == 0 || b.Size() > max(limit, 1) {
+					t.Fatalf("%v by %d, box %d: first %d (want %d), %d elements of %d", shape, limit, i, b.First(i), next, part.Len(), b.Size())
+				}
+				for j, v := range ndarray.Slice[int64](part) {
+					if v != int64(next+j) {
+						t.Fatalf("%v by %d, box %d: element %d is %d", shape, limit, i, j, v)
+					}
+				}
+				next += part.Len()
+			}
+			if next != a.Len() {
+				t.Errorf("%v by %d: %d of %d elements", shape, limit, next, a.Len())
+			}
+		}
+	}
+}
+
+func BenchmarkTranspose(b *testing.B) {
+	for _, d := range []ndarray.DType{ndarray.U8, ndarray.F32, ndarray.F64, ndarray.C128} {
+		for _, n := range []int{500, 2000, 4096} {
+			b.Run(fmt.Sprintf("%s/%d", d, n), func(b *testing.B) {
+				src, dst := ndarray.New(d, n, n), ndarray.New(d, n, n)
+				benchmark(b, dst, src.Permute(1, 0))
+			})
+		}
+	}
+}
+
+func BenchmarkCopy(b *testing.B) {
+	for _, d := range []ndarray.DType{ndarray.U8, ndarray.F32, ndarray.F64} {
+		src, dst := ndarray.New(d, 64<<20/d.Size()), ndarray.New(d, 64<<20/d.Size())
+		b.Run(d.String(), func(b *testing.B) { benchmark(b, dst, src) })
+		one := ndarray.New(d, 1)
+		l, err := one.Broadcast(dst.Shape)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(d.String()+"/fill", func(b *testing.B) { benchmark(b, dst, ndarray.Array{Layout: l, Data: one.Data}) })
+	}
+}
+
+func BenchmarkCast(b *testing.B) {
+	for _, c := range [][2]ndarray.DType{{ndarray.F32, ndarray.F64}, {ndarray.F64, ndarray.F32}, {ndarray.F32, ndarray.BF16}, {ndarray.BF16, ndarray.F32}, {ndarray.F32, ndarray.F16}, {ndarray.F16, ndarray.F32}, {ndarray.U8, ndarray.F32}, {ndarray.F32, ndarray.I32}} {
+		b.Run(c[0].String()+"/"+c[1].String(), func(b *testing.B) {
+			benchmark(b, ndarray.New(c[1], 8<<20), ndarray.New(c[0], 8<<20))
+		})
+	}
+}
+
+// benchmark copies on one thread; the rate counts bytes read and written.
+func benchmark(b *testing.B, dst, src ndarray.Array) {
+	bytes := dst.Bytes() + min(src.Bytes(), len(src.Data))
+	b.SetBytes(int64(bytes))
+	err := run(b, 1, func(w *pool.Worker) error {
+		for b.Loop() {
+			if err := move.Copy(w, dst, src); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
