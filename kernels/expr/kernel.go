@@ -14,7 +14,7 @@ import (
 func mapKernel() *kernels.Kernel {
 	return &kernels.Kernel{
 		Name:      "map",
-		Family:    "vec",
+		Family:    "expr",
 		Summary:   "evaluate an expression over arrays, element by element",
 		Synopsis:  `map "NAME = EXPRESSION[; NAME = EXPRESSION]..." NAME=OPERAND...`,
 		Manual:    manual(),

@@ -51,7 +51,7 @@ func (v *verb) kernel() *kernels.Kernel {
 		synopsis += " [" + o.Name + "=" + o.Default + "]"
 	}
 	return &kernels.Kernel{
-		Name: v.name, Family: "vec", Summary: v.summary, Synopsis: synopsis, Manual: v.page(),
+		Name: v.name, Family: "reduce", Summary: v.summary, Synopsis: synopsis, Manual: v.page(),
 		MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputOptional,
 		Options: slices.Concat([]kernels.OptionSpec{axisOption, keepdimsOption}, v.extra),
 		Plan:    v.plan,

@@ -11,7 +11,7 @@ import (
 // scanKernel is cumsum or cumprod.
 func scanKernel(name string) *kernels.Kernel {
 	k := &kernels.Kernel{
-		Name: name, Family: "vec", Summary: "cumulative sum along an axis",
+		Name: name, Family: "reduce", Summary: "cumulative sum along an axis",
 		Synopsis:  name + " X OUT [axis=INT] [dtype=]",
 		MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputRequired,
 		Options: []kernels.OptionSpec{

@@ -11,7 +11,7 @@ import (
 // softmaxKernel is softmax or log_softmax.
 func softmaxKernel(name string) *kernels.Kernel {
 	k := &kernels.Kernel{
-		Name: name, Family: "vec", Summary: "exponentials along an axis, divided by their sum",
+		Name: name, Family: "reduce", Summary: "exponentials along an axis, divided by their sum",
 		Synopsis:  name + " X OUT [axis=-1]",
 		MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputRequired,
 		Options: []kernels.OptionSpec{
@@ -242,10 +242,15 @@ func (t *softmaxTile[T]) run(logarithm bool) {
 			sum[i] += float64(v)
 		}
 	})
+	if logarithm {
+		for i, v := range sum {
+			sum[i] = math.Log(v)
+		}
+	}
 	t.each(func(x []T, at int) {
 		if logarithm {
 			for i, v := range x {
-				dst[i] = v - m[i] - T(math.Log(sum[i]))
+				dst[i] = v - m[i] - T(sum[i])
 			}
 		} else {
 			exps(x)
