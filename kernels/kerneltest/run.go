@@ -81,12 +81,14 @@ type Job struct {
 	Answer  string // once it has run
 
 	t      testing.TB
+	ran    bool
 	before [][]byte // the inputs' bytes as they were
 	rooms  []*room
 }
 
 // Prepare binds and plans a line and makes room for its outputs. A benchmark
-// prepares once and runs often.
+// prepares once and runs often: each run after the first plans anew, as a plan
+// runs once.
 func Prepare(t testing.TB, ks []*kernels.Kernel, line string, operands map[string]ndarray.Array) (*Job, error) {
 	t.Helper()
 	l, err := command.Parse(line)
@@ -129,6 +131,11 @@ func (j *Job) resolve(operands map[string]ndarray.Array) error {
 		o := &j.Call.Out[i]
 		a, ok := operands[o.Path]
 		if o.Exists = ok; !ok {
+			if o.Slice != nil {
+				e := o.Errorf("no operand %s to write a part of", o.Path)
+				e.Errno = syscall.ENOENT
+				return e
+			}
 			continue
 		}
 		a, err := open(&o.Ref, a)
@@ -167,7 +174,7 @@ func open(r *kernels.Ref, a ndarray.Array) (ndarray.Array, error) {
 func (j *Job) allocate(operands map[string]ndarray.Array) error {
 	for i, spec := range j.Plan.Out {
 		o := &j.Call.Out[i]
-		if o.Slice == nil || !o.Exists {
+		if o.Slice == nil {
 			a := j.newArray(spec.DType, spec.Shape)
 			if spec.Reads {
 				old, err := open(&o.Ref, operands[o.Path])
@@ -215,10 +222,16 @@ func (j *Job) Run(ctx context.Context, threads int) error {
 }
 
 // RunOn computes on a pool that is there already.
-func (j *Job) RunOn(ctx context.Context, p *pool.Pool) error {
+func (j *Job) RunOn(ctx context.Context, p *pool.Pool) (err error) {
+	if j.ran {
+		if j.Plan, err = j.Call.Check(); err != nil {
+			return err
+		}
+	}
+	j.ran = true
 	mem := &memory{t: j.t, limit: j.Plan.Cost.Scratch}
 	x := &kernels.Exec{Ctx: ctx, In: j.In, Out: j.Out, Mem: mem}
-	err := p.Run(ctx, pool.Options{}, func(w *pool.Worker) error {
+	err = p.Run(ctx, pool.Options{}, func(w *pool.Worker) error {
 		x.W = w
 		return j.Plan.Run(x)
 	})
