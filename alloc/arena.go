@@ -92,7 +92,10 @@ func (a *Arena) allocSmall(b *budget, n int64) []byte {
 
 // takeSmall gives the arena its region of small pieces: an idle one that is large enough, or a new one.
 func (a *Arena) takeSmall(b *budget) {
-	r := b.takeIdle(func(r *region) bool { return r.small && int64(len(r.mem)) >= a.limit && int64(len(r.mem)) <= 4*a.limit })
+	r := b.takeIdle(func(r *region) bool {
+		size := int64(len(r.mem))
+		return r.small && size >= a.limit && size <= 4*a.limit && (a.limit >= 2*hugePage || r.step(a.limit) <= a.limit)
+	})
 	if r == nil {
 		r = newRegion(b.sys, a.limit, true)
 	}

@@ -191,7 +191,7 @@ func (b *Buffer) release() bool {
 	}
 	// Nobody can reach b now. The file is open until its mark is off.
 	if dead {
-		b.s.forget(b.key, path)
+		b.s.forget(b.key)
 	}
 	if err := b.s.close(b.fd, path); err != nil {
 		b.s.cfg.Logf("%v", err) // of a plain file on a network: the data may not have arrived

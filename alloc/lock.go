@@ -59,7 +59,8 @@ func (l *lockFile) take() (current bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, l.sign()
+	err = l.sign()
+	return err == nil, err
 }
 
 func (l *lockFile) sign() error {

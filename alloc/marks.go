@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -36,7 +37,8 @@ type marks struct {
 	mu    sync.RWMutex
 	of    map[uint64]Mark // by inode
 	spare *entry
-	files int64 // of a page each: those of marks, and the spare
+	files int64    // of a page each: those of marks, and the spare
+	stale []uint64 // inodes that are gone, and whose mark's file could not be removed yet
 }
 
 func (m *marks) get(ino uint64) (Mark, bool) {
@@ -85,7 +87,14 @@ func (s *Store) setMarkLocked(ino uint64, m Mark) error {
 		}
 	}
 	s.marks.of[ino] = m
+	s.marks.stale = slices.DeleteFunc(s.marks.stale, func(old uint64) bool { return old == ino })
 	return nil
+}
+
+// filed reports whether the inode, or one before it of the same number, has a file among the marks.
+func (m *marks) filed(ino uint64) bool {
+	_, there := m.of[ino]
+	return there || slices.Contains(m.stale, ino)
 }
 
 func (s *Store) writeMark(ino uint64, m Mark) error {
@@ -99,7 +108,7 @@ func (s *Store) writeMark(ino uint64, m Mark) error {
 	if err := s.fillSpare(spare, m); err != nil {
 		return err
 	}
-	if _, there := s.marks.of[ino]; there {
+	if s.marks.filed(ino) {
 		return t.rename(spare, to, unix.RENAME_EXCHANGE)
 	}
 	// The spare is used up: the next must be there first, or a later change of the mark might find no room.
@@ -206,14 +215,42 @@ func (s *Store) clearMarkLocked(ino uint64) error {
 		return unix.ESHUTDOWN
 	}
 	if !s.ram.plain {
-		name := strconv.FormatUint(ino, 10)
-		if err := s.unlink(entry{s.ram.marks, name, marksDir + "/" + name}, 0); err != nil {
+		if err := s.removeMark(ino); err != nil {
 			return err
 		}
-		s.lessMark()
 	}
 	delete(s.marks.of, ino)
 	return nil
+}
+
+func (s *Store) removeMark(ino uint64) error {
+	name := strconv.FormatUint(ino, 10)
+	err := s.unlink(entry{s.ram.marks, name, marksDir + "/" + name}, 0)
+	if err == nil {
+		s.lessMark()
+	}
+	return err
+}
+
+// buryMark drops the mark of an inode that is gone. If its file cannot be removed now, that is tried again with the next one's; the
+// next start would drop it too.
+func (s *Store) buryMark(ino uint64) {
+	m := &s.marks
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := m.of[ino]; there {
+		delete(m.of, ino)
+		if !s.ram.plain {
+			m.stale = append(m.stale, ino)
+		}
+	}
+	m.stale = slices.DeleteFunc(m.stale, func(ino uint64) bool {
+		err := s.removeMark(ino)
+		if err != nil {
+			s.cfg.Logf("mark of a buffer that is gone: %v", err)
+		}
+		return err == nil
+	})
 }
 
 // loadMarks reads the marks at start. names has the files that exist: marks of others are dropped. A pending mark is one of a job

@@ -90,8 +90,11 @@ func mountTmpfs(x sys, path string, cfg *Config) error {
 	if errors.Is(err, unix.EINVAL) { // a kernel without transparent huge pages
 		err = mount(opts)
 	}
-	if err != nil {
-		x.unlink(e, unix.AT_REMOVEDIR) // an empty directory is harmless; the mount's error is the one to report
+	if err == nil {
+		return nil
+	}
+	if lost := x.unlink(e, unix.AT_REMOVEDIR); lost != nil {
+		return fmt.Errorf("%w; and before that %v", lost, err) // not to be taken for a missing privilege
 	}
 	return err
 }

@@ -48,7 +48,7 @@ func (s *Store) bury(v victim) {
 		return
 	}
 	if v.dead {
-		s.forget(v.key, v.rel)
+		s.forget(v.key)
 	}
 	s.ram.drop(v.fd, v.rel)
 	if v.dead {
@@ -57,12 +57,10 @@ func (s *Store) bury(v victim) {
 }
 
 // forget drops what is known of a file that has neither name nor holder.
-func (s *Store) forget(k key, rel string) {
+func (s *Store) forget(k key) {
 	if s.closed.Load() {
 		return
 	}
-	if err := s.clearMark(k.ino); err != nil {
-		s.cfg.Logf("mark of %s, which is gone: %v", rel, err) // the next start drops it
-	}
+	s.buryMark(k.ino)
 	s.mem.meter.forget(k)
 }

@@ -1,0 +1,220 @@
+package alloc
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// nth fails the n-th system call.
+func nth(n int, err error, calls *atomic.Int64) Faults {
+	return func(string, string) error {
+		if calls.Add(1) == int64(n) {
+			return err
+		}
+		return nil
+	}
+}
+
+// Each system call of each operation fails in turn. After each failure the store is whole, nothing is lost, and the operation
+// can be done again.
+func TestEverySystemCallFails(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind string) {
+		for _, sc := range scenarios {
+			t.Run(sc.name, func(t *testing.T) {
+				for _, fault := range []error{unix.EIO, unix.ENOSPC} {
+					for n := 1; failOnce(t, kind, &sc, n, fault); n++ {
+					}
+				}
+			})
+		}
+	})
+}
+
+// failOnce reports whether there was an n-th system call.
+func failOnce(t *testing.T, kind string, sc *scenario, n int, fault error) bool {
+	s, inject := openFaulty(t, kind, 16<<20)
+	if sc.setup != nil {
+		ok(t, sc.setup(s))
+	}
+	var calls atomic.Int64
+	inject.arm(nth(n, fault, &calls))
+	err := sc.run(s)
+	inject.disarm()
+	reached := calls.Load() >= int64(n)
+	if err != nil && !errors.Is(err, fault) {
+		t.Errorf("call %d: %v, want %v", n, err, fault)
+	}
+	if !reached {
+		ok(t, err)
+	}
+	sc.legal(t, s)
+	if err != nil {
+		ok(t, sc.run(s))
+		sc.legal(t, s)
+	}
+	if sc.final != nil {
+		sc.final(t, s)
+	}
+	checkStore(t, s)
+	ok(t, s.Close(false))
+	return reached
+}
+
+// Interrupted and short system calls are carried on with: every operation succeeds.
+func TestInterruptedAndShortCalls(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind string) {
+		for _, sc := range scenarios {
+			s, inject := openFaulty(t, kind, 16<<20)
+			if sc.setup != nil {
+				ok(t, sc.setup(s))
+			}
+			var calls atomic.Int64
+			inject.arm(func(string, string) error {
+				switch calls.Add(1) % 3 {
+				case 0:
+					return nil
+				case 1:
+					return unix.EINTR
+				}
+				return ErrShort
+			})
+			ok(t, sc.run(s))
+			inject.disarm()
+			sc.legal(t, s)
+			if sc.final != nil {
+				sc.final(t, s)
+			}
+			checkStore(t, s)
+		}
+	})
+}
+
+// A start that fails at any of its system calls leaves what it found, and the next one succeeds.
+func TestStartFails(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind string) {
+		cfg, inject := config(t, kind, 16<<20)
+		s := mustOpen(t, cfg)
+		ok(t, s.Mkdir(me(), "d", 0o755))
+		put(t, s, "d/a", oldBytes)
+		ok(t, mark("d/a", job)(s))
+		put(t, s, "b", newBytes)
+		ok(t, s.Close(true))
+		for n := 1; ; n++ {
+			var calls atomic.Int64
+			inject.arm(nth(n, unix.EIO, &calls))
+			s, err := Open(cfg)
+			inject.disarm()
+			if err != nil {
+				want(t, err, unix.EIO)
+				s = mustOpen(t, cfg)
+			}
+			if got := text(t, s, "d/a") + text(t, s, "b"); got != oldBytes+newBytes {
+				t.Errorf("call %d: the buffers hold %q", n, got)
+			}
+			if m, marked := s.MarkOf("d/a"); kind != onPlain && (!marked || m.State != Bad || m.Path != "d/a") {
+				t.Errorf("call %d: mark %+v", n, m)
+			}
+			checkStore(t, s)
+			last := calls.Load() < int64(n)
+			ok(t, s.Close(!last))
+			if last {
+				return
+			}
+		}
+	})
+}
+
+// A first start that fails leaves no mount; TestMain sees to that.
+func TestFirstStartFails(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind string) {
+		for n := 1; ; n++ {
+			cfg, inject := config(t, kind, 16<<20)
+			var calls atomic.Int64
+			inject.arm(nth(n, unix.ENOMEM, &calls))
+			s, err := Open(cfg)
+			inject.disarm()
+			if err != nil {
+				want(t, err, unix.ENOMEM)
+				if mounted, _, _ := mountedAt(filepath.Join(cfg.Dir, "ram")); mounted != "" {
+					t.Fatalf("call %d: a %s is left", n, mounted)
+				}
+				s = mustOpen(t, cfg)
+			}
+			ok(t, s.Close(false))
+			if calls.Load() < int64(n) {
+				return
+			}
+		}
+	})
+}
+
+// An end that fails can leave the mount, which the next start takes over.
+func TestEndFails(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind string) {
+		for n := 1; ; n++ {
+			cfg, inject := config(t, kind, 16<<20)
+			s := mustOpen(t, cfg)
+			ok(t, s.Mkdir(me(), "d", 0o755))
+			put(t, s, "d/a", oldBytes)
+			var calls atomic.Int64
+			inject.arm(nth(n, unix.EIO, &calls))
+			err := s.Close(false)
+			inject.disarm()
+			if err != nil {
+				want(t, err, unix.EIO)
+				s = mustOpen(t, cfg)
+				ok(t, s.Close(false))
+			}
+			if calls.Load() < int64(n) {
+				return
+			}
+		}
+	})
+}
+
+// Without fallocate space is made by writing, and what is there stays.
+func TestNoFallocate(t *testing.T) {
+	s, inject := openFaulty(t, onPlain, 16<<20)
+	inject.arm(func(op, _ string) error {
+		if op == "fallocate" {
+			return unix.EOPNOTSUPP
+		}
+		return nil
+	})
+	put(t, s, "a", oldBytes)
+	b := get(t, s, "a")
+	defer b.Release()
+	ok(t, b.Resize(3<<20))
+	st, err := b.Stat()
+	ok(t, err)
+	if got := content(t, b); got[:len(oldBytes)] != oldBytes || st.Size != 3<<20 || st.Blocks*512 < 3<<20 {
+		t.Errorf("%q..., %d bytes, %d held", got[:40], st.Size, st.Blocks*512)
+	}
+	want(t, b.Allocate(0, 4096, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE), unix.EOPNOTSUPP)
+}
+
+// A file system without RENAME_NOREPLACE still refuses to overwrite.
+func TestNoRenameFlags(t *testing.T) {
+	s, inject := openFaulty(t, onPlain, 16<<20)
+	armed := true
+	inject.arm(func(op, _ string) error {
+		if op == "rename" && armed {
+			armed = false
+			return unix.EINVAL
+		}
+		return nil
+	})
+	ok(t, s.Mkdir(me(), "d", 0o755))
+	armed = true
+	want(t, s.Mkdir(me(), "d", 0o755), unix.EEXIST)
+	list, err := os.ReadDir(s.Root())
+	ok(t, err)
+	if len(list) != 1 {
+		t.Errorf("left: %v", list)
+	}
+}
