@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -74,6 +75,7 @@ type job struct {
 
 	failed  atomic.Pointer[error] // why it was cancelled: the first reason
 	active  atomic.Int32          // workers that are in it
+	taken   []atomic.Uint64       // their numbers, a bit each
 	waiting atomic.Int32          // of these, asleep in a join
 	blocked atomic.Bool           // the caller sleeps
 }
@@ -99,6 +101,7 @@ func (p *Pool) Run(ctx context.Context, opt Options, fn func(w *Worker) error) e
 	if opt.Threads > 0 {
 		j.limit = min(j.limit, int32(min(opt.Threads, maxThreads)))
 	}
+	j.taken = make([]atomic.Uint64, (j.limit+63)/64)
 	j.root = &Worker{job: j, fn: func(w *Worker) { j.err = fn(w) }}
 	if !p.roots.put(j) {
 		return ErrClosed
@@ -181,20 +184,39 @@ func (j *job) cause() error {
 	return nil
 }
 
-// enter takes a place among the job's workers.
-func (j *job) enter() bool {
-	for {
-		n := j.active.Load()
+// enter takes a place among the job's workers, and with it a number below
+// limit that no other worker in the job has.
+func (j *job) enter() (id int, ok bool) {
+	for n := j.active.Load(); ; n = j.active.Load() {
 		if n >= j.limit {
-			return false
+			return 0, false
 		}
 		if j.active.CompareAndSwap(n, n+1) {
-			return true
+			return j.number(), true
 		}
 	}
 }
 
-func (j *job) leave() { j.active.Add(-1) }
+// number takes the lowest free number, more or less. There is one: numbers
+// are given back before places.
+func (j *job) number() int {
+	for {
+		for i := range j.taken {
+			word := &j.taken[i]
+			old := word.Load()
+			bit := bits.TrailingZeros64(^old)
+			if bit < 64 && word.CompareAndSwap(old, old|1<<bit) {
+				return 64*i + bit
+			}
+		}
+	}
+}
+
+// leave gives back what enter took.
+func (j *job) leave(id int) {
+	j.taken[id/64].And(^(uint64(1) << (id % 64)))
+	j.active.Add(-1)
+}
 
 // rootQueue holds the roots that wait for a worker.
 type rootQueue struct {

@@ -24,11 +24,12 @@
 // distance. It polls for [Config].Spin after its last work, then sleeps on a
 // futex: an idle pool uses no CPU.
 //
-// A range is split lazily (Tzannes et al., "Lazy binary-splitting", PPoPP
-// 2010): a worker offers half of what is left of its slice whenever it has
-// nothing on offer, so a loop that nobody helps with forks log2(pieces) times.
+// A range is halved down to an eighth of a worker's share, and from there
+// lazily (Tzannes et al., "Lazy binary-splitting", PPoPP 2010): a worker offers
+// half of what is left of its slice whenever it has nothing on offer.
 // A helper returns what is left of its slice between two pieces if a root of
-// a higher priority waits; tasks are never interrupted.
+// the same or a higher priority waits, so a long loop does not hold up a short job
+// while it has more than one worker. Tasks are never interrupted.
 //
 // # What it asks of the process
 //

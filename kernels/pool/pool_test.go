@@ -502,9 +502,15 @@ func TestRootsRunSideBySide(t *testing.T) {
 	wg.Wait()
 }
 
-// TestHelperLeavesForAHigherPriority has the helper of a long loop find a
-// more urgent root after its first piece.
-func TestHelperLeavesForAHigherPriority(t *testing.T) {
+// TestHelperLeavesForAWaitingRoot has the helper of a long loop find a root
+// of the same or a higher priority after its first piece.
+func TestHelperLeavesForAWaitingRoot(t *testing.T) {
+	for _, priority := range []int{0, 1} {
+		helperLeaves(t, priority)
+	}
+}
+
+func helperLeaves(t *testing.T, priority int) {
 	p := newPool(t, Config{Threads: 2})
 	urgent := make(chan struct{})
 	var owner, helped, seen atomic.Int32
@@ -525,7 +531,7 @@ func TestHelperLeavesForAHigherPriority(t *testing.T) {
 		})
 	}()
 	<-helping
-	err := p.Run(context.Background(), Options{Priority: 1}, func(*Worker) error {
+	err := p.Run(context.Background(), Options{Priority: priority}, func(*Worker) error {
 		seen.Store(helped.Load())
 		close(urgent)
 		return nil
@@ -575,6 +581,30 @@ func TestHelpGoesToTheHigherPriority(t *testing.T) {
 	wg.Wait()
 	if first.Load() != 7 {
 		t.Errorf("the free worker helped priority %d first", first.Load())
+	}
+}
+
+// TestIDsBeyondAWord fills a job of more workers than a word has bits. It
+// needs all pieces to be on offer at once.
+func TestIDsBeyondAWord(t *testing.T) {
+	const threads = 70
+	p := newPool(t, Config{Threads: threads})
+	seen := make([]atomic.Int32, threads)
+	var in atomic.Int32
+	all := make(chan struct{})
+	run(t, p, func(w *Worker) {
+		_ = w.For(threads, 1, func(w *Worker, _, _ int) {
+			seen[w.ID()].Add(1)
+			if in.Add(1) == threads {
+				close(all)
+			}
+			<-all
+		})
+	})
+	for id := range seen {
+		if n := seen[id].Load(); n != 1 {
+			t.Errorf("ID %d was had %d times", id, n)
+		}
 	}
 }
 
@@ -719,6 +749,44 @@ func TestIdleThreadsSleep(t *testing.T) {
 		if s.Parks == 0 {
 			t.Errorf("worker %d counts no park", s.ID)
 		}
+	}
+}
+
+// TestCollectorStopsPollers stops the world while idle workers poll and a
+// busy one computes.
+func TestCollectorStopsPollers(t *testing.T) {
+	p := newPool(t, Config{Threads: 2, Spin: time.Hour})
+	var stop atomic.Bool
+	ended := make(chan error)
+	go func() {
+		ended <- p.Run(context.Background(), Options{}, func(*Worker) error {
+			for !stop.Load() {
+			}
+			return nil
+		})
+	}()
+	for range 3 {
+		runtime.GC()
+	}
+	stop.Store(true)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPoolOfTwoNodes runs on a description of another machine.
+func TestPoolOfTwoNodes(t *testing.T) {
+	p := newPool(t, Config{Root: tree(twoNodes()), Pin: PinNone})
+	var sum atomic.Int64
+	run(t, p, func(w *Worker) {
+		_ = w.For(1000, 7, func(_ *Worker, lo, hi int) { sum.Add(int64(hi - lo)) })
+	})
+	nodes := ""
+	for _, s := range p.Stats() {
+		nodes += strconv.Itoa(s.Node)
+	}
+	if sum.Load() != 1000 || nodes != "00110011" {
+		t.Errorf("sum %d, workers on nodes %s", sum.Load(), nodes)
 	}
 }
 

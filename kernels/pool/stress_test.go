@@ -60,7 +60,8 @@ type stressJob struct {
 	cancel  context.CancelFunc
 	ctx     context.Context
 	nodes   atomic.Int32
-	on      []atomic.Int32 // per worker: tasks of this job on its stack
+	on      []atomic.Int32 // per Worker.ID: tasks of this job on its stack
+	owner   []atomic.Int32 // per Worker.ID: the thread that has it
 	workers atomic.Int32   // with a task on the stack
 }
 
@@ -69,6 +70,7 @@ func newStressJob(t *testing.T, p *Pool, rng *rand.Rand) *stressJob {
 		t: t, p: p, seed: rng.Uint64(), mode: max(0, rng.IntN(6)-3), at: int32(1 + rng.IntN(60)),
 		opt: Options{Priority: rng.IntN(3), Threads: rng.IntN(4)}, on: make([]atomic.Int32, p.Threads()),
 	}
+	s.owner = make([]atomic.Int32, len(s.on))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -95,7 +97,15 @@ func (s *stressJob) run() {
 
 // enter notes that a task is on w's stack, and leave that it is gone.
 func (s *stressJob) enter(w *Worker) {
-	if s.on[w.ID()].Add(1) == 1 {
+	if w.ID() >= w.Threads() {
+		s.t.Errorf("ID %d in a job of %d", w.ID(), w.Threads())
+	}
+	if s.on[w.ID()].Add(1) > 1 {
+		if o := int(s.owner[w.ID()].Load()); o != w.t.id {
+			s.t.Errorf("threads %d and %d have the ID %d", o, w.t.id, w.ID())
+		}
+	} else {
+		s.owner[w.ID()].Store(int32(w.t.id))
 		if n := int(s.workers.Add(1)); n > w.Threads() {
 			s.t.Errorf("%d workers in a job of %d", n, w.Threads())
 		}

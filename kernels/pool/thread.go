@@ -20,11 +20,12 @@ const (
 type thread struct {
 	p     *Pool
 	id    int
-	cpu   CPU         // where it is meant to run
-	mask  []int       // CPUs it is bound to; nil: not bound
-	tiers [][]*thread // all threads, itself first, nearest tiers first
-	near  []*thread   // tiers in one list
-	tid   atomic.Int32
+	cpu   CPU          // where it is meant to run
+	mask  []int        // CPUs it is bound to; nil: not bound
+	tiers [][]*thread  // all threads, itself first, nearest tiers first
+	near  []*thread    // tiers in one list
+	tid   atomic.Int32 // 0: ended
+	slot  int          // its number in the job it serves
 
 	deque  deque
 	word   atomic.Uint32
@@ -42,6 +43,7 @@ func (t *thread) main(up chan<- error) {
 	runtime.LockOSThread()
 	ended := false
 	defer func() {
+		t.tid.Store(0)
 		if ended {
 			t.p.alive.Done()
 		} else {
@@ -98,7 +100,7 @@ func (t *thread) serve(x *Worker) {
 	t.rec.switchTo(t.p.now(), true)
 	defer func() {
 		t.rec.switchTo(t.p.now(), false)
-		j.leave()
+		j.leave(t.slot)
 		if root {
 			t.finish(j)
 		}
@@ -110,9 +112,9 @@ func (t *thread) serve(x *Worker) {
 	}
 }
 
-// popOf pops a task of job j, unless a root of a higher priority waits.
+// popOf pops a task of job j, unless a root should go first.
 func (t *thread) popOf(j *job) *Worker {
-	if t.p.roots.best.Load() > j.priority {
+	if t.p.roots.best.Load() >= j.priority {
 		return nil
 	}
 	x := t.deque.pop(0)
@@ -325,7 +327,7 @@ func (t *thread) look() *Worker {
 		return nil
 	}
 	p.running.Add(1)
-	j.active.Add(1)
+	t.slot, _ = j.enter() // nobody else can be in it yet
 	return j.root
 }
 
@@ -337,14 +339,16 @@ func (t *thread) sweep(above int64) *Worker {
 		if x == nil {
 			return nil
 		}
-		if !x.job.enter() {
+		id, ok := x.job.enter()
+		if !ok {
 			continue
 		}
 		if from.deque.steal(at) {
+			t.slot = id
 			t.steals.Add(1)
 			return x
 		}
-		x.job.leave()
+		x.job.leave(id)
 		t.lost.Add(1)
 	}
 }

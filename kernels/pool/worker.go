@@ -24,9 +24,10 @@ type Worker struct {
 	held   bool    // served by an idle thread: may be handed back between pieces
 }
 
-// ID is the worker's number, 0 <= ID < Pool.Threads(): an index for
-// per-worker scratch.
-func (w *Worker) ID() int { return w.t.id }
+// ID is the worker's number in the job, 0 <= ID < [Worker.Threads]: an index
+// for per-worker scratch of the job. No two workers in a job have the same at
+// the same time, and it stays while the task runs.
+func (w *Worker) ID() int { return w.t.slot }
 
 // Threads is the largest number of workers that run this job at once.
 func (w *Worker) Threads() int { return int(w.job.limit) }
@@ -124,9 +125,14 @@ func (w *Worker) joinOpen() {
 	}
 }
 
+// chunksPerWorker is into how many slices a loop is split at once for each
+// worker. More than one, so that a long piece holds up few others.
+const chunksPerWorker = 8
+
 // loop is what the slices of one For share.
 type loop struct {
 	n, grain int
+	chunk    int // pieces in a slice that is not split at once
 	body     func(w *Worker, lo, hi int)
 	group    Group
 }
@@ -154,7 +160,7 @@ func (w *Worker) For(n, grain int, body func(w *Worker, lo, hi int)) error {
 	if w.job.limit == 1 || pieces == 1 {
 		return w.forSerial(n, grain, body)
 	}
-	l := &loop{n: n, grain: grain, body: body}
+	l := &loop{n: n, grain: grain, body: body, chunk: max(1, pieces/(chunksPerWorker*w.Threads()))}
 	l.group.w, l.group.base = w, w.t.deque.bottom.Load()
 	l.group.pending.Store(1)
 	w.t.exec(l.slice(0, pieces))
@@ -196,18 +202,23 @@ func (l *loop) slice(lo, hi int) *Worker {
 	return &Worker{job: p.job, parent: p, group: &l.group, depth: p.depth + 1, loop: l, lo: lo, hi: hi}
 }
 
-// runSlice runs the slice's pieces one by one and offers half of the rest
-// whenever nothing of it is on offer.
+// middle halves the pieces from w.lo on.
+func (w *Worker) middle() int { return w.lo + (w.hi-w.lo+1)/2 }
+
+// runSlice halves the slice down to a chunk, then runs its pieces one by one
+// and offers half of the rest whenever nothing of it is on offer.
 func (w *Worker) runSlice() {
 	l, t, floor := w.loop, w.t, w.base
+	for w.hi-w.lo > l.chunk && w.offerRest(w.middle()) {
+	}
 	ran := uint64(0)
 	defer func() { t.tasks.Add(ran) }()
 	for ; w.lo < w.hi && w.job.cause() == nil; w.lo++ {
-		if w.held && ran > 0 && t.p.roots.best.Load() > w.job.priority && w.offerRest(w.lo) {
+		if w.held && ran > 0 && t.p.roots.best.Load() >= w.job.priority && w.offerRest(w.lo) {
 			return
 		}
 		if w.hi-w.lo > 1 && t.deque.noneAbove(floor) {
-			w.offerRest(w.lo + (w.hi-w.lo+1)/2)
+			w.offerRest(w.middle())
 		}
 		w.base = t.deque.bottom.Load()
 		l.piece(w, w.lo)
