@@ -26,6 +26,7 @@ func TestEverySystemCallFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
 		for _, sc := range scenarios {
 			t.Run(sc.name, func(t *testing.T) {
+				t.Parallel() // a mount waits more than it works
 				for _, fault := range []error{unix.EIO, unix.ENOSPC} {
 					for n := 1; failOnce(t, kind, &sc, n, fault); n++ {
 					}

@@ -10,7 +10,7 @@ import (
 // ReadAt reads as io.ReaderAt says: fewer than len(p) bytes come with io.EOF.
 func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, unix.EINVAL
+		return 0, fail("read", b.Path(), unix.EINVAL)
 	}
 	n, err := b.s.readFull(b.fd, b.Path(), p, off)
 	if err == nil && n < len(p) {
@@ -21,8 +21,11 @@ func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
 
 // WriteAt writes p at off, growing the buffer if it ends before that. ENOSPC when the memory is full; n bytes were written then.
 func (b *Buffer) WriteAt(p []byte, off int64) (n int, err error) {
-	if off < 0 || off+int64(len(p)) < off {
-		return 0, unix.EFBIG
+	if off < 0 {
+		return 0, fail("write", b.Path(), unix.EINVAL)
+	}
+	if off+int64(len(p)) < off {
+		return 0, fail("write", b.Path(), unix.EFBIG)
 	}
 	b.mu.RLock()
 	st, err := b.Stat()

@@ -86,5 +86,11 @@ func (l *lockFile) release(remove bool) error {
 	if remove { // while it is still locked, so that nobody else's is removed
 		err = l.unlink(entry{unix.AT_FDCWD, l.path, l.path}, 0)
 	}
-	return errors.Join(err, l.close(l.fd, l.path))
+	return errors.Join(err, l.unlock(l.fd, l.path), l.close(l.fd, l.path))
+}
+
+// unlock frees a lock now. The close alone would not while a child that was just forked, and has not executed its program yet, has
+// the descriptor too.
+func (x sys) unlock(fd int, path string) error {
+	return x.do("flock", path, func() error { return unix.Flock(fd, unix.LOCK_UN) })
 }

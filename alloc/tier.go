@@ -229,6 +229,11 @@ func (t *tier) walkDir(e entry, visit func(e entry, st *unix.Stat_t) error) erro
 
 // shut closes the descriptors, and with them the lock.
 func (t *tier) shut() {
+	if t.dir >= 0 {
+		if err := t.unlock(t.dir, t.path); err != nil {
+			t.logf("%v", err)
+		}
+	}
 	for _, fd := range []*int{&t.root, &t.marks, &t.tmp, &t.dir} {
 		if *fd >= 0 {
 			t.drop(*fd, t.path)
