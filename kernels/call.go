@@ -105,6 +105,11 @@ func (c *Call) Check() (*Plan, error) {
 }
 
 func (c *Call) checkOutput(o *Output, spec *OutSpec) error {
+	if o.Slice != nil && !o.Exists {
+		e := o.Errorf("%s does not exist, and a part of it is to be written", o.Path)
+		e.Errno = syscall.ENOENT
+		return e
+	}
 	if _, err := ndarray.CheckShape(spec.DType, spec.Shape); err != nil {
 		return o.Errorf("output: %v", err)
 	}

@@ -189,6 +189,7 @@ func TestCheck(t *testing.T) {
 		{line: "scale x y:f64:2x3", part: "y:f64:2x3", text: "the result is f32, not f64"},
 		{line: "scale x y:f32:3x2", part: "y:f32:3x2", text: "the result has shape 2x3, not 3x2"},
 		{line: "scale x y[:]", exists: f32},
+		{line: "scale x y[:]", part: "y[:]", text: "y does not exist, and a part", errno: syscall.ENOENT},
 		{line: "scale x y[:]", exists: ndarray.NewLayout(ndarray.F32, 3, 2), part: "y[:]", text: "shape 2x3, not 3x2"},
 		{line: "scale x y[:]", exists: ndarray.NewLayout(ndarray.F64, 2, 3), part: "y[:]", text: "is f32, not f64"},
 		{line: "scale x y flip=1", exists: f32},

@@ -131,11 +131,6 @@ func (j *Job) resolve(operands map[string]ndarray.Array) error {
 		o := &j.Call.Out[i]
 		a, ok := operands[o.Path]
 		if o.Exists = ok; !ok {
-			if o.Slice != nil {
-				e := o.Errorf("no operand %s to write a part of", o.Path)
-				e.Errno = syscall.ENOENT
-				return e
-			}
 			continue
 		}
 		a, err := open(&o.Ref, a)

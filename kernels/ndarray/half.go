@@ -13,13 +13,13 @@ func F16FromF32(f float32) uint16 {
 	sign := uint16(b >> 16 & 0x8000)
 	b &= 0x7fffffff
 	switch {
+	case b-0x38800000 < 0x477ff000-0x38800000: // normal: 2^-14 to 65520
+		b -= 112 << 23 // the exponents' biases differ by 112
+		return sign | uint16((b+0xfff+b>>13&1)>>13)
 	case b > 0x7f800000: // NaN
 		return sign | 0x7e00 | uint16(b>>13&0x3ff)
 	case b >= 0x477ff000: // 65520 and more round to infinity
 		return sign | 0x7c00
-	case b >= 0x38800000: // normal: 2^-14 and more
-		b -= 112 << 23 // the exponents' biases differ by 112
-		return sign | uint16((b+0xfff+b>>13&1)>>13)
 	case b < 0x33000000: // below 2^-25, half the least subnormal
 		return sign
 	}
