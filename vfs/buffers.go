@@ -135,6 +135,7 @@ func (n *bufferNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrO
 		return errno(err)
 	}
 	fillStat(&st, &out.Attr)
+	out.Ino = 0 // go-fuse fills in the number that it knows the node by
 	return 0
 }
 

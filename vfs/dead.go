@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -83,10 +84,21 @@ func connectionOf(dir string) (string, error) {
 	return minor, nil
 }
 
-type mount struct{ dev, fsType string }
+type mount struct{ dir, dev, fsType string }
 
-// mountInfo finds the topmost mount at dir in /proc/self/mountinfo, without
-// touching dir itself: proc(5) has the format.
+// Mounts lists where devices are mounted, dead ones too.
+func Mounts() ([]string, error) {
+	all, err := readMountInfo()
+	var out []string
+	for _, m := range all {
+		if m.fsType == FSType {
+			out = append(out, m.dir)
+		}
+	}
+	return out, err
+}
+
+// mountInfo finds the topmost mount at dir without touching dir itself.
 func mountInfo(dir string) (mount, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -95,23 +107,35 @@ func mountInfo(dir string) (mount, error) {
 	if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
 		abs = filepath.Join(parent, filepath.Base(abs))
 	}
-	f, err := os.Open("/proc/self/mountinfo")
+	all, err := readMountInfo()
 	if err != nil {
 		return mount{}, err
 	}
-	defer f.Close()
-	var found mount
-	for sc := bufio.NewScanner(f); sc.Scan(); {
-		left, right, _ := strings.Cut(sc.Text(), " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		if len(l) > 4 && len(r) > 0 && unescape(l[4]) == abs {
-			found = mount{dev: l[2], fsType: r[0]}
+	for _, m := range slices.Backward(all) {
+		if m.dir == abs {
+			return m, nil
 		}
 	}
-	if found.fsType == "" {
-		return mount{}, fmt.Errorf("%s: not a mount point: %w", dir, syscall.EINVAL)
+	return mount{}, fmt.Errorf("%s: not a mount point: %w", dir, syscall.EINVAL)
+}
+
+// readMountInfo reads /proc/self/mountinfo: proc(5) has the format.
+func readMountInfo() ([]mount, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
 	}
-	return found, nil
+	defer f.Close()
+	var all []mount
+	sc := bufio.NewScanner(f)
+	for sc.Scan() {
+		left, right, _ := strings.Cut(sc.Text(), " - ")
+		l, r := strings.Fields(left), strings.Fields(right)
+		if len(l) > 4 && len(r) > 0 {
+			all = append(all, mount{dir: unescape(l[4]), dev: l[2], fsType: r[0]})
+		}
+	}
+	return all, sc.Err()
 }
 
 // unescape undoes the octal escapes of mountinfo.

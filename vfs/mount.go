@@ -143,5 +143,9 @@ func (m *Mount) detach() error {
 	if connErr != nil {
 		return connErr
 	}
-	return os.WriteFile("/sys/fs/fuse/connections/"+conn+"/abort", []byte("1"), 0)
+	err := os.WriteFile("/sys/fs/fuse/connections/"+conn+"/abort", []byte("1"), 0)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		return nil // the connection ends with this process
+	}
+	return err
 }

@@ -1,0 +1,76 @@
+# vgpu: one verb for each kind of work. `make demo` and `make test` are all a newcomer needs.
+GO      ?= go
+BIN     := bin/vgpu
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+COVER   := $(CURDIR)/cover
+PKGS    := ./...
+
+.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers fuzz deps clean
+
+all: build
+
+## build: the static binary, bin/vgpu
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/vgpu
+
+## demo: mount a device, work through an example on real data, unmount
+demo: build
+	@sh tools/demo.sh $(BIN)
+
+## test: everything that CI checks; ends with go test's own summary
+test: deps lint noasm arm64 race coverage blackbox
+
+## deps: the Debian packages that the tests use; installed when root, else named
+deps:
+	@sh tools/deps.sh
+
+## lint: vet, staticcheck, shellcheck, formatting, the import rules, generated files
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet $(PKGS)
+	$(GO) tool staticcheck $(PKGS)
+	shellcheck $$(git ls-files '*.sh') .ci/run
+	$(GO) test -count=1 ./tools/...
+
+## generate: assembly, manuals and docs anew; `make lint` fails if that changes anything
+generate:
+	$(GO) generate $(PKGS)
+
+## noasm: the pure-Go twins alone, as on a machine without our assembly
+noasm:
+	$(GO) test -count=1 -short -tags noasm ./kernels/...
+
+## arm64: the same tree for another machine, run by qemu-user
+arm64:
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/vgpu
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -count=1 -short -exec qemu-aarch64-static ./kernels/ndarray ./kernels/command ./kernels/simd ./kernels/gemm
+
+## race: unit tests under the race detector
+race:
+	$(GO) test -race -count=1 -short -timeout 15m ./alloc/... ./device/... ./vfs/... ./kernels/... ./cmd/...
+
+## coverage: unit tests and black-box tests with counters, and the share of the code they reach together
+coverage:
+	@sh tools/coverage.sh $(COVER)
+
+## blackbox: the built binary through real mounts, with all processors and with GOMAXPROCS=1
+blackbox:
+	GOMAXPROCS=1 $(GO) test -count=1 -timeout 15m ./tests/...
+	$(GO) test -count=1 -timeout 15m ./tests/...
+
+## bench: our own figures
+bench: build
+	$(BIN) bench suite
+
+## peers: ours and theirs interleaved in one run
+peers: build
+	$(GO) run ./tools/peers
+
+## fuzz: each fuzz target for FUZZTIME
+FUZZTIME ?= 30s
+fuzz:
+	@sh tools/fuzz.sh $(FUZZTIME)
+
+clean:
+	rm -rf bin cover

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func launchCommand() *cobra.Command {
+	var dir string
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "launch", Short: "time what a command costs by itself, through a mount", Args: exactArgs(0, "no operands"),
+		Long: "Times a device's control plane through its files: a line to its finished job, a thousand lines in one write,\n" +
+			"reading stat while every core computes, and cancelling. Without --device it mounts one for the purpose.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			fields, err := benchLaunch(c.Context(), dir)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(fields)
+			}
+			return printLaunch(c.OutOrStdout(), fields)
+		},
+	}
+	c.Flags().StringVarP(&dir, "device", "d", "", "a mounted device")
+	c.Flags().BoolVar(&asJSON, "json", false, "one line of JSON, in seconds")
+	return c
+}
+
+// launchTime is one figure of `bench launch`: order statistics of a time.
+type launchTime struct {
+	Name   string  `json:"name"`
+	Aim    string  `json:"aim"`
+	Median float64 `json:"median"`
+	P99    float64 `json:"p99"`
+	Max    float64 `json:"max"`
+	N      int     `json:"n"`
+}
+
+func printLaunch(w io.Writer, list []launchTime) error {
+	for _, t := range list {
+		if _, err := fmt.Fprintf(w, "%-44s median %9s   p99 %9s   max %9s   n %5d   (%s)\n", t.Name, duration(t.Median), duration(t.P99), duration(t.Max), t.N, t.Aim); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) {
+	if dir == "" {
+		stop, at, err := temporaryDevice()
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		dir = at
+	}
+	for _, m := range []struct {
+		name, aim string
+		n         int
+		f         func(dir string, n int) ([]float64, error)
+	}{
+		{"run: a line written to its job finished", "median < 100 us", 2000, timeRun},
+		{"queue: a line written, and wait read", "", 2000, timeQueue},
+		{"1000 lines in one write: accepted", "< 10 ms", 50, timeAccept},
+		{"1000 lines in one write: finished", "< 20 ms", 50, timeFinish},
+		{"stat opened and read while all cores compute", "p99 < 5 ms", 2000, timeStat},
+		{"cat stat, a process, while all cores compute", "p99 < 5 ms", 500, timeCat},
+		{"cancel of a running job", "< 50 ms", 30, timeCancel},
+	} {
+		times, err := m.f(dir, m.n)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.name, err)
+		}
+		slices.Sort(times)
+		out = append(out, launchTime{m.name, m.aim, times[len(times)/2], times[len(times)*99/100], times[len(times)-1], len(times)})
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return out, nil
+}
+
+// temporaryDevice mounts a device in a directory of its own.
+func temporaryDevice() (stop func() error, dir string, err error) {
+	top, err := os.MkdirTemp("", "vgpu-launch-")
+	if err != nil {
+		return nil, "", err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	dir = filepath.Join(top, "vgpu")
+	run := func(args ...string) error {
+		out, err := exec.Command(exe, args...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("vgpu %s: %w: %s", strings.Join(args, " "), err, out)
+		}
+		return nil
+	}
+	if err := run("mount", "--daemon", "--mem", "256M", "--state", filepath.Join(top, "state"), dir); err != nil {
+		return nil, "", errors.Join(err, os.RemoveAll(top))
+	}
+	return func() error { return errors.Join(run("umount", dir), os.RemoveAll(top)) }, dir, nil
+}
+
+// repeat times f n times, after a few rounds to warm up.
+func repeat(n int, f func() error) ([]float64, error) {
+	times := make([]float64, 0, n)
+	for i := range n + n/10 + 1 {
+		start := time.Now()
+		if err := f(); err != nil {
+			return nil, err
+		}
+		if i > n/10 {
+			times = append(times, time.Since(start).Seconds())
+		}
+	}
+	return times, nil
+}
+
+func openWrite(path string) (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) }
+
+func timeRun(dir string, n int) ([]float64, error) {
+	f, err := openWrite(dir + "/run")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	line := []byte("nop\n")
+	return repeat(n, func() error {
+		_, err := f.Write(line)
+		return err
+	})
+}
+
+func timeQueue(dir string, n int) ([]float64, error) {
+	ctl, err := openWrite(dir + "/queues/main/ctl")
+	if err != nil {
+		return nil, err
+	}
+	defer ctl.Close()
+	wait, err := os.Open(dir + "/queues/main/wait")
+	if err != nil {
+		return nil, err
+	}
+	defer wait.Close()
+	line, buf := []byte("nop\n"), make([]byte, 64)
+	return repeat(n, func() error {
+		if _, err := ctl.Write(line); err != nil {
+			return err
+		}
+		if _, err := wait.Read(buf); err != nil && err != io.EOF {
+			return err
+		}
+		return nil
+	})
+}
+
+// thousand writes 1000 lines at once, n times, and tells how long the write
+// and how long all took.
+func thousand(dir string, n int) (accepted, finished []float64, err error) {
+	ctl, err := openWrite(dir + "/queues/main/ctl")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer ctl.Close()
+	wait, err := os.Open(dir + "/queues/main/wait")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer wait.Close()
+	lines, buf := []byte(strings.Repeat("nop\n", 1000)), make([]byte, 64)
+	finished, err = repeat(n, func() error {
+		start := time.Now()
+		if _, err := ctl.Write(lines); err != nil {
+			return err
+		}
+		accepted = append(accepted, time.Since(start).Seconds())
+		if _, err := wait.Read(buf); err != nil && err != io.EOF {
+			return err
+		}
+		return nil
+	})
+	return accepted, finished, err
+}
+
+func timeAccept(dir string, n int) ([]float64, error) {
+	accepted, _, err := thousand(dir, n)
+	return accepted, err
+}
+
+func timeFinish(dir string, n int) ([]float64, error) {
+	_, finished, err := thousand(dir, n)
+	return finished, err
+}
+
+// loaded runs f while a job keeps every worker busy.
+func loaded(dir string, f func() ([]float64, error)) (times []float64, err error) {
+	id, err := startSpin(dir)
+	if err != nil {
+		return nil, err
+	}
+	times, err = f()
+	return times, errors.Join(err, cancelJob(dir, id))
+}
+
+// cancelJob cancels a job and waits for its end, of which wait then tells as
+// of a failure.
+func cancelJob(dir, id string) error {
+	wait, err := os.Open(dir + "/queues/main/wait")
+	if err != nil {
+		return err
+	}
+	defer wait.Close()
+	if err := os.Remove(filepath.Join(dir, "queues/main/jobs", id)); err != nil {
+		return err
+	}
+	if _, err := io.ReadAll(wait); !errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("job %s was cancelled, and wait says %v", id, err)
+	}
+	return nil
+}
+
+// startSpin starts a long job and returns its number once it runs.
+func startSpin(dir string) (id string, err error) {
+	if err := os.WriteFile(dir+"/queues/main/ctl", []byte("spin seconds=600\n"), 0); err != nil {
+		return "", err
+	}
+	list, err := os.ReadDir(dir + "/queues/main/jobs")
+	if err != nil {
+		return "", err
+	}
+	newest := 0
+	for _, e := range list {
+		if n, err := strconv.Atoi(e.Name()); err == nil {
+			newest = max(newest, n)
+		}
+	}
+	id = strconv.Itoa(newest)
+	for {
+		status, err := os.ReadFile(filepath.Join(dir, "queues/main/jobs", id, "status"))
+		if err != nil || strings.Contains(string(status), "state running") {
+			return id, err
+		}
+	}
+}
+
+func timeStat(dir string, n int) ([]float64, error) {
+	return loaded(dir, func() ([]float64, error) {
+		return repeat(n, func() error {
+			_, err := os.ReadFile(dir + "/stat")
+			return err
+		})
+	})
+}
+
+func timeCat(dir string, n int) ([]float64, error) {
+	return loaded(dir, func() ([]float64, error) {
+		return repeat(n, func() error { return exec.Command("cat", dir+"/stat").Run() })
+	})
+}
+
+func timeCancel(dir string, n int) ([]float64, error) {
+	var times []float64
+	for range n {
+		id, err := startSpin(dir)
+		if err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		if err := cancelJob(dir, id); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(start).Seconds())
+	}
+	return times, nil
+}
