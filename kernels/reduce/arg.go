@@ -1,6 +1,10 @@
 package reduce
 
-import "vgpu/kernels/ndarray"
+import (
+	"slices"
+
+	"vgpu/kernels/ndarray"
+)
 
 // where is a value and its place along K.
 type where[T any] struct {
@@ -9,8 +13,9 @@ type where[T any] struct {
 }
 
 // argReduction finds the first extreme element, or the first NaN if there is
-// one. before tells whether a is to be preferred to b.
-func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool) *reduction[T, where[T]] {
+// one. before tells whether a is to be preferred to b; leaf gives the extreme
+// of a block.
+func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf func(x []T) T) *reduction[T, where[T]] {
 	join := func(a, b where[T]) where[T] {
 		switch aNaN, bNaN := a.v != a.v, b.v != b.v; {
 		case aNaN && bNaN, !aNaN && !bNaN && a.v == b.v:
@@ -34,16 +39,8 @@ func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool) *reduct
 			}
 		},
 		fused: func(x []T, at place) where[T] {
-			best := 0
-			for i, v := range x {
-				if v != v {
-					best = i
-					break
-				}
-				if before(v, x[best]) {
-					best = i
-				}
-			}
+			// Two fast loops beat one that keeps the index.
+			best := firstOf(x, leaf(x))
 			return where[T]{x[best], int64(at.k + best)}
 		},
 		fusedFold: func(acc []where[T], x []T, at place) {
@@ -58,3 +55,11 @@ func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool) *reduct
 
 func isLess[T ordered](a, b T) bool    { return a < b }
 func isGreater[T ordered](a, b T) bool { return a > b }
+
+// firstOf is where v is in x; v may be NaN.
+func firstOf[T ordered](x []T, v T) int {
+	if v != v {
+		return slices.IndexFunc(x, func(w T) bool { return w != w })
+	}
+	return slices.Index(x, v)
+}

@@ -82,11 +82,11 @@ func runArg(e extreme) func(j *job) error {
 }
 
 func argOn[T ordered](j *job, dt ndarray.DType, e extreme) error {
-	before := isLess[T]
+	before, leaf := isLess[T], minLeaf[T]
 	if e == greatest {
-		before = isGreater[T]
+		before, leaf = isGreater[T], maxLeaf[T]
 	}
-	return run(j, argReduction(dt, before), func(vals []where[T], o int) {
+	return run(j, argReduction(dt, before, leaf), func(vals []where[T], o int) {
 		index := make([]int64, len(vals))
 		for i, v := range vals {
 			index[i] = v.k

@@ -126,7 +126,17 @@ func euclid[T ndarray.Element](j *job, l normLifts[T]) error {
 		return j.x.W.For(len(sums), block, func(_ *pool.Worker, lo, hi int) { root(sums[lo:hi], lo) })
 	}
 	scale := scratch[float64](j, ndarray.F64)
-	if err := run(j, greatestAbs(l), collect(scale)); err != nil {
+	// Powers of two, so that scaling is exact.
+	power := func(vals []float64, o int) {
+		for i, v := range vals {
+			scale[o+i] = v
+			if v > 0 && !math.IsInf(v, 0) {
+				_, e := math.Frexp(v)
+				scale[o+i] = math.Ldexp(1, e-1)
+			}
+		}
+	}
+	if err := run(j, greatestAbs(l), power); err != nil {
 		return err
 	}
 	scaled := func(dst []float64, x []T, at place) {

@@ -7,8 +7,7 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// verbs is the table of reductions. A function of its own, since the manual
-// pages are made from it too.
+// verbs is the table of reductions.
 var verbs = []*verb{
 	{name: "sum", summary: "sum of elements", result: sumType, extra: dtypeOnly, passes: 1, flops: 1, run: runSum, manual: sumText},
 	{name: "prod", summary: "product of elements", result: sumType, extra: dtypeOnly, passes: 1, flops: 1, run: runProd, manual: prodText},
