@@ -2,6 +2,8 @@ package device
 
 import (
 	"maps"
+	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -70,11 +72,14 @@ type Stats struct {
 	Queues                []QueueStats
 	Workers               []pool.WorkerStats
 	Verbs                 map[string]VerbCount
+	Goroutines            int // of the whole process: a leak shows here
+	Descriptors           int // open files of the process; -1 if unknown
 }
 
 // Stats takes the account. It costs microseconds and waits for no job.
 func (d *Device) Stats() Stats {
 	s := Stats{
+		Goroutines: runtime.NumGoroutine(), Descriptors: descriptors(),
 		Uptime: time.Since(d.started), State: "running", Ended: map[State]uint64{}, Memory: d.store.Usage(), Workers: d.pool.Stats(), Policy: d.Policy(),
 	}
 	for _, q := range d.Queues() {
@@ -103,4 +108,13 @@ func (d *Device) Stats() Stats {
 		s.Verbs[name] = *d.count.verbs[name]
 	}
 	return s
+}
+
+// descriptors counts the process's open files, without the one it counts by.
+func descriptors() int {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	return len(list) - 1
 }

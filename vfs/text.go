@@ -77,6 +77,8 @@ func (t *tree) statText() ([]byte, error) {
 	l.add("queues", len(s.Queues))
 	l.add("errors", s.Errors)
 	l.add("panics", t.panics.Load())
+	l.add("goroutines", s.Goroutines)
+	l.add("descriptors", s.Descriptors)
 	for i, w := range s.Workers {
 		key := fmt.Sprintf("worker.%d.", i)
 		l.add(key+"tasks", w.Tasks)
