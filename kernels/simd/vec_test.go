@@ -15,7 +15,7 @@ type routine struct {
 }
 
 // tables are the routines of all families.
-func tables() []routine { return vecTable }
+func tables() []routine { return append(append([]routine{}, vecTable...), mathTable...) }
 
 // eachISA runs f with every instruction set that the machine has.
 func eachISA(t *testing.T, f func(t *testing.T)) {

@@ -6,11 +6,12 @@ import "github.com/mmcloughlin/avo/build"
 type Family struct {
 	Name     string
 	routines []*Routine
+	scalars  []*Routine // of which only the Go function for one element is made
 }
 
 // Families lists the groups.
 func Families() []Family {
-	return []Family{{"vec", vectorRoutines()}}
+	return []Family{{"vec", vectorRoutines(), nil}, {"math", mathRoutines(), reducedRoutines()}}
 }
 
 // Generate adds the family's assembly to c.
@@ -27,4 +28,4 @@ func (f Family) Generate(c *build.Context) {
 
 // GoFiles gives the Go files of the family by name: wrappers, twins, stubs for
 // builds without assembly, and a table for the tests.
-func (f Family) GoFiles() (map[string][]byte, error) { return goFiles(f.Name, f.routines) }
+func (f Family) GoFiles() (map[string][]byte, error) { return goFiles(f.Name, f.routines, f.scalars) }

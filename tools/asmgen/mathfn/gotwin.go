@@ -15,11 +15,10 @@ type twin struct {
 	out   strings.Builder
 }
 
-// goTwin gives the Go text of r's scalar function and of the loop over it.
-func goTwin(r *Routine) string {
+// goOne gives the Go text of r's scalar function.
+func goOne(r *Routine) string {
 	t := &twin{p: r.Build(GoTwin), names: map[*Value]string{}, taken: map[string]bool{}}
-	one, loop := unexported(r.Name)+"One", unexported(r.Name)+"Go"
-	t.printf("\nfunc %s(%s) %s {\n", one, r.goParams(func(p Param) string { return p.Elem.Go }), r.Dst.Go)
+	t.printf("\nfunc %sOne(%s) %s {\n", unexported(r.Name), r.goParams(func(p Param) string { return p.Elem.Go }), r.Dst.Go)
 	for _, p := range r.Params {
 		t.taken[p.Name] = true
 	}
@@ -27,18 +26,25 @@ func goTwin(r *Routine) string {
 		t.statement(v)
 	}
 	t.printf("\treturn %s\n}\n", t.result())
-	t.printf("\nfunc %s(dst []%s, %s) {\n", loop, r.Dst.Go, r.goParams(Param.goType))
+	return t.out.String()
+}
+
+// goLoop gives the loop over it.
+func goLoop(r *Routine) string {
+	var s strings.Builder
+	name := unexported(r.Name)
+	fmt.Fprintf(&s, "\nfunc %sGo(dst []%s, %s) {\n", name, r.Dst.Go, r.goParams(Param.goType))
 	var args []string
 	for _, p := range r.Params {
 		if p.Scalar {
 			args = append(args, p.Name)
 			continue
 		}
-		t.printf("\t%s = %s[:len(dst)]\n", p.Name, p.Name)
+		fmt.Fprintf(&s, "\t%s = %s[:len(dst)]\n", p.Name, p.Name)
 		args = append(args, p.Name+"[i]")
 	}
-	t.printf("\tfor i := range dst {\n\t\tdst[i] = %s(%s)\n\t}\n}\n", one, strings.Join(args, ", "))
-	return t.out.String()
+	fmt.Fprintf(&s, "\tfor i := range dst {\n\t\tdst[i] = %sOne(%s)\n\t}\n}\n", name, strings.Join(args, ", "))
+	return s.String()
 }
 
 // goType is the parameter's type in Go functions.

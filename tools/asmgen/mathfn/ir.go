@@ -154,6 +154,7 @@ type Routine struct {
 type Builder struct {
 	Target Target
 	Bits   int
+	Wide   bool // float64 lanes for float32 results: shorter polynomials do
 	vals   []*Value
 	consts map[uint64]*Value
 	bail   *Value
@@ -171,7 +172,7 @@ type Program struct {
 
 // Build records r's body for a target and drops what it does not use.
 func (r *Routine) Build(t Target) *Program {
-	b := &Builder{Target: t, Bits: r.Bits, consts: map[uint64]*Value{}}
+	b := &Builder{Target: t, Bits: r.Bits, Wide: r.Bits == 64 && r.Dst == F32, consts: map[uint64]*Value{}}
 	p := &Program{r: r, bits: r.Bits}
 	for i, prm := range r.Params {
 		p.in = append(p.in, b.input(i, prm))
@@ -278,6 +279,9 @@ func (b *Builder) fop(op Op, args ...*Value) *Value {
 
 func (b *Builder) iop(op Op, imm uint64, args ...*Value) *Value {
 	want(Int, args...)
+	if op == OpXor && args[0].op == OpConst && args[1].op == OpConst { // the sign of a constant
+		return b.K(args[0].imm ^ args[1].imm)
+	}
 	return b.add(op, Int, imm, args...)
 }
 

@@ -112,7 +112,7 @@ func (r *Routine) callGo(from, to string) string {
 }
 
 // goFiles makes the Go files of a family.
-func goFiles(family string, rs []*Routine) (map[string][]byte, error) {
+func goFiles(family string, rs, scalars []*Routine) (map[string][]byte, error) {
 	var wrappers, twins, stubs, table strings.Builder
 	for _, s := range []*strings.Builder{&wrappers, &twins, &stubs, &table} {
 		fmt.Fprintf(s, header, family)
@@ -123,11 +123,14 @@ func goFiles(family string, rs []*Routine) (map[string][]byte, error) {
 	fmt.Fprintf(&table, "package simd\n\nvar %sTable = []routine{\n", family)
 	for _, r := range rs {
 		wrappers.WriteString(wrapper(r))
-		twins.WriteString(goTwin(r))
+		twins.WriteString(goOne(r) + goLoop(r))
 		stubs.WriteString(r.stubs())
 		fmt.Fprintf(&table, "\t{%q, %s, %sGo},\n", r.Name, r.Name, unexported(r.Name))
 	}
 	table.WriteString("}\n")
+	for _, r := range scalars {
+		twins.WriteString(goOne(r))
+	}
 	files := map[string][]byte{}
 	for name, s := range map[string]*strings.Builder{
 		"zz_" + family + ".go":            &wrappers,

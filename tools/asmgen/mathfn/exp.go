@@ -1,0 +1,186 @@
+package mathfn
+
+import "math"
+
+// Exponentials. x = n ln 2 + r with |r| <= ln(2)/2, and exp(x) = 2^n (1 + p)
+// with p = r + r² q(r), q a minimax polynomial (Tang, "Table-driven
+// implementation of the exponential function", ACM TOMS 15(2), 1989, without
+// the table).
+
+// pick chooses what depends on the lane's type: coefficients or limits.
+func pick[T any](b *Builder, f32, f64, wide T) T {
+	switch {
+	case b.Wide:
+		return wide
+	case b.Bits == 32:
+		return f32
+	}
+	return f64
+}
+
+// split gives a constant as the sum of a float of the lane's type, with its last zeros
+// bits cleared, and the rest. lo is the constant's part below float64.
+func (b *Builder) split(c, lo float64, zeros int) (hi, rest float64) {
+	if b.Bits == 32 {
+		hi = float64(math.Float32frombits(math.Float32bits(float32(c)) &^ (1<<zeros - 1)))
+	} else {
+		hi = math.Float64frombits(math.Float64bits(c) &^ (1<<zeros - 1))
+	}
+	return hi, c - hi + lo
+}
+
+// The logarithms' constants: c as float64 and what is left of it.
+const (
+	ln2Lo     = 2.319046813846299558e-17  // ln 2 - float64(ln 2)
+	log2eLo   = 2.0355273740931032980e-17 // log2(e) - float64(log2 e)
+	log10eLo  = 1.0983196502167650718e-17
+	log10of2L = -2.8037281277851703937e-18
+)
+
+// exponential is exp(x) split up: n, the integer in shifted's low bits, and p = exp(r) - 1.
+type exponential struct{ n, shifted, p *Value }
+
+func (b *Builder) expParts(x, low *Value) exponential {
+	n, shifted := b.RoundShift(x, b.C(math.Log2E))
+	hi, lo := b.split(math.Ln2, ln2Lo, 0)
+	r := b.FNMA(n, b.C(hi), x) // exact: a multiple of hi's last bit, below 1/2
+	if low == nil {
+		r = b.FNMA(n, b.C(lo), r)
+	} else {
+		r = b.Add(r, b.FNMA(n, b.C(lo), low))
+	}
+	return exponential{b.Name("n", n), shifted, b.expm1Poly(b.Name("r", r))}
+}
+
+// expm1Poly is exp(r) - 1 for |r| <= ln(2)/2.
+func (b *Builder) expm1Poly(r *Value) *Value {
+	q := b.Horner(r, pick(b, expF32, expF64, expWide)...)
+	return b.Name("p", b.FMA(b.Mul(r, r), q, r))
+}
+
+// clamp keeps x within [lo, hi]; NaN stays.
+func (b *Builder) clamp(x *Value, lo, hi float64) *Value {
+	return b.Max(b.C(lo), b.Min(b.C(hi), x))
+}
+
+// Exp is eˣ; low, if not nil, is added to x.
+func (b *Builder) Exp(x, low *Value) *Value {
+	x = b.clamp(x, pick(b, -104, -746, -746.0), pick(b, 89, 710, 710.0))
+	e := b.expParts(x, low)
+	return b.Scale(b.Add(b.C(1), e.p), e.n)
+}
+
+// expPrecise is exp(x + low) within 0.6 ulp, for functions that add errors of
+// their own: it keeps what r and 1 + r lose. low may be nil.
+func (b *Builder) expPrecise(x, low *Value) *Value {
+	x = b.clamp(x, pick(b, -104, -746, -746.0), pick(b, 89, 710, 710.0))
+	n, _ := b.RoundShift(x, b.C(math.Log2E))
+	hi, lo := b.split(math.Ln2, ln2Lo, 0)
+	exact := b.FNMA(n, b.C(hi), x)
+	r := b.FNMA(n, b.C(lo), exact)
+	rest := b.FNMA(n, b.C(lo), b.Sub(exact, r))
+	s, err := b.fastTwoSum(b.C(1), r)
+	tail := b.FMA(b.Mul(r, r), b.Horner(r, pick(b, expF32, expF64, expWide)...), err)
+	if low == nil {
+		tail = b.Add(tail, rest)
+	} else { // large enough for exp(r + rest) = exp(r) (1 + rest) to matter
+		tail = b.FMA(b.Add(rest, low), b.Add(s, tail), tail)
+	}
+	return b.Scale(b.Add(s, tail), n)
+}
+
+// quotient is (num + numLow) / (den + denLow) with little more than one
+// rounding. numLow may be nil.
+func (b *Builder) quotient(num, numLow, den, denLow *Value) *Value {
+	inv := b.Div(b.C(1), den)
+	q := b.Mul(num, inv)
+	rest := b.FNMA(q, den, num)
+	if numLow != nil {
+		rest = b.Add(rest, numLow)
+	}
+	return b.FMA(b.FNMA(q, denLow, rest), inv, q)
+}
+
+func (b *Builder) Exp2(x *Value) *Value {
+	x = b.clamp(x, pick(b, -151, -1077, -1077.0), pick(b, 129, 1025, 1025.0))
+	n, _ := b.RoundShift(x, b.C(1))
+	p := b.expm1Poly(b.Mul(b.Sub(x, n), b.C(math.Ln2)))
+	return b.Scale(b.Add(b.C(1), p), n)
+}
+
+// Expm1 is 2 (p h + (h - 1/2)) with h = 2^(n-1), which does not overflow.
+func (b *Builder) Expm1(x *Value) *Value {
+	e := b.expParts(b.clamp(x, pick(b, -18, -38, -38.0), pick(b, 89, 710, 710.0)), nil)
+	h := b.pow2(b.IAdd(e.shifted, b.K(math.MaxUint64)))
+	y := b.FMA(e.p, h, b.Sub(h, b.C(0.5)))
+	return b.CopySign(b.Add(y, y), b.SignOf(x)) // -0 stays
+}
+
+// Tanh is 1 - 2/(exp(2|x|) + 1), or, in float32, an odd polynomial near zero;
+// in float64 expm1 serves all.
+func (b *Builder) Tanh(x *Value) *Value {
+	a := b.Abs(x)
+	sign := b.SignOf(x)
+	if b.Bits == 64 {
+		a = b.Min(b.C(22), a)
+		t := b.Expm1(b.Add(a, a))
+		return b.CopySign(b.Div(t, b.Add(t, b.C(2))), sign)
+	}
+	z := b.Mul(x, x)
+	near := b.FMA(b.Mul(a, z), b.Horner(z, tanhF32...), a)
+	c := b.Min(b.C(10), a)
+	e := b.Exp(b.Add(c, c), nil)
+	far := b.Sub(b.C(1), b.Div(b.C(2), b.Add(e, b.C(1))))
+	return b.CopySign(b.Sel(b.Lt(a, b.C(0.625)), near, far), sign)
+}
+
+// half is exp(a)/2 for a >= 0, which overflows only when sinh and cosh do.
+func (b *Builder) halfExp(e exponential) *Value {
+	return b.Scale(b.Add(b.C(1), e.p), b.Sub(e.n, b.C(1)))
+}
+
+// Cosh is h + 1/(4h) with h = exp(|x|)/2.
+func (b *Builder) Cosh(x *Value) *Value {
+	h := b.halfExp(b.expParts(b.Min(b.C(711), b.Abs(x)), nil))
+	return b.Add(h, b.Div(b.C(0.25), h))
+}
+
+// Sinh is (t + t/(t+1))/2 with t = expm1(|x|), or exp(|x|)/2 where that is all.
+func (b *Builder) Sinh(x *Value) *Value {
+	a := b.Abs(x)
+	far := b.halfExp(b.expParts(b.Min(b.C(711), a), nil))
+	t := b.Expm1(b.Min(b.C(40), a))
+	near := b.Mul(b.C(0.5), b.Add(t, b.Div(t, b.Add(t, b.C(1)))))
+	return b.CopySign(b.Sel(b.Lt(a, b.C(22)), near, far), b.SignOf(x))
+}
+
+// Sigmoid is 1/(1+z) or z/(1+z) with z = exp(-|x|), so that it stays accurate
+// where it is small.
+func (b *Builder) Sigmoid(x *Value) *Value {
+	z := b.expPrecise(b.AsF(b.Or(b.AsI(x), b.signBit())), nil)
+	den, low := b.fastTwoSum(b.C(1), z)
+	return b.quotient(b.Sel(b.Lt(x, b.C(0)), z, b.C(1)), nil, den, low)
+}
+
+// Silu is x·sigmoid(x); -inf gives -0.
+func (b *Builder) Silu(x *Value) *Value {
+	negative := b.AsF(b.Or(b.AsI(x), b.signBit()))
+	if b.Wide {
+		return b.timesLogistic(x, b.Exp(negative, nil))
+	}
+	return b.timesLogistic(x, b.expPrecise(negative, nil))
+}
+
+// timesLogistic is x/(1+z) for x >= 0 and x z/(1+z) for x < 0.
+func (b *Builder) timesLogistic(x, z *Value) *Value {
+	x = b.Max(b.C(-1000), x) // an infinity would give NaN with z = 0
+	weight := b.Sel(b.Lt(x, b.C(0)), z, b.C(1))
+	if b.Wide {
+		x = b.Min(b.C(0x1p1000), x)
+		return b.Div(b.Mul(x, weight), b.Add(b.C(1), z))
+	}
+	p, pLow := b.twoProd(x, weight)
+	den, low := b.fastTwoSum(b.C(1), z)
+	y := b.CopySign(b.quotient(p, pLow, den, low), b.SignOf(x))
+	return b.Sel(b.Lt(x, b.C(1000)), y, b.Sel(b.IsNaN(x), y, x))
+}
