@@ -141,6 +141,18 @@ func TestPrepare(t *testing.T) {
 		ok(t, p.SetMark(job))
 		ok(t, p.Discard("f"))
 		ok(t, s.Mkdir(me(), "d", 0o755))
+		p, err = s.Prepare("d/f", 1)
+		ok(t, err)
+		ok(t, s.Rename("d", "e", 0))
+		err = p.Discard("d/f")
+		if kind == onPlain {
+			want(t, err, unix.ENOENT) // the temporary went with the directory
+			ok(t, os.RemoveAll(filepath.Join(s.Root(), "e")))
+			ok(t, s.Mkdir(me(), "e", 0o755))
+		} else {
+			ok(t, err)
+		}
+		ok(t, s.Rename("e", "d", 0))
 		p, err = s.Prepare("d", 1)
 		ok(t, err)
 		want(t, p.Publish(me(), "d", 0o600), unix.EISDIR)

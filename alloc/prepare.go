@@ -76,14 +76,10 @@ func (p *Prepared) publish(c Cred, e entry, mode uint32) (v victim, err error) {
 	return v, err
 }
 
-// Discard removes a file that was not published, with its mark, and ends its hold.
+// Discard removes a file that was not published, with its mark, and ends its hold. rel is what it was prepared for.
 func (p *Prepared) Discard(rel string) error {
-	freed := false
-	err := p.s.change(rel, func(e entry) error {
-		freed = p.s.scrap(p.temp(e), p.Buffer)
-		return nil
-	})
-	if err != nil { // a plain file whose directory is gone, or the store is closed: the temporary is left, if it is
+	freed, err := p.discard(rel)
+	if err != nil { // a plain file whose directory is gone, or the store is closed
 		p.Release()
 		return err
 	}
@@ -91,6 +87,23 @@ func (p *Prepared) Discard(rel string) error {
 		p.s.freed()
 	}
 	return nil
+}
+
+func (p *Prepared) discard(rel string) (freed bool, err error) {
+	s := p.s
+	s.ns.Lock()
+	defer s.ns.Unlock()
+	if s.closed.Load() {
+		return false, unix.ESHUTDOWN
+	}
+	if !s.ram.plain { // it lies in tmp, whatever has become of the directory that it was for
+		return s.scrap(p.tmp, p.Buffer), nil
+	}
+	err = s.at(rel, func(e entry) error {
+		freed = s.scrap(p.temp(e), p.Buffer)
+		return nil
+	})
+	return freed, err
 }
 
 // Bad tells whether the mark says that the bytes are bad, not that they are still to come.
