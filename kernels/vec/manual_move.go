@@ -56,7 +56,7 @@ var transposeKernel = &kernels.Kernel{
 			{Text: "A matrix.", Lines: []string{"random a.npy:f32:300x200", "transpose a.npy at.npy"}},
 			{Text: "Images from height, width, channels to channels, height, width.", Lines: []string{"random hwc.npy:u8:64x48x3", "transpose hwc.npy chw.npy axes=2,0,1"}},
 		},
-		Notes:   "Axes are merged where their order allows; then tiles of 64 x 64 elements are moved, in squares of 8 x 8 through registers, so that both sides are read and written by whole cache lines.",
+		Notes:   "Axes are merged where their order allows; then tiles of up to 512 x 64 elements are moved, in squares of 8 x 8 through registers, so that the source is read in long runs and the destination is written by whole cache lines.",
 		SeeAlso: []string{"reshape", "copy", "flip"},
 	},
 }

@@ -140,11 +140,11 @@ func repeated[T ndarray.Element](dst []T, d, _ int, src []T, s, _, n int) {
 const edge = 8
 
 // transpose assigns dst[i*ds+j] = src[j*ss+i] for i < m, j < n, in squares of
-// edge x edge. Strides are positive, in elements.
+// edge x edge, along the rows of src. Strides are positive, in elements.
 func transpose[T ndarray.Element](dst []T, ds int, src []T, ss, m, n int) {
 	m8, n8 := m&^(edge-1), n&^(edge-1)
-	for i := 0; i < m8; i += edge {
-		for j := 0; j < n8; j += edge {
+	for j := 0; j < n8; j += edge {
+		for i := 0; i < m8; i += edge {
 			transposeSquare(dst[i*ds+j:], ds, src[j*ss+i:], ss)
 		}
 	}
