@@ -76,6 +76,7 @@ type job struct {
 	failed  atomic.Pointer[error] // why it was cancelled: the first reason
 	active  atomic.Int32          // workers that are in it
 	taken   []atomic.Uint64       // their numbers, a bit each
+	word    [1]atomic.Uint64      // taken, if one word is enough
 	waiting atomic.Int32          // of these, asleep in a join
 	blocked atomic.Bool           // the caller sleeps
 }
@@ -101,7 +102,10 @@ func (p *Pool) Run(ctx context.Context, opt Options, fn func(w *Worker) error) e
 	if opt.Threads > 0 {
 		j.limit = min(j.limit, int32(min(opt.Threads, maxThreads)))
 	}
-	j.taken = make([]atomic.Uint64, (j.limit+63)/64)
+	j.taken = j.word[:]
+	if j.limit > 64 {
+		j.taken = make([]atomic.Uint64, (j.limit+63)/64)
+	}
 	j.root = &Worker{job: j, fn: func(w *Worker) { j.err = fn(w) }}
 	if !p.roots.put(j) {
 		return ErrClosed
