@@ -152,6 +152,8 @@ func (c *Call) AddOutput(w command.Word) error {
 	return nil
 }
 
+// parseRef is ParseRef for a word of the line, or an option's value: as the
+// line is at hand, carets go under the very part at fault, quoted or not.
 func (c *Call) parseRef(w command.Word) (Ref, error) {
 	return parseRef(w, func(lo, hi int) command.Span { return c.Line.Sub(w.Span, lo, hi) })
 }

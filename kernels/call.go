@@ -81,6 +81,8 @@ func (c *Call) Operand(name string) int { return c.Opt(name).input }
 // Has tells whether the option was written in the line.
 func (c *Call) Has(name string) bool { return c.Opt(name).Set }
 
+// value reads an option's typed value. Asking for another type than the
+// declared kind gives the zero value, as for an absent option.
 func value[T any](c *Call, name string) T {
 	v, _ := c.Opt(name).value.(T) // absent options read as the zero value
 	return v
@@ -104,6 +106,9 @@ func (c *Call) Check() (*Plan, error) {
 	return p, nil
 }
 
+// checkOutput compares one planned output with the operand that names it: with
+// the type and shape written there, with what a slice of it can hold, and, if
+// the plan reads it, with what it holds now.
 func (c *Call) checkOutput(o *Output, spec *OutSpec) error {
 	if o.Slice != nil && !o.Exists {
 		e := o.Errorf("%s does not exist, and a part of it is to be written", o.Path)

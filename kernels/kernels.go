@@ -193,6 +193,9 @@ func NewRegistry(families ...[]*Kernel) *Registry {
 	return r
 }
 
+// mustBeSound panics if the positional rule cannot be applied, or if an
+// option's default does not parse: better when the program starts than on the
+// first command.
 func (k *Kernel) mustBeSound() {
 	switch {
 	case k.Bind == nil && k.MaxInputs >= 0 && k.MaxInputs < k.MinInputs:

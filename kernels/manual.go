@@ -81,6 +81,8 @@ func dedent(lines []string) ([]string, bool) {
 	return out, true
 }
 
+// entries are set as terms with their explanations; these are single
+// paragraphs.
 func entries(es []Entry) []block {
 	out := make([]block, len(es))
 	for i, e := range es {
@@ -89,6 +91,7 @@ func entries(es []Entry) []block {
 	return out
 }
 
+// examples are a sentence each and the lines that it speaks of.
 func examples(es []Example) []block {
 	var out []block
 	for _, e := range es {
@@ -100,6 +103,8 @@ func examples(es []Example) []block {
 	return out
 }
 
+// optionBlocks describes the options from their declarations, so that the
+// manual cannot fall behind: the kind of value, the help, the default.
 func (k *Kernel) optionBlocks() []block {
 	out := make([]block, len(k.Options))
 	for i := range k.Options {

@@ -60,6 +60,8 @@ func codeSpan(s string) string {
 	return ticks + s + ticks
 }
 
+// fence sets lines as a code block, between more backquotes than they have in
+// a row.
 func fence(lines []string) string {
 	text, ticks := strings.Join(lines, "\n"), "```"
 	for strings.Contains(text, ticks) {

@@ -46,6 +46,7 @@ func (c *Call) ParseOptions(only func(key string) bool) error {
 	return nil
 }
 
+// unknownOption refuses a key, with the nearest one and the list.
 func (c *Call) unknownOption(w *command.Option, specs []OptionSpec) error {
 	names := make([]string, len(specs))
 	for i := range specs {
@@ -108,6 +109,8 @@ func (s *OptionSpec) parse(text string) (any, error) {
 	return nil, fmt.Errorf("kind %d has no values", s.Kind)
 }
 
+// parseInt reads a decimal integer. There are no suffixes: numbers are in base
+// units.
 func parseInt(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	switch {
@@ -119,6 +122,8 @@ func parseInt(text string) (int, error) {
 	return n, nil
 }
 
+// parseFloat reads what Go reads: decimal, hexadecimal, inf and nan. A number
+// beyond the range is refused rather than taken as infinite.
 func parseFloat(text string) (float64, error) {
 	f, err := strconv.ParseFloat(text, 64)
 	switch {
@@ -150,6 +155,7 @@ func parseComplex(text string) (complex128, error) {
 	return z, nil
 }
 
+// parseBool reads the spellings that sysfs and git take.
 func parseBool(text string) (bool, error) {
 	switch strings.ToLower(text) {
 	case "1", "true", "yes", "on":
@@ -160,6 +166,8 @@ func parseBool(text string) (bool, error) {
 	return false, fmt.Errorf("%q is neither 1 true yes on nor 0 false no off", text)
 }
 
+// parseInts reads a list separated by commas; blanks around them are allowed
+// (in quotes).
 func parseInts(text string) ([]int, error) {
 	if text == "" {
 		return []int{}, nil
@@ -176,6 +184,8 @@ func parseInts(text string) ([]int, error) {
 	return out, nil
 }
 
+// findSpec looks an option up by its name; there are few, so a map is not
+// worth it.
 func findSpec(specs []OptionSpec, name string) *OptionSpec {
 	for i := range specs {
 		if specs[i].Name == name {

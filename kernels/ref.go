@@ -103,6 +103,7 @@ func cutLast(s string) (head, last string) {
 	return s, ""
 }
 
+// isShape tells whether s can only be meant as a shape.
 func isShape(s string) bool {
 	_, err := ndarray.ParseShape(s)
 	return err == nil && s != ""

@@ -75,6 +75,9 @@ func (c cell) blank() string {
 	return strings.Repeat(" ", c.cols)
 }
 
+// splitCells takes a line apart into what a terminal shows as one; what could
+// steer a terminal (control characters, broken UTF-8) is replaced, as the line
+// may come from anybody.
 func splitCells(line string) []cell {
 	cells := make([]cell, 0, len(line))
 	for i := 0; i < len(line); {
@@ -89,6 +92,8 @@ func splitCells(line string) []cell {
 	return cells
 }
 
+// width is how many columns the cells take. Tabs count as one: both lines have
+// the same ones.
 func width(cells []cell) int {
 	n := 0
 	for _, c := range cells {
@@ -136,6 +141,8 @@ func Quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// plain tells whether r needs no quotes, here and in a shell. Brackets and
+// braces are patterns to a shell, = would make an option.
 func plain(r rune) bool {
 	return r == utf8.RuneError || r > 0x9f && !unicode.IsSpace(r) ||
 		r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z' ||

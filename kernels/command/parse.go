@@ -83,6 +83,8 @@ func (l *Line) Sub(s Span, start, end int) Span {
 	return Span{out.Start, max(out.Start, out.End)}
 }
 
+// checkBytes refuses control characters, in quotes and comments too: no
+// command needs them, and they garble logs.
 func checkBytes(text string) *Error {
 	for i := range len(text) {
 		c := text[i]
@@ -141,6 +143,7 @@ func (s *scanner) skipBlanks() bool {
 	return s.pos < len(s.text) && s.text[s.pos] != '#'
 }
 
+// isBlank is the shell's idea of a blank in the C locale.
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // word reads the word that begins at pos.
@@ -177,6 +180,8 @@ func (s *scanner) word() (w Word, eq scannedEq, err error) {
 	return Word{Text: string(buf), Span: Span{start, s.pos}, Quoted: s.quoted}, eq, nil
 }
 
+// isName tells whether c may be byte i of a name in the sense of POSIX (XBD
+// 3.216).
 func isName(c byte, i int) bool {
 	letter := c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z'
 	return letter || i > 0 && c >= '0' && c <= '9'

@@ -57,6 +57,8 @@ func uses(e kernels.Example, verb string) bool {
 	return slices.ContainsFunc(e.Lines, func(l string) bool { return l == verb || strings.HasPrefix(l, verb+" ") })
 }
 
+// lint writes the page out and shows it to mandoc, which prints something
+// exactly if it finds something.
 func lint(t testing.TB, k *kernels.Kernel) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "page.7")

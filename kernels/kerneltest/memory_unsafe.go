@@ -21,12 +21,15 @@ type room struct {
 	start, end int
 }
 
+// newRoom makes a room of n bytes, poisoned, between guards.
 func newRoom(n int) *room {
 	buf := bytes.Repeat([]byte{poison}, n+2*guard+64)
 	start := guard + 63 - int(uintptr(unsafe.Pointer(unsafe.SliceData(buf)))+guard+63)%64
 	return &room{buf, start, start + n}
 }
 
+// data is the room itself. Its capacity ends with it, so that append and
+// reslicing cannot reach the guard; only unsafe code can.
 func (r *room) data() []byte { return r.buf[r.start:r.end:r.end] }
 
 // intact tells whether the guards are as they were.
@@ -55,6 +58,7 @@ func (m *memory) Alloc(n int) []byte {
 	return r.data()
 }
 
+// check reports what went beyond the plan's scratch memory, or beside a room.
 func (m *memory) check(kernel string) {
 	m.t.Helper()
 	if m.used > m.limit {

@@ -195,11 +195,13 @@ func (j *Job) allocate(operands map[string]ndarray.Array) error {
 	return nil
 }
 
+// newArray is an output that did not exist, in C order.
 func (j *Job) newArray(d ndarray.DType, shape []int) ndarray.Array {
 	l := ndarray.NewLayout(d, shape...)
 	return ndarray.Array{Layout: l, Data: j.room(l.Bytes())}
 }
 
+// room is guarded memory that check looks after.
 func (j *Job) room(n int) []byte {
 	r := newRoom(n)
 	j.rooms = append(j.rooms, r)
@@ -253,6 +255,7 @@ func (j *Job) check() {
 	}
 }
 
+// sameBits compares two runs of a line (DESIGN section 1, guarantee 2).
 func sameBits(t testing.TB, line string, a, b map[string]ndarray.Array, answerA, answerB string, threads []int) {
 	t.Helper()
 	var diff []string

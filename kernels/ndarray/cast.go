@@ -1,5 +1,9 @@
 package ndarray
 
+// Conversion between packed elements, one loop a pair of types. The rules are
+// those of Convert. Everything here works on memory that is native and aligned
+// already; walk.go brings it there.
+
 import (
 	"math"
 	"unsafe"
@@ -47,6 +51,8 @@ func castFrom[T Element](dst []T, d DType, src []byte) {
 	}
 }
 
+// realFrom is castFrom for a real T: one loop for each pair of types, which
+// the compiler specialises.
 func realFrom[T number](dst []T, d DType, src []byte) {
 	n := len(dst)
 	switch d {
@@ -120,6 +126,7 @@ func complexFromReal[T cplx, R float32 | float64](dst []T, d DType, src []byte, 
 	}
 }
 
+// truth is a bool as numpy stores it.
 func truth(b bool) uint8 {
 	if b {
 		return 1
@@ -127,12 +134,17 @@ func truth(b bool) uint8 {
 	return 0
 }
 
+// fromInt converts integers: to integers by their low bits, to floats to the
+// nearest.
 func fromInt[T, S number](dst []T, src []S) {
 	for i, v := range src {
 		dst[i] = T(v)
 	}
 }
 
+// fromFloat converts floats: to floats to the nearest, to integers as truncate
+// says. Go leaves open what a conversion to an integer does out of range, and
+// amd64 and arm64 differ.
 func fromFloat[T number, S float32 | float64](dst []T, src []S) {
 	if isFloat[T]() {
 		for i, v := range src {
@@ -165,6 +177,8 @@ func fromHalf[T number](dst []T, d DType, src []uint16) {
 	}
 }
 
+// fromComplex64 drops the imaginary part. (It and its twin are two functions
+// as Go's real needs a concrete type.)
 func fromComplex64[T number](dst []T, src []complex64) {
 	float := isFloat[T]()
 	for i, v := range src {
@@ -176,6 +190,7 @@ func fromComplex64[T number](dst []T, src []complex64) {
 	}
 }
 
+// fromComplex128 drops the imaginary part.
 func fromComplex128[T number](dst []T, src []complex128) {
 	float := isFloat[T]()
 	for i, v := range src {
@@ -212,6 +227,7 @@ func truncate[T number](f float64) T {
 	return T(truncate32(f))
 }
 
+// truncate32 is CVTTSD2SI with a 32-bit result, on every machine.
 func truncate32(f float64) int32 {
 	if f > math.MinInt32-1 && f < math.MaxInt32+1 {
 		return int32(f)
@@ -219,114 +235,12 @@ func truncate32(f float64) int32 {
 	return math.MinInt32
 }
 
+// truncate64 is CVTTSD2SI with a 64-bit result, on every machine.
 func truncate64(f float64) int64 {
 	if f >= math.MinInt64 && f < 0x1p63 {
 		return int64(f)
 	}
 	return math.MinInt64
-}
-
-// castTo converts src to packed elements of type d, native and aligned.
-func castTo[T Element](dst []byte, d DType, src []T) {
-	from, raw, n := dtypeOf[T](), bytesOf(src), len(src)
-	switch d {
-	case Bool:
-		var zero T
-		for i, v := range src {
-			dst[i] = truth(v != zero)
-		}
-	case F16, BF16:
-		toHalf(view[uint16](dst, n), d, src)
-	case I8:
-		castFrom(view[int8](dst, n), from, raw)
-	case U8:
-		castFrom(view[uint8](dst, n), from, raw)
-	case I16:
-		castFrom(view[int16](dst, n), from, raw)
-	case U16:
-		castFrom(view[uint16](dst, n), from, raw)
-	case I32:
-		castFrom(view[int32](dst, n), from, raw)
-	case U32:
-		castFrom(view[uint32](dst, n), from, raw)
-	case I64:
-		castFrom(view[int64](dst, n), from, raw)
-	case U64:
-		castFrom(view[uint64](dst, n), from, raw)
-	case F32:
-		castFrom(view[float32](dst, n), from, raw)
-	case F64:
-		castFrom(view[float64](dst, n), from, raw)
-	case C64:
-		castFrom(view[complex64](dst, n), from, raw)
-	case C128:
-		castFrom(view[complex128](dst, n), from, raw)
-	}
-}
-
-// toHalf rounds once: values pass through a float32 if it holds them all or is
-// rounded to odd, which leaves the second rounding as good as the only one.
-func toHalf[T Element](dst []uint16, d DType, src []T) {
-	if src, ok := any(src).([]float32); ok {
-		halves(dst, d, src)
-		return
-	}
-	var buf [128]float32
-	for len(src) > 0 {
-		part := buf[:min(len(src), len(buf))]
-		oddFloats(part, src)
-		halves(dst[:len(part)], d, part)
-		dst, src = dst[len(part):], src[len(part):]
-	}
-}
-
-func halves(dst []uint16, d DType, src []float32) {
-	if d == F16 {
-		for i, v := range src {
-			dst[i] = F16FromF32(v)
-		}
-		return
-	}
-	for i, v := range src {
-		dst[i] = BF16FromF32(v)
-	}
-}
-
-// oddFloats takes the first elements of src as float32, rounded to odd.
-func oddFloats[T Element](dst []float32, src []T) {
-	var buf [128]float64
-	wide := buf[:len(dst)]
-	switch s := any(src).(type) {
-	case []int64:
-		for i := range wide {
-			wide[i] = oddF64(s[i])
-		}
-	case []uint64:
-		for i := range wide {
-			if v := s[i]; v > math.MaxInt64 {
-				wide[i] = 2 * oddF64(int64(v>>1|v&1))
-			} else {
-				wide[i] = oddF64(int64(v))
-			}
-		}
-	default:
-		castFrom(wide, dtypeOf[T](), bytesOf(src))
-	}
-	for i, v := range wide {
-		dst[i] = oddF32(v)
-	}
-}
-
-// oddF64 rounds v to odd, as oddF32 does, to 52 bits if it has more than 53.
-func oddF64(v int64) float64 {
-	const low = 1<<11 - 1
-	if v < -1<<53 || v > 1<<53 {
-		if v&low != 0 {
-			v |= low + 1
-		}
-		v &^= low
-	}
-	return float64(v)
 }
 
 // view is n elements at the start of b, which must be aligned for T.

@@ -34,6 +34,7 @@ func Store[T Element](dst Array, src []T, from int) {
 	store(dst.Data, &w, src)
 }
 
+// checkRun panics unless a has the elements [from, from+n).
 func checkRun(what string, a Array, from, n int) {
 	if from < 0 || n > a.Len()-from {
 		panic(fmt.Sprintf("ndarray: %s of elements %d to %d of %s", what, from, from+n, a))
@@ -195,6 +196,8 @@ func convert(dst []byte, to *walk, src []byte, from *walk) {
 	}
 }
 
+// convertVia converts through the Go type T, in chunks that stay in the first-
+// level cache; straight into dst where that is an array of T as it lies.
 func convertVia[T Element](dst []byte, to *walk, src []byte, from *walk) {
 	var buf [512]T
 	for n := to.Len(); n > 0; {

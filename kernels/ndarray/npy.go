@@ -33,6 +33,7 @@ var ErrNotNPY = errors.New("not an NPY file")
 // are not as many, the file is truncated.
 type ShortError struct{ Need int }
 
+// Error speaks to whoever has the whole file: for them it is truncated.
 func (e *ShortError) Error() string {
 	return fmt.Sprintf("truncated NPY header: %d bytes are needed", e.Need)
 }
@@ -165,6 +166,9 @@ func npyStart(dict int, version byte) int {
 	return n + npyAlign - n%npyAlign
 }
 
+// npyDict is the header's dict as numpy prints it, with the blanks that let
+// the first axis grow in place to any length, and the version that can hold
+// it.
 func npyDict(d DType, shape []int) (dict string, version byte) {
 	parts := make([]string, len(shape))
 	for i, s := range shape {
@@ -253,6 +257,7 @@ func (p *literalParser) peek() byte {
 	return p.text[p.pos]
 }
 
+// eat takes the byte c, after blanks, if it is next.
 func (p *literalParser) eat(c byte) bool {
 	if p.peek() != c {
 		return false
@@ -276,6 +281,8 @@ func (p *literalParser) str() (string, bool) {
 	return s, true
 }
 
+// descr reads the type. Structured ones are lists or dicts, and deserve a
+// message that says so.
 func (p *literalParser) descr() (string, error) {
 	if c := p.peek(); c == '[' || c == '(' || c == '{' {
 		return "", errors.New("the elements are records (a structured dtype): only numeric types can be read")
@@ -287,6 +294,7 @@ func (p *literalParser) descr() (string, error) {
 	return s, nil
 }
 
+// boolean reads True or False. Whatever follows is for the caller to refuse.
 func (p *literalParser) boolean() (bool, error) {
 	p.peek()
 	for _, word := range []string{"True", "False"} {

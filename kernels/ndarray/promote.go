@@ -22,6 +22,8 @@ func Promote(a, b DType) DType {
 	return promoteInt(a, b)
 }
 
+// promoteComplex joins anything with a complex type: the parts are promoted,
+// and there are no complex halves.
 func promoteComplex(a, b DType) DType {
 	if Promote(a.Real(), b.Real()) == F64 {
 		return C128

@@ -24,6 +24,7 @@ type SyntaxError struct {
 	Msg        string
 }
 
+// Error gives the message without the place.
 func (e *SyntaxError) Error() string { return e.Msg }
 
 // ParseSlice reads what stands between the brackets of a basic slice in
@@ -143,6 +144,7 @@ func (l Layout) Slice(rs []Range) (Layout, error) {
 	return out, nil
 }
 
+// addAxis appends an axis. The slices must be the layout's own.
 func (l *Layout) addAxis(n, stride int) {
 	l.Shape = append(l.Shape, n)
 	l.Strides = append(l.Strides, stride)

@@ -5,6 +5,10 @@ import (
 	"unsafe"
 )
 
+// Arrays are converted in two steps: a walk packs elements of any layout into
+// a chunk of native, aligned ones (or finds that they lie so already), and the
+// casts work on chunks. So every pair of types needs one loop, not one a layout.
+
 // walk visits the elements of a layout in C order, row by row of its inner
 // axis once collapsed.
 type walk struct {
@@ -70,6 +74,7 @@ type chunk [256]complex128
 
 const chunkBytes = len(chunk{}) * 16
 
+// bytes is the chunk's memory.
 func (c *chunk) bytes() []byte { return bytesOf(c[:]) }
 
 // gather packs the next n elements of data into dst, in native byte order.
@@ -147,6 +152,7 @@ func gatherRow[T uint8 | uint16 | uint32 | uint64 | complex128](dst []T, p unsaf
 	}
 }
 
+// scatterRow writes elements of any alignment.
 func scatterRow[T uint8 | uint16 | uint32 | uint64 | complex128](p unsafe.Pointer, src []T, stride int) {
 	for i, v := range src {
 		*(*T)(unsafe.Add(p, i*stride)) = v
