@@ -3,7 +3,6 @@ package alloc
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -292,13 +291,4 @@ func (s *Store) Trim() {
 	if s.mem.relieve() {
 		s.freed()
 	}
-}
-
-// defaultMem is half of the memory that is available.
-func defaultMem() (int64, error) {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0, err
-	}
-	return parseAvailable(string(text))
 }

@@ -31,15 +31,19 @@ const markSize = pageSize
 
 // marks is the marks in memory. What a mark says survives the daemon in the tier's marks folder.
 //
-// A mark's file is written under a temporary name and renamed into place. The spare, a temporary that already owns its page, makes
-// changing a mark possible on a full tier: it is written and exchanged with the old mark's file, which becomes the spare.
+// A mark's file is written under a temporary name and renamed into place. The spares, temporaries that already own their page, make
+// changing a mark possible on a full tier: one is written and exchanged with the old mark's file, which becomes the spare. The file of a
+// mark that is taken off becomes a spare too, so that marking costs no allocation in the steady state.
 type marks struct {
-	mu    sync.RWMutex
-	of    map[uint64]Mark // by inode
-	spare *entry
-	files int64    // of a page each: those of marks, and the spare
-	stale []uint64 // inodes that are gone, and whose mark's file could not be removed yet
+	mu     sync.RWMutex
+	of     map[uint64]Mark // by inode
+	spares []entry         // one at least once there is a mark
+	files  int64           // of a page each: those of marks, and the spares
+	stale  []uint64        // inodes that are gone, and whose mark's file could not be removed yet
 }
+
+// maxSpares is how many pages are kept for marks.
+const maxSpares = 8
 
 func (m *marks) get(ino uint64) (Mark, bool) {
 	m.mu.RLock()
@@ -98,42 +102,45 @@ func (m *marks) filed(ino uint64) bool {
 }
 
 func (s *Store) writeMark(ino uint64, m Mark) error {
-	t := s.ram
-	name := strconv.FormatUint(ino, 10)
-	to := entry{t.marks, name, marksDir + "/" + name}
-	if err := s.haveSpare(); err != nil {
+	filed := s.marks.filed(ino)
+	if err := s.haveSpares(filed); err != nil {
 		return err
 	}
-	spare := *s.marks.spare
+	last := len(s.marks.spares) - 1
+	spare := s.marks.spares[last]
 	if err := s.fillSpare(spare, m); err != nil {
 		return err
 	}
-	if s.marks.filed(ino) {
-		return t.rename(spare, to, unix.RENAME_EXCHANGE)
+	if filed {
+		return s.rename(spare, s.markEntry(ino), unix.RENAME_EXCHANGE)
 	}
-	// The spare is used up: the next must be there first, or a later change of the mark might find no room.
-	next, err := s.newSpare()
-	if err != nil {
-		return err
-	}
-	if err := t.rename(spare, to, 0); err != nil {
-		t.discard(next, 0)
-		s.lessMark()
-		return err
-	}
-	s.marks.spare = &next
-	return nil
-}
-
-func (s *Store) haveSpare() error {
-	if s.marks.spare != nil {
-		return nil
-	}
-	e, err := s.newSpare()
+	err := s.rename(spare, s.markEntry(ino), 0)
 	if err == nil {
-		s.marks.spare = &e
+		s.marks.spares = s.marks.spares[:last]
 	}
 	return err
+}
+
+func (s *Store) markEntry(ino uint64) entry {
+	name := strconv.FormatUint(ino, 10)
+	return entry{s.ram.marks, name, marksDir + "/" + name}
+}
+
+// haveSpares makes what spares are missing: one to exchange, or for a new mark one to use up and one that stays, since else
+// a later change of the mark might find no room.
+func (s *Store) haveSpares(filed bool) error {
+	need := 2
+	if filed {
+		need = 1
+	}
+	for len(s.marks.spares) < need {
+		e, err := s.newSpare()
+		if err != nil {
+			return err
+		}
+		s.marks.spares = append(s.marks.spares, e)
+	}
+	return nil
 }
 
 // newSpare makes a temporary that owns a page.
@@ -153,12 +160,6 @@ func (s *Store) newSpare() (entry, error) {
 var marksKey = key{ino: ^uint64(0)}
 
 func (m *marks) held() (int64, error) { return m.files * markSize, nil }
-
-// lessMark takes note that a file of the marks is gone.
-func (s *Store) lessMark() {
-	s.marks.files--
-	s.mem.meter.settle(marksKey, 0, s.marks.files*markSize)
-}
 
 func (s *Store) makeSpare(e entry) error {
 	t := s.ram
@@ -223,11 +224,21 @@ func (s *Store) clearMarkLocked(ino uint64) error {
 	return nil
 }
 
+// removeMark takes a mark's file out of the marks: by one rename, or if there are spares enough by unlinking it.
 func (s *Store) removeMark(ino uint64) error {
-	name := strconv.FormatUint(ino, 10)
-	err := s.unlink(entry{s.ram.marks, name, marksDir + "/" + name}, 0)
+	e := s.markEntry(ino)
+	if len(s.marks.spares) < maxSpares {
+		spare := s.ram.temp(e)
+		err := s.rename(e, spare, 0)
+		if err == nil {
+			s.marks.spares = append(s.marks.spares, spare)
+		}
+		return err
+	}
+	err := s.unlink(e, 0)
 	if err == nil {
-		s.lessMark()
+		s.marks.files--
+		s.mem.meter.settle(marksKey, 0, s.marks.files*markSize)
 	}
 	return err
 }

@@ -100,6 +100,40 @@ func checkMarkFile(t *testing.T, s *Store, b *Buffer) {
 	}
 }
 
+// Marks that come and go leave a few spare files, and take no new ones.
+func TestSpares(t *testing.T) {
+	s, inject := openFaulty(t, kinds()[0], 16<<20)
+	var held []*Buffer
+	for i := range 2 * maxSpares {
+		b, _, err := s.Create(me(), fmt.Sprint(i), 0o644, true)
+		ok(t, err)
+		ok(t, b.SetMark(job))
+		held = append(held, b)
+	}
+	for _, b := range held {
+		ok(t, b.ClearMark())
+	}
+	inject.arm(func(op, path string) error {
+		if op == "open" && !strings.HasPrefix(path, marksDir) || op == "unlink" {
+			t.Errorf("%s %s", op, path)
+		}
+		return nil
+	})
+	for _, b := range held[:maxSpares-1] {
+		ok(t, b.SetMark(job))
+	}
+	for _, b := range held[:maxSpares-1] {
+		ok(t, b.ClearMark())
+	}
+	inject.disarm()
+	if len(s.marks.spares) != maxSpares || s.marks.files != maxSpares {
+		t.Errorf("%d spares, %d files", len(s.marks.spares), s.marks.files)
+	}
+	for _, b := range held {
+		b.Release()
+	}
+}
+
 func TestMarkEncoding(t *testing.T) {
 	for _, text := range []string{"", "plain", strings.Repeat("x", 9000), strings.Repeat("\x00", 3000), strings.Repeat("ä", 3000), "\xff\xfe\n\""} {
 		m := Mark{State: Bad, Path: text, Cmd: text, Reason: text, Job: 1<<64 - 1}
@@ -167,7 +201,7 @@ func TestStaleMarks(t *testing.T) {
 	put(t, s, "f", "x")
 	ok(t, mark("f", job)(s))
 	inject.arm(func(op, path string) error {
-		if op == "unlink" && strings.HasPrefix(path, marksDir) {
+		if op == "rename" && strings.HasPrefix(path, marksDir) {
 			return unix.EIO
 		}
 		return nil

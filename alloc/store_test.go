@@ -186,11 +186,21 @@ func TestDefaultMem(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 	got, err := parseAvailable("MemTotal: 8 kB\nMemAvailable:   4096 kB\n")
-	if err != nil || got != 2<<20 {
+	if err != nil || got != 4<<20 {
 		t.Errorf("%d, %v", got, err)
 	}
 	_, err = parseAvailable("MemTotal: 8 kB\n")
 	want(t, err, unix.ENOSYS)
+	root := t.TempDir()
+	ok(t, os.MkdirAll(filepath.Join(root, "a", "b"), 0o755))
+	for path, limit := range map[string]string{"memory.max": "900\n", "a/memory.max": "700\n", "a/b/memory.max": "max\n"} {
+		ok(t, os.WriteFile(filepath.Join(root, path), []byte(limit), 0o644))
+	}
+	for groups, limit := range map[string]int64{"4:memory:/x\n0::/a/b\n": 700, "0::/": 900, "0::/c": 900, "4:memory:/x\n": 1<<63 - 1, "": 1<<63 - 1} {
+		if got := groupLimit(root, groups); got != limit {
+			t.Errorf("%q: limit %d, want %d", groups, got, limit)
+		}
+	}
 	cfg, _ := config(t, onPlain, 0)
 	s := mustOpen(t, cfg)
 	if u := s.Usage(); u.Mem < 1<<20 || u.Mem%pageSize != 0 {
