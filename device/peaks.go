@@ -35,7 +35,7 @@ const copyBytes = 32 << 20
 // Measure finds the machine's rates. It takes some 100 ms of all workers.
 func (d *Device) Measure(ctx context.Context) error {
 	var p Peaks
-	err := d.pool.Run(ctx, pool.Options{Priority: MaxPriority}, func(w *pool.Worker) error {
+	err := d.pool.Run(ctx, pool.Options{Priority: MinPriority}, func(w *pool.Worker) error {
 		var err error
 		if p.Flops32, err = flopRate(w, simd.GemmF32); err != nil {
 			return err
