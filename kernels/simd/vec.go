@@ -17,6 +17,9 @@ import (
 // 20 µs, for the slowest of the routines.
 const chunk = 4096
 
+// lanes is the number of partial results of a reduction.
+const lanes = 64
+
 // noAssembly is what the stand-ins for assembly panic with. It is never seen,
 // since Force refuses a level that the build lacks.
 const noAssembly = "simd: this build has no assembly"

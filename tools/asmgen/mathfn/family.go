@@ -4,14 +4,19 @@ import "github.com/mmcloughlin/avo/build"
 
 // Family is a group of routines that share files.
 type Family struct {
-	Name     string
-	routines []*Routine
-	scalars  []*Routine // of which only the Go function for one element is made
+	Name       string
+	routines   []*Routine
+	scalars    []*Routine // of which only the Go function for one element is made
+	reductions []*reduction
 }
 
 // Families lists the groups.
 func Families() []Family {
-	return []Family{{"vec", vectorRoutines(), nil}, {"math", mathRoutines(), reducedRoutines()}}
+	return []Family{
+		{Name: "vec", routines: vectorRoutines()},
+		{Name: "math", routines: mathRoutines(), scalars: reducedRoutines()},
+		{Name: "reduce", reductions: reductions()},
+	}
 }
 
 // Generate adds the family's assembly to c.
@@ -23,9 +28,9 @@ func (f Family) Generate(c *build.Context) {
 			assemble(c, pl, r, AVX2)
 		}
 	}
+	for _, r := range f.reductions {
+		r.assemble(c, AVX512)
+		r.assemble(c, AVX2)
+	}
 	pl.emit(c)
 }
-
-// GoFiles gives the Go files of the family by name: wrappers, twins, stubs for
-// builds without assembly, and a table for the tests.
-func (f Family) GoFiles() (map[string][]byte, error) { return goFiles(f.Name, f.routines, f.scalars) }

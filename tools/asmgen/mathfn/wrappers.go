@@ -111,36 +111,50 @@ func (r *Routine) callGo(from, to string) string {
 	return s + ")"
 }
 
-// goFiles makes the Go files of a family.
-func goFiles(family string, rs, scalars []*Routine) (map[string][]byte, error) {
+// GoFiles gives the Go files of the family by name: wrappers, twins, stubs for
+// builds without assembly, and a table for the tests.
+func (f Family) GoFiles() (map[string][]byte, error) {
 	var wrappers, twins, stubs, table strings.Builder
 	for _, s := range []*strings.Builder{&wrappers, &twins, &stubs, &table} {
-		fmt.Fprintf(s, header, family)
+		fmt.Fprintf(s, header, f.Name)
 	}
 	wrappers.WriteString("package simd\n")
+	if f.reductions != nil { // their steps are there too
+		wrappers.WriteString("\nimport \"math\"\n")
+	}
 	twins.WriteString("package simd\n\nimport \"math\"\n")
 	stubs.WriteString("//go:build !amd64 || noasm\n\npackage simd\n\n// Best is Generic in this build, so none of these is ever called.\n")
-	fmt.Fprintf(&table, "package simd\n\nvar %sTable = []routine{\n", family)
-	for _, r := range rs {
+	fmt.Fprintf(&table, "package simd\n\nvar %sTable = []routine{\n", f.Name)
+	for _, r := range f.routines {
 		wrappers.WriteString(wrapper(r))
 		twins.WriteString(goOne(r) + goLoop(r))
 		stubs.WriteString(r.stubs())
 		fmt.Fprintf(&table, "\t{%q, %s, %sGo},\n", r.Name, r.Name, unexported(r.Name))
 	}
-	table.WriteString("}\n")
-	for _, r := range scalars {
+	for _, r := range f.scalars {
 		twins.WriteString(goOne(r))
 	}
+	for _, r := range f.reductions {
+		w, t := r.goText()
+		wrappers.WriteString(w)
+		twins.WriteString(t)
+		stubs.WriteString(r.stubs())
+		fmt.Fprintf(&table, "\t{%q, %s, %sGo},\n", r.name, r.name, unexported(r.name))
+	}
+	table.WriteString("}\n")
+	return f.formatted(map[string]*strings.Builder{
+		".go": &wrappers, "_twins.go": &twins, "_noasm.go": &stubs, "_table_test.go": &table,
+	})
+}
+
+// formatted runs gofmt over the texts and names them.
+func (f Family) formatted(texts map[string]*strings.Builder) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for name, s := range map[string]*strings.Builder{
-		"zz_" + family + ".go":            &wrappers,
-		"zz_" + family + "_twins.go":      &twins,
-		"zz_" + family + "_noasm.go":      &stubs,
-		"zz_" + family + "_table_test.go": &table,
-	} {
+	for suffix, s := range texts {
+		name := "zz_" + f.Name + suffix
 		text, err := format.Source([]byte(s.String()))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w\n%s", name, err, s)
 		}
 		files[name] = text
 	}

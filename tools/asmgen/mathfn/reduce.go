@@ -1,0 +1,258 @@
+package mathfn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// reductionLanes is the number of partial results of a reduction, whatever the
+// ISA: element i belongs to lane i mod 64.
+const reductionLanes = 64
+
+// reduction is a routine that folds rows of 64 elements into 64 partial
+// results, acc[j] = step(acc[j], x[j]) for one row after the other, and the
+// exported function around it.
+type reduction struct {
+	name, doc string
+	elem, acc Elem
+	two       bool   // a second operand y
+	step      string // Go statement for acc[j], with v and w the elements as acc's type
+	fold      string // Go statement for a, with b a later lane
+	identity  string // initial lanes; "" takes the first element
+	serial    bool   // less than 64 elements are folded from left to right
+	asm       func(a *asm, acc, tmp vec, x, y operand.Op)
+}
+
+// elemCast says how an element becomes acc's type.
+func (r *reduction) cast(v string) string {
+	if r.elem == r.acc {
+		return v
+	}
+	return r.acc.Go + "(" + v + ")"
+}
+
+func (a *asm) direct(mnemonic string) func(a *asm, acc, tmp vec, x, y operand.Op) {
+	return func(a *asm, acc, _ vec, x, _ operand.Op) { a.do(mnemonic, x, a.reg(acc), a.reg(acc)) }
+}
+
+// viaTmp loads (and converts) with one instruction and works with the next.
+func viaTmp(load string, ops func(a *asm, acc, tmp vec, y operand.Op)) func(a *asm, acc, tmp vec, x, y operand.Op) {
+	return func(a *asm, acc, tmp vec, x, y operand.Op) {
+		a.do(load, x, a.reg(tmp))
+		ops(a, acc, tmp, y)
+	}
+}
+
+func fold(mnemonic string) func(a *asm, acc, tmp vec, y operand.Op) {
+	return func(a *asm, acc, tmp vec, _ operand.Op) { a.do(mnemonic, a.reg(tmp), a.reg(acc), a.reg(acc)) }
+}
+
+// square adds tmp². The product of float32 values is exact; that of float64 is rounded first.
+func square(a *asm, acc, tmp vec, _ operand.Op) {
+	a.do("VMULPD", a.reg(tmp), a.reg(tmp), a.reg(tmp))
+	a.do("VADDPD", a.reg(tmp), a.reg(acc), a.reg(acc))
+}
+
+// extreme is VMAX or VMIN with the lane's value kept on equality, and NaN kept for good.
+func extreme(mnemonic, suffix string) func(a *asm, acc, tmp vec, y operand.Op) {
+	return func(a *asm, acc, tmp vec, _ operand.Op) {
+		a.do(mnemonic+suffix, a.reg(acc), a.reg(tmp), a.reg(acc))
+		if a.isa == AVX512 {
+			a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp), a.reg(tmp), reg.K1)
+			a.do("VMOVA"+suffix, a.reg(tmp), reg.K1, a.reg(acc))
+			return
+		}
+		nan := a.reg(tmp + 1)
+		a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp), a.reg(tmp), nan)
+		a.do("VBLENDV"+suffix, nan, a.reg(tmp), a.reg(acc), a.reg(acc))
+	}
+}
+
+func reductions() []*reduction {
+	direct := func(m string) func(a *asm, acc, tmp vec, x, y operand.Op) { return (*asm)(nil).direct(m) }
+	sum := func(name, doc string, elem, acc Elem, f func(a *asm, acc, tmp vec, x, y operand.Op)) *reduction {
+		return &reduction{name: name, doc: doc, elem: elem, acc: acc, step: "acc[j] += v", fold: "a += b", identity: "0", serial: true, asm: f}
+	}
+	squares := func(e Elem, load string) *reduction {
+		r := sum("SumSquares"+e.Name, "the sum of the squares of x, in float64.", e, F64, viaTmp(load, square))
+		r.step = "acc[j] += float64(v * v)"
+		return r
+	}
+	dot := func(e Elem, f func(a *asm, acc, tmp vec, x, y operand.Op)) *reduction {
+		r := sum("Dot"+e.Name, "the sum of x[i]·y[i] in float64, each product added with one rounding.", e, F64, f)
+		r.two, r.step = true, "acc[j] = math.FMA(v, w, acc[j])"
+		return r
+	}
+	prod := sum("ProdF64", "the product of x.", F64, F64, direct("VMULPD"))
+	prod.step, prod.fold, prod.identity = "acc[j] *= v", "a *= b", "1"
+	rs := []*reduction{
+		sum("SumF64", "the sum of x.", F64, F64, direct("VADDPD")),
+		sum("SumF32", "the sum of x in float64.", F32, F64, viaTmp("VCVTPS2PD", fold("VADDPD"))),
+		sum("SumI64", "the sum of x, modulo 2^64.", I64, I64, direct("VPADDQ")),
+		sum("SumI32", "the sum of x.", I32, I64, viaTmp("VPMOVSXDQ", fold("VPADDQ"))),
+		sum("SumU8", "the sum of x.", U8, I64, viaTmp("VPMOVZXBQ", fold("VPADDQ"))),
+		prod,
+		squares(F64, "VMOVUPD"),
+		squares(F32, "VCVTPS2PD"),
+		dot(F64, viaTmp("VMOVUPD", func(a *asm, acc, tmp vec, y operand.Op) { a.do("VFMADD231PD", y, a.reg(tmp), a.reg(acc)) })),
+		dot(F32, func(a *asm, acc, tmp vec, x, y operand.Op) {
+			a.do("VCVTPS2PD", x, a.reg(tmp))
+			a.do("VCVTPS2PD", y, a.reg(tmp+1))
+			a.do("VFMADD231PD", a.reg(tmp+1), a.reg(tmp), a.reg(acc))
+		}),
+	}
+	for _, e := range []Elem{F32, F64, I32, U32, I16, U16, I8, U8} {
+		rs = append(rs, extremeOf(e, "Max", ">"), extremeOf(e, "Min", "<"))
+	}
+	return rs
+}
+
+// extremeOf is the greatest or least element.
+func extremeOf(e Elem, name, relation string) *reduction {
+	r := &reduction{name: name + "Of" + e.Name, elem: e, acc: e}
+	r.doc = map[string]string{"Max": "the greatest", "Min": "the least"}[name] + " element of x, which must not be empty"
+	if isFloat(e) {
+		suffix := map[Elem]string{F32: "PS", F64: "PD"}[e]
+		r.doc += "; NaN if\n// one is. Of equal zeros the first in lane order counts."
+		r.step = fmt.Sprintf("if v %s acc[j] || v != v {\nacc[j] = v\n}", relation)
+		r.fold = fmt.Sprintf("if b %s a || b != b {\na = b\n}", relation)
+		r.asm = viaTmp("VMOVU"+suffix, extreme("V"+strings.ToUpper(name), suffix))
+		return r
+	}
+	r.doc += "."
+	sign := map[bool]string{true: "U", false: "S"}[isUnsigned(e)]
+	mnemonic := "VP" + strings.ToUpper(name) + sign + map[int]string{1: "B", 2: "W", 4: "D"}[e.Size]
+	goName := strings.ToLower(name)
+	r.step, r.fold = fmt.Sprintf("acc[j] = %s(acc[j], v)", goName), fmt.Sprintf("a = %s(a, b)", goName)
+	r.asm = (*asm)(nil).direct(mnemonic)
+	return r
+}
+
+func (r *reduction) signature() string {
+	s := fmt.Sprintf("func(acc *%s, x *%s", r.acc.Go, r.elem.Go)
+	if r.two {
+		s += fmt.Sprintf(", y *%s", r.elem.Go)
+	}
+	return s + ", rows int)"
+}
+
+func (r *reduction) asmName(t Target) string {
+	return unexported(r.name) + map[Target]string{AVX2: "AVX2", AVX512: "AVX512"}[t]
+}
+
+// assemble emits the loop. The lanes are in eight registers at most: AVX2
+// does those of eight bytes in two passes.
+func (r *reduction) assemble(c *build.Context, isa Target) {
+	a := &asm{c: c, isa: isa, name: r.asmName(isa)}
+	c.Function(a.name)
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr(r.signature())
+	c.Pragma("noescape")
+	c.Doc(a.name + " folds rows of 64 elements into acc.")
+	c.Load(c.Param("acc"), reg.RDI)
+	total := reductionLanes * r.acc.Size / a.width() // registers of lanes
+	perPass := min(total, 8)
+	perReg := a.width() / r.acc.Size
+	for pass := range total / perPass {
+		c.Load(c.Param("x"), reg.RSI)
+		if r.two {
+			c.Load(c.Param("y"), reg.RDX)
+		}
+		c.Load(c.Param("rows"), reg.RCX)
+		accAddr := func(i int) operand.Mem {
+			return operand.Mem{Base: reg.RDI, Disp: (pass*perPass + i) * a.width()}
+		}
+		for i := range perPass {
+			a.do("VMOVUPS", accAddr(i), a.reg(vec(i)))
+		}
+		label := fmt.Sprintf("loop%d", pass)
+		c.Label(label)
+		for i := range perPass {
+			at := func(base reg.Register) operand.Mem {
+				return operand.Mem{Base: base, Disp: (pass*perPass + i) * perReg * r.elem.Size}
+			}
+			tmp := vec(10 + i%3*2) // three pairs in turn
+			r.asm(a, vec(i), tmp, at(reg.RSI), at(reg.RDX))
+		}
+		row := operand.U32(reductionLanes * r.elem.Size)
+		c.ADDQ(row, reg.RSI)
+		if r.two {
+			c.ADDQ(row, reg.RDX)
+		}
+		c.DECQ(reg.RCX)
+		c.JNZ(operand.LabelRef(label))
+		for i := range perPass {
+			a.do("VMOVUPS", a.reg(vec(i)), accAddr(i))
+		}
+	}
+	c.VZEROUPPER()
+	c.RET()
+}
+
+// goText gives the exported function and the twin of the loop.
+func (r *reduction) goText() (wrapper, twin string) {
+	var s strings.Builder
+	w := func(format string, args ...any) { fmt.Fprintf(&s, format, args...) }
+	name := unexported(r.name)
+	params, second, pieces, goArgs := "x []"+r.elem.Go, "", "", "x[:n]"
+	if r.two {
+		params, second, pieces, goArgs = "x, y []"+r.elem.Go, ", &y[i]", ", len(y)", "x[:n], y[:n]"
+	}
+	w("\n// %s is %s\n", r.name, r.doc)
+	w("func %s(%s) %s {\n", r.name, params, r.acc.Go)
+	if r.two {
+		w("\tneed(len(x)%s)\n", pieces)
+	}
+	if r.serial {
+		index := map[bool]string{true: "i", false: "_"}[r.two]
+		w("\tif len(x) < lanes {\n\t\tacc := [1]%s{%s}\n\t\tfor %s, v := range x {\n\t\t\tconst j = 0\n\t\t\t%s\n\t\t}\n\t\treturn acc[0]\n\t}\n",
+			r.acc.Go, r.identity, index, r.element("i"))
+	}
+	w("\tvar acc [lanes]%s\n", r.acc.Go)
+	switch r.identity {
+	case "0":
+	case "":
+		w("\tfor j := range acc {\n\t\tacc[j] = x[0]\n\t}\n")
+	default:
+		w("\tfor j := range acc {\n\t\tacc[j] = %s\n\t}\n", r.identity)
+	}
+	w("\tn := len(x) &^ (lanes - 1)\n\tswitch Active() {\n")
+	for _, t := range []Target{AVX512, AVX2} {
+		w("\tcase %s:\n\t\tfor i := 0; i < n; i += chunk {\n\t\t\t%s(&acc[0], &x[i]%s, min(chunk, n-i)/lanes)\n\t\t}\n",
+			map[Target]string{AVX512: "AVX512", AVX2: "AVX2"}[t], r.asmName(t), second)
+	}
+	w("\tdefault:\n\t\t%sGo(&acc, %s)\n\t}\n", name, goArgs)
+	w("\tfor j, v := range x[n:] {\n\t\t%s\n\t}\n", r.element("n+j"))
+	w("\tfor h := lanes / 2; h > 0; h /= 2 {\n\t\tfor j := range acc[:h] {\n\t\t\ta, b := acc[j], acc[j+h]\n\t\t\t%s\n\t\t\tacc[j] = a\n\t\t}\n\t}\n\treturn acc[0]\n}\n", r.fold)
+	wrapper = s.String()
+	s.Reset()
+	w("\nfunc %sGo(acc *[lanes]%s, %s) {\n\tfor i := 0; i < len(x); i += lanes {\n", name, r.acc.Go, params)
+	w("\t\tfor j, v := range x[i : i+lanes] {\n\t\t\t%s\n\t\t}\n\t}\n}\n", r.element("i+j"))
+	return wrapper, s.String()
+}
+
+// element is the step with v, and w = y[index], brought to acc's type.
+func (r *reduction) element(index string) string {
+	s := ""
+	if r.elem != r.acc {
+		s = "v := " + r.cast("v") + "\n"
+	}
+	if r.two {
+		s += "w := " + r.cast("y["+index+"]") + "\n"
+	}
+	return s + r.step
+}
+
+func (r *reduction) stubs() string {
+	sig := strings.TrimPrefix(r.signature(), "func")
+	s := ""
+	for _, t := range []Target{AVX512, AVX2} {
+		s += fmt.Sprintf("\nfunc %s%s { panic(noAssembly) }\n", r.asmName(t), sig)
+	}
+	return s
+}
