@@ -94,6 +94,7 @@ func (p *Pool) Run(ctx context.Context, opt Options, fn func(w *Worker) error) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	p.procs.Store(int32(runtime.GOMAXPROCS(0)))
 	j := &job{
 		p: p, ctx: ctx, tag: opt.Tag, limit: int32(len(p.threads)),
 		priority: max(int64(opt.Priority), noRoot+1),
@@ -151,7 +152,7 @@ func (j *job) await() error {
 // CPU time from the job for longer than endSpin, and does not wait for a
 // worker if none is free.
 func (j *job) poll() bool {
-	if runtime.GOMAXPROCS(0) == 1 {
+	if j.p.procs.Load() == 1 {
 		return false // nothing can change meanwhile
 	}
 	begun := false

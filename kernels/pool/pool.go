@@ -120,6 +120,7 @@ type Pool struct {
 	running   atomic.Int32 // roots being run
 	searching atomic.Int32 // threads that poll for work, or were just woken to
 	parked    atomic.Int32 // threads asleep for want of work
+	procs     atomic.Int32 // GOMAXPROCS at the last Run; asking takes a global lock
 	closed    atomic.Bool
 	alive     sync.WaitGroup
 	warnings  []error

@@ -218,6 +218,26 @@ func TestMoreForksThanADequeHolds(t *testing.T) {
 	}
 }
 
+// TestOnePieceMayWaitForAGroupFromOutside: the piece is the task itself.
+func TestOnePieceMayWaitForAGroupFromOutside(t *testing.T) {
+	p := newPool(t, Config{Threads: 2})
+	run(t, p, func(w *Worker) {
+		var n atomic.Int32
+		g, other := w.Group(), w.Group()
+		g.Go(func(*Worker) { n.Add(1) })
+		other.Go(func(*Worker) { n.Add(1) })
+		_ = w.For(1, 1, func(*Worker, int, int) {
+			_ = g.Wait()
+			g.Go(func(*Worker) { n.Add(1) })
+		})
+		_ = g.Wait()
+		_ = other.Wait()
+		if n.Load() != 3 || w.open != nil {
+			t.Errorf("%d of 3 tasks ran, open %v", n.Load(), w.open)
+		}
+	})
+}
+
 // busyPool is a pool of two of which one worker is kept by another job until
 // release is called: what the other does is then in its own order.
 func busyPool(t *testing.T) (p *Pool, release func()) {

@@ -1,7 +1,5 @@
 package pool
 
-import "runtime"
-
 // search waits for a task to serve; nil when the pool is closed.
 // Precondition: t is counted in searching. Postcondition: if a task was
 // found, t is not, and is counted in the task's job.
@@ -55,19 +53,13 @@ func (t *thread) pollIdle() *Worker {
 }
 
 // maySpin tells whether polling does not keep a P from who has work to do.
-// When all Ps are taken by workers, and a caller of Run was just made runnable
-// on ours, it gets the P.
 func (t *thread) maySpin() bool {
-	procs := runtime.GOMAXPROCS(0)
-	up := len(t.p.threads) - int(t.p.parked.Load())
-	called := t.called
-	t.called = false
-	if called && up >= procs {
-		runtime.Gosched()
-		return false
-	}
-	return t.p.cfg.Spin > 0 && procs > 1 && up <= procs
+	procs := t.p.procs.Load()
+	return t.p.cfg.Spin > 0 && procs > 1 && t.p.up() <= procs
 }
+
+// up is the number of threads that do not sleep for want of work.
+func (p *Pool) up() int32 { return int32(len(p.threads)) - p.parked.Load() }
 
 // parkIdle sleeps until it is woken; it returns what it found in a last look.
 // Precondition: t is counted in searching. Postcondition: again so.

@@ -9,14 +9,14 @@ import (
 
 // WorkerStats are a worker's counters since the pool was made. They only grow.
 type WorkerStats struct {
-	ID          int
-	CPU         int    // where it is meant to run; it is bound to it only with PinCPU
-	Node        int    // that CPU's NUMA node
-	Tasks       uint64 // tasks and pieces run
-	Steals      uint64 // tasks taken from others
-	FailedSteal uint64 // tasks seen, but taken by another first
-	Parks       uint64 // times it went to sleep
-	Busy, Idle  time.Duration
+	ID           int
+	CPU          int    // where it is meant to run; it is bound to it only with PinCPU
+	Node         int    // that CPU's NUMA node
+	Tasks        uint64 // tasks and pieces run
+	Steals       uint64 // tasks taken from others
+	FailedSteals uint64 // tasks seen, but taken by another first
+	Parks        uint64 // times it went to sleep
+	Busy, Idle   time.Duration
 }
 
 // TraceEvent is a stretch of time in which a worker ran a root or a stolen
@@ -38,7 +38,7 @@ func (p *Pool) Stats() []WorkerStats {
 	for i, t := range p.threads {
 		s := WorkerStats{
 			ID: i, CPU: t.cpu.ID, Node: t.cpu.Node,
-			Tasks: t.tasks.Load(), Steals: t.steals.Load(), FailedSteal: t.lost.Load(), Parks: t.parks.Load(),
+			Tasks: t.tasks.Load(), Steals: t.steals.Load(), FailedSteals: t.lost.Load(), Parks: t.parks.Load(),
 		}
 		s.Busy, s.Idle = t.rec.times(p.now)
 		list[i] = s

@@ -31,7 +31,6 @@ type thread struct {
 	word   atomic.Uint32
 	waitOn atomic.Pointer[Group]
 	rng    *rand.Rand // picks victims; used by the thread only
-	called bool       // it has just woken a goroutine that waits for its P
 
 	tasks, steals, lost, parks atomic.Uint64
 	rec                        recorder
@@ -127,10 +126,14 @@ func (t *thread) popOf(j *job) *Worker {
 
 // finish tells Run that the job has ended.
 func (t *thread) finish(j *job) {
-	t.p.running.Add(-1)
+	p := t.p
+	p.running.Add(-1)
 	j.finished.Store(true)
-	t.called = j.blocked.Load()
 	close(j.done)
+	if j.blocked.Load() && p.up() >= p.procs.Load() {
+		// All Ps are with workers, and the caller waits in the queue of ours.
+		runtime.Gosched()
+	}
 }
 
 // exec runs a task and joins what it forked, whichever way it ends.

@@ -92,10 +92,12 @@ func (g *Group) join() {
 // first.
 func (g *Group) unlist() {
 	at := &g.w.open
-	for *at != g {
+	for *at != nil && *at != g {
 		at = &(*at).next
 	}
-	*at, g.next, g.listed = g.next, nil, false
+	if *at == g { // else a piece run by the task itself waits for a group from outside
+		*at, g.next, g.listed = g.next, nil, false
+	}
 }
 
 // done counts a task off, and wakes the waiter after the last.
