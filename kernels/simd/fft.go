@@ -81,18 +81,3 @@ var (
 	fftF32 = [...]*FFTKernels[float32]{Generic: fftGeneric[float32](4), AVX2: fftAVX2F32(), AVX512: fftAVX512F32()}
 	fftF64 = [...]*FFTKernels[float64]{Generic: fftGeneric[float64](4), AVX2: fftAVX2F64(), AVX512: fftAVX512F64()}
 )
-
-// fftNeed panics unless the index of a pass's last element is below n: the
-// assembly trusts its strides.
-func fftNeed(what string, n int, counts, strides []int, tail int) {
-	last := tail
-	for i, c := range counts {
-		if c == 0 {
-			return
-		}
-		last += (c - 1) * strides[i]
-	}
-	if last > n {
-		panic("simd: fft: " + what + " is too short")
-	}
-}

@@ -2,8 +2,101 @@
 
 package simd
 
-// Without assembly every level has the pure-Go kernels.
-func fftAVX2F32() *FFTKernels[float32]   { return fftGeneric[float32](4) }
-func fftAVX2F64() *FFTKernels[float64]   { return fftGeneric[float64](4) }
-func fftAVX512F32() *FFTKernels[float32] { return fftGeneric[float32](4) }
-func fftAVX512F64() *FFTKernels[float64] { return fftGeneric[float64](4) }
+// fftAsmPass is a pass in assembly: [FFTPass] without lengths.
+type fftAsmPass[T Float] = func(dst, src, tw *T, m, v, sk, sp, dj, dp int)
+
+// fftTable lists the routines of one instruction set and precision.
+type fftTable[T Float] struct {
+	w int
+
+	passMid, passMidN, passFirst, passFirstSwapped, passLast, passLastScaled map[int]fftAsmPass[T]
+
+	asmTranspose, asmTransposeFactored      func(dst, src, t, u *T, nb, srow, drow, dblock int)
+	asmDeinterleave, asmDeinterleaveSwapped func(dst, src *T, rows, v, srow, drow int)
+	asmMul                                  func(dst, a, b *T, n int)
+}
+
+func fftAVX2F32() *FFTKernels[float32]   { return fftTableF32AVX2.kernels(AVX2) }
+func fftAVX2F64() *FFTKernels[float64]   { return fftTableF64AVX2.kernels(AVX2) }
+func fftAVX512F32() *FFTKernels[float32] { return fftTableF32AVX512.kernels(AVX512) }
+func fftAVX512F64() *FFTKernels[float64] { return fftTableF64AVX512.kernels(AVX512) }
+
+// kernels wraps the routines in checks of their operands' lengths.
+func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
+	k := &FFTKernels[T]{
+		ISA: isa, W: t.w,
+		Mid:          t.passes(t.passMid, true),
+		MidN:         t.passes(t.passMidN, false),
+		First:        t.passes(t.passFirst, true),
+		FirstSwapped: t.passes(t.passFirstSwapped, true),
+		Last:         t.passes(t.passLast, false),
+		LastScaled:   t.passes(t.passLastScaled, false),
+		Deinterleave: t.copier(t.asmDeinterleave), DeinterleaveSwapped: t.copier(t.asmDeinterleaveSwapped),
+	}
+	k.Transpose = t.transpose
+	k.Mul = t.mul
+	return k
+}
+
+func (t fftTable[T]) passes(asm map[int]fftAsmPass[T], twiddles bool) map[int]FFTPass[T] {
+	out := map[int]FFTPass[T]{}
+	for r, f := range asm {
+		out[r] = t.pass(f, r, twiddles)
+	}
+	return out
+}
+
+func (t fftTable[T]) pass(f fftAsmPass[T], r int, twiddles bool) FFTPass[T] {
+	row := 2 * t.w
+	return func(dst, src, tw []T, m, v, sk, sp, dj, dp int) {
+		if m <= 0 || v <= 0 {
+			return
+		}
+		if (m-1)*sp+(r-1)*sk+v*row > len(src) || (m-1)*dp+(r-1)*dj+v*row > len(dst) || twiddles && m*(r-1)*2 > len(tw) {
+			panic("simd: fft pass beyond its operands")
+		}
+		var t *T
+		if len(tw) > 0 {
+			t = &tw[0]
+		}
+		f(&dst[0], &src[0], t, m, v, sk, sp, dj, dp)
+	}
+}
+
+func (t fftTable[T]) transpose(dst, src, tw, u []T, nb, srow, drow, dblock int) {
+	if nb <= 0 {
+		return
+	}
+	w := t.w
+	if (nb*w-1)*srow+2*w > len(src) || (nb-1)*dblock+(w-1)*drow+2*w > len(dst) || 2*w*w*nb > len(tw) || u != nil && 2*w*nb > len(u) {
+		panic("simd: fft transposition beyond its operands")
+	}
+	if u == nil {
+		t.asmTranspose(&dst[0], &src[0], &tw[0], nil, nb, srow, drow, dblock)
+		return
+	}
+	t.asmTransposeFactored(&dst[0], &src[0], &tw[0], &u[0], nb, srow, drow, dblock)
+}
+
+func (t fftTable[T]) copier(f func(dst, src *T, rows, v, srow, drow int)) func(dst, src []T, rows, v, srow, drow int) {
+	row := 2 * t.w
+	return func(dst, src []T, rows, v, srow, drow int) {
+		if rows <= 0 || v <= 0 {
+			return
+		}
+		if (rows-1)*srow+v*row > len(src) || (rows-1)*drow+v*row > len(dst) {
+			panic("simd: fft copy beyond its operands")
+		}
+		f(&dst[0], &src[0], rows, v, srow, drow)
+	}
+}
+
+func (t fftTable[T]) mul(dst, a, b []T, n int) {
+	dst, a, b = dst[:2*n], a[:2*n], b[:2*n]
+	vectors := 2 * n / t.w
+	if vectors > 0 {
+		t.asmMul(&dst[0], &a[0], &b[0], vectors)
+	}
+	done := vectors * t.w
+	fftMulGo(dst[done:], a[done:], b[done:], n-done/2)
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
 
+	"vgpu/tools/asmgen/fft"
 	"vgpu/tools/asmgen/gemm"
 	"vgpu/tools/asmgen/mathfn"
 )
@@ -36,6 +37,7 @@ type family struct {
 // table lists the families, one a line.
 var table = []family{
 	{"gemm", gemm.Generate, nil},
+	{"fft", fft.Generate, fft.GoFiles},
 }
 
 func init() {

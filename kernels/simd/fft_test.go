@@ -1,0 +1,184 @@
+package simd
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// fftLevels runs f on each instruction set's kernels beside their twins: the
+// pure-Go kernels with the same number of lanes.
+func fftLevels[T Float](t *testing.T, f func(t *testing.T, k, twin *FFTKernels[T])) {
+	for i := AVX2; i <= Best(); i++ {
+		var z T
+		t.Run(fmt.Sprintf("%s/%T", i, z), func(t *testing.T) {
+			k := FFTFor[T](i)
+			f(t, k, fftGeneric[T](k.W))
+		})
+	}
+}
+
+// fftRandom is n normal numbers.
+func fftRandom[T Float](rng *rand.Rand, n int) []T {
+	x := make([]T, n)
+	for i := range x {
+		x[i] = T(rng.NormFloat64())
+	}
+	return x
+}
+
+// fftClose demands that got and want differ by at most tol in the largest norm,
+// NaN being equal to NaN: what neither wrote.
+func fftClose[T Float](t *testing.T, what string, got, want []T, tol float64) {
+	t.Helper()
+	for i := range got {
+		g, w := float64(got[i]), float64(want[i])
+		if math.IsNaN(g) && math.IsNaN(w) {
+			continue
+		}
+		if !(math.Abs(g-w) <= tol) {
+			t.Fatalf("%s: element %d is %v, the twin has %v", what, i, g, w)
+		}
+	}
+}
+
+func nans[T Float](n int) []T {
+	x := make([]T, n)
+	for i := range x {
+		x[i] = T(math.NaN())
+	}
+	return x
+}
+
+func fftEps[T Float]() float64 {
+	if _, ok := any(T(0)).(float32); ok {
+		return 0x1p-23
+	}
+	return 0x1p-52
+}
+
+func TestFFTPassesAgainstTwins(t *testing.T) {
+	fftLevels(t, testFFTPasses[float32])
+	fftLevels(t, testFFTPasses[float64])
+}
+
+func testFFTPasses[T Float](t *testing.T, k, twin *FFTKernels[T]) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	forms := func(k *FFTKernels[T]) map[string]map[int]FFTPass[T] {
+		return map[string]map[int]FFTPass[T]{"Mid": k.Mid, "MidN": k.MidN, "First": k.First, "FirstSwapped": k.FirstSwapped, "Last": k.Last, "LastScaled": k.LastScaled}
+	}
+	for name, passes := range forms(k) {
+		for _, r := range FFTRadices {
+			for _, s := range [][2]int{{1, 1}, {3, 1}, {1, 4}, {2, 3}} {
+				m, v := s[0], s[1]
+				row := 2 * k.W * v
+				sp, dp := row+2*k.W, row+6 // distances with gaps
+				sk, dj := m*sp+4, m*dp+2
+				src := fftRandom[T](rng, r*sk)
+				tw := fftRandom[T](rng, max(2*m*(r-1), 1))
+				got, want := nans[T](r*dj), nans[T](r*dj)
+				passes[r](got, src, tw, m, v, sk, sp, dj, dp)
+				forms(twin)[name][r](want, src, tw, m, v, sk, sp, dj, dp)
+				fftClose(t, fmt.Sprintf("%s[%d] m=%d v=%d", name, r, m, v), got, want, 40*fftEps[T]()*float64(r))
+			}
+		}
+	}
+}
+
+func TestFFTTransposeAgainstTwin(t *testing.T) {
+	fftLevels(t, testFFTTranspose[float32])
+	fftLevels(t, testFFTTranspose[float64])
+}
+
+func testFFTTranspose[T Float](t *testing.T, k, twin *FFTKernels[T]) {
+	rng := rand.New(rand.NewPCG(2, 1))
+	for nb := range 4 {
+		srow, drow := 2*k.W+2, 2*k.W+4
+		dblock := k.W*drow + 6
+		src, tw, u := fftRandom[T](rng, nb*k.W*srow+8), fftRandom[T](rng, nb*k.W*2*k.W), fftRandom[T](rng, nb*k.W*2)
+		for _, u := range [][]T{nil, u} {
+			got, want := nans[T](nb*dblock+8), nans[T](nb*dblock+8)
+			k.Transpose(got, src, tw, u, nb, srow, drow, dblock)
+			twin.Transpose(want, src, tw, u, nb, srow, drow, dblock)
+			fftClose(t, fmt.Sprintf("nb=%d factored=%v", nb, u != nil), got, want, 200*fftEps[T]())
+		}
+	}
+}
+
+func TestFFTCopiesAndProducts(t *testing.T) {
+	fftLevels(t, testFFTCopies[float32])
+	fftLevels(t, testFFTCopies[float64])
+}
+
+func testFFTCopies[T Float](t *testing.T, k, twin *FFTKernels[T]) {
+	rng := rand.New(rand.NewPCG(3, 1))
+	for rows := range 3 {
+		for v := range 3 {
+			srow, drow := 2*k.W*v+2, 2*k.W*v+4
+			src := fftRandom[T](rng, rows*srow+1)
+			for i, f := range []func(*FFTKernels[T]) func(dst, src []T, rows, v, srow, drow int){
+				func(k *FFTKernels[T]) func(dst, src []T, rows, v, srow, drow int) { return k.Deinterleave },
+				func(k *FFTKernels[T]) func(dst, src []T, rows, v, srow, drow int) { return k.DeinterleaveSwapped },
+			} {
+				got, want := nans[T](rows*drow+1), nans[T](rows*drow+1)
+				f(k)(got, src, rows, v, srow, drow)
+				f(twin)(want, src, rows, v, srow, drow)
+				fftClose(t, fmt.Sprintf("copy %d of %dx%d", i, rows, v), got, want, 0)
+			}
+		}
+	}
+	for n := range 40 {
+		a, b := fftRandom[T](rng, 2*n), fftRandom[T](rng, 2*n)
+		got, want := nans[T](2*n+3), nans[T](2*n+3)
+		k.Mul(got, a, b, n)
+		twin.Mul(want, a, b, n)
+		fftClose(t, fmt.Sprintf("Mul of %d", n), got, want, 40*fftEps[T]())
+	}
+}
+
+// TestFFTTwinIsADFT checks the twins by the definition, in double precision.
+func TestFFTTwinIsADFT(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 1))
+	k := fftGeneric[float64](4)
+	for _, r := range FFTRadices {
+		src, got := fftRandom[float64](rng, r*8), make([]float64, r*8)
+		k.MidN[r](got, src, nil, 1, 1, 8, 0, 8, 0)
+		for j := range r {
+			for l := range 4 {
+				re, im := 0.0, 0.0
+				for i := range r {
+					s, c := math.Sincos(-2 * math.Pi * float64(i*j%r) / float64(r))
+					re += src[i*8+l]*c - src[i*8+4+l]*s
+					im += src[i*8+l]*s + src[i*8+4+l]*c
+				}
+				if d := math.Hypot(got[j*8+l]-re, got[j*8+4+l]-im); d > 1e-13 {
+					t.Errorf("radix %d, output %d lane %d: off by %g", r, j, l, d)
+				}
+			}
+		}
+	}
+}
+
+// TestFFTShortOperands: assembly must never be given less than it reads.
+func TestFFTShortOperands(t *testing.T) {
+	k := FFT[float64]()
+	full := func(n int) []float64 { return make([]float64, n) }
+	row := 2 * k.W
+	for name, call := range map[string]func(){
+		"src":        func() { k.Mid[4](full(4*row), full(4*row-1), full(6), 1, 1, row, 0, row, 0) },
+		"dst":        func() { k.Mid[4](full(4*row-1), full(4*row), full(6), 1, 1, row, 0, row, 0) },
+		"twiddles":   func() { k.Mid[4](full(4*row), full(4*row), full(5), 1, 1, row, 0, row, 0) },
+		"transpose":  func() { k.Transpose(full(k.W*row), full(k.W*row-1), full(k.W*row), nil, 1, row, row, 0) },
+		"multiplier": func() { k.Mul(full(8), full(8), full(6), 4) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("short %s: no panic", name)
+				}
+			}()
+			call()
+		}()
+	}
+}

@@ -1,0 +1,262 @@
+package fft
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// variant is one of the forms of a pass; see simd.FFTKernels for their names.
+type variant struct {
+	name     string
+	in, out  layout
+	twiddles bool
+	scaled   bool
+}
+
+type layout uint8
+
+const (
+	planar layout = iota
+	interleaved
+	swapped
+)
+
+var variants = []variant{
+	{"Mid", planar, planar, true, false},
+	{"MidN", planar, planar, false, false},
+	{"First", interleaved, planar, true, false},
+	{"FirstSwapped", swapped, planar, true, false},
+	{"Last", planar, interleaved, false, false},
+	{"LastScaled", planar, swapped, false, true},
+}
+
+// radices that have codelets; simd.FFTRadices is the same list.
+var radices = []int{16, 13, 11, 8, 7, 5, 4, 3, 2}
+
+// passName is the function's name.
+func passName(v variant, r int, t *target) string {
+	return fmt.Sprintf("fft%s%d%s", v.name, r, t.suffix())
+}
+
+// Registers of a pass. Pointers to every fourth row of the input and of the
+// output let all rows be reached by [base], [base + stride·{1,2}] and
+// [base + 3 strides].
+var (
+	inBase  = []reg.GPPhysical{reg.RSI, reg.RAX, reg.RBX, reg.R8}
+	outBase = []reg.GPPhysical{reg.RDI, reg.R9, reg.R14, reg.R15}
+	inStep  = [2]reg.GPPhysical{reg.R10, reg.R11} // one stride, three strides
+	outStep = [2]reg.GPPhysical{reg.R12, reg.R13}
+	twiddle = reg.RCX
+	count   = reg.RDX
+)
+
+// row addresses row k through bases and strides.
+func row(base []reg.GPPhysical, step [2]reg.GPPhysical, k, disp int) operand.Mem {
+	m := operand.Mem{Base: base[k/4], Disp: disp}
+	switch k % 4 {
+	case 1:
+		m.Index, m.Scale = step[0], 1
+	case 2:
+		m.Index, m.Scale = step[0], 2
+	case 3:
+		m.Index, m.Scale = step[1], 1
+	}
+	return m
+}
+
+// arg is the place of an argument.
+func (t *target) arg(name string) operand.Mem {
+	b, err := t.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// pass makes one function.
+func (t *target) pass(v variant, r int) {
+	name := passName(v, r, t)
+	t.Function(name)
+	t.Doc(fmt.Sprintf("%s is a radix-%d pass of %d lanes; its twin is fftPassGo.", name, r, t.lanes()))
+	t.Pragma("noescape")
+	t.SignatureExpr(fmt.Sprintf("func(dst, src, tw *%s, m, v, sk, sp, dj, dp int)", t.typeName()))
+	regs := t.passSetup(v)
+	rows := t.AllocLocal(16) // where the current p's input and output begin
+	srcRow, dstRow := rows, rows.Offset(8)
+	t.MOVQ(t.arg("src"), reg.RSI)
+	t.MOVQ(reg.RSI, srcRow)
+	t.MOVQ(t.arg("dst"), reg.RDI)
+	t.MOVQ(reg.RDI, dstRow)
+
+	t.Label("rows")
+	t.MOVQ(srcRow, inBase[0])
+	t.MOVQ(dstRow, outBase[0])
+	t.groups(inBase, inStep, r)
+	t.groups(outBase, outStep, r)
+	t.MOVQ(t.arg("v"), count)
+
+	t.Label("vectors")
+	t.passBody(v, r, regs)
+	for i := range (r + 3) / 4 {
+		t.ADDQ(operand.I32(2*t.bytes()), inBase[i])
+		t.ADDQ(operand.I32(2*t.bytes()), outBase[i])
+	}
+	t.DECQ(count)
+	t.JNE(operand.LabelRef("vectors"))
+
+	if v.twiddles {
+		t.ADDQ(operand.I32(2*(r-1)*t.size), twiddle)
+	}
+	t.advance(srcRow, "sp")
+	t.advance(dstRow, "dp")
+	t.DECQ(t.arg("m"))
+	t.JNE(operand.LabelRef("rows"))
+	t.VZEROUPPER()
+	t.RET()
+}
+
+// passSetup loads strides, in bytes, and index vectors, and returns the
+// registers left for data.
+func (t *target) passSetup(v variant) []int {
+	for _, s := range []struct {
+		name string
+		step [2]reg.GPPhysical
+	}{{"sk", inStep}, {"dj", outStep}} {
+		t.MOVQ(t.arg(s.name), s.step[0])
+		t.SHLQ(operand.U8(t.shift()), s.step[0])
+		t.LEAQ(operand.Mem{Base: s.step[0], Index: s.step[0], Scale: 2}, s.step[1])
+	}
+	t.MOVQ(t.arg("tw"), twiddle)
+	if !t.avx512 || v.in == planar && v.out == planar {
+		return t.registers(0)
+	}
+	w := t.lanes()
+	if v.in != planar {
+		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(30))
+		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(31))
+	} else {
+		t.VMOVUPS(t.table("Low", func(i int) int { return i/2 + i%2*w }), t.vec(30))
+		t.VMOVUPS(t.table("High", func(i int) int { return w/2 + i/2 + i%2*w }), t.vec(31))
+	}
+	return t.registers(2)
+}
+
+func (t *target) shift() int { return map[int]int{4: 2, 8: 3}[t.size] }
+
+// groups points base[1:] at rows 4, 8 and 12.
+func (t *target) groups(base []reg.GPPhysical, step [2]reg.GPPhysical, r int) {
+	by := []operand.Mem{{}, {Base: base[0], Index: step[0], Scale: 4}, {Base: base[0], Index: step[0], Scale: 8}, {Base: base[0], Index: step[1], Scale: 4}}
+	for g := 1; 4*g < r; g++ {
+		t.LEAQ(by[g], base[g])
+	}
+}
+
+// advance adds the argument stride, which counts reals, to a local.
+func (t *target) advance(local operand.Mem, stride string) {
+	t.MOVQ(t.arg(stride), count)
+	t.SHLQ(operand.U8(t.shift()), count)
+	t.ADDQ(count, local)
+}
+
+// passBody is one vector of each row.
+func (t *target) passBody(v variant, r int, regs []int) {
+	t.prog = &program{}
+	x := make([]pair, r)
+	for k := range x {
+		x[k] = t.loadPair(v.in, func(disp int) operand.Mem { return row(inBase, inStep, k, disp) })
+	}
+	var scale factor
+	if v.scaled {
+		scale = t.number(operand.Mem{Base: twiddle})
+	}
+	for j, y := range t.dft(x) {
+		if v.twiddles && j > 0 {
+			c := t.number(operand.Mem{Base: twiddle, Disp: 2 * (j - 1) * t.size})
+			s := t.number(operand.Mem{Base: twiddle, Disp: (2*(j-1) + 1) * t.size})
+			y = t.times(y, c, s)
+		}
+		if v.scaled {
+			y = pair{t.mul(y.re, scale), t.mul(y.im, scale)}
+		}
+		t.storePair(v.out, y, func(disp int) operand.Mem { return row(outBase, outStep, j, disp) })
+	}
+	t.emit(t.prog, regs, t.spillSlots())
+}
+
+// spillSlots gives out vectors of the stack frame.
+func (t *target) spillSlots() func(slot int) operand.Mem {
+	var slots []operand.Mem
+	return func(slot int) operand.Mem {
+		for len(slots) <= slot {
+			slots = append(slots, t.AllocLocal(t.bytes()))
+		}
+		return slots[slot]
+	}
+}
+
+// times is the complex product y·(c + i·s).
+func (t *target) times(y pair, c, s factor) pair {
+	return pair{
+		t.madd(y.im, s, t.mul(y.re, c), true),
+		t.madd(y.im, c, t.mul(y.re, s), false),
+	}
+}
+
+// loadPair loads a vector of complex numbers in the given layout.
+func (t *target) loadPair(l layout, at func(disp int) operand.Mem) pair {
+	n := t.bytes()
+	if l == planar {
+		return pair{t.load(at(0)), t.load(at(n))}
+	}
+	var p pair
+	if t.avx512 {
+		second := at(n)
+		take := func(index int) *value {
+			return t.prog.add(&value{kind: perm, name: "VPERMT2", a: t.load(at(0)), mem: &second, index: t.vec(index), imm: -1})
+		}
+		p = pair{take(30), take(31)}
+	} else {
+		low := t.halves(at(0), at(n))
+		high := t.halves(at(16), at(n+16))
+		if t.size == 4 {
+			p = pair{t.shuffle("VSHUFPS", 0x88, low, high), t.shuffle("VSHUFPS", 0xdd, low, high)}
+		} else {
+			p = pair{t.shuffle("VUNPCKLPD", -1, low, high), t.shuffle("VUNPCKHPD", -1, low, high)}
+		}
+	}
+	if l == swapped {
+		p.re, p.im = p.im, p.re
+	}
+	return p
+}
+
+// halves loads 16 bytes from a into the lower half of a YMM register and 16
+// from b into the upper one.
+func (t *target) halves(a, b operand.Mem) *value {
+	lower := t.prog.add(&value{kind: load, name: "VMOVUPS", exact: true, mem: &a, imm: -1, half: true})
+	return t.prog.add(&value{kind: binary, name: "VINSERTF128", exact: true, a: lower, mem: &b, imm: 1})
+}
+
+// storePair stores a vector of complex numbers in the given layout.
+func (t *target) storePair(l layout, y pair, at func(disp int) operand.Mem) {
+	n := t.bytes()
+	if l == swapped {
+		y.re, y.im = y.im, y.re
+	}
+	switch {
+	case l == planar:
+		t.store(at(0), y.re)
+		t.store(at(n), y.im)
+	case t.avx512:
+		for i, index := range []int{30, 31} {
+			t.store(at(i*n), t.prog.add(&value{kind: perm, name: "VPERMT2", a: y.re, b: y.im, index: t.vec(index), imm: -1}))
+		}
+	default:
+		unpack := map[int][2]string{4: {"VUNPCKLPS", "VUNPCKHPS"}, 8: {"VUNPCKLPD", "VUNPCKHPD"}}[t.size]
+		low, high := t.shuffle(unpack[0], -1, y.re, y.im), t.shuffle(unpack[1], -1, y.re, y.im)
+		t.store(at(0), t.shuffle("VPERM2F128", 0x20, low, high))
+		t.store(at(n), t.shuffle("VPERM2F128", 0x31, low, high))
+	}
+}

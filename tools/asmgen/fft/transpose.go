@@ -1,0 +1,124 @@
+package fft
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// transpose makes the twiddle and transpose routine of simd.FFTKernels; with
+// factored, each row's twiddles are multiplied by a number of u.
+func (t *target) transpose(factored bool) {
+	name := "fftTranspose" + t.suffix()
+	if factored {
+		name = "fftTransposeFactored" + t.suffix()
+	}
+	t.Function(name)
+	t.Doc(fmt.Sprintf("%s transposes blocks of %d x %[2]d; its twin is fftTransposeGo.", name, t.lanes()))
+	t.Pragma("noescape")
+	t.SignatureExpr(fmt.Sprintf("func(dst, src, t, u *%s, nb, srow, drow, dblock int)", t.typeName()))
+	for _, s := range []struct {
+		name string
+		step [2]reg.GPPhysical
+	}{{"srow", inStep}, {"drow", outStep}} {
+		t.MOVQ(t.arg(s.name), s.step[0])
+		t.SHLQ(operand.U8(t.shift()), s.step[0])
+		t.LEAQ(operand.Mem{Base: s.step[0], Index: s.step[0], Scale: 2}, s.step[1])
+	}
+	t.MOVQ(t.arg("src"), inBase[0])
+	t.MOVQ(t.arg("dst"), outBase[0])
+	t.MOVQ(t.arg("t"), twiddle)
+	if factored {
+		t.MOVQ(t.arg("u"), reg.RDX)
+	}
+	t.Label("blocks")
+	w := t.lanes()
+	t.groups(inBase, inStep, w)
+	t.groups(outBase, outStep, w)
+	t.transposeBody(factored)
+
+	// The next block begins W rows on, past the last group of rows.
+	t.LEAQ(operand.Mem{Base: inBase[w/4-1], Index: inStep[0], Scale: 4}, inBase[0])
+	t.ADDQ(operand.I32(2*w*w*t.size), twiddle)
+	if factored {
+		t.ADDQ(operand.I32(2*w*t.size), reg.RDX)
+	}
+	t.MOVQ(t.arg("dblock"), outBase[1])
+	t.SHLQ(operand.U8(t.shift()), outBase[1])
+	t.ADDQ(outBase[1], outBase[0])
+	t.DECQ(t.arg("nb"))
+	t.JNE(operand.LabelRef("blocks"))
+	t.VZEROUPPER()
+	t.RET()
+}
+
+func (t *target) transposeBody(factored bool) {
+	t.prog = &program{}
+	w, n := t.lanes(), t.bytes()
+	for part := range 2 { // real, imaginary
+		rows := make([]*value, w)
+		for i := range w {
+			x := pair{t.load(row(inBase, inStep, i, 0)), t.load(row(inBase, inStep, i, n))}
+			re, im := operand.Mem{Base: twiddle, Disp: i * 2 * n}, operand.Mem{Base: twiddle, Disp: (i*2 + 1) * n}
+			c, s := factor{mem: &re}, factor{mem: &im}
+			if factored {
+				u := pair{t.load(re), t.load(im)}
+				u = t.times(u, t.number(operand.Mem{Base: reg.RDX, Disp: 2 * i * t.size}), t.number(operand.Mem{Base: reg.RDX, Disp: (2*i + 1) * t.size}))
+				c, s = factor{reg: u.re}, factor{reg: u.im}
+			}
+			if part == 0 {
+				rows[i] = t.madd(x.im, s, t.mul(x.re, c), true)
+			} else {
+				rows[i] = t.madd(x.im, c, t.mul(x.re, s), false)
+			}
+		}
+		for l, v := range t.transposed(rows) {
+			t.store(row(outBase, outStep, l, part*n), v)
+		}
+	}
+	t.emit(t.prog, t.registers(0), t.spillSlots())
+}
+
+// transposed is the transpose of a square of vectors: first inside the 16-byte
+// parts of registers, then of the parts.
+func (t *target) transposed(x []*value) []*value {
+	per := 16 / t.size // reals of a part
+	cols := make([][]*value, per)
+	for g := 0; g < len(x); g += per {
+		for c, v := range t.parts(x[g : g+per]) {
+			cols[c] = append(cols[c], v) // cols[c][g]: part p holds column per·p+c
+		}
+	}
+	out := make([]*value, len(x))
+	for c, u := range cols {
+		for p, v := range t.exchange(u) {
+			out[per*p+c] = v
+		}
+	}
+	return out
+}
+
+// parts transposes 4x4 (2x2) reals in each 16-byte part.
+func (t *target) parts(x []*value) []*value {
+	if t.size == 8 {
+		return []*value{t.shuffle("VUNPCKLPD", -1, x[0], x[1]), t.shuffle("VUNPCKHPD", -1, x[0], x[1])}
+	}
+	a, b := t.shuffle("VUNPCKLPS", -1, x[0], x[1]), t.shuffle("VUNPCKHPS", -1, x[0], x[1])
+	c, d := t.shuffle("VUNPCKLPS", -1, x[2], x[3]), t.shuffle("VUNPCKHPS", -1, x[2], x[3])
+	return []*value{
+		t.shuffle("VUNPCKLPD", -1, a, c), t.shuffle("VUNPCKHPD", -1, a, c),
+		t.shuffle("VUNPCKLPD", -1, b, d), t.shuffle("VUNPCKHPD", -1, b, d),
+	}
+}
+
+// exchange transposes the matrix of 16-byte parts of 4 (2) registers.
+func (t *target) exchange(u []*value) []*value {
+	if !t.avx512 {
+		return []*value{t.shuffle("VPERM2F128", 0x20, u[0], u[1]), t.shuffle("VPERM2F128", 0x31, u[0], u[1])}
+	}
+	name := map[int]string{4: "VSHUFF32X4", 8: "VSHUFF64X2"}[t.size]
+	a, b := t.shuffle(name, 0x88, u[0], u[1]), t.shuffle(name, 0xdd, u[0], u[1])
+	c, d := t.shuffle(name, 0x88, u[2], u[3]), t.shuffle(name, 0xdd, u[2], u[3])
+	return []*value{t.shuffle(name, 0x88, a, c), t.shuffle(name, 0x88, b, d), t.shuffle(name, 0xdd, a, c), t.shuffle(name, 0xdd, b, d)}
+}
