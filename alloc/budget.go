@@ -174,8 +174,12 @@ func (b *budget) raise(want int64) error {
 	if want > b.mem-pageSize { // the buffers' bound is a page at least
 		return b.tooMuch(want)
 	}
-	err := b.setReserved(min(want+b.keep/4, b.mem-pageSize))
-	if isFull(err) {
+	more := b.keep / 4
+	if b.sample(); b.short(want) {
+		more = 0
+	}
+	err := b.setReserved(min(want+more, b.mem-pageSize))
+	if isFull(err) && more > 0 {
 		err = b.setReserved(want)
 	}
 	if isFull(err) {
@@ -210,7 +214,7 @@ func (b *budget) unreserve(n int64) error {
 		return nil
 	}
 	spare := b.keep
-	if b.sample(); b.mem-b.lastUsed-b.active < 2*b.keep { // little is left: do not sit on it
+	if b.sample(); b.short(b.active) {
 		spare = 0
 	}
 	if b.reserved-b.active <= spare {
@@ -218,6 +222,10 @@ func (b *budget) unreserve(n int64) error {
 	}
 	return b.shrink(b.active + spare)
 }
+
+// short reports whether with n bytes reserved so little is left that idle scratch is not to sit on it: what clients write through
+// descriptors of their own would run into it, and cannot ask for it back.
+func (b *budget) short(n int64) bool { return b.mem-b.lastUsed-n < 2*b.keep }
 
 // shrink gives reserved memory back down to n bytes, idle regions first.
 func (b *budget) shrink(n int64) error {
@@ -237,6 +245,9 @@ func (b *budget) relieve() bool {
 
 // sample reads what the buffers use. If that fails the last figure stands.
 func (b *budget) sample() {
+	if b.closed {
+		return
+	}
 	if used, err := b.meter.used(); err == nil {
 		b.lastUsed = used
 	}

@@ -120,6 +120,12 @@ func (t *table) ref(k key) *Buffer {
 	return b
 }
 
+func (t *table) size() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(len(t.held))
+}
+
 // unnamed takes note that a file lost the name rel, the last it had or not, and tells whether anybody holds it.
 func (t *table) unnamed(k key, rel string, last bool) bool {
 	t.mu.Lock()

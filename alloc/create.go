@@ -164,7 +164,7 @@ func (s *Store) copyXattrs(from, to entry) error {
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return nil // a file system that has none
 	}
-	if err != nil {
+	if err != nil || len(names) == 0 {
 		return err
 	}
 	buf := make([]byte, maxXattr)

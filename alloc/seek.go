@@ -16,7 +16,7 @@ func (b *Buffer) Seek(off int64, whence int) (at int64, err error) {
 
 // Held gives the buffer of an inode that somebody holds, with another hold on it; nil if nobody does.
 func (s *Store) Held(ino uint64) *Buffer {
-	st, err := s.fstat(s.ram.root, "")
+	st, err := s.Lstat("")
 	if err != nil {
 		return nil
 	}

@@ -260,7 +260,7 @@ type Usage struct {
 	Cached  int64 // scratch kept ready for the next arenas; given back when something else needs it
 	Free    int64 // Mem - Used - Scratch
 	Peak    int64 // the most that Used + Scratch has been seen at
-	Buffers int64 // number of buffers that have a name
+	Buffers int64 // number of buffers that have a name; of a plain store, that are held
 }
 
 // Usage tells how the memory is used now. After Close it is the limit alone.
@@ -272,5 +272,8 @@ func (s *Store) Usage() Usage {
 	}
 	u := s.mem.usage()
 	u.Buffers = s.count.Load()
+	if s.ram.plain { // others come and go there
+		u.Buffers = s.table.size()
+	}
 	return u
 }

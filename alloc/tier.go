@@ -3,6 +3,7 @@ package alloc
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,6 +32,7 @@ type tier struct {
 	marks   int
 	tmp     int
 	seq     atomic.Uint64 // names temporaries
+	id      uint64        // random: temporaries of a run that was killed stay in a plain tree, and are not to be in the way
 }
 
 // openTier opens the tier at path and makes what folders it lacks. The lock taken on path ends with the process.
@@ -85,7 +87,7 @@ func (t *tier) folder(name string, flags int) (int, error) {
 
 // openPlain opens an existing directory as a tree of ordinary files.
 func openPlain(x sys, path string, logf func(string, ...any)) (*tier, error) {
-	t := &tier{sys: x, logf: logf, path: path, plain: true, dir: -1, root: -1, marks: -1, tmp: -1}
+	t := &tier{sys: x, logf: logf, path: path, plain: true, id: rand.Uint64(), dir: -1, root: -1, marks: -1, tmp: -1}
 	err := t.do("open", path, func() (err error) {
 		t.root, err = unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		return err
@@ -118,11 +120,11 @@ func (t *tier) setAccess(group int, mode os.FileMode) error {
 func unixMode(m os.FileMode) uint32 {
 	bits := uint32(m.Perm())
 	for _, b := range []struct {
-		go_  os.FileMode
-		unix uint32
+		mode os.FileMode
+		bit  uint32
 	}{{os.ModeSticky, unix.S_ISVTX}, {os.ModeSetgid, unix.S_ISGID}, {os.ModeSetuid, unix.S_ISUID}} {
-		if m&b.go_ != 0 {
-			bits |= b.unix
+		if m&b.mode != 0 {
+			bits |= b.bit
 		}
 	}
 	return bits
@@ -132,8 +134,7 @@ func unixMode(m os.FileMode) uint32 {
 func (t *tier) temp(e entry) entry {
 	n := strconv.FormatUint(t.seq.Add(1), 10)
 	if t.plain {
-		name := fmt.Sprintf(".vgpu-%d-%s", os.Getpid(), n)
-		return entry{e.dir, name, e.rel}
+		return entry{e.dir, fmt.Sprintf(".vgpu-%016x-%s", t.id, n), e.rel}
 	}
 	return entry{t.tmp, n, e.rel}
 }

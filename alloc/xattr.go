@@ -63,13 +63,18 @@ func (x sys) setxattr(e entry, name string, value []byte, flags int) error {
 }
 
 func (x sys) listxattr(e entry) (names []string, err error) {
-	buf := make([]byte, maxXattr)
-	n := 0
-	err = x.xattr("listxattr", e, "user.", func(path string) (err error) {
+	var buf []byte
+	err = x.xattr("listxattr", e, "user.", func(path string) error {
+		n, err := unix.Llistxattr(path, nil)
+		if n <= 0 { // most files have none, and the buffer is large
+			return err
+		}
+		buf = make([]byte, maxXattr)
 		n, err = unix.Llistxattr(path, buf)
+		buf = buf[:max(n, 0)]
 		return err
 	})
-	for name := range strings.SplitSeq(string(buf[:max(n, 0)]), "\x00") {
+	for name := range strings.SplitSeq(string(buf), "\x00") {
 		if strings.HasPrefix(name, "user.") {
 			names = append(names, name)
 		}
