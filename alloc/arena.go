@@ -70,6 +70,7 @@ func (a *Arena) Alloc(n int) []byte {
 	return a.allocSmall(b, int64(n))
 }
 
+// allocSmall cuts a piece off the small region. b.mu is held.
 func (a *Arena) allocSmall(b *budget, n int64) []byte {
 	if a.small == nil {
 		a.takeSmall(b)
@@ -106,6 +107,8 @@ func (a *Arena) takeSmall(b *budget) {
 	a.use(b, r.dirty)
 }
 
+// allocBig gives a piece a region of its own, so that the next arena finds it again by its size. Nothing is taken or mapped before
+// the limit is checked: a panic must not leak. b.mu is held.
 func (a *Arena) allocBig(b *budget, n int64) []byte {
 	size := pages(n)
 	a.makeRoom(b, size)
@@ -141,6 +144,7 @@ func (a *Arena) use(b *budget, n int64) {
 	b.evict(b.reserved)
 }
 
+// beyond is what Alloc panics with.
 func (a *Arena) beyond(n int64) error {
 	return fmt.Errorf("arena: %w", &BudgetError{Need: n, Free: a.limit - a.charge, Mem: a.limit})
 }

@@ -141,6 +141,7 @@ type budget struct {
 	peak     int64
 }
 
+// newBudget makes a budget with nothing reserved. An eighth of the memory, 256 MiB at most, may be kept for the next arenas.
 func newBudget(x sys, mem int64, m meter) *budget {
 	return &budget{sys: x, meter: m, mem: mem, keep: min(mem/8, 256<<20) &^ (pageSize - 1)}
 }
@@ -188,13 +189,17 @@ func (b *budget) raise(want int64) error {
 	return err
 }
 
+// isFull recognises that a bound was refused: the remount of a tmpfs says EINVAL, the count ENOSPC.
 func isFull(err error) bool { return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) }
 
+// tooMuch is the refusal of a reservation, with the figures as they are now. b.mu is held.
 func (b *budget) tooMuch(want int64) error {
 	b.sample()
 	return &BudgetError{Need: want - b.active, Free: max(b.mem-b.lastUsed-b.active, 0), Mem: b.mem}
 }
 
+// setReserved moves the border between buffers and scratch. The kernel, or the count, checks it against what is in use in the same
+// step: there is no moment at which both sides could take the same page. b.mu is held.
 func (b *budget) setReserved(n int64) error {
 	n = pages(n)
 	if err := b.meter.bound(b.mem - n); err != nil {
@@ -261,6 +266,7 @@ func (b *budget) note() {
 	b.sample()
 }
 
+// usage gives the figures of Usage but the number of buffers.
 func (b *budget) usage() Usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -47,6 +47,7 @@ func (s *Store) Get(rel string) (b *Buffer, err error) {
 	return b, err
 }
 
+// get finds or opens the buffer at e. Preconditions: s.ns is held.
 func (s *Store) get(e entry) (*Buffer, error) {
 	st, err := s.stat(e)
 	if err != nil {
@@ -72,6 +73,7 @@ func (s *Store) get(e entry) (*Buffer, error) {
 	return s.hold(fd, readonly, keyOf(&st), e.rel), nil
 }
 
+// regular refuses all that is not a file of bytes.
 func regular(rel string, st *unix.Stat_t) error {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -110,6 +112,7 @@ func (s *Store) hold(fd int, readonly bool, k key, rel string) *Buffer {
 	return b
 }
 
+// ref takes a hold on what is held already; nil if it is not.
 func (t *table) ref(k key) *Buffer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,6 +123,7 @@ func (t *table) ref(k key) *Buffer {
 	return b
 }
 
+// size is the number of buffers that are held.
 func (t *table) size() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()

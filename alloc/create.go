@@ -18,6 +18,7 @@ func (s *Store) CreateMarked(c Cred, rel string, mode uint32, excl bool, m Mark)
 	return s.create(c, rel, mode, excl, &m)
 }
 
+// create asks what is there and makes what is not under one hold of the names: two creators of one name get one buffer.
 func (s *Store) create(c Cred, rel string, mode uint32, excl bool, m *Mark) (b *Buffer, created bool, err error) {
 	err = s.change(rel, func(e entry) (err error) {
 		_, err = s.stat(e)
@@ -42,6 +43,7 @@ func (s *Store) create(c Cred, rel string, mode uint32, excl bool, m *Mark) (b *
 	return b, created, nil
 }
 
+// markHeld marks a buffer that was found, or ends the hold on it.
 func (s *Store) markHeld(b *Buffer, m *Mark) error {
 	if m == nil {
 		return nil
@@ -109,6 +111,7 @@ func (s *Store) Replace(rel string) (*Buffer, error) { return s.replace(rel, nil
 // ReplaceMarked is Replace with a mark that is on the new inode before it has the name.
 func (s *Store) ReplaceMarked(rel string, m Mark) (*Buffer, error) { return s.replace(rel, &m) }
 
+// replace keeps the old inode open until no lock is held: freeing its pages takes long.
 func (s *Store) replace(rel string, m *Mark) (b *Buffer, err error) {
 	v := victim{fd: -1}
 	err = s.change(rel, func(e entry) error {
@@ -159,6 +162,7 @@ func (s *Store) dressLike(tmp, e entry, like *unix.Stat_t) error {
 	return s.chmod(tmp, like.Mode&0o7777)
 }
 
+// copyXattrs copies the user.* attributes: pins and advice go with the name, not with the inode.
 func (s *Store) copyXattrs(from, to entry) error {
 	names, err := s.listxattr(from)
 	if errors.Is(err, unix.EOPNOTSUPP) {

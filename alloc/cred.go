@@ -34,4 +34,5 @@ func (c Cred) May(st *unix.Stat_t, want uint32) bool {
 	return mode&want == want
 }
 
+// in reports whether c is a member of the group.
 func (c Cred) in(gid uint32) bool { return c.GID == gid || slices.Contains(c.Groups, gid) }

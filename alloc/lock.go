@@ -63,6 +63,7 @@ func (l *lockFile) take() (current bool, err error) {
 	return err == nil, err
 }
 
+// sign writes our pid, for the message that the next one gets who wants the lock.
 func (l *lockFile) sign() error {
 	if err := l.ftruncate(l.fd, l.path, 0); err != nil {
 		return err
@@ -71,6 +72,7 @@ func (l *lockFile) sign() error {
 	return err
 }
 
+// holder names who has the lock, if it has come to signing it.
 func (l *lockFile) holder() string {
 	buf := make([]byte, 32)
 	n, err := l.readFull(l.fd, l.path, buf, 0)

@@ -43,6 +43,7 @@ func (b *Buffer) Map() (*Mapping, error) {
 	return &Mapping{Data: b.current.data, b: b, m: b.current}, nil
 }
 
+// mmap maps the file. Huge pages are asked for: one TLB entry for 512 pages is what a streaming kernel lives on.
 func (b *Buffer) mmap(size int64) (data []byte, err error) {
 	if size == 0 { // mmap(2) has no empty mappings
 		return nil, nil
@@ -69,6 +70,7 @@ func (b *Buffer) mmap(size int64) (data []byte, err error) {
 	return data, nil
 }
 
+// munmap ends a mapping; that of an empty buffer is none.
 func (b *Buffer) munmap(data []byte) error {
 	if len(data) == 0 {
 		return nil

@@ -45,6 +45,7 @@ type marks struct {
 // maxSpares is how many pages are kept for marks.
 const maxSpares = 8
 
+// get tells the mark of an inode.
 func (m *marks) get(ino uint64) (Mark, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -75,12 +76,14 @@ func (s *Store) MarkOf(rel string) (Mark, bool) {
 	return s.marks.get(st.Ino)
 }
 
+// setMark marks an inode on the tier, then in memory.
 func (s *Store) setMark(ino uint64, m Mark) error {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
 	return s.setMarkLocked(ino, m)
 }
 
+// setMarkLocked does so. Preconditions: s.marks.mu is held.
 func (s *Store) setMarkLocked(ino uint64, m Mark) error {
 	if s.closed.Load() {
 		return unix.ESHUTDOWN
@@ -101,6 +104,8 @@ func (m *marks) filed(ino uint64) bool {
 	return there || slices.Contains(m.stale, ino)
 }
 
+// writeMark puts a mark on the tier by one rename, or one exchange. Until then the old state stands, there and in memory.
+// Preconditions: s.marks.mu is held, or nobody else has the store yet.
 func (s *Store) writeMark(ino uint64, m Mark) error {
 	filed := s.marks.filed(ino)
 	if err := s.haveSpares(filed); err != nil {
@@ -121,6 +126,7 @@ func (s *Store) writeMark(ino uint64, m Mark) error {
 	return err
 }
 
+// markEntry is the file of an inode's mark.
 func (s *Store) markEntry(ino uint64) entry {
 	name := strconv.FormatUint(ino, 10)
 	return entry{s.ram.marks, name, marksDir + "/" + name}
@@ -159,8 +165,10 @@ func (s *Store) newSpare() (entry, error) {
 // marksKey is what the pages of the marks are counted under.
 var marksKey = key{ino: ^uint64(0)}
 
+// held is the memory that all files of marks take.
 func (m *marks) held() (int64, error) { return m.files * markSize, nil }
 
+// makeSpare writes a page of a new temporary, or leaves none.
 func (s *Store) makeSpare(e entry) error {
 	t := s.ram
 	fd, err := t.open(e, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o600)
@@ -202,12 +210,14 @@ func (m Mark) encode() []byte {
 // cut shortens a text to n bytes. encoding/json replaces half a character.
 func cut(s string, n int) string { return s[:min(n, len(s))] }
 
+// clearMark makes an inode good: on the tier, then in memory.
 func (s *Store) clearMark(ino uint64) error {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
 	return s.clearMarkLocked(ino)
 }
 
+// clearMarkLocked does so. Preconditions: s.marks.mu is held.
 func (s *Store) clearMarkLocked(ino uint64) error {
 	if _, there := s.marks.of[ino]; !there {
 		return nil
@@ -289,6 +299,7 @@ func (s *Store) loadMarks(names map[uint64]string) error {
 	return nil
 }
 
+// loadMark reads one mark. One that cannot be read still says that something was wrong: its buffer is bad.
 func (s *Store) loadMark(e entry, ino uint64, path string) error {
 	fd, err := s.open(e, unix.O_RDONLY, 0)
 	if err != nil {

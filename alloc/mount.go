@@ -47,8 +47,10 @@ func ramPlace(x sys, cfg *Config) (place, error) {
 	return ram, err
 }
 
+// shmPath is where the buffers of a device live without a mount. The user is part of it, since all share /dev/shm.
 func shmPath(name string) string { return fmt.Sprintf("/dev/shm/vgpu-%d-%s", os.Geteuid(), name) }
 
+// hasBuffers reports whether a daemon that could not mount left something.
 func hasBuffers(shm string) bool {
 	list, err := os.ReadDir(filepath.Join(shm, buffersDir))
 	return err == nil && len(list) > 0
@@ -146,6 +148,8 @@ func mountedAt(path string) (fstype, source string, err error) {
 	return fstype, source, lines.Err()
 }
 
+// mountEscapes are the octal escapes of mountinfo (see seq_path in the kernel).
 var mountEscapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
+// unescape gives a path of mountinfo as it is.
 func unescape(s string) string { return mountEscapes.Replace(s) }

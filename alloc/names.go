@@ -92,6 +92,7 @@ func (s *Store) build(c Cred, e entry, mode uint32, create func(tmp entry) error
 	return err
 }
 
+// removeFlags are what unlink needs to remove a file of that mode.
 func removeFlags(mode uint32) int {
 	if mode&unix.S_IFMT == unix.S_IFDIR {
 		return unix.AT_REMOVEDIR
@@ -194,6 +195,7 @@ func (s *Store) Rename(old, now string, flags uint) error {
 	return err
 }
 
+// renameTo does so. v is what stood at the target. Preconditions: s.ns is held for writing.
 func (s *Store) renameTo(from, to entry, flags uint) (v victim, err error) {
 	v.fd = -1
 	if flags&^(unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE) != 0 {

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// fail is an error of our own, in the form of those that system calls give.
 func fail(op, rel string, errno unix.Errno) error {
 	return &os.PathError{Op: op, Path: rel, Err: errno}
 }
@@ -39,6 +40,7 @@ func (t *tier) parent(rel string) (entry, error) {
 // done closes what parent opened.
 func (t *tier) done(e entry) { t.leave(e.dir) }
 
+// leave closes a directory that a walk went through. The root is open for as long as the tier is.
 func (t *tier) leave(dir int) {
 	if dir != t.root {
 		t.drop(dir, "")
@@ -68,6 +70,7 @@ func checkPath(rel string) error {
 	return nil
 }
 
+// join names an entry of a directory; the root's name is empty.
 func join(dir, name string) string {
 	if dir == "" {
 		return name

@@ -52,6 +52,7 @@ func (p *Prepared) Publish(c Cred, rel string, mode uint32) error {
 	return err
 }
 
+// publish does so. v is what stood there. Preconditions: s.ns is held for writing.
 func (p *Prepared) publish(c Cred, e entry, mode uint32) (v victim, err error) {
 	s, tmp := p.s, p.temp(e)
 	v.fd = -1
@@ -89,6 +90,7 @@ func (p *Prepared) Discard(rel string) error {
 	return nil
 }
 
+// discard does so, and tells whether the bytes are gone.
 func (p *Prepared) discard(rel string) (freed bool, err error) {
 	s := p.s
 	s.ns.Lock()

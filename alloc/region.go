@@ -62,6 +62,7 @@ func (r *region) trim(x sys, n int64) {
 	}
 }
 
+// unmap gives the region back for good.
 func (r *region) unmap(x sys) {
 	if err := x.do("munmap", "scratch", func() error { return unix.Munmap(r.raw) }); err != nil {
 		panic(err) // the kernel refuses only what is not a mapping
@@ -80,6 +81,7 @@ func (b *budget) takeIdle(fits func(*region) bool) *region {
 	return nil
 }
 
+// putIdle keeps a region, with its memory, for the next arena. b.mu is held.
 func (b *budget) putIdle(r *region) {
 	b.idle = append(b.idle, r)
 	b.cached += r.dirty

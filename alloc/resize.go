@@ -16,6 +16,7 @@ func (b *Buffer) Resize(n int64) error {
 	return err
 }
 
+// resize does so, and tells whether it freed anything.
 func (b *Buffer) resize(n int64) (freed bool, err error) {
 	path := b.Path()
 	if n < 0 {
@@ -112,6 +113,7 @@ func (b *Buffer) allocate(from, to int64) error {
 	})
 }
 
+// missing bounds how many bytes allocating [from, to) can add.
 func (b *Buffer) missing(from, to int64) int64 {
 	n := pages(to) - from&^(pageSize-1)
 	if st, err := b.Stat(); err == nil && to <= st.Size {
@@ -120,6 +122,7 @@ func (b *Buffer) missing(from, to int64) int64 {
 	return n
 }
 
+// fallocate makes one such call.
 func (b *Buffer) fallocate(path string, mode uint32, off, n int64) error {
 	return b.s.do("fallocate", path, func() error { return unix.Fallocate(b.fd, mode, off, n) })
 }
@@ -150,6 +153,7 @@ func (b *Buffer) Allocate(off, n int64, mode uint32) error {
 	return err
 }
 
+// allocateMode does so, and tells whether it freed anything.
 func (b *Buffer) allocateMode(off, n int64, mode uint32) (freed bool, err error) {
 	path := b.Path()
 	if off < 0 || n <= 0 {

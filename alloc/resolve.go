@@ -64,14 +64,17 @@ func checkAsked(path string) error {
 	return nil
 }
 
+// fail names the path as it was asked for, not as far as the walk has come.
 func (r *resolver) fail(errno unix.Errno) error { return fail("resolve", r.path, errno) }
 
+// leave closes the directories that are still open.
 func (r *resolver) leave() {
 	for _, d := range r.dirs {
 		r.t.leave(d.fd)
 	}
 }
 
+// run walks the whole path. After an EISDIR for the last component, or a result, r.dirs ends with its directory.
 func (r *resolver) run() (string, *unix.Stat_t, error) {
 	st, err := r.t.stat(entry{r.t.root, ".", ""})
 	if err != nil {
@@ -130,6 +133,7 @@ func (r *resolver) step(name string, last bool) (expanded []string, rel string, 
 	return nil, "", nil, r.fail(unix.EINVAL)
 }
 
+// up goes back to the directory above, which the walk came from. Above the root there is nothing.
 func (r *resolver) up() error {
 	if len(r.dirs) == 1 {
 		return r.fail(unix.ELOOP)
@@ -139,6 +143,7 @@ func (r *resolver) up() error {
 	return nil
 }
 
+// enter goes on into a directory. As the last of the path it is no buffer.
 func (r *resolver) enter(e entry, st *unix.Stat_t, last bool) error {
 	if last {
 		return r.fail(unix.EISDIR)

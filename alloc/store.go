@@ -65,6 +65,7 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
+// fill sets what was left open, and refuses what cannot work.
 func (c *Config) fill() (err error) {
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}
@@ -84,6 +85,7 @@ func (c *Config) fill() (err error) {
 	return nil
 }
 
+// openPlain opens a store over files that are somebody's, and stay as they are.
 func (s *Store) openPlain() (err error) {
 	if s.ram, err = openPlain(s.sys, s.cfg.Plain, s.cfg.Logf); err != nil {
 		return err
@@ -92,6 +94,7 @@ func (s *Store) openPlain() (err error) {
 	return nil
 }
 
+// openTiers opens a store with tiers: the lock comes first, so that nothing of a running daemon is touched.
 func (s *Store) openTiers() (err error) {
 	if s.made, err = s.makeDir(); err != nil {
 		return err
@@ -126,6 +129,7 @@ func (s *Store) makeDir() (made bool, err error) {
 	return true, s.chmod(e, 0o711) // whatever the umask
 }
 
+// openRAM opens the RAM tier and loads it. A mount that this start made is not left behind by its failure.
 func (s *Store) openRAM(p place) (err error) {
 	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
 		s.ram.mounted = p.mounted
@@ -163,6 +167,7 @@ func (s *Store) load() error {
 	return s.loadMarks(names)
 }
 
+// newMeter chooses who keeps the bound: the kernel where the file system is ours alone, else our own count.
 func (s *Store) newMeter() meter {
 	if s.ram.mounted {
 		return kernelMeter{s.ram}
@@ -190,6 +195,7 @@ func (s *Store) found(e entry, st *unix.Stat_t, names map[uint64]string, m meter
 	return nil
 }
 
+// trimTail gives back what lies allocated beyond the end of a file.
 func (s *Store) trimTail(e entry, st *unix.Stat_t) error {
 	fd, err := s.open(e, unix.O_WRONLY, 0)
 	if err != nil {
@@ -211,6 +217,7 @@ func (s *Store) Interrupted() []Mark { return s.interrupted }
 // OnFree sets what is called, under no lock of the store's, whenever memory may have become free.
 func (s *Store) OnFree(f func()) { s.onFree.Store(&f) }
 
+// freed tells the device that memory may have become free. Preconditions: no lock is held.
 func (s *Store) freed() {
 	if f := s.onFree.Load(); f != nil && *f != nil {
 		(*f)()
@@ -245,6 +252,7 @@ func (s *Store) Close(keep bool) error {
 	return err
 }
 
+// remove takes the RAM tier away with all buffers. Its descriptors are closed already, or the unmount would find it busy with us.
 func (s *Store) remove() error {
 	if s.ram.mounted {
 		return unmount(s.sys, s.ram.path)

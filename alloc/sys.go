@@ -28,6 +28,7 @@ type entry struct {
 	rel  string
 }
 
+// fault asks the hook, if there is one.
 func (x sys) fault(op, path string) error {
 	if x.faults == nil {
 		return nil
@@ -35,6 +36,8 @@ func (x sys) fault(op, path string) error {
 	return x.faults(op, path)
 }
 
+// do makes one call, again for as long as a signal interrupts it: Go's runtime sends itself signals, and a caller of ours must never see
+// an operation half applied because of one.
 func (x sys) do(op, path string, call func() error) error {
 	for {
 		err := x.fault(op, path)
@@ -51,6 +54,7 @@ func (x sys) do(op, path string, call func() error) error {
 	}
 }
 
+// open never follows a symlink in the last component, and no child process inherits the descriptor.
 func (x sys) open(e entry, flags int, mode uint32) (fd int, err error) {
 	err = x.do("open", e.rel, func() (err error) {
 		fd, err = unix.Openat(e.dir, e.name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, mode)
@@ -70,41 +74,50 @@ func (x sys) close(fd int, path string) error {
 	return nil
 }
 
+// stat tells about the entry itself, a symlink included.
 func (x sys) stat(e entry) (st unix.Stat_t, err error) {
 	err = x.do("stat", e.rel, func() error { return unix.Fstatat(e.dir, e.name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	return st, err
 }
 
+// fstat tells about what is open, whatever has become of its name.
 func (x sys) fstat(fd int, path string) (st unix.Stat_t, err error) {
 	err = x.do("fstat", path, func() error { return unix.Fstat(fd, &st) })
 	return st, err
 }
 
+// statfs tells about the file system that fd is on.
 func (x sys) statfs(fd int, path string) (st unix.Statfs_t, err error) {
 	err = x.do("statfs", path, func() error { return unix.Fstatfs(fd, &st) })
 	return st, err
 }
 
+// mkdir makes a directory; the umask applies, so that who wants a certain mode calls chmod after it.
 func (x sys) mkdir(e entry, mode uint32) error {
 	return x.do("mkdir", e.rel, func() error { return unix.Mkdirat(e.dir, e.name, mode) })
 }
 
+// unlink removes a name; with AT_REMOVEDIR that of an empty directory.
 func (x sys) unlink(e entry, flags int) error {
 	return x.do("unlink", e.rel, func() error { return unix.Unlinkat(e.dir, e.name, flags) })
 }
 
+// rename is the one step by which anything appears in the tree. flags are those of renameat2(2).
 func (x sys) rename(from, to entry, flags uint) error {
 	return x.do("rename", from.rel, func() error { return unix.Renameat2(from.dir, from.name, to.dir, to.name, flags) })
 }
 
+// link gives an inode a second name. A symlink is linked itself, not followed.
 func (x sys) link(from, to entry) error {
 	return x.do("link", from.rel, func() error { return unix.Linkat(from.dir, from.name, to.dir, to.name, 0) })
 }
 
+// symlink makes a symlink. Whatever its target, the store never follows it out of the tree.
 func (x sys) symlink(target string, e entry) error {
 	return x.do("symlink", e.rel, func() error { return unix.Symlinkat(target, e.dir, e.name) })
 }
 
+// readlink gives a symlink's target, which is shorter than PATH_MAX by the kernel's own rule.
 func (x sys) readlink(e entry) (target string, err error) {
 	buf := make([]byte, unix.PathMax)
 	err = x.do("readlink", e.rel, func() error {
@@ -120,15 +133,18 @@ func (x sys) chmod(e entry, mode uint32) error {
 	return x.do("chmod", e.rel, func() error { return unix.Fchmodat(e.dir, e.name, mode, 0) })
 }
 
+// chown sets owner and group, of a symlink itself too; -1 keeps one.
 func (x sys) chown(e entry, uid, gid int) error {
 	return x.do("chown", e.rel, func() error { return unix.Fchownat(e.dir, e.name, uid, gid, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
+// utimens sets the times to the nanosecond; nil keeps one.
 func (x sys) utimens(e entry, atime, mtime *time.Time) error {
 	ts := []unix.Timespec{timespec(atime), timespec(mtime)}
 	return x.do("utimens", e.rel, func() error { return unix.UtimesNanoAt(e.dir, e.name, ts, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
+// timespec converts a time; times before 1970 have negative seconds and, as the kernel wants, nanoseconds from 0 up.
 func timespec(t *time.Time) unix.Timespec {
 	if t == nil {
 		return unix.Timespec{Nsec: unix.UTIME_OMIT}
@@ -136,10 +152,12 @@ func timespec(t *time.Time) unix.Timespec {
 	return unix.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
 }
 
+// ftruncate sets the size. On tmpfs and the disk file systems it also frees what is allocated beyond it, even if the size is that already.
 func (x sys) ftruncate(fd int, path string, n int64) error {
 	return x.do("ftruncate", path, func() error { return unix.Ftruncate(fd, n) })
 }
 
+// fsync makes a file durable, as far as its file system is.
 func (x sys) fsync(fd int, path string) error {
 	return x.do("fsync", path, func() error { return unix.Fsync(fd) })
 }
@@ -154,6 +172,7 @@ func (x sys) pwrite(fd int, path string, p []byte, off int64) (n int, err error)
 	return x.transfer("write", path, p, func(p []byte) (int, error) { return unix.Pwrite(fd, p, off) })
 }
 
+// transfer makes one read or write. A short count is the caller's to carry on with: only it knows whether a file that ends is an error.
 func (x sys) transfer(op, path string, p []byte, call func([]byte) (int, error)) (n int, err error) {
 	for {
 		err = x.fault(op, path)

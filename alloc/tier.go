@@ -46,6 +46,7 @@ func openTier(x sys, path string, logf func(string, ...any)) (*tier, error) {
 	return t, nil
 }
 
+// openDirs locks the tier before it looks into it: two daemons with different state directories can mean one folder under /dev/shm.
 func (t *tier) openDirs() (err error) {
 	if t.dir, err = t.openPath(t.path); err != nil {
 		return err
@@ -77,6 +78,7 @@ func (t *tier) openPath(path string) (fd int, err error) {
 	return fd, err
 }
 
+// folder opens one of the tier's own directories, and makes it if this is the first start, or the last was killed before it did.
 func (t *tier) folder(name string, flags int) (int, error) {
 	e := entry{t.dir, name, name}
 	if err := t.mkdir(e, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
@@ -117,6 +119,7 @@ func (t *tier) setAccess(group int, mode os.FileMode) error {
 	return t.chmod(e, unixMode(mode))
 }
 
+// unixMode translates the permission bits, which os.FileMode keeps elsewhere for three of them.
 func unixMode(m os.FileMode) uint32 {
 	bits := uint32(m.Perm())
 	for _, b := range []struct {
@@ -182,6 +185,7 @@ func (t *tier) clear(dir int, rel string) error {
 	return nil
 }
 
+// clearDir removes a directory with everything in it.
 func (t *tier) clearDir(e entry) error {
 	fd, err := t.open(e, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -219,6 +223,7 @@ func (t *tier) walk(dir int, rel string, visit func(e entry, st *unix.Stat_t) er
 	return nil
 }
 
+// walkDir is walk for a directory that is not open yet.
 func (t *tier) walkDir(e entry, visit func(e entry, st *unix.Stat_t) error) error {
 	fd, err := t.open(e, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
