@@ -36,13 +36,6 @@ func mul[T number](dst, a, b []T) {
 	}
 }
 
-func div[T float](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] / b[i]
-	}
-}
-
 func neg[T number](dst, x []T) {
 	x = x[:len(dst)]
 	for i := range dst {
@@ -54,13 +47,6 @@ func square[T number](dst, x []T) {
 	x = x[:len(dst)]
 	for i := range dst {
 		dst[i] = x[i] * x[i]
-	}
-}
-
-func reciprocal[T float](dst, x []T) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = 1 / x[i]
 	}
 }
 
@@ -78,72 +64,11 @@ func relu[T reals](dst, x []T) {
 	}
 }
 
-func absF32(dst, x []float32) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = math.Float32frombits(math.Float32bits(x[i]) &^ (1 << 31))
-	}
-}
-
-func absF64(dst, x []float64) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = math.Abs(x[i])
-	}
-}
-
-func sqrtF64(dst, x []float64) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = math.Sqrt(x[i])
-	}
-}
-
-// signFloat is -1, 0 or 1, and NaN of NaN.
-func signFloat[T float](dst, x []T) {
-	x = x[:len(dst)]
-	for i := range dst {
-		switch v := x[i]; {
-		case v > 0:
-			dst[i] = 1
-		case v < 0:
-			dst[i] = -1
-		case v == 0:
-			dst[i] = 0
-		default:
-			dst[i] = v
-		}
-	}
-}
-
 // angleOf is 0 or π, as that of a complex number on the real axis.
 func angleOf[T float](dst, x []T) {
 	x = x[:len(dst)]
 	for i := range dst {
 		dst[i] = T(math.Atan2(0, float64(x[i])))
-	}
-}
-
-// minFloat and maxFloat propagate NaN.
-func minFloat[T float](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		v, w := a[i], b[i]
-		if !(v < w || v != v) {
-			v = w
-		}
-		dst[i] = v
-	}
-}
-
-func maxFloat[T float](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		v, w := a[i], b[i]
-		if !(v > w || v != v) {
-			v = w
-		}
-		dst[i] = v
 	}
 }
 
@@ -223,30 +148,9 @@ func each2(f func(a, b float64) float64) func(dst, a, b []float64) {
 
 // Functions that package math lacks.
 
-func rsqrt(x float64) float64   { return 1 / math.Sqrt(x) }
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-func silu(x float64) float64    { return x / (1 + math.Exp(-x)) }
-
-// gelu is x·Φ(x), the exact form; by erfc, so that the left tail keeps its digits.
-func gelu(x float64) float64 {
-	if math.IsInf(x, -1) {
-		return math.Copysign(0, -1)
-	}
-	return 0.5 * x * math.Erfc(-x/math.Sqrt2)
-}
-
 func lgamma(x float64) float64 {
 	v, _ := math.Lgamma(x)
 	return v
-}
-
-// log2 is exact at powers of two. Elsewhere math.Log2 splits off the exponent,
-// which cancels just above 1.
-func log2(x float64) float64 {
-	if frac, exp := math.Frexp(x); frac == 0.5 {
-		return float64(exp - 1)
-	}
-	return math.Log(x) * (1 / math.Ln2)
 }
 
 // truth converts without a branch in the loop.
@@ -286,28 +190,6 @@ func notEqual[T number](dst []uint8, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		dst[i] = truth(a[i] != b[i])
-	}
-}
-
-func isNaN[T float](dst []uint8, x []T) { notEqual(dst, x, x) }
-
-func isInf[T float](dst []uint8, x []T) {
-	for i := range dst {
-		dst[i] = truth(math.IsInf(float64(x[i]), 0))
-	}
-}
-
-// isFinite: x-x is 0 unless x is infinite or NaN.
-func isFinite[T float](dst []uint8, x []T) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = truth(x[i]-x[i] == 0)
-	}
-}
-
-func signbit[T float](dst []uint8, x []T) {
-	for i := range dst {
-		dst[i] = truth(math.Signbit(float64(x[i])))
 	}
 }
 

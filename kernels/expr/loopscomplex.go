@@ -81,6 +81,43 @@ func powC(a, b complex128) complex128 {
 	return r
 }
 
+// tanhC is Kahan's (Branch cuts for complex elementary functions, 1987):
+// package cmplx cancels near the poles.
+func tanhC(z complex128) complex128 {
+	x, y := real(z), imag(z)
+	if math.Abs(x) > 22 { // to rounding at 1
+		s, c := math.Sincos(y)
+		return complex(math.Copysign(1, x), 4*s*c*math.Exp(-2*math.Abs(x)))
+	}
+	t := math.Tan(y)
+	beta, s := 1+t*t, math.Sinh(x)
+	rho := math.Sqrt(1 + s*s)
+	if math.IsInf(t, 0) {
+		return complex(rho/s, 1/t)
+	}
+	d := 1 + beta*s*s
+	return complex(beta*rho*s/d, t/d)
+}
+
+func tanC(z complex128) complex128 {
+	w := tanhC(complex(-imag(z), real(z)))
+	return complex(imag(w), -real(w))
+}
+
+// atanC has its branch cuts on the imaginary axis, continuous from the right
+// for positive zero, as C99. Package cmplx takes the other side.
+func atanC(z complex128) complex128 {
+	x, y := real(z), imag(z)
+	if math.Abs(x) > 1e150 || math.Abs(y) > 1e150 {
+		w := 1 / z
+		return complex(math.Copysign(math.Pi/2, x)-real(w), -imag(w))
+	}
+	re := math.Atan2(2*x, (1-x)*(1+x)-y*y) / 2
+	d := math.Abs(y) - 1
+	im := math.Log1p(4*math.Abs(y)/(x*x+d*d)) / 4
+	return complex(re, math.Copysign(im, y))
+}
+
 func absC64(dst []float32, z []complex64) {
 	for i := range dst {
 		re, im := float64(real(z[i])), float64(imag(z[i]))

@@ -28,13 +28,6 @@ func not[T integer](dst, x []T) {
 	}
 }
 
-func notBool(dst, x []uint8) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = x[i] ^ 1
-	}
-}
-
 // shl and shr shift out all bits for counts of the width and more, and for
 // negative ones, as numpy does.
 func shl[T integer](dst, a, b []T) {
@@ -127,20 +120,6 @@ func powOne[T integer](base, exp T) T {
 		base *= base
 	}
 	return r
-}
-
-func minInt[T integer](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = min(a[i], b[i])
-	}
-}
-
-func maxInt[T integer](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = max(a[i], b[i])
-	}
 }
 
 // absInt leaves the least integer as it is.

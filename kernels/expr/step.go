@@ -1,6 +1,9 @@
 package expr
 
-import "vgpu/kernels/ndarray"
+import (
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
+)
 
 // step computes the first n elements of a register from others.
 type step func(f *frame, n int)
@@ -56,8 +59,12 @@ func (p *prims[T]) form(o op) form {
 func (p *prims[T]) step(n *node, dst int, args []int) step {
 	a, b := args[0], args[len(args)-1]
 	if n.op == opWhere {
+		choose := p.choose
+		if choose == nil {
+			choose = where_[T]
+		}
 		return func(f *frame, n int) {
-			where_(reg[T](f, dst, n), reg[uint8](f, a, n), reg[T](f, args[1], n), reg[T](f, b, n))
+			choose(reg[T](f, dst, n), reg[uint8](f, a, n), reg[T](f, args[1], n), reg[T](f, b, n))
 		}
 	}
 	if loop := p.unary[n.op]; loop != nil {
@@ -150,6 +157,9 @@ func castStep(n *node, dst, src int) step {
 			}
 		}
 	}
+	if fast := casts[castPair{regType(n.args[0].dt), n.dt}]; fast != nil {
+		return fast(dst, src)
+	}
 	return tables[n.dt].cast(dst, src)
 }
 
@@ -162,18 +172,44 @@ func toHalf(dt ndarray.DType) func(float64) float32 {
 
 // roundStep rounds f32 to the values of a half-width type.
 func roundStep(dt ndarray.DType, dst, src int) step {
-	if dt == ndarray.BF16 {
-		return func(f *frame, n int) {
-			out := reg[float32](f, dst, n)
-			for i, v := range reg[float32](f, src, n) {
-				out[i] = ndarray.BF16ToF32(ndarray.BF16FromF32(v))
-			}
+	narrow, widen := halfLoops(dt)
+	return func(f *frame, n int) {
+		var half [256]uint16
+		out, x := reg[float32](f, dst, n), reg[float32](f, src, n)
+		for len(x) > 0 {
+			m := min(len(x), len(half))
+			narrow(half[:m], x[:m])
+			widen(out[:m], half[:m])
+			out, x = out[m:], x[m:]
 		}
 	}
-	return func(f *frame, n int) {
-		out := reg[float32](f, dst, n)
-		for i, v := range reg[float32](f, src, n) {
-			out[i] = ndarray.F16ToF32(ndarray.F16FromF32(v))
-		}
+}
+
+// halfLoops are the conversions of a half-width type.
+func halfLoops(dt ndarray.DType) (narrow func(dst []uint16, x []float32), widen func(dst []float32, x []uint16)) {
+	if dt == ndarray.BF16 {
+		return simd.CastF32BF16, simd.CastBF16F32
+	}
+	return simd.CastF32F16, simd.CastF16F32
+}
+
+type castPair struct{ from, to ndarray.DType }
+
+// casts are the vector loops; other pairs are converted by package ndarray.
+var casts = map[castPair]func(dst, src int) step{
+	{ndarray.F32, ndarray.F64}: castWith(simd.CastF32F64), {ndarray.F64, ndarray.F32}: castWith(simd.CastF64F32),
+	{ndarray.I32, ndarray.F64}: castWith(simd.CastI32F64), {ndarray.I64, ndarray.F64}: castWith(simd.CastI64F64),
+	{ndarray.I64, ndarray.I32}: castWith(simd.CastI64I32), {ndarray.I32, ndarray.I64}: castWith(simd.CastI32I64),
+	{ndarray.U32, ndarray.I64}: castWith(simd.CastU32I64), {ndarray.F64, ndarray.I64}: castWith(simd.CastF64I64),
+	{ndarray.F64, ndarray.I32}: castWith(simd.CastF64I32), {ndarray.F32, ndarray.I32}: castWith(simd.CastF32I32),
+	{ndarray.I8, ndarray.F32}: castWith(simd.CastI8F32), {ndarray.U8, ndarray.F32}: castWith(simd.CastU8F32),
+	{ndarray.I16, ndarray.F32}: castWith(simd.CastI16F32), {ndarray.U16, ndarray.F32}: castWith(simd.CastU16F32),
+	{ndarray.I8, ndarray.I32}: castWith(simd.CastI8I32), {ndarray.U8, ndarray.I32}: castWith(simd.CastU8I32),
+	{ndarray.I16, ndarray.I32}: castWith(simd.CastI16I32), {ndarray.U16, ndarray.I32}: castWith(simd.CastU16I32),
+}
+
+func castWith[D, S ndarray.Element](loop func(dst []D, x []S)) func(dst, src int) step {
+	return func(dst, src int) step {
+		return func(f *frame, n int) { loop(reg[D](f, dst, n), reg[S](f, src, n)) }
 	}
 }
