@@ -5,3 +5,4 @@ package simd
 //go:generate go run ../../tools/asmgen -family math -out .
 //go:generate go run ../../tools/asmgen -family fft -out .
 //go:generate go run ../../tools/asmgen -family reduce -out .
+//go:generate go run ../../tools/asmgen -family move -out .

@@ -93,7 +93,7 @@ func bigSinCos(x *big.Float) (sin, cos *big.Float) {
 	n.Mul(n, big.NewFloat(2))
 	n.Add(n, big.NewFloat(math.Copysign(0.5, float64(x.Sign()))))
 	k, _ := n.Int(nil)
-	part := new(big.Float).SetPrec(1024+bigPrec).SetInt(k)
+	part := new(big.Float).SetPrec(1024 + bigPrec).SetInt(k)
 	part.Mul(part, bigPi())
 	part.Quo(part, big.NewFloat(2))
 	r := newBig().Set(part.Sub(new(big.Float).SetPrec(1024+bigPrec).Set(x), part))

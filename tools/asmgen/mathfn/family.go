@@ -8,6 +8,7 @@ type Family struct {
 	routines   []*Routine
 	scalars    []*Routine // of which only the Go function for one element is made
 	reductions []*reduction
+	handmade   func(c *build.Context) // its Go side is written by hand
 }
 
 // Families lists the groups.
@@ -16,6 +17,7 @@ func Families() []Family {
 		{Name: "vec", routines: vectorRoutines()},
 		{Name: "math", routines: mathRoutines(), scalars: reducedRoutines()},
 		{Name: "reduce", reductions: reductions()},
+		{Name: "move", handmade: generateMoves},
 	}
 }
 
@@ -31,6 +33,9 @@ func (f Family) Generate(c *build.Context) {
 	for _, r := range f.reductions {
 		r.assemble(c, AVX512)
 		r.assemble(c, AVX2)
+	}
+	if f.handmade != nil {
+		f.handmade(c)
 	}
 	pl.emit(c)
 }

@@ -114,6 +114,9 @@ func (r *Routine) callGo(from, to string) string {
 // GoFiles gives the Go files of the family by name: wrappers, twins, stubs for
 // builds without assembly, and a table for the tests.
 func (f Family) GoFiles() (map[string][]byte, error) {
+	if f.handmade != nil {
+		return nil, nil
+	}
 	var wrappers, twins, stubs, table strings.Builder
 	for _, s := range []*strings.Builder{&wrappers, &twins, &stubs, &table} {
 		fmt.Fprintf(s, header, f.Name)

@@ -1,0 +1,131 @@
+package simd
+
+// Moving elements: transposes and copies that go past the caches.
+
+// The sides of the tiles that are transposed in registers.
+func tileSide(size int) int { return vectorBytes() / size }
+
+// vectorBytes is the width of a register; without registers, of a cache line, which
+// serves loops as well.
+func vectorBytes() int {
+	if Active() == AVX2 {
+		return 32
+	}
+	return 64
+}
+
+// Transpose32 assigns dst[i*ldd+j] = src[j*lds+i] for 0 <= i < m, 0 <= j < n,
+// elements of four bytes. The two may not overlap; ldd >= n, lds >= m (for
+// more than one row).
+//
+// stream says that dst is not read soon and larger than the caches: whole
+// vectors then bypass them, which saves reading dst's lines first, if dst's
+// rows are aligned to 64 bytes. Cost: m·n elements read and written. For
+// matrices that exceed the caches call it on blocks: a block's rows of dst
+// are written a vector at a time, and 64 to 512 of them fit a second-level cache.
+func Transpose32(dst []uint32, ldd int, src []uint32, lds int, m, n int, stream bool) {
+	transposeNeeds(len(dst), ldd, len(src), lds, m, n)
+	side := tileSide(4)
+	tiles := m / side
+	for j := 0; j+side <= n && tiles > 0; j += side {
+		for i := 0; i < tiles; i += callTiles {
+			d, s, k := &dst[i*side*ldd+j], &src[j*lds+i*side], min(callTiles, tiles-i)
+			switch Active() {
+			case AVX512:
+				transpose32AVX512(d, ldd, s, lds, k, flag(stream))
+			case AVX2:
+				transpose32AVX2(d, ldd, s, lds, k, flag(stream))
+			default:
+				transposeTilesGo(dst[i*side*ldd+j:], ldd, src[j*lds+i*side:], lds, side, k)
+			}
+		}
+	}
+	transposeEdges(dst, ldd, src, lds, m, n, side)
+}
+
+// Transpose64 is [Transpose32] for elements of eight bytes.
+func Transpose64(dst []uint64, ldd int, src []uint64, lds int, m, n int, stream bool) {
+	transposeNeeds(len(dst), ldd, len(src), lds, m, n)
+	side := tileSide(8)
+	tiles := m / side
+	for j := 0; j+side <= n && tiles > 0; j += side {
+		for i := 0; i < tiles; i += callTiles {
+			d, s, k := &dst[i*side*ldd+j], &src[j*lds+i*side], min(callTiles, tiles-i)
+			switch Active() {
+			case AVX512:
+				transpose64AVX512(d, ldd, s, lds, k, flag(stream))
+			case AVX2:
+				transpose64AVX2(d, ldd, s, lds, k, flag(stream))
+			default:
+				transposeTilesGo(dst[i*side*ldd+j:], ldd, src[j*lds+i*side:], lds, side, k)
+			}
+		}
+	}
+	transposeEdges(dst, ldd, src, lds, m, n, side)
+}
+
+// callTiles is how many tiles a call does: at most about 20 µs of cache misses.
+const callTiles = 64
+
+func flag(b bool) int { return int(byteOfBool(b)) }
+
+// transposeNeeds panics if an element would be out of bounds.
+func transposeNeeds(dst, ldd, src, lds, m, n int) {
+	if m <= 0 || n <= 0 {
+		return
+	}
+	if ldd < n && m > 1 || lds < m && n > 1 || dst < (m-1)*ldd+n || src < (n-1)*lds+m {
+		panic("simd: a matrix to transpose is larger than its slice or its rows overlap")
+	}
+}
+
+// transposeTilesGo is the twin: k tiles along the rows of src.
+func transposeTilesGo[T any](dst []T, ldd int, src []T, lds, side, k int) {
+	transposeRange(dst, ldd, src, lds, 0, k*side, 0, side)
+}
+
+// transposeEdges does what whole tiles leave.
+func transposeEdges[T any](dst []T, ldd int, src []T, lds, m, n, side int) {
+	mt, nt := max(m, 0)/side*side, max(n, 0)/side*side
+	transposeRange(dst, ldd, src, lds, mt, m, 0, nt)
+	transposeRange(dst, ldd, src, lds, 0, m, nt, n)
+}
+
+// transposeRange is the plain loop over i0 <= i < i1, j0 <= j < j1.
+func transposeRange[T any](dst []T, ldd int, src []T, lds, i0, i1, j0, j1 int) {
+	for i := i0; i < i1; i++ {
+		for j := j0; j < j1; j++ {
+			dst[i*ldd+j] = src[j*lds+i]
+		}
+	}
+}
+
+// CopyStream copies len(dst) bytes past the caches: for destinations that
+// exceed them and are not read soon. The two may not overlap. The built-in copy
+// does the same from a size of some 2 MiB on, but not in smaller pieces.
+func CopyStream(dst, src []byte) {
+	need(len(dst), len(src))
+	src = src[:len(dst)]
+	if len(dst) < 4*streamBlock || Active() == Generic {
+		copy(dst, src)
+		return
+	}
+	head := misaligned(dst)
+	copy(dst[:head], src)
+	dst, src = dst[head:], src[head:]
+	whole := len(dst) / streamBlock
+	for i := 0; i < whole; i += callBlocks {
+		d, s, n := &dst[i*streamBlock], &src[i*streamBlock], min(callBlocks, whole-i)
+		if Active() == AVX512 {
+			copyStreamAVX512(d, s, n)
+		} else {
+			copyStreamAVX2(d, s, n)
+		}
+	}
+	copy(dst[whole*streamBlock:], src[whole*streamBlock:])
+}
+
+const (
+	streamBlock = 256 // bytes of a step of copyStream
+	callBlocks  = 512 // steps a call: some 20 µs
+)

@@ -1,0 +1,128 @@
+package simd
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestTranspose compares with the definition for sizes around the tiles,
+// strides beyond the rows, aligned and not, streaming and not, and looks that
+// what lies between dst's rows stays.
+func TestTranspose(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		testTranspose(t, Transpose32)
+		testTranspose(t, Transpose64)
+	})
+}
+
+func testTranspose[T uint32 | uint64](t *testing.T, f func(dst []T, ldd int, src []T, lds int, m, n int, stream bool)) {
+	sizes := []int{0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 67}
+	for _, m := range sizes {
+		for _, n := range sizes {
+			for variant := range 4 {
+				ldd, lds := (n+63)&^63, m // rows of whole lines
+				if variant&1 != 0 {
+					ldd, lds = n+1, m+3
+				}
+				src, got := filled[T](n*lds, 1), filled[T](m*ldd, 2)
+				want := slices.Clone(got)
+				for i := range m {
+					for j := range n {
+						want[i*ldd+j] = src[j*lds+i]
+					}
+				}
+				f(got, ldd, src, lds, m, n, variant&2 != 0)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%T %d x %d, variant %d", src, m, n, variant)
+				}
+			}
+		}
+	}
+}
+
+func filled[T uint32 | uint64](n int, seed uint64) []T {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	x := make([]T, n)
+	for i := range x {
+		x[i] = T(rng.Uint64())
+	}
+	return x
+}
+
+// TestTransposeBounds wants a panic, and nothing written, for slices too short.
+func TestTransposeBounds(t *testing.T) {
+	for name, f := range map[string]func(dst, src []uint32){
+		"dst":     func(dst, src []uint32) { Transpose32(dst[:1023], 32, src, 32, 32, 32, false) },
+		"src":     func(dst, src []uint32) { Transpose32(dst, 32, src[:1023], 32, 32, 32, false) },
+		"overlap": func(dst, src []uint32) { Transpose32(dst, 31, src, 32, 32, 32, false) },
+	} {
+		dst, src := make([]uint32, 1024), filled[uint32](1024, 3)
+		if !panics(func() { f(dst, src) }) {
+			t.Errorf("%s: no panic", name)
+		}
+		if slices.Max(dst) != 0 {
+			t.Errorf("%s: written before the panic", name)
+		}
+	}
+}
+
+func TestCopyStream(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, n := range []int{0, 1, 255, 1023, 1024, 1025, 5000, 300000} {
+			for offset := range 3 {
+				src, got := make([]byte, n), make([]byte, n+offset+8)
+				for i := range src {
+					src[i] = byte(rand.Uint32())
+				}
+				CopyStream(got[offset:offset+n], src)
+				want := append(append(make([]byte, offset), src...), make([]byte, 8)...)
+				if !bytes.Equal(got, want) {
+					t.Fatalf("n=%d offset=%d", n, offset)
+				}
+			}
+		}
+	})
+	if !panics(func() { CopyStream(make([]byte, 5), make([]byte, 4)) }) {
+		t.Error("a short source is accepted")
+	}
+}
+
+// BenchmarkTranspose blocks a large matrix as a caller would, for comparison with copy.
+func BenchmarkTranspose(b *testing.B) {
+	const n = 4096
+	src, dst := filled[uint32](n*n, 1), make([]uint32, n*n)
+	wide, out := filled[uint64](n*n/2, 1), make([]uint64, n*n/2)
+	b.Run("copy", func(b *testing.B) {
+		b.SetBytes(n * n * 4)
+		for b.Loop() {
+			copy(dst, src)
+		}
+	})
+	for _, stream := range []bool{false, true} {
+		for _, blk := range [][2]int{{64, 512}, {512, 64}, {16, 4096}, {128, 128}, {16, 512}, {32, 512}} {
+			b.Run(fmt.Sprintf("32/stream=%v/%v", stream, blk), func(b *testing.B) {
+				b.SetBytes(n * n * 4)
+				for b.Loop() {
+					for j := 0; j < n; j += blk[0] {
+						for i := 0; i < n; i += blk[1] {
+							Transpose32(dst[i*n+j:], n, src[j*n+i:], n, blk[1], blk[0], stream)
+						}
+					}
+				}
+			})
+			b.Run(fmt.Sprintf("64/stream=%v/%v", stream, blk), func(b *testing.B) {
+				b.SetBytes(n * n * 4)
+				for b.Loop() {
+					for j := 0; j < n; j += blk[0] {
+						for i := 0; i < n/2; i += blk[1] {
+							Transpose64(out[i*n+j:], n, wide[j*n/2+i:], n/2, min(n/2, blk[1]), blk[0], stream)
+						}
+					}
+				}
+			})
+		}
+	}
+}
