@@ -12,10 +12,26 @@ type epilogue struct {
 	act            func(float64) float64
 }
 
+// transpose is the epilogue of Cᵀ; nil stays nil.
+func (e *epilogue) transpose() *epilogue {
+	if e == nil {
+		return nil
+	}
+	return &epilogue{bias: transpose(e.bias), residual: transpose(e.residual), act: e.act}
+}
+
+func transpose(a *ndarray.Array) *ndarray.Array {
+	if a == nil {
+		return nil
+	}
+	t := a.Permute(1, 0)
+	return &t
+}
+
 // apply runs over c, which begins at row i0 and column j0 of C. Its rows are
 // writable.
 func (e *epilogue) apply(c matrix, i0, j0 int) {
-	switch c.DType {
+	switch c.dtype {
 	case ndarray.F32:
 		finishRows(e, c, i0, j0, func(row []float32) { activate(row, e.act) })
 	case ndarray.F64:
@@ -34,9 +50,9 @@ func (e *epilogue) apply(c matrix, i0, j0 int) {
 // finishRows is apply on elements of type T; act works in place.
 func finishRows[T int32 | int64 | float32 | float64 | complex64 | complex128](e *epilogue, c matrix, i0, j0 int, act func([]T)) {
 	var buf [256]T
-	for i := range c.rows() {
-		for j := 0; j < c.cols(); j += len(buf) {
-			row := simd.Vector[T](c.at(i, j), min(len(buf), c.cols()-j))
+	for i := range c.rows {
+		for j := 0; j < c.cols; j += len(buf) {
+			row := simd.Vector[T](c.at(i, j), min(len(buf), c.cols-j))
 			addTo(row, e.bias, i0+i, j0+j, buf[:len(row)])
 			act(row)
 			addTo(row, e.residual, i0+i, j0+j, buf[:len(row)])

@@ -18,7 +18,9 @@ type product struct {
 	scale   scale
 	offset  bool // a is flipped: the sums of b's columns take 128 back
 	params  Params
-	finish  func(m matrix, i0, j0 int) // the epilogue on a finished part of C, or nil
+	finish  *epilogue // nil if there is none
+	i0, j0  int       // where c begins in the epilogue's operands
+	lender  *lender
 	buffers *buffers
 }
 
@@ -49,15 +51,24 @@ type block struct {
 	first, last      bool
 }
 
-// blocks calls do with the blocks of k in order; one empty block if k is 0.
-func (p *product) blocks(do func(b block) error) error {
+// firstBlock and nextBlock walk the blocks of k; there is one, an empty one,
+// if k is 0.
+func (p *product) firstBlock() block { return p.block(0) }
+
+func (p *product) nextBlock(b block) (next block, ok bool) {
+	return p.block(b.k0 + b.depth), !b.last
+}
+
+func (p *product) block(k0 int) block {
 	group := p.kernel.Type.Group()
-	for k0 := 0; ; k0 += stepsKC * group {
-		depth := min(p.depth-k0, stepsKC*group)
-		last := k0+depth >= p.depth
-		if err := do(block{k0, depth, (depth + group - 1) / group, k0 == 0, last}); err != nil || last {
-			return err
-		}
+	depth := min(p.depth-k0, stepsKC*group)
+	return block{k0, depth, (depth + group - 1) / group, k0 == 0, k0+depth >= p.depth}
+}
+
+// finished runs the epilogue on a part of C whose sums are complete.
+func (p *product) finished(i0, i1, j0, j1 int) {
+	if p.finish != nil {
+		p.finish.apply(p.c.sub(i0, i1, j0, j1), p.i0+i0, p.j0+j0)
 	}
 }
 
@@ -66,17 +77,24 @@ func (p *product) run(w *pool.Worker) error {
 	if p.small() {
 		return p.runSmall(w)
 	}
+	shared := *p // the copy, not p, is moved to the heap
+	shared.buffers = p.lender.get()
+	return shared.runPacked(w)
+}
+
+// runPacked is the scheme of Goto and van de Geijn: its fifth loop over
+// columns, its fourth over k.
+func (p *product) runPacked(w *pool.Worker) error {
 	nc := p.params.NC
-	for j0 := 0; j0 < p.c.cols(); j0 += nc {
-		j1 := min(j0+nc, p.c.cols())
-		err := p.blocks(func(b block) error {
+	for j0 := 0; j0 < p.c.cols; j0 += nc {
+		j1 := min(j0+nc, p.c.cols)
+		for b, more := p.firstBlock(), true; more; b, more = p.nextBlock(b) {
 			if err := p.packB(w, b, j0, j1); err != nil {
 				return err
 			}
-			return p.multiply(w, b, j0, j1)
-		})
-		if err != nil {
-			return err
+			if err := p.multiply(w, b, j0, j1); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -118,13 +136,13 @@ var all128 = [8]byte{128, 128, 128, 128}
 // multiply runs block b of k over columns [j0, j1) of C.
 func (p *product) multiply(w *pool.Worker, b block, j0, j1 int) error {
 	mc, nj := p.taskShape(w, j1-j0)
-	return forRange2(w, p.c.rows(), j1-j0, mc, nj, func(w *pool.Worker, i0, i1, lo, hi int) {
+	return forRange2(w, p.c.rows, j1-j0, mc, nj, func(w *pool.Worker, i0, i1, lo, hi int) {
 		s := p.buffers.take()
 		defer p.buffers.give(s)
 		p.packA(s, b, i0, i1)
 		p.tiles(s, b, i0, i1, j0, lo, hi)
-		if b.last && p.finish != nil {
-			p.finish(p.c.sub(i0, i1, j0+lo, j0+hi), i0, j0+lo)
+		if b.last {
+			p.finished(i0, i1, j0+lo, j0+hi)
 		}
 	})
 }
@@ -135,7 +153,7 @@ func (p *product) taskShape(w *pool.Worker, n int) (mc, nj int) {
 	mc = min(p.params.MC, p.buffers.rowsA)
 	mr := p.kernel.MR
 	if t := threads(w); t > 1 {
-		share := roundUp((p.c.rows()+t-1)/t, mr)
+		share := roundUp((p.c.rows+t-1)/t, mr)
 		mc = min(mc, max(share, mr))
 	}
 	return mc, max(roundDown(columnsPerTask, p.kernel.NR), p.kernel.NR)
@@ -158,7 +176,7 @@ func (p *product) packA(s *scratch, b block, i0, i1 int) {
 func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
 	elem, mr, nr := p.kernel.Type.ElemBytes(), p.kernel.MR, p.kernel.NR
 	t := &s.tile
-	*t = simd.Tile{K: b.steps, ARow: elem, BStep: nr * elem, CRow: p.c.rowStride()}
+	*t = simd.Tile{K: b.steps, ARow: elem, BStep: nr * elem, CRow: p.c.rowStride}
 	p.scale.apply(t, p.kernel.Type, b.first)
 	for j := lo; j < hi; j += nr {
 		t.B = p.buffers.panelB(j, b.steps*elem)

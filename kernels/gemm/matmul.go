@@ -52,12 +52,23 @@ func (q *Problem) Run(w *pool.Worker, mem kernels.Memory) error {
 	if q.C.Len() == 0 {
 		return nil
 	}
+	if q.C.Rank() == 2 {
+		if done, err := q.runDirect(w); done {
+			return err
+		}
+	}
+	rest := *q // the copy, not q, is moved to the heap
+	return rest.runLarge(w, mem)
+}
+
+// runLarge is Run with buffers.
+func (q *Problem) runLarge(w *pool.Worker, mem kernels.Memory) error {
 	q.foldBatch()
 	if batch := q.C.Rank() - 2; batch > 0 && q.smallItems() {
 		return q.runItems(w, mem)
 	}
-	bufs := q.newBuffers(mem, threads(w))
-	return q.eachItem(func(i *Problem) error { return i.runMatrix(w, bufs) })
+	l := &lender{q: q, mem: mem, threads: threads(w)}
+	return q.eachItem(func(i *Problem) error { return i.runMatrix(w, l) })
 }
 
 // foldBatch turns batch x m x k times k x n into one product of (batch·m) x k
@@ -149,20 +160,20 @@ const itemsWork = 1 << 20
 
 // runItems computes small items in parallel, each by one worker.
 func (q *Problem) runItems(w *pool.Worker, mem kernels.Memory) error {
-	sets := make([]*buffers, min(threads(w), planThreads()))
-	for i := range sets {
-		sets[i] = q.newBuffers(mem, 1)
-	}
-	free := make(chan *buffers, len(sets))
-	for _, b := range sets {
-		free <- b
+	free := make(chan *lender, min(threads(w), planThreads()))
+	for range cap(free) {
+		l := &lender{q: q, mem: mem, threads: 1}
+		free <- l
 	}
 	grain := max(1, int(itemsWork/q.work()))
 	return forRange(w, q.items(), grain, func(_ *pool.Worker, lo, hi int) {
-		b := <-free
-		defer func() { free <- b }()
+		l := <-free
+		defer func() { free <- l }()
 		for i := lo; i < hi; i++ {
-			_ = q.item(i).runMatrix(nil, b) // without a worker nothing can be cancelled
+			one := q.item(i)
+			if done, _ := one.runDirect(nil); !done {
+				_ = one.runMatrix(nil, l) // without a worker nothing can be cancelled
+			}
 		}
 	})
 }

@@ -5,39 +5,76 @@ import (
 	"vgpu/kernels/simd"
 )
 
-// matrix is a two-dimensional array and the address of its first element.
+// matrix is a two-dimensional view of bytes. It holds plain numbers, where an
+// ndarray.Array has slices, so that views of it cost nothing.
 type matrix struct {
-	ndarray.Array
-	p    simd.Ptr
-	conj bool // the elements' conjugates are meant
+	data                 []byte
+	offset               int      // bytes to the first element
+	p                    simd.Ptr // its address; nil if there are no elements
+	rows, cols           int
+	rowStride, colStride int // bytes
+	dtype                ndarray.DType
+	swapped              bool
+	conj                 bool // the elements' conjugates are meant
 }
 
-// matrixOf views a, which has two axes.
-func matrixOf(a ndarray.Array, conj bool) matrix {
-	m := matrix{Array: a, conj: conj}
-	if a.Len() > 0 {
-		m.p = simd.PtrTo(a.Data).Add(a.Offset)
+// matrixOf views the last two axes of a, whose other axes are ignored.
+func matrixOf(a *ndarray.Array, conj bool) matrix {
+	r := len(a.Shape)
+	m := matrix{
+		data: a.Data, offset: a.Offset, rows: a.Shape[r-2], cols: a.Shape[r-1],
+		rowStride: a.Strides[r-2], colStride: a.Strides[r-1], dtype: a.DType, swapped: a.Swapped, conj: conj,
 	}
+	m.locate()
 	return m
 }
 
-func (m *matrix) rows() int      { return m.Shape[0] }
-func (m *matrix) cols() int      { return m.Shape[1] }
-func (m *matrix) rowStride() int { return m.Strides[0] }
-func (m *matrix) colStride() int { return m.Strides[1] }
+func (m *matrix) locate() {
+	m.p = simd.Ptr{}
+	if m.rows > 0 && m.cols > 0 && len(m.data) > 0 {
+		m.p = simd.PtrTo(m.data).Add(m.offset)
+	}
+}
+
+// array is m as an array.
+func (m *matrix) array() ndarray.Array {
+	return ndarray.Array{
+		Layout: ndarray.Layout{
+			DType: m.dtype, Shape: []int{m.rows, m.cols}, Strides: []int{m.rowStride, m.colStride},
+			Offset: m.offset, Swapped: m.swapped,
+		},
+		Data: m.data,
+	}
+}
 
 // t is the transpose.
-func (m matrix) t() matrix { return matrixOf(m.Permute(1, 0), m.conj) }
+func (m matrix) t() matrix {
+	m.rows, m.cols = m.cols, m.rows
+	m.rowStride, m.colStride = m.colStride, m.rowStride
+	return m
+}
 
 // at is the address of element (i, j).
-func (m *matrix) at(i, j int) simd.Ptr { return m.p.Add(i*m.Strides[0] + j*m.Strides[1]) }
+func (m *matrix) at(i, j int) simd.Ptr { return m.p.Add(i*m.rowStride + j*m.colStride) }
 
 // sub is the view of rows [i0, i1) and columns [j0, j1).
 func (m *matrix) sub(i0, i1, j0, j1 int) matrix {
-	return matrixOf(m.Range(0, i0, i1).Range(1, j0, j1), m.conj)
+	s := *m
+	s.rows, s.cols = i1-i0, j1-j0
+	if s.rows > 0 && s.cols > 0 {
+		s.offset += i0*m.rowStride + j0*m.colStride
+	}
+	s.locate()
+	return s
 }
 
 // writable tells whether a micro-kernel can write rows of m as they lie.
 func (m *matrix) writable() bool {
-	return !m.Swapped && m.Aligned() && (m.colStride() == m.DType.Size() || m.cols() == 1)
+	size := m.dtype.Size()
+	return !m.swapped && (m.colStride == size || m.cols == 1) && m.aligned()
+}
+
+// aligned tells whether the elements are aligned to their real type.
+func (m *matrix) aligned() bool {
+	return m.p.Aligned(m.dtype.Real().Size(), m.rowStride|m.colStride)
 }

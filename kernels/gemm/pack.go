@@ -24,7 +24,7 @@ type operand struct {
 }
 
 // asIs tells whether the values need no conversion.
-func (o *operand) asIs() bool { return o.value == o.m.DType && !o.m.Swapped }
+func (o *operand) asIs() bool { return o.value == o.m.dtype && !o.m.swapped }
 
 // readable tells whether the micro-kernel can read the values as they lie.
 func (o *operand) readable() bool { return o.asIs() && o.typ.Group() == 1 }
@@ -42,13 +42,13 @@ func (o *operand) pack(dst simd.Ptr, pitch, line, n, k0, depth int, stage []byte
 		return
 	}
 	src := o.m.at(line, k0)
-	elem, group, size := o.typ.ElemBytes(), o.typ.Group(), o.m.DType.Size()
-	lineStride, stepStride := o.m.rowStride(), o.m.colStride()
+	elem, group, size := o.typ.ElemBytes(), o.typ.Group(), o.m.dtype.Size()
+	lineStride, stepStride := o.m.rowStride, o.m.colStride
 	steps := (depth + group - 1) / group
 	switch {
 	case o.readable():
 		simd.PackPanel(dst, pitch, src, lineStride, stepStride, n, steps, elem)
-	case group > 1 && !o.m.Swapped && lineStride == size:
+	case group > 1 && !o.m.swapped && lineStride == size:
 		simd.PackGroups(dst, pitch, src, stepStride, n, depth, o.group)
 	case group > 1 && o.asIs() && stepStride == size && depth >= group:
 		whole := depth / group
@@ -68,13 +68,13 @@ func (o *operand) pack(dst simd.Ptr, pitch, line, n, k0, depth int, stage []byte
 // side along k.
 func (o *operand) packStaged(dst simd.Ptr, pitch int, src matrix, stage []byte) {
 	elem, group := o.typ.ElemBytes(), o.typ.Group()
-	n, depth := src.rows(), src.cols()
+	n, depth := src.rows, src.cols
 	whole := ndarray.NewLayout(o.value, n, roundUp(depth, group))
 	if depth%group != 0 {
 		clear(stage[:whole.Bytes()])
 	}
 	staged := ndarray.Array{Layout: whole.Range(1, 0, depth), Data: stage}
-	if err := ndarray.Convert(staged, src.Array); err != nil {
+	if err := ndarray.Convert(staged, src.array()); err != nil {
 		panic(err) // the shapes are equal
 	}
 	simd.PackPanel(dst, pitch, simd.PtrTo(stage), whole.Strides[0], elem, n, whole.Strides[0]/elem, elem)

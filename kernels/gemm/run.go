@@ -14,53 +14,59 @@ const slabBytes = 32 << 20
 // slabCols is the most columns of such a copy.
 const slabCols = 4096
 
+// runDirect computes a small item if A, B and C can be used as they lie. It
+// takes no memory: a product of 32 x 32 is done in half a microsecond.
+func (q *Problem) runDirect(w *pool.Worker) (done bool, err error) {
+	a, b, c := matrixOf(&q.A, q.ConjA), matrixOf(&q.B, q.ConjB), matrixOf(&q.C, false)
+	if c.dtype != q.scheme.sum || !c.writable() {
+		return false, nil
+	}
+	p := q.product(a, b, c, q.epilogue(), nil)
+	if !p.small() {
+		return false, nil
+	}
+	return true, p.runSmall(w)
+}
+
 // runMatrix computes an item: two-dimensional A, B and C.
-func (q *Problem) runMatrix(w *pool.Worker, bufs *buffers) error {
-	a, b, c := matrixOf(q.A, q.ConjA), matrixOf(q.B, q.ConjB), matrixOf(q.C, false)
-	var e *epilogue
-	if act := activations[q.Act]; q.Bias != nil || q.Residual != nil || act != nil {
-		e = &epilogue{bias: q.Bias, residual: q.Residual, act: act}
+func (q *Problem) runMatrix(w *pool.Worker, l *lender) error {
+	a, b, c := matrixOf(&q.A, q.ConjA), matrixOf(&q.B, q.ConjB), matrixOf(&q.C, false)
+	e := q.epilogue()
+	direct := c.dtype == q.scheme.sum
+	if direct && c.writable() {
+		p := q.product(a, b, c, e, l)
+		return p.run(w)
 	}
-	direct := c.DType == q.scheme.sum
-	switch ct := c.t(); {
-	case direct && c.writable():
-		return q.product(a, b, c, e, bufs).run(w)
-	case direct && ct.writable() && q.scheme.symmetric():
-		return q.transposed(a, b, ct, e, bufs).run(w)
+	if ct := c.t(); direct && ct.writable() && q.scheme.symmetric() {
+		p := q.product(b.t(), a.t(), ct, e.transpose(), l)
+		p.a.form, p.b.form = q.scheme.b, q.scheme.a
+		return p.run(w)
 	}
-	return q.runSlabs(w, a, b, c, e, bufs)
+	return q.runSlabs(w, a, b, c, e, l)
 }
 
-// transposed is the product Bᵀ·Aᵀ = Cᵀ; ct is Cᵀ.
-func (q *Problem) transposed(a, b, ct matrix, e *epilogue, bufs *buffers) *product {
-	if e != nil {
-		e = &epilogue{act: e.act, bias: transpose(e.bias), residual: transpose(e.residual)}
-	}
-	r := *q
-	r.scheme.a, r.scheme.b = q.scheme.b, q.scheme.a
-	return r.product(b.t(), a.t(), ct, e, bufs)
-}
-
-func transpose(a *ndarray.Array) *ndarray.Array {
-	if a == nil {
+// epilogue is nil if there is nothing to do.
+func (q *Problem) epilogue() *epilogue {
+	act := activations[q.Act]
+	if q.Bias == nil && q.Residual == nil && act == nil {
 		return nil
 	}
-	t := a.Permute(1, 0)
-	return &t
+	return &epilogue{bias: q.Bias, residual: q.Residual, act: act}
 }
 
 // product binds operands to the kernel.
-func (q *Problem) product(a, b, c matrix, e *epilogue, bufs *buffers) *product {
-	p := &product{
-		kernel:  q.kernel,
-		a:       operand{form: q.scheme.a, m: a, typ: q.scheme.typ},
-		b:       operand{form: q.scheme.b, m: b.t(), typ: q.scheme.typ},
-		c:       c,
-		depth:   a.cols(),
-		scale:   scale{alpha: q.Alpha, beta: q.Beta, conjA: a.conj, conjB: b.conj},
-		params:  q.Params,
-		buffers: bufs,
-		offset:  q.scheme.a.flip,
+func (q *Problem) product(a, b, c matrix, e *epilogue, l *lender) product {
+	p := product{
+		kernel: q.kernel,
+		a:      operand{form: q.scheme.a, m: a, typ: q.scheme.typ},
+		b:      operand{form: q.scheme.b, m: b.t(), typ: q.scheme.typ},
+		c:      c,
+		depth:  a.cols,
+		scale:  scale{alpha: q.Alpha, beta: q.Beta, conjA: a.conj, conjB: b.conj},
+		params: q.Params,
+		lender: l,
+		finish: e,
+		offset: q.scheme.a.flip,
 	}
 	p.scale.intAlpha, p.scale.intBeta = int64(real(q.Alpha)), int64(real(q.Beta))
 	if q.Alpha == 0 {
@@ -69,26 +75,21 @@ func (q *Problem) product(a, b, c matrix, e *epilogue, bufs *buffers) *product {
 	if p.depth == 0 {
 		p.scale.alpha, p.scale.intAlpha = 1, 1
 	}
-	if e != nil {
-		p.finish = e.apply
-	}
 	return p
 }
 
 // runSlabs computes parts of C in scratch memory and converts them.
-func (q *Problem) runSlabs(w *pool.Worker, a, b, c matrix, e *epilogue, bufs *buffers) error {
-	cols := min(c.cols(), slabCols)
-	rows := min(c.rows(), slabBytes/(cols*q.scheme.sum.Size()))
-	for j0 := 0; j0 < c.cols(); j0 += cols {
-		for i0 := 0; i0 < c.rows(); i0 += rows {
-			i1, j1 := min(i0+rows, c.rows()), min(j0+cols, c.cols())
-			slab := matrixOf(ndarray.Array{Layout: ndarray.NewLayout(q.scheme.sum, i1-i0, j1-j0), Data: bufs.slab}, false)
+func (q *Problem) runSlabs(w *pool.Worker, a, b, c matrix, e *epilogue, l *lender) error {
+	cols := min(c.cols, slabCols)
+	rows := min(c.rows, slabBytes/(cols*q.scheme.sum.Size()))
+	for j0 := 0; j0 < c.cols; j0 += cols {
+		for i0 := 0; i0 < c.rows; i0 += rows {
+			i1, j1 := min(i0+rows, c.rows), min(j0+cols, c.cols)
+			slab := ndarray.Array{Layout: ndarray.NewLayout(q.scheme.sum, i1-i0, j1-j0), Data: l.get().slab}
+			p := q.product(a.sub(i0, i1, 0, a.cols), b.sub(0, b.rows, j0, j1), matrixOf(&slab, false), e, l)
+			p.i0, p.j0 = i0, j0
 			part := c.sub(i0, i1, j0, j1)
-			p := q.product(a.sub(i0, i1, 0, a.cols()), b.sub(0, b.rows(), j0, j1), slab, nil, bufs)
-			if e != nil {
-				p.finish = func(m matrix, i, j int) { e.apply(m, i0+i, j0+j) }
-			}
-			if err := q.throughSlab(w, p, part.Array); err != nil {
+			if err := q.throughSlab(w, &p, slab, part.array()); err != nil {
 				return err
 			}
 		}
@@ -96,17 +97,17 @@ func (q *Problem) runSlabs(w *pool.Worker, a, b, c matrix, e *epilogue, bufs *bu
 	return nil
 }
 
-// throughSlab computes p, whose C is a scratch copy of part.
-func (q *Problem) throughSlab(w *pool.Worker, p *product, part ndarray.Array) error {
+// throughSlab computes p, whose C is slab, a scratch copy of part.
+func (q *Problem) throughSlab(w *pool.Worker, p *product, slab, part ndarray.Array) error {
 	if q.Beta != 0 {
-		if err := convertRows(w, p.c.Array, part); err != nil {
+		if err := convertRows(w, slab, part); err != nil {
 			return err
 		}
 	}
 	if err := p.run(w); err != nil {
 		return err
 	}
-	return convertRows(w, part, p.c.Array)
+	return convertRows(w, part, slab)
 }
 
 // convertRows is ndarray.Convert, some rows a task.
@@ -164,12 +165,9 @@ func (q *Problem) sizes() sizes {
 
 // writes tells whether C's rows, and its columns, can be written as they lie.
 func (q *Problem) writes() (rows, cols bool) {
-	r := q.C.Rank()
-	c := q.C
-	c.Shape, c.Strides = c.Shape[r-2:], c.Strides[r-2:]
-	m := matrixOf(c, false)
+	m := matrixOf(&q.C, false)
 	t := m.t()
-	direct := c.DType == q.scheme.sum
+	direct := m.dtype == q.scheme.sum
 	return direct && m.writable(), direct && t.writable() && q.scheme.symmetric()
 }
 
@@ -193,6 +191,21 @@ func (q *Problem) Scratch(slab bool) int64 {
 		try(m*q.items(), n, 1) // the batch folded into the rows
 	}
 	return bound
+}
+
+// lender makes the buffers of a problem when they are first needed.
+type lender struct {
+	q       *Problem
+	mem     kernels.Memory
+	threads int
+	buffers *buffers
+}
+
+func (l *lender) get() *buffers {
+	if l.buffers == nil {
+		l.buffers = l.q.newBuffers(l.mem, l.threads)
+	}
+	return l.buffers
 }
 
 // newBuffers allocates for t workers.

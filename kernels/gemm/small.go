@@ -1,6 +1,8 @@
 package gemm
 
 import (
+	"sync"
+
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -8,38 +10,48 @@ import (
 // small tells whether the product is computed on A and B as they lie. The
 // bits are those of the packed path: only the order of the tiles differs.
 func (p *product) small() bool {
-	m, n := p.c.rows(), p.c.cols()
-	return p.a.readable() && p.b.readable() && p.b.m.rowStride() == p.b.m.DType.Size() &&
-		p.depth > 0 && float64(m)*float64(n)*float64(p.depth) <= float64(p.params.SmallWork)
+	return p.a.readable() && p.b.readable() && p.b.m.rowStride == p.b.m.dtype.Size() &&
+		p.depth > 0 && float64(p.c.rows)*float64(p.c.cols)*float64(p.depth) <= float64(p.params.SmallWork)
 }
 
-// smallRows is how many rows of C a task of the unpacked path takes.
-const smallRows = 4
+// Shapes of tasks of the unpacked path.
+const (
+	smallRows  = 4          // tiles of a task along the rows
+	smallCols  = 4          // and along the columns
+	serialWork = 128 * 4096 // m·n·k below which a second worker does not pay
+)
+
+// tilePool keeps the arguments of micro-kernels off the garbage.
+var tilePool = sync.Pool{New: func() any { return new(simd.Tile) }}
 
 // runSmall computes the product without packing.
 func (p *product) runSmall(w *pool.Worker) error {
-	mr, nr := p.kernel.MR, p.kernel.NR
-	if p.c.rows()*p.c.cols()*p.depth < 64*64*128 {
-		w = nil
+	if w == nil || w.Threads() == 1 || p.c.rows*p.c.cols*p.depth < serialWork {
+		p.smallPart(0, p.c.rows, 0, p.c.cols)
+		return nil
 	}
-	return forRange2(w, p.c.rows(), p.c.cols(), smallRows*mr, 4*nr, func(_ *pool.Worker, i0, i1, j0, j1 int) {
-		s := p.buffers.take()
-		defer p.buffers.give(s)
-		_ = p.blocks(func(b block) error {
-			p.smallTiles(&s.tile, b, i0, i1, j0, j1)
-			return nil
-		})
-		if p.finish != nil {
-			p.finish(p.c.sub(i0, i1, j0, j1), i0, j0)
-		}
+	shared := *p // the copy, not p, is moved to the heap
+	return w.For2(p.c.rows, p.c.cols, smallRows*p.kernel.MR, smallCols*p.kernel.NR, func(_ *pool.Worker, i0, i1, j0, j1 int) {
+		shared.smallPart(i0, i1, j0, j1)
 	})
+}
+
+// smallPart computes a part of C.
+func (p *product) smallPart(i0, i1, j0, j1 int) {
+	t := tilePool.Get().(*simd.Tile)
+	for b, more := p.firstBlock(), true; more; b, more = p.nextBlock(b) {
+		p.smallTiles(t, b, i0, i1, j0, j1)
+	}
+	*t = simd.Tile{} // it holds no addresses while it waits
+	tilePool.Put(t)
+	p.finished(i0, i1, j0, j1)
 }
 
 // smallTiles runs the micro-kernel over a part of C. Rows are shared out
 // evenly: three tiles of 11 rows are faster than 14, 14 and 5.
 func (p *product) smallTiles(t *simd.Tile, b block, i0, i1, j0, j1 int) {
 	nr := p.kernel.NR
-	*t = simd.Tile{K: b.steps, ARow: p.a.m.rowStride(), AStep: p.a.m.colStride(), BStep: p.b.m.colStride(), CRow: p.c.rowStride()}
+	*t = simd.Tile{K: b.steps, ARow: p.a.m.rowStride, AStep: p.a.m.colStride, BStep: p.b.m.colStride, CRow: p.c.rowStride}
 	p.scale.apply(t, p.kernel.Type, b.first)
 	tiles := (i1 - i0 + p.kernel.MR - 1) / p.kernel.MR
 	for j := j0; j < j1; j += nr {

@@ -16,6 +16,10 @@ func PtrTo(b []byte) Ptr { return Ptr{unsafe.Pointer(unsafe.SliceData(b))} }
 // Add is n bytes further on, which may be negative.
 func (p Ptr) Add(n int) Ptr { return Ptr{unsafe.Add(p.p, n)} }
 
+// Aligned tells whether p and every multiple of strides from it are aligned to
+// size, a power of two.
+func (p Ptr) Aligned(size, strides int) bool { return (int(uintptr(p.p))|strides)&(size-1) == 0 }
+
 // Bytes are the n bytes from p on.
 func (p Ptr) Bytes(n int) []byte { return unsafe.Slice((*byte)(p.p), n) }
 
@@ -64,10 +68,16 @@ const (
 // read n.
 func (k *GemmKernel) Run(t *Tile, m, n int) {
 	lanes, nv := k.NR/2, 1
-	if n > lanes {
+	switch {
+	case n > lanes:
 		nv = 2
+	case n <= lanes/2 && k.ISA == AVX512:
+		nv = 3 // half a vector
 	}
-	last := (n - (nv-1)*lanes) * k.Type.SumBytes()
+	last := n * k.Type.SumBytes()
+	if nv == 2 {
+		last -= lanes * k.Type.SumBytes()
+	}
 	t.mask = 1<<(last/k.Type.laneBytes()) - 1
 	t.maskP = unsafe.Pointer(&laneMask[64-last])
 	t.body = (nv-1)*k.MR + m - 1
@@ -94,10 +104,13 @@ var laneMask = func() (m [128]byte) {
 func (t *Tile) Scale(typ GemmType, alpha, beta complex128, conjA, conjB bool) {
 	t.flags = flagsOf(alpha == 1, beta == 0, beta == 1)
 	pair := pairF32
-	if typ == GemmF64 || typ == GemmC128 {
+	if typ.laneBytes() == 8 {
 		pair = pairF64
 	}
 	t.alpha, t.beta = pair(real(alpha), real(alpha)), pair(real(beta), real(beta))
+	if !typ.Complex() {
+		return
+	}
 	t.alphaIm, t.betaIm = pair(-imag(alpha), imag(alpha)), pair(-imag(beta), imag(beta))
 	// With a = ar + i·ai, b = br + i·bi the kernel has ar·(br, bi) and, swapped, ai·(bi, br).
 	s1, s2 := [2]float64{1, 1}, [2]float64{-1, 1}

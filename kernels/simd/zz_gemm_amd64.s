@@ -135,7 +135,7 @@ TEXT ·peakBF16(SB), NOSPLIT, $0-8
 	VXORPS Y13, Y13, Y13
 
 loop:
-	// VDPBF16PS Z12, Z13, Z0
+	// VDPBF16PS 12, 13, 0 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -143,7 +143,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xc4
 
-	// VDPBF16PS Z12, Z13, Z1
+	// VDPBF16PS 12, 13, 1 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -151,7 +151,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xcc
 
-	// VDPBF16PS Z12, Z13, Z2
+	// VDPBF16PS 12, 13, 2 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -159,7 +159,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xd4
 
-	// VDPBF16PS Z12, Z13, Z3
+	// VDPBF16PS 12, 13, 3 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -167,7 +167,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xdc
 
-	// VDPBF16PS Z12, Z13, Z4
+	// VDPBF16PS 12, 13, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -175,7 +175,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xe4
 
-	// VDPBF16PS Z12, Z13, Z5
+	// VDPBF16PS 12, 13, 5 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -183,7 +183,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xec
 
-	// VDPBF16PS Z12, Z13, Z6
+	// VDPBF16PS 12, 13, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -191,7 +191,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xf4
 
-	// VDPBF16PS Z12, Z13, Z7
+	// VDPBF16PS 12, 13, 7 (64 bytes)
 	BYTE $0x62
 	BYTE $0xd2
 	BYTE $0x16
@@ -199,7 +199,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xfc
 
-	// VDPBF16PS Z12, Z13, Z8
+	// VDPBF16PS 12, 13, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x52
 	BYTE $0x16
@@ -207,7 +207,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xc4
 
-	// VDPBF16PS Z12, Z13, Z9
+	// VDPBF16PS 12, 13, 9 (64 bytes)
 	BYTE $0x62
 	BYTE $0x52
 	BYTE $0x16
@@ -215,7 +215,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xcc
 
-	// VDPBF16PS Z12, Z13, Z10
+	// VDPBF16PS 12, 13, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x52
 	BYTE $0x16
@@ -223,7 +223,7 @@ loop:
 	BYTE $0x52
 	BYTE $0xd4
 
-	// VDPBF16PS Z12, Z13, Z11
+	// VDPBF16PS 12, 13, 11 (64 bytes)
 	BYTE $0x62
 	BYTE $0x52
 	BYTE $0x16
@@ -359,32 +359,32 @@ loop:
 	RET
 
 // func tileF32AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·tileF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
-	CMPQ  AX, $0x0e
+	CMPQ  AX, $0x15
 	JGE   from1
-	CMPQ  AX, $0x07
+	CMPQ  AX, $0x0a
 	JGE   from2
-	CMPQ  AX, $0x03
+	CMPQ  AX, $0x05
 	JGE   from3
-	CMPQ  AX, $0x01
+	CMPQ  AX, $0x02
 	JGE   from4
+	CMPQ  AX, $0x01
+	JGE   from5
 	JMP   body0
 
-from4:
-	CMPQ AX, $0x02
-	JGE  from5
-	JMP  body1
-
 from5:
-	JMP body2
+	JMP body1
 
-from3:
-	CMPQ AX, $0x05
+from4:
+	CMPQ AX, $0x03
 	JGE  from6
+	JMP  body2
+
+from6:
 	CMPQ AX, $0x04
 	JGE  from7
 	JMP  body3
@@ -392,17 +392,17 @@ from3:
 from7:
 	JMP body4
 
-from6:
-	CMPQ AX, $0x06
+from3:
+	CMPQ AX, $0x07
 	JGE  from8
+	CMPQ AX, $0x06
+	JGE  from9
 	JMP  body5
 
-from8:
+from9:
 	JMP body6
 
-from2:
-	CMPQ AX, $0x0a
-	JGE  from9
+from8:
 	CMPQ AX, $0x08
 	JGE  from10
 	JMP  body7
@@ -415,52 +415,52 @@ from10:
 from11:
 	JMP body9
 
-from9:
-	CMPQ AX, $0x0c
+from2:
+	CMPQ AX, $0x0f
 	JGE  from12
-	CMPQ AX, $0x0b
+	CMPQ AX, $0x0c
 	JGE  from13
+	CMPQ AX, $0x0b
+	JGE  from14
 	JMP  body10
 
-from13:
+from14:
 	JMP body11
 
-from12:
+from13:
 	CMPQ AX, $0x0d
-	JGE  from14
+	JGE  from15
 	JMP  body12
 
-from14:
-	JMP body13
-
-from1:
-	CMPQ AX, $0x15
-	JGE  from15
-	CMPQ AX, $0x11
+from15:
+	CMPQ AX, $0x0e
 	JGE  from16
-	CMPQ AX, $0x0f
-	JGE  from17
-	JMP  body14
+	JMP  body13
 
-from17:
+from16:
+	JMP body14
+
+from12:
+	CMPQ AX, $0x12
+	JGE  from17
 	CMPQ AX, $0x10
 	JGE  from18
 	JMP  body15
 
 from18:
-	JMP body16
-
-from16:
-	CMPQ AX, $0x13
+	CMPQ AX, $0x11
 	JGE  from19
-	CMPQ AX, $0x12
-	JGE  from20
-	JMP  body17
-
-from20:
-	JMP body18
+	JMP  body16
 
 from19:
+	JMP body17
+
+from17:
+	CMPQ AX, $0x13
+	JGE  from20
+	JMP  body18
+
+from20:
 	CMPQ AX, $0x14
 	JGE  from21
 	JMP  body19
@@ -468,41 +468,111 @@ from19:
 from21:
 	JMP body20
 
-from15:
-	CMPQ AX, $0x18
+from1:
+	CMPQ AX, $0x1f
 	JGE  from22
-	CMPQ AX, $0x16
+	CMPQ AX, $0x1a
 	JGE  from23
-	JMP  body21
-
-from23:
 	CMPQ AX, $0x17
 	JGE  from24
-	JMP  body22
-
-from24:
-	JMP body23
-
-from22:
-	CMPQ AX, $0x1a
+	CMPQ AX, $0x16
 	JGE  from25
-	CMPQ AX, $0x19
-	JGE  from26
-	JMP  body24
-
-from26:
-	JMP body25
+	JMP  body21
 
 from25:
-	CMPQ AX, $0x1b
+	JMP body22
+
+from24:
+	CMPQ AX, $0x18
+	JGE  from26
+	JMP  body23
+
+from26:
+	CMPQ AX, $0x19
 	JGE  from27
-	JMP  body26
+	JMP  body24
 
 from27:
+	JMP body25
+
+from23:
+	CMPQ AX, $0x1c
+	JGE  from28
+	CMPQ AX, $0x1b
+	JGE  from29
+	JMP  body26
+
+from29:
 	JMP body27
 
+from28:
+	CMPQ AX, $0x1d
+	JGE  from30
+	JMP  body28
+
+from30:
+	CMPQ AX, $0x1e
+	JGE  from31
+	JMP  body29
+
+from31:
+	JMP body30
+
+from22:
+	CMPQ AX, $0x24
+	JGE  from32
+	CMPQ AX, $0x21
+	JGE  from33
+	CMPQ AX, $0x20
+	JGE  from34
+	JMP  body31
+
+from34:
+	JMP body32
+
+from33:
+	CMPQ AX, $0x22
+	JGE  from35
+	JMP  body33
+
+from35:
+	CMPQ AX, $0x23
+	JGE  from36
+	JMP  body34
+
+from36:
+	JMP body35
+
+from32:
+	CMPQ AX, $0x27
+	JGE  from37
+	CMPQ AX, $0x25
+	JGE  from38
+	JMP  body36
+
+from38:
+	CMPQ AX, $0x26
+	JGE  from39
+	JMP  body37
+
+from39:
+	JMP body38
+
+from37:
+	CMPQ AX, $0x28
+	JGE  from40
+	JMP  body39
+
+from40:
+	CMPQ AX, $0x29
+	JGE  from41
+	JMP  body40
+
+from41:
+	JMP body41
+
 body0:
-	// 1 rows, 1 vectors
+	// 1 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -514,43 +584,43 @@ body0:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	TESTQ      AX, AX
-	JZ         done29
+	JZ         done43
 	PCALIGN    $0x20
 
-loop28:
+loop42:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop28
+	JNZ          loop42
 
-done29:
+done43:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip30
+	JZ           skip44
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 
-skip30:
+skip44:
 	TESTQ        $0x00000002, AX
-	JZ           skip31
+	JZ           skip45
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip31:
+skip45:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -565,10 +635,10 @@ body1:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done33
+	JZ         done47
 	PCALIGN    $0x20
 
-loop32:
+loop46:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -577,21 +647,21 @@ loop32:
 	VFMADD231PS  Z0, Z2, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop32
+	JNZ          loop46
 
-done33:
+done47:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip34
+	JZ           skip48
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip34:
+skip48:
 	TESTQ        $0x00000002, AX
-	JZ           skip35
+	JZ           skip49
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -600,7 +670,7 @@ skip34:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip35:
+skip49:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -609,7 +679,7 @@ skip35:
 	RET
 
 body2:
-	// 3 rows, 1 vectors
+	// 3 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -627,10 +697,10 @@ body2:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	TESTQ      AX, AX
-	JZ         done37
+	JZ         done51
 	PCALIGN    $0x20
 
-loop36:
+loop50:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -641,22 +711,22 @@ loop36:
 	VFMADD231PS  Z0, Z2, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop36
+	JNZ          loop50
 
-done37:
+done51:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip38
+	JZ           skip52
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip38:
+skip52:
 	TESTQ        $0x00000002, AX
-	JZ           skip39
+	JZ           skip53
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -668,7 +738,7 @@ skip38:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip39:
+skip53:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -679,7 +749,7 @@ skip39:
 	RET
 
 body3:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -702,10 +772,10 @@ body3:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done41
+	JZ         done55
 	PCALIGN    $0x20
 
-loop40:
+loop54:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -719,23 +789,23 @@ loop40:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop40
+	JNZ          loop54
 
-done41:
+done55:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip42
+	JZ           skip56
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip42:
+skip56:
 	TESTQ        $0x00000002, AX
-	JZ           skip43
+	JZ           skip57
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -750,7 +820,7 @@ skip42:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip43:
+skip57:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -763,7 +833,7 @@ skip43:
 	RET
 
 body4:
-	// 5 rows, 1 vectors
+	// 5 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -789,10 +859,10 @@ body4:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	TESTQ      AX, AX
-	JZ         done45
+	JZ         done59
 	PCALIGN    $0x20
 
-loop44:
+loop58:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -808,14 +878,14 @@ loop44:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop44
+	JNZ          loop58
 
-done45:
+done59:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip46
+	JZ           skip60
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -823,9 +893,9 @@ done45:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 
-skip46:
+skip60:
 	TESTQ        $0x00000002, AX
-	JZ           skip47
+	JZ           skip61
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -843,7 +913,7 @@ skip46:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip47:
+skip61:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -858,7 +928,7 @@ skip47:
 	RET
 
 body5:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -887,10 +957,10 @@ body5:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done49
+	JZ         done63
 	PCALIGN    $0x20
 
-loop48:
+loop62:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -908,14 +978,14 @@ loop48:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop48
+	JNZ          loop62
 
-done49:
+done63:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip50
+	JZ           skip64
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -924,9 +994,9 @@ done49:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip50:
+skip64:
 	TESTQ        $0x00000002, AX
-	JZ           skip51
+	JZ           skip65
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -947,7 +1017,7 @@ skip50:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip51:
+skip65:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -964,7 +1034,7 @@ skip51:
 	RET
 
 body6:
-	// 7 rows, 1 vectors
+	// 7 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -998,10 +1068,10 @@ body6:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	TESTQ      AX, AX
-	JZ         done53
+	JZ         done67
 	PCALIGN    $0x20
 
-loop52:
+loop66:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1022,14 +1092,14 @@ loop52:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop52
+	JNZ          loop66
 
-done53:
+done67:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip54
+	JZ           skip68
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1039,9 +1109,9 @@ done53:
 	VMULPS       Z0, Z9, Z9
 	VMULPS       Z0, Z10, Z10
 
-skip54:
+skip68:
 	TESTQ        $0x00000002, AX
-	JZ           skip55
+	JZ           skip69
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1065,7 +1135,7 @@ skip54:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip55:
+skip69:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1084,7 +1154,7 @@ skip55:
 	RET
 
 body7:
-	// 8 rows, 1 vectors
+	// 8 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -1121,10 +1191,10 @@ body7:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done57
+	JZ         done71
 	PCALIGN    $0x20
 
-loop56:
+loop70:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1147,14 +1217,14 @@ loop56:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop56
+	JNZ          loop70
 
-done57:
+done71:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip58
+	JZ           skip72
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1165,9 +1235,9 @@ done57:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip58:
+skip72:
 	TESTQ        $0x00000002, AX
-	JZ           skip59
+	JZ           skip73
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1194,7 +1264,7 @@ skip58:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip59:
+skip73:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1215,7 +1285,7 @@ skip59:
 	RET
 
 body8:
-	// 9 rows, 1 vectors
+	// 9 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -1255,10 +1325,10 @@ body8:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	TESTQ      AX, AX
-	JZ         done61
+	JZ         done75
 	PCALIGN    $0x20
 
-loop60:
+loop74:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1283,14 +1353,14 @@ loop60:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop60
+	JNZ          loop74
 
-done61:
+done75:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip62
+	JZ           skip76
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1302,9 +1372,9 @@ done61:
 	VMULPS       Z0, Z11, Z11
 	VMULPS       Z0, Z12, Z12
 
-skip62:
+skip76:
 	TESTQ        $0x00000002, AX
-	JZ           skip63
+	JZ           skip77
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1334,7 +1404,7 @@ skip62:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip63:
+skip77:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1357,7 +1427,7 @@ skip63:
 	RET
 
 body9:
-	// 10 rows, 1 vectors
+	// 10 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -1402,10 +1472,10 @@ body9:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done65
+	JZ         done79
 	PCALIGN    $0x20
 
-loop64:
+loop78:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1433,14 +1503,14 @@ loop64:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop64
+	JNZ          loop78
 
-done65:
+done79:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip66
+	JZ           skip80
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1453,9 +1523,9 @@ done65:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip66:
+skip80:
 	TESTQ        $0x00000002, AX
-	JZ           skip67
+	JZ           skip81
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1488,7 +1558,7 @@ skip66:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip67:
+skip81:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1513,7 +1583,7 @@ skip67:
 	RET
 
 body10:
-	// 11 rows, 1 vectors
+	// 11 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -1561,10 +1631,10 @@ body10:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	TESTQ      AX, AX
-	JZ         done69
+	JZ         done83
 	PCALIGN    $0x20
 
-loop68:
+loop82:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1594,14 +1664,14 @@ loop68:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop68
+	JNZ          loop82
 
-done69:
+done83:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip70
+	JZ           skip84
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1615,9 +1685,9 @@ done69:
 	VMULPS       Z0, Z13, Z13
 	VMULPS       Z0, Z14, Z14
 
-skip70:
+skip84:
 	TESTQ        $0x00000002, AX
-	JZ           skip71
+	JZ           skip85
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1653,7 +1723,7 @@ skip70:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip71:
+skip85:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1680,7 +1750,7 @@ skip71:
 	RET
 
 body11:
-	// 12 rows, 1 vectors
+	// 12 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -1731,10 +1801,10 @@ body11:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done73
+	JZ         done87
 	PCALIGN    $0x20
 
-loop72:
+loop86:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1766,14 +1836,14 @@ loop72:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop72
+	JNZ          loop86
 
-done73:
+done87:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip74
+	JZ           skip88
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1788,9 +1858,9 @@ done73:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip74:
+skip88:
 	TESTQ        $0x00000002, AX
-	JZ           skip75
+	JZ           skip89
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1829,7 +1899,7 @@ skip74:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip75:
+skip89:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1858,7 +1928,7 @@ skip75:
 	RET
 
 body12:
-	// 13 rows, 1 vectors
+	// 13 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -1914,10 +1984,10 @@ body12:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	TESTQ      AX, AX
-	JZ         done77
+	JZ         done91
 	PCALIGN    $0x20
 
-loop76:
+loop90:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1952,14 +2022,14 @@ loop76:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop76
+	JNZ          loop90
 
-done77:
+done91:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip78
+	JZ           skip92
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1975,9 +2045,9 @@ done77:
 	VMULPS       Z0, Z15, Z15
 	VMULPS       Z0, Z16, Z16
 
-skip78:
+skip92:
 	TESTQ        $0x00000002, AX
-	JZ           skip79
+	JZ           skip93
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -2019,7 +2089,7 @@ skip78:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip79:
+skip93:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -2050,7 +2120,7 @@ skip79:
 	RET
 
 body13:
-	// 14 rows, 1 vectors
+	// 14 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2109,10 +2179,10 @@ body13:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done81
+	JZ         done95
 	PCALIGN    $0x20
 
-loop80:
+loop94:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -2149,14 +2219,14 @@ loop80:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop80
+	JNZ          loop94
 
-done81:
+done95:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip82
+	JZ           skip96
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2173,9 +2243,9 @@ done81:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip82:
+skip96:
 	TESTQ        $0x00000002, AX
-	JZ           skip83
+	JZ           skip97
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -2220,7 +2290,7 @@ skip82:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip83:
+skip97:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -2253,7 +2323,7 @@ skip83:
 	RET
 
 body14:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2267,10 +2337,10 @@ body14:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done85
+	JZ         done99
 	PCALIGN    $0x20
 
-loop84:
+loop98:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2279,21 +2349,21 @@ loop84:
 	VFMADD231PS  Z1, Z2, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop84
+	JNZ          loop98
 
-done85:
+done99:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip86
+	JZ           skip100
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip86:
+skip100:
 	TESTQ        $0x00000002, AX
-	JZ           skip87
+	JZ           skip101
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2301,7 +2371,7 @@ skip86:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip87:
+skip101:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2309,7 +2379,7 @@ skip87:
 	RET
 
 body15:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2328,10 +2398,10 @@ body15:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done89
+	JZ         done103
 	PCALIGN    $0x20
 
-loop88:
+loop102:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2343,23 +2413,23 @@ loop88:
 	VFMADD231PS  Z1, Z2, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop88
+	JNZ          loop102
 
-done89:
+done103:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip90
+	JZ           skip104
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip90:
+skip104:
 	TESTQ        $0x00000002, AX
-	JZ           skip91
+	JZ           skip105
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2372,7 +2442,7 @@ skip90:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip91:
+skip105:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2383,7 +2453,7 @@ skip91:
 	RET
 
 body16:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2407,10 +2477,10 @@ body16:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done93
+	JZ         done107
 	PCALIGN    $0x20
 
-loop92:
+loop106:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2425,14 +2495,14 @@ loop92:
 	VFMADD231PS  Z1, Z2, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop92
+	JNZ          loop106
 
-done93:
+done107:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip94
+	JZ           skip108
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2441,9 +2511,9 @@ done93:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip94:
+skip108:
 	TESTQ        $0x00000002, AX
-	JZ           skip95
+	JZ           skip109
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2461,7 +2531,7 @@ skip94:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip95:
+skip109:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2475,7 +2545,7 @@ skip95:
 	RET
 
 body17:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2506,10 +2576,10 @@ body17:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done97
+	JZ         done111
 	PCALIGN    $0x20
 
-loop96:
+loop110:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2528,14 +2598,14 @@ loop96:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop96
+	JNZ          loop110
 
-done97:
+done111:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip98
+	JZ           skip112
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2546,9 +2616,9 @@ done97:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip98:
+skip112:
 	TESTQ        $0x00000002, AX
-	JZ           skip99
+	JZ           skip113
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2571,7 +2641,7 @@ skip98:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip99:
+skip113:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2588,7 +2658,7 @@ skip99:
 	RET
 
 body18:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2624,10 +2694,10 @@ body18:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done101
+	JZ         done115
 	PCALIGN    $0x20
 
-loop100:
+loop114:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2649,14 +2719,14 @@ loop100:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop100
+	JNZ          loop114
 
-done101:
+done115:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip102
+	JZ           skip116
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2669,9 +2739,9 @@ done101:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip102:
+skip116:
 	TESTQ        $0x00000002, AX
-	JZ           skip103
+	JZ           skip117
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2699,7 +2769,7 @@ skip102:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip103:
+skip117:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2719,7 +2789,7 @@ skip103:
 	RET
 
 body19:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2760,10 +2830,10 @@ body19:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done105
+	JZ         done119
 	PCALIGN    $0x20
 
-loop104:
+loop118:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2788,14 +2858,14 @@ loop104:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop104
+	JNZ          loop118
 
-done105:
+done119:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip106
+	JZ           skip120
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2810,9 +2880,9 @@ done105:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip106:
+skip120:
 	TESTQ        $0x00000002, AX
-	JZ           skip107
+	JZ           skip121
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2845,7 +2915,7 @@ skip106:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip107:
+skip121:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2868,7 +2938,7 @@ skip107:
 	RET
 
 body20:
-	// 7 rows, 2 vectors
+	// 7 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -2916,10 +2986,10 @@ body20:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done109
+	JZ         done123
 	PCALIGN    $0x20
 
-loop108:
+loop122:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2948,14 +3018,14 @@ loop108:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop108
+	JNZ          loop122
 
-done109:
+done123:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip110
+	JZ           skip124
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2972,9 +3042,9 @@ done109:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip110:
+skip124:
 	TESTQ        $0x00000002, AX
-	JZ           skip111
+	JZ           skip125
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3012,7 +3082,7 @@ skip110:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip111:
+skip125:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3038,7 +3108,7 @@ skip111:
 	RET
 
 body21:
-	// 8 rows, 2 vectors
+	// 8 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -3091,10 +3161,10 @@ body21:
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
 	TESTQ      AX, AX
-	JZ         done113
+	JZ         done127
 	PCALIGN    $0x20
 
-loop112:
+loop126:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3126,14 +3196,14 @@ loop112:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop112
+	JNZ          loop126
 
-done113:
+done127:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip114
+	JZ           skip128
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3152,9 +3222,9 @@ done113:
 	VMULPS       Z0, Z18, Z18
 	VMULPS       Z0, Z19, Z19
 
-skip114:
+skip128:
 	TESTQ        $0x00000002, AX
-	JZ           skip115
+	JZ           skip129
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3197,7 +3267,7 @@ skip114:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z19
 
-skip115:
+skip129:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3226,7 +3296,7 @@ skip115:
 	RET
 
 body22:
-	// 9 rows, 2 vectors
+	// 9 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -3284,10 +3354,10 @@ body22:
 	VPXORD     Z20, Z20, Z20
 	VPXORD     Z21, Z21, Z21
 	TESTQ      AX, AX
-	JZ         done117
+	JZ         done131
 	PCALIGN    $0x20
 
-loop116:
+loop130:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3322,14 +3392,14 @@ loop116:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop116
+	JNZ          loop130
 
-done117:
+done131:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip118
+	JZ           skip132
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3350,9 +3420,9 @@ done117:
 	VMULPS       Z0, Z20, Z20
 	VMULPS       Z0, Z21, Z21
 
-skip118:
+skip132:
 	TESTQ        $0x00000002, AX
-	JZ           skip119
+	JZ           skip133
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3400,7 +3470,7 @@ skip118:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip119:
+skip133:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3432,7 +3502,7 @@ skip119:
 	RET
 
 body23:
-	// 10 rows, 2 vectors
+	// 10 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -3497,10 +3567,10 @@ body23:
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
 	TESTQ      AX, AX
-	JZ         done121
+	JZ         done135
 	PCALIGN    $0x20
 
-loop120:
+loop134:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3539,14 +3609,14 @@ loop120:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop120
+	JNZ          loop134
 
-done121:
+done135:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip122
+	JZ           skip136
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3569,9 +3639,9 @@ done121:
 	VMULPS       Z0, Z22, Z22
 	VMULPS       Z0, Z23, Z23
 
-skip122:
+skip136:
 	TESTQ        $0x00000002, AX
-	JZ           skip123
+	JZ           skip137
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3624,7 +3694,7 @@ skip122:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z23
 
-skip123:
+skip137:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3659,7 +3729,7 @@ skip123:
 	RET
 
 body24:
-	// 11 rows, 2 vectors
+	// 11 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -3729,10 +3799,10 @@ body24:
 	VPXORD     Z24, Z24, Z24
 	VPXORD     Z25, Z25, Z25
 	TESTQ      AX, AX
-	JZ         done125
+	JZ         done139
 	PCALIGN    $0x20
 
-loop124:
+loop138:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3774,14 +3844,14 @@ loop124:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop124
+	JNZ          loop138
 
-done125:
+done139:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip126
+	JZ           skip140
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3806,9 +3876,9 @@ done125:
 	VMULPS       Z0, Z24, Z24
 	VMULPS       Z0, Z25, Z25
 
-skip126:
+skip140:
 	TESTQ        $0x00000002, AX
-	JZ           skip127
+	JZ           skip141
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3866,7 +3936,7 @@ skip126:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip127:
+skip141:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3904,7 +3974,7 @@ skip127:
 	RET
 
 body25:
-	// 12 rows, 2 vectors
+	// 12 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -3979,10 +4049,10 @@ body25:
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
 	TESTQ      AX, AX
-	JZ         done129
+	JZ         done143
 	PCALIGN    $0x20
 
-loop128:
+loop142:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -4027,14 +4097,14 @@ loop128:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop128
+	JNZ          loop142
 
-done129:
+done143:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip130
+	JZ           skip144
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4061,9 +4131,9 @@ done129:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip130:
+skip144:
 	TESTQ        $0x00000002, AX
-	JZ           skip131
+	JZ           skip145
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4126,7 +4196,7 @@ skip130:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip131:
+skip145:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -4167,7 +4237,7 @@ skip131:
 	RET
 
 body26:
-	// 13 rows, 2 vectors
+	// 13 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -4249,10 +4319,10 @@ body26:
 	VPXORD     Z28, Z28, Z28
 	VPXORD     Z29, Z29, Z29
 	TESTQ      AX, AX
-	JZ         done133
+	JZ         done147
 	PCALIGN    $0x20
 
-loop132:
+loop146:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -4301,14 +4371,14 @@ loop132:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop132
+	JNZ          loop146
 
-done133:
+done147:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip134
+	JZ           skip148
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4337,9 +4407,9 @@ done133:
 	VMULPS       Z0, Z28, Z28
 	VMULPS       Z0, Z29, Z29
 
-skip134:
+skip148:
 	TESTQ        $0x00000002, AX
-	JZ           skip135
+	JZ           skip149
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4407,7 +4477,7 @@ skip134:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip135:
+skip149:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -4451,7 +4521,7 @@ skip135:
 	RET
 
 body27:
-	// 14 rows, 2 vectors
+	// 14 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -4538,10 +4608,10 @@ body27:
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
 	TESTQ      AX, AX
-	JZ         done137
+	JZ         done151
 	PCALIGN    $0x20
 
-loop136:
+loop150:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -4593,14 +4663,14 @@ loop136:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop136
+	JNZ          loop150
 
-done137:
+done151:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip138
+	JZ           skip152
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4631,9 +4701,9 @@ done137:
 	VMULPS       Z0, Z30, Z30
 	VMULPS       Z0, Z31, Z31
 
-skip138:
+skip152:
 	TESTQ        $0x00000002, AX
-	JZ           skip139
+	JZ           skip153
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4706,7 +4776,7 @@ skip138:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z31
 
-skip139:
+skip153:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -4752,151 +4822,8 @@ skip139:
 	VZEROUPPER
 	RET
 
-// func tileF64AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·tileF64AVX512(SB), NOSPLIT, $0-8
-	MOVQ  tile+0(FP), R12
-	KMOVQ 72(R12), K1
-	MOVQ  64(R12), AX
-	CMPQ  AX, $0x0e
-	JGE   from140
-	CMPQ  AX, $0x07
-	JGE   from141
-	CMPQ  AX, $0x03
-	JGE   from142
-	CMPQ  AX, $0x01
-	JGE   from143
-	JMP   body0
-
-from143:
-	CMPQ AX, $0x02
-	JGE  from144
-	JMP  body1
-
-from144:
-	JMP body2
-
-from142:
-	CMPQ AX, $0x05
-	JGE  from145
-	CMPQ AX, $0x04
-	JGE  from146
-	JMP  body3
-
-from146:
-	JMP body4
-
-from145:
-	CMPQ AX, $0x06
-	JGE  from147
-	JMP  body5
-
-from147:
-	JMP body6
-
-from141:
-	CMPQ AX, $0x0a
-	JGE  from148
-	CMPQ AX, $0x08
-	JGE  from149
-	JMP  body7
-
-from149:
-	CMPQ AX, $0x09
-	JGE  from150
-	JMP  body8
-
-from150:
-	JMP body9
-
-from148:
-	CMPQ AX, $0x0c
-	JGE  from151
-	CMPQ AX, $0x0b
-	JGE  from152
-	JMP  body10
-
-from152:
-	JMP body11
-
-from151:
-	CMPQ AX, $0x0d
-	JGE  from153
-	JMP  body12
-
-from153:
-	JMP body13
-
-from140:
-	CMPQ AX, $0x15
-	JGE  from154
-	CMPQ AX, $0x11
-	JGE  from155
-	CMPQ AX, $0x0f
-	JGE  from156
-	JMP  body14
-
-from156:
-	CMPQ AX, $0x10
-	JGE  from157
-	JMP  body15
-
-from157:
-	JMP body16
-
-from155:
-	CMPQ AX, $0x13
-	JGE  from158
-	CMPQ AX, $0x12
-	JGE  from159
-	JMP  body17
-
-from159:
-	JMP body18
-
-from158:
-	CMPQ AX, $0x14
-	JGE  from160
-	JMP  body19
-
-from160:
-	JMP body20
-
-from154:
-	CMPQ AX, $0x18
-	JGE  from161
-	CMPQ AX, $0x16
-	JGE  from162
-	JMP  body21
-
-from162:
-	CMPQ AX, $0x17
-	JGE  from163
-	JMP  body22
-
-from163:
-	JMP body23
-
-from161:
-	CMPQ AX, $0x1a
-	JGE  from164
-	CMPQ AX, $0x19
-	JGE  from165
-	JMP  body24
-
-from165:
-	JMP body25
-
-from164:
-	CMPQ AX, $0x1b
-	JGE  from166
-	JMP  body26
-
-from166:
-	JMP body27
-
-body0:
-	// 1 rows, 1 vectors
+body28:
+	// 1 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -4908,43 +4835,43 @@ body0:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	TESTQ      AX, AX
-	JZ         done168
+	JZ         done155
 	PCALIGN    $0x20
 
-loop167:
-	VMOVUPD.Z    (DI), K1, Z0
+loop154:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop167
+	JNZ          loop154
 
-done168:
+done155:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip169
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
+	JZ           skip156
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
 
-skip169:
+skip156:
 	TESTQ        $0x00000002, AX
-	JZ           skip170
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip157
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 
-skip170:
+skip157:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
 	RET
 
-body1:
-	// 2 rows, 1 vectors
+body29:
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -4959,51 +4886,51 @@ body1:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done172
+	JZ         done159
 	PCALIGN    $0x20
 
-loop171:
-	VMOVUPD.Z    (DI), K1, Z0
+loop158:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop171
+	JNZ          loop158
 
-done172:
+done159:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip173
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
+	JZ           skip160
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
 
-skip173:
+skip160:
 	TESTQ        $0x00000002, AX
-	JZ           skip174
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip161
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 
-skip174:
+skip161:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	VZEROUPPER
 	RET
 
-body2:
-	// 3 rows, 1 vectors
+body30:
+	// 3 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5021,59 +4948,59 @@ body2:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	TESTQ      AX, AX
-	JZ         done176
+	JZ         done163
 	PCALIGN    $0x20
 
-loop175:
-	VMOVUPD.Z    (DI), K1, Z0
+loop162:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop175
+	JNZ          loop162
 
-done176:
+done163:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip177
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
+	JZ           skip164
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
 
-skip177:
+skip164:
 	TESTQ        $0x00000002, AX
-	JZ           skip178
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip165
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 
-skip178:
+skip165:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	VZEROUPPER
 	RET
 
-body3:
-	// 4 rows, 1 vectors
+body31:
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5096,68 +5023,68 @@ body3:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done180
+	JZ         done167
 	PCALIGN    $0x20
 
-loop179:
-	VMOVUPD.Z    (DI), K1, Z0
+loop166:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop179
+	JNZ          loop166
 
-done180:
+done167:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip181
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
+	JZ           skip168
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
 
-skip181:
+skip168:
 	TESTQ        $0x00000002, AX
-	JZ           skip182
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip169
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 
-skip182:
+skip169:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	VZEROUPPER
 	RET
 
-body4:
-	// 5 rows, 1 vectors
+body32:
+	// 5 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5183,76 +5110,76 @@ body4:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	TESTQ      AX, AX
-	JZ         done184
+	JZ         done171
 	PCALIGN    $0x20
 
-loop183:
-	VMOVUPD.Z    (DI), K1, Z0
+loop170:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop183
+	JNZ          loop170
 
-done184:
+done171:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip185
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
+	JZ           skip172
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
 
-skip185:
+skip172:
 	TESTQ        $0x00000002, AX
-	JZ           skip186
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip173
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 
-skip186:
+skip173:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	VZEROUPPER
 	RET
 
-body5:
-	// 6 rows, 1 vectors
+body33:
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5281,84 +5208,84 @@ body5:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done188
+	JZ         done175
 	PCALIGN    $0x20
 
-loop187:
-	VMOVUPD.Z    (DI), K1, Z0
+loop174:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop187
+	JNZ          loop174
 
-done188:
+done175:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip189
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
+	JZ           skip176
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
 
-skip189:
+skip176:
 	TESTQ        $0x00000002, AX
-	JZ           skip190
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip177
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 
-skip190:
+skip177:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	VZEROUPPER
 	RET
 
-body6:
-	// 7 rows, 1 vectors
+body34:
+	// 7 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5392,93 +5319,93 @@ body6:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	TESTQ      AX, AX
-	JZ         done192
+	JZ         done179
 	PCALIGN    $0x20
 
-loop191:
-	VMOVUPD.Z    (DI), K1, Z0
+loop178:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop191
+	JNZ          loop178
 
-done192:
+done179:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip193
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
+	JZ           skip180
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
 
-skip193:
+skip180:
 	TESTQ        $0x00000002, AX
-	JZ           skip194
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip181
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 
-skip194:
+skip181:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	VZEROUPPER
 	RET
 
-body7:
-	// 8 rows, 1 vectors
+body35:
+	// 8 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5515,101 +5442,101 @@ body7:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done196
+	JZ         done183
 	PCALIGN    $0x20
 
-loop195:
-	VMOVUPD.Z    (DI), K1, Z0
+loop182:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop195
+	JNZ          loop182
 
-done196:
+done183:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip197
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
+	JZ           skip184
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
 
-skip197:
+skip184:
 	TESTQ        $0x00000002, AX
-	JZ           skip198
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip185
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
 
-skip198:
+skip185:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z11, K1, (SI)
+	VMOVUPS Y11, K1, (SI)
 	VZEROUPPER
 	RET
 
-body8:
-	// 9 rows, 1 vectors
+body36:
+	// 9 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5649,109 +5576,109 @@ body8:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	TESTQ      AX, AX
-	JZ         done200
+	JZ         done187
 	PCALIGN    $0x20
 
-loop199:
-	VMOVUPD.Z    (DI), K1, Z0
+loop186:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z11
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop199
+	JNZ          loop186
 
-done200:
+done187:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip201
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
+	JZ           skip188
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
 
-skip201:
+skip188:
 	TESTQ        $0x00000002, AX
-	JZ           skip202
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip189
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
 
-skip202:
+skip189:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z11, K1, (SI)
+	VMOVUPS Y11, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z12, K1, (SI)
+	VMOVUPS Y12, K1, (SI)
 	VZEROUPPER
 	RET
 
-body9:
-	// 10 rows, 1 vectors
+body37:
+	// 10 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5796,118 +5723,118 @@ body9:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done204
+	JZ         done191
 	PCALIGN    $0x20
 
-loop203:
-	VMOVUPD.Z    (DI), K1, Z0
+loop190:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z11
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop203
+	JNZ          loop190
 
-done204:
+done191:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip205
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
+	JZ           skip192
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
 
-skip205:
+skip192:
 	TESTQ        $0x00000002, AX
-	JZ           skip206
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip193
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
 
-skip206:
+skip193:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z11, K1, (SI)
+	VMOVUPS Y11, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z12, K1, (SI)
+	VMOVUPS Y12, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z13, K1, (SI)
+	VMOVUPS Y13, K1, (SI)
 	VZEROUPPER
 	RET
 
-body10:
-	// 11 rows, 1 vectors
+body38:
+	// 11 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -5955,126 +5882,126 @@ body10:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	TESTQ      AX, AX
-	JZ         done208
+	JZ         done195
 	PCALIGN    $0x20
 
-loop207:
-	VMOVUPD.Z    (DI), K1, Z0
+loop194:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z11
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z13
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y14
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop207
+	JNZ          loop194
 
-done208:
+done195:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip209
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
+	JZ           skip196
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
 
-skip209:
+skip196:
 	TESTQ        $0x00000002, AX
-	JZ           skip210
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip197
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
 
-skip210:
+skip197:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z11, K1, (SI)
+	VMOVUPS Y11, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z12, K1, (SI)
+	VMOVUPS Y12, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z13, K1, (SI)
+	VMOVUPS Y13, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z14, K1, (SI)
+	VMOVUPS Y14, K1, (SI)
 	VZEROUPPER
 	RET
 
-body11:
-	// 12 rows, 1 vectors
+body39:
+	// 12 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -6125,134 +6052,134 @@ body11:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done212
+	JZ         done199
 	PCALIGN    $0x20
 
-loop211:
-	VMOVUPD.Z    (DI), K1, Z0
+loop198:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z11
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z13
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z15
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop211
+	JNZ          loop198
 
-done212:
+done199:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip213
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
+	JZ           skip200
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
 
-skip213:
+skip200:
 	TESTQ        $0x00000002, AX
-	JZ           skip214
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip201
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y15
 
-skip214:
+skip201:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z11, K1, (SI)
+	VMOVUPS Y11, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z12, K1, (SI)
+	VMOVUPS Y12, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z13, K1, (SI)
+	VMOVUPS Y13, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z14, K1, (SI)
+	VMOVUPS Y14, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z15, K1, (SI)
+	VMOVUPS Y15, K1, (SI)
 	VZEROUPPER
 	RET
 
-body12:
-	// 13 rows, 1 vectors
+body40:
+	// 13 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -6308,143 +6235,143 @@ body12:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	TESTQ      AX, AX
-	JZ         done216
+	JZ         done203
 	PCALIGN    $0x20
 
-loop215:
-	VMOVUPD.Z    (DI), K1, Z0
+loop202:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z11
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z13
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z15
-	VBROADCASTSD (R11), Z2
-	VFMADD231PD  Z0, Z2, Z16
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y15
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y16
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop215
+	JNZ          loop202
 
-done216:
+done203:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip217
-	VBROADCASTSD 104(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
+	JZ           skip204
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+	VMULPS       Y0, Y16, Y16
 
-skip217:
+skip204:
 	TESTQ        $0x00000002, AX
-	JZ           skip218
-	VBROADCASTSD 136(R12), Z0
+	JZ           skip205
+	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y15
 	ADDQ         DX, SI
-	VMOVUPD.Z    (SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y16
 
-skip218:
+skip205:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z11, K1, (SI)
+	VMOVUPS Y11, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z12, K1, (SI)
+	VMOVUPS Y12, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z13, K1, (SI)
+	VMOVUPS Y13, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z14, K1, (SI)
+	VMOVUPS Y14, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z15, K1, (SI)
+	VMOVUPS Y15, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z16, K1, (SI)
+	VMOVUPS Y16, K1, (SI)
 	VZEROUPPER
 	RET
 
-body13:
-	// 14 rows, 1 vectors
+body41:
+	// 14 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -6503,10 +6430,1974 @@ body13:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done220
+	JZ         done207
 	PCALIGN    $0x20
 
-loop219:
+loop206:
+	VMOVUPS.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y15
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y16
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop206
+
+done207:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip208
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+	VMULPS       Y0, Y16, Y16
+	VMULPS       Y0, Y17, Y17
+
+skip208:
+	TESTQ        $0x00000002, AX
+	JZ           skip209
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y17
+
+skip209:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y17, K1, (SI)
+	VZEROUPPER
+	RET
+
+// func tileF64AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
+TEXT ·tileF64AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x15
+	JGE   from210
+	CMPQ  AX, $0x0a
+	JGE   from211
+	CMPQ  AX, $0x05
+	JGE   from212
+	CMPQ  AX, $0x02
+	JGE   from213
+	CMPQ  AX, $0x01
+	JGE   from214
+	JMP   body0
+
+from214:
+	JMP body1
+
+from213:
+	CMPQ AX, $0x03
+	JGE  from215
+	JMP  body2
+
+from215:
+	CMPQ AX, $0x04
+	JGE  from216
+	JMP  body3
+
+from216:
+	JMP body4
+
+from212:
+	CMPQ AX, $0x07
+	JGE  from217
+	CMPQ AX, $0x06
+	JGE  from218
+	JMP  body5
+
+from218:
+	JMP body6
+
+from217:
+	CMPQ AX, $0x08
+	JGE  from219
+	JMP  body7
+
+from219:
+	CMPQ AX, $0x09
+	JGE  from220
+	JMP  body8
+
+from220:
+	JMP body9
+
+from211:
+	CMPQ AX, $0x0f
+	JGE  from221
+	CMPQ AX, $0x0c
+	JGE  from222
+	CMPQ AX, $0x0b
+	JGE  from223
+	JMP  body10
+
+from223:
+	JMP body11
+
+from222:
+	CMPQ AX, $0x0d
+	JGE  from224
+	JMP  body12
+
+from224:
+	CMPQ AX, $0x0e
+	JGE  from225
+	JMP  body13
+
+from225:
+	JMP body14
+
+from221:
+	CMPQ AX, $0x12
+	JGE  from226
+	CMPQ AX, $0x10
+	JGE  from227
+	JMP  body15
+
+from227:
+	CMPQ AX, $0x11
+	JGE  from228
+	JMP  body16
+
+from228:
+	JMP body17
+
+from226:
+	CMPQ AX, $0x13
+	JGE  from229
+	JMP  body18
+
+from229:
+	CMPQ AX, $0x14
+	JGE  from230
+	JMP  body19
+
+from230:
+	JMP body20
+
+from210:
+	CMPQ AX, $0x1f
+	JGE  from231
+	CMPQ AX, $0x1a
+	JGE  from232
+	CMPQ AX, $0x17
+	JGE  from233
+	CMPQ AX, $0x16
+	JGE  from234
+	JMP  body21
+
+from234:
+	JMP body22
+
+from233:
+	CMPQ AX, $0x18
+	JGE  from235
+	JMP  body23
+
+from235:
+	CMPQ AX, $0x19
+	JGE  from236
+	JMP  body24
+
+from236:
+	JMP body25
+
+from232:
+	CMPQ AX, $0x1c
+	JGE  from237
+	CMPQ AX, $0x1b
+	JGE  from238
+	JMP  body26
+
+from238:
+	JMP body27
+
+from237:
+	CMPQ AX, $0x1d
+	JGE  from239
+	JMP  body28
+
+from239:
+	CMPQ AX, $0x1e
+	JGE  from240
+	JMP  body29
+
+from240:
+	JMP body30
+
+from231:
+	CMPQ AX, $0x24
+	JGE  from241
+	CMPQ AX, $0x21
+	JGE  from242
+	CMPQ AX, $0x20
+	JGE  from243
+	JMP  body31
+
+from243:
+	JMP body32
+
+from242:
+	CMPQ AX, $0x22
+	JGE  from244
+	JMP  body33
+
+from244:
+	CMPQ AX, $0x23
+	JGE  from245
+	JMP  body34
+
+from245:
+	JMP body35
+
+from241:
+	CMPQ AX, $0x27
+	JGE  from246
+	CMPQ AX, $0x25
+	JGE  from247
+	JMP  body36
+
+from247:
+	CMPQ AX, $0x26
+	JGE  from248
+	JMP  body37
+
+from248:
+	JMP body38
+
+from246:
+	CMPQ AX, $0x28
+	JGE  from249
+	JMP  body39
+
+from249:
+	CMPQ AX, $0x29
+	JGE  from250
+	JMP  body40
+
+from250:
+	JMP body41
+
+body0:
+	// 1 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done252
+	PCALIGN    $0x20
+
+loop251:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop251
+
+done252:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip253
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+
+skip253:
+	TESTQ        $0x00000002, AX
+	JZ           skip254
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+
+skip254:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done256
+	PCALIGN    $0x20
+
+loop255:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop255
+
+done256:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip257
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+
+skip257:
+	TESTQ        $0x00000002, AX
+	JZ           skip258
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+
+skip258:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done260
+	PCALIGN    $0x20
+
+loop259:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop259
+
+done260:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip261
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+
+skip261:
+	TESTQ        $0x00000002, AX
+	JZ           skip262
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+
+skip262:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done264
+	PCALIGN    $0x20
+
+loop263:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop263
+
+done264:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip265
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+
+skip265:
+	TESTQ        $0x00000002, AX
+	JZ           skip266
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+
+skip266:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done268
+	PCALIGN    $0x20
+
+loop267:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop267
+
+done268:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip269
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+
+skip269:
+	TESTQ        $0x00000002, AX
+	JZ           skip270
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+
+skip270:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done272
+	PCALIGN    $0x20
+
+loop271:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop271
+
+done272:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip273
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+
+skip273:
+	TESTQ        $0x00000002, AX
+	JZ           skip274
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+
+skip274:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	TESTQ      AX, AX
+	JZ         done276
+	PCALIGN    $0x20
+
+loop275:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop275
+
+done276:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip277
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+
+skip277:
+	TESTQ        $0x00000002, AX
+	JZ           skip278
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+
+skip278:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done280
+	PCALIGN    $0x20
+
+loop279:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop279
+
+done280:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip281
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+
+skip281:
+	TESTQ        $0x00000002, AX
+	JZ           skip282
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+
+skip282:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body8:
+	// 9 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	TESTQ      AX, AX
+	JZ         done284
+	PCALIGN    $0x20
+
+loop283:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop283
+
+done284:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip285
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+
+skip285:
+	TESTQ        $0x00000002, AX
+	JZ           skip286
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+
+skip286:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body9:
+	// 10 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done288
+	PCALIGN    $0x20
+
+loop287:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop287
+
+done288:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip289
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+
+skip289:
+	TESTQ        $0x00000002, AX
+	JZ           skip290
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+
+skip290:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body10:
+	// 11 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	TESTQ      AX, AX
+	JZ         done292
+	PCALIGN    $0x20
+
+loop291:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop291
+
+done292:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip293
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+
+skip293:
+	TESTQ        $0x00000002, AX
+	JZ           skip294
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z14
+
+skip294:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body11:
+	// 12 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done296
+	PCALIGN    $0x20
+
+loop295:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop295
+
+done296:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip297
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+
+skip297:
+	TESTQ        $0x00000002, AX
+	JZ           skip298
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+
+skip298:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body12:
+	// 13 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	TESTQ      AX, AX
+	JZ         done300
+	PCALIGN    $0x20
+
+loop299:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop299
+
+done300:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip301
+	VBROADCASTSD 104(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+
+skip301:
+	TESTQ        $0x00000002, AX
+	JZ           skip302
+	VBROADCASTSD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z16
+
+skip302:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body13:
+	// 14 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done304
+	PCALIGN    $0x20
+
+loop303:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -6543,14 +8434,14 @@ loop219:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop219
+	JNZ          loop303
 
-done220:
+done304:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip221
+	JZ           skip305
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6567,9 +8458,9 @@ done220:
 	VMULPD       Z0, Z16, Z16
 	VMULPD       Z0, Z17, Z17
 
-skip221:
+skip305:
 	TESTQ        $0x00000002, AX
-	JZ           skip222
+	JZ           skip306
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -6614,7 +8505,7 @@ skip221:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z17
 
-skip222:
+skip306:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -6647,7 +8538,7 @@ skip222:
 	RET
 
 body14:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -6661,10 +8552,10 @@ body14:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done224
+	JZ         done308
 	PCALIGN    $0x20
 
-loop223:
+loop307:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6673,21 +8564,21 @@ loop223:
 	VFMADD231PD  Z1, Z2, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop223
+	JNZ          loop307
 
-done224:
+done308:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip225
+	JZ           skip309
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 
-skip225:
+skip309:
 	TESTQ        $0x00000002, AX
-	JZ           skip226
+	JZ           skip310
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6695,7 +8586,7 @@ skip225:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z5
 
-skip226:
+skip310:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -6703,7 +8594,7 @@ skip226:
 	RET
 
 body15:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -6722,10 +8613,10 @@ body15:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done228
+	JZ         done312
 	PCALIGN    $0x20
 
-loop227:
+loop311:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6737,23 +8628,23 @@ loop227:
 	VFMADD231PD  Z1, Z2, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop227
+	JNZ          loop311
 
-done228:
+done312:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip229
+	JZ           skip313
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 	VMULPD       Z0, Z7, Z7
 
-skip229:
+skip313:
 	TESTQ        $0x00000002, AX
-	JZ           skip230
+	JZ           skip314
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6766,7 +8657,7 @@ skip229:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z7
 
-skip230:
+skip314:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -6777,7 +8668,7 @@ skip230:
 	RET
 
 body16:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -6801,10 +8692,10 @@ body16:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done232
+	JZ         done316
 	PCALIGN    $0x20
 
-loop231:
+loop315:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6819,14 +8710,14 @@ loop231:
 	VFMADD231PD  Z1, Z2, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop231
+	JNZ          loop315
 
-done232:
+done316:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip233
+	JZ           skip317
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6835,9 +8726,9 @@ done232:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip233:
+skip317:
 	TESTQ        $0x00000002, AX
-	JZ           skip234
+	JZ           skip318
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6855,7 +8746,7 @@ skip233:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip234:
+skip318:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -6869,7 +8760,7 @@ skip234:
 	RET
 
 body17:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -6900,10 +8791,10 @@ body17:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done236
+	JZ         done320
 	PCALIGN    $0x20
 
-loop235:
+loop319:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6922,14 +8813,14 @@ loop235:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop235
+	JNZ          loop319
 
-done236:
+done320:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip237
+	JZ           skip321
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6940,9 +8831,9 @@ done236:
 	VMULPD       Z0, Z10, Z10
 	VMULPD       Z0, Z11, Z11
 
-skip237:
+skip321:
 	TESTQ        $0x00000002, AX
-	JZ           skip238
+	JZ           skip322
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6965,7 +8856,7 @@ skip237:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z11
 
-skip238:
+skip322:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -6982,7 +8873,7 @@ skip238:
 	RET
 
 body18:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -7018,10 +8909,10 @@ body18:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done240
+	JZ         done324
 	PCALIGN    $0x20
 
-loop239:
+loop323:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7043,14 +8934,14 @@ loop239:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop239
+	JNZ          loop323
 
-done240:
+done324:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip241
+	JZ           skip325
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7063,9 +8954,9 @@ done240:
 	VMULPD       Z0, Z12, Z12
 	VMULPD       Z0, Z13, Z13
 
-skip241:
+skip325:
 	TESTQ        $0x00000002, AX
-	JZ           skip242
+	JZ           skip326
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7093,7 +8984,7 @@ skip241:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z13
 
-skip242:
+skip326:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7113,7 +9004,7 @@ skip242:
 	RET
 
 body19:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -7154,10 +9045,10 @@ body19:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done244
+	JZ         done328
 	PCALIGN    $0x20
 
-loop243:
+loop327:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7182,14 +9073,14 @@ loop243:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop243
+	JNZ          loop327
 
-done244:
+done328:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip245
+	JZ           skip329
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7204,9 +9095,9 @@ done244:
 	VMULPD       Z0, Z14, Z14
 	VMULPD       Z0, Z15, Z15
 
-skip245:
+skip329:
 	TESTQ        $0x00000002, AX
-	JZ           skip246
+	JZ           skip330
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7239,7 +9130,7 @@ skip245:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z15
 
-skip246:
+skip330:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7262,7 +9153,7 @@ skip246:
 	RET
 
 body20:
-	// 7 rows, 2 vectors
+	// 7 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -7310,10 +9201,10 @@ body20:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done248
+	JZ         done332
 	PCALIGN    $0x20
 
-loop247:
+loop331:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7342,14 +9233,14 @@ loop247:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop247
+	JNZ          loop331
 
-done248:
+done332:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip249
+	JZ           skip333
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7366,9 +9257,9 @@ done248:
 	VMULPD       Z0, Z16, Z16
 	VMULPD       Z0, Z17, Z17
 
-skip249:
+skip333:
 	TESTQ        $0x00000002, AX
-	JZ           skip250
+	JZ           skip334
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7406,7 +9297,7 @@ skip249:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z17
 
-skip250:
+skip334:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7432,7 +9323,7 @@ skip250:
 	RET
 
 body21:
-	// 8 rows, 2 vectors
+	// 8 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -7485,10 +9376,10 @@ body21:
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
 	TESTQ      AX, AX
-	JZ         done252
+	JZ         done336
 	PCALIGN    $0x20
 
-loop251:
+loop335:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7520,14 +9411,14 @@ loop251:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop251
+	JNZ          loop335
 
-done252:
+done336:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip253
+	JZ           skip337
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7546,9 +9437,9 @@ done252:
 	VMULPD       Z0, Z18, Z18
 	VMULPD       Z0, Z19, Z19
 
-skip253:
+skip337:
 	TESTQ        $0x00000002, AX
-	JZ           skip254
+	JZ           skip338
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7591,7 +9482,7 @@ skip253:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z19
 
-skip254:
+skip338:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7620,7 +9511,7 @@ skip254:
 	RET
 
 body22:
-	// 9 rows, 2 vectors
+	// 9 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -7678,10 +9569,10 @@ body22:
 	VPXORD     Z20, Z20, Z20
 	VPXORD     Z21, Z21, Z21
 	TESTQ      AX, AX
-	JZ         done256
+	JZ         done340
 	PCALIGN    $0x20
 
-loop255:
+loop339:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7716,14 +9607,14 @@ loop255:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop255
+	JNZ          loop339
 
-done256:
+done340:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip257
+	JZ           skip341
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7744,9 +9635,9 @@ done256:
 	VMULPD       Z0, Z20, Z20
 	VMULPD       Z0, Z21, Z21
 
-skip257:
+skip341:
 	TESTQ        $0x00000002, AX
-	JZ           skip258
+	JZ           skip342
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7794,7 +9685,7 @@ skip257:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z21
 
-skip258:
+skip342:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7826,7 +9717,7 @@ skip258:
 	RET
 
 body23:
-	// 10 rows, 2 vectors
+	// 10 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -7891,10 +9782,10 @@ body23:
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
 	TESTQ      AX, AX
-	JZ         done260
+	JZ         done344
 	PCALIGN    $0x20
 
-loop259:
+loop343:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7933,14 +9824,14 @@ loop259:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop259
+	JNZ          loop343
 
-done260:
+done344:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip261
+	JZ           skip345
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7963,9 +9854,9 @@ done260:
 	VMULPD       Z0, Z22, Z22
 	VMULPD       Z0, Z23, Z23
 
-skip261:
+skip345:
 	TESTQ        $0x00000002, AX
-	JZ           skip262
+	JZ           skip346
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8018,7 +9909,7 @@ skip261:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z23
 
-skip262:
+skip346:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -8053,7 +9944,7 @@ skip262:
 	RET
 
 body24:
-	// 11 rows, 2 vectors
+	// 11 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -8123,10 +10014,10 @@ body24:
 	VPXORD     Z24, Z24, Z24
 	VPXORD     Z25, Z25, Z25
 	TESTQ      AX, AX
-	JZ         done264
+	JZ         done348
 	PCALIGN    $0x20
 
-loop263:
+loop347:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -8168,14 +10059,14 @@ loop263:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop263
+	JNZ          loop347
 
-done264:
+done348:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip265
+	JZ           skip349
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8200,9 +10091,9 @@ done264:
 	VMULPD       Z0, Z24, Z24
 	VMULPD       Z0, Z25, Z25
 
-skip265:
+skip349:
 	TESTQ        $0x00000002, AX
-	JZ           skip266
+	JZ           skip350
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8260,7 +10151,7 @@ skip265:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z25
 
-skip266:
+skip350:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -8298,7 +10189,7 @@ skip266:
 	RET
 
 body25:
-	// 12 rows, 2 vectors
+	// 12 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -8373,10 +10264,10 @@ body25:
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
 	TESTQ      AX, AX
-	JZ         done268
+	JZ         done352
 	PCALIGN    $0x20
 
-loop267:
+loop351:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -8421,14 +10312,14 @@ loop267:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop267
+	JNZ          loop351
 
-done268:
+done352:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip269
+	JZ           skip353
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8455,9 +10346,9 @@ done268:
 	VMULPD       Z0, Z26, Z26
 	VMULPD       Z0, Z27, Z27
 
-skip269:
+skip353:
 	TESTQ        $0x00000002, AX
-	JZ           skip270
+	JZ           skip354
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8520,7 +10411,7 @@ skip269:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z27
 
-skip270:
+skip354:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -8561,7 +10452,7 @@ skip270:
 	RET
 
 body26:
-	// 13 rows, 2 vectors
+	// 13 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -8643,10 +10534,10 @@ body26:
 	VPXORD     Z28, Z28, Z28
 	VPXORD     Z29, Z29, Z29
 	TESTQ      AX, AX
-	JZ         done272
+	JZ         done356
 	PCALIGN    $0x20
 
-loop271:
+loop355:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -8695,14 +10586,14 @@ loop271:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop271
+	JNZ          loop355
 
-done272:
+done356:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip273
+	JZ           skip357
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8731,9 +10622,9 @@ done272:
 	VMULPD       Z0, Z28, Z28
 	VMULPD       Z0, Z29, Z29
 
-skip273:
+skip357:
 	TESTQ        $0x00000002, AX
-	JZ           skip274
+	JZ           skip358
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8801,7 +10692,7 @@ skip273:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z29
 
-skip274:
+skip358:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -8845,7 +10736,7 @@ skip274:
 	RET
 
 body27:
-	// 14 rows, 2 vectors
+	// 14 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -8932,10 +10823,10 @@ body27:
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
 	TESTQ      AX, AX
-	JZ         done276
+	JZ         done360
 	PCALIGN    $0x20
 
-loop275:
+loop359:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -8987,14 +10878,14 @@ loop275:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop275
+	JNZ          loop359
 
-done276:
+done360:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip277
+	JZ           skip361
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9025,9 +10916,9 @@ done276:
 	VMULPD       Z0, Z30, Z30
 	VMULPD       Z0, Z31, Z31
 
-skip277:
+skip361:
 	TESTQ        $0x00000002, AX
-	JZ           skip278
+	JZ           skip362
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9100,7 +10991,7 @@ skip277:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z31
 
-skip278:
+skip362:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -9146,81 +11037,1867 @@ skip278:
 	VZEROUPPER
 	RET
 
+body28:
+	// 1 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done364
+	PCALIGN    $0x20
+
+loop363:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop363
+
+done364:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip365
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+
+skip365:
+	TESTQ        $0x00000002, AX
+	JZ           skip366
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+
+skip366:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body29:
+	// 2 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done368
+	PCALIGN    $0x20
+
+loop367:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop367
+
+done368:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip369
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+
+skip369:
+	TESTQ        $0x00000002, AX
+	JZ           skip370
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+
+skip370:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body30:
+	// 3 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done372
+	PCALIGN    $0x20
+
+loop371:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop371
+
+done372:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip373
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+
+skip373:
+	TESTQ        $0x00000002, AX
+	JZ           skip374
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+
+skip374:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body31:
+	// 4 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done376
+	PCALIGN    $0x20
+
+loop375:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop375
+
+done376:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip377
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+
+skip377:
+	TESTQ        $0x00000002, AX
+	JZ           skip378
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+
+skip378:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body32:
+	// 5 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done380
+	PCALIGN    $0x20
+
+loop379:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop379
+
+done380:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip381
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+
+skip381:
+	TESTQ        $0x00000002, AX
+	JZ           skip382
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+
+skip382:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body33:
+	// 6 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done384
+	PCALIGN    $0x20
+
+loop383:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop383
+
+done384:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip385
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+
+skip385:
+	TESTQ        $0x00000002, AX
+	JZ           skip386
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+
+skip386:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body34:
+	// 7 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	TESTQ      AX, AX
+	JZ         done388
+	PCALIGN    $0x20
+
+loop387:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop387
+
+done388:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip389
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+
+skip389:
+	TESTQ        $0x00000002, AX
+	JZ           skip390
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+
+skip390:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body35:
+	// 8 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done392
+	PCALIGN    $0x20
+
+loop391:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD (R9)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop391
+
+done392:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip393
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+
+skip393:
+	TESTQ        $0x00000002, AX
+	JZ           skip394
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y11
+
+skip394:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body36:
+	// 9 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	TESTQ      AX, AX
+	JZ         done396
+	PCALIGN    $0x20
+
+loop395:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD (R9)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R9)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop395
+
+done396:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip397
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+
+skip397:
+	TESTQ        $0x00000002, AX
+	JZ           skip398
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y12
+
+skip398:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body37:
+	// 10 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done400
+	PCALIGN    $0x20
+
+loop399:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD (R9)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R9)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD (R10), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop399
+
+done400:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip401
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+
+skip401:
+	TESTQ        $0x00000002, AX
+	JZ           skip402
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y13
+
+skip402:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body38:
+	// 11 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	TESTQ      AX, AX
+	JZ         done404
+	PCALIGN    $0x20
+
+loop403:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD (R9)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R9)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD (R10), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	VBROADCASTSD (R10)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop403
+
+done404:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip405
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+
+skip405:
+	TESTQ        $0x00000002, AX
+	JZ           skip406
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y14
+
+skip406:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body39:
+	// 12 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done408
+	PCALIGN    $0x20
+
+loop407:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD (R9)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R9)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD (R10), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	VBROADCASTSD (R10)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VBROADCASTSD (R10)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop407
+
+done408:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip409
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+	VMULPD       Y0, Y15, Y15
+
+skip409:
+	TESTQ        $0x00000002, AX
+	JZ           skip410
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y15
+
+skip410:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body40:
+	// 13 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	TESTQ      AX, AX
+	JZ         done412
+	PCALIGN    $0x20
+
+loop411:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD (R9)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R9)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD (R10), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	VBROADCASTSD (R10)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VBROADCASTSD (R10)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y15
+	VBROADCASTSD (R11), Y2
+	VFMADD231PD  Y0, Y2, Y16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop411
+
+done412:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip413
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+	VMULPD       Y0, Y15, Y15
+	VMULPD       Y0, Y16, Y16
+
+skip413:
+	TESTQ        $0x00000002, AX
+	JZ           skip414
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y15
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y16
+
+skip414:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body41:
+	// 14 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done416
+	PCALIGN    $0x20
+
+loop415:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD (R9)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R9)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD (R10), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	VBROADCASTSD (R10)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VBROADCASTSD (R10)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y15
+	VBROADCASTSD (R11), Y2
+	VFMADD231PD  Y0, Y2, Y16
+	VBROADCASTSD (R11)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop415
+
+done416:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip417
+	VBROADCASTSD 104(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+	VMULPD       Y0, Y15, Y15
+	VMULPD       Y0, Y16, Y16
+	VMULPD       Y0, Y17, Y17
+
+skip417:
+	TESTQ        $0x00000002, AX
+	JZ           skip418
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y15
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y16
+	ADDQ         DX, SI
+	VMOVUPD.Z    (SI), K1, Y1
+	VFMADD231PD  Y1, Y0, Y17
+
+skip418:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y17, K1, (SI)
+	VZEROUPPER
+	RET
+
 // func tileC64AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·tileC64AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
-	CMPQ  AX, $0x07
-	JGE   from279
-	CMPQ  AX, $0x03
-	JGE   from280
+	CMPQ  AX, $0x0a
+	JGE   from419
+	CMPQ  AX, $0x05
+	JGE   from420
+	CMPQ  AX, $0x02
+	JGE   from421
 	CMPQ  AX, $0x01
-	JGE   from281
+	JGE   from422
 	JMP   body0
 
-from281:
-	CMPQ AX, $0x02
-	JGE  from282
-	JMP  body1
+from422:
+	JMP body1
 
-from282:
-	JMP body2
+from421:
+	CMPQ AX, $0x03
+	JGE  from423
+	JMP  body2
 
-from280:
-	CMPQ AX, $0x05
-	JGE  from283
+from423:
 	CMPQ AX, $0x04
-	JGE  from284
+	JGE  from424
 	JMP  body3
 
-from284:
+from424:
 	JMP body4
 
-from283:
+from420:
+	CMPQ AX, $0x07
+	JGE  from425
 	CMPQ AX, $0x06
-	JGE  from285
+	JGE  from426
 	JMP  body5
 
-from285:
+from426:
 	JMP body6
 
-from279:
-	CMPQ AX, $0x0a
-	JGE  from286
+from425:
 	CMPQ AX, $0x08
-	JGE  from287
+	JGE  from427
 	JMP  body7
 
-from287:
+from427:
 	CMPQ AX, $0x09
-	JGE  from288
+	JGE  from428
 	JMP  body8
 
-from288:
+from428:
 	JMP body9
 
-from286:
+from419:
+	CMPQ AX, $0x0f
+	JGE  from429
 	CMPQ AX, $0x0c
-	JGE  from289
+	JGE  from430
 	CMPQ AX, $0x0b
-	JGE  from290
+	JGE  from431
 	JMP  body10
 
-from290:
+from431:
 	JMP body11
 
-from289:
+from430:
 	CMPQ AX, $0x0d
-	JGE  from291
+	JGE  from432
 	JMP  body12
 
-from291:
-	JMP body13
+from432:
+	CMPQ AX, $0x0e
+	JGE  from433
+	JMP  body13
+
+from433:
+	JMP body14
+
+from429:
+	CMPQ AX, $0x12
+	JGE  from434
+	CMPQ AX, $0x10
+	JGE  from435
+	JMP  body15
+
+from435:
+	CMPQ AX, $0x11
+	JGE  from436
+	JMP  body16
+
+from436:
+	JMP body17
+
+from434:
+	CMPQ AX, $0x13
+	JGE  from437
+	JMP  body18
+
+from437:
+	CMPQ AX, $0x14
+	JGE  from438
+	JMP  body19
+
+from438:
+	JMP body20
 
 body0:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -9233,10 +12910,10 @@ body0:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done293
+	JZ         done440
 	PCALIGN    $0x20
 
-loop292:
+loop439:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -9245,9 +12922,9 @@ loop292:
 	VFMADD231PS  Z0, Z2, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop292
+	JNZ          loop439
 
-done293:
+done440:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -9257,38 +12934,38 @@ done293:
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 	TESTQ        $0x00000001, AX
-	JZ           skip294
+	JZ           skip441
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 
-skip294:
+skip441:
 	TESTQ        $0x00000002, AX
-	JZ           skip295
+	JZ           skip442
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip295:
+skip442:
 	TESTQ        $0x00000004, AX
-	JZ           skip296
+	JZ           skip443
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip296:
+skip443:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -9305,10 +12982,10 @@ body1:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done298
+	JZ         done445
 	PCALIGN    $0x20
 
-loop297:
+loop444:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -9321,9 +12998,9 @@ loop297:
 	VFMADD231PS  Z0, Z2, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop297
+	JNZ          loop444
 
-done298:
+done445:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -9336,7 +13013,7 @@ done298:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 	TESTQ        $0x00000001, AX
-	JZ           skip299
+	JZ           skip446
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -9346,9 +13023,9 @@ done298:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 
-skip299:
+skip446:
 	TESTQ        $0x00000002, AX
-	JZ           skip300
+	JZ           skip447
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9357,9 +13034,9 @@ skip299:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip300:
+skip447:
 	TESTQ        $0x00000004, AX
-	JZ           skip301
+	JZ           skip448
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9370,7 +13047,7 @@ skip300:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip301:
+skip448:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -9379,7 +13056,7 @@ skip301:
 	RET
 
 body2:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -9400,10 +13077,10 @@ body2:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done303
+	JZ         done450
 	PCALIGN    $0x20
 
-loop302:
+loop449:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -9420,9 +13097,9 @@ loop302:
 	VFMADD231PS  Z0, Z2, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop302
+	JNZ          loop449
 
-done303:
+done450:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -9438,7 +13115,7 @@ done303:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 	TESTQ        $0x00000001, AX
-	JZ           skip304
+	JZ           skip451
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -9451,9 +13128,9 @@ done303:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 
-skip304:
+skip451:
 	TESTQ        $0x00000002, AX
-	JZ           skip305
+	JZ           skip452
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9465,9 +13142,9 @@ skip304:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip305:
+skip452:
 	TESTQ        $0x00000004, AX
-	JZ           skip306
+	JZ           skip453
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9482,7 +13159,7 @@ skip305:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip306:
+skip453:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -9493,7 +13170,7 @@ skip306:
 	RET
 
 body3:
-	// 8 rows, 1 vectors
+	// 8 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -9520,10 +13197,10 @@ body3:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done308
+	JZ         done455
 	PCALIGN    $0x20
 
-loop307:
+loop454:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -9545,9 +13222,9 @@ loop307:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop307
+	JNZ          loop454
 
-done308:
+done455:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -9566,7 +13243,7 @@ done308:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 	TESTQ        $0x00000001, AX
-	JZ           skip309
+	JZ           skip456
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -9582,9 +13259,9 @@ done308:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 
-skip309:
+skip456:
 	TESTQ        $0x00000002, AX
-	JZ           skip310
+	JZ           skip457
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9599,9 +13276,9 @@ skip309:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip310:
+skip457:
 	TESTQ        $0x00000004, AX
-	JZ           skip311
+	JZ           skip458
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9620,7 +13297,7 @@ skip310:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip311:
+skip458:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -9633,7 +13310,7 @@ skip311:
 	RET
 
 body4:
-	// 10 rows, 1 vectors
+	// 10 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -9664,10 +13341,10 @@ body4:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done313
+	JZ         done460
 	PCALIGN    $0x20
 
-loop312:
+loop459:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -9693,9 +13370,9 @@ loop312:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop312
+	JNZ          loop459
 
-done313:
+done460:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -9717,7 +13394,7 @@ done313:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z13, Z1, Z12
 	TESTQ        $0x00000001, AX
-	JZ           skip314
+	JZ           skip461
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -9736,9 +13413,9 @@ done313:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z13, Z1, Z12
 
-skip314:
+skip461:
 	TESTQ        $0x00000002, AX
-	JZ           skip315
+	JZ           skip462
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9756,9 +13433,9 @@ skip314:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip315:
+skip462:
 	TESTQ        $0x00000004, AX
-	JZ           skip316
+	JZ           skip463
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9781,7 +13458,7 @@ skip315:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip316:
+skip463:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -9796,7 +13473,7 @@ skip316:
 	RET
 
 body5:
-	// 12 rows, 1 vectors
+	// 12 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -9831,10 +13508,10 @@ body5:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done318
+	JZ         done465
 	PCALIGN    $0x20
 
-loop317:
+loop464:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -9864,9 +13541,9 @@ loop317:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop317
+	JNZ          loop464
 
-done318:
+done465:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -9891,7 +13568,7 @@ done318:
 	VMULPS       Z0, Z14, Z14
 	VFMADD231PS  Z15, Z1, Z14
 	TESTQ        $0x00000001, AX
-	JZ           skip319
+	JZ           skip466
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -9913,9 +13590,9 @@ done318:
 	VMULPS       Z0, Z14, Z14
 	VFMADD231PS  Z15, Z1, Z14
 
-skip319:
+skip466:
 	TESTQ        $0x00000002, AX
-	JZ           skip320
+	JZ           skip467
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9936,9 +13613,9 @@ skip319:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip320:
+skip467:
 	TESTQ        $0x00000004, AX
-	JZ           skip321
+	JZ           skip468
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -9965,7 +13642,7 @@ skip320:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip321:
+skip468:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -9982,7 +13659,7 @@ skip321:
 	RET
 
 body6:
-	// 14 rows, 1 vectors
+	// 14 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -10023,10 +13700,10 @@ body6:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done323
+	JZ         done470
 	PCALIGN    $0x20
 
-loop322:
+loop469:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -10061,9 +13738,9 @@ loop322:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop322
+	JNZ          loop469
 
-done323:
+done470:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10091,7 +13768,7 @@ done323:
 	VMULPS       Z0, Z16, Z16
 	VFMADD231PS  Z17, Z1, Z16
 	TESTQ        $0x00000001, AX
-	JZ           skip324
+	JZ           skip471
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -10116,9 +13793,9 @@ done323:
 	VMULPS       Z0, Z16, Z16
 	VFMADD231PS  Z17, Z1, Z16
 
-skip324:
+skip471:
 	TESTQ        $0x00000002, AX
-	JZ           skip325
+	JZ           skip472
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10142,9 +13819,9 @@ skip324:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip325:
+skip472:
 	TESTQ        $0x00000004, AX
-	JZ           skip326
+	JZ           skip473
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10175,7 +13852,7 @@ skip325:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip326:
+skip473:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -10194,7 +13871,7 @@ skip326:
 	RET
 
 body7:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -10210,10 +13887,10 @@ body7:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done328
+	JZ         done475
 	PCALIGN    $0x20
 
-loop327:
+loop474:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10225,9 +13902,9 @@ loop327:
 	VFMADD231PS  Z1, Z2, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop327
+	JNZ          loop474
 
-done328:
+done475:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10240,7 +13917,7 @@ done328:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 	TESTQ        $0x00000001, AX
-	JZ           skip329
+	JZ           skip476
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -10250,9 +13927,9 @@ done328:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 
-skip329:
+skip476:
 	TESTQ        $0x00000002, AX
-	JZ           skip330
+	JZ           skip477
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10260,9 +13937,9 @@ skip329:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip330:
+skip477:
 	TESTQ        $0x00000004, AX
-	JZ           skip331
+	JZ           skip478
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10272,7 +13949,7 @@ skip330:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip331:
+skip478:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -10280,7 +13957,7 @@ skip331:
 	RET
 
 body8:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -10303,10 +13980,10 @@ body8:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done333
+	JZ         done480
 	PCALIGN    $0x20
 
-loop332:
+loop479:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10324,9 +14001,9 @@ loop332:
 	VFMADD231PS  Z1, Z2, Z11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop332
+	JNZ          loop479
 
-done333:
+done480:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10345,7 +14022,7 @@ done333:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 	TESTQ        $0x00000001, AX
-	JZ           skip334
+	JZ           skip481
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -10361,9 +14038,9 @@ done333:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 
-skip334:
+skip481:
 	TESTQ        $0x00000002, AX
-	JZ           skip335
+	JZ           skip482
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10376,9 +14053,9 @@ skip334:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip335:
+skip482:
 	TESTQ        $0x00000004, AX
-	JZ           skip336
+	JZ           skip483
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10395,7 +14072,7 @@ skip335:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip336:
+skip483:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -10406,7 +14083,7 @@ skip336:
 	RET
 
 body9:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -10436,10 +14113,10 @@ body9:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done338
+	JZ         done485
 	PCALIGN    $0x20
 
-loop337:
+loop484:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10463,9 +14140,9 @@ loop337:
 	VFMADD231PS  Z1, Z2, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop337
+	JNZ          loop484
 
-done338:
+done485:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10490,7 +14167,7 @@ done338:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 	TESTQ        $0x00000001, AX
-	JZ           skip339
+	JZ           skip486
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -10512,9 +14189,9 @@ done338:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 
-skip339:
+skip486:
 	TESTQ        $0x00000002, AX
-	JZ           skip340
+	JZ           skip487
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10532,9 +14209,9 @@ skip339:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip340:
+skip487:
 	TESTQ        $0x00000004, AX
-	JZ           skip341
+	JZ           skip488
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10558,7 +14235,7 @@ skip340:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip341:
+skip488:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -10572,7 +14249,7 @@ skip341:
 	RET
 
 body10:
-	// 8 rows, 2 vectors
+	// 8 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -10611,10 +14288,10 @@ body10:
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
 	TESTQ      AX, AX
-	JZ         done343
+	JZ         done490
 	PCALIGN    $0x20
 
-loop342:
+loop489:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10645,9 +14322,9 @@ loop342:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop342
+	JNZ          loop489
 
-done343:
+done490:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10678,7 +14355,7 @@ done343:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 	TESTQ        $0x00000001, AX
-	JZ           skip344
+	JZ           skip491
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -10706,9 +14383,9 @@ done343:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 
-skip344:
+skip491:
 	TESTQ        $0x00000002, AX
-	JZ           skip345
+	JZ           skip492
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10731,9 +14408,9 @@ skip344:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip345:
+skip492:
 	TESTQ        $0x00000004, AX
-	JZ           skip346
+	JZ           skip493
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10764,7 +14441,7 @@ skip345:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip346:
+skip493:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -10781,7 +14458,7 @@ skip346:
 	RET
 
 body11:
-	// 10 rows, 2 vectors
+	// 10 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -10827,10 +14504,10 @@ body11:
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
 	TESTQ      AX, AX
-	JZ         done348
+	JZ         done495
 	PCALIGN    $0x20
 
-loop347:
+loop494:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10867,9 +14544,9 @@ loop347:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop347
+	JNZ          loop494
 
-done348:
+done495:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10906,7 +14583,7 @@ done348:
 	VMULPS       Z0, Z21, Z21
 	VFMADD231PS  Z23, Z1, Z21
 	TESTQ        $0x00000001, AX
-	JZ           skip349
+	JZ           skip496
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -10940,9 +14617,9 @@ done348:
 	VMULPS       Z0, Z21, Z21
 	VFMADD231PS  Z23, Z1, Z21
 
-skip349:
+skip496:
 	TESTQ        $0x00000002, AX
-	JZ           skip350
+	JZ           skip497
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10970,9 +14647,9 @@ skip349:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip350:
+skip497:
 	TESTQ        $0x00000004, AX
-	JZ           skip351
+	JZ           skip498
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11010,7 +14687,7 @@ skip350:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip351:
+skip498:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -11030,7 +14707,7 @@ skip351:
 	RET
 
 body12:
-	// 12 rows, 2 vectors
+	// 12 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -11083,10 +14760,10 @@ body12:
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
 	TESTQ      AX, AX
-	JZ         done353
+	JZ         done500
 	PCALIGN    $0x20
 
-loop352:
+loop499:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -11129,9 +14806,9 @@ loop352:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop352
+	JNZ          loop499
 
-done353:
+done500:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -11174,7 +14851,7 @@ done353:
 	VMULPS       Z0, Z25, Z25
 	VFMADD231PS  Z27, Z1, Z25
 	TESTQ        $0x00000001, AX
-	JZ           skip354
+	JZ           skip501
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -11214,9 +14891,9 @@ done353:
 	VMULPS       Z0, Z25, Z25
 	VFMADD231PS  Z27, Z1, Z25
 
-skip354:
+skip501:
 	TESTQ        $0x00000002, AX
-	JZ           skip355
+	JZ           skip502
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11249,9 +14926,9 @@ skip354:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip355:
+skip502:
 	TESTQ        $0x00000004, AX
-	JZ           skip356
+	JZ           skip503
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11296,7 +14973,7 @@ skip355:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip356:
+skip503:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -11319,7 +14996,7 @@ skip356:
 	RET
 
 body13:
-	// 14 rows, 2 vectors
+	// 14 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -11381,10 +15058,10 @@ body13:
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
 	TESTQ      AX, AX
-	JZ         done358
+	JZ         done505
 	PCALIGN    $0x20
 
-loop357:
+loop504:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -11434,9 +15111,9 @@ loop357:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop357
+	JNZ          loop504
 
-done358:
+done505:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -11485,7 +15162,7 @@ done358:
 	VMULPS       Z0, Z29, Z29
 	VFMADD231PS  Z31, Z1, Z29
 	TESTQ        $0x00000001, AX
-	JZ           skip359
+	JZ           skip506
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -11531,9 +15208,9 @@ done358:
 	VMULPS       Z0, Z29, Z29
 	VFMADD231PS  Z31, Z1, Z29
 
-skip359:
+skip506:
 	TESTQ        $0x00000002, AX
-	JZ           skip360
+	JZ           skip507
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11571,9 +15248,9 @@ skip359:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip360:
+skip507:
 	TESTQ        $0x00000004, AX
-	JZ           skip361
+	JZ           skip508
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11625,7 +15302,7 @@ skip360:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip361:
+skip508:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -11650,81 +15327,8 @@ skip361:
 	VZEROUPPER
 	RET
 
-// func tileC128AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·tileC128AVX512(SB), NOSPLIT, $0-8
-	MOVQ  tile+0(FP), R12
-	KMOVQ 72(R12), K1
-	MOVQ  64(R12), AX
-	CMPQ  AX, $0x07
-	JGE   from362
-	CMPQ  AX, $0x03
-	JGE   from363
-	CMPQ  AX, $0x01
-	JGE   from364
-	JMP   body0
-
-from364:
-	CMPQ AX, $0x02
-	JGE  from365
-	JMP  body1
-
-from365:
-	JMP body2
-
-from363:
-	CMPQ AX, $0x05
-	JGE  from366
-	CMPQ AX, $0x04
-	JGE  from367
-	JMP  body3
-
-from367:
-	JMP body4
-
-from366:
-	CMPQ AX, $0x06
-	JGE  from368
-	JMP  body5
-
-from368:
-	JMP body6
-
-from362:
-	CMPQ AX, $0x0a
-	JGE  from369
-	CMPQ AX, $0x08
-	JGE  from370
-	JMP  body7
-
-from370:
-	CMPQ AX, $0x09
-	JGE  from371
-	JMP  body8
-
-from371:
-	JMP body9
-
-from369:
-	CMPQ AX, $0x0c
-	JGE  from372
-	CMPQ AX, $0x0b
-	JGE  from373
-	JMP  body10
-
-from373:
-	JMP body11
-
-from372:
-	CMPQ AX, $0x0d
-	JGE  from374
-	JMP  body12
-
-from374:
-	JMP body13
-
-body0:
-	// 2 rows, 1 vectors
+body14:
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -11737,62 +15341,62 @@ body0:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done376
+	JZ         done510
 	PCALIGN    $0x20
 
-loop375:
-	VMOVUPD.Z    (DI), K1, Z0
+loop509:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD 8(SI), Z2
-	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop375
+	JNZ          loop509
 
-done376:
-	MOVQ            80(R12), AX
-	MOVQ            48(R12), R13
-	MOVQ            56(R12), DX
-	VBROADCASTF64X2 168(R12), Z0
-	VBROADCASTF64X2 184(R12), Z1
-	VPERMILPD       $0x55, Z5, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	TESTQ           $0x00000001, AX
-	JZ              skip377
-	VBROADCASTF64X2 104(R12), Z0
-	VBROADCASTF64X2 120(R12), Z1
-	VPERMILPD       $0x55, Z4, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
+done510:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	TESTQ        $0x00000001, AX
+	JZ           skip511
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
 
-skip377:
-	TESTQ           $0x00000002, AX
-	JZ              skip378
-	VBROADCASTF64X2 136(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z4
+skip511:
+	TESTQ        $0x00000002, AX
+	JZ           skip512
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 
-skip378:
-	TESTQ           $0x00000004, AX
-	JZ              skip379
-	VBROADCASTF64X2 152(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z4
+skip512:
+	TESTQ        $0x00000004, AX
+	JZ           skip513
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
 
-skip379:
+skip513:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
 	RET
 
-body1:
-	// 4 rows, 1 vectors
+body15:
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -11809,81 +15413,81 @@ body1:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done381
+	JZ         done515
 	PCALIGN    $0x20
 
-loop380:
-	VMOVUPD.Z    (DI), K1, Z0
+loop514:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD 8(SI), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD 8(SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop380
+	JNZ          loop514
 
-done381:
-	MOVQ            80(R12), AX
-	MOVQ            48(R12), R13
-	MOVQ            56(R12), DX
-	VBROADCASTF64X2 168(R12), Z0
-	VBROADCASTF64X2 184(R12), Z1
-	VPERMILPD       $0x55, Z5, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z7, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	TESTQ           $0x00000001, AX
-	JZ              skip382
-	VBROADCASTF64X2 104(R12), Z0
-	VBROADCASTF64X2 120(R12), Z1
-	VPERMILPD       $0x55, Z4, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z6, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
+done515:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	TESTQ        $0x00000001, AX
+	JZ           skip516
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
 
-skip382:
-	TESTQ           $0x00000002, AX
-	JZ              skip383
-	VBROADCASTF64X2 136(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z6
+skip516:
+	TESTQ        $0x00000002, AX
+	JZ           skip517
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 
-skip383:
-	TESTQ           $0x00000004, AX
-	JZ              skip384
-	VBROADCASTF64X2 152(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z6
+skip517:
+	TESTQ        $0x00000004, AX
+	JZ           skip518
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
 
-skip384:
+skip518:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	VZEROUPPER
 	RET
 
-body2:
-	// 6 rows, 1 vectors
+body16:
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -11904,100 +15508,100 @@ body2:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done386
+	JZ         done520
 	PCALIGN    $0x20
 
-loop385:
-	VMOVUPD.Z    (DI), K1, Z0
+loop519:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD 8(SI), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD 8(SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD 8(SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop385
+	JNZ          loop519
 
-done386:
-	MOVQ            80(R12), AX
-	MOVQ            48(R12), R13
-	MOVQ            56(R12), DX
-	VBROADCASTF64X2 168(R12), Z0
-	VBROADCASTF64X2 184(R12), Z1
-	VPERMILPD       $0x55, Z5, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z7, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z9, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
-	TESTQ           $0x00000001, AX
-	JZ              skip387
-	VBROADCASTF64X2 104(R12), Z0
-	VBROADCASTF64X2 120(R12), Z1
-	VPERMILPD       $0x55, Z4, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z6, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z8, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
+done520:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y9, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	TESTQ        $0x00000001, AX
+	JZ           skip521
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y8, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
 
-skip387:
-	TESTQ           $0x00000002, AX
-	JZ              skip388
-	VBROADCASTF64X2 136(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z8
+skip521:
+	TESTQ        $0x00000002, AX
+	JZ           skip522
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 
-skip388:
-	TESTQ           $0x00000004, AX
-	JZ              skip389
-	VBROADCASTF64X2 152(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z8
+skip522:
+	TESTQ        $0x00000004, AX
+	JZ           skip523
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
 
-skip389:
+skip523:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	VZEROUPPER
 	RET
 
-body3:
-	// 8 rows, 1 vectors
+body17:
+	// 8 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -12024,120 +15628,120 @@ body3:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done391
+	JZ         done525
 	PCALIGN    $0x20
 
-loop390:
-	VMOVUPD.Z    (DI), K1, Z0
+loop524:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD 8(SI), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD 8(SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD 8(SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD 8(R8), Z2
-	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop390
+	JNZ          loop524
 
-done391:
-	MOVQ            80(R12), AX
-	MOVQ            48(R12), R13
-	MOVQ            56(R12), DX
-	VBROADCASTF64X2 168(R12), Z0
-	VBROADCASTF64X2 184(R12), Z1
-	VPERMILPD       $0x55, Z5, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z7, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z9, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
-	VPERMILPD       $0x55, Z11, Z11
-	VMULPD          Z0, Z10, Z10
-	VFMADD231PD     Z11, Z1, Z10
-	TESTQ           $0x00000001, AX
-	JZ              skip392
-	VBROADCASTF64X2 104(R12), Z0
-	VBROADCASTF64X2 120(R12), Z1
-	VPERMILPD       $0x55, Z4, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z6, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z8, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
-	VPERMILPD       $0x55, Z10, Z11
-	VMULPD          Z0, Z10, Z10
-	VFMADD231PD     Z11, Z1, Z10
+done525:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y9, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
+	TESTQ        $0x00000001, AX
+	JZ           skip526
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y8, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y10, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
 
-skip392:
-	TESTQ           $0x00000002, AX
-	JZ              skip393
-	VBROADCASTF64X2 136(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z8
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z10
+skip526:
+	TESTQ        $0x00000002, AX
+	JZ           skip527
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 
-skip393:
-	TESTQ           $0x00000004, AX
-	JZ              skip394
-	VBROADCASTF64X2 152(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z8
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z10
+skip527:
+	TESTQ        $0x00000004, AX
+	JZ           skip528
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y10
 
-skip394:
+skip528:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	VZEROUPPER
 	RET
 
-body4:
-	// 10 rows, 1 vectors
+body18:
+	// 10 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -12168,139 +15772,139 @@ body4:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done396
+	JZ         done530
 	PCALIGN    $0x20
 
-loop395:
-	VMOVUPD.Z    (DI), K1, Z0
+loop529:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD 8(SI), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD 8(SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD 8(SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD 8(R8), Z2
-	VFMADD231PD  Z0, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VBROADCASTSD 8(R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS 4(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop395
+	JNZ          loop529
 
-done396:
-	MOVQ            80(R12), AX
-	MOVQ            48(R12), R13
-	MOVQ            56(R12), DX
-	VBROADCASTF64X2 168(R12), Z0
-	VBROADCASTF64X2 184(R12), Z1
-	VPERMILPD       $0x55, Z5, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z7, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z9, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
-	VPERMILPD       $0x55, Z11, Z11
-	VMULPD          Z0, Z10, Z10
-	VFMADD231PD     Z11, Z1, Z10
-	VPERMILPD       $0x55, Z13, Z13
-	VMULPD          Z0, Z12, Z12
-	VFMADD231PD     Z13, Z1, Z12
-	TESTQ           $0x00000001, AX
-	JZ              skip397
-	VBROADCASTF64X2 104(R12), Z0
-	VBROADCASTF64X2 120(R12), Z1
-	VPERMILPD       $0x55, Z4, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z6, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z8, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
-	VPERMILPD       $0x55, Z10, Z11
-	VMULPD          Z0, Z10, Z10
-	VFMADD231PD     Z11, Z1, Z10
-	VPERMILPD       $0x55, Z12, Z13
-	VMULPD          Z0, Z12, Z12
-	VFMADD231PD     Z13, Z1, Z12
+done530:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y9, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
+	VPERMILPS    $0xb1, Y13, Y13
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y13, Y1, Y12
+	TESTQ        $0x00000001, AX
+	JZ           skip531
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y8, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y10, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
+	VPERMILPS    $0xb1, Y12, Y13
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y13, Y1, Y12
 
-skip397:
-	TESTQ           $0x00000002, AX
-	JZ              skip398
-	VBROADCASTF64X2 136(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z8
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z10
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z12
+skip531:
+	TESTQ        $0x00000002, AX
+	JZ           skip532
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
 
-skip398:
-	TESTQ           $0x00000004, AX
-	JZ              skip399
-	VBROADCASTF64X2 152(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z8
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z10
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z12
+skip532:
+	TESTQ        $0x00000004, AX
+	JZ           skip533
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y12
 
-skip399:
+skip533:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z12, K1, (SI)
+	VMOVUPS Y12, K1, (SI)
 	VZEROUPPER
 	RET
 
-body5:
-	// 12 rows, 1 vectors
+body19:
+	// 12 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -12335,158 +15939,158 @@ body5:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done401
+	JZ         done535
 	PCALIGN    $0x20
 
-loop400:
-	VMOVUPD.Z    (DI), K1, Z0
+loop534:
+	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VBROADCASTSD 8(SI), Z2
-	VFMADD231PD  Z0, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VBROADCASTSD 8(SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VBROADCASTSD 8(SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VBROADCASTSD 8(R8), Z2
-	VFMADD231PD  Z0, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VBROADCASTSD 8(R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VBROADCASTSD 8(R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z15
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS 4(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VBROADCASTSS 4(R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop400
+	JNZ          loop534
 
-done401:
-	MOVQ            80(R12), AX
-	MOVQ            48(R12), R13
-	MOVQ            56(R12), DX
-	VBROADCASTF64X2 168(R12), Z0
-	VBROADCASTF64X2 184(R12), Z1
-	VPERMILPD       $0x55, Z5, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z7, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z9, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
-	VPERMILPD       $0x55, Z11, Z11
-	VMULPD          Z0, Z10, Z10
-	VFMADD231PD     Z11, Z1, Z10
-	VPERMILPD       $0x55, Z13, Z13
-	VMULPD          Z0, Z12, Z12
-	VFMADD231PD     Z13, Z1, Z12
-	VPERMILPD       $0x55, Z15, Z15
-	VMULPD          Z0, Z14, Z14
-	VFMADD231PD     Z15, Z1, Z14
-	TESTQ           $0x00000001, AX
-	JZ              skip402
-	VBROADCASTF64X2 104(R12), Z0
-	VBROADCASTF64X2 120(R12), Z1
-	VPERMILPD       $0x55, Z4, Z5
-	VMULPD          Z0, Z4, Z4
-	VFMADD231PD     Z5, Z1, Z4
-	VPERMILPD       $0x55, Z6, Z7
-	VMULPD          Z0, Z6, Z6
-	VFMADD231PD     Z7, Z1, Z6
-	VPERMILPD       $0x55, Z8, Z9
-	VMULPD          Z0, Z8, Z8
-	VFMADD231PD     Z9, Z1, Z8
-	VPERMILPD       $0x55, Z10, Z11
-	VMULPD          Z0, Z10, Z10
-	VFMADD231PD     Z11, Z1, Z10
-	VPERMILPD       $0x55, Z12, Z13
-	VMULPD          Z0, Z12, Z12
-	VFMADD231PD     Z13, Z1, Z12
-	VPERMILPD       $0x55, Z14, Z15
-	VMULPD          Z0, Z14, Z14
-	VFMADD231PD     Z15, Z1, Z14
+done535:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y9, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
+	VPERMILPS    $0xb1, Y13, Y13
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y13, Y1, Y12
+	VPERMILPS    $0xb1, Y15, Y15
+	VMULPS       Y0, Y14, Y14
+	VFMADD231PS  Y15, Y1, Y14
+	TESTQ        $0x00000001, AX
+	JZ           skip536
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y8, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y10, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
+	VPERMILPS    $0xb1, Y12, Y13
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y13, Y1, Y12
+	VPERMILPS    $0xb1, Y14, Y15
+	VMULPS       Y0, Y14, Y14
+	VFMADD231PS  Y15, Y1, Y14
 
-skip402:
-	TESTQ           $0x00000002, AX
-	JZ              skip403
-	VBROADCASTF64X2 136(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z8
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z10
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z12
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VFMADD231PD     Z1, Z0, Z14
+skip536:
+	TESTQ        $0x00000002, AX
+	JZ           skip537
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
 
-skip403:
-	TESTQ           $0x00000004, AX
-	JZ              skip404
-	VBROADCASTF64X2 152(R12), Z0
-	MOVQ            R13, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z4
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z6
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z8
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z10
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z12
-	ADDQ            DX, SI
-	VMOVUPD.Z       (SI), K1, Z1
-	VPERMILPD       $0x55, Z1, Z1
-	VFMADD231PD     Z1, Z0, Z14
+skip537:
+	TESTQ        $0x00000004, AX
+	JZ           skip538
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y14
 
-skip404:
+skip538:
 	MOVQ    R13, SI
-	VMOVUPD Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z10, K1, (SI)
+	VMOVUPS Y10, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z12, K1, (SI)
+	VMOVUPS Y12, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPD Z14, K1, (SI)
+	VMOVUPS Y14, K1, (SI)
 	VZEROUPPER
 	RET
 
-body6:
-	// 14 rows, 1 vectors
+body20:
+	// 14 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -12527,10 +16131,1092 @@ body6:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done406
+	JZ         done540
 	PCALIGN    $0x20
 
-loop405:
+loop539:
+	VMOVUPS.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VBROADCASTSS 4(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VBROADCASTSS 4(R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y15
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y16
+	VBROADCASTSS 4(R9), Y2
+	VFMADD231PS  Y0, Y2, Y17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop539
+
+done540:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 168(R12), Y0
+	VBROADCASTSD 184(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y9, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
+	VPERMILPS    $0xb1, Y13, Y13
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y13, Y1, Y12
+	VPERMILPS    $0xb1, Y15, Y15
+	VMULPS       Y0, Y14, Y14
+	VFMADD231PS  Y15, Y1, Y14
+	VPERMILPS    $0xb1, Y17, Y17
+	VMULPS       Y0, Y16, Y16
+	VFMADD231PS  Y17, Y1, Y16
+	TESTQ        $0x00000001, AX
+	JZ           skip541
+	VBROADCASTSD 104(R12), Y0
+	VBROADCASTSD 120(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y8, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	VPERMILPS    $0xb1, Y10, Y11
+	VMULPS       Y0, Y10, Y10
+	VFMADD231PS  Y11, Y1, Y10
+	VPERMILPS    $0xb1, Y12, Y13
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y13, Y1, Y12
+	VPERMILPS    $0xb1, Y14, Y15
+	VMULPS       Y0, Y14, Y14
+	VFMADD231PS  Y15, Y1, Y14
+	VPERMILPS    $0xb1, Y16, Y17
+	VMULPS       Y0, Y16, Y16
+	VFMADD231PS  Y17, Y1, Y16
+
+skip541:
+	TESTQ        $0x00000002, AX
+	JZ           skip542
+	VBROADCASTSD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y16
+
+skip542:
+	TESTQ        $0x00000004, AX
+	JZ           skip543
+	VBROADCASTSD 152(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y16
+
+skip543:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	VZEROUPPER
+	RET
+
+// func tileC128AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
+TEXT ·tileC128AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x0a
+	JGE   from544
+	CMPQ  AX, $0x05
+	JGE   from545
+	CMPQ  AX, $0x02
+	JGE   from546
+	CMPQ  AX, $0x01
+	JGE   from547
+	JMP   body0
+
+from547:
+	JMP body1
+
+from546:
+	CMPQ AX, $0x03
+	JGE  from548
+	JMP  body2
+
+from548:
+	CMPQ AX, $0x04
+	JGE  from549
+	JMP  body3
+
+from549:
+	JMP body4
+
+from545:
+	CMPQ AX, $0x07
+	JGE  from550
+	CMPQ AX, $0x06
+	JGE  from551
+	JMP  body5
+
+from551:
+	JMP body6
+
+from550:
+	CMPQ AX, $0x08
+	JGE  from552
+	JMP  body7
+
+from552:
+	CMPQ AX, $0x09
+	JGE  from553
+	JMP  body8
+
+from553:
+	JMP body9
+
+from544:
+	CMPQ AX, $0x0f
+	JGE  from554
+	CMPQ AX, $0x0c
+	JGE  from555
+	CMPQ AX, $0x0b
+	JGE  from556
+	JMP  body10
+
+from556:
+	JMP body11
+
+from555:
+	CMPQ AX, $0x0d
+	JGE  from557
+	JMP  body12
+
+from557:
+	CMPQ AX, $0x0e
+	JGE  from558
+	JMP  body13
+
+from558:
+	JMP body14
+
+from554:
+	CMPQ AX, $0x12
+	JGE  from559
+	CMPQ AX, $0x10
+	JGE  from560
+	JMP  body15
+
+from560:
+	CMPQ AX, $0x11
+	JGE  from561
+	JMP  body16
+
+from561:
+	JMP body17
+
+from559:
+	CMPQ AX, $0x13
+	JGE  from562
+	JMP  body18
+
+from562:
+	CMPQ AX, $0x14
+	JGE  from563
+	JMP  body19
+
+from563:
+	JMP body20
+
+body0:
+	// 2 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done565
+	PCALIGN    $0x20
+
+loop564:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop564
+
+done565:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	TESTQ           $0x00000001, AX
+	JZ              skip566
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+
+skip566:
+	TESTQ           $0x00000002, AX
+	JZ              skip567
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+
+skip567:
+	TESTQ           $0x00000004, AX
+	JZ              skip568
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+
+skip568:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done570
+	PCALIGN    $0x20
+
+loop569:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop569
+
+done570:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	TESTQ           $0x00000001, AX
+	JZ              skip571
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+
+skip571:
+	TESTQ           $0x00000002, AX
+	JZ              skip572
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip572:
+	TESTQ           $0x00000004, AX
+	JZ              skip573
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip573:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done575
+	PCALIGN    $0x20
+
+loop574:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop574
+
+done575:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	TESTQ           $0x00000001, AX
+	JZ              skip576
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+
+skip576:
+	TESTQ           $0x00000002, AX
+	JZ              skip577
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+
+skip577:
+	TESTQ           $0x00000004, AX
+	JZ              skip578
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+
+skip578:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 8 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done580
+	PCALIGN    $0x20
+
+loop579:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop579
+
+done580:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	TESTQ           $0x00000001, AX
+	JZ              skip581
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+
+skip581:
+	TESTQ           $0x00000002, AX
+	JZ              skip582
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+
+skip582:
+	TESTQ           $0x00000004, AX
+	JZ              skip583
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+
+skip583:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 10 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done585
+	PCALIGN    $0x20
+
+loop584:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop584
+
+done585:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	TESTQ           $0x00000001, AX
+	JZ              skip586
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z12, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+
+skip586:
+	TESTQ           $0x00000002, AX
+	JZ              skip587
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+
+skip587:
+	TESTQ           $0x00000004, AX
+	JZ              skip588
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+
+skip588:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 12 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done590
+	PCALIGN    $0x20
+
+loop589:
+	VMOVUPD.Z    (DI), K1, Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VBROADCASTSD 8(SI), Z2
+	VFMADD231PD  Z0, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VBROADCASTSD 8(R8), Z2
+	VFMADD231PD  Z0, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VBROADCASTSD 8(R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VBROADCASTSD 8(R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop589
+
+done590:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Z0
+	VBROADCASTF64X2 184(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z14, Z14
+	VFMADD231PD     Z15, Z1, Z14
+	TESTQ           $0x00000001, AX
+	JZ              skip591
+	VBROADCASTF64X2 104(R12), Z0
+	VBROADCASTF64X2 120(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	VPERMILPD       $0x55, Z12, Z13
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z13, Z1, Z12
+	VPERMILPD       $0x55, Z14, Z15
+	VMULPD          Z0, Z14, Z14
+	VFMADD231PD     Z15, Z1, Z14
+
+skip591:
+	TESTQ           $0x00000002, AX
+	JZ              skip592
+	VBROADCASTF64X2 136(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VFMADD231PD     Z1, Z0, Z14
+
+skip592:
+	TESTQ           $0x00000004, AX
+	JZ              skip593
+	VBROADCASTF64X2 152(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z14
+
+skip593:
+	MOVQ    R13, SI
+	VMOVUPD Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Z14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 14 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done595
+	PCALIGN    $0x20
+
+loop594:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -12565,9 +17251,9 @@ loop405:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop405
+	JNZ          loop594
 
-done406:
+done595:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -12595,7 +17281,7 @@ done406:
 	VMULPD          Z0, Z16, Z16
 	VFMADD231PD     Z17, Z1, Z16
 	TESTQ           $0x00000001, AX
-	JZ              skip407
+	JZ              skip596
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -12620,9 +17306,9 @@ done406:
 	VMULPD          Z0, Z16, Z16
 	VFMADD231PD     Z17, Z1, Z16
 
-skip407:
+skip596:
 	TESTQ           $0x00000002, AX
-	JZ              skip408
+	JZ              skip597
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -12646,9 +17332,9 @@ skip407:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z16
 
-skip408:
+skip597:
 	TESTQ           $0x00000004, AX
-	JZ              skip409
+	JZ              skip598
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -12679,7 +17365,7 @@ skip408:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z16
 
-skip409:
+skip598:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -12698,7 +17384,7 @@ skip409:
 	RET
 
 body7:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -12714,10 +17400,10 @@ body7:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done411
+	JZ         done600
 	PCALIGN    $0x20
 
-loop410:
+loop599:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -12729,9 +17415,9 @@ loop410:
 	VFMADD231PD  Z1, Z2, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop410
+	JNZ          loop599
 
-done411:
+done600:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -12744,7 +17430,7 @@ done411:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 	TESTQ           $0x00000001, AX
-	JZ              skip412
+	JZ              skip601
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -12754,9 +17440,9 @@ done411:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 
-skip412:
+skip601:
 	TESTQ           $0x00000002, AX
-	JZ              skip413
+	JZ              skip602
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -12764,9 +17450,9 @@ skip412:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip413:
+skip602:
 	TESTQ           $0x00000004, AX
-	JZ              skip414
+	JZ              skip603
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -12776,7 +17462,7 @@ skip413:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip414:
+skip603:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -12784,7 +17470,7 @@ skip414:
 	RET
 
 body8:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -12807,10 +17493,10 @@ body8:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done416
+	JZ         done605
 	PCALIGN    $0x20
 
-loop415:
+loop604:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -12828,9 +17514,9 @@ loop415:
 	VFMADD231PD  Z1, Z2, Z11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop415
+	JNZ          loop604
 
-done416:
+done605:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -12849,7 +17535,7 @@ done416:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 	TESTQ           $0x00000001, AX
-	JZ              skip417
+	JZ              skip606
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -12865,9 +17551,9 @@ done416:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 
-skip417:
+skip606:
 	TESTQ           $0x00000002, AX
-	JZ              skip418
+	JZ              skip607
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -12880,9 +17566,9 @@ skip417:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip418:
+skip607:
 	TESTQ           $0x00000004, AX
-	JZ              skip419
+	JZ              skip608
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -12899,7 +17585,7 @@ skip418:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip419:
+skip608:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -12910,7 +17596,7 @@ skip419:
 	RET
 
 body9:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -12940,10 +17626,10 @@ body9:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done421
+	JZ         done610
 	PCALIGN    $0x20
 
-loop420:
+loop609:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -12967,9 +17653,9 @@ loop420:
 	VFMADD231PD  Z1, Z2, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop420
+	JNZ          loop609
 
-done421:
+done610:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -12994,7 +17680,7 @@ done421:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 	TESTQ           $0x00000001, AX
-	JZ              skip422
+	JZ              skip611
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -13016,9 +17702,9 @@ done421:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 
-skip422:
+skip611:
 	TESTQ           $0x00000002, AX
-	JZ              skip423
+	JZ              skip612
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13036,9 +17722,9 @@ skip422:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip423:
+skip612:
 	TESTQ           $0x00000004, AX
-	JZ              skip424
+	JZ              skip613
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13062,7 +17748,7 @@ skip423:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip424:
+skip613:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -13076,7 +17762,7 @@ skip424:
 	RET
 
 body10:
-	// 8 rows, 2 vectors
+	// 8 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -13115,10 +17801,10 @@ body10:
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
 	TESTQ      AX, AX
-	JZ         done426
+	JZ         done615
 	PCALIGN    $0x20
 
-loop425:
+loop614:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -13149,9 +17835,9 @@ loop425:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop425
+	JNZ          loop614
 
-done426:
+done615:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -13182,7 +17868,7 @@ done426:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 	TESTQ           $0x00000001, AX
-	JZ              skip427
+	JZ              skip616
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -13210,9 +17896,9 @@ done426:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 
-skip427:
+skip616:
 	TESTQ           $0x00000002, AX
-	JZ              skip428
+	JZ              skip617
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13235,9 +17921,9 @@ skip427:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip428:
+skip617:
 	TESTQ           $0x00000004, AX
-	JZ              skip429
+	JZ              skip618
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13268,7 +17954,7 @@ skip428:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip429:
+skip618:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -13285,7 +17971,7 @@ skip429:
 	RET
 
 body11:
-	// 10 rows, 2 vectors
+	// 10 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -13331,10 +18017,10 @@ body11:
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
 	TESTQ      AX, AX
-	JZ         done431
+	JZ         done620
 	PCALIGN    $0x20
 
-loop430:
+loop619:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -13371,9 +18057,9 @@ loop430:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop430
+	JNZ          loop619
 
-done431:
+done620:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -13410,7 +18096,7 @@ done431:
 	VMULPD          Z0, Z21, Z21
 	VFMADD231PD     Z23, Z1, Z21
 	TESTQ           $0x00000001, AX
-	JZ              skip432
+	JZ              skip621
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -13444,9 +18130,9 @@ done431:
 	VMULPD          Z0, Z21, Z21
 	VFMADD231PD     Z23, Z1, Z21
 
-skip432:
+skip621:
 	TESTQ           $0x00000002, AX
-	JZ              skip433
+	JZ              skip622
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13474,9 +18160,9 @@ skip432:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z21
 
-skip433:
+skip622:
 	TESTQ           $0x00000004, AX
-	JZ              skip434
+	JZ              skip623
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13514,7 +18200,7 @@ skip433:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z21
 
-skip434:
+skip623:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -13534,7 +18220,7 @@ skip434:
 	RET
 
 body12:
-	// 12 rows, 2 vectors
+	// 12 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -13587,10 +18273,10 @@ body12:
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
 	TESTQ      AX, AX
-	JZ         done436
+	JZ         done625
 	PCALIGN    $0x20
 
-loop435:
+loop624:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -13633,9 +18319,9 @@ loop435:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop435
+	JNZ          loop624
 
-done436:
+done625:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -13678,7 +18364,7 @@ done436:
 	VMULPD          Z0, Z25, Z25
 	VFMADD231PD     Z27, Z1, Z25
 	TESTQ           $0x00000001, AX
-	JZ              skip437
+	JZ              skip626
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -13718,9 +18404,9 @@ done436:
 	VMULPD          Z0, Z25, Z25
 	VFMADD231PD     Z27, Z1, Z25
 
-skip437:
+skip626:
 	TESTQ           $0x00000002, AX
-	JZ              skip438
+	JZ              skip627
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13753,9 +18439,9 @@ skip437:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z25
 
-skip438:
+skip627:
 	TESTQ           $0x00000004, AX
-	JZ              skip439
+	JZ              skip628
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -13800,7 +18486,7 @@ skip438:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z25
 
-skip439:
+skip628:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -13823,7 +18509,7 @@ skip439:
 	RET
 
 body13:
-	// 14 rows, 2 vectors
+	// 14 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -13885,10 +18571,10 @@ body13:
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
 	TESTQ      AX, AX
-	JZ         done441
+	JZ         done630
 	PCALIGN    $0x20
 
-loop440:
+loop629:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -13938,9 +18624,9 @@ loop440:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop440
+	JNZ          loop629
 
-done441:
+done630:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -13989,7 +18675,7 @@ done441:
 	VMULPD          Z0, Z29, Z29
 	VFMADD231PD     Z31, Z1, Z29
 	TESTQ           $0x00000001, AX
-	JZ              skip442
+	JZ              skip631
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -14035,9 +18721,9 @@ done441:
 	VMULPD          Z0, Z29, Z29
 	VFMADD231PD     Z31, Z1, Z29
 
-skip442:
+skip631:
 	TESTQ           $0x00000002, AX
-	JZ              skip443
+	JZ              skip632
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14075,9 +18761,9 @@ skip442:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z29
 
-skip443:
+skip632:
 	TESTQ           $0x00000004, AX
-	JZ              skip444
+	JZ              skip633
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14129,7 +18815,7 @@ skip443:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z29
 
-skip444:
+skip633:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -14154,151 +18840,1195 @@ skip444:
 	VZEROUPPER
 	RET
 
+body14:
+	// 2 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done635
+	PCALIGN    $0x20
+
+loop634:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop634
+
+done635:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Y0
+	VBROADCASTF64X2 184(R12), Y1
+	VPERMILPD       $0x55, Y5, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	TESTQ           $0x00000001, AX
+	JZ              skip636
+	VBROADCASTF64X2 104(R12), Y0
+	VBROADCASTF64X2 120(R12), Y1
+	VPERMILPD       $0x55, Y4, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+
+skip636:
+	TESTQ           $0x00000002, AX
+	JZ              skip637
+	VBROADCASTF64X2 136(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+
+skip637:
+	TESTQ           $0x00000004, AX
+	JZ              skip638
+	VBROADCASTF64X2 152(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+
+skip638:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body15:
+	// 4 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done640
+	PCALIGN    $0x20
+
+loop639:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop639
+
+done640:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Y0
+	VBROADCASTF64X2 184(R12), Y1
+	VPERMILPD       $0x55, Y5, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y7, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	TESTQ           $0x00000001, AX
+	JZ              skip641
+	VBROADCASTF64X2 104(R12), Y0
+	VBROADCASTF64X2 120(R12), Y1
+	VPERMILPD       $0x55, Y4, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y6, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+
+skip641:
+	TESTQ           $0x00000002, AX
+	JZ              skip642
+	VBROADCASTF64X2 136(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+
+skip642:
+	TESTQ           $0x00000004, AX
+	JZ              skip643
+	VBROADCASTF64X2 152(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+
+skip643:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body16:
+	// 6 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done645
+	PCALIGN    $0x20
+
+loop644:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop644
+
+done645:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Y0
+	VBROADCASTF64X2 184(R12), Y1
+	VPERMILPD       $0x55, Y5, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y7, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y9, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	TESTQ           $0x00000001, AX
+	JZ              skip646
+	VBROADCASTF64X2 104(R12), Y0
+	VBROADCASTF64X2 120(R12), Y1
+	VPERMILPD       $0x55, Y4, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y6, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y8, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+
+skip646:
+	TESTQ           $0x00000002, AX
+	JZ              skip647
+	VBROADCASTF64X2 136(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+
+skip647:
+	TESTQ           $0x00000004, AX
+	JZ              skip648
+	VBROADCASTF64X2 152(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+
+skip648:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body17:
+	// 8 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done650
+	PCALIGN    $0x20
+
+loop649:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD 8(R8), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop649
+
+done650:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Y0
+	VBROADCASTF64X2 184(R12), Y1
+	VPERMILPD       $0x55, Y5, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y7, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y9, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y11, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+	TESTQ           $0x00000001, AX
+	JZ              skip651
+	VBROADCASTF64X2 104(R12), Y0
+	VBROADCASTF64X2 120(R12), Y1
+	VPERMILPD       $0x55, Y4, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y6, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y8, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y10, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+
+skip651:
+	TESTQ           $0x00000002, AX
+	JZ              skip652
+	VBROADCASTF64X2 136(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+
+skip652:
+	TESTQ           $0x00000004, AX
+	JZ              skip653
+	VBROADCASTF64X2 152(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+
+skip653:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body18:
+	// 10 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done655
+	PCALIGN    $0x20
+
+loop654:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD 8(R8), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD 8(R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop654
+
+done655:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Y0
+	VBROADCASTF64X2 184(R12), Y1
+	VPERMILPD       $0x55, Y5, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y7, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y9, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y11, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+	VPERMILPD       $0x55, Y13, Y13
+	VMULPD          Y0, Y12, Y12
+	VFMADD231PD     Y13, Y1, Y12
+	TESTQ           $0x00000001, AX
+	JZ              skip656
+	VBROADCASTF64X2 104(R12), Y0
+	VBROADCASTF64X2 120(R12), Y1
+	VPERMILPD       $0x55, Y4, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y6, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y8, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y10, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+	VPERMILPD       $0x55, Y12, Y13
+	VMULPD          Y0, Y12, Y12
+	VFMADD231PD     Y13, Y1, Y12
+
+skip656:
+	TESTQ           $0x00000002, AX
+	JZ              skip657
+	VBROADCASTF64X2 136(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y12
+
+skip657:
+	TESTQ           $0x00000004, AX
+	JZ              skip658
+	VBROADCASTF64X2 152(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y12
+
+skip658:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body19:
+	// 12 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done660
+	PCALIGN    $0x20
+
+loop659:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD 8(R8), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD 8(R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VBROADCASTSD 8(R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop659
+
+done660:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Y0
+	VBROADCASTF64X2 184(R12), Y1
+	VPERMILPD       $0x55, Y5, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y7, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y9, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y11, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+	VPERMILPD       $0x55, Y13, Y13
+	VMULPD          Y0, Y12, Y12
+	VFMADD231PD     Y13, Y1, Y12
+	VPERMILPD       $0x55, Y15, Y15
+	VMULPD          Y0, Y14, Y14
+	VFMADD231PD     Y15, Y1, Y14
+	TESTQ           $0x00000001, AX
+	JZ              skip661
+	VBROADCASTF64X2 104(R12), Y0
+	VBROADCASTF64X2 120(R12), Y1
+	VPERMILPD       $0x55, Y4, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y6, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y8, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y10, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+	VPERMILPD       $0x55, Y12, Y13
+	VMULPD          Y0, Y12, Y12
+	VFMADD231PD     Y13, Y1, Y12
+	VPERMILPD       $0x55, Y14, Y15
+	VMULPD          Y0, Y14, Y14
+	VFMADD231PD     Y15, Y1, Y14
+
+skip661:
+	TESTQ           $0x00000002, AX
+	JZ              skip662
+	VBROADCASTF64X2 136(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y14
+
+skip662:
+	TESTQ           $0x00000004, AX
+	JZ              skip663
+	VBROADCASTF64X2 152(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y14
+
+skip663:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body20:
+	// 14 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done665
+	PCALIGN    $0x20
+
+loop664:
+	VMOVUPD.Z    (DI), K1, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VBROADCASTSD 8(R8), Y2
+	VFMADD231PD  Y0, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VBROADCASTSD 8(R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y13
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VBROADCASTSD 8(R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y15
+	VBROADCASTSD (R9), Y2
+	VFMADD231PD  Y0, Y2, Y16
+	VBROADCASTSD 8(R9), Y2
+	VFMADD231PD  Y0, Y2, Y17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop664
+
+done665:
+	MOVQ            80(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 168(R12), Y0
+	VBROADCASTF64X2 184(R12), Y1
+	VPERMILPD       $0x55, Y5, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y7, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y9, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y11, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+	VPERMILPD       $0x55, Y13, Y13
+	VMULPD          Y0, Y12, Y12
+	VFMADD231PD     Y13, Y1, Y12
+	VPERMILPD       $0x55, Y15, Y15
+	VMULPD          Y0, Y14, Y14
+	VFMADD231PD     Y15, Y1, Y14
+	VPERMILPD       $0x55, Y17, Y17
+	VMULPD          Y0, Y16, Y16
+	VFMADD231PD     Y17, Y1, Y16
+	TESTQ           $0x00000001, AX
+	JZ              skip666
+	VBROADCASTF64X2 104(R12), Y0
+	VBROADCASTF64X2 120(R12), Y1
+	VPERMILPD       $0x55, Y4, Y5
+	VMULPD          Y0, Y4, Y4
+	VFMADD231PD     Y5, Y1, Y4
+	VPERMILPD       $0x55, Y6, Y7
+	VMULPD          Y0, Y6, Y6
+	VFMADD231PD     Y7, Y1, Y6
+	VPERMILPD       $0x55, Y8, Y9
+	VMULPD          Y0, Y8, Y8
+	VFMADD231PD     Y9, Y1, Y8
+	VPERMILPD       $0x55, Y10, Y11
+	VMULPD          Y0, Y10, Y10
+	VFMADD231PD     Y11, Y1, Y10
+	VPERMILPD       $0x55, Y12, Y13
+	VMULPD          Y0, Y12, Y12
+	VFMADD231PD     Y13, Y1, Y12
+	VPERMILPD       $0x55, Y14, Y15
+	VMULPD          Y0, Y14, Y14
+	VFMADD231PD     Y15, Y1, Y14
+	VPERMILPD       $0x55, Y16, Y17
+	VMULPD          Y0, Y16, Y16
+	VFMADD231PD     Y17, Y1, Y16
+
+skip666:
+	TESTQ           $0x00000002, AX
+	JZ              skip667
+	VBROADCASTF64X2 136(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y14
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VFMADD231PD     Y1, Y0, Y16
+
+skip667:
+	TESTQ           $0x00000004, AX
+	JZ              skip668
+	VBROADCASTF64X2 152(R12), Y0
+	MOVQ            R13, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y4
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y6
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y8
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y10
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y12
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y14
+	ADDQ            DX, SI
+	VMOVUPD.Z       (SI), K1, Y1
+	VPERMILPD       $0x55, Y1, Y1
+	VFMADD231PD     Y1, Y0, Y16
+
+skip668:
+	MOVQ    R13, SI
+	VMOVUPD Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPD Y16, K1, (SI)
+	VZEROUPPER
+	RET
+
 // func tileBF16AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
-	CMPQ  AX, $0x0e
-	JGE   from445
-	CMPQ  AX, $0x07
-	JGE   from446
-	CMPQ  AX, $0x03
-	JGE   from447
+	CMPQ  AX, $0x15
+	JGE   from669
+	CMPQ  AX, $0x0a
+	JGE   from670
+	CMPQ  AX, $0x05
+	JGE   from671
+	CMPQ  AX, $0x02
+	JGE   from672
 	CMPQ  AX, $0x01
-	JGE   from448
+	JGE   from673
 	JMP   body0
 
-from448:
-	CMPQ AX, $0x02
-	JGE  from449
-	JMP  body1
+from673:
+	JMP body1
 
-from449:
-	JMP body2
+from672:
+	CMPQ AX, $0x03
+	JGE  from674
+	JMP  body2
 
-from447:
-	CMPQ AX, $0x05
-	JGE  from450
+from674:
 	CMPQ AX, $0x04
-	JGE  from451
+	JGE  from675
 	JMP  body3
 
-from451:
+from675:
 	JMP body4
 
-from450:
+from671:
+	CMPQ AX, $0x07
+	JGE  from676
 	CMPQ AX, $0x06
-	JGE  from452
+	JGE  from677
 	JMP  body5
 
-from452:
+from677:
 	JMP body6
 
-from446:
-	CMPQ AX, $0x0a
-	JGE  from453
+from676:
 	CMPQ AX, $0x08
-	JGE  from454
+	JGE  from678
 	JMP  body7
 
-from454:
+from678:
 	CMPQ AX, $0x09
-	JGE  from455
+	JGE  from679
 	JMP  body8
 
-from455:
+from679:
 	JMP body9
 
-from453:
+from670:
+	CMPQ AX, $0x0f
+	JGE  from680
 	CMPQ AX, $0x0c
-	JGE  from456
+	JGE  from681
 	CMPQ AX, $0x0b
-	JGE  from457
+	JGE  from682
 	JMP  body10
 
-from457:
+from682:
 	JMP body11
 
-from456:
+from681:
 	CMPQ AX, $0x0d
-	JGE  from458
+	JGE  from683
 	JMP  body12
 
-from458:
-	JMP body13
+from683:
+	CMPQ AX, $0x0e
+	JGE  from684
+	JMP  body13
 
-from445:
-	CMPQ AX, $0x15
-	JGE  from459
-	CMPQ AX, $0x11
-	JGE  from460
-	CMPQ AX, $0x0f
-	JGE  from461
-	JMP  body14
+from684:
+	JMP body14
 
-from461:
+from680:
+	CMPQ AX, $0x12
+	JGE  from685
 	CMPQ AX, $0x10
-	JGE  from462
+	JGE  from686
 	JMP  body15
 
-from462:
-	JMP body16
+from686:
+	CMPQ AX, $0x11
+	JGE  from687
+	JMP  body16
 
-from460:
+from687:
+	JMP body17
+
+from685:
 	CMPQ AX, $0x13
-	JGE  from463
-	CMPQ AX, $0x12
-	JGE  from464
-	JMP  body17
+	JGE  from688
+	JMP  body18
 
-from464:
-	JMP body18
-
-from463:
+from688:
 	CMPQ AX, $0x14
-	JGE  from465
+	JGE  from689
 	JMP  body19
 
-from465:
+from689:
 	JMP body20
 
-from459:
-	CMPQ AX, $0x18
-	JGE  from466
+from669:
+	CMPQ AX, $0x1f
+	JGE  from690
+	CMPQ AX, $0x1a
+	JGE  from691
+	CMPQ AX, $0x17
+	JGE  from692
 	CMPQ AX, $0x16
-	JGE  from467
+	JGE  from693
 	JMP  body21
 
-from467:
-	CMPQ AX, $0x17
-	JGE  from468
-	JMP  body22
+from693:
+	JMP body22
 
-from468:
-	JMP body23
+from692:
+	CMPQ AX, $0x18
+	JGE  from694
+	JMP  body23
 
-from466:
-	CMPQ AX, $0x1a
-	JGE  from469
+from694:
 	CMPQ AX, $0x19
-	JGE  from470
+	JGE  from695
 	JMP  body24
 
-from470:
+from695:
 	JMP body25
 
-from469:
+from691:
+	CMPQ AX, $0x1c
+	JGE  from696
 	CMPQ AX, $0x1b
-	JGE  from471
+	JGE  from697
 	JMP  body26
 
-from471:
+from697:
 	JMP body27
 
+from696:
+	CMPQ AX, $0x1d
+	JGE  from698
+	JMP  body28
+
+from698:
+	CMPQ AX, $0x1e
+	JGE  from699
+	JMP  body29
+
+from699:
+	JMP body30
+
+from690:
+	CMPQ AX, $0x24
+	JGE  from700
+	CMPQ AX, $0x21
+	JGE  from701
+	CMPQ AX, $0x20
+	JGE  from702
+	JMP  body31
+
+from702:
+	JMP body32
+
+from701:
+	CMPQ AX, $0x22
+	JGE  from703
+	JMP  body33
+
+from703:
+	CMPQ AX, $0x23
+	JGE  from704
+	JMP  body34
+
+from704:
+	JMP body35
+
+from700:
+	CMPQ AX, $0x27
+	JGE  from705
+	CMPQ AX, $0x25
+	JGE  from706
+	JMP  body36
+
+from706:
+	CMPQ AX, $0x26
+	JGE  from707
+	JMP  body37
+
+from707:
+	JMP body38
+
+from705:
+	CMPQ AX, $0x28
+	JGE  from708
+	JMP  body39
+
+from708:
+	CMPQ AX, $0x29
+	JGE  from709
+	JMP  body40
+
+from709:
+	JMP body41
+
 body0:
-	// 1 rows, 1 vectors
+	// 1 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -14310,15 +20040,15 @@ body0:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	TESTQ      AX, AX
-	JZ         done473
+	JZ         done711
 	PCALIGN    $0x20
 
-loop472:
+loop710:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -14327,33 +20057,33 @@ loop472:
 	BYTE $0xe0
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop472
+	JNZ  loop710
 
-done473:
+done711:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip474
+	JZ           skip712
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 
-skip474:
+skip712:
 	TESTQ        $0x00000002, AX
-	JZ           skip475
+	JZ           skip713
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip475:
+skip713:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -14368,15 +20098,15 @@ body1:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done477
+	JZ         done715
 	PCALIGN    $0x20
 
-loop476:
+loop714:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14385,7 +20115,7 @@ loop476:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -14394,21 +20124,21 @@ loop476:
 	BYTE $0xe8
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop476
+	JNZ  loop714
 
-done477:
+done715:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip478
+	JZ           skip716
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip478:
+skip716:
 	TESTQ        $0x00000002, AX
-	JZ           skip479
+	JZ           skip717
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14417,7 +20147,7 @@ skip478:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip479:
+skip717:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14426,7 +20156,7 @@ skip479:
 	RET
 
 body2:
-	// 3 rows, 1 vectors
+	// 3 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -14444,15 +20174,15 @@ body2:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	TESTQ      AX, AX
-	JZ         done481
+	JZ         done719
 	PCALIGN    $0x20
 
-loop480:
+loop718:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14461,7 +20191,7 @@ loop480:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14470,7 +20200,7 @@ loop480:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -14479,22 +20209,22 @@ loop480:
 	BYTE $0xf0
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop480
+	JNZ  loop718
 
-done481:
+done719:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip482
+	JZ           skip720
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip482:
+skip720:
 	TESTQ        $0x00000002, AX
-	JZ           skip483
+	JZ           skip721
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14506,7 +20236,7 @@ skip482:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip483:
+skip721:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14517,7 +20247,7 @@ skip483:
 	RET
 
 body3:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -14540,15 +20270,15 @@ body3:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done485
+	JZ         done723
 	PCALIGN    $0x20
 
-loop484:
+loop722:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14557,7 +20287,7 @@ loop484:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14566,7 +20296,7 @@ loop484:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14575,7 +20305,7 @@ loop484:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -14585,23 +20315,23 @@ loop484:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop484
+	JNZ  loop722
 
-done485:
+done723:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip486
+	JZ           skip724
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip486:
+skip724:
 	TESTQ        $0x00000002, AX
-	JZ           skip487
+	JZ           skip725
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14616,7 +20346,7 @@ skip486:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip487:
+skip725:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14629,7 +20359,7 @@ skip487:
 	RET
 
 body4:
-	// 5 rows, 1 vectors
+	// 5 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -14655,15 +20385,15 @@ body4:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	TESTQ      AX, AX
-	JZ         done489
+	JZ         done727
 	PCALIGN    $0x20
 
-loop488:
+loop726:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14672,7 +20402,7 @@ loop488:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14681,7 +20411,7 @@ loop488:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14690,7 +20420,7 @@ loop488:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14699,7 +20429,7 @@ loop488:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -14709,14 +20439,14 @@ loop488:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop488
+	JNZ  loop726
 
-done489:
+done727:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip490
+	JZ           skip728
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -14724,9 +20454,9 @@ done489:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 
-skip490:
+skip728:
 	TESTQ        $0x00000002, AX
-	JZ           skip491
+	JZ           skip729
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14744,7 +20474,7 @@ skip490:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip491:
+skip729:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14759,7 +20489,7 @@ skip491:
 	RET
 
 body5:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -14788,15 +20518,15 @@ body5:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done493
+	JZ         done731
 	PCALIGN    $0x20
 
-loop492:
+loop730:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14805,7 +20535,7 @@ loop492:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14814,7 +20544,7 @@ loop492:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14823,7 +20553,7 @@ loop492:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14832,7 +20562,7 @@ loop492:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -14841,7 +20571,7 @@ loop492:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -14851,14 +20581,14 @@ loop492:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop492
+	JNZ  loop730
 
-done493:
+done731:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip494
+	JZ           skip732
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -14867,9 +20597,9 @@ done493:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip494:
+skip732:
 	TESTQ        $0x00000002, AX
-	JZ           skip495
+	JZ           skip733
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14890,7 +20620,7 @@ skip494:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip495:
+skip733:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14907,7 +20637,7 @@ skip495:
 	RET
 
 body6:
-	// 7 rows, 1 vectors
+	// 7 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -14941,15 +20671,15 @@ body6:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	TESTQ      AX, AX
-	JZ         done497
+	JZ         done735
 	PCALIGN    $0x20
 
-loop496:
+loop734:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14958,7 +20688,7 @@ loop496:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14967,7 +20697,7 @@ loop496:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14976,7 +20706,7 @@ loop496:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -14985,7 +20715,7 @@ loop496:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -14994,7 +20724,7 @@ loop496:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15003,7 +20733,7 @@ loop496:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -15014,14 +20744,14 @@ loop496:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop496
+	JNZ  loop734
 
-done497:
+done735:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip498
+	JZ           skip736
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -15031,9 +20761,9 @@ done497:
 	VMULPS       Z0, Z9, Z9
 	VMULPS       Z0, Z10, Z10
 
-skip498:
+skip736:
 	TESTQ        $0x00000002, AX
-	JZ           skip499
+	JZ           skip737
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -15057,7 +20787,7 @@ skip498:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip499:
+skip737:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -15076,7 +20806,7 @@ skip499:
 	RET
 
 body7:
-	// 8 rows, 1 vectors
+	// 8 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -15113,15 +20843,15 @@ body7:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done501
+	JZ         done739
 	PCALIGN    $0x20
 
-loop500:
+loop738:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15130,7 +20860,7 @@ loop500:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15139,7 +20869,7 @@ loop500:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15148,7 +20878,7 @@ loop500:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15157,7 +20887,7 @@ loop500:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15166,7 +20896,7 @@ loop500:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15175,7 +20905,7 @@ loop500:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15184,7 +20914,7 @@ loop500:
 	BYTE         $0xd0
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z11
+	// VDPBF16PS 0, 2, 11 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -15195,14 +20925,14 @@ loop500:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop500
+	JNZ  loop738
 
-done501:
+done739:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip502
+	JZ           skip740
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -15213,9 +20943,9 @@ done501:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip502:
+skip740:
 	TESTQ        $0x00000002, AX
-	JZ           skip503
+	JZ           skip741
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -15242,7 +20972,7 @@ skip502:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip503:
+skip741:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -15263,7 +20993,7 @@ skip503:
 	RET
 
 body8:
-	// 9 rows, 1 vectors
+	// 9 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -15303,15 +21033,15 @@ body8:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	TESTQ      AX, AX
-	JZ         done505
+	JZ         done743
 	PCALIGN    $0x20
 
-loop504:
+loop742:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15320,7 +21050,7 @@ loop504:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15329,7 +21059,7 @@ loop504:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15338,7 +21068,7 @@ loop504:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15347,7 +21077,7 @@ loop504:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15356,7 +21086,7 @@ loop504:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15365,7 +21095,7 @@ loop504:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15374,7 +21104,7 @@ loop504:
 	BYTE         $0xd0
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z11
+	// VDPBF16PS 0, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15383,7 +21113,7 @@ loop504:
 	BYTE         $0xd8
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -15394,14 +21124,14 @@ loop504:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop504
+	JNZ  loop742
 
-done505:
+done743:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip506
+	JZ           skip744
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -15413,9 +21143,9 @@ done505:
 	VMULPS       Z0, Z11, Z11
 	VMULPS       Z0, Z12, Z12
 
-skip506:
+skip744:
 	TESTQ        $0x00000002, AX
-	JZ           skip507
+	JZ           skip745
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -15445,7 +21175,7 @@ skip506:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip507:
+skip745:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -15468,7 +21198,7 @@ skip507:
 	RET
 
 body9:
-	// 10 rows, 1 vectors
+	// 10 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -15513,15 +21243,15 @@ body9:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done509
+	JZ         done747
 	PCALIGN    $0x20
 
-loop508:
+loop746:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15530,7 +21260,7 @@ loop508:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15539,7 +21269,7 @@ loop508:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15548,7 +21278,7 @@ loop508:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15557,7 +21287,7 @@ loop508:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15566,7 +21296,7 @@ loop508:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15575,7 +21305,7 @@ loop508:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15584,7 +21314,7 @@ loop508:
 	BYTE         $0xd0
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z11
+	// VDPBF16PS 0, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15593,7 +21323,7 @@ loop508:
 	BYTE         $0xd8
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15602,7 +21332,7 @@ loop508:
 	BYTE         $0xe0
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z13
+	// VDPBF16PS 0, 2, 13 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -15614,14 +21344,14 @@ loop508:
 	ADDQ CX, R9
 	ADDQ CX, R10
 	DECQ AX
-	JNZ  loop508
+	JNZ  loop746
 
-done509:
+done747:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip510
+	JZ           skip748
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -15634,9 +21364,9 @@ done509:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip510:
+skip748:
 	TESTQ        $0x00000002, AX
-	JZ           skip511
+	JZ           skip749
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -15669,7 +21399,7 @@ skip510:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip511:
+skip749:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -15694,7 +21424,7 @@ skip511:
 	RET
 
 body10:
-	// 11 rows, 1 vectors
+	// 11 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -15742,15 +21472,15 @@ body10:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	TESTQ      AX, AX
-	JZ         done513
+	JZ         done751
 	PCALIGN    $0x20
 
-loop512:
+loop750:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15759,7 +21489,7 @@ loop512:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15768,7 +21498,7 @@ loop512:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15777,7 +21507,7 @@ loop512:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -15786,7 +21516,7 @@ loop512:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15795,7 +21525,7 @@ loop512:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15804,7 +21534,7 @@ loop512:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15813,7 +21543,7 @@ loop512:
 	BYTE         $0xd0
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z11
+	// VDPBF16PS 0, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15822,7 +21552,7 @@ loop512:
 	BYTE         $0xd8
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15831,7 +21561,7 @@ loop512:
 	BYTE         $0xe0
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z13
+	// VDPBF16PS 0, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -15840,7 +21570,7 @@ loop512:
 	BYTE         $0xe8
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -15852,14 +21582,14 @@ loop512:
 	ADDQ CX, R9
 	ADDQ CX, R10
 	DECQ AX
-	JNZ  loop512
+	JNZ  loop750
 
-done513:
+done751:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip514
+	JZ           skip752
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -15873,9 +21603,9 @@ done513:
 	VMULPS       Z0, Z13, Z13
 	VMULPS       Z0, Z14, Z14
 
-skip514:
+skip752:
 	TESTQ        $0x00000002, AX
-	JZ           skip515
+	JZ           skip753
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -15911,7 +21641,7 @@ skip514:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip515:
+skip753:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -15938,7 +21668,7 @@ skip515:
 	RET
 
 body11:
-	// 12 rows, 1 vectors
+	// 12 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -15989,15 +21719,15 @@ body11:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done517
+	JZ         done755
 	PCALIGN    $0x20
 
-loop516:
+loop754:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16006,7 +21736,7 @@ loop516:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16015,7 +21745,7 @@ loop516:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16024,7 +21754,7 @@ loop516:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16033,7 +21763,7 @@ loop516:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16042,7 +21772,7 @@ loop516:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16051,7 +21781,7 @@ loop516:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16060,7 +21790,7 @@ loop516:
 	BYTE         $0xd0
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z11
+	// VDPBF16PS 0, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16069,7 +21799,7 @@ loop516:
 	BYTE         $0xd8
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16078,7 +21808,7 @@ loop516:
 	BYTE         $0xe0
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z13
+	// VDPBF16PS 0, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16087,7 +21817,7 @@ loop516:
 	BYTE         $0xe8
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16096,7 +21826,7 @@ loop516:
 	BYTE         $0xf0
 	VBROADCASTSS (R10)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z15
+	// VDPBF16PS 0, 2, 15 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -16108,14 +21838,14 @@ loop516:
 	ADDQ CX, R9
 	ADDQ CX, R10
 	DECQ AX
-	JNZ  loop516
+	JNZ  loop754
 
-done517:
+done755:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip518
+	JZ           skip756
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -16130,9 +21860,9 @@ done517:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip518:
+skip756:
 	TESTQ        $0x00000002, AX
-	JZ           skip519
+	JZ           skip757
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -16171,7 +21901,7 @@ skip518:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip519:
+skip757:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -16200,7 +21930,7 @@ skip519:
 	RET
 
 body12:
-	// 13 rows, 1 vectors
+	// 13 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -16256,15 +21986,15 @@ body12:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	TESTQ      AX, AX
-	JZ         done521
+	JZ         done759
 	PCALIGN    $0x20
 
-loop520:
+loop758:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16273,7 +22003,7 @@ loop520:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16282,7 +22012,7 @@ loop520:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16291,7 +22021,7 @@ loop520:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16300,7 +22030,7 @@ loop520:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16309,7 +22039,7 @@ loop520:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16318,7 +22048,7 @@ loop520:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16327,7 +22057,7 @@ loop520:
 	BYTE         $0xd0
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z11
+	// VDPBF16PS 0, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16336,7 +22066,7 @@ loop520:
 	BYTE         $0xd8
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16345,7 +22075,7 @@ loop520:
 	BYTE         $0xe0
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z13
+	// VDPBF16PS 0, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16354,7 +22084,7 @@ loop520:
 	BYTE         $0xe8
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16363,7 +22093,7 @@ loop520:
 	BYTE         $0xf0
 	VBROADCASTSS (R10)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z15
+	// VDPBF16PS 0, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16372,7 +22102,7 @@ loop520:
 	BYTE         $0xf8
 	VBROADCASTSS (R11), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -16385,14 +22115,14 @@ loop520:
 	ADDQ CX, R10
 	ADDQ CX, R11
 	DECQ AX
-	JNZ  loop520
+	JNZ  loop758
 
-done521:
+done759:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip522
+	JZ           skip760
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -16408,9 +22138,9 @@ done521:
 	VMULPS       Z0, Z15, Z15
 	VMULPS       Z0, Z16, Z16
 
-skip522:
+skip760:
 	TESTQ        $0x00000002, AX
-	JZ           skip523
+	JZ           skip761
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -16452,7 +22182,7 @@ skip522:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip523:
+skip761:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -16483,7 +22213,7 @@ skip523:
 	RET
 
 body13:
-	// 14 rows, 1 vectors
+	// 14 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -16542,15 +22272,15 @@ body13:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done525
+	JZ         done763
 	PCALIGN    $0x20
 
-loop524:
+loop762:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16559,7 +22289,7 @@ loop524:
 	BYTE         $0xe0
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z5
+	// VDPBF16PS 0, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16568,7 +22298,7 @@ loop524:
 	BYTE         $0xe8
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16577,7 +22307,7 @@ loop524:
 	BYTE         $0xf0
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z7
+	// VDPBF16PS 0, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16586,7 +22316,7 @@ loop524:
 	BYTE         $0xf8
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16595,7 +22325,7 @@ loop524:
 	BYTE         $0xc0
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z9
+	// VDPBF16PS 0, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16604,7 +22334,7 @@ loop524:
 	BYTE         $0xc8
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16613,7 +22343,7 @@ loop524:
 	BYTE         $0xd0
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z11
+	// VDPBF16PS 0, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16622,7 +22352,7 @@ loop524:
 	BYTE         $0xd8
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16631,7 +22361,7 @@ loop524:
 	BYTE         $0xe0
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z13
+	// VDPBF16PS 0, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16640,7 +22370,7 @@ loop524:
 	BYTE         $0xe8
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16649,7 +22379,7 @@ loop524:
 	BYTE         $0xf0
 	VBROADCASTSS (R10)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z15
+	// VDPBF16PS 0, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -16658,7 +22388,7 @@ loop524:
 	BYTE         $0xf8
 	VBROADCASTSS (R11), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -16667,7 +22397,7 @@ loop524:
 	BYTE         $0xc0
 	VBROADCASTSS (R11)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z17
+	// VDPBF16PS 0, 2, 17 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -16680,14 +22410,14 @@ loop524:
 	ADDQ CX, R10
 	ADDQ CX, R11
 	DECQ AX
-	JNZ  loop524
+	JNZ  loop762
 
-done525:
+done763:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip526
+	JZ           skip764
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -16704,9 +22434,9 @@ done525:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip526:
+skip764:
 	TESTQ        $0x00000002, AX
-	JZ           skip527
+	JZ           skip765
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -16751,7 +22481,7 @@ skip526:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip527:
+skip765:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -16784,7 +22514,7 @@ skip527:
 	RET
 
 body14:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -16798,16 +22528,16 @@ body14:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done529
+	JZ         done767
 	PCALIGN    $0x20
 
-loop528:
+loop766:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -16815,7 +22545,7 @@ loop528:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -16824,21 +22554,21 @@ loop528:
 	BYTE $0xe9
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop528
+	JNZ  loop766
 
-done529:
+done767:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip530
+	JZ           skip768
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip530:
+skip768:
 	TESTQ        $0x00000002, AX
-	JZ           skip531
+	JZ           skip769
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -16846,7 +22576,7 @@ skip530:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip531:
+skip769:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -16854,7 +22584,7 @@ skip531:
 	RET
 
 body15:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -16873,16 +22603,16 @@ body15:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done533
+	JZ         done771
 	PCALIGN    $0x20
 
-loop532:
+loop770:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -16890,7 +22620,7 @@ loop532:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -16899,7 +22629,7 @@ loop532:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -16907,7 +22637,7 @@ loop532:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -16916,23 +22646,23 @@ loop532:
 	BYTE $0xf9
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop532
+	JNZ  loop770
 
-done533:
+done771:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip534
+	JZ           skip772
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip534:
+skip772:
 	TESTQ        $0x00000002, AX
-	JZ           skip535
+	JZ           skip773
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -16945,7 +22675,7 @@ skip534:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip535:
+skip773:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -16956,7 +22686,7 @@ skip535:
 	RET
 
 body16:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -16980,16 +22710,16 @@ body16:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done537
+	JZ         done775
 	PCALIGN    $0x20
 
-loop536:
+loop774:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -16997,7 +22727,7 @@ loop536:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17006,7 +22736,7 @@ loop536:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17014,7 +22744,7 @@ loop536:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17023,7 +22753,7 @@ loop536:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17031,7 +22761,7 @@ loop536:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17040,14 +22770,14 @@ loop536:
 	BYTE $0xc9
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop536
+	JNZ  loop774
 
-done537:
+done775:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip538
+	JZ           skip776
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17056,9 +22786,9 @@ done537:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip538:
+skip776:
 	TESTQ        $0x00000002, AX
-	JZ           skip539
+	JZ           skip777
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -17076,7 +22806,7 @@ skip538:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip539:
+skip777:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -17090,7 +22820,7 @@ skip539:
 	RET
 
 body17:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -17121,16 +22851,16 @@ body17:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done541
+	JZ         done779
 	PCALIGN    $0x20
 
-loop540:
+loop778:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17138,7 +22868,7 @@ loop540:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17147,7 +22877,7 @@ loop540:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17155,7 +22885,7 @@ loop540:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17164,7 +22894,7 @@ loop540:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17172,7 +22902,7 @@ loop540:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17181,7 +22911,7 @@ loop540:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17189,7 +22919,7 @@ loop540:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17199,14 +22929,14 @@ loop540:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop540
+	JNZ  loop778
 
-done541:
+done779:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip542
+	JZ           skip780
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17217,9 +22947,9 @@ done541:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip542:
+skip780:
 	TESTQ        $0x00000002, AX
-	JZ           skip543
+	JZ           skip781
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -17242,7 +22972,7 @@ skip542:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip543:
+skip781:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -17259,7 +22989,7 @@ skip543:
 	RET
 
 body18:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -17295,16 +23025,16 @@ body18:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done545
+	JZ         done783
 	PCALIGN    $0x20
 
-loop544:
+loop782:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17312,7 +23042,7 @@ loop544:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17321,7 +23051,7 @@ loop544:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17329,7 +23059,7 @@ loop544:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17338,7 +23068,7 @@ loop544:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17346,7 +23076,7 @@ loop544:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17355,7 +23085,7 @@ loop544:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17363,7 +23093,7 @@ loop544:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17372,7 +23102,7 @@ loop544:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17380,7 +23110,7 @@ loop544:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17390,14 +23120,14 @@ loop544:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop544
+	JNZ  loop782
 
-done545:
+done783:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip546
+	JZ           skip784
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17410,9 +23140,9 @@ done545:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip546:
+skip784:
 	TESTQ        $0x00000002, AX
-	JZ           skip547
+	JZ           skip785
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -17440,7 +23170,7 @@ skip546:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip547:
+skip785:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -17460,7 +23190,7 @@ skip547:
 	RET
 
 body19:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -17501,16 +23231,16 @@ body19:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done549
+	JZ         done787
 	PCALIGN    $0x20
 
-loop548:
+loop786:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17518,7 +23248,7 @@ loop548:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17527,7 +23257,7 @@ loop548:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17535,7 +23265,7 @@ loop548:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17544,7 +23274,7 @@ loop548:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17552,7 +23282,7 @@ loop548:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17561,7 +23291,7 @@ loop548:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17569,7 +23299,7 @@ loop548:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17578,7 +23308,7 @@ loop548:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17586,7 +23316,7 @@ loop548:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17595,7 +23325,7 @@ loop548:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17603,7 +23333,7 @@ loop548:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17613,14 +23343,14 @@ loop548:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop548
+	JNZ  loop786
 
-done549:
+done787:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip550
+	JZ           skip788
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17635,9 +23365,9 @@ done549:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip550:
+skip788:
 	TESTQ        $0x00000002, AX
-	JZ           skip551
+	JZ           skip789
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -17670,7 +23400,7 @@ skip550:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip551:
+skip789:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -17693,7 +23423,7 @@ skip551:
 	RET
 
 body20:
-	// 7 rows, 2 vectors
+	// 7 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -17741,16 +23471,16 @@ body20:
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
 	TESTQ      AX, AX
-	JZ         done553
+	JZ         done791
 	PCALIGN    $0x20
 
-loop552:
+loop790:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17758,7 +23488,7 @@ loop552:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17767,7 +23497,7 @@ loop552:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -17775,7 +23505,7 @@ loop552:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -17784,7 +23514,7 @@ loop552:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17792,7 +23522,7 @@ loop552:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17801,7 +23531,7 @@ loop552:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17809,7 +23539,7 @@ loop552:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17818,7 +23548,7 @@ loop552:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17826,7 +23556,7 @@ loop552:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17835,7 +23565,7 @@ loop552:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -17843,7 +23573,7 @@ loop552:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -17852,7 +23582,7 @@ loop552:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -17860,7 +23590,7 @@ loop552:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -17871,14 +23601,14 @@ loop552:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop552
+	JNZ  loop790
 
-done553:
+done791:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip554
+	JZ           skip792
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17895,9 +23625,9 @@ done553:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip554:
+skip792:
 	TESTQ        $0x00000002, AX
-	JZ           skip555
+	JZ           skip793
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -17935,7 +23665,7 @@ skip554:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip555:
+skip793:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -17961,7 +23691,7 @@ skip555:
 	RET
 
 body21:
-	// 8 rows, 2 vectors
+	// 8 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -18014,16 +23744,16 @@ body21:
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
 	TESTQ      AX, AX
-	JZ         done557
+	JZ         done795
 	PCALIGN    $0x20
 
-loop556:
+loop794:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -18031,7 +23761,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -18040,7 +23770,7 @@ loop556:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -18048,7 +23778,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -18057,7 +23787,7 @@ loop556:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18065,7 +23795,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18074,7 +23804,7 @@ loop556:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18082,7 +23812,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18091,7 +23821,7 @@ loop556:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18099,7 +23829,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18108,7 +23838,7 @@ loop556:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18116,7 +23846,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18125,7 +23855,7 @@ loop556:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18133,7 +23863,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -18142,7 +23872,7 @@ loop556:
 	BYTE         $0xc9
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z18
+	// VDPBF16PS 0, 2, 18 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18150,7 +23880,7 @@ loop556:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z19
+	// VDPBF16PS 1, 2, 19 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18161,14 +23891,14 @@ loop556:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop556
+	JNZ  loop794
 
-done557:
+done795:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip558
+	JZ           skip796
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -18187,9 +23917,9 @@ done557:
 	VMULPS       Z0, Z18, Z18
 	VMULPS       Z0, Z19, Z19
 
-skip558:
+skip796:
 	TESTQ        $0x00000002, AX
-	JZ           skip559
+	JZ           skip797
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18232,7 +23962,7 @@ skip558:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z19
 
-skip559:
+skip797:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -18261,7 +23991,7 @@ skip559:
 	RET
 
 body22:
-	// 9 rows, 2 vectors
+	// 9 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -18319,16 +24049,16 @@ body22:
 	VPXORD     Z20, Z20, Z20
 	VPXORD     Z21, Z21, Z21
 	TESTQ      AX, AX
-	JZ         done561
+	JZ         done799
 	PCALIGN    $0x20
 
-loop560:
+loop798:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -18336,7 +24066,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -18345,7 +24075,7 @@ loop560:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -18353,7 +24083,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -18362,7 +24092,7 @@ loop560:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18370,7 +24100,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18379,7 +24109,7 @@ loop560:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18387,7 +24117,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18396,7 +24126,7 @@ loop560:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18404,7 +24134,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18413,7 +24143,7 @@ loop560:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18421,7 +24151,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18430,7 +24160,7 @@ loop560:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18438,7 +24168,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -18447,7 +24177,7 @@ loop560:
 	BYTE         $0xc9
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z18
+	// VDPBF16PS 0, 2, 18 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18455,7 +24185,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z19
+	// VDPBF16PS 1, 2, 19 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -18464,7 +24194,7 @@ loop560:
 	BYTE         $0xd9
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z20
+	// VDPBF16PS 0, 2, 20 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18472,7 +24202,7 @@ loop560:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z21
+	// VDPBF16PS 1, 2, 21 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18483,14 +24213,14 @@ loop560:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop560
+	JNZ  loop798
 
-done561:
+done799:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip562
+	JZ           skip800
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -18511,9 +24241,9 @@ done561:
 	VMULPS       Z0, Z20, Z20
 	VMULPS       Z0, Z21, Z21
 
-skip562:
+skip800:
 	TESTQ        $0x00000002, AX
-	JZ           skip563
+	JZ           skip801
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18561,7 +24291,7 @@ skip562:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip563:
+skip801:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -18593,7 +24323,7 @@ skip563:
 	RET
 
 body23:
-	// 10 rows, 2 vectors
+	// 10 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -18658,16 +24388,16 @@ body23:
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
 	TESTQ      AX, AX
-	JZ         done565
+	JZ         done803
 	PCALIGN    $0x20
 
-loop564:
+loop802:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -18675,7 +24405,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -18684,7 +24414,7 @@ loop564:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -18692,7 +24422,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -18701,7 +24431,7 @@ loop564:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18709,7 +24439,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18718,7 +24448,7 @@ loop564:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18726,7 +24456,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18735,7 +24465,7 @@ loop564:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18743,7 +24473,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18752,7 +24482,7 @@ loop564:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -18760,7 +24490,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -18769,7 +24499,7 @@ loop564:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18777,7 +24507,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -18786,7 +24516,7 @@ loop564:
 	BYTE         $0xc9
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z18
+	// VDPBF16PS 0, 2, 18 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18794,7 +24524,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z19
+	// VDPBF16PS 1, 2, 19 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -18803,7 +24533,7 @@ loop564:
 	BYTE         $0xd9
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z20
+	// VDPBF16PS 0, 2, 20 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18811,7 +24541,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z21
+	// VDPBF16PS 1, 2, 21 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -18820,7 +24550,7 @@ loop564:
 	BYTE         $0xe9
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z22
+	// VDPBF16PS 0, 2, 22 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18828,7 +24558,7 @@ loop564:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z23
+	// VDPBF16PS 1, 2, 23 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -18840,14 +24570,14 @@ loop564:
 	ADDQ CX, R9
 	ADDQ CX, R10
 	DECQ AX
-	JNZ  loop564
+	JNZ  loop802
 
-done565:
+done803:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip566
+	JZ           skip804
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -18870,9 +24600,9 @@ done565:
 	VMULPS       Z0, Z22, Z22
 	VMULPS       Z0, Z23, Z23
 
-skip566:
+skip804:
 	TESTQ        $0x00000002, AX
-	JZ           skip567
+	JZ           skip805
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18925,7 +24655,7 @@ skip566:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z23
 
-skip567:
+skip805:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -18960,7 +24690,7 @@ skip567:
 	RET
 
 body24:
-	// 11 rows, 2 vectors
+	// 11 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -19030,16 +24760,16 @@ body24:
 	VPXORD     Z24, Z24, Z24
 	VPXORD     Z25, Z25, Z25
 	TESTQ      AX, AX
-	JZ         done569
+	JZ         done807
 	PCALIGN    $0x20
 
-loop568:
+loop806:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -19047,7 +24777,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -19056,7 +24786,7 @@ loop568:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -19064,7 +24794,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -19073,7 +24803,7 @@ loop568:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19081,7 +24811,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19090,7 +24820,7 @@ loop568:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19098,7 +24828,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19107,7 +24837,7 @@ loop568:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19115,7 +24845,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19124,7 +24854,7 @@ loop568:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19132,7 +24862,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19141,7 +24871,7 @@ loop568:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19149,7 +24879,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19158,7 +24888,7 @@ loop568:
 	BYTE         $0xc9
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z18
+	// VDPBF16PS 0, 2, 18 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19166,7 +24896,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z19
+	// VDPBF16PS 1, 2, 19 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19175,7 +24905,7 @@ loop568:
 	BYTE         $0xd9
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z20
+	// VDPBF16PS 0, 2, 20 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19183,7 +24913,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z21
+	// VDPBF16PS 1, 2, 21 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19192,7 +24922,7 @@ loop568:
 	BYTE         $0xe9
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z22
+	// VDPBF16PS 0, 2, 22 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19200,7 +24930,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z23
+	// VDPBF16PS 1, 2, 23 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19209,7 +24939,7 @@ loop568:
 	BYTE         $0xf9
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z24
+	// VDPBF16PS 0, 2, 24 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -19217,7 +24947,7 @@ loop568:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z25
+	// VDPBF16PS 1, 2, 25 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -19229,14 +24959,14 @@ loop568:
 	ADDQ CX, R9
 	ADDQ CX, R10
 	DECQ AX
-	JNZ  loop568
+	JNZ  loop806
 
-done569:
+done807:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip570
+	JZ           skip808
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -19261,9 +24991,9 @@ done569:
 	VMULPS       Z0, Z24, Z24
 	VMULPS       Z0, Z25, Z25
 
-skip570:
+skip808:
 	TESTQ        $0x00000002, AX
-	JZ           skip571
+	JZ           skip809
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -19321,7 +25051,7 @@ skip570:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip571:
+skip809:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -19359,7 +25089,7 @@ skip571:
 	RET
 
 body25:
-	// 12 rows, 2 vectors
+	// 12 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -19434,16 +25164,16 @@ body25:
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
 	TESTQ      AX, AX
-	JZ         done573
+	JZ         done811
 	PCALIGN    $0x20
 
-loop572:
+loop810:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -19451,7 +25181,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -19460,7 +25190,7 @@ loop572:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -19468,7 +25198,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -19477,7 +25207,7 @@ loop572:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19485,7 +25215,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19494,7 +25224,7 @@ loop572:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19502,7 +25232,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19511,7 +25241,7 @@ loop572:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19519,7 +25249,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19528,7 +25258,7 @@ loop572:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19536,7 +25266,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19545,7 +25275,7 @@ loop572:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19553,7 +25283,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19562,7 +25292,7 @@ loop572:
 	BYTE         $0xc9
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z18
+	// VDPBF16PS 0, 2, 18 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19570,7 +25300,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z19
+	// VDPBF16PS 1, 2, 19 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19579,7 +25309,7 @@ loop572:
 	BYTE         $0xd9
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z20
+	// VDPBF16PS 0, 2, 20 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19587,7 +25317,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z21
+	// VDPBF16PS 1, 2, 21 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19596,7 +25326,7 @@ loop572:
 	BYTE         $0xe9
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z22
+	// VDPBF16PS 0, 2, 22 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19604,7 +25334,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z23
+	// VDPBF16PS 1, 2, 23 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -19613,7 +25343,7 @@ loop572:
 	BYTE         $0xf9
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z24
+	// VDPBF16PS 0, 2, 24 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -19621,7 +25351,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z25
+	// VDPBF16PS 1, 2, 25 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x6e
@@ -19630,7 +25360,7 @@ loop572:
 	BYTE         $0xc9
 	VBROADCASTSS (R10)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z26
+	// VDPBF16PS 0, 2, 26 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -19638,7 +25368,7 @@ loop572:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z27
+	// VDPBF16PS 1, 2, 27 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -19650,14 +25380,14 @@ loop572:
 	ADDQ CX, R9
 	ADDQ CX, R10
 	DECQ AX
-	JNZ  loop572
+	JNZ  loop810
 
-done573:
+done811:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip574
+	JZ           skip812
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -19684,9 +25414,9 @@ done573:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip574:
+skip812:
 	TESTQ        $0x00000002, AX
-	JZ           skip575
+	JZ           skip813
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -19749,7 +25479,7 @@ skip574:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip575:
+skip813:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -19790,7 +25520,7 @@ skip575:
 	RET
 
 body26:
-	// 13 rows, 2 vectors
+	// 13 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -19872,16 +25602,16 @@ body26:
 	VPXORD     Z28, Z28, Z28
 	VPXORD     Z29, Z29, Z29
 	TESTQ      AX, AX
-	JZ         done577
+	JZ         done815
 	PCALIGN    $0x20
 
-loop576:
+loop814:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -19889,7 +25619,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -19898,7 +25628,7 @@ loop576:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -19906,7 +25636,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -19915,7 +25645,7 @@ loop576:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19923,7 +25653,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19932,7 +25662,7 @@ loop576:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19940,7 +25670,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19949,7 +25679,7 @@ loop576:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19957,7 +25687,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19966,7 +25696,7 @@ loop576:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -19974,7 +25704,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -19983,7 +25713,7 @@ loop576:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -19991,7 +25721,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20000,7 +25730,7 @@ loop576:
 	BYTE         $0xc9
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z18
+	// VDPBF16PS 0, 2, 18 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -20008,7 +25738,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z19
+	// VDPBF16PS 1, 2, 19 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20017,7 +25747,7 @@ loop576:
 	BYTE         $0xd9
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z20
+	// VDPBF16PS 0, 2, 20 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -20025,7 +25755,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z21
+	// VDPBF16PS 1, 2, 21 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20034,7 +25764,7 @@ loop576:
 	BYTE         $0xe9
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z22
+	// VDPBF16PS 0, 2, 22 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -20042,7 +25772,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z23
+	// VDPBF16PS 1, 2, 23 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20051,7 +25781,7 @@ loop576:
 	BYTE         $0xf9
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z24
+	// VDPBF16PS 0, 2, 24 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20059,7 +25789,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z25
+	// VDPBF16PS 1, 2, 25 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x6e
@@ -20068,7 +25798,7 @@ loop576:
 	BYTE         $0xc9
 	VBROADCASTSS (R10)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z26
+	// VDPBF16PS 0, 2, 26 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20076,7 +25806,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z27
+	// VDPBF16PS 1, 2, 27 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x6e
@@ -20085,7 +25815,7 @@ loop576:
 	BYTE         $0xd9
 	VBROADCASTSS (R11), Z2
 
-	// VDPBF16PS Z0, Z2, Z28
+	// VDPBF16PS 0, 2, 28 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20093,7 +25823,7 @@ loop576:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z29
+	// VDPBF16PS 1, 2, 29 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20106,14 +25836,14 @@ loop576:
 	ADDQ CX, R10
 	ADDQ CX, R11
 	DECQ AX
-	JNZ  loop576
+	JNZ  loop814
 
-done577:
+done815:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip578
+	JZ           skip816
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -20142,9 +25872,9 @@ done577:
 	VMULPS       Z0, Z28, Z28
 	VMULPS       Z0, Z29, Z29
 
-skip578:
+skip816:
 	TESTQ        $0x00000002, AX
-	JZ           skip579
+	JZ           skip817
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -20212,7 +25942,7 @@ skip578:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip579:
+skip817:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -20256,7 +25986,7 @@ skip579:
 	RET
 
 body27:
-	// 14 rows, 2 vectors
+	// 14 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -20343,16 +26073,16 @@ body27:
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
 	TESTQ      AX, AX
-	JZ         done581
+	JZ         done819
 	PCALIGN    $0x20
 
-loop580:
+loop818:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 
-	// VDPBF16PS Z0, Z2, Z4
+	// VDPBF16PS 0, 2, 4 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -20360,7 +26090,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z5
+	// VDPBF16PS 1, 2, 5 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -20369,7 +26099,7 @@ loop580:
 	BYTE         $0xe9
 	VBROADCASTSS (SI)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z6
+	// VDPBF16PS 0, 2, 6 (64 bytes)
 	BYTE $0x62
 	BYTE $0xf2
 	BYTE $0x6e
@@ -20377,7 +26107,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z7
+	// VDPBF16PS 1, 2, 7 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xf2
 	BYTE         $0x6e
@@ -20386,7 +26116,7 @@ loop580:
 	BYTE         $0xf9
 	VBROADCASTSS (SI)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z8
+	// VDPBF16PS 0, 2, 8 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -20394,7 +26124,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z9
+	// VDPBF16PS 1, 2, 9 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -20403,7 +26133,7 @@ loop580:
 	BYTE         $0xc9
 	VBROADCASTSS (R8), Z2
 
-	// VDPBF16PS Z0, Z2, Z10
+	// VDPBF16PS 0, 2, 10 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -20411,7 +26141,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z11
+	// VDPBF16PS 1, 2, 11 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -20420,7 +26150,7 @@ loop580:
 	BYTE         $0xd9
 	VBROADCASTSS (R8)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z12
+	// VDPBF16PS 0, 2, 12 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -20428,7 +26158,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z13
+	// VDPBF16PS 1, 2, 13 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -20437,7 +26167,7 @@ loop580:
 	BYTE         $0xe9
 	VBROADCASTSS (R8)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z14
+	// VDPBF16PS 0, 2, 14 (64 bytes)
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
@@ -20445,7 +26175,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z15
+	// VDPBF16PS 1, 2, 15 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x6e
@@ -20454,7 +26184,7 @@ loop580:
 	BYTE         $0xf9
 	VBROADCASTSS (R9), Z2
 
-	// VDPBF16PS Z0, Z2, Z16
+	// VDPBF16PS 0, 2, 16 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -20462,7 +26192,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z17
+	// VDPBF16PS 1, 2, 17 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20471,7 +26201,7 @@ loop580:
 	BYTE         $0xc9
 	VBROADCASTSS (R9)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z18
+	// VDPBF16PS 0, 2, 18 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -20479,7 +26209,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z19
+	// VDPBF16PS 1, 2, 19 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20488,7 +26218,7 @@ loop580:
 	BYTE         $0xd9
 	VBROADCASTSS (R9)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z20
+	// VDPBF16PS 0, 2, 20 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -20496,7 +26226,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z21
+	// VDPBF16PS 1, 2, 21 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20505,7 +26235,7 @@ loop580:
 	BYTE         $0xe9
 	VBROADCASTSS (R10), Z2
 
-	// VDPBF16PS Z0, Z2, Z22
+	// VDPBF16PS 0, 2, 22 (64 bytes)
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
@@ -20513,7 +26243,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z23
+	// VDPBF16PS 1, 2, 23 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x6e
@@ -20522,7 +26252,7 @@ loop580:
 	BYTE         $0xf9
 	VBROADCASTSS (R10)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z24
+	// VDPBF16PS 0, 2, 24 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20530,7 +26260,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xc0
 
-	// VDPBF16PS Z1, Z2, Z25
+	// VDPBF16PS 1, 2, 25 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x6e
@@ -20539,7 +26269,7 @@ loop580:
 	BYTE         $0xc9
 	VBROADCASTSS (R10)(DX*2), Z2
 
-	// VDPBF16PS Z0, Z2, Z26
+	// VDPBF16PS 0, 2, 26 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20547,7 +26277,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xd0
 
-	// VDPBF16PS Z1, Z2, Z27
+	// VDPBF16PS 1, 2, 27 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x6e
@@ -20556,7 +26286,7 @@ loop580:
 	BYTE         $0xd9
 	VBROADCASTSS (R11), Z2
 
-	// VDPBF16PS Z0, Z2, Z28
+	// VDPBF16PS 0, 2, 28 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20564,7 +26294,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xe0
 
-	// VDPBF16PS Z1, Z2, Z29
+	// VDPBF16PS 1, 2, 29 (64 bytes)
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x6e
@@ -20573,7 +26303,7 @@ loop580:
 	BYTE         $0xe9
 	VBROADCASTSS (R11)(DX*1), Z2
 
-	// VDPBF16PS Z0, Z2, Z30
+	// VDPBF16PS 0, 2, 30 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20581,7 +26311,7 @@ loop580:
 	BYTE $0x52
 	BYTE $0xf0
 
-	// VDPBF16PS Z1, Z2, Z31
+	// VDPBF16PS 1, 2, 31 (64 bytes)
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
@@ -20594,14 +26324,14 @@ loop580:
 	ADDQ CX, R10
 	ADDQ CX, R11
 	DECQ AX
-	JNZ  loop580
+	JNZ  loop818
 
-done581:
+done819:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip582
+	JZ           skip820
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -20632,9 +26362,9 @@ done581:
 	VMULPS       Z0, Z30, Z30
 	VMULPS       Z0, Z31, Z31
 
-skip582:
+skip820:
 	TESTQ        $0x00000002, AX
-	JZ           skip583
+	JZ           skip821
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -20707,7 +26437,7 @@ skip582:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z31
 
-skip583:
+skip821:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -20753,151 +26483,2707 @@ skip583:
 	VZEROUPPER
 	RET
 
+body28:
+	// 1 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	TESTQ      AX, AX
+	JZ         done823
+	PCALIGN    $0x20
+
+loop822:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xe0
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop822
+
+done823:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip824
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+
+skip824:
+	TESTQ        $0x00000002, AX
+	JZ           skip825
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+
+skip825:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body29:
+	// 2 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	TESTQ      AX, AX
+	JZ         done827
+	PCALIGN    $0x20
+
+loop826:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xe8
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop826
+
+done827:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip828
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+skip828:
+	TESTQ        $0x00000002, AX
+	JZ           skip829
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip829:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body30:
+	// 3 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	TESTQ      AX, AX
+	JZ         done831
+	PCALIGN    $0x20
+
+loop830:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xf0
+	ADDQ CX, SI
+	DECQ AX
+	JNZ  loop830
+
+done831:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip832
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+
+skip832:
+	TESTQ        $0x00000002, AX
+	JZ           skip833
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+
+skip833:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body31:
+	// 4 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	TESTQ      AX, AX
+	JZ         done835
+	PCALIGN    $0x20
+
+loop834:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE $0x62
+	BYTE $0xf2
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xf8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop834
+
+done835:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip836
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+
+skip836:
+	TESTQ        $0x00000002, AX
+	JZ           skip837
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+
+skip837:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body32:
+	// 5 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	TESTQ      AX, AX
+	JZ         done839
+	PCALIGN    $0x20
+
+loop838:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xc0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop838
+
+done839:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip840
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+
+skip840:
+	TESTQ        $0x00000002, AX
+	JZ           skip841
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+
+skip841:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body33:
+	// 6 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	TESTQ      AX, AX
+	JZ         done843
+	PCALIGN    $0x20
+
+loop842:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xc8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	DECQ AX
+	JNZ  loop842
+
+done843:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip844
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+
+skip844:
+	TESTQ        $0x00000002, AX
+	JZ           skip845
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip845:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body34:
+	// 7 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	TESTQ      AX, AX
+	JZ         done847
+	PCALIGN    $0x20
+
+loop846:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xd0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop846
+
+done847:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip848
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+
+skip848:
+	TESTQ        $0x00000002, AX
+	JZ           skip849
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+
+skip849:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body35:
+	// 8 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	TESTQ      AX, AX
+	JZ         done851
+	PCALIGN    $0x20
+
+loop850:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 11 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xd8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop850
+
+done851:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip852
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+
+skip852:
+	TESTQ        $0x00000002, AX
+	JZ           skip853
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+
+skip853:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body36:
+	// 9 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	TESTQ      AX, AX
+	JZ         done855
+	PCALIGN    $0x20
+
+loop854:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 11 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 12 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xe0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	DECQ AX
+	JNZ  loop854
+
+done855:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip856
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+
+skip856:
+	TESTQ        $0x00000002, AX
+	JZ           skip857
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+
+skip857:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body37:
+	// 10 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	TESTQ      AX, AX
+	JZ         done859
+	PCALIGN    $0x20
+
+loop858:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 11 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 12 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Y2
+
+	// VDPBF16PS 0, 2, 13 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xe8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop858
+
+done859:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip860
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+
+skip860:
+	TESTQ        $0x00000002, AX
+	JZ           skip861
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip861:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body38:
+	// 11 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	TESTQ      AX, AX
+	JZ         done863
+	PCALIGN    $0x20
+
+loop862:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 11 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 12 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Y2
+
+	// VDPBF16PS 0, 2, 13 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 14 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xf0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop862
+
+done863:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip864
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+
+skip864:
+	TESTQ        $0x00000002, AX
+	JZ           skip865
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
+
+skip865:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body39:
+	// 12 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	TESTQ      AX, AX
+	JZ         done867
+	PCALIGN    $0x20
+
+loop866:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 11 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 12 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Y2
+
+	// VDPBF16PS 0, 2, 13 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 14 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R10)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 15 (32 bytes)
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xf8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	DECQ AX
+	JNZ  loop866
+
+done867:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip868
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+
+skip868:
+	TESTQ        $0x00000002, AX
+	JZ           skip869
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y15
+
+skip869:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body40:
+	// 13 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	TESTQ      AX, AX
+	JZ         done871
+	PCALIGN    $0x20
+
+loop870:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 11 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 12 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Y2
+
+	// VDPBF16PS 0, 2, 13 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 14 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R10)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 15 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R11), Y2
+
+	// VDPBF16PS 0, 2, 16 (32 bytes)
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xc0
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	ADDQ CX, R11
+	DECQ AX
+	JNZ  loop870
+
+done871:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip872
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+	VMULPS       Y0, Y16, Y16
+
+skip872:
+	TESTQ        $0x00000002, AX
+	JZ           skip873
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y16
+
+skip873:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body41:
+	// 14 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	TESTQ      AX, AX
+	JZ         done875
+	PCALIGN    $0x20
+
+loop874:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+
+	// VDPBF16PS 0, 2, 4 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (SI)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 5 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (SI)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 6 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R8), Y2
+
+	// VDPBF16PS 0, 2, 7 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xf2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R8)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 8 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R8)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 9 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc8
+	VBROADCASTSS (R9), Y2
+
+	// VDPBF16PS 0, 2, 10 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd0
+	VBROADCASTSS (R9)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 11 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xd8
+	VBROADCASTSS (R9)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 12 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe0
+	VBROADCASTSS (R10), Y2
+
+	// VDPBF16PS 0, 2, 13 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xe8
+	VBROADCASTSS (R10)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 14 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf0
+	VBROADCASTSS (R10)(DX*2), Y2
+
+	// VDPBF16PS 0, 2, 15 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xf8
+	VBROADCASTSS (R11), Y2
+
+	// VDPBF16PS 0, 2, 16 (32 bytes)
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x6e
+	BYTE         $0x28
+	BYTE         $0x52
+	BYTE         $0xc0
+	VBROADCASTSS (R11)(DX*1), Y2
+
+	// VDPBF16PS 0, 2, 17 (32 bytes)
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x28
+	BYTE $0x52
+	BYTE $0xc8
+	ADDQ CX, SI
+	ADDQ CX, R8
+	ADDQ CX, R9
+	ADDQ CX, R10
+	ADDQ CX, R11
+	DECQ AX
+	JNZ  loop874
+
+done875:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip876
+	VBROADCASTSS 104(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+	VMULPS       Y0, Y16, Y16
+	VMULPS       Y0, Y17, Y17
+
+skip876:
+	TESTQ        $0x00000002, AX
+	JZ           skip877
+	VBROADCASTSS 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VFMADD231PS  Y1, Y0, Y17
+
+skip877:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y17, K1, (SI)
+	VZEROUPPER
+	RET
+
 // func tileVNNIAVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
 TEXT ·tileVNNIAVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
-	CMPQ  AX, $0x0e
-	JGE   from584
-	CMPQ  AX, $0x07
-	JGE   from585
-	CMPQ  AX, $0x03
-	JGE   from586
+	CMPQ  AX, $0x15
+	JGE   from878
+	CMPQ  AX, $0x0a
+	JGE   from879
+	CMPQ  AX, $0x05
+	JGE   from880
+	CMPQ  AX, $0x02
+	JGE   from881
 	CMPQ  AX, $0x01
-	JGE   from587
+	JGE   from882
 	JMP   body0
 
-from587:
-	CMPQ AX, $0x02
-	JGE  from588
-	JMP  body1
+from882:
+	JMP body1
 
-from588:
-	JMP body2
+from881:
+	CMPQ AX, $0x03
+	JGE  from883
+	JMP  body2
 
-from586:
-	CMPQ AX, $0x05
-	JGE  from589
+from883:
 	CMPQ AX, $0x04
-	JGE  from590
+	JGE  from884
 	JMP  body3
 
-from590:
+from884:
 	JMP body4
 
-from589:
+from880:
+	CMPQ AX, $0x07
+	JGE  from885
 	CMPQ AX, $0x06
-	JGE  from591
+	JGE  from886
 	JMP  body5
 
-from591:
+from886:
 	JMP body6
 
-from585:
-	CMPQ AX, $0x0a
-	JGE  from592
+from885:
 	CMPQ AX, $0x08
-	JGE  from593
+	JGE  from887
 	JMP  body7
 
-from593:
+from887:
 	CMPQ AX, $0x09
-	JGE  from594
+	JGE  from888
 	JMP  body8
 
-from594:
+from888:
 	JMP body9
 
-from592:
+from879:
+	CMPQ AX, $0x0f
+	JGE  from889
 	CMPQ AX, $0x0c
-	JGE  from595
+	JGE  from890
 	CMPQ AX, $0x0b
-	JGE  from596
+	JGE  from891
 	JMP  body10
 
-from596:
+from891:
 	JMP body11
 
-from595:
+from890:
 	CMPQ AX, $0x0d
-	JGE  from597
+	JGE  from892
 	JMP  body12
 
-from597:
-	JMP body13
+from892:
+	CMPQ AX, $0x0e
+	JGE  from893
+	JMP  body13
 
-from584:
-	CMPQ AX, $0x15
-	JGE  from598
-	CMPQ AX, $0x11
-	JGE  from599
-	CMPQ AX, $0x0f
-	JGE  from600
-	JMP  body14
+from893:
+	JMP body14
 
-from600:
+from889:
+	CMPQ AX, $0x12
+	JGE  from894
 	CMPQ AX, $0x10
-	JGE  from601
+	JGE  from895
 	JMP  body15
 
-from601:
-	JMP body16
+from895:
+	CMPQ AX, $0x11
+	JGE  from896
+	JMP  body16
 
-from599:
+from896:
+	JMP body17
+
+from894:
 	CMPQ AX, $0x13
-	JGE  from602
-	CMPQ AX, $0x12
-	JGE  from603
-	JMP  body17
+	JGE  from897
+	JMP  body18
 
-from603:
-	JMP body18
-
-from602:
+from897:
 	CMPQ AX, $0x14
-	JGE  from604
+	JGE  from898
 	JMP  body19
 
-from604:
+from898:
 	JMP body20
 
-from598:
-	CMPQ AX, $0x18
-	JGE  from605
+from878:
+	CMPQ AX, $0x1f
+	JGE  from899
+	CMPQ AX, $0x1a
+	JGE  from900
+	CMPQ AX, $0x17
+	JGE  from901
 	CMPQ AX, $0x16
-	JGE  from606
+	JGE  from902
 	JMP  body21
 
-from606:
-	CMPQ AX, $0x17
-	JGE  from607
-	JMP  body22
+from902:
+	JMP body22
 
-from607:
-	JMP body23
+from901:
+	CMPQ AX, $0x18
+	JGE  from903
+	JMP  body23
 
-from605:
-	CMPQ AX, $0x1a
-	JGE  from608
+from903:
 	CMPQ AX, $0x19
-	JGE  from609
+	JGE  from904
 	JMP  body24
 
-from609:
+from904:
 	JMP body25
 
-from608:
+from900:
+	CMPQ AX, $0x1c
+	JGE  from905
 	CMPQ AX, $0x1b
-	JGE  from610
+	JGE  from906
 	JMP  body26
 
-from610:
+from906:
 	JMP body27
 
+from905:
+	CMPQ AX, $0x1d
+	JGE  from907
+	JMP  body28
+
+from907:
+	CMPQ AX, $0x1e
+	JGE  from908
+	JMP  body29
+
+from908:
+	JMP body30
+
+from899:
+	CMPQ AX, $0x24
+	JGE  from909
+	CMPQ AX, $0x21
+	JGE  from910
+	CMPQ AX, $0x20
+	JGE  from911
+	JMP  body31
+
+from911:
+	JMP body32
+
+from910:
+	CMPQ AX, $0x22
+	JGE  from912
+	JMP  body33
+
+from912:
+	CMPQ AX, $0x23
+	JGE  from913
+	JMP  body34
+
+from913:
+	JMP body35
+
+from909:
+	CMPQ AX, $0x27
+	JGE  from914
+	CMPQ AX, $0x25
+	JGE  from915
+	JMP  body36
+
+from915:
+	CMPQ AX, $0x26
+	JGE  from916
+	JMP  body37
+
+from916:
+	JMP body38
+
+from914:
+	CMPQ AX, $0x28
+	JGE  from917
+	JMP  body39
+
+from917:
+	CMPQ AX, $0x29
+	JGE  from918
+	JMP  body40
+
+from918:
+	JMP body41
+
 body0:
-	// 1 rows, 1 vectors
+	// 1 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -20909,53 +29195,53 @@ body0:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero611
+	JZ         zero919
 	VMOVUPS    (R13), Z4
-	JMP        ready612
+	JMP        ready920
 
-zero611:
+zero919:
 	VXORPS Y4, Y4, Y4
 
-ready612:
+ready920:
 	TESTQ   AX, AX
-	JZ      done614
+	JZ      done922
 	PCALIGN $0x20
 
-loop613:
+loop921:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
 	VPDPBUSD     Z0, Z2, Z4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop613
+	JNZ          loop921
 
-done614:
+done922:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip615
+	JZ           skip923
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 
-skip615:
+skip923:
 	TESTQ        $0x00000002, AX
-	JZ           skip616
+	JZ           skip924
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z4, Z4
 
-skip616:
+skip924:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -20969,21 +29255,21 @@ body1:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero617
+	JZ         zero925
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
-	JMP        ready618
+	JMP        ready926
 
-zero617:
+zero925:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready618:
+ready926:
 	TESTQ   AX, AX
-	JZ      done620
+	JZ      done928
 	PCALIGN $0x20
 
-loop619:
+loop927:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -20992,21 +29278,21 @@ loop619:
 	VPDPBUSD     Z0, Z2, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop619
+	JNZ          loop927
 
-done620:
+done928:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip621
+	JZ           skip929
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip621:
+skip929:
 	TESTQ        $0x00000002, AX
-	JZ           skip622
+	JZ           skip930
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21017,7 +29303,7 @@ skip621:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip622:
+skip930:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21026,7 +29312,7 @@ skip622:
 	RET
 
 body2:
-	// 3 rows, 1 vectors
+	// 3 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21042,23 +29328,23 @@ body2:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero623
+	JZ         zero931
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
-	JMP        ready624
+	JMP        ready932
 
-zero623:
+zero931:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready624:
+ready932:
 	TESTQ   AX, AX
-	JZ      done626
+	JZ      done934
 	PCALIGN $0x20
 
-loop625:
+loop933:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21069,22 +29355,22 @@ loop625:
 	VPDPBUSD     Z0, Z2, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop625
+	JNZ          loop933
 
-done626:
+done934:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip627
+	JZ           skip935
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 
-skip627:
+skip935:
 	TESTQ        $0x00000002, AX
-	JZ           skip628
+	JZ           skip936
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21099,7 +29385,7 @@ skip627:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z6, Z6
 
-skip628:
+skip936:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21110,7 +29396,7 @@ skip628:
 	RET
 
 body3:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21130,25 +29416,25 @@ body3:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero629
+	JZ         zero937
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
-	JMP        ready630
+	JMP        ready938
 
-zero629:
+zero937:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready630:
+ready938:
 	TESTQ   AX, AX
-	JZ      done632
+	JZ      done940
 	PCALIGN $0x20
 
-loop631:
+loop939:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21162,23 +29448,23 @@ loop631:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop631
+	JNZ          loop939
 
-done632:
+done940:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip633
+	JZ           skip941
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip633:
+skip941:
 	TESTQ        $0x00000002, AX
-	JZ           skip634
+	JZ           skip942
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21197,7 +29483,7 @@ skip633:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip634:
+skip942:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21210,7 +29496,7 @@ skip634:
 	RET
 
 body4:
-	// 5 rows, 1 vectors
+	// 5 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21232,27 +29518,27 @@ body4:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero635
+	JZ         zero943
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
 	VMOVUPS    (R13), Z8
-	JMP        ready636
+	JMP        ready944
 
-zero635:
+zero943:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready636:
+ready944:
 	TESTQ   AX, AX
-	JZ      done638
+	JZ      done946
 	PCALIGN $0x20
 
-loop637:
+loop945:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21268,14 +29554,14 @@ loop637:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop637
+	JNZ          loop945
 
-done638:
+done946:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip639
+	JZ           skip947
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -21283,9 +29569,9 @@ done638:
 	VPMULLD      Z0, Z7, Z7
 	VPMULLD      Z0, Z8, Z8
 
-skip639:
+skip947:
 	TESTQ        $0x00000002, AX
-	JZ           skip640
+	JZ           skip948
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21308,7 +29594,7 @@ skip639:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z8, Z8
 
-skip640:
+skip948:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21323,7 +29609,7 @@ skip640:
 	RET
 
 body5:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21347,16 +29633,16 @@ body5:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero641
+	JZ         zero949
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
 	VMOVUPS    (R13), Z8
 	VMOVUPS    (R13), Z9
-	JMP        ready642
+	JMP        ready950
 
-zero641:
+zero949:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -21364,12 +29650,12 @@ zero641:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready642:
+ready950:
 	TESTQ   AX, AX
-	JZ      done644
+	JZ      done952
 	PCALIGN $0x20
 
-loop643:
+loop951:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21387,14 +29673,14 @@ loop643:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop643
+	JNZ          loop951
 
-done644:
+done952:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip645
+	JZ           skip953
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -21403,9 +29689,9 @@ done644:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip645:
+skip953:
 	TESTQ        $0x00000002, AX
-	JZ           skip646
+	JZ           skip954
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21432,7 +29718,7 @@ skip645:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip646:
+skip954:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21449,7 +29735,7 @@ skip646:
 	RET
 
 body6:
-	// 7 rows, 1 vectors
+	// 7 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21477,7 +29763,7 @@ body6:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero647
+	JZ         zero955
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -21485,9 +29771,9 @@ body6:
 	VMOVUPS    (R13), Z8
 	VMOVUPS    (R13), Z9
 	VMOVUPS    (R13), Z10
-	JMP        ready648
+	JMP        ready956
 
-zero647:
+zero955:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -21496,12 +29782,12 @@ zero647:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready648:
+ready956:
 	TESTQ   AX, AX
-	JZ      done650
+	JZ      done958
 	PCALIGN $0x20
 
-loop649:
+loop957:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21522,14 +29808,14 @@ loop649:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop649
+	JNZ          loop957
 
-done650:
+done958:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip651
+	JZ           skip959
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -21539,9 +29825,9 @@ done650:
 	VPMULLD      Z0, Z9, Z9
 	VPMULLD      Z0, Z10, Z10
 
-skip651:
+skip959:
 	TESTQ        $0x00000002, AX
-	JZ           skip652
+	JZ           skip960
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21572,7 +29858,7 @@ skip651:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z10, Z10
 
-skip652:
+skip960:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21591,7 +29877,7 @@ skip652:
 	RET
 
 body7:
-	// 8 rows, 1 vectors
+	// 8 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21621,7 +29907,7 @@ body7:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero653
+	JZ         zero961
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -21630,9 +29916,9 @@ body7:
 	VMOVUPS    (R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
-	JMP        ready654
+	JMP        ready962
 
-zero653:
+zero961:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -21642,12 +29928,12 @@ zero653:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready654:
+ready962:
 	TESTQ   AX, AX
-	JZ      done656
+	JZ      done964
 	PCALIGN $0x20
 
-loop655:
+loop963:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21670,14 +29956,14 @@ loop655:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop655
+	JNZ          loop963
 
-done656:
+done964:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip657
+	JZ           skip965
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -21688,9 +29974,9 @@ done656:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip657:
+skip965:
 	TESTQ        $0x00000002, AX
-	JZ           skip658
+	JZ           skip966
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21725,7 +30011,7 @@ skip657:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip658:
+skip966:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21746,7 +30032,7 @@ skip658:
 	RET
 
 body8:
-	// 9 rows, 1 vectors
+	// 9 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21778,7 +30064,7 @@ body8:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero659
+	JZ         zero967
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -21788,9 +30074,9 @@ body8:
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
-	JMP        ready660
+	JMP        ready968
 
-zero659:
+zero967:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -21801,12 +30087,12 @@ zero659:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready660:
+ready968:
 	TESTQ   AX, AX
-	JZ      done662
+	JZ      done970
 	PCALIGN $0x20
 
-loop661:
+loop969:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21831,14 +30117,14 @@ loop661:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop661
+	JNZ          loop969
 
-done662:
+done970:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip663
+	JZ           skip971
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -21850,9 +30136,9 @@ done662:
 	VPMULLD      Z0, Z11, Z11
 	VPMULLD      Z0, Z12, Z12
 
-skip663:
+skip971:
 	TESTQ        $0x00000002, AX
-	JZ           skip664
+	JZ           skip972
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21891,7 +30177,7 @@ skip663:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z12, Z12
 
-skip664:
+skip972:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21914,7 +30200,7 @@ skip664:
 	RET
 
 body9:
-	// 10 rows, 1 vectors
+	// 10 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -21950,7 +30236,7 @@ body9:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero665
+	JZ         zero973
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -21961,9 +30247,9 @@ body9:
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
-	JMP        ready666
+	JMP        ready974
 
-zero665:
+zero973:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -21975,12 +30261,12 @@ zero665:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready666:
+ready974:
 	TESTQ   AX, AX
-	JZ      done668
+	JZ      done976
 	PCALIGN $0x20
 
-loop667:
+loop975:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22008,14 +30294,14 @@ loop667:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop667
+	JNZ          loop975
 
-done668:
+done976:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip669
+	JZ           skip977
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -22028,9 +30314,9 @@ done668:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip669:
+skip977:
 	TESTQ        $0x00000002, AX
-	JZ           skip670
+	JZ           skip978
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22073,7 +30359,7 @@ skip669:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip670:
+skip978:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22098,7 +30384,7 @@ skip670:
 	RET
 
 body10:
-	// 11 rows, 1 vectors
+	// 11 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -22136,7 +30422,7 @@ body10:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero671
+	JZ         zero979
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -22148,9 +30434,9 @@ body10:
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
-	JMP        ready672
+	JMP        ready980
 
-zero671:
+zero979:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -22163,12 +30449,12 @@ zero671:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 
-ready672:
+ready980:
 	TESTQ   AX, AX
-	JZ      done674
+	JZ      done982
 	PCALIGN $0x20
 
-loop673:
+loop981:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22198,14 +30484,14 @@ loop673:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop673
+	JNZ          loop981
 
-done674:
+done982:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip675
+	JZ           skip983
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -22219,9 +30505,9 @@ done674:
 	VPMULLD      Z0, Z13, Z13
 	VPMULLD      Z0, Z14, Z14
 
-skip675:
+skip983:
 	TESTQ        $0x00000002, AX
-	JZ           skip676
+	JZ           skip984
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22268,7 +30554,7 @@ skip675:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z14, Z14
 
-skip676:
+skip984:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22295,7 +30581,7 @@ skip676:
 	RET
 
 body11:
-	// 12 rows, 1 vectors
+	// 12 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -22335,7 +30621,7 @@ body11:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero677
+	JZ         zero985
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -22348,9 +30634,9 @@ body11:
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
-	JMP        ready678
+	JMP        ready986
 
-zero677:
+zero985:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -22364,12 +30650,12 @@ zero677:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready678:
+ready986:
 	TESTQ   AX, AX
-	JZ      done680
+	JZ      done988
 	PCALIGN $0x20
 
-loop679:
+loop987:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22401,14 +30687,14 @@ loop679:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop679
+	JNZ          loop987
 
-done680:
+done988:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip681
+	JZ           skip989
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -22423,9 +30709,9 @@ done680:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip681:
+skip989:
 	TESTQ        $0x00000002, AX
-	JZ           skip682
+	JZ           skip990
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22476,7 +30762,7 @@ skip681:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip682:
+skip990:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22505,7 +30791,7 @@ skip682:
 	RET
 
 body12:
-	// 13 rows, 1 vectors
+	// 13 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -22549,7 +30835,7 @@ body12:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero683
+	JZ         zero991
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -22563,9 +30849,9 @@ body12:
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
-	JMP        ready684
+	JMP        ready992
 
-zero683:
+zero991:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -22580,12 +30866,12 @@ zero683:
 	VXORPS Y15, Y15, Y15
 	VPXORD Z16, Z16, Z16
 
-ready684:
+ready992:
 	TESTQ   AX, AX
-	JZ      done686
+	JZ      done994
 	PCALIGN $0x20
 
-loop685:
+loop993:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22620,14 +30906,14 @@ loop685:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop685
+	JNZ          loop993
 
-done686:
+done994:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip687
+	JZ           skip995
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -22643,9 +30929,9 @@ done686:
 	VPMULLD      Z0, Z15, Z15
 	VPMULLD      Z0, Z16, Z16
 
-skip687:
+skip995:
 	TESTQ        $0x00000002, AX
-	JZ           skip688
+	JZ           skip996
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22700,7 +30986,7 @@ skip687:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z16, Z16
 
-skip688:
+skip996:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22731,7 +31017,7 @@ skip688:
 	RET
 
 body13:
-	// 14 rows, 1 vectors
+	// 14 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -22777,7 +31063,7 @@ body13:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero689
+	JZ         zero997
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -22792,9 +31078,9 @@ body13:
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    (R13), Z17
-	JMP        ready690
+	JMP        ready998
 
-zero689:
+zero997:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -22810,12 +31096,12 @@ zero689:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready690:
+ready998:
 	TESTQ   AX, AX
-	JZ      done692
+	JZ      done1000
 	PCALIGN $0x20
 
-loop691:
+loop999:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22852,14 +31138,14 @@ loop691:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop691
+	JNZ          loop999
 
-done692:
+done1000:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip693
+	JZ           skip1001
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -22876,9 +31162,9 @@ done692:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip693:
+skip1001:
 	TESTQ        $0x00000002, AX
-	JZ           skip694
+	JZ           skip1002
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22937,7 +31223,7 @@ skip693:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip694:
+skip1002:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22970,7 +31256,7 @@ skip694:
 	RET
 
 body14:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -22983,21 +31269,21 @@ body14:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero695
+	JZ         zero1003
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
-	JMP        ready696
+	JMP        ready1004
 
-zero695:
+zero1003:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready696:
+ready1004:
 	TESTQ   AX, AX
-	JZ      done698
+	JZ      done1006
 	PCALIGN $0x20
 
-loop697:
+loop1005:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23006,21 +31292,21 @@ loop697:
 	VPDPBUSD     Z1, Z2, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop697
+	JNZ          loop1005
 
-done698:
+done1006:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip699
+	JZ           skip1007
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip699:
+skip1007:
 	TESTQ        $0x00000002, AX
-	JZ           skip700
+	JZ           skip1008
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23030,7 +31316,7 @@ skip699:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip700:
+skip1008:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23038,7 +31324,7 @@ skip700:
 	RET
 
 body15:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -23054,25 +31340,25 @@ body15:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero701
+	JZ         zero1009
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
-	JMP        ready702
+	JMP        ready1010
 
-zero701:
+zero1009:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready702:
+ready1010:
 	TESTQ   AX, AX
-	JZ      done704
+	JZ      done1012
 	PCALIGN $0x20
 
-loop703:
+loop1011:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23084,23 +31370,23 @@ loop703:
 	VPDPBUSD     Z1, Z2, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop703
+	JNZ          loop1011
 
-done704:
+done1012:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip705
+	JZ           skip1013
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip705:
+skip1013:
 	TESTQ        $0x00000002, AX
-	JZ           skip706
+	JZ           skip1014
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23117,7 +31403,7 @@ skip705:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip706:
+skip1014:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23128,7 +31414,7 @@ skip706:
 	RET
 
 body16:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -23147,16 +31433,16 @@ body16:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero707
+	JZ         zero1015
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
 	VMOVUPS    (R13), Z8
 	VMOVUPS    64(R13), Z9
-	JMP        ready708
+	JMP        ready1016
 
-zero707:
+zero1015:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -23164,12 +31450,12 @@ zero707:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready708:
+ready1016:
 	TESTQ   AX, AX
-	JZ      done710
+	JZ      done1018
 	PCALIGN $0x20
 
-loop709:
+loop1017:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23184,14 +31470,14 @@ loop709:
 	VPDPBUSD     Z1, Z2, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop709
+	JNZ          loop1017
 
-done710:
+done1018:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip711
+	JZ           skip1019
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -23200,9 +31486,9 @@ done710:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip711:
+skip1019:
 	TESTQ        $0x00000002, AX
-	JZ           skip712
+	JZ           skip1020
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23226,7 +31512,7 @@ skip711:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip712:
+skip1020:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23240,7 +31526,7 @@ skip712:
 	RET
 
 body17:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -23264,7 +31550,7 @@ body17:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero713
+	JZ         zero1021
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -23273,9 +31559,9 @@ body17:
 	VMOVUPS    64(R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    64(R13), Z11
-	JMP        ready714
+	JMP        ready1022
 
-zero713:
+zero1021:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -23285,12 +31571,12 @@ zero713:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready714:
+ready1022:
 	TESTQ   AX, AX
-	JZ      done716
+	JZ      done1024
 	PCALIGN $0x20
 
-loop715:
+loop1023:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23309,14 +31595,14 @@ loop715:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop715
+	JNZ          loop1023
 
-done716:
+done1024:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip717
+	JZ           skip1025
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -23327,9 +31613,9 @@ done716:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip717:
+skip1025:
 	TESTQ        $0x00000002, AX
-	JZ           skip718
+	JZ           skip1026
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23360,7 +31646,7 @@ skip717:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip718:
+skip1026:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23377,7 +31663,7 @@ skip718:
 	RET
 
 body18:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -23404,7 +31690,7 @@ body18:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero719
+	JZ         zero1027
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -23415,9 +31701,9 @@ body18:
 	VMOVUPS    64(R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    64(R13), Z13
-	JMP        ready720
+	JMP        ready1028
 
-zero719:
+zero1027:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -23429,12 +31715,12 @@ zero719:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready720:
+ready1028:
 	TESTQ   AX, AX
-	JZ      done722
+	JZ      done1030
 	PCALIGN $0x20
 
-loop721:
+loop1029:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23456,14 +31742,14 @@ loop721:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop721
+	JNZ          loop1029
 
-done722:
+done1030:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip723
+	JZ           skip1031
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -23476,9 +31762,9 @@ done722:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip723:
+skip1031:
 	TESTQ        $0x00000002, AX
-	JZ           skip724
+	JZ           skip1032
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23516,7 +31802,7 @@ skip723:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip724:
+skip1032:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23536,7 +31822,7 @@ skip724:
 	RET
 
 body19:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -23566,7 +31852,7 @@ body19:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero725
+	JZ         zero1033
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -23579,9 +31865,9 @@ body19:
 	VMOVUPS    64(R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    64(R13), Z15
-	JMP        ready726
+	JMP        ready1034
 
-zero725:
+zero1033:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -23595,12 +31881,12 @@ zero725:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready726:
+ready1034:
 	TESTQ   AX, AX
-	JZ      done728
+	JZ      done1036
 	PCALIGN $0x20
 
-loop727:
+loop1035:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23625,14 +31911,14 @@ loop727:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop727
+	JNZ          loop1035
 
-done728:
+done1036:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip729
+	JZ           skip1037
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -23647,9 +31933,9 @@ done728:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip729:
+skip1037:
 	TESTQ        $0x00000002, AX
-	JZ           skip730
+	JZ           skip1038
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23694,7 +31980,7 @@ skip729:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip730:
+skip1038:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23717,7 +32003,7 @@ skip730:
 	RET
 
 body20:
-	// 7 rows, 2 vectors
+	// 7 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -23752,7 +32038,7 @@ body20:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero731
+	JZ         zero1039
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -23767,9 +32053,9 @@ body20:
 	VMOVUPS    64(R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    64(R13), Z17
-	JMP        ready732
+	JMP        ready1040
 
-zero731:
+zero1039:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -23785,12 +32071,12 @@ zero731:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready732:
+ready1040:
 	TESTQ   AX, AX
-	JZ      done734
+	JZ      done1042
 	PCALIGN $0x20
 
-loop733:
+loop1041:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23819,14 +32105,14 @@ loop733:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop733
+	JNZ          loop1041
 
-done734:
+done1042:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip735
+	JZ           skip1043
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -23843,9 +32129,9 @@ done734:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip735:
+skip1043:
 	TESTQ        $0x00000002, AX
-	JZ           skip736
+	JZ           skip1044
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23897,7 +32183,7 @@ skip735:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip736:
+skip1044:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23923,7 +32209,7 @@ skip736:
 	RET
 
 body21:
-	// 8 rows, 2 vectors
+	// 8 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -23961,7 +32247,7 @@ body21:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero737
+	JZ         zero1045
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -23978,9 +32264,9 @@ body21:
 	VMOVUPS    64(R13), Z17
 	VMOVUPS    (R13), Z18
 	VMOVUPS    64(R13), Z19
-	JMP        ready738
+	JMP        ready1046
 
-zero737:
+zero1045:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -23998,12 +32284,12 @@ zero737:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-ready738:
+ready1046:
 	TESTQ   AX, AX
-	JZ      done740
+	JZ      done1048
 	PCALIGN $0x20
 
-loop739:
+loop1047:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24035,14 +32321,14 @@ loop739:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop739
+	JNZ          loop1047
 
-done740:
+done1048:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip741
+	JZ           skip1049
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24061,9 +32347,9 @@ done740:
 	VPMULLD      Z0, Z18, Z18
 	VPMULLD      Z0, Z19, Z19
 
-skip741:
+skip1049:
 	TESTQ        $0x00000002, AX
-	JZ           skip742
+	JZ           skip1050
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24122,7 +32408,7 @@ skip741:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z19, Z19
 
-skip742:
+skip1050:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24151,7 +32437,7 @@ skip742:
 	RET
 
 body22:
-	// 9 rows, 2 vectors
+	// 9 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -24192,7 +32478,7 @@ body22:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero743
+	JZ         zero1051
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -24211,9 +32497,9 @@ body22:
 	VMOVUPS    64(R13), Z19
 	VMOVUPS    (R13), Z20
 	VMOVUPS    64(R13), Z21
-	JMP        ready744
+	JMP        ready1052
 
-zero743:
+zero1051:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24233,12 +32519,12 @@ zero743:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-ready744:
+ready1052:
 	TESTQ   AX, AX
-	JZ      done746
+	JZ      done1054
 	PCALIGN $0x20
 
-loop745:
+loop1053:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24273,14 +32559,14 @@ loop745:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop745
+	JNZ          loop1053
 
-done746:
+done1054:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip747
+	JZ           skip1055
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24301,9 +32587,9 @@ done746:
 	VPMULLD      Z0, Z20, Z20
 	VPMULLD      Z0, Z21, Z21
 
-skip747:
+skip1055:
 	TESTQ        $0x00000002, AX
-	JZ           skip748
+	JZ           skip1056
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24369,7 +32655,7 @@ skip747:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z21, Z21
 
-skip748:
+skip1056:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24401,7 +32687,7 @@ skip748:
 	RET
 
 body23:
-	// 10 rows, 2 vectors
+	// 10 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -24447,7 +32733,7 @@ body23:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero749
+	JZ         zero1057
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -24468,9 +32754,9 @@ body23:
 	VMOVUPS    64(R13), Z21
 	VMOVUPS    (R13), Z22
 	VMOVUPS    64(R13), Z23
-	JMP        ready750
+	JMP        ready1058
 
-zero749:
+zero1057:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24492,12 +32778,12 @@ zero749:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready750:
+ready1058:
 	TESTQ   AX, AX
-	JZ      done752
+	JZ      done1060
 	PCALIGN $0x20
 
-loop751:
+loop1059:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24536,14 +32822,14 @@ loop751:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop751
+	JNZ          loop1059
 
-done752:
+done1060:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip753
+	JZ           skip1061
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24566,9 +32852,9 @@ done752:
 	VPMULLD      Z0, Z22, Z22
 	VPMULLD      Z0, Z23, Z23
 
-skip753:
+skip1061:
 	TESTQ        $0x00000002, AX
-	JZ           skip754
+	JZ           skip1062
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24641,7 +32927,7 @@ skip753:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z23, Z23
 
-skip754:
+skip1062:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24676,7 +32962,7 @@ skip754:
 	RET
 
 body24:
-	// 11 rows, 2 vectors
+	// 11 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -24725,7 +33011,7 @@ body24:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero755
+	JZ         zero1063
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -24748,9 +33034,9 @@ body24:
 	VMOVUPS    64(R13), Z23
 	VMOVUPS    (R13), Z24
 	VMOVUPS    64(R13), Z25
-	JMP        ready756
+	JMP        ready1064
 
-zero755:
+zero1063:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24774,12 +33060,12 @@ zero755:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 
-ready756:
+ready1064:
 	TESTQ   AX, AX
-	JZ      done758
+	JZ      done1066
 	PCALIGN $0x20
 
-loop757:
+loop1065:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24821,14 +33107,14 @@ loop757:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop757
+	JNZ          loop1065
 
-done758:
+done1066:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip759
+	JZ           skip1067
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24853,9 +33139,9 @@ done758:
 	VPMULLD      Z0, Z24, Z24
 	VPMULLD      Z0, Z25, Z25
 
-skip759:
+skip1067:
 	TESTQ        $0x00000002, AX
-	JZ           skip760
+	JZ           skip1068
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24935,7 +33221,7 @@ skip759:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z25, Z25
 
-skip760:
+skip1068:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24973,7 +33259,7 @@ skip760:
 	RET
 
 body25:
-	// 12 rows, 2 vectors
+	// 12 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -25025,7 +33311,7 @@ body25:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero761
+	JZ         zero1069
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -25050,9 +33336,9 @@ body25:
 	VMOVUPS    64(R13), Z25
 	VMOVUPS    (R13), Z26
 	VMOVUPS    64(R13), Z27
-	JMP        ready762
+	JMP        ready1070
 
-zero761:
+zero1069:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -25078,12 +33364,12 @@ zero761:
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 
-ready762:
+ready1070:
 	TESTQ   AX, AX
-	JZ      done764
+	JZ      done1072
 	PCALIGN $0x20
 
-loop763:
+loop1071:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -25128,14 +33414,14 @@ loop763:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop763
+	JNZ          loop1071
 
-done764:
+done1072:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip765
+	JZ           skip1073
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25162,9 +33448,9 @@ done764:
 	VPMULLD      Z0, Z26, Z26
 	VPMULLD      Z0, Z27, Z27
 
-skip765:
+skip1073:
 	TESTQ        $0x00000002, AX
-	JZ           skip766
+	JZ           skip1074
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25251,7 +33537,7 @@ skip765:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z27, Z27
 
-skip766:
+skip1074:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25292,7 +33578,7 @@ skip766:
 	RET
 
 body26:
-	// 13 rows, 2 vectors
+	// 13 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -25349,7 +33635,7 @@ body26:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero767
+	JZ         zero1075
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -25376,9 +33662,9 @@ body26:
 	VMOVUPS    64(R13), Z27
 	VMOVUPS    (R13), Z28
 	VMOVUPS    64(R13), Z29
-	JMP        ready768
+	JMP        ready1076
 
-zero767:
+zero1075:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -25406,12 +33692,12 @@ zero767:
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 
-ready768:
+ready1076:
 	TESTQ   AX, AX
-	JZ      done770
+	JZ      done1078
 	PCALIGN $0x20
 
-loop769:
+loop1077:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -25460,14 +33746,14 @@ loop769:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop769
+	JNZ          loop1077
 
-done770:
+done1078:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip771
+	JZ           skip1079
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25496,9 +33782,9 @@ done770:
 	VPMULLD      Z0, Z28, Z28
 	VPMULLD      Z0, Z29, Z29
 
-skip771:
+skip1079:
 	TESTQ        $0x00000002, AX
-	JZ           skip772
+	JZ           skip1080
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25592,7 +33878,7 @@ skip771:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z29, Z29
 
-skip772:
+skip1080:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25636,7 +33922,7 @@ skip772:
 	RET
 
 body27:
-	// 14 rows, 2 vectors
+	// 14 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -25696,7 +33982,7 @@ body27:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero773
+	JZ         zero1081
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -25725,9 +34011,9 @@ body27:
 	VMOVUPS    64(R13), Z29
 	VMOVUPS    (R13), Z30
 	VMOVUPS    64(R13), Z31
-	JMP        ready774
+	JMP        ready1082
 
-zero773:
+zero1081:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -25757,12 +34043,12 @@ zero773:
 	VPXORD Z30, Z30, Z30
 	VPXORD Z31, Z31, Z31
 
-ready774:
+ready1082:
 	TESTQ   AX, AX
-	JZ      done776
+	JZ      done1084
 	PCALIGN $0x20
 
-loop775:
+loop1083:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -25814,14 +34100,14 @@ loop775:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop775
+	JNZ          loop1083
 
-done776:
+done1084:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip777
+	JZ           skip1085
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25852,9 +34138,9 @@ done776:
 	VPMULLD      Z0, Z30, Z30
 	VPMULLD      Z0, Z31, Z31
 
-skip777:
+skip1085:
 	TESTQ        $0x00000002, AX
-	JZ           skip778
+	JZ           skip1086
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25955,7 +34241,7 @@ skip777:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z31, Z31
 
-skip778:
+skip1086:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -26001,151 +34287,8 @@ skip778:
 	VZEROUPPER
 	RET
 
-// func tileI16AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
-TEXT ·tileI16AVX512(SB), NOSPLIT, $0-8
-	MOVQ  tile+0(FP), R12
-	KMOVQ 72(R12), K1
-	MOVQ  64(R12), AX
-	CMPQ  AX, $0x0e
-	JGE   from779
-	CMPQ  AX, $0x07
-	JGE   from780
-	CMPQ  AX, $0x03
-	JGE   from781
-	CMPQ  AX, $0x01
-	JGE   from782
-	JMP   body0
-
-from782:
-	CMPQ AX, $0x02
-	JGE  from783
-	JMP  body1
-
-from783:
-	JMP body2
-
-from781:
-	CMPQ AX, $0x05
-	JGE  from784
-	CMPQ AX, $0x04
-	JGE  from785
-	JMP  body3
-
-from785:
-	JMP body4
-
-from784:
-	CMPQ AX, $0x06
-	JGE  from786
-	JMP  body5
-
-from786:
-	JMP body6
-
-from780:
-	CMPQ AX, $0x0a
-	JGE  from787
-	CMPQ AX, $0x08
-	JGE  from788
-	JMP  body7
-
-from788:
-	CMPQ AX, $0x09
-	JGE  from789
-	JMP  body8
-
-from789:
-	JMP body9
-
-from787:
-	CMPQ AX, $0x0c
-	JGE  from790
-	CMPQ AX, $0x0b
-	JGE  from791
-	JMP  body10
-
-from791:
-	JMP body11
-
-from790:
-	CMPQ AX, $0x0d
-	JGE  from792
-	JMP  body12
-
-from792:
-	JMP body13
-
-from779:
-	CMPQ AX, $0x15
-	JGE  from793
-	CMPQ AX, $0x11
-	JGE  from794
-	CMPQ AX, $0x0f
-	JGE  from795
-	JMP  body14
-
-from795:
-	CMPQ AX, $0x10
-	JGE  from796
-	JMP  body15
-
-from796:
-	JMP body16
-
-from794:
-	CMPQ AX, $0x13
-	JGE  from797
-	CMPQ AX, $0x12
-	JGE  from798
-	JMP  body17
-
-from798:
-	JMP body18
-
-from797:
-	CMPQ AX, $0x14
-	JGE  from799
-	JMP  body19
-
-from799:
-	JMP body20
-
-from793:
-	CMPQ AX, $0x18
-	JGE  from800
-	CMPQ AX, $0x16
-	JGE  from801
-	JMP  body21
-
-from801:
-	CMPQ AX, $0x17
-	JGE  from802
-	JMP  body22
-
-from802:
-	JMP body23
-
-from800:
-	CMPQ AX, $0x1a
-	JGE  from803
-	CMPQ AX, $0x19
-	JGE  from804
-	JMP  body24
-
-from804:
-	JMP body25
-
-from803:
-	CMPQ AX, $0x1b
-	JGE  from805
-	JMP  body26
-
-from805:
-	JMP body27
-
-body0:
-	// 1 rows, 1 vectors
+body28:
+	// 1 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26157,54 +34300,53 @@ body0:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero806
-	VMOVUPS    (R13), Z4
-	JMP        ready807
+	JZ         zero1087
+	VMOVUPS    (R13), Y4
+	JMP        ready1088
 
-zero806:
+zero1087:
 	VXORPS Y4, Y4, Y4
 
-ready807:
+ready1088:
 	TESTQ   AX, AX
-	JZ      done809
+	JZ      done1090
 	PCALIGN $0x20
 
-loop808:
-	VMOVUPS      (DI), Z0
+loop1089:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop808
+	JNZ          loop1089
 
-done809:
+done1090:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip810
-	VPBROADCASTD 104(R12), Z0
-	VPMULLD      Z0, Z4, Z4
+	JZ           skip1091
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
 
-skip810:
+skip1091:
 	TESTQ        $0x00000002, AX
-	JZ           skip811
-	VPBROADCASTD 136(R12), Z0
+	JZ           skip1092
+	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
 
-skip811:
+skip1092:
 	MOVQ    R13, SI
-	VMOVUPS Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
 	RET
 
-body1:
-	// 2 rows, 1 vectors
+body29:
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26218,66 +34360,64 @@ body1:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero812
-	VMOVUPS    (R13), Z4
-	VMOVUPS    (R13), Z5
-	JMP        ready813
+	JZ         zero1093
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	JMP        ready1094
 
-zero812:
+zero1093:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready813:
+ready1094:
 	TESTQ   AX, AX
-	JZ      done815
+	JZ      done1096
 	PCALIGN $0x20
 
-loop814:
-	VMOVUPS      (DI), Z0
+loop1095:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z4, Z4
-	VBROADCASTSS (SI)(DX*1), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop814
+	JNZ          loop1095
 
-done815:
+done1096:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip816
-	VPBROADCASTD 104(R12), Z0
-	VPMULLD      Z0, Z4, Z4
-	VPMULLD      Z0, Z5, Z5
+	JZ           skip1097
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
 
-skip816:
+skip1097:
 	TESTQ        $0x00000002, AX
-	JZ           skip817
-	VPBROADCASTD 136(R12), Z0
+	JZ           skip1098
+	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z5, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
 
-skip817:
+skip1098:
 	MOVQ    R13, SI
-	VMOVUPS Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	VZEROUPPER
 	RET
 
-body2:
-	// 3 rows, 1 vectors
+body30:
+	// 3 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26293,78 +34433,75 @@ body2:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero818
-	VMOVUPS    (R13), Z4
-	VMOVUPS    (R13), Z5
-	VMOVUPS    (R13), Z6
-	JMP        ready819
+	JZ         zero1099
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	JMP        ready1100
 
-zero818:
+zero1099:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready819:
+ready1100:
 	TESTQ   AX, AX
-	JZ      done821
+	JZ      done1102
 	PCALIGN $0x20
 
-loop820:
-	VMOVUPS      (DI), Z0
+loop1101:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z4, Z4
-	VBROADCASTSS (SI)(DX*1), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z5, Z5
-	VBROADCASTSS (SI)(DX*2), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop820
+	JNZ          loop1101
 
-done821:
+done1102:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip822
-	VPBROADCASTD 104(R12), Z0
-	VPMULLD      Z0, Z4, Z4
-	VPMULLD      Z0, Z5, Z5
-	VPMULLD      Z0, Z6, Z6
+	JZ           skip1103
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
 
-skip822:
+skip1103:
 	TESTQ        $0x00000002, AX
-	JZ           skip823
-	VPBROADCASTD 136(R12), Z0
+	JZ           skip1104
+	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z5, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
 
-skip823:
+skip1104:
 	MOVQ    R13, SI
-	VMOVUPS Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	VZEROUPPER
 	RET
 
-body3:
-	// 4 rows, 1 vectors
+body31:
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26384,91 +34521,87 @@ body3:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero824
-	VMOVUPS    (R13), Z4
-	VMOVUPS    (R13), Z5
-	VMOVUPS    (R13), Z6
-	VMOVUPS    (R13), Z7
-	JMP        ready825
+	JZ         zero1105
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	JMP        ready1106
 
-zero824:
+zero1105:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready825:
+ready1106:
 	TESTQ   AX, AX
-	JZ      done827
+	JZ      done1108
 	PCALIGN $0x20
 
-loop826:
-	VMOVUPS      (DI), Z0
+loop1107:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z4, Z4
-	VBROADCASTSS (SI)(DX*1), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z5, Z5
-	VBROADCASTSS (SI)(DX*2), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z6, Z6
-	VBROADCASTSS (R8), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop826
+	JNZ          loop1107
 
-done827:
+done1108:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip828
-	VPBROADCASTD 104(R12), Z0
-	VPMULLD      Z0, Z4, Z4
-	VPMULLD      Z0, Z5, Z5
-	VPMULLD      Z0, Z6, Z6
-	VPMULLD      Z0, Z7, Z7
+	JZ           skip1109
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
 
-skip828:
+skip1109:
 	TESTQ        $0x00000002, AX
-	JZ           skip829
-	VPBROADCASTD 136(R12), Z0
+	JZ           skip1110
+	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z5, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z7, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
 
-skip829:
+skip1110:
 	MOVQ    R13, SI
-	VMOVUPS Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	VZEROUPPER
 	RET
 
-body4:
-	// 5 rows, 1 vectors
+body32:
+	// 5 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26490,103 +34623,98 @@ body4:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero830
-	VMOVUPS    (R13), Z4
-	VMOVUPS    (R13), Z5
-	VMOVUPS    (R13), Z6
-	VMOVUPS    (R13), Z7
-	VMOVUPS    (R13), Z8
-	JMP        ready831
+	JZ         zero1111
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	JMP        ready1112
 
-zero830:
+zero1111:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready831:
+ready1112:
 	TESTQ   AX, AX
-	JZ      done833
+	JZ      done1114
 	PCALIGN $0x20
 
-loop832:
-	VMOVUPS      (DI), Z0
+loop1113:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z4, Z4
-	VBROADCASTSS (SI)(DX*1), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z5, Z5
-	VBROADCASTSS (SI)(DX*2), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z6, Z6
-	VBROADCASTSS (R8), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z7, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop832
+	JNZ          loop1113
 
-done833:
+done1114:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip834
-	VPBROADCASTD 104(R12), Z0
-	VPMULLD      Z0, Z4, Z4
-	VPMULLD      Z0, Z5, Z5
-	VPMULLD      Z0, Z6, Z6
-	VPMULLD      Z0, Z7, Z7
-	VPMULLD      Z0, Z8, Z8
+	JZ           skip1115
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
 
-skip834:
+skip1115:
 	TESTQ        $0x00000002, AX
-	JZ           skip835
-	VPBROADCASTD 136(R12), Z0
+	JZ           skip1116
+	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z5, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z7, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
 
-skip835:
+skip1116:
 	MOVQ    R13, SI
-	VMOVUPS Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	VZEROUPPER
 	RET
 
-body5:
-	// 6 rows, 1 vectors
+body33:
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26610,16 +34738,16 @@ body5:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero836
-	VMOVUPS    (R13), Z4
-	VMOVUPS    (R13), Z5
-	VMOVUPS    (R13), Z6
-	VMOVUPS    (R13), Z7
-	VMOVUPS    (R13), Z8
-	VMOVUPS    (R13), Z9
-	JMP        ready837
+	JZ         zero1117
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	JMP        ready1118
 
-zero836:
+zero1117:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26627,98 +34755,92 @@ zero836:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready837:
+ready1118:
 	TESTQ   AX, AX
-	JZ      done839
+	JZ      done1120
 	PCALIGN $0x20
 
-loop838:
-	VMOVUPS      (DI), Z0
+loop1119:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z4, Z4
-	VBROADCASTSS (SI)(DX*1), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z5, Z5
-	VBROADCASTSS (SI)(DX*2), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z6, Z6
-	VBROADCASTSS (R8), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z7, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z8, Z8
-	VBROADCASTSS (R8)(DX*2), Z2
-	VPMADDWD     Z0, Z2, Z3
-	VPADDD       Z3, Z9, Z9
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop838
+	JNZ          loop1119
 
-done839:
+done1120:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip840
-	VPBROADCASTD 104(R12), Z0
-	VPMULLD      Z0, Z4, Z4
-	VPMULLD      Z0, Z5, Z5
-	VPMULLD      Z0, Z6, Z6
-	VPMULLD      Z0, Z7, Z7
-	VPMULLD      Z0, Z8, Z8
-	VPMULLD      Z0, Z9, Z9
+	JZ           skip1121
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
 
-skip840:
+skip1121:
 	TESTQ        $0x00000002, AX
-	JZ           skip841
-	VPBROADCASTD 136(R12), Z0
+	JZ           skip1122
+	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z4, Z4
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z5, Z5
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z6, Z6
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z7, Z7
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z8, Z8
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
 	ADDQ         DX, SI
-	VMOVUPS.Z    (SI), K1, Z1
-	VPMULLD      Z0, Z1, Z1
-	VPADDD       Z1, Z9, Z9
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
 
-skip841:
+skip1122:
 	MOVQ    R13, SI
-	VMOVUPS Z4, K1, (SI)
+	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z5, K1, (SI)
+	VMOVUPS Y5, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Y6, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z7, K1, (SI)
+	VMOVUPS Y7, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z8, K1, (SI)
+	VMOVUPS Y8, K1, (SI)
 	ADDQ    DX, SI
-	VMOVUPS Z9, K1, (SI)
+	VMOVUPS Y9, K1, (SI)
 	VZEROUPPER
 	RET
 
-body6:
-	// 7 rows, 1 vectors
+body34:
+	// 7 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26746,17 +34868,17 @@ body6:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero842
-	VMOVUPS    (R13), Z4
-	VMOVUPS    (R13), Z5
-	VMOVUPS    (R13), Z6
-	VMOVUPS    (R13), Z7
-	VMOVUPS    (R13), Z8
-	VMOVUPS    (R13), Z9
-	VMOVUPS    (R13), Z10
-	JMP        ready843
+	JZ         zero1123
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	JMP        ready1124
 
-zero842:
+zero1123:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26765,12 +34887,2319 @@ zero842:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready843:
+ready1124:
 	TESTQ   AX, AX
-	JZ      done845
+	JZ      done1126
 	PCALIGN $0x20
 
-loop844:
+loop1125:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop1125
+
+done1126:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1127
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+
+skip1127:
+	TESTQ        $0x00000002, AX
+	JZ           skip1128
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+
+skip1128:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body35:
+	// 8 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1129
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	JMP        ready1130
+
+zero1129:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready1130:
+	TESTQ   AX, AX
+	JZ      done1132
+	PCALIGN $0x20
+
+loop1131:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop1131
+
+done1132:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1133
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+
+skip1133:
+	TESTQ        $0x00000002, AX
+	JZ           skip1134
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+
+skip1134:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body36:
+	// 9 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1135
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	JMP        ready1136
+
+zero1135:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+
+ready1136:
+	TESTQ   AX, AX
+	JZ      done1138
+	PCALIGN $0x20
+
+loop1137:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop1137
+
+done1138:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1139
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+
+skip1139:
+	TESTQ        $0x00000002, AX
+	JZ           skip1140
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+
+skip1140:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body37:
+	// 10 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1141
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	JMP        ready1142
+
+zero1141:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready1142:
+	TESTQ   AX, AX
+	JZ      done1144
+	PCALIGN $0x20
+
+loop1143:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VPDPBUSD     Y0, Y2, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop1143
+
+done1144:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1145
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+
+skip1145:
+	TESTQ        $0x00000002, AX
+	JZ           skip1146
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+
+skip1146:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body38:
+	// 11 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1147
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	JMP        ready1148
+
+zero1147:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+
+ready1148:
+	TESTQ   AX, AX
+	JZ      done1150
+	PCALIGN $0x20
+
+loop1149:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VPDPBUSD     Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop1149
+
+done1150:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1151
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+
+skip1151:
+	TESTQ        $0x00000002, AX
+	JZ           skip1152
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+
+skip1152:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body39:
+	// 12 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1153
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	VMOVUPS    (R13), Y15
+	JMP        ready1154
+
+zero1153:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready1154:
+	TESTQ   AX, AX
+	JZ      done1156
+	PCALIGN $0x20
+
+loop1155:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VPDPBUSD     Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop1155
+
+done1156:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1157
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+
+skip1157:
+	TESTQ        $0x00000002, AX
+	JZ           skip1158
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+
+skip1158:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body40:
+	// 13 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1159
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	VMOVUPS    (R13), Y15
+	VMOVUPS    (R13), Y16
+	JMP        ready1160
+
+zero1159:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+
+ready1160:
+	TESTQ   AX, AX
+	JZ      done1162
+	PCALIGN $0x20
+
+loop1161:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VPDPBUSD     Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y15
+	VBROADCASTSS (R11), Y2
+	VPDPBUSD     Y0, Y2, Y16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop1161
+
+done1162:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1163
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+	VPMULLD      Y0, Y16, Y16
+
+skip1163:
+	TESTQ        $0x00000002, AX
+	JZ           skip1164
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y16, Y16
+
+skip1164:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body41:
+	// 14 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1165
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	VMOVUPS    (R13), Y15
+	VMOVUPS    (R13), Y16
+	VMOVUPS    (R13), Y17
+	JMP        ready1166
+
+zero1165:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready1166:
+	TESTQ   AX, AX
+	JZ      done1168
+	PCALIGN $0x20
+
+loop1167:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPDPBUSD     Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VPDPBUSD     Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y9
+	VBROADCASTSS (R9), Y2
+	VPDPBUSD     Y0, Y2, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y12
+	VBROADCASTSS (R10), Y2
+	VPDPBUSD     Y0, Y2, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VPDPBUSD     Y0, Y2, Y15
+	VBROADCASTSS (R11), Y2
+	VPDPBUSD     Y0, Y2, Y16
+	VBROADCASTSS (R11)(DX*1), Y2
+	VPDPBUSD     Y0, Y2, Y17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop1167
+
+done1168:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1169
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+	VPMULLD      Y0, Y16, Y16
+	VPMULLD      Y0, Y17, Y17
+
+skip1169:
+	TESTQ        $0x00000002, AX
+	JZ           skip1170
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y16, Y16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y17, Y17
+
+skip1170:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y17, K1, (SI)
+	VZEROUPPER
+	RET
+
+// func tileI16AVX512(tile *uint64)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
+TEXT ·tileI16AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 72(R12), K1
+	MOVQ  64(R12), AX
+	CMPQ  AX, $0x15
+	JGE   from1171
+	CMPQ  AX, $0x0a
+	JGE   from1172
+	CMPQ  AX, $0x05
+	JGE   from1173
+	CMPQ  AX, $0x02
+	JGE   from1174
+	CMPQ  AX, $0x01
+	JGE   from1175
+	JMP   body0
+
+from1175:
+	JMP body1
+
+from1174:
+	CMPQ AX, $0x03
+	JGE  from1176
+	JMP  body2
+
+from1176:
+	CMPQ AX, $0x04
+	JGE  from1177
+	JMP  body3
+
+from1177:
+	JMP body4
+
+from1173:
+	CMPQ AX, $0x07
+	JGE  from1178
+	CMPQ AX, $0x06
+	JGE  from1179
+	JMP  body5
+
+from1179:
+	JMP body6
+
+from1178:
+	CMPQ AX, $0x08
+	JGE  from1180
+	JMP  body7
+
+from1180:
+	CMPQ AX, $0x09
+	JGE  from1181
+	JMP  body8
+
+from1181:
+	JMP body9
+
+from1172:
+	CMPQ AX, $0x0f
+	JGE  from1182
+	CMPQ AX, $0x0c
+	JGE  from1183
+	CMPQ AX, $0x0b
+	JGE  from1184
+	JMP  body10
+
+from1184:
+	JMP body11
+
+from1183:
+	CMPQ AX, $0x0d
+	JGE  from1185
+	JMP  body12
+
+from1185:
+	CMPQ AX, $0x0e
+	JGE  from1186
+	JMP  body13
+
+from1186:
+	JMP body14
+
+from1182:
+	CMPQ AX, $0x12
+	JGE  from1187
+	CMPQ AX, $0x10
+	JGE  from1188
+	JMP  body15
+
+from1188:
+	CMPQ AX, $0x11
+	JGE  from1189
+	JMP  body16
+
+from1189:
+	JMP body17
+
+from1187:
+	CMPQ AX, $0x13
+	JGE  from1190
+	JMP  body18
+
+from1190:
+	CMPQ AX, $0x14
+	JGE  from1191
+	JMP  body19
+
+from1191:
+	JMP body20
+
+from1171:
+	CMPQ AX, $0x1f
+	JGE  from1192
+	CMPQ AX, $0x1a
+	JGE  from1193
+	CMPQ AX, $0x17
+	JGE  from1194
+	CMPQ AX, $0x16
+	JGE  from1195
+	JMP  body21
+
+from1195:
+	JMP body22
+
+from1194:
+	CMPQ AX, $0x18
+	JGE  from1196
+	JMP  body23
+
+from1196:
+	CMPQ AX, $0x19
+	JGE  from1197
+	JMP  body24
+
+from1197:
+	JMP body25
+
+from1193:
+	CMPQ AX, $0x1c
+	JGE  from1198
+	CMPQ AX, $0x1b
+	JGE  from1199
+	JMP  body26
+
+from1199:
+	JMP body27
+
+from1198:
+	CMPQ AX, $0x1d
+	JGE  from1200
+	JMP  body28
+
+from1200:
+	CMPQ AX, $0x1e
+	JGE  from1201
+	JMP  body29
+
+from1201:
+	JMP body30
+
+from1192:
+	CMPQ AX, $0x24
+	JGE  from1202
+	CMPQ AX, $0x21
+	JGE  from1203
+	CMPQ AX, $0x20
+	JGE  from1204
+	JMP  body31
+
+from1204:
+	JMP body32
+
+from1203:
+	CMPQ AX, $0x22
+	JGE  from1205
+	JMP  body33
+
+from1205:
+	CMPQ AX, $0x23
+	JGE  from1206
+	JMP  body34
+
+from1206:
+	JMP body35
+
+from1202:
+	CMPQ AX, $0x27
+	JGE  from1207
+	CMPQ AX, $0x25
+	JGE  from1208
+	JMP  body36
+
+from1208:
+	CMPQ AX, $0x26
+	JGE  from1209
+	JMP  body37
+
+from1209:
+	JMP body38
+
+from1207:
+	CMPQ AX, $0x28
+	JGE  from1210
+	JMP  body39
+
+from1210:
+	CMPQ AX, $0x29
+	JGE  from1211
+	JMP  body40
+
+from1211:
+	JMP body41
+
+body0:
+	// 1 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1212
+	VMOVUPS    (R13), Z4
+	JMP        ready1213
+
+zero1212:
+	VXORPS Y4, Y4, Y4
+
+ready1213:
+	TESTQ   AX, AX
+	JZ      done1215
+	PCALIGN $0x20
+
+loop1214:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1214
+
+done1215:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1216
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+
+skip1216:
+	TESTQ        $0x00000002, AX
+	JZ           skip1217
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+
+skip1217:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1218
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	JMP        ready1219
+
+zero1218:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready1219:
+	TESTQ   AX, AX
+	JZ      done1221
+	PCALIGN $0x20
+
+loop1220:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1220
+
+done1221:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1222
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+
+skip1222:
+	TESTQ        $0x00000002, AX
+	JZ           skip1223
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+
+skip1223:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1224
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	JMP        ready1225
+
+zero1224:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready1225:
+	TESTQ   AX, AX
+	JZ      done1227
+	PCALIGN $0x20
+
+loop1226:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1226
+
+done1227:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1228
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+
+skip1228:
+	TESTQ        $0x00000002, AX
+	JZ           skip1229
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+
+skip1229:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1230
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	JMP        ready1231
+
+zero1230:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready1231:
+	TESTQ   AX, AX
+	JZ      done1233
+	PCALIGN $0x20
+
+loop1232:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1232
+
+done1233:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1234
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+
+skip1234:
+	TESTQ        $0x00000002, AX
+	JZ           skip1235
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+
+skip1235:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1236
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	JMP        ready1237
+
+zero1236:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready1237:
+	TESTQ   AX, AX
+	JZ      done1239
+	PCALIGN $0x20
+
+loop1238:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1238
+
+done1239:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1240
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+
+skip1240:
+	TESTQ        $0x00000002, AX
+	JZ           skip1241
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+
+skip1241:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1242
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	JMP        ready1243
+
+zero1242:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready1243:
+	TESTQ   AX, AX
+	JZ      done1245
+	PCALIGN $0x20
+
+loop1244:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z4, Z4
+	VBROADCASTSS (SI)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z5, Z5
+	VBROADCASTSS (SI)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z6, Z6
+	VBROADCASTSS (R8), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z7, Z7
+	VBROADCASTSS (R8)(DX*1), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z8, Z8
+	VBROADCASTSS (R8)(DX*2), Z2
+	VPMADDWD     Z0, Z2, Z3
+	VPADDD       Z3, Z9, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1244
+
+done1245:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1246
+	VPBROADCASTD 104(R12), Z0
+	VPMULLD      Z0, Z4, Z4
+	VPMULLD      Z0, Z5, Z5
+	VPMULLD      Z0, Z6, Z6
+	VPMULLD      Z0, Z7, Z7
+	VPMULLD      Z0, Z8, Z8
+	VPMULLD      Z0, Z9, Z9
+
+skip1246:
+	TESTQ        $0x00000002, AX
+	JZ           skip1247
+	VPBROADCASTD 136(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z4, Z4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z5, Z5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z6, Z6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z7, Z7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z8, Z8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Z1
+	VPMULLD      Z0, Z1, Z1
+	VPADDD       Z1, Z9, Z9
+
+skip1247:
+	MOVQ    R13, SI
+	VMOVUPS Z4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors of 64 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1248
+	VMOVUPS    (R13), Z4
+	VMOVUPS    (R13), Z5
+	VMOVUPS    (R13), Z6
+	VMOVUPS    (R13), Z7
+	VMOVUPS    (R13), Z8
+	VMOVUPS    (R13), Z9
+	VMOVUPS    (R13), Z10
+	JMP        ready1249
+
+zero1248:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+
+ready1249:
+	TESTQ   AX, AX
+	JZ      done1251
+	PCALIGN $0x20
+
+loop1250:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -26798,14 +37227,14 @@ loop844:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop844
+	JNZ          loop1250
 
-done845:
+done1251:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip846
+	JZ           skip1252
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -26815,9 +37244,9 @@ done845:
 	VPMULLD      Z0, Z9, Z9
 	VPMULLD      Z0, Z10, Z10
 
-skip846:
+skip1252:
 	TESTQ        $0x00000002, AX
-	JZ           skip847
+	JZ           skip1253
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -26848,7 +37277,7 @@ skip846:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z10, Z10
 
-skip847:
+skip1253:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -26867,7 +37296,7 @@ skip847:
 	RET
 
 body7:
-	// 8 rows, 1 vectors
+	// 8 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -26897,7 +37326,7 @@ body7:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero848
+	JZ         zero1254
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -26906,9 +37335,9 @@ body7:
 	VMOVUPS    (R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
-	JMP        ready849
+	JMP        ready1255
 
-zero848:
+zero1254:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26918,12 +37347,12 @@ zero848:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready849:
+ready1255:
 	TESTQ   AX, AX
-	JZ      done851
+	JZ      done1257
 	PCALIGN $0x20
 
-loop850:
+loop1256:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -26954,14 +37383,14 @@ loop850:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop850
+	JNZ          loop1256
 
-done851:
+done1257:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip852
+	JZ           skip1258
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -26972,9 +37401,9 @@ done851:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip852:
+skip1258:
 	TESTQ        $0x00000002, AX
-	JZ           skip853
+	JZ           skip1259
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -27009,7 +37438,7 @@ skip852:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip853:
+skip1259:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -27030,7 +37459,7 @@ skip853:
 	RET
 
 body8:
-	// 9 rows, 1 vectors
+	// 9 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -27062,7 +37491,7 @@ body8:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero854
+	JZ         zero1260
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -27072,9 +37501,9 @@ body8:
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
-	JMP        ready855
+	JMP        ready1261
 
-zero854:
+zero1260:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -27085,12 +37514,12 @@ zero854:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready855:
+ready1261:
 	TESTQ   AX, AX
-	JZ      done857
+	JZ      done1263
 	PCALIGN $0x20
 
-loop856:
+loop1262:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -27124,14 +37553,14 @@ loop856:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop856
+	JNZ          loop1262
 
-done857:
+done1263:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip858
+	JZ           skip1264
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -27143,9 +37572,9 @@ done857:
 	VPMULLD      Z0, Z11, Z11
 	VPMULLD      Z0, Z12, Z12
 
-skip858:
+skip1264:
 	TESTQ        $0x00000002, AX
-	JZ           skip859
+	JZ           skip1265
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -27184,7 +37613,7 @@ skip858:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z12, Z12
 
-skip859:
+skip1265:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -27207,7 +37636,7 @@ skip859:
 	RET
 
 body9:
-	// 10 rows, 1 vectors
+	// 10 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -27243,7 +37672,7 @@ body9:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero860
+	JZ         zero1266
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -27254,9 +37683,9 @@ body9:
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
-	JMP        ready861
+	JMP        ready1267
 
-zero860:
+zero1266:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -27268,12 +37697,12 @@ zero860:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready861:
+ready1267:
 	TESTQ   AX, AX
-	JZ      done863
+	JZ      done1269
 	PCALIGN $0x20
 
-loop862:
+loop1268:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -27311,14 +37740,14 @@ loop862:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop862
+	JNZ          loop1268
 
-done863:
+done1269:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip864
+	JZ           skip1270
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -27331,9 +37760,9 @@ done863:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip864:
+skip1270:
 	TESTQ        $0x00000002, AX
-	JZ           skip865
+	JZ           skip1271
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -27376,7 +37805,7 @@ skip864:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip865:
+skip1271:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -27401,7 +37830,7 @@ skip865:
 	RET
 
 body10:
-	// 11 rows, 1 vectors
+	// 11 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -27439,7 +37868,7 @@ body10:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero866
+	JZ         zero1272
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -27451,9 +37880,9 @@ body10:
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
-	JMP        ready867
+	JMP        ready1273
 
-zero866:
+zero1272:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -27466,12 +37895,12 @@ zero866:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 
-ready867:
+ready1273:
 	TESTQ   AX, AX
-	JZ      done869
+	JZ      done1275
 	PCALIGN $0x20
 
-loop868:
+loop1274:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -27512,14 +37941,14 @@ loop868:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop868
+	JNZ          loop1274
 
-done869:
+done1275:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip870
+	JZ           skip1276
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -27533,9 +37962,9 @@ done869:
 	VPMULLD      Z0, Z13, Z13
 	VPMULLD      Z0, Z14, Z14
 
-skip870:
+skip1276:
 	TESTQ        $0x00000002, AX
-	JZ           skip871
+	JZ           skip1277
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -27582,7 +38011,7 @@ skip870:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z14, Z14
 
-skip871:
+skip1277:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -27609,7 +38038,7 @@ skip871:
 	RET
 
 body11:
-	// 12 rows, 1 vectors
+	// 12 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -27649,7 +38078,7 @@ body11:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero872
+	JZ         zero1278
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -27662,9 +38091,9 @@ body11:
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
-	JMP        ready873
+	JMP        ready1279
 
-zero872:
+zero1278:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -27678,12 +38107,12 @@ zero872:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready873:
+ready1279:
 	TESTQ   AX, AX
-	JZ      done875
+	JZ      done1281
 	PCALIGN $0x20
 
-loop874:
+loop1280:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -27727,14 +38156,14 @@ loop874:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop874
+	JNZ          loop1280
 
-done875:
+done1281:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip876
+	JZ           skip1282
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -27749,9 +38178,9 @@ done875:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip876:
+skip1282:
 	TESTQ        $0x00000002, AX
-	JZ           skip877
+	JZ           skip1283
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -27802,7 +38231,7 @@ skip876:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip877:
+skip1283:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -27831,7 +38260,7 @@ skip877:
 	RET
 
 body12:
-	// 13 rows, 1 vectors
+	// 13 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -27875,7 +38304,7 @@ body12:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero878
+	JZ         zero1284
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -27889,9 +38318,9 @@ body12:
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
-	JMP        ready879
+	JMP        ready1285
 
-zero878:
+zero1284:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -27906,12 +38335,12 @@ zero878:
 	VXORPS Y15, Y15, Y15
 	VPXORD Z16, Z16, Z16
 
-ready879:
+ready1285:
 	TESTQ   AX, AX
-	JZ      done881
+	JZ      done1287
 	PCALIGN $0x20
 
-loop880:
+loop1286:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -27959,14 +38388,14 @@ loop880:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop880
+	JNZ          loop1286
 
-done881:
+done1287:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip882
+	JZ           skip1288
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -27982,9 +38411,9 @@ done881:
 	VPMULLD      Z0, Z15, Z15
 	VPMULLD      Z0, Z16, Z16
 
-skip882:
+skip1288:
 	TESTQ        $0x00000002, AX
-	JZ           skip883
+	JZ           skip1289
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -28039,7 +38468,7 @@ skip882:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z16, Z16
 
-skip883:
+skip1289:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -28070,7 +38499,7 @@ skip883:
 	RET
 
 body13:
-	// 14 rows, 1 vectors
+	// 14 rows, 1 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -28116,7 +38545,7 @@ body13:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero884
+	JZ         zero1290
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -28131,9 +38560,9 @@ body13:
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    (R13), Z17
-	JMP        ready885
+	JMP        ready1291
 
-zero884:
+zero1290:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28149,12 +38578,12 @@ zero884:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready885:
+ready1291:
 	TESTQ   AX, AX
-	JZ      done887
+	JZ      done1293
 	PCALIGN $0x20
 
-loop886:
+loop1292:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -28205,14 +38634,14 @@ loop886:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop886
+	JNZ          loop1292
 
-done887:
+done1293:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip888
+	JZ           skip1294
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -28229,9 +38658,9 @@ done887:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip888:
+skip1294:
 	TESTQ        $0x00000002, AX
-	JZ           skip889
+	JZ           skip1295
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -28290,7 +38719,7 @@ skip888:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip889:
+skip1295:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -28323,7 +38752,7 @@ skip889:
 	RET
 
 body14:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -28336,21 +38765,21 @@ body14:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero890
+	JZ         zero1296
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
-	JMP        ready891
+	JMP        ready1297
 
-zero890:
+zero1296:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready891:
+ready1297:
 	TESTQ   AX, AX
-	JZ      done893
+	JZ      done1299
 	PCALIGN $0x20
 
-loop892:
+loop1298:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -28361,21 +38790,21 @@ loop892:
 	VPADDD       Z3, Z5, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop892
+	JNZ          loop1298
 
-done893:
+done1299:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip894
+	JZ           skip1300
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip894:
+skip1300:
 	TESTQ        $0x00000002, AX
-	JZ           skip895
+	JZ           skip1301
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -28385,7 +38814,7 @@ skip894:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip895:
+skip1301:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -28393,7 +38822,7 @@ skip895:
 	RET
 
 body15:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -28409,25 +38838,25 @@ body15:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero896
+	JZ         zero1302
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
-	JMP        ready897
+	JMP        ready1303
 
-zero896:
+zero1302:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready897:
+ready1303:
 	TESTQ   AX, AX
-	JZ      done899
+	JZ      done1305
 	PCALIGN $0x20
 
-loop898:
+loop1304:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -28443,23 +38872,23 @@ loop898:
 	VPADDD       Z3, Z7, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop898
+	JNZ          loop1304
 
-done899:
+done1305:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip900
+	JZ           skip1306
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip900:
+skip1306:
 	TESTQ        $0x00000002, AX
-	JZ           skip901
+	JZ           skip1307
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -28476,7 +38905,7 @@ skip900:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip901:
+skip1307:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -28487,7 +38916,7 @@ skip901:
 	RET
 
 body16:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -28506,16 +38935,16 @@ body16:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero902
+	JZ         zero1308
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
 	VMOVUPS    (R13), Z8
 	VMOVUPS    64(R13), Z9
-	JMP        ready903
+	JMP        ready1309
 
-zero902:
+zero1308:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28523,12 +38952,12 @@ zero902:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready903:
+ready1309:
 	TESTQ   AX, AX
-	JZ      done905
+	JZ      done1311
 	PCALIGN $0x20
 
-loop904:
+loop1310:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -28549,14 +38978,14 @@ loop904:
 	VPADDD       Z3, Z9, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop904
+	JNZ          loop1310
 
-done905:
+done1311:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip906
+	JZ           skip1312
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -28565,9 +38994,9 @@ done905:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip906:
+skip1312:
 	TESTQ        $0x00000002, AX
-	JZ           skip907
+	JZ           skip1313
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -28591,7 +39020,7 @@ skip906:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip907:
+skip1313:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -28605,7 +39034,7 @@ skip907:
 	RET
 
 body17:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -28629,7 +39058,7 @@ body17:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero908
+	JZ         zero1314
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -28638,9 +39067,9 @@ body17:
 	VMOVUPS    64(R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    64(R13), Z11
-	JMP        ready909
+	JMP        ready1315
 
-zero908:
+zero1314:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28650,12 +39079,12 @@ zero908:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready909:
+ready1315:
 	TESTQ   AX, AX
-	JZ      done911
+	JZ      done1317
 	PCALIGN $0x20
 
-loop910:
+loop1316:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -28682,14 +39111,14 @@ loop910:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop910
+	JNZ          loop1316
 
-done911:
+done1317:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip912
+	JZ           skip1318
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -28700,9 +39129,9 @@ done911:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip912:
+skip1318:
 	TESTQ        $0x00000002, AX
-	JZ           skip913
+	JZ           skip1319
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -28733,7 +39162,7 @@ skip912:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip913:
+skip1319:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -28750,7 +39179,7 @@ skip913:
 	RET
 
 body18:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -28777,7 +39206,7 @@ body18:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero914
+	JZ         zero1320
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -28788,9 +39217,9 @@ body18:
 	VMOVUPS    64(R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    64(R13), Z13
-	JMP        ready915
+	JMP        ready1321
 
-zero914:
+zero1320:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28802,12 +39231,12 @@ zero914:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready915:
+ready1321:
 	TESTQ   AX, AX
-	JZ      done917
+	JZ      done1323
 	PCALIGN $0x20
 
-loop916:
+loop1322:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -28839,14 +39268,14 @@ loop916:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop916
+	JNZ          loop1322
 
-done917:
+done1323:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip918
+	JZ           skip1324
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -28859,9 +39288,9 @@ done917:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip918:
+skip1324:
 	TESTQ        $0x00000002, AX
-	JZ           skip919
+	JZ           skip1325
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -28899,7 +39328,7 @@ skip918:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip919:
+skip1325:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -28919,7 +39348,7 @@ skip919:
 	RET
 
 body19:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -28949,7 +39378,7 @@ body19:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero920
+	JZ         zero1326
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -28962,9 +39391,9 @@ body19:
 	VMOVUPS    64(R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    64(R13), Z15
-	JMP        ready921
+	JMP        ready1327
 
-zero920:
+zero1326:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28978,12 +39407,12 @@ zero920:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready921:
+ready1327:
 	TESTQ   AX, AX
-	JZ      done923
+	JZ      done1329
 	PCALIGN $0x20
 
-loop922:
+loop1328:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -29020,14 +39449,14 @@ loop922:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop922
+	JNZ          loop1328
 
-done923:
+done1329:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip924
+	JZ           skip1330
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -29042,9 +39471,9 @@ done923:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip924:
+skip1330:
 	TESTQ        $0x00000002, AX
-	JZ           skip925
+	JZ           skip1331
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -29089,7 +39518,7 @@ skip924:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip925:
+skip1331:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -29112,7 +39541,7 @@ skip925:
 	RET
 
 body20:
-	// 7 rows, 2 vectors
+	// 7 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -29147,7 +39576,7 @@ body20:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero926
+	JZ         zero1332
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -29162,9 +39591,9 @@ body20:
 	VMOVUPS    64(R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    64(R13), Z17
-	JMP        ready927
+	JMP        ready1333
 
-zero926:
+zero1332:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -29180,12 +39609,12 @@ zero926:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready927:
+ready1333:
 	TESTQ   AX, AX
-	JZ      done929
+	JZ      done1335
 	PCALIGN $0x20
 
-loop928:
+loop1334:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -29228,14 +39657,14 @@ loop928:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop928
+	JNZ          loop1334
 
-done929:
+done1335:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip930
+	JZ           skip1336
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -29252,9 +39681,9 @@ done929:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip930:
+skip1336:
 	TESTQ        $0x00000002, AX
-	JZ           skip931
+	JZ           skip1337
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -29306,7 +39735,7 @@ skip930:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip931:
+skip1337:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -29332,7 +39761,7 @@ skip931:
 	RET
 
 body21:
-	// 8 rows, 2 vectors
+	// 8 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -29370,7 +39799,7 @@ body21:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero932
+	JZ         zero1338
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -29387,9 +39816,9 @@ body21:
 	VMOVUPS    64(R13), Z17
 	VMOVUPS    (R13), Z18
 	VMOVUPS    64(R13), Z19
-	JMP        ready933
+	JMP        ready1339
 
-zero932:
+zero1338:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -29407,12 +39836,12 @@ zero932:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-ready933:
+ready1339:
 	TESTQ   AX, AX
-	JZ      done935
+	JZ      done1341
 	PCALIGN $0x20
 
-loop934:
+loop1340:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -29460,14 +39889,14 @@ loop934:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop934
+	JNZ          loop1340
 
-done935:
+done1341:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip936
+	JZ           skip1342
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -29486,9 +39915,9 @@ done935:
 	VPMULLD      Z0, Z18, Z18
 	VPMULLD      Z0, Z19, Z19
 
-skip936:
+skip1342:
 	TESTQ        $0x00000002, AX
-	JZ           skip937
+	JZ           skip1343
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -29547,7 +39976,7 @@ skip936:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z19, Z19
 
-skip937:
+skip1343:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -29576,7 +40005,7 @@ skip937:
 	RET
 
 body22:
-	// 9 rows, 2 vectors
+	// 9 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -29617,7 +40046,7 @@ body22:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero938
+	JZ         zero1344
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -29636,9 +40065,9 @@ body22:
 	VMOVUPS    64(R13), Z19
 	VMOVUPS    (R13), Z20
 	VMOVUPS    64(R13), Z21
-	JMP        ready939
+	JMP        ready1345
 
-zero938:
+zero1344:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -29658,12 +40087,12 @@ zero938:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-ready939:
+ready1345:
 	TESTQ   AX, AX
-	JZ      done941
+	JZ      done1347
 	PCALIGN $0x20
 
-loop940:
+loop1346:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -29716,14 +40145,14 @@ loop940:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop940
+	JNZ          loop1346
 
-done941:
+done1347:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip942
+	JZ           skip1348
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -29744,9 +40173,9 @@ done941:
 	VPMULLD      Z0, Z20, Z20
 	VPMULLD      Z0, Z21, Z21
 
-skip942:
+skip1348:
 	TESTQ        $0x00000002, AX
-	JZ           skip943
+	JZ           skip1349
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -29812,7 +40241,7 @@ skip942:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z21, Z21
 
-skip943:
+skip1349:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -29844,7 +40273,7 @@ skip943:
 	RET
 
 body23:
-	// 10 rows, 2 vectors
+	// 10 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -29890,7 +40319,7 @@ body23:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero944
+	JZ         zero1350
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -29911,9 +40340,9 @@ body23:
 	VMOVUPS    64(R13), Z21
 	VMOVUPS    (R13), Z22
 	VMOVUPS    64(R13), Z23
-	JMP        ready945
+	JMP        ready1351
 
-zero944:
+zero1350:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -29935,12 +40364,12 @@ zero944:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready945:
+ready1351:
 	TESTQ   AX, AX
-	JZ      done947
+	JZ      done1353
 	PCALIGN $0x20
 
-loop946:
+loop1352:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -29999,14 +40428,14 @@ loop946:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop946
+	JNZ          loop1352
 
-done947:
+done1353:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip948
+	JZ           skip1354
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30029,9 +40458,9 @@ done947:
 	VPMULLD      Z0, Z22, Z22
 	VPMULLD      Z0, Z23, Z23
 
-skip948:
+skip1354:
 	TESTQ        $0x00000002, AX
-	JZ           skip949
+	JZ           skip1355
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30104,7 +40533,7 @@ skip948:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z23, Z23
 
-skip949:
+skip1355:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -30139,7 +40568,7 @@ skip949:
 	RET
 
 body24:
-	// 11 rows, 2 vectors
+	// 11 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -30188,7 +40617,7 @@ body24:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero950
+	JZ         zero1356
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -30211,9 +40640,9 @@ body24:
 	VMOVUPS    64(R13), Z23
 	VMOVUPS    (R13), Z24
 	VMOVUPS    64(R13), Z25
-	JMP        ready951
+	JMP        ready1357
 
-zero950:
+zero1356:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30237,12 +40666,12 @@ zero950:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 
-ready951:
+ready1357:
 	TESTQ   AX, AX
-	JZ      done953
+	JZ      done1359
 	PCALIGN $0x20
 
-loop952:
+loop1358:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30306,14 +40735,14 @@ loop952:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop952
+	JNZ          loop1358
 
-done953:
+done1359:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip954
+	JZ           skip1360
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30338,9 +40767,9 @@ done953:
 	VPMULLD      Z0, Z24, Z24
 	VPMULLD      Z0, Z25, Z25
 
-skip954:
+skip1360:
 	TESTQ        $0x00000002, AX
-	JZ           skip955
+	JZ           skip1361
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30420,7 +40849,7 @@ skip954:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z25, Z25
 
-skip955:
+skip1361:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -30458,7 +40887,7 @@ skip955:
 	RET
 
 body25:
-	// 12 rows, 2 vectors
+	// 12 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -30510,7 +40939,7 @@ body25:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero956
+	JZ         zero1362
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -30535,9 +40964,9 @@ body25:
 	VMOVUPS    64(R13), Z25
 	VMOVUPS    (R13), Z26
 	VMOVUPS    64(R13), Z27
-	JMP        ready957
+	JMP        ready1363
 
-zero956:
+zero1362:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30563,12 +40992,12 @@ zero956:
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 
-ready957:
+ready1363:
 	TESTQ   AX, AX
-	JZ      done959
+	JZ      done1365
 	PCALIGN $0x20
 
-loop958:
+loop1364:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30637,14 +41066,14 @@ loop958:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	DECQ         AX
-	JNZ          loop958
+	JNZ          loop1364
 
-done959:
+done1365:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip960
+	JZ           skip1366
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30671,9 +41100,9 @@ done959:
 	VPMULLD      Z0, Z26, Z26
 	VPMULLD      Z0, Z27, Z27
 
-skip960:
+skip1366:
 	TESTQ        $0x00000002, AX
-	JZ           skip961
+	JZ           skip1367
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30760,7 +41189,7 @@ skip960:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z27, Z27
 
-skip961:
+skip1367:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -30801,7 +41230,7 @@ skip961:
 	RET
 
 body26:
-	// 13 rows, 2 vectors
+	// 13 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -30858,7 +41287,7 @@ body26:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero962
+	JZ         zero1368
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -30885,9 +41314,9 @@ body26:
 	VMOVUPS    64(R13), Z27
 	VMOVUPS    (R13), Z28
 	VMOVUPS    64(R13), Z29
-	JMP        ready963
+	JMP        ready1369
 
-zero962:
+zero1368:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30915,12 +41344,12 @@ zero962:
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 
-ready963:
+ready1369:
 	TESTQ   AX, AX
-	JZ      done965
+	JZ      done1371
 	PCALIGN $0x20
 
-loop964:
+loop1370:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30995,14 +41424,14 @@ loop964:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop964
+	JNZ          loop1370
 
-done965:
+done1371:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip966
+	JZ           skip1372
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31031,9 +41460,9 @@ done965:
 	VPMULLD      Z0, Z28, Z28
 	VPMULLD      Z0, Z29, Z29
 
-skip966:
+skip1372:
 	TESTQ        $0x00000002, AX
-	JZ           skip967
+	JZ           skip1373
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -31127,7 +41556,7 @@ skip966:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z29, Z29
 
-skip967:
+skip1373:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -31171,7 +41600,7 @@ skip967:
 	RET
 
 body27:
-	// 14 rows, 2 vectors
+	// 14 rows, 2 vectors of 64 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -31231,7 +41660,7 @@ body27:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero968
+	JZ         zero1374
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -31260,9 +41689,9 @@ body27:
 	VMOVUPS    64(R13), Z29
 	VMOVUPS    (R13), Z30
 	VMOVUPS    64(R13), Z31
-	JMP        ready969
+	JMP        ready1375
 
-zero968:
+zero1374:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31292,12 +41721,12 @@ zero968:
 	VPXORD Z30, Z30, Z30
 	VPXORD Z31, Z31, Z31
 
-ready969:
+ready1375:
 	TESTQ   AX, AX
-	JZ      done971
+	JZ      done1377
 	PCALIGN $0x20
 
-loop970:
+loop1376:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -31377,14 +41806,14 @@ loop970:
 	ADDQ         CX, R10
 	ADDQ         CX, R11
 	DECQ         AX
-	JNZ          loop970
+	JNZ          loop1376
 
-done971:
+done1377:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip972
+	JZ           skip1378
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31415,9 +41844,9 @@ done971:
 	VPMULLD      Z0, Z30, Z30
 	VPMULLD      Z0, Z31, Z31
 
-skip972:
+skip1378:
 	TESTQ        $0x00000002, AX
-	JZ           skip973
+	JZ           skip1379
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -31518,7 +41947,7 @@ skip972:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z31, Z31
 
-skip973:
+skip1379:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -31564,70 +41993,2248 @@ skip973:
 	VZEROUPPER
 	RET
 
+body28:
+	// 1 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1380
+	VMOVUPS    (R13), Y4
+	JMP        ready1381
+
+zero1380:
+	VXORPS Y4, Y4, Y4
+
+ready1381:
+	TESTQ   AX, AX
+	JZ      done1383
+	PCALIGN $0x20
+
+loop1382:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1382
+
+done1383:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1384
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+
+skip1384:
+	TESTQ        $0x00000002, AX
+	JZ           skip1385
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+
+skip1385:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	VZEROUPPER
+	RET
+
+body29:
+	// 2 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1386
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	JMP        ready1387
+
+zero1386:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready1387:
+	TESTQ   AX, AX
+	JZ      done1389
+	PCALIGN $0x20
+
+loop1388:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1388
+
+done1389:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1390
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+
+skip1390:
+	TESTQ        $0x00000002, AX
+	JZ           skip1391
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+
+skip1391:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	VZEROUPPER
+	RET
+
+body30:
+	// 3 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1392
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	JMP        ready1393
+
+zero1392:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready1393:
+	TESTQ   AX, AX
+	JZ      done1395
+	PCALIGN $0x20
+
+loop1394:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop1394
+
+done1395:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1396
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+
+skip1396:
+	TESTQ        $0x00000002, AX
+	JZ           skip1397
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+
+skip1397:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	VZEROUPPER
+	RET
+
+body31:
+	// 4 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1398
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	JMP        ready1399
+
+zero1398:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready1399:
+	TESTQ   AX, AX
+	JZ      done1401
+	PCALIGN $0x20
+
+loop1400:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1400
+
+done1401:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1402
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+
+skip1402:
+	TESTQ        $0x00000002, AX
+	JZ           skip1403
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+
+skip1403:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	VZEROUPPER
+	RET
+
+body32:
+	// 5 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1404
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	JMP        ready1405
+
+zero1404:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready1405:
+	TESTQ   AX, AX
+	JZ      done1407
+	PCALIGN $0x20
+
+loop1406:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1406
+
+done1407:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1408
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+
+skip1408:
+	TESTQ        $0x00000002, AX
+	JZ           skip1409
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+
+skip1409:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	VZEROUPPER
+	RET
+
+body33:
+	// 6 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1410
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	JMP        ready1411
+
+zero1410:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready1411:
+	TESTQ   AX, AX
+	JZ      done1413
+	PCALIGN $0x20
+
+loop1412:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop1412
+
+done1413:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1414
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+
+skip1414:
+	TESTQ        $0x00000002, AX
+	JZ           skip1415
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+
+skip1415:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	VZEROUPPER
+	RET
+
+body34:
+	// 7 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1416
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	JMP        ready1417
+
+zero1416:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+
+ready1417:
+	TESTQ   AX, AX
+	JZ      done1419
+	PCALIGN $0x20
+
+loop1418:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop1418
+
+done1419:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1420
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+
+skip1420:
+	TESTQ        $0x00000002, AX
+	JZ           skip1421
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+
+skip1421:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	VZEROUPPER
+	RET
+
+body35:
+	// 8 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1422
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	JMP        ready1423
+
+zero1422:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready1423:
+	TESTQ   AX, AX
+	JZ      done1425
+	PCALIGN $0x20
+
+loop1424:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop1424
+
+done1425:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1426
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+
+skip1426:
+	TESTQ        $0x00000002, AX
+	JZ           skip1427
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+
+skip1427:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	VZEROUPPER
+	RET
+
+body36:
+	// 9 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1428
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	JMP        ready1429
+
+zero1428:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+
+ready1429:
+	TESTQ   AX, AX
+	JZ      done1431
+	PCALIGN $0x20
+
+loop1430:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop1430
+
+done1431:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1432
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+
+skip1432:
+	TESTQ        $0x00000002, AX
+	JZ           skip1433
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+
+skip1433:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	VZEROUPPER
+	RET
+
+body37:
+	// 10 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1434
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	JMP        ready1435
+
+zero1434:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready1435:
+	TESTQ   AX, AX
+	JZ      done1437
+	PCALIGN $0x20
+
+loop1436:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VBROADCASTSS (R10), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop1436
+
+done1437:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1438
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+
+skip1438:
+	TESTQ        $0x00000002, AX
+	JZ           skip1439
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+
+skip1439:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	VZEROUPPER
+	RET
+
+body38:
+	// 11 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1440
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	JMP        ready1441
+
+zero1440:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+
+ready1441:
+	TESTQ   AX, AX
+	JZ      done1443
+	PCALIGN $0x20
+
+loop1442:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VBROADCASTSS (R10), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop1442
+
+done1443:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1444
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+
+skip1444:
+	TESTQ        $0x00000002, AX
+	JZ           skip1445
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+
+skip1445:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	VZEROUPPER
+	RET
+
+body39:
+	// 12 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1446
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	VMOVUPS    (R13), Y15
+	JMP        ready1447
+
+zero1446:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready1447:
+	TESTQ   AX, AX
+	JZ      done1449
+	PCALIGN $0x20
+
+loop1448:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VBROADCASTSS (R10), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	DECQ         AX
+	JNZ          loop1448
+
+done1449:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1450
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+
+skip1450:
+	TESTQ        $0x00000002, AX
+	JZ           skip1451
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+
+skip1451:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	VZEROUPPER
+	RET
+
+body40:
+	// 13 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1452
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	VMOVUPS    (R13), Y15
+	VMOVUPS    (R13), Y16
+	JMP        ready1453
+
+zero1452:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+
+ready1453:
+	TESTQ   AX, AX
+	JZ      done1455
+	PCALIGN $0x20
+
+loop1454:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VBROADCASTSS (R10), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VBROADCASTSS (R11), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y16, Y16
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop1454
+
+done1455:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1456
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+	VPMULLD      Y0, Y16, Y16
+
+skip1456:
+	TESTQ        $0x00000002, AX
+	JZ           skip1457
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y16, Y16
+
+skip1457:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	VZEROUPPER
+	RET
+
+body41:
+	// 14 rows, 1 vectors of 32 bytes
+	MOVQ       48(R12), R13
+	MOVQ       56(R12), AX
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	ADDQ       AX, R13
+	PREFETCHT0 (R13)
+	MOVQ       (R12), AX
+	MOVQ       16(R12), DX
+	MOVQ       24(R12), CX
+	MOVQ       32(R12), DI
+	MOVQ       40(R12), BX
+	MOVQ       8(R12), SI
+	LEAQ       (SI)(DX*2), R8
+	ADDQ       DX, R8
+	LEAQ       (R8)(DX*2), R9
+	ADDQ       DX, R9
+	LEAQ       (R9)(DX*2), R10
+	ADDQ       DX, R10
+	LEAQ       (R10)(DX*2), R11
+	ADDQ       DX, R11
+	MOVQ       88(R12), R13
+	TESTQ      R13, R13
+	JZ         zero1458
+	VMOVUPS    (R13), Y4
+	VMOVUPS    (R13), Y5
+	VMOVUPS    (R13), Y6
+	VMOVUPS    (R13), Y7
+	VMOVUPS    (R13), Y8
+	VMOVUPS    (R13), Y9
+	VMOVUPS    (R13), Y10
+	VMOVUPS    (R13), Y11
+	VMOVUPS    (R13), Y12
+	VMOVUPS    (R13), Y13
+	VMOVUPS    (R13), Y14
+	VMOVUPS    (R13), Y15
+	VMOVUPS    (R13), Y16
+	VMOVUPS    (R13), Y17
+	JMP        ready1459
+
+zero1458:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+ready1459:
+	TESTQ   AX, AX
+	JZ      done1461
+	PCALIGN $0x20
+
+loop1460:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R9), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VBROADCASTSS (R9)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R9)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VBROADCASTSS (R10), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R10)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VBROADCASTSS (R10)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VBROADCASTSS (R11), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y16, Y16
+	VBROADCASTSS (R11)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y17, Y17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	DECQ         AX
+	JNZ          loop1460
+
+done1461:
+	MOVQ         80(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip1462
+	VPBROADCASTD 104(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+	VPMULLD      Y0, Y16, Y16
+	VPMULLD      Y0, Y17, Y17
+
+skip1462:
+	TESTQ        $0x00000002, AX
+	JZ           skip1463
+	VPBROADCASTD 136(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y16, Y16
+	ADDQ         DX, SI
+	VMOVUPS.Z    (SI), K1, Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y17, Y17
+
+skip1463:
+	MOVQ    R13, SI
+	VMOVUPS Y4, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y11, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y13, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y15, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y16, K1, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y17, K1, (SI)
+	VZEROUPPER
+	RET
+
 // func tileF32AVX2(tile *uint64)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tileF32AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x06
-	JGE  from974
+	JGE  from1464
 	CMPQ AX, $0x03
-	JGE  from975
+	JGE  from1465
 	CMPQ AX, $0x01
-	JGE  from976
+	JGE  from1466
 	JMP  body0
 
-from976:
+from1466:
 	CMPQ AX, $0x02
-	JGE  from977
+	JGE  from1467
 	JMP  body1
 
-from977:
+from1467:
 	JMP body2
 
-from975:
+from1465:
 	CMPQ AX, $0x04
-	JGE  from978
+	JGE  from1468
 	JMP  body3
 
-from978:
+from1468:
 	CMPQ AX, $0x05
-	JGE  from979
+	JGE  from1469
 	JMP  body4
 
-from979:
+from1469:
 	JMP body5
 
-from974:
+from1464:
 	CMPQ AX, $0x09
-	JGE  from980
+	JGE  from1470
 	CMPQ AX, $0x07
-	JGE  from981
+	JGE  from1471
 	JMP  body6
 
-from981:
+from1471:
 	CMPQ AX, $0x08
-	JGE  from982
+	JGE  from1472
 	JMP  body7
 
-from982:
+from1472:
 	JMP body8
 
-from980:
+from1470:
 	CMPQ AX, $0x0a
-	JGE  from983
+	JGE  from1473
 	JMP  body9
 
-from983:
+from1473:
 	CMPQ AX, $0x0b
-	JGE  from984
+	JGE  from1474
 	JMP  body10
 
-from984:
+from1474:
 	JMP body11
 
 body0:
-	// 1 rows, 1 vectors
+	// 1 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -31641,43 +44248,43 @@ body0:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	TESTQ      AX, AX
-	JZ         done986
+	JZ         done1476
 	PCALIGN    $0x20
 
-loop985:
+loop1475:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop985
+	JNZ          loop1475
 
-done986:
+done1476:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip987
+	JZ           skip1477
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip987:
+skip1477:
 	TESTQ        $0x00000002, AX
-	JZ           skip988
+	JZ           skip1478
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip988:
+skip1478:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -31694,10 +44301,10 @@ body1:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done990
+	JZ         done1480
 	PCALIGN    $0x20
 
-loop989:
+loop1479:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -31706,21 +44313,21 @@ loop989:
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop989
+	JNZ          loop1479
 
-done990:
+done1480:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip991
+	JZ           skip1481
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip991:
+skip1481:
 	TESTQ        $0x00000002, AX
-	JZ           skip992
+	JZ           skip1482
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -31729,7 +44336,7 @@ skip991:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip992:
+skip1482:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -31738,7 +44345,7 @@ skip992:
 	RET
 
 body2:
-	// 3 rows, 1 vectors
+	// 3 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -31758,10 +44365,10 @@ body2:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	TESTQ      AX, AX
-	JZ         done994
+	JZ         done1484
 	PCALIGN    $0x20
 
-loop993:
+loop1483:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -31772,22 +44379,22 @@ loop993:
 	VFMADD231PS  Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop993
+	JNZ          loop1483
 
-done994:
+done1484:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip995
+	JZ           skip1485
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip995:
+skip1485:
 	TESTQ        $0x00000002, AX
-	JZ           skip996
+	JZ           skip1486
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -31799,7 +44406,7 @@ skip995:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip996:
+skip1486:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -31810,7 +44417,7 @@ skip996:
 	RET
 
 body3:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -31835,10 +44442,10 @@ body3:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done998
+	JZ         done1488
 	PCALIGN    $0x20
 
-loop997:
+loop1487:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -31852,23 +44459,23 @@ loop997:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop997
+	JNZ          loop1487
 
-done998:
+done1488:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip999
+	JZ           skip1489
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip999:
+skip1489:
 	TESTQ        $0x00000002, AX
-	JZ           skip1000
+	JZ           skip1490
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -31883,7 +44490,7 @@ skip999:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip1000:
+skip1490:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -31896,7 +44503,7 @@ skip1000:
 	RET
 
 body4:
-	// 5 rows, 1 vectors
+	// 5 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -31924,10 +44531,10 @@ body4:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	TESTQ      AX, AX
-	JZ         done1002
+	JZ         done1492
 	PCALIGN    $0x20
 
-loop1001:
+loop1491:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -31943,14 +44550,14 @@ loop1001:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1001
+	JNZ          loop1491
 
-done1002:
+done1492:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1003
+	JZ           skip1493
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -31958,9 +44565,9 @@ done1002:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip1003:
+skip1493:
 	TESTQ        $0x00000002, AX
-	JZ           skip1004
+	JZ           skip1494
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -31978,7 +44585,7 @@ skip1003:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip1004:
+skip1494:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -31993,7 +44600,7 @@ skip1004:
 	RET
 
 body5:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32024,10 +44631,10 @@ body5:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done1006
+	JZ         done1496
 	PCALIGN    $0x20
 
-loop1005:
+loop1495:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -32045,14 +44652,14 @@ loop1005:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1005
+	JNZ          loop1495
 
-done1006:
+done1496:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1007
+	JZ           skip1497
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -32061,9 +44668,9 @@ done1006:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip1007:
+skip1497:
 	TESTQ        $0x00000002, AX
-	JZ           skip1008
+	JZ           skip1498
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -32084,7 +44691,7 @@ skip1007:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1008:
+skip1498:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -32101,7 +44708,7 @@ skip1008:
 	RET
 
 body6:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32116,10 +44723,10 @@ body6:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done1010
+	JZ         done1500
 	PCALIGN    $0x20
 
-loop1009:
+loop1499:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -32128,21 +44735,21 @@ loop1009:
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1009
+	JNZ          loop1499
 
-done1010:
+done1500:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1011
+	JZ           skip1501
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip1011:
+skip1501:
 	TESTQ        $0x00000002, AX
-	JZ           skip1012
+	JZ           skip1502
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -32150,7 +44757,7 @@ skip1011:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1012:
+skip1502:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -32158,7 +44765,7 @@ skip1012:
 	RET
 
 body7:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32177,10 +44784,10 @@ body7:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done1014
+	JZ         done1504
 	PCALIGN    $0x20
 
-loop1013:
+loop1503:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -32192,23 +44799,23 @@ loop1013:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1013
+	JNZ          loop1503
 
-done1014:
+done1504:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1015
+	JZ           skip1505
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip1015:
+skip1505:
 	TESTQ        $0x00000002, AX
-	JZ           skip1016
+	JZ           skip1506
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -32221,7 +44828,7 @@ skip1015:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip1016:
+skip1506:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -32232,7 +44839,7 @@ skip1016:
 	RET
 
 body8:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32255,10 +44862,10 @@ body8:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done1018
+	JZ         done1508
 	PCALIGN    $0x20
 
-loop1017:
+loop1507:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -32273,14 +44880,14 @@ loop1017:
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1017
+	JNZ          loop1507
 
-done1018:
+done1508:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1019
+	JZ           skip1509
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -32289,9 +44896,9 @@ done1018:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip1019:
+skip1509:
 	TESTQ        $0x00000002, AX
-	JZ           skip1020
+	JZ           skip1510
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -32309,7 +44916,7 @@ skip1019:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1020:
+skip1510:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -32323,7 +44930,7 @@ skip1020:
 	RET
 
 body9:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32352,10 +44959,10 @@ body9:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done1022
+	JZ         done1512
 	PCALIGN    $0x20
 
-loop1021:
+loop1511:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -32374,14 +44981,14 @@ loop1021:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1021
+	JNZ          loop1511
 
-done1022:
+done1512:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1023
+	JZ           skip1513
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -32392,9 +44999,9 @@ done1022:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip1023:
+skip1513:
 	TESTQ        $0x00000002, AX
-	JZ           skip1024
+	JZ           skip1514
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -32417,7 +45024,7 @@ skip1023:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip1024:
+skip1514:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -32434,7 +45041,7 @@ skip1024:
 	RET
 
 body10:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32467,10 +45074,10 @@ body10:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done1026
+	JZ         done1516
 	PCALIGN    $0x20
 
-loop1025:
+loop1515:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -32492,14 +45099,14 @@ loop1025:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1025
+	JNZ          loop1515
 
-done1026:
+done1516:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1027
+	JZ           skip1517
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -32512,9 +45119,9 @@ done1026:
 	VMULPS       Y0, Y12, Y12
 	VMULPS       Y0, Y13, Y13
 
-skip1027:
+skip1517:
 	TESTQ        $0x00000002, AX
-	JZ           skip1028
+	JZ           skip1518
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -32542,7 +45149,7 @@ skip1027:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip1028:
+skip1518:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -32562,7 +45169,7 @@ skip1028:
 	RET
 
 body11:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32599,10 +45206,10 @@ body11:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done1030
+	JZ         done1520
 	PCALIGN    $0x20
 
-loop1029:
+loop1519:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -32627,14 +45234,14 @@ loop1029:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1029
+	JNZ          loop1519
 
-done1030:
+done1520:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1031
+	JZ           skip1521
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -32649,9 +45256,9 @@ done1030:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip1031:
+skip1521:
 	TESTQ        $0x00000002, AX
-	JZ           skip1032
+	JZ           skip1522
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -32684,7 +45291,7 @@ skip1031:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip1032:
+skip1522:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -32712,64 +45319,64 @@ TEXT ·tileF64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x06
-	JGE  from1033
+	JGE  from1523
 	CMPQ AX, $0x03
-	JGE  from1034
+	JGE  from1524
 	CMPQ AX, $0x01
-	JGE  from1035
+	JGE  from1525
 	JMP  body0
 
-from1035:
+from1525:
 	CMPQ AX, $0x02
-	JGE  from1036
+	JGE  from1526
 	JMP  body1
 
-from1036:
+from1526:
 	JMP body2
 
-from1034:
+from1524:
 	CMPQ AX, $0x04
-	JGE  from1037
+	JGE  from1527
 	JMP  body3
 
-from1037:
+from1527:
 	CMPQ AX, $0x05
-	JGE  from1038
+	JGE  from1528
 	JMP  body4
 
-from1038:
+from1528:
 	JMP body5
 
-from1033:
+from1523:
 	CMPQ AX, $0x09
-	JGE  from1039
+	JGE  from1529
 	CMPQ AX, $0x07
-	JGE  from1040
+	JGE  from1530
 	JMP  body6
 
-from1040:
+from1530:
 	CMPQ AX, $0x08
-	JGE  from1041
+	JGE  from1531
 	JMP  body7
 
-from1041:
+from1531:
 	JMP body8
 
-from1039:
+from1529:
 	CMPQ AX, $0x0a
-	JGE  from1042
+	JGE  from1532
 	JMP  body9
 
-from1042:
+from1532:
 	CMPQ AX, $0x0b
-	JGE  from1043
+	JGE  from1533
 	JMP  body10
 
-from1043:
+from1533:
 	JMP body11
 
 body0:
-	// 1 rows, 1 vectors
+	// 1 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32783,43 +45390,43 @@ body0:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	TESTQ      AX, AX
-	JZ         done1045
+	JZ         done1535
 	PCALIGN    $0x20
 
-loop1044:
+loop1534:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1044
+	JNZ          loop1534
 
-done1045:
+done1535:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1046
+	JZ           skip1536
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 
-skip1046:
+skip1536:
 	TESTQ        $0x00000002, AX
-	JZ           skip1047
+	JZ           skip1537
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y4
 
-skip1047:
+skip1537:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32836,10 +45443,10 @@ body1:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done1049
+	JZ         done1539
 	PCALIGN    $0x20
 
-loop1048:
+loop1538:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -32848,21 +45455,21 @@ loop1048:
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1048
+	JNZ          loop1538
 
-done1049:
+done1539:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1050
+	JZ           skip1540
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip1050:
+skip1540:
 	TESTQ        $0x00000002, AX
-	JZ           skip1051
+	JZ           skip1541
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -32871,7 +45478,7 @@ skip1050:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip1051:
+skip1541:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -32880,7 +45487,7 @@ skip1051:
 	RET
 
 body2:
-	// 3 rows, 1 vectors
+	// 3 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32900,10 +45507,10 @@ body2:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	TESTQ      AX, AX
-	JZ         done1053
+	JZ         done1543
 	PCALIGN    $0x20
 
-loop1052:
+loop1542:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -32914,22 +45521,22 @@ loop1052:
 	VFMADD231PD  Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1052
+	JNZ          loop1542
 
-done1053:
+done1543:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1054
+	JZ           skip1544
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 
-skip1054:
+skip1544:
 	TESTQ        $0x00000002, AX
-	JZ           skip1055
+	JZ           skip1545
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -32941,7 +45548,7 @@ skip1054:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y6
 
-skip1055:
+skip1545:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -32952,7 +45559,7 @@ skip1055:
 	RET
 
 body3:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -32977,10 +45584,10 @@ body3:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done1057
+	JZ         done1547
 	PCALIGN    $0x20
 
-loop1056:
+loop1546:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -32994,23 +45601,23 @@ loop1056:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1056
+	JNZ          loop1546
 
-done1057:
+done1547:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1058
+	JZ           skip1548
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip1058:
+skip1548:
 	TESTQ        $0x00000002, AX
-	JZ           skip1059
+	JZ           skip1549
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -33025,7 +45632,7 @@ skip1058:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip1059:
+skip1549:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -33038,7 +45645,7 @@ skip1059:
 	RET
 
 body4:
-	// 5 rows, 1 vectors
+	// 5 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33066,10 +45673,10 @@ body4:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	TESTQ      AX, AX
-	JZ         done1061
+	JZ         done1551
 	PCALIGN    $0x20
 
-loop1060:
+loop1550:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -33085,14 +45692,14 @@ loop1060:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1060
+	JNZ          loop1550
 
-done1061:
+done1551:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1062
+	JZ           skip1552
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -33100,9 +45707,9 @@ done1061:
 	VMULPD       Y0, Y7, Y7
 	VMULPD       Y0, Y8, Y8
 
-skip1062:
+skip1552:
 	TESTQ        $0x00000002, AX
-	JZ           skip1063
+	JZ           skip1553
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -33120,7 +45727,7 @@ skip1062:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y8
 
-skip1063:
+skip1553:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -33135,7 +45742,7 @@ skip1063:
 	RET
 
 body5:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33166,10 +45773,10 @@ body5:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done1065
+	JZ         done1555
 	PCALIGN    $0x20
 
-loop1064:
+loop1554:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -33187,14 +45794,14 @@ loop1064:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1064
+	JNZ          loop1554
 
-done1065:
+done1555:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1066
+	JZ           skip1556
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -33203,9 +45810,9 @@ done1065:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip1066:
+skip1556:
 	TESTQ        $0x00000002, AX
-	JZ           skip1067
+	JZ           skip1557
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -33226,7 +45833,7 @@ skip1066:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip1067:
+skip1557:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -33243,7 +45850,7 @@ skip1067:
 	RET
 
 body6:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33258,10 +45865,10 @@ body6:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done1069
+	JZ         done1559
 	PCALIGN    $0x20
 
-loop1068:
+loop1558:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -33270,21 +45877,21 @@ loop1068:
 	VFMADD231PD  Y1, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1068
+	JNZ          loop1558
 
-done1069:
+done1559:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1070
+	JZ           skip1560
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip1070:
+skip1560:
 	TESTQ        $0x00000002, AX
-	JZ           skip1071
+	JZ           skip1561
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -33292,7 +45899,7 @@ skip1070:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip1071:
+skip1561:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -33300,7 +45907,7 @@ skip1071:
 	RET
 
 body7:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33319,10 +45926,10 @@ body7:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done1073
+	JZ         done1563
 	PCALIGN    $0x20
 
-loop1072:
+loop1562:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -33334,23 +45941,23 @@ loop1072:
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1072
+	JNZ          loop1562
 
-done1073:
+done1563:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1074
+	JZ           skip1564
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip1074:
+skip1564:
 	TESTQ        $0x00000002, AX
-	JZ           skip1075
+	JZ           skip1565
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -33363,7 +45970,7 @@ skip1074:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip1075:
+skip1565:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -33374,7 +45981,7 @@ skip1075:
 	RET
 
 body8:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33397,10 +46004,10 @@ body8:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done1077
+	JZ         done1567
 	PCALIGN    $0x20
 
-loop1076:
+loop1566:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -33415,14 +46022,14 @@ loop1076:
 	VFMADD231PD  Y1, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1076
+	JNZ          loop1566
 
-done1077:
+done1567:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1078
+	JZ           skip1568
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -33431,9 +46038,9 @@ done1077:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip1078:
+skip1568:
 	TESTQ        $0x00000002, AX
-	JZ           skip1079
+	JZ           skip1569
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -33451,7 +46058,7 @@ skip1078:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip1079:
+skip1569:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -33465,7 +46072,7 @@ skip1079:
 	RET
 
 body9:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33494,10 +46101,10 @@ body9:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done1081
+	JZ         done1571
 	PCALIGN    $0x20
 
-loop1080:
+loop1570:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -33516,14 +46123,14 @@ loop1080:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1080
+	JNZ          loop1570
 
-done1081:
+done1571:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1082
+	JZ           skip1572
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -33534,9 +46141,9 @@ done1081:
 	VMULPD       Y0, Y10, Y10
 	VMULPD       Y0, Y11, Y11
 
-skip1082:
+skip1572:
 	TESTQ        $0x00000002, AX
-	JZ           skip1083
+	JZ           skip1573
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -33559,7 +46166,7 @@ skip1082:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y11
 
-skip1083:
+skip1573:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -33576,7 +46183,7 @@ skip1083:
 	RET
 
 body10:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33609,10 +46216,10 @@ body10:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	TESTQ      AX, AX
-	JZ         done1085
+	JZ         done1575
 	PCALIGN    $0x20
 
-loop1084:
+loop1574:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -33634,14 +46241,14 @@ loop1084:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1084
+	JNZ          loop1574
 
-done1085:
+done1575:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1086
+	JZ           skip1576
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -33654,9 +46261,9 @@ done1085:
 	VMULPD       Y0, Y12, Y12
 	VMULPD       Y0, Y13, Y13
 
-skip1086:
+skip1576:
 	TESTQ        $0x00000002, AX
-	JZ           skip1087
+	JZ           skip1577
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -33684,7 +46291,7 @@ skip1086:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y13
 
-skip1087:
+skip1577:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -33704,7 +46311,7 @@ skip1087:
 	RET
 
 body11:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33741,10 +46348,10 @@ body11:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done1089
+	JZ         done1579
 	PCALIGN    $0x20
 
-loop1088:
+loop1578:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -33769,14 +46376,14 @@ loop1088:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1088
+	JNZ          loop1578
 
-done1089:
+done1579:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1090
+	JZ           skip1580
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -33791,9 +46398,9 @@ done1089:
 	VMULPD       Y0, Y14, Y14
 	VMULPD       Y0, Y15, Y15
 
-skip1090:
+skip1580:
 	TESTQ        $0x00000002, AX
-	JZ           skip1091
+	JZ           skip1581
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -33826,7 +46433,7 @@ skip1090:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y15
 
-skip1091:
+skip1581:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -33854,34 +46461,34 @@ TEXT ·tileC64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x03
-	JGE  from1092
+	JGE  from1582
 	CMPQ AX, $0x01
-	JGE  from1093
+	JGE  from1583
 	JMP  body0
 
-from1093:
+from1583:
 	CMPQ AX, $0x02
-	JGE  from1094
+	JGE  from1584
 	JMP  body1
 
-from1094:
+from1584:
 	JMP body2
 
-from1092:
+from1582:
 	CMPQ AX, $0x04
-	JGE  from1095
+	JGE  from1585
 	JMP  body3
 
-from1095:
+from1585:
 	CMPQ AX, $0x05
-	JGE  from1096
+	JGE  from1586
 	JMP  body4
 
-from1096:
+from1586:
 	JMP body5
 
 body0:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33896,10 +46503,10 @@ body0:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done1098
+	JZ         done1588
 	PCALIGN    $0x20
 
-loop1097:
+loop1587:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -33908,9 +46515,9 @@ loop1097:
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1097
+	JNZ          loop1587
 
-done1098:
+done1588:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -33920,38 +46527,38 @@ done1098:
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 	TESTQ        $0x00000001, AX
-	JZ           skip1099
+	JZ           skip1589
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 
-skip1099:
+skip1589:
 	TESTQ        $0x00000002, AX
-	JZ           skip1100
+	JZ           skip1590
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip1100:
+skip1590:
 	TESTQ        $0x00000004, AX
-	JZ           skip1101
+	JZ           skip1591
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip1101:
+skip1591:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -33970,10 +46577,10 @@ body1:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done1103
+	JZ         done1593
 	PCALIGN    $0x20
 
-loop1102:
+loop1592:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -33986,9 +46593,9 @@ loop1102:
 	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1102
+	JNZ          loop1592
 
-done1103:
+done1593:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -34001,7 +46608,7 @@ done1103:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 	TESTQ        $0x00000001, AX
-	JZ           skip1104
+	JZ           skip1594
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -34011,9 +46618,9 @@ done1103:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 
-skip1104:
+skip1594:
 	TESTQ        $0x00000002, AX
-	JZ           skip1105
+	JZ           skip1595
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -34022,9 +46629,9 @@ skip1104:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip1105:
+skip1595:
 	TESTQ        $0x00000004, AX
-	JZ           skip1106
+	JZ           skip1596
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -34035,7 +46642,7 @@ skip1105:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip1106:
+skip1596:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -34044,7 +46651,7 @@ skip1106:
 	RET
 
 body2:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34067,10 +46674,10 @@ body2:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done1108
+	JZ         done1598
 	PCALIGN    $0x20
 
-loop1107:
+loop1597:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -34087,9 +46694,9 @@ loop1107:
 	VFMADD231PS  Y0, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1107
+	JNZ          loop1597
 
-done1108:
+done1598:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -34105,7 +46712,7 @@ done1108:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 	TESTQ        $0x00000001, AX
-	JZ           skip1109
+	JZ           skip1599
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -34118,9 +46725,9 @@ done1108:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 
-skip1109:
+skip1599:
 	TESTQ        $0x00000002, AX
-	JZ           skip1110
+	JZ           skip1600
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -34132,9 +46739,9 @@ skip1109:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip1110:
+skip1600:
 	TESTQ        $0x00000004, AX
-	JZ           skip1111
+	JZ           skip1601
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -34149,7 +46756,7 @@ skip1110:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip1111:
+skip1601:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -34160,7 +46767,7 @@ skip1111:
 	RET
 
 body3:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34177,10 +46784,10 @@ body3:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done1113
+	JZ         done1603
 	PCALIGN    $0x20
 
-loop1112:
+loop1602:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -34192,9 +46799,9 @@ loop1112:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1112
+	JNZ          loop1602
 
-done1113:
+done1603:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -34207,7 +46814,7 @@ done1113:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 	TESTQ        $0x00000001, AX
-	JZ           skip1114
+	JZ           skip1604
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -34217,9 +46824,9 @@ done1113:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 
-skip1114:
+skip1604:
 	TESTQ        $0x00000002, AX
-	JZ           skip1115
+	JZ           skip1605
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -34227,9 +46834,9 @@ skip1114:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1115:
+skip1605:
 	TESTQ        $0x00000004, AX
-	JZ           skip1116
+	JZ           skip1606
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -34239,7 +46846,7 @@ skip1115:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1116:
+skip1606:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -34247,7 +46854,7 @@ skip1116:
 	RET
 
 body4:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34270,10 +46877,10 @@ body4:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done1118
+	JZ         done1608
 	PCALIGN    $0x20
 
-loop1117:
+loop1607:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -34291,9 +46898,9 @@ loop1117:
 	VFMADD231PS  Y1, Y2, Y11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1117
+	JNZ          loop1607
 
-done1118:
+done1608:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -34312,7 +46919,7 @@ done1118:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 	TESTQ        $0x00000001, AX
-	JZ           skip1119
+	JZ           skip1609
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -34328,9 +46935,9 @@ done1118:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 
-skip1119:
+skip1609:
 	TESTQ        $0x00000002, AX
-	JZ           skip1120
+	JZ           skip1610
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -34343,9 +46950,9 @@ skip1119:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1120:
+skip1610:
 	TESTQ        $0x00000004, AX
-	JZ           skip1121
+	JZ           skip1611
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -34362,7 +46969,7 @@ skip1120:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1121:
+skip1611:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -34373,7 +46980,7 @@ skip1121:
 	RET
 
 body5:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34402,10 +47009,10 @@ body5:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done1123
+	JZ         done1613
 	PCALIGN    $0x20
 
-loop1122:
+loop1612:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -34429,9 +47036,9 @@ loop1122:
 	VFMADD231PS  Y1, Y2, Y15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1122
+	JNZ          loop1612
 
-done1123:
+done1613:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -34456,7 +47063,7 @@ done1123:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 	TESTQ        $0x00000001, AX
-	JZ           skip1124
+	JZ           skip1614
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -34478,9 +47085,9 @@ done1123:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 
-skip1124:
+skip1614:
 	TESTQ        $0x00000002, AX
-	JZ           skip1125
+	JZ           skip1615
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -34498,9 +47105,9 @@ skip1124:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip1125:
+skip1615:
 	TESTQ        $0x00000004, AX
-	JZ           skip1126
+	JZ           skip1616
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -34524,7 +47131,7 @@ skip1125:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip1126:
+skip1616:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -34543,34 +47150,34 @@ TEXT ·tileC128AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x03
-	JGE  from1127
+	JGE  from1617
 	CMPQ AX, $0x01
-	JGE  from1128
+	JGE  from1618
 	JMP  body0
 
-from1128:
+from1618:
 	CMPQ AX, $0x02
-	JGE  from1129
+	JGE  from1619
 	JMP  body1
 
-from1129:
+from1619:
 	JMP body2
 
-from1127:
+from1617:
 	CMPQ AX, $0x04
-	JGE  from1130
+	JGE  from1620
 	JMP  body3
 
-from1130:
+from1620:
 	CMPQ AX, $0x05
-	JGE  from1131
+	JGE  from1621
 	JMP  body4
 
-from1131:
+from1621:
 	JMP body5
 
 body0:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34585,10 +47192,10 @@ body0:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	TESTQ      AX, AX
-	JZ         done1133
+	JZ         done1623
 	PCALIGN    $0x20
 
-loop1132:
+loop1622:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -34597,9 +47204,9 @@ loop1132:
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1132
+	JNZ          loop1622
 
-done1133:
+done1623:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -34609,38 +47216,38 @@ done1133:
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 	TESTQ          $0x00000001, AX
-	JZ             skip1134
+	JZ             skip1624
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 
-skip1134:
+skip1624:
 	TESTQ          $0x00000002, AX
-	JZ             skip1135
+	JZ             skip1625
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip1135:
+skip1625:
 	TESTQ          $0x00000004, AX
-	JZ             skip1136
+	JZ             skip1626
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip1136:
+skip1626:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34659,10 +47266,10 @@ body1:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done1138
+	JZ         done1628
 	PCALIGN    $0x20
 
-loop1137:
+loop1627:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -34675,9 +47282,9 @@ loop1137:
 	VFMADD231PD  Y0, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1137
+	JNZ          loop1627
 
-done1138:
+done1628:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -34690,7 +47297,7 @@ done1138:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 	TESTQ          $0x00000001, AX
-	JZ             skip1139
+	JZ             skip1629
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -34700,9 +47307,9 @@ done1138:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 
-skip1139:
+skip1629:
 	TESTQ          $0x00000002, AX
-	JZ             skip1140
+	JZ             skip1630
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -34711,9 +47318,9 @@ skip1139:
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip1140:
+skip1630:
 	TESTQ          $0x00000004, AX
-	JZ             skip1141
+	JZ             skip1631
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -34724,7 +47331,7 @@ skip1140:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip1141:
+skip1631:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -34733,7 +47340,7 @@ skip1141:
 	RET
 
 body2:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34756,10 +47363,10 @@ body2:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	TESTQ      AX, AX
-	JZ         done1143
+	JZ         done1633
 	PCALIGN    $0x20
 
-loop1142:
+loop1632:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -34776,9 +47383,9 @@ loop1142:
 	VFMADD231PD  Y0, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1142
+	JNZ          loop1632
 
-done1143:
+done1633:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -34794,7 +47401,7 @@ done1143:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 	TESTQ          $0x00000001, AX
-	JZ             skip1144
+	JZ             skip1634
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -34807,9 +47414,9 @@ done1143:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 
-skip1144:
+skip1634:
 	TESTQ          $0x00000002, AX
-	JZ             skip1145
+	JZ             skip1635
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -34821,9 +47428,9 @@ skip1144:
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip1145:
+skip1635:
 	TESTQ          $0x00000004, AX
-	JZ             skip1146
+	JZ             skip1636
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -34838,7 +47445,7 @@ skip1145:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip1146:
+skip1636:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -34849,7 +47456,7 @@ skip1146:
 	RET
 
 body3:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34866,10 +47473,10 @@ body3:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	TESTQ      AX, AX
-	JZ         done1148
+	JZ         done1638
 	PCALIGN    $0x20
 
-loop1147:
+loop1637:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -34881,9 +47488,9 @@ loop1147:
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1147
+	JNZ          loop1637
 
-done1148:
+done1638:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -34896,7 +47503,7 @@ done1148:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 	TESTQ          $0x00000001, AX
-	JZ             skip1149
+	JZ             skip1639
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -34906,9 +47513,9 @@ done1148:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 
-skip1149:
+skip1639:
 	TESTQ          $0x00000002, AX
-	JZ             skip1150
+	JZ             skip1640
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -34916,9 +47523,9 @@ skip1149:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip1150:
+skip1640:
 	TESTQ          $0x00000004, AX
-	JZ             skip1151
+	JZ             skip1641
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -34928,7 +47535,7 @@ skip1150:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip1151:
+skip1641:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -34936,7 +47543,7 @@ skip1151:
 	RET
 
 body4:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -34959,10 +47566,10 @@ body4:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	TESTQ      AX, AX
-	JZ         done1153
+	JZ         done1643
 	PCALIGN    $0x20
 
-loop1152:
+loop1642:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -34980,9 +47587,9 @@ loop1152:
 	VFMADD231PD  Y1, Y2, Y11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1152
+	JNZ          loop1642
 
-done1153:
+done1643:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -35001,7 +47608,7 @@ done1153:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 	TESTQ          $0x00000001, AX
-	JZ             skip1154
+	JZ             skip1644
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -35017,9 +47624,9 @@ done1153:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 
-skip1154:
+skip1644:
 	TESTQ          $0x00000002, AX
-	JZ             skip1155
+	JZ             skip1645
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -35032,9 +47639,9 @@ skip1154:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip1155:
+skip1645:
 	TESTQ          $0x00000004, AX
-	JZ             skip1156
+	JZ             skip1646
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -35051,7 +47658,7 @@ skip1155:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip1156:
+skip1646:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -35062,7 +47669,7 @@ skip1156:
 	RET
 
 body5:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35091,10 +47698,10 @@ body5:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	TESTQ      AX, AX
-	JZ         done1158
+	JZ         done1648
 	PCALIGN    $0x20
 
-loop1157:
+loop1647:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -35118,9 +47725,9 @@ loop1157:
 	VFMADD231PD  Y1, Y2, Y15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1157
+	JNZ          loop1647
 
-done1158:
+done1648:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -35145,7 +47752,7 @@ done1158:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 	TESTQ          $0x00000001, AX
-	JZ             skip1159
+	JZ             skip1649
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -35167,9 +47774,9 @@ done1158:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 
-skip1159:
+skip1649:
 	TESTQ          $0x00000002, AX
-	JZ             skip1160
+	JZ             skip1650
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -35187,9 +47794,9 @@ skip1159:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip1160:
+skip1650:
 	TESTQ          $0x00000004, AX
-	JZ             skip1161
+	JZ             skip1651
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -35213,7 +47820,7 @@ skip1160:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip1161:
+skip1651:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -35232,64 +47839,64 @@ TEXT ·tileI16AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x06
-	JGE  from1162
+	JGE  from1652
 	CMPQ AX, $0x03
-	JGE  from1163
+	JGE  from1653
 	CMPQ AX, $0x01
-	JGE  from1164
+	JGE  from1654
 	JMP  body0
 
-from1164:
+from1654:
 	CMPQ AX, $0x02
-	JGE  from1165
+	JGE  from1655
 	JMP  body1
 
-from1165:
+from1655:
 	JMP body2
 
-from1163:
+from1653:
 	CMPQ AX, $0x04
-	JGE  from1166
+	JGE  from1656
 	JMP  body3
 
-from1166:
+from1656:
 	CMPQ AX, $0x05
-	JGE  from1167
+	JGE  from1657
 	JMP  body4
 
-from1167:
+from1657:
 	JMP body5
 
-from1162:
+from1652:
 	CMPQ AX, $0x09
-	JGE  from1168
+	JGE  from1658
 	CMPQ AX, $0x07
-	JGE  from1169
+	JGE  from1659
 	JMP  body6
 
-from1169:
+from1659:
 	CMPQ AX, $0x08
-	JGE  from1170
+	JGE  from1660
 	JMP  body7
 
-from1170:
+from1660:
 	JMP body8
 
-from1168:
+from1658:
 	CMPQ AX, $0x0a
-	JGE  from1171
+	JGE  from1661
 	JMP  body9
 
-from1171:
+from1661:
 	CMPQ AX, $0x0b
-	JGE  from1172
+	JGE  from1662
 	JMP  body10
 
-from1172:
+from1662:
 	JMP body11
 
 body0:
-	// 1 rows, 1 vectors
+	// 1 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35301,19 +47908,19 @@ body0:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1173
+	JZ         zero1663
 	VMOVUPS    (R13), Y4
-	JMP        ready1174
+	JMP        ready1664
 
-zero1173:
+zero1663:
 	VXORPS Y4, Y4, Y4
 
-ready1174:
+ready1664:
 	TESTQ   AX, AX
-	JZ      done1176
+	JZ      done1666
 	PCALIGN $0x20
 
-loop1175:
+loop1665:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35321,36 +47928,36 @@ loop1175:
 	VPADDD       Y3, Y4, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1175
+	JNZ          loop1665
 
-done1176:
+done1666:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1177
+	JZ           skip1667
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip1177:
+skip1667:
 	TESTQ        $0x00000002, AX
-	JZ           skip1178
+	JZ           skip1668
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip1178:
+skip1668:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	VZEROUPPER
 	RET
 
 body1:
-	// 2 rows, 1 vectors
+	// 2 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35364,21 +47971,21 @@ body1:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1179
+	JZ         zero1669
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
-	JMP        ready1180
+	JMP        ready1670
 
-zero1179:
+zero1669:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1180:
+ready1670:
 	TESTQ   AX, AX
-	JZ      done1182
+	JZ      done1672
 	PCALIGN $0x20
 
-loop1181:
+loop1671:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35389,23 +47996,23 @@ loop1181:
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1181
+	JNZ          loop1671
 
-done1182:
+done1672:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1183
+	JZ           skip1673
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip1183:
+skip1673:
 	TESTQ        $0x00000002, AX
-	JZ           skip1184
+	JZ           skip1674
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35416,7 +48023,7 @@ skip1183:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip1184:
+skip1674:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35425,7 +48032,7 @@ skip1184:
 	RET
 
 body2:
-	// 3 rows, 1 vectors
+	// 3 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35441,23 +48048,23 @@ body2:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1185
+	JZ         zero1675
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
-	JMP        ready1186
+	JMP        ready1676
 
-zero1185:
+zero1675:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready1186:
+ready1676:
 	TESTQ   AX, AX
-	JZ      done1188
+	JZ      done1678
 	PCALIGN $0x20
 
-loop1187:
+loop1677:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35471,24 +48078,24 @@ loop1187:
 	VPADDD       Y3, Y6, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1187
+	JNZ          loop1677
 
-done1188:
+done1678:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1189
+	JZ           skip1679
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip1189:
+skip1679:
 	TESTQ        $0x00000002, AX
-	JZ           skip1190
+	JZ           skip1680
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35503,7 +48110,7 @@ skip1189:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip1190:
+skip1680:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35514,7 +48121,7 @@ skip1190:
 	RET
 
 body3:
-	// 4 rows, 1 vectors
+	// 4 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35534,25 +48141,25 @@ body3:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1191
+	JZ         zero1681
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
-	JMP        ready1192
+	JMP        ready1682
 
-zero1191:
+zero1681:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1192:
+ready1682:
 	TESTQ   AX, AX
-	JZ      done1194
+	JZ      done1684
 	PCALIGN $0x20
 
-loop1193:
+loop1683:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35570,25 +48177,25 @@ loop1193:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1193
+	JNZ          loop1683
 
-done1194:
+done1684:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1195
+	JZ           skip1685
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip1195:
+skip1685:
 	TESTQ        $0x00000002, AX
-	JZ           skip1196
+	JZ           skip1686
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35607,7 +48214,7 @@ skip1195:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip1196:
+skip1686:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35620,7 +48227,7 @@ skip1196:
 	RET
 
 body4:
-	// 5 rows, 1 vectors
+	// 5 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35642,27 +48249,27 @@ body4:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1197
+	JZ         zero1687
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
-	JMP        ready1198
+	JMP        ready1688
 
-zero1197:
+zero1687:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready1198:
+ready1688:
 	TESTQ   AX, AX
-	JZ      done1200
+	JZ      done1690
 	PCALIGN $0x20
 
-loop1199:
+loop1689:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35683,16 +48290,16 @@ loop1199:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1199
+	JNZ          loop1689
 
-done1200:
+done1690:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1201
+	JZ           skip1691
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -35700,9 +48307,9 @@ done1200:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip1201:
+skip1691:
 	TESTQ        $0x00000002, AX
-	JZ           skip1202
+	JZ           skip1692
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35725,7 +48332,7 @@ skip1201:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip1202:
+skip1692:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35740,7 +48347,7 @@ skip1202:
 	RET
 
 body5:
-	// 6 rows, 1 vectors
+	// 6 rows, 1 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35764,16 +48371,16 @@ body5:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1203
+	JZ         zero1693
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
 	VMOVUPS    (R13), Y9
-	JMP        ready1204
+	JMP        ready1694
 
-zero1203:
+zero1693:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -35781,12 +48388,12 @@ zero1203:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1204:
+ready1694:
 	TESTQ   AX, AX
-	JZ      done1206
+	JZ      done1696
 	PCALIGN $0x20
 
-loop1205:
+loop1695:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35810,16 +48417,16 @@ loop1205:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1205
+	JNZ          loop1695
 
-done1206:
+done1696:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1207
+	JZ           skip1697
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -35828,9 +48435,9 @@ done1206:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip1207:
+skip1697:
 	TESTQ        $0x00000002, AX
-	JZ           skip1208
+	JZ           skip1698
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35857,7 +48464,7 @@ skip1207:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip1208:
+skip1698:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35874,7 +48481,7 @@ skip1208:
 	RET
 
 body6:
-	// 1 rows, 2 vectors
+	// 1 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35886,21 +48493,21 @@ body6:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1209
+	JZ         zero1699
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
-	JMP        ready1210
+	JMP        ready1700
 
-zero1209:
+zero1699:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1210:
+ready1700:
 	TESTQ   AX, AX
-	JZ      done1212
+	JZ      done1702
 	PCALIGN $0x20
 
-loop1211:
+loop1701:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -35911,23 +48518,23 @@ loop1211:
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1211
+	JNZ          loop1701
 
-done1212:
+done1702:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1213
+	JZ           skip1703
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip1213:
+skip1703:
 	TESTQ        $0x00000002, AX
-	JZ           skip1214
+	JZ           skip1704
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -35937,7 +48544,7 @@ skip1213:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip1214:
+skip1704:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -35945,7 +48552,7 @@ skip1214:
 	RET
 
 body7:
-	// 2 rows, 2 vectors
+	// 2 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -35959,25 +48566,25 @@ body7:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1215
+	JZ         zero1705
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    32(R13), Y7
-	JMP        ready1216
+	JMP        ready1706
 
-zero1215:
+zero1705:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1216:
+ready1706:
 	TESTQ   AX, AX
-	JZ      done1218
+	JZ      done1708
 	PCALIGN $0x20
 
-loop1217:
+loop1707:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -35993,25 +48600,25 @@ loop1217:
 	VPADDD       Y3, Y7, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1217
+	JNZ          loop1707
 
-done1218:
+done1708:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1219
+	JZ           skip1709
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip1219:
+skip1709:
 	TESTQ        $0x00000002, AX
-	JZ           skip1220
+	JZ           skip1710
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -36028,7 +48635,7 @@ skip1219:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip1220:
+skip1710:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -36039,7 +48646,7 @@ skip1220:
 	RET
 
 body8:
-	// 3 rows, 2 vectors
+	// 3 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -36055,16 +48662,16 @@ body8:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1221
+	JZ         zero1711
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    32(R13), Y7
 	VMOVUPS    (R13), Y8
 	VMOVUPS    32(R13), Y9
-	JMP        ready1222
+	JMP        ready1712
 
-zero1221:
+zero1711:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36072,12 +48679,12 @@ zero1221:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1222:
+ready1712:
 	TESTQ   AX, AX
-	JZ      done1224
+	JZ      done1714
 	PCALIGN $0x20
 
-loop1223:
+loop1713:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -36098,16 +48705,16 @@ loop1223:
 	VPADDD       Y3, Y9, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1223
+	JNZ          loop1713
 
-done1224:
+done1714:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1225
+	JZ           skip1715
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36116,9 +48723,9 @@ done1224:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip1225:
+skip1715:
 	TESTQ        $0x00000002, AX
-	JZ           skip1226
+	JZ           skip1716
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -36142,7 +48749,7 @@ skip1225:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip1226:
+skip1716:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -36156,7 +48763,7 @@ skip1226:
 	RET
 
 body9:
-	// 4 rows, 2 vectors
+	// 4 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -36176,7 +48783,7 @@ body9:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1227
+	JZ         zero1717
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36185,9 +48792,9 @@ body9:
 	VMOVUPS    32(R13), Y9
 	VMOVUPS    (R13), Y10
 	VMOVUPS    32(R13), Y11
-	JMP        ready1228
+	JMP        ready1718
 
-zero1227:
+zero1717:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36197,12 +48804,12 @@ zero1227:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1228:
+ready1718:
 	TESTQ   AX, AX
-	JZ      done1230
+	JZ      done1720
 	PCALIGN $0x20
 
-loop1229:
+loop1719:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -36229,16 +48836,16 @@ loop1229:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1229
+	JNZ          loop1719
 
-done1230:
+done1720:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1231
+	JZ           skip1721
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36249,9 +48856,9 @@ done1230:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip1231:
+skip1721:
 	TESTQ        $0x00000002, AX
-	JZ           skip1232
+	JZ           skip1722
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -36282,7 +48889,7 @@ skip1231:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip1232:
+skip1722:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -36299,7 +48906,7 @@ skip1232:
 	RET
 
 body10:
-	// 5 rows, 2 vectors
+	// 5 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -36321,7 +48928,7 @@ body10:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1233
+	JZ         zero1723
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36332,9 +48939,9 @@ body10:
 	VMOVUPS    32(R13), Y11
 	VMOVUPS    (R13), Y12
 	VMOVUPS    32(R13), Y13
-	JMP        ready1234
+	JMP        ready1724
 
-zero1233:
+zero1723:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36346,12 +48953,12 @@ zero1233:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1234:
+ready1724:
 	TESTQ   AX, AX
-	JZ      done1236
+	JZ      done1726
 	PCALIGN $0x20
 
-loop1235:
+loop1725:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -36383,16 +48990,16 @@ loop1235:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1235
+	JNZ          loop1725
 
-done1236:
+done1726:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1237
+	JZ           skip1727
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36405,9 +49012,9 @@ done1236:
 	VPMULLD      Y0, Y12, Y12
 	VPMULLD      Y0, Y13, Y13
 
-skip1237:
+skip1727:
 	TESTQ        $0x00000002, AX
-	JZ           skip1238
+	JZ           skip1728
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -36445,7 +49052,7 @@ skip1237:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y13, Y13
 
-skip1238:
+skip1728:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -36465,7 +49072,7 @@ skip1238:
 	RET
 
 body11:
-	// 6 rows, 2 vectors
+	// 6 rows, 2 vectors of 32 bytes
 	MOVQ       48(R12), R13
 	MOVQ       56(R12), AX
 	PREFETCHT0 (R13)
@@ -36489,7 +49096,7 @@ body11:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1239
+	JZ         zero1729
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36502,9 +49109,9 @@ body11:
 	VMOVUPS    32(R13), Y13
 	VMOVUPS    (R13), Y14
 	VMOVUPS    32(R13), Y15
-	JMP        ready1240
+	JMP        ready1730
 
-zero1239:
+zero1729:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36518,12 +49125,12 @@ zero1239:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1240:
+ready1730:
 	TESTQ   AX, AX
-	JZ      done1242
+	JZ      done1732
 	PCALIGN $0x20
 
-loop1241:
+loop1731:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -36560,16 +49167,16 @@ loop1241:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1241
+	JNZ          loop1731
 
-done1242:
+done1732:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1243
+	JZ           skip1733
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36584,9 +49191,9 @@ done1242:
 	VPMULLD      Y0, Y14, Y14
 	VPMULLD      Y0, Y15, Y15
 
-skip1243:
+skip1733:
 	TESTQ        $0x00000002, AX
-	JZ           skip1244
+	JZ           skip1734
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -36631,7 +49238,7 @@ skip1243:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y15, Y15
 
-skip1244:
+skip1734:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -36671,12 +49278,12 @@ TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
 	KMOVW   R9, K4
 	IMUL3Q  $0x0c, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow1245
+	JZ      narrow1735
 	TESTQ   AX, AX
-	JLE     done1248
+	JLE     done1738
 	PCALIGN $0x20
 
-loop1247:
+loop1737:
 	VMOVDQU32.Z (SI), K1, Z0
 	VMOVDQU32.Z 64(SI), K2, Z1
 	PREFETCHT0  (SI)(R10*1)
@@ -36687,17 +49294,17 @@ loop1247:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1247
+	JG          loop1737
 
-done1248:
-	JMP end1246
+done1738:
+	JMP end1736
 
-narrow1245:
+narrow1735:
 	TESTQ   AX, AX
-	JLE     done1250
+	JLE     done1740
 	PCALIGN $0x20
 
-loop1249:
+loop1739:
 	VMOVDQU32.Z (SI), K1, Z0
 	PREFETCHT0  (SI)(R10*1)
 	VMOVDQU32   Z0, K3, (DI)
@@ -36705,10 +49312,10 @@ loop1249:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1249
+	JG          loop1739
 
-done1250:
-end1246:
+done1740:
+end1736:
 	VZEROUPPER
 	RET
 
@@ -36725,13 +49332,13 @@ TEXT ·packCopyAVX2(SB), NOSPLIT, $0-56
 	VMOVDQU (R8), Y2
 	IMUL3Q  $0x0c, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow1251
+	JZ      narrow1741
 	VMOVDQU (R9), Y3
 	TESTQ   AX, AX
-	JLE     done1254
+	JLE     done1744
 	PCALIGN $0x20
 
-loop1253:
+loop1743:
 	VPMASKMOVD (SI), Y2, Y0
 	VPMASKMOVD 32(SI), Y3, Y1
 	PREFETCHT0 (SI)(R10*1)
@@ -36741,17 +49348,17 @@ loop1253:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop1253
+	JG         loop1743
 
-done1254:
-	JMP end1252
+done1744:
+	JMP end1742
 
-narrow1251:
+narrow1741:
 	TESTQ   AX, AX
-	JLE     done1256
+	JLE     done1746
 	PCALIGN $0x20
 
-loop1255:
+loop1745:
 	VPMASKMOVD (SI), Y2, Y0
 	PREFETCHT0 (SI)(R10*1)
 	VMOVDQU    Y0, (DI)
@@ -36759,10 +49366,10 @@ loop1255:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop1255
+	JG         loop1745
 
-done1256:
-end1252:
+done1746:
+end1742:
 	VZEROUPPER
 	RET
 
@@ -36778,10 +49385,10 @@ TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done1258
+	JLE     done1748
 	PCALIGN $0x20
 
-loop1257:
+loop1747:
 	MOVQ      $0x00000010, R9
 	CMPQ      AX, R9
 	CMOVQLT   AX, R9
@@ -36806,71 +49413,71 @@ loop1257:
 	VPXORD    Z0, Z0, Z0
 	MOVQ      SI, R11
 	CMPQ      CX, $0x00
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z0
 	ADDQ      DX, R11
 	CMPQ      CX, $0x01
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z1
 	ADDQ      DX, R11
 	CMPQ      CX, $0x02
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z2
 	ADDQ      DX, R11
 	CMPQ      CX, $0x03
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z3
 	ADDQ      DX, R11
 	CMPQ      CX, $0x04
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z4
 	ADDQ      DX, R11
 	CMPQ      CX, $0x05
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z5
 	ADDQ      DX, R11
 	CMPQ      CX, $0x06
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z6
 	ADDQ      DX, R11
 	CMPQ      CX, $0x07
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z7
 	ADDQ      DX, R11
 	CMPQ      CX, $0x08
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z8
 	ADDQ      DX, R11
 	CMPQ      CX, $0x09
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z9
 	ADDQ      DX, R11
 	CMPQ      CX, $0x0a
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z10
 	ADDQ      DX, R11
 	CMPQ      CX, $0x0b
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z11
 	ADDQ      DX, R11
 	CMPQ      CX, $0x0c
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z12
 	ADDQ      DX, R11
 	CMPQ      CX, $0x0d
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z13
 	ADDQ      DX, R11
 	CMPQ      CX, $0x0e
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z14
 	ADDQ      DX, R11
 	CMPQ      CX, $0x0f
-	JLE       loaded1259
+	JLE       loaded1749
 	VMOVUPS.Z (R11), K1, Z15
 	ADDQ      DX, R11
 
-loaded1259:
+loaded1749:
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -36938,73 +49545,73 @@ loaded1259:
 	VMOVUPS    Z0, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z1, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z2, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z3, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z4, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z5, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z6, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z7, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1260
+	JZ         stored1750
 	VMOVUPS    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored1260:
+stored1750:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop1257
+	JG    loop1747
 
-done1258:
+done1748:
 	VZEROUPPER
 	RET
 
@@ -37020,10 +49627,10 @@ TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done1262
+	JLE     done1752
 	PCALIGN $0x20
 
-loop1261:
+loop1751:
 	MOVQ      $0x00000008, R9
 	CMPQ      AX, R9
 	CMOVQLT   AX, R9
@@ -37040,39 +49647,39 @@ loop1261:
 	VPXORD    Z0, Z0, Z0
 	MOVQ      SI, R11
 	CMPQ      CX, $0x00
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z0
 	ADDQ      DX, R11
 	CMPQ      CX, $0x01
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z1
 	ADDQ      DX, R11
 	CMPQ      CX, $0x02
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z2
 	ADDQ      DX, R11
 	CMPQ      CX, $0x03
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z3
 	ADDQ      DX, R11
 	CMPQ      CX, $0x04
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z4
 	ADDQ      DX, R11
 	CMPQ      CX, $0x05
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z5
 	ADDQ      DX, R11
 	CMPQ      CX, $0x06
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z6
 	ADDQ      DX, R11
 	CMPQ      CX, $0x07
-	JLE       loaded1263
+	JLE       loaded1753
 	VMOVUPD.Z (R11), K1, Z7
 	ADDQ      DX, R11
 
-loaded1263:
+loaded1753:
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -37100,41 +49707,41 @@ loaded1263:
 	VMOVUPD    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1264
+	JZ         stored1754
 	VMOVUPD    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1264
+	JZ         stored1754
 	VMOVUPD    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1264
+	JZ         stored1754
 	VMOVUPD    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1264
+	JZ         stored1754
 	VMOVUPD    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1264
+	JZ         stored1754
 	VMOVUPD    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1264
+	JZ         stored1754
 	VMOVUPD    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1264
+	JZ         stored1754
 	VMOVUPD    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored1264:
+stored1754:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop1261
+	JG    loop1751
 
-done1262:
+done1752:
 	VZEROUPPER
 	RET
 
@@ -37148,10 +49755,10 @@ TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done1266
+	JLE     done1756
 	PCALIGN $0x20
 
-loop1265:
+loop1755:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
@@ -37162,39 +49769,39 @@ loop1265:
 	VXORPS  Y0, Y0, Y0
 	MOVQ    SI, R11
 	CMPQ    CX, $0x00
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y0
 	ADDQ    DX, R11
 	CMPQ    CX, $0x01
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y1
 	ADDQ    DX, R11
 	CMPQ    CX, $0x02
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y2
 	ADDQ    DX, R11
 	CMPQ    CX, $0x03
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y3
 	ADDQ    DX, R11
 	CMPQ    CX, $0x04
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y4
 	ADDQ    DX, R11
 	CMPQ    CX, $0x05
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y5
 	ADDQ    DX, R11
 	CMPQ    CX, $0x06
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y6
 	ADDQ    DX, R11
 	CMPQ    CX, $0x07
-	JLE     loaded1267
+	JLE     loaded1757
 	VMOVUPS (R11), Y7
 	ADDQ    DX, R11
 
-loaded1267:
+loaded1757:
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -37238,9 +49845,9 @@ loaded1267:
 	SUBQ       $0x08, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop1265
+	JG         loop1755
 
-done1266:
+done1756:
 	VZEROUPPER
 	RET
 
@@ -37254,33 +49861,33 @@ TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done1269
+	JLE     done1759
 	PCALIGN $0x20
 
-loop1268:
+loop1758:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y0, Y0, Y0
 	MOVQ    SI, R11
 	CMPQ    CX, $0x00
-	JLE     loaded1270
+	JLE     loaded1760
 	VMOVUPS (R11), Y0
 	ADDQ    DX, R11
 	CMPQ    CX, $0x01
-	JLE     loaded1270
+	JLE     loaded1760
 	VMOVUPS (R11), Y1
 	ADDQ    DX, R11
 	CMPQ    CX, $0x02
-	JLE     loaded1270
+	JLE     loaded1760
 	VMOVUPS (R11), Y2
 	ADDQ    DX, R11
 	CMPQ    CX, $0x03
-	JLE     loaded1270
+	JLE     loaded1760
 	VMOVUPS (R11), Y3
 	ADDQ    DX, R11
 
-loaded1270:
+loaded1760:
 	VUNPCKLPD  Y1, Y0, Y4
 	VUNPCKHPD  Y1, Y0, Y5
 	VUNPCKLPD  Y3, Y2, Y6
@@ -37300,9 +49907,9 @@ loaded1270:
 	SUBQ       $0x04, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop1268
+	JG         loop1758
 
-done1269:
+done1759:
 	VZEROUPPER
 	RET
 
@@ -37323,10 +49930,10 @@ TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1272
+	JLE     done1762
 	PCALIGN $0x20
 
-loop1271:
+loop1761:
 	VPMOVZXWD.Z (SI), K1, Z0
 	VPMOVZXWD.Z 32(SI), K2, Z1
 	ADDQ        DX, SI
@@ -37342,9 +49949,9 @@ loop1271:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1271
+	JG          loop1761
 
-done1272:
+done1762:
 	VZEROUPPER
 	RET
 
@@ -37357,10 +49964,10 @@ TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1274
+	JLE     done1764
 	PCALIGN $0x20
 
-loop1273:
+loop1763:
 	VPMOVZXWD (SI), Y0
 	VPMOVZXWD 16(SI), Y1
 	ADDQ      DX, SI
@@ -37376,9 +49983,9 @@ loop1273:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1273
+	JG        loop1763
 
-done1274:
+done1764:
 	VZEROUPPER
 	RET
 
@@ -37399,10 +50006,10 @@ TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1276
+	JLE     done1766
 	PCALIGN $0x20
 
-loop1275:
+loop1765:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -37432,9 +50039,9 @@ loop1275:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1275
+	JG          loop1765
 
-done1276:
+done1766:
 	VZEROUPPER
 	RET
 
@@ -37447,10 +50054,10 @@ TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1278
+	JLE     done1768
 	PCALIGN $0x20
 
-loop1277:
+loop1767:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -37480,9 +50087,9 @@ loop1277:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1277
+	JG        loop1767
 
-done1278:
+done1768:
 	VZEROUPPER
 	RET
 
@@ -37503,10 +50110,10 @@ TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1280
+	JLE     done1770
 	PCALIGN $0x20
 
-loop1279:
+loop1769:
 	VPMOVSXBD.Z (SI), K1, Z0
 	VPMOVSXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -37526,9 +50133,9 @@ loop1279:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1279
+	JG          loop1769
 
-done1280:
+done1770:
 	VZEROUPPER
 	RET
 
@@ -37541,10 +50148,10 @@ TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1282
+	JLE     done1772
 	PCALIGN $0x20
 
-loop1281:
+loop1771:
 	VPMOVSXBD (SI), Y0
 	VPMOVSXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -37564,9 +50171,9 @@ loop1281:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1281
+	JG        loop1771
 
-done1282:
+done1772:
 	VZEROUPPER
 	RET
 
@@ -37587,10 +50194,10 @@ TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1284
+	JLE     done1774
 	PCALIGN $0x20
 
-loop1283:
+loop1773:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -37606,9 +50213,9 @@ loop1283:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1283
+	JG          loop1773
 
-done1284:
+done1774:
 	VZEROUPPER
 	RET
 
@@ -37621,10 +50228,10 @@ TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1286
+	JLE     done1776
 	PCALIGN $0x20
 
-loop1285:
+loop1775:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -37640,8 +50247,8 @@ loop1285:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1285
+	JG        loop1775
 
-done1286:
+done1776:
 	VZEROUPPER
 	RET

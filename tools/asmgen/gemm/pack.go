@@ -333,7 +333,7 @@ var groupForms = []groupForm{
 // packGroups packs two vectors of lines that lie side by side; each value is
 // widened to 32 bits and shifted to its place in the group.
 func (g *gen) packGroups(f groupForm, avx512 bool) {
-	t := tiler{g, kind{avx512: avx512}}
+	t := tiler{gen: g, kind: kind{avx512: avx512}}
 	name, sig, doc := "pack"+f.name+"AVX2", "func(dst *byte, pitch int, src *byte, stepStride int, steps int)",
 		" packs groups of values of 16 lines."
 	if avx512 {

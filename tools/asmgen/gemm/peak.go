@@ -16,7 +16,7 @@ func (g *gen) peaks() {
 	g.peak("peakF32AVX512", func(b, a, d int) { g.VFMADD231PS(zmm(b), zmm(a), zmm(d)) })
 	g.peak("peakF64AVX512", func(b, a, d int) { g.VFMADD231PD(zmm(b), zmm(a), zmm(d)) })
 	g.peak("peakI8VNNI", func(b, a, d int) { g.VPDPBUSD(zmm(b), zmm(a), zmm(d)) })
-	g.peak("peakBF16", g.vdpbf16ps)
+	g.peak("peakBF16", func(b, a, d int) { g.vdpbf16ps(64, b, a, d) })
 	g.peak("peakF32AVX2", func(b, a, d int) { g.VFMADD231PS(ymm(b), ymm(a), ymm(d)) })
 	g.peak("peakF64AVX2", func(b, a, d int) { g.VFMADD231PD(ymm(b), ymm(a), ymm(d)) })
 	g.peak("peakI16AVX2", func(b, a, d int) { // a multiply-add of pairs takes two instructions

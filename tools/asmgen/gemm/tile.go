@@ -59,41 +59,34 @@ type kind struct {
 	rows    int // most rows of a tile (real rows: a complex row is two)
 	complex bool
 	elem    int // bytes of a broadcast element of A
-	f64     bool
 	integer bool
-	packed  bool                      // B is always packed: whole vectors
-	fma     func(g *gen, b, a, d int) // d += a·b on vectors
+	packed  bool                       // B is always packed: whole vectors
+	fma     func(t tiler, b, a, d int) // d += a·b on vectors
 }
 
 // kinds are the micro-kernels, one function each.
 var kinds = []kind{
-	{name: "tileF32AVX512", doc: "f32", avx512: true, rows: 14, elem: 4, fma: (*gen).fmaPS},
-	{name: "tileF64AVX512", doc: "f64", avx512: true, rows: 14, elem: 8, f64: true, fma: (*gen).fmaPD},
-	{name: "tileC64AVX512", doc: "c64", avx512: true, rows: 14, elem: 4, complex: true, fma: (*gen).fmaPS},
-	{name: "tileC128AVX512", doc: "c128", avx512: true, rows: 14, elem: 8, f64: true, complex: true, fma: (*gen).fmaPD},
-	{name: "tileBF16AVX512", doc: "pairs of bf16 into f32 (AVX512-BF16)", avx512: true, rows: 14, elem: 4, packed: true, fma: (*gen).fmaBF16},
-	{name: "tileVNNIAVX512", doc: "quadruples u8·i8 into i32 (AVX512-VNNI)", avx512: true, rows: 14, elem: 4, integer: true, packed: true, fma: (*gen).fmaVNNI},
-	{name: "tileI16AVX512", doc: "pairs of i16 into i32", avx512: true, rows: 14, elem: 4, integer: true, packed: true, fma: (*gen).fmaI16Z},
-	{name: "tileF32AVX2", doc: "f32", rows: 6, elem: 4, fma: (*gen).fmaPSY},
-	{name: "tileF64AVX2", doc: "f64", rows: 6, elem: 8, f64: true, fma: (*gen).fmaPDY},
-	{name: "tileC64AVX2", doc: "c64", rows: 6, elem: 4, complex: true, fma: (*gen).fmaPSY},
-	{name: "tileC128AVX2", doc: "c128", rows: 6, elem: 8, f64: true, complex: true, fma: (*gen).fmaPDY},
-	{name: "tileI16AVX2", doc: "pairs of i16 into i32", rows: 6, elem: 4, integer: true, packed: true, fma: (*gen).fmaI16Y},
+	{name: "tileF32AVX512", doc: "f32", avx512: true, rows: 14, elem: 4, fma: fmaPS},
+	{name: "tileF64AVX512", doc: "f64", avx512: true, rows: 14, elem: 8, fma: fmaPD},
+	{name: "tileC64AVX512", doc: "c64", avx512: true, rows: 14, elem: 4, complex: true, fma: fmaPS},
+	{name: "tileC128AVX512", doc: "c128", avx512: true, rows: 14, elem: 8, complex: true, fma: fmaPD},
+	{name: "tileBF16AVX512", doc: "pairs of bf16 into f32 (AVX512-BF16)", avx512: true, rows: 14, elem: 4, packed: true, fma: fmaBF16},
+	{name: "tileVNNIAVX512", doc: "quadruples u8·i8 into i32 (AVX512-VNNI)", avx512: true, rows: 14, elem: 4, integer: true, packed: true, fma: fmaVNNI},
+	{name: "tileI16AVX512", doc: "pairs of i16 into i32", avx512: true, rows: 14, elem: 4, integer: true, packed: true, fma: fmaI16},
+	{name: "tileF32AVX2", doc: "f32", rows: 6, elem: 4, fma: fmaPS},
+	{name: "tileF64AVX2", doc: "f64", rows: 6, elem: 8, fma: fmaPD},
+	{name: "tileC64AVX2", doc: "c64", rows: 6, elem: 4, complex: true, fma: fmaPS},
+	{name: "tileC128AVX2", doc: "c128", rows: 6, elem: 8, complex: true, fma: fmaPD},
+	{name: "tileI16AVX2", doc: "pairs of i16 into i32", rows: 6, elem: 4, integer: true, packed: true, fma: fmaI16},
 }
 
-func (g *gen) fmaPS(b, a, d int)   { g.VFMADD231PS(zmm(b), zmm(a), zmm(d)) }
-func (g *gen) fmaPD(b, a, d int)   { g.VFMADD231PD(zmm(b), zmm(a), zmm(d)) }
-func (g *gen) fmaPSY(b, a, d int)  { g.VFMADD231PS(ymm(b), ymm(a), ymm(d)) }
-func (g *gen) fmaPDY(b, a, d int)  { g.VFMADD231PD(ymm(b), ymm(a), ymm(d)) }
-func (g *gen) fmaBF16(b, a, d int) { g.vdpbf16ps(b, a, d) }
-func (g *gen) fmaVNNI(b, a, d int) { g.VPDPBUSD(zmm(b), zmm(a), zmm(d)) }
-func (g *gen) fmaI16Z(b, a, d int) {
-	g.VPMADDWD(zmm(b), zmm(a), zmm(regTemp))
-	g.VPADDD(zmm(regTemp), zmm(d), zmm(d))
-}
-func (g *gen) fmaI16Y(b, a, d int) {
-	g.VPMADDWD(ymm(b), ymm(a), ymm(regTemp))
-	g.VPADDD(ymm(regTemp), ymm(d), ymm(d))
+func fmaPS(t tiler, b, a, d int)   { t.VFMADD231PS(t.vec(b), t.vec(a), t.vec(d)) }
+func fmaPD(t tiler, b, a, d int)   { t.VFMADD231PD(t.vec(b), t.vec(a), t.vec(d)) }
+func fmaBF16(t tiler, b, a, d int) { t.vdpbf16ps(t.vecBytes(), b, a, d) }
+func fmaVNNI(t tiler, b, a, d int) { t.VPDPBUSD(t.vec(b), t.vec(a), t.vec(d)) }
+func fmaI16(t tiler, b, a, d int) {
+	t.VPMADDWD(t.vec(b), t.vec(a), t.vec(regTemp))
+	t.VPADDD(t.vec(regTemp), t.vec(d), t.vec(d))
 }
 
 // tiler generates one function: a dispatch on Tile.body, and a body for every
@@ -101,17 +94,20 @@ func (g *gen) fmaI16Y(b, a, d int) {
 type tiler struct {
 	*gen
 	kind
+	half bool // the body uses half of a 512-bit vector
 }
 
 // tiles makes the function of every kind.
 func (g *gen) tiles() {
 	for _, k := range kinds {
-		tiler{g, k}.function()
+		tiler{gen: g, kind: k}.function()
 	}
 }
 
-// function makes the whole function. Body number i has 1 + i/rows vectors
-// and 1 + i%rows rows (of a complex kind 2·(1 + i%(rows/2))).
+// function makes the whole function. Body number i has i%rows + 1 rows (of a
+// complex kind rows/2 pairs of rows) and 1 or 2 vectors, or last, with 512
+// bits, half a vector: where 512 bits pass through two halves, as in Zen 4,
+// a narrow edge takes half the time.
 func (t tiler) function() {
 	t.text(t.name, "func(tile *uint64)", t.name+" runs a Tile: "+t.doc+".")
 	t.Load(t.Param("tile"), reg.R12)
@@ -122,12 +118,21 @@ func (t tiler) function() {
 	if t.complex {
 		step = 2
 	}
-	bodies := 2 * t.rows / step
+	widths := 2
+	if t.avx512 {
+		widths = 3
+	}
+	bodies := widths * t.rows / step
 	t.MOVQ(t.arg(tileBody), reg.RAX)
 	t.dispatch(0, bodies)
 	for i := range bodies {
 		t.Label(bodyLabel(i))
-		t.body(step*(1+i%(t.rows/step)), 1+i/(t.rows/step))
+		m, nv := step*(1+i%(t.rows/step)), 1+i/(t.rows/step)
+		t.half = nv == 3
+		if t.half {
+			nv = 1
+		}
+		t.body(m, nv)
 	}
 }
 
@@ -152,7 +157,7 @@ func (t tiler) arg(offset int) operand.Mem { return operand.Mem{Base: reg.R12, D
 
 // body is the code for m rows of nv vectors.
 func (t tiler) body(m, nv int) {
-	t.Commentf("%d rows, %d vectors", m, nv)
+	t.Commentf("%d rows, %d vectors of %d bytes", m, nv, t.vecBytes())
 	t.prefetchC(m, nv)
 	t.loadArgs(m, nv)
 	loop, done := t.label("loop"), t.label("done")
@@ -273,7 +278,7 @@ func (t tiler) step(m, nv int) {
 	for i := range m {
 		t.broadcast(t.rowOfA(i), regA)
 		for j := range nv {
-			t.fma(t.gen, regB+j, regA, regAcc+i*nv+j)
+			t.fma(t, regB+j, regA, regAcc+i*nv+j)
 		}
 	}
 	for p := 0; p*t.rowsPerPointer() < m; p++ {
@@ -297,14 +302,14 @@ func (t tiler) rowOfA(i int) operand.Mem {
 }
 
 func (t tiler) vec(i int) reg.Register {
-	if t.avx512 {
+	if t.avx512 && !t.half {
 		return zmm(i)
 	}
 	return ymm(i)
 }
 
 func (t tiler) vecBytes() int {
-	if t.avx512 {
+	if t.avx512 && !t.half {
 		return 64
 	}
 	return 32
@@ -335,9 +340,9 @@ func (t tiler) broadcastPair(src operand.Mem, dst int) {
 func (t tiler) loadMasked(src operand.Mem, dst int) {
 	switch {
 	case t.avx512 && t.elem == 8:
-		t.VMOVUPD_Z(src, reg.K1, zmm(dst))
+		t.VMOVUPD_Z(src, reg.K1, t.vec(dst))
 	case t.avx512:
-		t.VMOVUPS_Z(src, reg.K1, zmm(dst))
+		t.VMOVUPS_Z(src, reg.K1, t.vec(dst))
 	case t.elem == 8:
 		t.VMASKMOVPD(src, ymm(regTemp), ymm(dst))
 	default:
@@ -349,9 +354,9 @@ func (t tiler) loadMasked(src operand.Mem, dst int) {
 func (t tiler) storeMasked(src int, dst operand.Mem) {
 	switch {
 	case t.avx512 && t.elem == 8:
-		t.VMOVUPD(zmm(src), reg.K1, dst)
+		t.VMOVUPD(t.vec(src), reg.K1, dst)
 	case t.avx512:
-		t.VMOVUPS(zmm(src), reg.K1, dst)
+		t.VMOVUPS(t.vec(src), reg.K1, dst)
 	case t.elem == 8:
 		t.VMASKMOVPD(ymm(src), ymm(regTemp), dst)
 	default:
