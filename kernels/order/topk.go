@@ -150,7 +150,10 @@ func (h *heap) scan(a ndarray.Array, first int64, largest bool) {
 		part := buf[:min(len(buf), a.Len()-lo)]
 		keys64(part, a.Range(0, lo, lo+len(part)), largest)
 		for i, k := range part {
-			h.offer(candidate{k, first + int64(lo+i)})
+			// What comes later does not displace its equals.
+			if h.n < len(h.keys) || k < h.keys[0] {
+				h.offer(candidate{k, first + int64(lo+i)})
+			}
 		}
 	}
 }

@@ -123,3 +123,20 @@ func TestTails(t *testing.T) {
 		t.Errorf("largest normal is %v", x)
 	}
 }
+
+// turn against the library, and at the ends of octants.
+func TestTurn(t *testing.T) {
+	var words [4096]uint64
+	newPhilox(3).words(words[:], 0)
+	for octant := range uint64(8) {
+		words[2*octant], words[2*octant+1] = octant<<61, (octant+1)<<61-1
+	}
+	for _, w := range words {
+		sin, cos := turn(w)
+		x, _ := new(big.Float).Quo(new(big.Float).SetUint64(w), big.NewFloat(0x1p64)).Float64()
+		wantSin, wantCos := math.Sincos(2 * math.Pi * x)
+		if math.Abs(sin-wantSin) > 1e-15 || math.Abs(cos-wantCos) > 1e-15 {
+			t.Fatalf("%x: %v %v, want %v %v", w, sin, cos, wantSin, wantCos)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"vgpu/kernels/ndarray"
@@ -14,16 +15,19 @@ import (
 	"vgpu/kernels/vec/numpytest"
 )
 
-// run calls fn on a worker of a pool.
+// run calls fn on a worker of a pool of three, for a job of so many threads.
 func run(t testing.TB, threads int, fn func(w *pool.Worker) error) error {
 	t.Helper()
-	p, err := pool.New(pool.Config{Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	return p.Run(t.Context(), pool.Options{}, fn)
+	return shared().Run(t.Context(), pool.Options{Threads: threads}, fn)
 }
+
+var shared = sync.OnceValue(func() *pool.Pool {
+	p, err := pool.New(pool.Config{Threads: 3})
+	if err != nil {
+		panic(err)
+	}
+	return p
+})
 
 // naive is Copy, an element at a time.
 func naive(dst, src ndarray.Array) {
