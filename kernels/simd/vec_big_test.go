@@ -284,3 +284,36 @@ func bigAtan2(y, x *big.Float) *big.Float {
 	}
 	return add2(a, newBig().Set(bigPi()))
 }
+
+func bigHypot(x, y *big.Float) *big.Float { return newBig().Sqrt(add2(mul2(x, x), mul2(y, y))) }
+
+func bigAsinh(x *big.Float) *big.Float {
+	if tiny(x) {
+		return x
+	}
+	if x.Sign() < 0 { // no cancellation
+		return newBig().Neg(bigAsinh(newBig().Neg(x)))
+	}
+	return bigLog(add2(x, newBig().Sqrt(add2(bf(1), mul2(x, x)))))
+}
+
+func bigAcosh(x *big.Float) *big.Float {
+	return bigLog(add2(x, newBig().Sqrt(sub2(mul2(x, x), bf(1)))))
+}
+
+func bigAtanh(x *big.Float) *big.Float {
+	if tiny(x) {
+		return x
+	}
+	return shifted(bigLog(quo2(add2(bf(1), x), sub2(bf(1), x))), -1)
+}
+
+// bigCbrt improves a float64 by Newton's iteration, which doubles the digits.
+func bigCbrt(x *big.Float) *big.Float {
+	f, _ := x.Float64()
+	y := bf(math.Cbrt(f))
+	for range 3 {
+		y = quo2(add2(shifted(y, 1), quo2(x, mul2(y, y))), bf(3))
+	}
+	return y
+}

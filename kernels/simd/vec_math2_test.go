@@ -20,7 +20,7 @@ func TestTwoArgumentEdges(t *testing.T) {
 		f32  func(dst, a, b []float32)
 		f64  func(dst, a, b []float64)
 		ref  func(a, b float64) float64
-	}{{"pow", PowF32, PowF64, math.Pow}, {"atan2", Atan2F32, Atan2F64, atan2Ref}} {
+	}{{"pow", PowF32, PowF64, math.Pow}, {"atan2", Atan2F32, Atan2F64, atan2Ref}, {"hypot", HypotF32, HypotF64, math.Hypot}} {
 		for _, a := range edges {
 			for _, b := range edges {
 				var got [1]float64
@@ -83,6 +83,8 @@ func TestAccuracyAtan2(t *testing.T) {
 	}
 	checkTwoF64(t, "atan2", y, x, Atan2F64, bigAtan2)
 	checkTwoF32(t, "atan2", y, x, Atan2F32, math.Atan2)
+	checkTwoF64(t, "hypot", y, x, HypotF64, bigHypot)
+	checkTwoF32(t, "hypot", y, x, HypotF32, math.Hypot)
 }
 
 func checkTwoF64(t *testing.T, name string, a, b []float64, f func(dst, a, b []float64), ref func(a, b *big.Float) *big.Float) {

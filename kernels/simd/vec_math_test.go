@@ -25,8 +25,6 @@ type elementary struct {
 	span span
 }
 
-func exactErfc(x float64) float64 { return math.Erfc(x) }
-
 var elementaries = []elementary{
 	{"exp", ExpF32, ExpF64, math.Exp, bigExp, span{-745, 710}},
 	{"exp2", Exp2F32, Exp2F64, math.Exp2, func(x *big.Float) *big.Float { return bigExp(mul2(x, bigLn2())) }, span{-1075, 1024}},
@@ -44,6 +42,10 @@ var elementaries = []elementary{
 	{"sinh", SinhF32, SinhF64, math.Sinh, bigSinh, span{-25, 25}},
 	{"cosh", CoshF32, CoshF64, math.Cosh, bigCosh, span{-25, 25}},
 	{"tanh", TanhF32, TanhF64, math.Tanh, bigTanh, span{-10, 10}},
+	{"asinh", AsinhF32, AsinhF64, math.Asinh, bigAsinh, span{-4, 4}},
+	{"acosh", AcoshF32, AcoshF64, math.Acosh, bigAcosh, span{1, 5}},
+	{"atanh", AtanhF32, AtanhF64, math.Atanh, bigAtanh, span{-1, 1}},
+	{"cbrt", CbrtF32, CbrtF64, math.Cbrt, bigCbrt, span{-9, 9}},
 	{"erf", ErfF32, ErfF64, math.Erf, bigErf, span{-6, 6}},
 	{"erfc", ErfcF32, ErfcF64, math.Erfc, bigErfcFor, span{-3, 12}},
 	{"sigmoid", SigmoidF32, SigmoidF64, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, bigSigmoid, span{-50, 40}},

@@ -462,6 +462,118 @@ func TanhF32(dst []float32, x []float32) {
 	}
 }
 
+// AsinhF32 sets dst[i] = the inverse hyperbolic sine of x[i].
+func AsinhF32(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			asinhF32AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			asinhF32AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float32
+				x   [4]float32
+			}
+			copy(tail.x[:], x[m:n])
+			asinhF32AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		asinhF32Go(dst[:n], x[:n])
+	}
+}
+
+// AcoshF32 sets dst[i] = the inverse hyperbolic cosine of x[i]; NaN below 1.
+func AcoshF32(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			acoshF32AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			acoshF32AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float32
+				x   [4]float32
+			}
+			copy(tail.x[:], x[m:n])
+			acoshF32AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		acoshF32Go(dst[:n], x[:n])
+	}
+}
+
+// AtanhF32 sets dst[i] = the inverse hyperbolic tangent of x[i]; NaN beyond ±1.
+func AtanhF32(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			atanhF32AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			atanhF32AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float32
+				x   [4]float32
+			}
+			copy(tail.x[:], x[m:n])
+			atanhF32AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		atanhF32Go(dst[:n], x[:n])
+	}
+}
+
+// CbrtF32 sets dst[i] = the cube root of x[i].
+func CbrtF32(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			cbrtF32AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			cbrtF32AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float32
+				x   [4]float32
+			}
+			copy(tail.x[:], x[m:n])
+			cbrtF32AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		cbrtF32Go(dst[:n], x[:n])
+	}
+}
+
 // ErfF32 sets dst[i] = the error function of x[i].
 func ErfF32(dst []float32, x []float32) {
 	n := len(dst)
@@ -689,6 +801,36 @@ func Atan2F32(dst []float32, y []float32, x []float32) {
 		}
 	default:
 		atan2F32Go(dst[:n], y[:n], x[:n])
+	}
+}
+
+// HypotF32 sets dst[i] = √(x[i]² + y[i]²) without overflow.
+func HypotF32(dst []float32, x []float32, y []float32) {
+	n := len(dst)
+	need(n, len(x), len(y))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			hypotF32AVX512(&dst[i], &x[i], &y[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			hypotF32AVX2(&dst[i], &x[i], &y[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float32
+				x   [4]float32
+				y   [4]float32
+			}
+			copy(tail.x[:], x[m:n])
+			copy(tail.y[:], y[m:n])
+			hypotF32AVX2(&tail.dst[0], &tail.x[0], &tail.y[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		hypotF32Go(dst[:n], x[:n], y[:n])
 	}
 }
 
@@ -1152,6 +1294,118 @@ func TanhF64(dst []float64, x []float64) {
 	}
 }
 
+// AsinhF64 sets dst[i] = the inverse hyperbolic sine of x[i].
+func AsinhF64(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			asinhF64AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			asinhF64AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float64
+				x   [4]float64
+			}
+			copy(tail.x[:], x[m:n])
+			asinhF64AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		asinhF64Go(dst[:n], x[:n])
+	}
+}
+
+// AcoshF64 sets dst[i] = the inverse hyperbolic cosine of x[i]; NaN below 1.
+func AcoshF64(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			acoshF64AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			acoshF64AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float64
+				x   [4]float64
+			}
+			copy(tail.x[:], x[m:n])
+			acoshF64AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		acoshF64Go(dst[:n], x[:n])
+	}
+}
+
+// AtanhF64 sets dst[i] = the inverse hyperbolic tangent of x[i]; NaN beyond ±1.
+func AtanhF64(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			atanhF64AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			atanhF64AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float64
+				x   [4]float64
+			}
+			copy(tail.x[:], x[m:n])
+			atanhF64AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		atanhF64Go(dst[:n], x[:n])
+	}
+}
+
+// CbrtF64 sets dst[i] = the cube root of x[i].
+func CbrtF64(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			cbrtF64AVX512(&dst[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			cbrtF64AVX2(&dst[i], &x[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float64
+				x   [4]float64
+			}
+			copy(tail.x[:], x[m:n])
+			cbrtF64AVX2(&tail.dst[0], &tail.x[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		cbrtF64Go(dst[:n], x[:n])
+	}
+}
+
 // ErfF64 sets dst[i] = the error function of x[i].
 func ErfF64(dst []float64, x []float64) {
 	n := len(dst)
@@ -1379,5 +1633,35 @@ func Atan2F64(dst []float64, y []float64, x []float64) {
 		}
 	default:
 		atan2F64Go(dst[:n], y[:n], x[:n])
+	}
+}
+
+// HypotF64 sets dst[i] = √(x[i]² + y[i]²) without overflow.
+func HypotF64(dst []float64, x []float64, y []float64) {
+	n := len(dst)
+	need(n, len(x), len(y))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			hypotF64AVX512(&dst[i], &x[i], &y[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			hypotF64AVX2(&dst[i], &x[i], &y[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float64
+				x   [4]float64
+				y   [4]float64
+			}
+			copy(tail.x[:], x[m:n])
+			copy(tail.y[:], y[m:n])
+			hypotF64AVX2(&tail.dst[0], &tail.x[0], &tail.y[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		hypotF64Go(dst[:n], x[:n], y[:n])
 	}
 }

@@ -3188,6 +3188,978 @@ tail:
 	VZEROUPPER
 	RET
 
+// func asinhF32AVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·asinhF32AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPXORQ       Z30, Z30, Z30
+	VPBROADCASTQ mathConstants<>+4672(SB), Z29
+	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+1472(SB), Z27
+	VPBROADCASTQ mathConstants<>+1504(SB), Z26
+	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1632(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1664(SB), Z21
+	VPBROADCASTQ mathConstants<>+1696(SB), Z20
+	VPBROADCASTQ mathConstants<>+1728(SB), Z19
+	VPBROADCASTQ mathConstants<>+1760(SB), Z18
+	VPBROADCASTQ mathConstants<>+1792(SB), Z17
+	VPBROADCASTQ mathConstants<>+1824(SB), Z16
+	VPBROADCASTQ mathConstants<>+1856(SB), Z15
+	VPBROADCASTQ mathConstants<>+1888(SB), Z14
+	VPBROADCASTQ mathConstants<>+1920(SB), Z13
+	VPBROADCASTQ mathConstants<>+1952(SB), Z12
+	VPBROADCASTQ mathConstants<>+2016(SB), Z11
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD      (SI)(AX*4), Z0
+	VPANDQ         Z28, Z0, Z1
+	VCMPPD         $0x01, Z1, Z29, K1
+	VMINPD         Z1, Z29, Z2
+	VMULPD         Z2, Z2, Z3
+	VADDPD         Z3, Z31, Z4
+	VSQRTPD        Z4, Z4
+	VADDPD         Z4, Z31, Z4
+	VDIVPD         Z4, Z3, Z4
+	VADDPD         Z4, Z2, Z4
+	VBLENDMPD      Z1, Z4, K1, Z1
+	VADDPD         Z1, Z31, Z4
+	VSUBPD         Z31, Z4, Z2
+	VSUBPD         Z2, Z4, Z3
+	VSUBPD         Z3, Z31, Z3
+	VSUBPD         Z2, Z1, Z2
+	VADDPD         Z2, Z3, Z2
+	VCMPPD         $0x01, Z27, Z4, K2
+	VMULPD         Z26, Z4, Z3
+	VBLENDMPD      Z3, Z4, K2, Z3
+	VPSUBQ         Z25, Z3, Z3
+	VPSRLQ         $0x34, Z3, Z5
+	VPORQ          Z24, Z5, Z5
+	VBLENDMPD      Z23, Z22, K2, Z6
+	VSUBPD         Z6, Z5, Z6
+	VPANDQ         Z21, Z3, Z3
+	VPADDQ         Z20, Z3, Z3
+	VSUBPD         Z31, Z3, Z3
+	VMULPD         Z3, Z3, Z5
+	VMULPD         Z19, Z5, Z5
+	VADDPD         Z3, Z18, Z7
+	VDIVPD         Z7, Z3, Z7
+	VMULPD         Z7, Z7, Z8
+	VMOVAPS        Z16, Z9
+	VFMADD231PD    Z8, Z17, Z9
+	VFMADD213PD    Z15, Z8, Z9
+	VFMADD213PD    Z14, Z8, Z9
+	VMULPD         Z9, Z8, Z9
+	VADDPD         Z9, Z5, Z9
+	VFMSUB231PD    Z9, Z7, Z5
+	VDIVPD         Z4, Z2, Z2
+	VADDPD         Z2, Z5, Z2
+	VMULPD         Z13, Z6, Z5
+	VFMADD231PD    Z12, Z6, Z2
+	VADDPD         Z3, Z5, Z6
+	VSUBPD         Z6, Z5, Z5
+	VADDPD         Z3, Z5, Z3
+	VADDPD         Z2, Z3, Z2
+	VADDPD         Z2, Z6, Z2
+	VCMPPD         $0x01, Z4, Z30, K2
+	VBLENDMPD      Z4, Z11, K2, Z6
+	VCMPPD         $0x00, Z30, Z4, K2
+	VBLENDMPD.BCST mathConstants<>+2048(SB), Z6, K2, Z6
+	VCMPPD         $0x01, Z4, Z30, K2
+	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z4, K3
+	KANDB          K3, K2, K2
+	VBLENDMPD      Z2, Z6, K2, Z2
+	VCMPPD         $0x00, Z30, Z1, K2
+	VBLENDMPD      Z1, Z2, K2, Z1
+	VBLENDMPD.BCST mathConstants<>+3936(SB), Z30, K1, Z2
+	VADDPD         Z2, Z1, Z2
+	VPANDQ.BCST    mathConstants<>+2944(SB), Z0, Z0
+	VPORQ          Z0, Z2, Z0
+	VCVTPD2PS      Z0, Y2
+	VMOVUPS        Y2, (DI)(AX*4)
+	ADDQ           $0x08, AX
+	CMPQ           AX, R9
+	JLE            loop
+
+tail:
+	ADDQ           $0x08, R9
+	SUBQ           AX, R9
+	JZ             done
+	MOVQ           $-1, R10
+	BZHIQ          R9, R10, R10
+	KMOVQ          R10, K7
+	VCVTPS2PD.Z    (SI)(AX*4), K7, Z0
+	VPANDQ         Z28, Z0, Z1
+	VCMPPD         $0x01, Z1, Z29, K1
+	VMINPD         Z1, Z29, Z2
+	VMULPD         Z2, Z2, Z3
+	VADDPD         Z3, Z31, Z4
+	VSQRTPD        Z4, Z4
+	VADDPD         Z4, Z31, Z4
+	VDIVPD         Z4, Z3, Z4
+	VADDPD         Z4, Z2, Z4
+	VBLENDMPD      Z1, Z4, K1, Z1
+	VADDPD         Z1, Z31, Z4
+	VSUBPD         Z31, Z4, Z2
+	VSUBPD         Z2, Z4, Z3
+	VSUBPD         Z3, Z31, Z3
+	VSUBPD         Z2, Z1, Z2
+	VADDPD         Z2, Z3, Z2
+	VCMPPD         $0x01, Z27, Z4, K2
+	VMULPD         Z26, Z4, Z3
+	VBLENDMPD      Z3, Z4, K2, Z3
+	VPSUBQ         Z25, Z3, Z3
+	VPSRLQ         $0x34, Z3, Z5
+	VPORQ          Z24, Z5, Z5
+	VBLENDMPD      Z23, Z22, K2, Z6
+	VSUBPD         Z6, Z5, Z6
+	VPANDQ         Z21, Z3, Z3
+	VPADDQ         Z20, Z3, Z3
+	VSUBPD         Z31, Z3, Z3
+	VMULPD         Z3, Z3, Z5
+	VMULPD         Z19, Z5, Z5
+	VADDPD         Z3, Z18, Z7
+	VDIVPD         Z7, Z3, Z7
+	VMULPD         Z7, Z7, Z8
+	VMOVAPS        Z16, Z9
+	VFMADD231PD    Z8, Z17, Z9
+	VFMADD213PD    Z15, Z8, Z9
+	VFMADD213PD    Z14, Z8, Z9
+	VMULPD         Z9, Z8, Z9
+	VADDPD         Z9, Z5, Z9
+	VFMSUB231PD    Z9, Z7, Z5
+	VDIVPD         Z4, Z2, Z2
+	VADDPD         Z2, Z5, Z2
+	VMULPD         Z13, Z6, Z5
+	VFMADD231PD    Z12, Z6, Z2
+	VADDPD         Z3, Z5, Z6
+	VSUBPD         Z6, Z5, Z5
+	VADDPD         Z3, Z5, Z3
+	VADDPD         Z2, Z3, Z2
+	VADDPD         Z2, Z6, Z2
+	VCMPPD         $0x01, Z4, Z30, K2
+	VBLENDMPD      Z4, Z11, K2, Z6
+	VCMPPD         $0x00, Z30, Z4, K2
+	VBLENDMPD.BCST mathConstants<>+2048(SB), Z6, K2, Z6
+	VCMPPD         $0x01, Z4, Z30, K2
+	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z4, K3
+	KANDB          K3, K2, K2
+	VBLENDMPD      Z2, Z6, K2, Z2
+	VCMPPD         $0x00, Z30, Z1, K2
+	VBLENDMPD      Z1, Z2, K2, Z1
+	VBLENDMPD.BCST mathConstants<>+3936(SB), Z30, K1, Z2
+	VADDPD         Z2, Z1, Z2
+	VPANDQ.BCST    mathConstants<>+2944(SB), Z0, Z0
+	VPORQ          Z0, Z2, Z0
+	VCVTPD2PS      Z0, Y2
+	VMOVDQU32      Y2, K7, (DI)(AX*4)
+	ADDQ           R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func asinhF32AVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·asinhF32AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VPXOR   Y14, Y14, Y14
+	VMOVUPS mathConstants<>+4672(SB), Y13
+	VMOVUPS mathConstants<>+2592(SB), Y12
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Y0
+	VPAND       Y12, Y0, Y1
+	VCMPPD      $0x01, Y1, Y13, Y2
+	VMINPD      Y1, Y13, Y3
+	VMULPD      Y3, Y3, Y4
+	VADDPD      Y4, Y15, Y5
+	VSQRTPD     Y5, Y5
+	VADDPD      Y5, Y15, Y5
+	VDIVPD      Y5, Y4, Y5
+	VADDPD      Y5, Y3, Y5
+	VBLENDVPD   Y2, Y1, Y5, Y1
+	VADDPD      Y1, Y15, Y5
+	VSUBPD      Y15, Y5, Y3
+	VSUBPD      Y3, Y5, Y4
+	VSUBPD      Y4, Y15, Y4
+	VSUBPD      Y3, Y1, Y3
+	VADDPD      Y3, Y4, Y3
+	VCMPPD      $0x01, mathConstants<>+1472(SB), Y5, Y4
+	VMULPD      mathConstants<>+1504(SB), Y5, Y6
+	VBLENDVPD   Y4, Y6, Y5, Y6
+	VPSUBQ      mathConstants<>+1536(SB), Y6, Y6
+	VPSRLQ      $0x34, Y6, Y7
+	VPOR        mathConstants<>+1568(SB), Y7, Y7
+	VMOVUPS     mathConstants<>+1600(SB), Y8
+	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y8, Y8
+	VSUBPD      Y8, Y7, Y8
+	VPAND       mathConstants<>+1664(SB), Y6, Y6
+	VPADDQ      mathConstants<>+1696(SB), Y6, Y6
+	VSUBPD      Y15, Y6, Y6
+	VMULPD      Y6, Y6, Y7
+	VMULPD      mathConstants<>+1728(SB), Y7, Y7
+	VADDPD      mathConstants<>+1760(SB), Y6, Y4
+	VDIVPD      Y4, Y6, Y4
+	VMULPD      Y4, Y4, Y9
+	VMOVUPS     mathConstants<>+1824(SB), Y10
+	VMOVAPS     Y10, Y11
+	VFMADD231PD mathConstants<>+1792(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+1856(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+1888(SB), Y9, Y11
+	VMULPD      Y11, Y9, Y11
+	VADDPD      Y11, Y7, Y11
+	VFMSUB231PD Y11, Y4, Y7
+	VDIVPD      Y5, Y3, Y3
+	VADDPD      Y3, Y7, Y3
+	VMULPD      mathConstants<>+1920(SB), Y8, Y7
+	VFMADD231PD mathConstants<>+1952(SB), Y8, Y3
+	VADDPD      Y6, Y7, Y8
+	VSUBPD      Y8, Y7, Y7
+	VADDPD      Y6, Y7, Y6
+	VADDPD      Y3, Y6, Y3
+	VADDPD      Y3, Y8, Y3
+	VCMPPD      $0x01, Y5, Y14, Y8
+	VMOVUPS     mathConstants<>+2016(SB), Y6
+	VBLENDVPD   Y8, Y5, Y6, Y6
+	VCMPPD      $0x00, Y14, Y5, Y8
+	VBLENDVPD   Y8, mathConstants<>+2048(SB), Y6, Y6
+	VCMPPD      $0x01, Y5, Y14, Y8
+	VCMPPD      $0x01, mathConstants<>+2080(SB), Y5, Y5
+	VPAND       Y5, Y8, Y8
+	VBLENDVPD   Y8, Y3, Y6, Y3
+	VCMPPD      $0x00, Y14, Y1, Y6
+	VBLENDVPD   Y6, Y1, Y3, Y1
+	VBLENDVPD   Y2, mathConstants<>+3936(SB), Y14, Y2
+	VADDPD      Y2, Y1, Y2
+	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPOR        Y0, Y2, Y0
+	VCVTPD2PSY  Y0, X2
+	VMOVUPS     X2, (DI)(AX*4)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func acoshF32AVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPXORQ       Z31, Z31, Z31
+	VPBROADCASTQ mathConstants<>+1440(SB), Z30
+	VPBROADCASTQ mathConstants<>+4672(SB), Z29
+	VPBROADCASTQ mathConstants<>+2016(SB), Z28
+	VPBROADCASTQ mathConstants<>+1472(SB), Z27
+	VPBROADCASTQ mathConstants<>+1504(SB), Z26
+	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1632(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1664(SB), Z21
+	VPBROADCASTQ mathConstants<>+1696(SB), Z20
+	VPBROADCASTQ mathConstants<>+1728(SB), Z19
+	VPBROADCASTQ mathConstants<>+1760(SB), Z18
+	VPBROADCASTQ mathConstants<>+1792(SB), Z17
+	VPBROADCASTQ mathConstants<>+1824(SB), Z16
+	VPBROADCASTQ mathConstants<>+1856(SB), Z15
+	VPBROADCASTQ mathConstants<>+1888(SB), Z14
+	VPBROADCASTQ mathConstants<>+1920(SB), Z13
+	VPBROADCASTQ mathConstants<>+1952(SB), Z12
+	VPBROADCASTQ mathConstants<>+2048(SB), Z11
+	VPBROADCASTQ mathConstants<>+2080(SB), Z10
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD      (SI)(AX*4), Z0
+	VCMPPD         $0x01, Z0, Z29, K1
+	VMINPD         Z0, Z29, Z1
+	VSUBPD         Z30, Z1, Z1
+	VCMPPD         $0x01, Z31, Z1, K2
+	VBLENDMPD      Z28, Z1, K2, Z1
+	VADDPD         Z1, Z1, Z2
+	VFMADD231PD    Z1, Z1, Z2
+	VSQRTPD        Z2, Z2
+	VADDPD         Z2, Z1, Z2
+	VBLENDMPD      Z0, Z2, K1, Z0
+	VADDPD         Z0, Z30, Z2
+	VSUBPD         Z30, Z2, Z1
+	VSUBPD         Z1, Z2, Z3
+	VSUBPD         Z3, Z30, Z3
+	VSUBPD         Z1, Z0, Z1
+	VADDPD         Z1, Z3, Z1
+	VCMPPD         $0x01, Z27, Z2, K2
+	VMULPD         Z26, Z2, Z3
+	VBLENDMPD      Z3, Z2, K2, Z3
+	VPSUBQ         Z25, Z3, Z3
+	VPSRLQ         $0x34, Z3, Z4
+	VPORQ          Z24, Z4, Z4
+	VBLENDMPD      Z23, Z22, K2, Z5
+	VSUBPD         Z5, Z4, Z5
+	VPANDQ         Z21, Z3, Z3
+	VPADDQ         Z20, Z3, Z3
+	VSUBPD         Z30, Z3, Z3
+	VMULPD         Z3, Z3, Z4
+	VMULPD         Z19, Z4, Z4
+	VADDPD         Z3, Z18, Z6
+	VDIVPD         Z6, Z3, Z6
+	VMULPD         Z6, Z6, Z7
+	VMOVAPS        Z16, Z8
+	VFMADD231PD    Z7, Z17, Z8
+	VFMADD213PD    Z15, Z7, Z8
+	VFMADD213PD    Z14, Z7, Z8
+	VMULPD         Z8, Z7, Z8
+	VADDPD         Z8, Z4, Z8
+	VFMSUB231PD    Z8, Z6, Z4
+	VDIVPD         Z2, Z1, Z1
+	VADDPD         Z1, Z4, Z1
+	VMULPD         Z13, Z5, Z4
+	VFMADD231PD    Z12, Z5, Z1
+	VADDPD         Z3, Z4, Z5
+	VSUBPD         Z5, Z4, Z4
+	VADDPD         Z3, Z4, Z3
+	VADDPD         Z1, Z3, Z1
+	VADDPD         Z1, Z5, Z1
+	VCMPPD         $0x01, Z2, Z31, K2
+	VBLENDMPD      Z2, Z28, K2, Z5
+	VCMPPD         $0x00, Z31, Z2, K2
+	VBLENDMPD      Z11, Z5, K2, Z5
+	VCMPPD         $0x01, Z2, Z31, K2
+	VCMPPD         $0x01, Z10, Z2, K3
+	KANDB          K3, K2, K2
+	VBLENDMPD      Z1, Z5, K2, Z1
+	VCMPPD         $0x00, Z31, Z0, K2
+	VBLENDMPD      Z0, Z1, K2, Z0
+	VBLENDMPD.BCST mathConstants<>+3936(SB), Z31, K1, Z1
+	VADDPD         Z1, Z0, Z1
+	VCVTPD2PS      Z1, Y0
+	VMOVUPS        Y0, (DI)(AX*4)
+	ADDQ           $0x08, AX
+	CMPQ           AX, R9
+	JLE            loop
+
+tail:
+	ADDQ           $0x08, R9
+	SUBQ           AX, R9
+	JZ             done
+	MOVQ           $-1, R10
+	BZHIQ          R9, R10, R10
+	KMOVQ          R10, K7
+	VCVTPS2PD.Z    (SI)(AX*4), K7, Z0
+	VCMPPD         $0x01, Z0, Z29, K1
+	VMINPD         Z0, Z29, Z1
+	VSUBPD         Z30, Z1, Z1
+	VCMPPD         $0x01, Z31, Z1, K2
+	VBLENDMPD      Z28, Z1, K2, Z1
+	VADDPD         Z1, Z1, Z2
+	VFMADD231PD    Z1, Z1, Z2
+	VSQRTPD        Z2, Z2
+	VADDPD         Z2, Z1, Z2
+	VBLENDMPD      Z0, Z2, K1, Z0
+	VADDPD         Z0, Z30, Z2
+	VSUBPD         Z30, Z2, Z1
+	VSUBPD         Z1, Z2, Z3
+	VSUBPD         Z3, Z30, Z3
+	VSUBPD         Z1, Z0, Z1
+	VADDPD         Z1, Z3, Z1
+	VCMPPD         $0x01, Z27, Z2, K2
+	VMULPD         Z26, Z2, Z3
+	VBLENDMPD      Z3, Z2, K2, Z3
+	VPSUBQ         Z25, Z3, Z3
+	VPSRLQ         $0x34, Z3, Z4
+	VPORQ          Z24, Z4, Z4
+	VBLENDMPD      Z23, Z22, K2, Z5
+	VSUBPD         Z5, Z4, Z5
+	VPANDQ         Z21, Z3, Z3
+	VPADDQ         Z20, Z3, Z3
+	VSUBPD         Z30, Z3, Z3
+	VMULPD         Z3, Z3, Z4
+	VMULPD         Z19, Z4, Z4
+	VADDPD         Z3, Z18, Z6
+	VDIVPD         Z6, Z3, Z6
+	VMULPD         Z6, Z6, Z7
+	VMOVAPS        Z16, Z8
+	VFMADD231PD    Z7, Z17, Z8
+	VFMADD213PD    Z15, Z7, Z8
+	VFMADD213PD    Z14, Z7, Z8
+	VMULPD         Z8, Z7, Z8
+	VADDPD         Z8, Z4, Z8
+	VFMSUB231PD    Z8, Z6, Z4
+	VDIVPD         Z2, Z1, Z1
+	VADDPD         Z1, Z4, Z1
+	VMULPD         Z13, Z5, Z4
+	VFMADD231PD    Z12, Z5, Z1
+	VADDPD         Z3, Z4, Z5
+	VSUBPD         Z5, Z4, Z4
+	VADDPD         Z3, Z4, Z3
+	VADDPD         Z1, Z3, Z1
+	VADDPD         Z1, Z5, Z1
+	VCMPPD         $0x01, Z2, Z31, K2
+	VBLENDMPD      Z2, Z28, K2, Z5
+	VCMPPD         $0x00, Z31, Z2, K2
+	VBLENDMPD      Z11, Z5, K2, Z5
+	VCMPPD         $0x01, Z2, Z31, K2
+	VCMPPD         $0x01, Z10, Z2, K3
+	KANDB          K3, K2, K2
+	VBLENDMPD      Z1, Z5, K2, Z1
+	VCMPPD         $0x00, Z31, Z0, K2
+	VBLENDMPD      Z0, Z1, K2, Z0
+	VBLENDMPD.BCST mathConstants<>+3936(SB), Z31, K1, Z1
+	VADDPD         Z1, Z0, Z1
+	VCVTPD2PS      Z1, Y0
+	VMOVDQU32      Y0, K7, (DI)(AX*4)
+	ADDQ           R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func acoshF32AVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·acoshF32AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VPXOR   Y15, Y15, Y15
+	VMOVUPS mathConstants<>+1440(SB), Y14
+	VMOVUPS mathConstants<>+4672(SB), Y13
+	VMOVUPS mathConstants<>+2016(SB), Y12
+	VMOVUPS mathConstants<>+1472(SB), Y11
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Y0
+	VCMPPD      $0x01, Y0, Y13, Y1
+	VMINPD      Y0, Y13, Y2
+	VSUBPD      Y14, Y2, Y2
+	VCMPPD      $0x01, Y15, Y2, Y3
+	VBLENDVPD   Y3, Y12, Y2, Y2
+	VADDPD      Y2, Y2, Y3
+	VFMADD231PD Y2, Y2, Y3
+	VSQRTPD     Y3, Y3
+	VADDPD      Y3, Y2, Y3
+	VBLENDVPD   Y1, Y0, Y3, Y0
+	VADDPD      Y0, Y14, Y3
+	VSUBPD      Y14, Y3, Y2
+	VSUBPD      Y2, Y3, Y4
+	VSUBPD      Y4, Y14, Y4
+	VSUBPD      Y2, Y0, Y2
+	VADDPD      Y2, Y4, Y2
+	VCMPPD      $0x01, Y11, Y3, Y4
+	VMULPD      mathConstants<>+1504(SB), Y3, Y5
+	VBLENDVPD   Y4, Y5, Y3, Y5
+	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
+	VPSRLQ      $0x34, Y5, Y6
+	VPOR        mathConstants<>+1568(SB), Y6, Y6
+	VMOVUPS     mathConstants<>+1600(SB), Y7
+	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
+	VSUBPD      Y7, Y6, Y7
+	VPAND       mathConstants<>+1664(SB), Y5, Y5
+	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
+	VSUBPD      Y14, Y5, Y5
+	VMULPD      Y5, Y5, Y6
+	VMULPD      mathConstants<>+1728(SB), Y6, Y6
+	VADDPD      mathConstants<>+1760(SB), Y5, Y4
+	VDIVPD      Y4, Y5, Y4
+	VMULPD      Y4, Y4, Y8
+	VMOVUPS     mathConstants<>+1824(SB), Y9
+	VMOVAPS     Y9, Y10
+	VFMADD231PD mathConstants<>+1792(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1856(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1888(SB), Y8, Y10
+	VMULPD      Y10, Y8, Y10
+	VADDPD      Y10, Y6, Y10
+	VFMSUB231PD Y10, Y4, Y6
+	VDIVPD      Y3, Y2, Y2
+	VADDPD      Y2, Y6, Y2
+	VMULPD      mathConstants<>+1920(SB), Y7, Y6
+	VFMADD231PD mathConstants<>+1952(SB), Y7, Y2
+	VADDPD      Y5, Y6, Y7
+	VSUBPD      Y7, Y6, Y6
+	VADDPD      Y5, Y6, Y5
+	VADDPD      Y2, Y5, Y2
+	VADDPD      Y2, Y7, Y2
+	VCMPPD      $0x01, Y3, Y15, Y7
+	VBLENDVPD   Y7, Y3, Y12, Y7
+	VCMPPD      $0x00, Y15, Y3, Y5
+	VBLENDVPD   Y5, mathConstants<>+2048(SB), Y7, Y7
+	VCMPPD      $0x01, Y3, Y15, Y5
+	VCMPPD      $0x01, mathConstants<>+2080(SB), Y3, Y3
+	VPAND       Y3, Y5, Y5
+	VBLENDVPD   Y5, Y2, Y7, Y2
+	VCMPPD      $0x00, Y15, Y0, Y7
+	VBLENDVPD   Y7, Y0, Y2, Y0
+	VBLENDVPD   Y1, mathConstants<>+3936(SB), Y15, Y1
+	VADDPD      Y1, Y0, Y1
+	VCVTPD2PSY  Y1, X0
+	VMOVUPS     X0, (DI)(AX*4)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func atanhF32AVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·atanhF32AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPXORQ       Z30, Z30, Z30
+	VPBROADCASTQ mathConstants<>+1728(SB), Z29
+	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+1472(SB), Z27
+	VPBROADCASTQ mathConstants<>+1504(SB), Z26
+	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1632(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1664(SB), Z21
+	VPBROADCASTQ mathConstants<>+1696(SB), Z20
+	VPBROADCASTQ mathConstants<>+1760(SB), Z19
+	VPBROADCASTQ mathConstants<>+1792(SB), Z18
+	VPBROADCASTQ mathConstants<>+1824(SB), Z17
+	VPBROADCASTQ mathConstants<>+1856(SB), Z16
+	VPBROADCASTQ mathConstants<>+1888(SB), Z15
+	VPBROADCASTQ mathConstants<>+1920(SB), Z14
+	VPBROADCASTQ mathConstants<>+1952(SB), Z13
+	VPBROADCASTQ mathConstants<>+2016(SB), Z12
+	VPBROADCASTQ mathConstants<>+2048(SB), Z11
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Z0
+	VPANDQ      Z28, Z0, Z1
+	VADDPD      Z1, Z1, Z2
+	VSUBPD      Z1, Z31, Z1
+	VDIVPD      Z1, Z2, Z1
+	VADDPD      Z1, Z31, Z2
+	VSUBPD      Z31, Z2, Z3
+	VSUBPD      Z3, Z2, Z4
+	VSUBPD      Z4, Z31, Z4
+	VSUBPD      Z3, Z1, Z3
+	VADDPD      Z3, Z4, Z3
+	VCMPPD      $0x01, Z27, Z2, K1
+	VMULPD      Z26, Z2, Z4
+	VBLENDMPD   Z4, Z2, K1, Z4
+	VPSUBQ      Z25, Z4, Z4
+	VPSRLQ      $0x34, Z4, Z5
+	VPORQ       Z24, Z5, Z5
+	VBLENDMPD   Z23, Z22, K1, Z6
+	VSUBPD      Z6, Z5, Z6
+	VPANDQ      Z21, Z4, Z4
+	VPADDQ      Z20, Z4, Z4
+	VSUBPD      Z31, Z4, Z4
+	VMULPD      Z4, Z4, Z5
+	VMULPD      Z29, Z5, Z5
+	VADDPD      Z4, Z19, Z7
+	VDIVPD      Z7, Z4, Z7
+	VMULPD      Z7, Z7, Z8
+	VMOVAPS     Z17, Z9
+	VFMADD231PD Z8, Z18, Z9
+	VFMADD213PD Z16, Z8, Z9
+	VFMADD213PD Z15, Z8, Z9
+	VMULPD      Z9, Z8, Z9
+	VADDPD      Z9, Z5, Z9
+	VFMSUB231PD Z9, Z7, Z5
+	VDIVPD      Z2, Z3, Z3
+	VADDPD      Z3, Z5, Z3
+	VMULPD      Z14, Z6, Z5
+	VFMADD231PD Z13, Z6, Z3
+	VADDPD      Z4, Z5, Z6
+	VSUBPD      Z6, Z5, Z5
+	VADDPD      Z4, Z5, Z4
+	VADDPD      Z3, Z4, Z3
+	VADDPD      Z3, Z6, Z3
+	VCMPPD      $0x01, Z2, Z30, K1
+	VBLENDMPD   Z2, Z12, K1, Z6
+	VCMPPD      $0x00, Z30, Z2, K1
+	VBLENDMPD   Z11, Z6, K1, Z6
+	VCMPPD      $0x01, Z2, Z30, K1
+	VCMPPD.BCST $0x01, mathConstants<>+2080(SB), Z2, K2
+	KANDB       K2, K1, K1
+	VBLENDMPD   Z3, Z6, K1, Z3
+	VCMPPD      $0x00, Z30, Z1, K1
+	VBLENDMPD   Z1, Z3, K1, Z1
+	VMULPD      Z1, Z29, Z1
+	VPANDQ.BCST mathConstants<>+2944(SB), Z0, Z0
+	VPORQ       Z0, Z1, Z0
+	VCVTPD2PS   Z0, Y1
+	VMOVUPS     Y1, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
+	VPANDQ      Z28, Z0, Z1
+	VADDPD      Z1, Z1, Z2
+	VSUBPD      Z1, Z31, Z1
+	VDIVPD      Z1, Z2, Z1
+	VADDPD      Z1, Z31, Z2
+	VSUBPD      Z31, Z2, Z3
+	VSUBPD      Z3, Z2, Z4
+	VSUBPD      Z4, Z31, Z4
+	VSUBPD      Z3, Z1, Z3
+	VADDPD      Z3, Z4, Z3
+	VCMPPD      $0x01, Z27, Z2, K1
+	VMULPD      Z26, Z2, Z4
+	VBLENDMPD   Z4, Z2, K1, Z4
+	VPSUBQ      Z25, Z4, Z4
+	VPSRLQ      $0x34, Z4, Z5
+	VPORQ       Z24, Z5, Z5
+	VBLENDMPD   Z23, Z22, K1, Z6
+	VSUBPD      Z6, Z5, Z6
+	VPANDQ      Z21, Z4, Z4
+	VPADDQ      Z20, Z4, Z4
+	VSUBPD      Z31, Z4, Z4
+	VMULPD      Z4, Z4, Z5
+	VMULPD      Z29, Z5, Z5
+	VADDPD      Z4, Z19, Z7
+	VDIVPD      Z7, Z4, Z7
+	VMULPD      Z7, Z7, Z8
+	VMOVAPS     Z17, Z9
+	VFMADD231PD Z8, Z18, Z9
+	VFMADD213PD Z16, Z8, Z9
+	VFMADD213PD Z15, Z8, Z9
+	VMULPD      Z9, Z8, Z9
+	VADDPD      Z9, Z5, Z9
+	VFMSUB231PD Z9, Z7, Z5
+	VDIVPD      Z2, Z3, Z3
+	VADDPD      Z3, Z5, Z3
+	VMULPD      Z14, Z6, Z5
+	VFMADD231PD Z13, Z6, Z3
+	VADDPD      Z4, Z5, Z6
+	VSUBPD      Z6, Z5, Z5
+	VADDPD      Z4, Z5, Z4
+	VADDPD      Z3, Z4, Z3
+	VADDPD      Z3, Z6, Z3
+	VCMPPD      $0x01, Z2, Z30, K1
+	VBLENDMPD   Z2, Z12, K1, Z6
+	VCMPPD      $0x00, Z30, Z2, K1
+	VBLENDMPD   Z11, Z6, K1, Z6
+	VCMPPD      $0x01, Z2, Z30, K1
+	VCMPPD.BCST $0x01, mathConstants<>+2080(SB), Z2, K2
+	KANDB       K2, K1, K1
+	VBLENDMPD   Z3, Z6, K1, Z3
+	VCMPPD      $0x00, Z30, Z1, K1
+	VBLENDMPD   Z1, Z3, K1, Z1
+	VMULPD      Z1, Z29, Z1
+	VPANDQ.BCST mathConstants<>+2944(SB), Z0, Z0
+	VPORQ       Z0, Z1, Z0
+	VCVTPD2PS   Z0, Y1
+	VMOVDQU32   Y1, K7, (DI)(AX*4)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func atanhF32AVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·atanhF32AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VPXOR   Y14, Y14, Y14
+	VMOVUPS mathConstants<>+1728(SB), Y13
+	VMOVUPS mathConstants<>+2592(SB), Y12
+	VMOVUPS mathConstants<>+1472(SB), Y11
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Y0
+	VPAND       Y12, Y0, Y1
+	VADDPD      Y1, Y1, Y2
+	VSUBPD      Y1, Y15, Y1
+	VDIVPD      Y1, Y2, Y1
+	VADDPD      Y1, Y15, Y2
+	VSUBPD      Y15, Y2, Y3
+	VSUBPD      Y3, Y2, Y4
+	VSUBPD      Y4, Y15, Y4
+	VSUBPD      Y3, Y1, Y3
+	VADDPD      Y3, Y4, Y3
+	VCMPPD      $0x01, Y11, Y2, Y4
+	VMULPD      mathConstants<>+1504(SB), Y2, Y5
+	VBLENDVPD   Y4, Y5, Y2, Y5
+	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
+	VPSRLQ      $0x34, Y5, Y6
+	VPOR        mathConstants<>+1568(SB), Y6, Y6
+	VMOVUPS     mathConstants<>+1600(SB), Y7
+	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
+	VSUBPD      Y7, Y6, Y7
+	VPAND       mathConstants<>+1664(SB), Y5, Y5
+	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
+	VSUBPD      Y15, Y5, Y5
+	VMULPD      Y5, Y5, Y6
+	VMULPD      Y13, Y6, Y6
+	VADDPD      mathConstants<>+1760(SB), Y5, Y4
+	VDIVPD      Y4, Y5, Y4
+	VMULPD      Y4, Y4, Y8
+	VMOVUPS     mathConstants<>+1824(SB), Y9
+	VMOVAPS     Y9, Y10
+	VFMADD231PD mathConstants<>+1792(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1856(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1888(SB), Y8, Y10
+	VMULPD      Y10, Y8, Y10
+	VADDPD      Y10, Y6, Y10
+	VFMSUB231PD Y10, Y4, Y6
+	VDIVPD      Y2, Y3, Y3
+	VADDPD      Y3, Y6, Y3
+	VMULPD      mathConstants<>+1920(SB), Y7, Y6
+	VFMADD231PD mathConstants<>+1952(SB), Y7, Y3
+	VADDPD      Y5, Y6, Y7
+	VSUBPD      Y7, Y6, Y6
+	VADDPD      Y5, Y6, Y5
+	VADDPD      Y3, Y5, Y3
+	VADDPD      Y3, Y7, Y3
+	VCMPPD      $0x01, Y2, Y14, Y7
+	VMOVUPS     mathConstants<>+2016(SB), Y5
+	VBLENDVPD   Y7, Y2, Y5, Y5
+	VCMPPD      $0x00, Y14, Y2, Y7
+	VBLENDVPD   Y7, mathConstants<>+2048(SB), Y5, Y5
+	VCMPPD      $0x01, Y2, Y14, Y7
+	VCMPPD      $0x01, mathConstants<>+2080(SB), Y2, Y2
+	VPAND       Y2, Y7, Y7
+	VBLENDVPD   Y7, Y3, Y5, Y3
+	VCMPPD      $0x00, Y14, Y1, Y5
+	VBLENDVPD   Y5, Y1, Y3, Y1
+	VMULPD      Y1, Y13, Y1
+	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPOR        Y0, Y1, Y0
+	VCVTPD2PSY  Y0, X1
+	VMOVUPS     X1, (DI)(AX*4)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func cbrtF32AVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·cbrtF32AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPBROADCASTQ mathConstants<>+1568(SB), Z30
+	VPBROADCASTQ mathConstants<>+2592(SB), Z29
+	VPBROADCASTQ mathConstants<>+4704(SB), Z28
+	VPBROADCASTQ mathConstants<>+4736(SB), Z27
+	VPBROADCASTQ mathConstants<>+4800(SB), Z26
+	VPBROADCASTQ mathConstants<>+4768(SB), Z25
+	VPBROADCASTQ mathConstants<>+4832(SB), Z24
+	VPBROADCASTQ mathConstants<>+4864(SB), Z23
+	VPBROADCASTQ mathConstants<>+4928(SB), Z22
+	VPBROADCASTQ mathConstants<>+4896(SB), Z21
+	VPBROADCASTQ mathConstants<>+2080(SB), Z20
+	VPXORQ       Z19, Z19, Z19
+	VPBROADCASTQ mathConstants<>+2944(SB), Z18
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Z0
+	VPANDQ      Z29, Z0, Z1
+	VCMPPD      $0x01, Z1, Z28, K1
+	VCMPPD      $0x01, Z27, Z1, K2
+	VBLENDMPD   Z25, Z31, K2, Z2
+	VBLENDMPD   Z26, Z2, K1, Z2
+	VMULPD      Z2, Z1, Z2
+	VPSRLQ      $0x20, Z2, Z3
+	VPORQ       Z30, Z3, Z3
+	VSUBPD      Z30, Z3, Z3
+	VFMADD213PD Z23, Z24, Z3
+	VPSLLQ      $0x20, Z3, Z3
+	VMULPD      Z3, Z3, Z4
+	VMULPD      Z3, Z4, Z4
+	VADDPD      Z2, Z2, Z5
+	VADDPD      Z5, Z4, Z5
+	VADDPD      Z4, Z4, Z4
+	VADDPD      Z2, Z4, Z4
+	VDIVPD      Z4, Z5, Z4
+	VMULPD      Z4, Z3, Z4
+	VMULPD      Z4, Z4, Z3
+	VMULPD      Z4, Z3, Z3
+	VADDPD      Z2, Z2, Z5
+	VADDPD      Z5, Z3, Z5
+	VADDPD      Z3, Z3, Z3
+	VADDPD      Z2, Z3, Z2
+	VDIVPD      Z2, Z5, Z2
+	VMULPD      Z2, Z4, Z2
+	VBLENDMPD   Z21, Z31, K2, Z4
+	VBLENDMPD   Z22, Z4, K1, Z4
+	VMULPD      Z4, Z2, Z4
+	VCMPPD      $0x01, Z20, Z1, K1
+	VCMPPD      $0x01, Z1, Z19, K2
+	KANDB       K2, K1, K1
+	VPANDQ      Z18, Z0, Z1
+	VPORQ       Z1, Z4, Z1
+	VBLENDMPD   Z1, Z0, K1, Z1
+	VCVTPD2PS   Z1, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
+	VPANDQ      Z29, Z0, Z1
+	VCMPPD      $0x01, Z1, Z28, K1
+	VCMPPD      $0x01, Z27, Z1, K2
+	VBLENDMPD   Z25, Z31, K2, Z2
+	VBLENDMPD   Z26, Z2, K1, Z2
+	VMULPD      Z2, Z1, Z2
+	VPSRLQ      $0x20, Z2, Z3
+	VPORQ       Z30, Z3, Z3
+	VSUBPD      Z30, Z3, Z3
+	VFMADD213PD Z23, Z24, Z3
+	VPSLLQ      $0x20, Z3, Z3
+	VMULPD      Z3, Z3, Z4
+	VMULPD      Z3, Z4, Z4
+	VADDPD      Z2, Z2, Z5
+	VADDPD      Z5, Z4, Z5
+	VADDPD      Z4, Z4, Z4
+	VADDPD      Z2, Z4, Z4
+	VDIVPD      Z4, Z5, Z4
+	VMULPD      Z4, Z3, Z4
+	VMULPD      Z4, Z4, Z3
+	VMULPD      Z4, Z3, Z3
+	VADDPD      Z2, Z2, Z5
+	VADDPD      Z5, Z3, Z5
+	VADDPD      Z3, Z3, Z3
+	VADDPD      Z2, Z3, Z2
+	VDIVPD      Z2, Z5, Z2
+	VMULPD      Z2, Z4, Z2
+	VBLENDMPD   Z21, Z31, K2, Z4
+	VBLENDMPD   Z22, Z4, K1, Z4
+	VMULPD      Z4, Z2, Z4
+	VCMPPD      $0x01, Z20, Z1, K1
+	VCMPPD      $0x01, Z1, Z19, K2
+	KANDB       K2, K1, K1
+	VPANDQ      Z18, Z0, Z1
+	VPORQ       Z1, Z4, Z1
+	VBLENDMPD   Z1, Z0, K1, Z1
+	VCVTPD2PS   Z1, Y0
+	VMOVDQU32   Y0, K7, (DI)(AX*4)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func cbrtF32AVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·cbrtF32AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VMOVUPS mathConstants<>+1568(SB), Y14
+	VMOVUPS mathConstants<>+2592(SB), Y13
+	VMOVUPS mathConstants<>+4704(SB), Y12
+	VMOVUPS mathConstants<>+4736(SB), Y11
+	VMOVUPS mathConstants<>+4800(SB), Y10
+	VMOVUPS mathConstants<>+4768(SB), Y9
+	VMOVUPS mathConstants<>+4832(SB), Y8
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Y0
+	VPAND       Y13, Y0, Y1
+	VCMPPD      $0x01, Y1, Y12, Y2
+	VCMPPD      $0x01, Y11, Y1, Y3
+	VBLENDVPD   Y3, Y9, Y15, Y4
+	VBLENDVPD   Y2, Y10, Y4, Y4
+	VMULPD      Y4, Y1, Y4
+	VPSRLQ      $0x20, Y4, Y5
+	VPOR        Y14, Y5, Y5
+	VSUBPD      Y14, Y5, Y5
+	VFMADD213PD mathConstants<>+4864(SB), Y8, Y5
+	VPSLLQ      $0x20, Y5, Y5
+	VMULPD      Y5, Y5, Y6
+	VMULPD      Y5, Y6, Y6
+	VADDPD      Y4, Y4, Y7
+	VADDPD      Y7, Y6, Y7
+	VADDPD      Y6, Y6, Y6
+	VADDPD      Y4, Y6, Y6
+	VDIVPD      Y6, Y7, Y6
+	VMULPD      Y6, Y5, Y6
+	VMULPD      Y6, Y6, Y5
+	VMULPD      Y6, Y5, Y5
+	VADDPD      Y4, Y4, Y7
+	VADDPD      Y7, Y5, Y7
+	VADDPD      Y5, Y5, Y5
+	VADDPD      Y4, Y5, Y4
+	VDIVPD      Y4, Y7, Y4
+	VMULPD      Y4, Y6, Y4
+	VBLENDVPD   Y3, mathConstants<>+4896(SB), Y15, Y3
+	VBLENDVPD   Y2, mathConstants<>+4928(SB), Y3, Y3
+	VMULPD      Y3, Y4, Y3
+	VCMPPD      $0x01, mathConstants<>+2080(SB), Y1, Y4
+	VPXOR       Y2, Y2, Y2
+	VCMPPD      $0x01, Y1, Y2, Y2
+	VPAND       Y2, Y4, Y4
+	VPAND       mathConstants<>+2944(SB), Y0, Y2
+	VPOR        Y2, Y3, Y2
+	VBLENDVPD   Y4, Y2, Y0, Y2
+	VCVTPD2PSY  Y2, X0
+	VMOVUPS     X0, (DI)(AX*4)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func erfF32AVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
@@ -3195,12 +4167,12 @@ TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+4704(SB), Z30
+	VPBROADCASTQ mathConstants<>+4992(SB), Z30
 	VPBROADCASTQ mathConstants<>+2944(SB), Z29
 	VPBROADCASTQ mathConstants<>+2688(SB), Z28
 	VPBROADCASTQ mathConstants<>+2592(SB), Z27
-	VPBROADCASTQ mathConstants<>+4672(SB), Z26
-	VPBROADCASTQ mathConstants<>+4736(SB), Z25
+	VPBROADCASTQ mathConstants<>+4960(SB), Z26
+	VPBROADCASTQ mathConstants<>+5024(SB), Z25
 	VPBROADCASTQ mathConstants<>+4256(SB), Z24
 	VPBROADCASTQ mathConstants<>+3904(SB), Z23
 	VPBROADCASTQ mathConstants<>+3936(SB), Z22
@@ -3212,12 +4184,12 @@ TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4128(SB), Z16
 	VPBROADCASTQ mathConstants<>+4160(SB), Z15
 	VPBROADCASTQ mathConstants<>+4192(SB), Z14
-	VPBROADCASTQ mathConstants<>+4768(SB), Z13
-	VPBROADCASTQ mathConstants<>+4800(SB), Z12
-	VPBROADCASTQ mathConstants<>+4832(SB), Z11
-	VPBROADCASTQ mathConstants<>+4864(SB), Z10
-	VPBROADCASTQ mathConstants<>+4896(SB), Z9
-	VPBROADCASTQ mathConstants<>+4928(SB), Z8
+	VPBROADCASTQ mathConstants<>+5056(SB), Z13
+	VPBROADCASTQ mathConstants<>+5088(SB), Z12
+	VPBROADCASTQ mathConstants<>+5120(SB), Z11
+	VPBROADCASTQ mathConstants<>+5152(SB), Z10
+	VPBROADCASTQ mathConstants<>+5184(SB), Z9
+	VPBROADCASTQ mathConstants<>+5216(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3256,25 +4228,25 @@ loop:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5024(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5120(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5088(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -3328,25 +4300,25 @@ tail:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5024(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5120(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5088(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -3370,11 +4342,11 @@ TEXT ·erfF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+4704(SB), Y13
+	VMOVUPS mathConstants<>+4992(SB), Y13
 	VMOVUPS mathConstants<>+2944(SB), Y12
 	VMOVUPS mathConstants<>+2592(SB), Y11
-	VMOVUPS mathConstants<>+4672(SB), Y10
-	VMOVUPS mathConstants<>+4736(SB), Y9
+	VMOVUPS mathConstants<>+4960(SB), Y10
+	VMOVUPS mathConstants<>+5024(SB), Y9
 	VMOVUPS mathConstants<>+4256(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -3419,32 +4391,32 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+4800(SB), Y7
+	VMOVUPS      mathConstants<>+5088(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+4768(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4832(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4864(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4896(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4928(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4960(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4992(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5024(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5056(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+5056(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5248(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5312(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5344(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD132PD  mathConstants<>+1760(SB), Y15, Y2
 	VDIVPD       Y2, Y3, Y2
 	VSUBPD       Y2, Y15, Y2
 	VMINPD       Y1, Y15, Y3
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5120(SB), Y5
+	VMOVUPS      mathConstants<>+5408(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5088(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5152(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5184(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5216(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5248(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5280(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5312(SB), Y6, Y7
+	VFMADD231PD  mathConstants<>+5376(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5440(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5472(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5504(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5536(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5568(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5600(SB), Y6, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -3469,14 +4441,14 @@ TEXT ·erfcF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5376(SB), Z30
-	VPBROADCASTQ mathConstants<>+4704(SB), Z29
+	VPBROADCASTQ mathConstants<>+5664(SB), Z30
+	VPBROADCASTQ mathConstants<>+4992(SB), Z29
 	VPBROADCASTQ mathConstants<>+2688(SB), Z28
 	VPBROADCASTQ mathConstants<>+1760(SB), Z27
 	VPBROADCASTQ mathConstants<>+2592(SB), Z26
-	VPBROADCASTQ mathConstants<>+5344(SB), Z25
+	VPBROADCASTQ mathConstants<>+5632(SB), Z25
 	VPBROADCASTQ mathConstants<>+2944(SB), Z24
-	VPBROADCASTQ mathConstants<>+4736(SB), Z23
+	VPBROADCASTQ mathConstants<>+5024(SB), Z23
 	VPBROADCASTQ mathConstants<>+4256(SB), Z22
 	VPBROADCASTQ mathConstants<>+3904(SB), Z21
 	VPBROADCASTQ mathConstants<>+3936(SB), Z20
@@ -3488,10 +4460,10 @@ TEXT ·erfcF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4128(SB), Z14
 	VPBROADCASTQ mathConstants<>+4160(SB), Z13
 	VPBROADCASTQ mathConstants<>+4192(SB), Z12
-	VPBROADCASTQ mathConstants<>+4768(SB), Z11
-	VPBROADCASTQ mathConstants<>+4800(SB), Z10
-	VPBROADCASTQ mathConstants<>+4832(SB), Z9
-	VPBROADCASTQ mathConstants<>+4864(SB), Z8
+	VPBROADCASTQ mathConstants<>+5056(SB), Z11
+	VPBROADCASTQ mathConstants<>+5088(SB), Z10
+	VPBROADCASTQ mathConstants<>+5120(SB), Z9
+	VPBROADCASTQ mathConstants<>+5152(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3529,12 +4501,12 @@ loop:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5024(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -3545,15 +4517,15 @@ loop:
 	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5120(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5088(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5376(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -3605,12 +4577,12 @@ tail:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5024(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -3621,15 +4593,15 @@ tail:
 	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5120(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5088(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5376(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -3652,11 +4624,11 @@ TEXT ·erfcF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5376(SB), Y13
-	VMOVUPS mathConstants<>+4704(SB), Y12
+	VMOVUPS mathConstants<>+5664(SB), Y13
+	VMOVUPS mathConstants<>+4992(SB), Y12
 	VMOVUPS mathConstants<>+1760(SB), Y11
 	VMOVUPS mathConstants<>+2592(SB), Y10
-	VMOVUPS mathConstants<>+5344(SB), Y9
+	VMOVUPS mathConstants<>+5632(SB), Y9
 	VMOVUPS mathConstants<>+2944(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -3674,7 +4646,7 @@ loop:
 	VPXOR        Y8, Y3, Y3
 	VMOVUPS      mathConstants<>+4256(SB), Y4
 	VMINPD       Y3, Y4, Y4
-	VMOVUPS      mathConstants<>+4736(SB), Y3
+	VMOVUPS      mathConstants<>+5024(SB), Y3
 	VMAXPD       Y4, Y3, Y3
 	VMOVAPS      Y14, Y4
 	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y4
@@ -3704,17 +4676,17 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+4800(SB), Y7
+	VMOVUPS      mathConstants<>+5088(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+4768(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4832(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4864(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4896(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4928(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4960(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4992(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5024(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5056(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+5056(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5248(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5312(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5344(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD213PD  Y15, Y11, Y2
 	VDIVPD       Y2, Y3, Y2
@@ -3725,15 +4697,15 @@ loop:
 	VMOVUPS      mathConstants<>+3552(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMULPD       Y3, Y3, Y2
-	VMOVUPS      mathConstants<>+5120(SB), Y5
+	VMOVUPS      mathConstants<>+5408(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5088(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5152(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5184(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5216(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5248(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5280(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5312(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+5376(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5440(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5472(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5504(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5536(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5568(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5600(SB), Y2, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VSUBPD       Y7, Y15, Y7
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -3946,7 +4918,7 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+2688(SB), Z30
 	VPBROADCASTQ mathConstants<>+2944(SB), Z29
-	VPBROADCASTQ mathConstants<>+4736(SB), Z28
+	VPBROADCASTQ mathConstants<>+5024(SB), Z28
 	VPBROADCASTQ mathConstants<>+4256(SB), Z27
 	VPBROADCASTQ mathConstants<>+3904(SB), Z26
 	VPBROADCASTQ mathConstants<>+3936(SB), Z25
@@ -3958,9 +4930,9 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4128(SB), Z19
 	VPBROADCASTQ mathConstants<>+4160(SB), Z18
 	VPBROADCASTQ mathConstants<>+4192(SB), Z17
-	VPBROADCASTQ mathConstants<>+5408(SB), Z16
+	VPBROADCASTQ mathConstants<>+5696(SB), Z16
 	VPXORQ       Z15, Z15, Z15
-	VPBROADCASTQ mathConstants<>+5440(SB), Z14
+	VPBROADCASTQ mathConstants<>+4704(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4050,7 +5022,7 @@ TEXT ·siluF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2688(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+2944(SB), Y13
-	VMOVUPS mathConstants<>+4736(SB), Y12
+	VMOVUPS mathConstants<>+5024(SB), Y12
 	VMOVUPS mathConstants<>+4256(SB), Y11
 	VMOVUPS mathConstants<>+3904(SB), Y10
 	VMOVUPS mathConstants<>+3936(SB), Y9
@@ -4093,11 +5065,11 @@ loop:
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       Y14, Y4, Y4
 	VMULPD       Y4, Y3, Y4
-	VMOVUPS      mathConstants<>+5408(SB), Y3
+	VMOVUPS      mathConstants<>+5696(SB), Y3
 	VMAXPD       Y0, Y3, Y3
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y3, Y0
 	VBLENDVPD    Y0, Y4, Y14, Y0
-	VMOVUPS      mathConstants<>+5440(SB), Y1
+	VMOVUPS      mathConstants<>+4704(SB), Y1
 	VMINPD       Y3, Y1, Y1
 	VMULPD       Y0, Y1, Y0
 	VADDPD       Y4, Y14, Y4
@@ -4121,13 +5093,13 @@ TEXT ·geluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1728(SB), Z31
 	VPBROADCASTQ mathConstants<>+2944(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+5376(SB), Z28
-	VPBROADCASTQ mathConstants<>+4704(SB), Z27
+	VPBROADCASTQ mathConstants<>+5664(SB), Z28
+	VPBROADCASTQ mathConstants<>+4992(SB), Z27
 	VPBROADCASTQ mathConstants<>+2688(SB), Z26
 	VPBROADCASTQ mathConstants<>+2592(SB), Z25
-	VPBROADCASTQ mathConstants<>+5472(SB), Z24
+	VPBROADCASTQ mathConstants<>+5728(SB), Z24
 	VPBROADCASTQ mathConstants<>+1696(SB), Z23
-	VPBROADCASTQ mathConstants<>+4736(SB), Z22
+	VPBROADCASTQ mathConstants<>+5024(SB), Z22
 	VPBROADCASTQ mathConstants<>+4256(SB), Z21
 	VPBROADCASTQ mathConstants<>+3904(SB), Z20
 	VPBROADCASTQ mathConstants<>+3936(SB), Z19
@@ -4139,8 +5111,8 @@ TEXT ·geluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4128(SB), Z13
 	VPBROADCASTQ mathConstants<>+4160(SB), Z12
 	VPBROADCASTQ mathConstants<>+4192(SB), Z11
-	VPBROADCASTQ mathConstants<>+4768(SB), Z10
-	VPBROADCASTQ mathConstants<>+4800(SB), Z9
+	VPBROADCASTQ mathConstants<>+5056(SB), Z10
+	VPBROADCASTQ mathConstants<>+5088(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4179,14 +5151,14 @@ loop:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
-	VFMADD213PD.BCST mathConstants<>+4832(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4864(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4896(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4928(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4960(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5024(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5312(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5344(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -4198,15 +5170,15 @@ loop:
 	VPANDQ           Z30, Z0, Z5
 	VPXORQ           Z5, Z4, Z5
 	VMULPD           Z5, Z5, Z4
-	VPBROADCASTQ     mathConstants<>+5120(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5408(SB), Z6
 	VMOVAPS          Z6, Z3
-	VFMADD231PD.BCST mathConstants<>+5088(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z3
 	VFMADD213PD      Z5, Z5, Z3
 	VFMADD213PD      Z31, Z31, Z3
 	VMULPD           Z3, Z0, Z3
@@ -4258,14 +5230,14 @@ tail:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
-	VFMADD213PD.BCST mathConstants<>+4832(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4864(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4896(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4928(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4960(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5024(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5312(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5344(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -4277,15 +5249,15 @@ tail:
 	VPANDQ           Z30, Z0, Z5
 	VPXORQ           Z5, Z4, Z5
 	VMULPD           Z5, Z5, Z4
-	VPBROADCASTQ     mathConstants<>+5120(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5408(SB), Z6
 	VMOVAPS          Z6, Z3
-	VFMADD231PD.BCST mathConstants<>+5088(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z3
 	VFMADD213PD      Z5, Z5, Z3
 	VFMADD213PD      Z31, Z31, Z3
 	VMULPD           Z3, Z0, Z3
@@ -4309,8 +5281,8 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2688(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
 	VMOVUPS mathConstants<>+2944(SB), Y12
-	VMOVUPS mathConstants<>+5376(SB), Y11
-	VMOVUPS mathConstants<>+4704(SB), Y10
+	VMOVUPS mathConstants<>+5664(SB), Y11
+	VMOVUPS mathConstants<>+4992(SB), Y10
 	VMOVUPS mathConstants<>+2592(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -4319,7 +5291,7 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
 	VPAND        Y9, Y0, Y1
-	VMOVUPS      mathConstants<>+5472(SB), Y2
+	VMOVUPS      mathConstants<>+5728(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1696(SB), Y2, Y1
 	VMULPD       Y2, Y2, Y3
@@ -4332,7 +5304,7 @@ loop:
 	VPXOR        Y12, Y3, Y3
 	VMOVUPS      mathConstants<>+4256(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4736(SB), Y3
+	VMOVUPS      mathConstants<>+5024(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
 	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y5
@@ -4362,17 +5334,17 @@ loop:
 	VPADDQ       Y13, Y7, Y7
 	VMULPD       Y7, Y8, Y7
 	VMULPD       Y7, Y2, Y7
-	VMOVUPS      mathConstants<>+4800(SB), Y2
+	VMOVUPS      mathConstants<>+5088(SB), Y2
 	VMOVAPS      Y2, Y8
-	VFMADD231PD  mathConstants<>+4768(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+4832(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+4864(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+4896(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+4928(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+4960(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+4992(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5024(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5056(SB), Y6, Y8
+	VFMADD231PD  mathConstants<>+5056(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5120(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5152(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5184(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5216(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5248(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5280(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5312(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5344(SB), Y6, Y8
 	VMULPD       Y8, Y7, Y8
 	VFMADD132PD  mathConstants<>+1760(SB), Y13, Y4
 	VDIVPD       Y4, Y8, Y4
@@ -4384,15 +5356,15 @@ loop:
 	VPAND        Y12, Y0, Y8
 	VPXOR        Y8, Y4, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+5120(SB), Y6
+	VMOVUPS      mathConstants<>+5408(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+5088(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5152(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5184(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5216(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5248(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5280(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5312(SB), Y4, Y2
+	VFMADD231PD  mathConstants<>+5376(SB), Y4, Y2
+	VFMADD213PD  mathConstants<>+5440(SB), Y4, Y2
+	VFMADD213PD  mathConstants<>+5472(SB), Y4, Y2
+	VFMADD213PD  mathConstants<>+5504(SB), Y4, Y2
+	VFMADD213PD  mathConstants<>+5536(SB), Y4, Y2
+	VFMADD213PD  mathConstants<>+5568(SB), Y4, Y2
+	VFMADD213PD  mathConstants<>+5600(SB), Y4, Y2
 	VFMADD213PD  Y8, Y8, Y2
 	VFMADD213PD  Y15, Y15, Y2
 	VMULPD       Y2, Y0, Y2
@@ -4416,11 +5388,11 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+5504(SB), Z29
+	VPBROADCASTQ mathConstants<>+5760(SB), Z29
 	VPBROADCASTQ mathConstants<>+2592(SB), Z28
-	VPBROADCASTQ mathConstants<>+5536(SB), Z27
-	VPBROADCASTQ mathConstants<>+5568(SB), Z26
-	VPBROADCASTQ mathConstants<>+4736(SB), Z25
+	VPBROADCASTQ mathConstants<>+5792(SB), Z27
+	VPBROADCASTQ mathConstants<>+5824(SB), Z26
+	VPBROADCASTQ mathConstants<>+5024(SB), Z25
 	VPBROADCASTQ mathConstants<>+4256(SB), Z24
 	VPBROADCASTQ mathConstants<>+3904(SB), Z23
 	VPBROADCASTQ mathConstants<>+3936(SB), Z22
@@ -4432,9 +5404,9 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4128(SB), Z16
 	VPBROADCASTQ mathConstants<>+4160(SB), Z15
 	VPBROADCASTQ mathConstants<>+4192(SB), Z14
-	VPBROADCASTQ mathConstants<>+5408(SB), Z13
+	VPBROADCASTQ mathConstants<>+5696(SB), Z13
 	VPXORQ       Z12, Z12, Z12
-	VPBROADCASTQ mathConstants<>+5440(SB), Z11
+	VPBROADCASTQ mathConstants<>+4704(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4533,11 +5505,11 @@ TEXT ·geluTanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5504(SB), Y13
+	VMOVUPS mathConstants<>+5760(SB), Y13
 	VMOVUPS mathConstants<>+2592(SB), Y12
-	VMOVUPS mathConstants<>+5536(SB), Y11
-	VMOVUPS mathConstants<>+5568(SB), Y10
-	VMOVUPS mathConstants<>+4736(SB), Y9
+	VMOVUPS mathConstants<>+5792(SB), Y11
+	VMOVUPS mathConstants<>+5824(SB), Y10
+	VMOVUPS mathConstants<>+5024(SB), Y9
 	VMOVUPS mathConstants<>+4256(SB), Y8
 	VMOVUPS mathConstants<>+3904(SB), Y7
 	VMOVUPS mathConstants<>+3936(SB), Y6
@@ -4583,11 +5555,11 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y4, Y3
-	VMOVUPS      mathConstants<>+5408(SB), Y4
+	VMOVUPS      mathConstants<>+5696(SB), Y4
 	VMAXPD       Y0, Y4, Y4
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y4, Y0
 	VBLENDVPD    Y0, Y3, Y15, Y0
-	VMOVUPS      mathConstants<>+5440(SB), Y2
+	VMOVUPS      mathConstants<>+4704(SB), Y2
 	VMINPD       Y4, Y2, Y2
 	VMULPD       Y0, Y2, Y0
 	VADDPD       Y3, Y15, Y3
@@ -4630,7 +5602,7 @@ TEXT ·powF32AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1888(SB), Z13
 	VPBROADCASTQ mathConstants<>+1920(SB), Z12
 	VPBROADCASTQ mathConstants<>+1952(SB), Z11
-	VPBROADCASTQ mathConstants<>+4736(SB), Z10
+	VPBROADCASTQ mathConstants<>+5024(SB), Z10
 	VPBROADCASTQ mathConstants<>+4256(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -4905,7 +5877,7 @@ loop:
 	VMULPD       Y2, Y1, Y2
 	VMOVUPS      mathConstants<>+4256(SB), Y5
 	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+4736(SB), Y2
+	VMOVUPS      mathConstants<>+5024(SB), Y2
 	VMAXPD       Y5, Y2, Y2
 	VMOVAPS      Y13, Y5
 	VFMADD231PD  mathConstants<>+3904(SB), Y2, Y5
@@ -4998,13 +5970,13 @@ TEXT ·atan2F32AVX512(SB), NOSPLIT, $0-32
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
 	VPBROADCASTQ mathConstants<>+2592(SB), Z29
-	VPBROADCASTQ mathConstants<>+5440(SB), Z28
-	VPBROADCASTQ mathConstants<>+5600(SB), Z27
+	VPBROADCASTQ mathConstants<>+4704(SB), Z28
+	VPBROADCASTQ mathConstants<>+4736(SB), Z27
 	VPBROADCASTQ mathConstants<>+2080(SB), Z26
 	VPBROADCASTQ mathConstants<>+3520(SB), Z25
 	VPBROADCASTQ mathConstants<>+2944(SB), Z24
-	VPBROADCASTQ mathConstants<>+5664(SB), Z23
-	VPBROADCASTQ mathConstants<>+5632(SB), Z22
+	VPBROADCASTQ mathConstants<>+4896(SB), Z23
+	VPBROADCASTQ mathConstants<>+5856(SB), Z22
 	VPBROADCASTQ mathConstants<>+3584(SB), Z21
 	VPBROADCASTQ mathConstants<>+3616(SB), Z20
 	VPBROADCASTQ mathConstants<>+3648(SB), Z19
@@ -5189,8 +6161,8 @@ TEXT ·atan2F32AVX2(SB), NOSPLIT, $0-32
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+2592(SB), Y13
-	VMOVUPS mathConstants<>+5440(SB), Y12
-	VMOVUPS mathConstants<>+5600(SB), Y11
+	VMOVUPS mathConstants<>+4704(SB), Y12
+	VMOVUPS mathConstants<>+4736(SB), Y11
 	VMOVUPS mathConstants<>+2080(SB), Y10
 	VMOVUPS mathConstants<>+3520(SB), Y9
 	XORL    AX, AX
@@ -5208,8 +6180,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5632(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+5664(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5856(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4896(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -5277,6 +6249,118 @@ tail:
 	VZEROUPPER
 	RET
 
+// func hypotF32AVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·hypotF32AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTQ mathConstants<>+2080(SB), Z31
+	VPBROADCASTQ mathConstants<>+2592(SB), Z30
+	VPBROADCASTQ mathConstants<>+2016(SB), Z29
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Z0
+	VCVTPS2PD   (DX)(AX*4), Z1
+	VPANDQ      Z30, Z0, Z2
+	VPANDQ      Z30, Z1, Z3
+	VMAXPD      Z3, Z2, Z4
+	VMINPD      Z3, Z2, Z5
+	VCMPPD      $0x00, Z31, Z2, K1
+	VCMPPD      $0x00, Z31, Z3, K2
+	KORB        K2, K1, K1
+	VCMPPD      $0x03, Z0, Z0, K2
+	VCMPPD      $0x03, Z1, Z1, K3
+	KORB        K3, K2, K2
+	VMULPD      Z5, Z5, Z5
+	VFMADD231PD Z4, Z4, Z5
+	VSQRTPD     Z5, Z5
+	VBLENDMPD   Z29, Z5, K2, Z5
+	VBLENDMPD   Z31, Z5, K1, Z5
+	VCVTPD2PS   Z5, Y4
+	VMOVUPS     Y4, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
+	VCVTPS2PD.Z (DX)(AX*4), K7, Z1
+	VPANDQ      Z30, Z0, Z2
+	VPANDQ      Z30, Z1, Z3
+	VMAXPD      Z3, Z2, Z4
+	VMINPD      Z3, Z2, Z5
+	VCMPPD      $0x00, Z31, Z2, K1
+	VCMPPD      $0x00, Z31, Z3, K2
+	KORB        K2, K1, K1
+	VCMPPD      $0x03, Z0, Z0, K2
+	VCMPPD      $0x03, Z1, Z1, K3
+	KORB        K3, K2, K2
+	VMULPD      Z5, Z5, Z5
+	VFMADD231PD Z4, Z4, Z5
+	VSQRTPD     Z5, Z5
+	VBLENDMPD   Z29, Z5, K2, Z5
+	VBLENDMPD   Z31, Z5, K1, Z5
+	VCVTPD2PS   Z5, Y4
+	VMOVDQU32   Y4, K7, (DI)(AX*4)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func hypotF32AVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·hypotF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS mathConstants<>+2080(SB), Y15
+	VMOVUPS mathConstants<>+2592(SB), Y14
+	VMOVUPS mathConstants<>+2016(SB), Y13
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Y0
+	VCVTPS2PD   (DX)(AX*4), Y1
+	VPAND       Y14, Y0, Y2
+	VPAND       Y14, Y1, Y3
+	VMAXPD      Y3, Y2, Y4
+	VMINPD      Y3, Y2, Y5
+	VCMPPD      $0x00, Y15, Y2, Y2
+	VCMPPD      $0x00, Y15, Y3, Y3
+	VPOR        Y3, Y2, Y2
+	VCMPPD      $0x03, Y0, Y0, Y0
+	VCMPPD      $0x03, Y1, Y1, Y1
+	VPOR        Y1, Y0, Y0
+	VMULPD      Y5, Y5, Y5
+	VFMADD231PD Y4, Y4, Y5
+	VSQRTPD     Y5, Y5
+	VBLENDVPD   Y0, Y13, Y5, Y5
+	VBLENDVPD   Y2, Y15, Y5, Y5
+	VCVTPD2PSY  Y5, X2
+	VMOVUPS     X2, (DI)(AX*4)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func expF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·expF64AVX512(SB), NOSPLIT, $0-24
@@ -5284,21 +6368,21 @@ TEXT ·expF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+2688(SB), Z31
-	VPBROADCASTQ mathConstants<>+4736(SB), Z30
+	VPBROADCASTQ mathConstants<>+5024(SB), Z30
 	VPBROADCASTQ mathConstants<>+4256(SB), Z29
 	VPBROADCASTQ mathConstants<>+3904(SB), Z28
 	VPBROADCASTQ mathConstants<>+3936(SB), Z27
 	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+5696(SB), Z25
-	VPBROADCASTQ mathConstants<>+5728(SB), Z24
-	VPBROADCASTQ mathConstants<>+5760(SB), Z23
-	VPBROADCASTQ mathConstants<>+5792(SB), Z22
-	VPBROADCASTQ mathConstants<>+5824(SB), Z21
-	VPBROADCASTQ mathConstants<>+5856(SB), Z20
-	VPBROADCASTQ mathConstants<>+5888(SB), Z19
-	VPBROADCASTQ mathConstants<>+5920(SB), Z18
-	VPBROADCASTQ mathConstants<>+5952(SB), Z17
-	VPBROADCASTQ mathConstants<>+5984(SB), Z16
+	VPBROADCASTQ mathConstants<>+5888(SB), Z25
+	VPBROADCASTQ mathConstants<>+5920(SB), Z24
+	VPBROADCASTQ mathConstants<>+5952(SB), Z23
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+6016(SB), Z21
+	VPBROADCASTQ mathConstants<>+6048(SB), Z20
+	VPBROADCASTQ mathConstants<>+6080(SB), Z19
+	VPBROADCASTQ mathConstants<>+6112(SB), Z18
+	VPBROADCASTQ mathConstants<>+6144(SB), Z17
+	VPBROADCASTQ mathConstants<>+6176(SB), Z16
 	VPBROADCASTQ mathConstants<>+1728(SB), Z15
 	VPBROADCASTQ mathConstants<>+1440(SB), Z14
 	XORL         AX, AX
@@ -5380,15 +6464,15 @@ TEXT ·expF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2688(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+4736(SB), Y12
+	VMOVUPS mathConstants<>+5024(SB), Y12
 	VMOVUPS mathConstants<>+4256(SB), Y11
 	VMOVUPS mathConstants<>+3904(SB), Y10
 	VMOVUPS mathConstants<>+3936(SB), Y9
 	VMOVUPS mathConstants<>+3968(SB), Y8
-	VMOVUPS mathConstants<>+5696(SB), Y7
-	VMOVUPS mathConstants<>+5728(SB), Y6
-	VMOVUPS mathConstants<>+5760(SB), Y5
-	VMOVUPS mathConstants<>+5792(SB), Y4
+	VMOVUPS mathConstants<>+5888(SB), Y7
+	VMOVUPS mathConstants<>+5920(SB), Y6
+	VMOVUPS mathConstants<>+5952(SB), Y5
+	VMOVUPS mathConstants<>+5984(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5406,12 +6490,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+5824(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5856(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5888(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5920(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5952(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5984(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6016(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6048(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -5444,19 +6528,19 @@ TEXT ·exp2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+6048(SB), Z29
-	VPBROADCASTQ mathConstants<>+6016(SB), Z28
+	VPBROADCASTQ mathConstants<>+6240(SB), Z29
+	VPBROADCASTQ mathConstants<>+6208(SB), Z28
 	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+5696(SB), Z26
-	VPBROADCASTQ mathConstants<>+5728(SB), Z25
-	VPBROADCASTQ mathConstants<>+5760(SB), Z24
-	VPBROADCASTQ mathConstants<>+5792(SB), Z23
-	VPBROADCASTQ mathConstants<>+5824(SB), Z22
-	VPBROADCASTQ mathConstants<>+5856(SB), Z21
-	VPBROADCASTQ mathConstants<>+5888(SB), Z20
-	VPBROADCASTQ mathConstants<>+5920(SB), Z19
-	VPBROADCASTQ mathConstants<>+5952(SB), Z18
-	VPBROADCASTQ mathConstants<>+5984(SB), Z17
+	VPBROADCASTQ mathConstants<>+5888(SB), Z26
+	VPBROADCASTQ mathConstants<>+5920(SB), Z25
+	VPBROADCASTQ mathConstants<>+5952(SB), Z24
+	VPBROADCASTQ mathConstants<>+5984(SB), Z23
+	VPBROADCASTQ mathConstants<>+6016(SB), Z22
+	VPBROADCASTQ mathConstants<>+6048(SB), Z21
+	VPBROADCASTQ mathConstants<>+6080(SB), Z20
+	VPBROADCASTQ mathConstants<>+6112(SB), Z19
+	VPBROADCASTQ mathConstants<>+6144(SB), Z18
+	VPBROADCASTQ mathConstants<>+6176(SB), Z17
 	VPBROADCASTQ mathConstants<>+1728(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -5537,15 +6621,15 @@ TEXT ·exp2F64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2688(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+6048(SB), Y12
-	VMOVUPS mathConstants<>+6016(SB), Y11
+	VMOVUPS mathConstants<>+6240(SB), Y12
+	VMOVUPS mathConstants<>+6208(SB), Y11
 	VMOVUPS mathConstants<>+3936(SB), Y10
-	VMOVUPS mathConstants<>+5696(SB), Y9
-	VMOVUPS mathConstants<>+5728(SB), Y8
-	VMOVUPS mathConstants<>+5760(SB), Y7
-	VMOVUPS mathConstants<>+5792(SB), Y6
-	VMOVUPS mathConstants<>+5824(SB), Y5
-	VMOVUPS mathConstants<>+5856(SB), Y4
+	VMOVUPS mathConstants<>+5888(SB), Y9
+	VMOVUPS mathConstants<>+5920(SB), Y8
+	VMOVUPS mathConstants<>+5952(SB), Y7
+	VMOVUPS mathConstants<>+5984(SB), Y6
+	VMOVUPS mathConstants<>+6016(SB), Y5
+	VMOVUPS mathConstants<>+6048(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5565,10 +6649,10 @@ loop:
 	VFMADD213PD Y6, Y0, Y2
 	VFMADD213PD Y5, Y0, Y2
 	VFMADD213PD Y4, Y0, Y2
-	VFMADD213PD mathConstants<>+5888(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+5920(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+5952(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+5984(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6080(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6112(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6144(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD Y13, Y0, Y2
 	VMULPD      Y0, Y0, Y3
 	VFMADD231PD Y2, Y3, Y0
@@ -5606,16 +6690,16 @@ TEXT ·expm1F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3904(SB), Z27
 	VPBROADCASTQ mathConstants<>+3936(SB), Z26
 	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+5696(SB), Z24
-	VPBROADCASTQ mathConstants<>+5728(SB), Z23
-	VPBROADCASTQ mathConstants<>+5760(SB), Z22
-	VPBROADCASTQ mathConstants<>+5792(SB), Z21
-	VPBROADCASTQ mathConstants<>+5824(SB), Z20
-	VPBROADCASTQ mathConstants<>+5856(SB), Z19
-	VPBROADCASTQ mathConstants<>+5888(SB), Z18
-	VPBROADCASTQ mathConstants<>+5920(SB), Z17
-	VPBROADCASTQ mathConstants<>+5952(SB), Z16
-	VPBROADCASTQ mathConstants<>+5984(SB), Z15
+	VPBROADCASTQ mathConstants<>+5888(SB), Z24
+	VPBROADCASTQ mathConstants<>+5920(SB), Z23
+	VPBROADCASTQ mathConstants<>+5952(SB), Z22
+	VPBROADCASTQ mathConstants<>+5984(SB), Z21
+	VPBROADCASTQ mathConstants<>+6016(SB), Z20
+	VPBROADCASTQ mathConstants<>+6048(SB), Z19
+	VPBROADCASTQ mathConstants<>+6080(SB), Z18
+	VPBROADCASTQ mathConstants<>+6112(SB), Z17
+	VPBROADCASTQ mathConstants<>+6144(SB), Z16
+	VPBROADCASTQ mathConstants<>+6176(SB), Z15
 	VPBROADCASTQ mathConstants<>+4320(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
 	VPBROADCASTQ mathConstants<>+2944(SB), Z12
@@ -5714,10 +6798,10 @@ TEXT ·expm1F64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3904(SB), Y11
 	VMOVUPS mathConstants<>+3936(SB), Y10
 	VMOVUPS mathConstants<>+3968(SB), Y9
-	VMOVUPS mathConstants<>+5696(SB), Y8
-	VMOVUPS mathConstants<>+5728(SB), Y7
-	VMOVUPS mathConstants<>+5760(SB), Y6
-	VMOVUPS mathConstants<>+5792(SB), Y5
+	VMOVUPS mathConstants<>+5888(SB), Y8
+	VMOVUPS mathConstants<>+5920(SB), Y7
+	VMOVUPS mathConstants<>+5952(SB), Y6
+	VMOVUPS mathConstants<>+5984(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5735,12 +6819,12 @@ loop:
 	VFMADD231PD  Y1, Y8, Y3
 	VFMADD213PD  Y6, Y1, Y3
 	VFMADD213PD  Y5, Y1, Y3
-	VFMADD213PD  mathConstants<>+5824(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+5856(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+5888(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+5920(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+5952(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+5984(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6016(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6048(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6080(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y3
 	VFMADD213PD  Y14, Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
@@ -5779,13 +6863,13 @@ TEXT ·logF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z22
 	VPBROADCASTQ mathConstants<>+1728(SB), Z21
 	VPBROADCASTQ mathConstants<>+1760(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
-	VPBROADCASTQ mathConstants<>+6208(SB), Z15
-	VPBROADCASTQ mathConstants<>+6240(SB), Z14
-	VPBROADCASTQ mathConstants<>+6272(SB), Z13
+	VPBROADCASTQ mathConstants<>+6272(SB), Z19
+	VPBROADCASTQ mathConstants<>+6304(SB), Z18
+	VPBROADCASTQ mathConstants<>+6336(SB), Z17
+	VPBROADCASTQ mathConstants<>+6368(SB), Z16
+	VPBROADCASTQ mathConstants<>+6400(SB), Z15
+	VPBROADCASTQ mathConstants<>+6432(SB), Z14
+	VPBROADCASTQ mathConstants<>+6464(SB), Z13
 	VPBROADCASTQ mathConstants<>+1920(SB), Z12
 	VPBROADCASTQ mathConstants<>+1952(SB), Z11
 	VPBROADCASTQ mathConstants<>+2016(SB), Z10
@@ -5935,14 +7019,14 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6112(SB), Y6
+	VMOVUPS     mathConstants<>+6304(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6080(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6144(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6176(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6208(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6240(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6272(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6272(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6336(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
@@ -5990,14 +7074,14 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1728(SB), Z20
 	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6080(SB), Z18
-	VPBROADCASTQ mathConstants<>+6112(SB), Z17
-	VPBROADCASTQ mathConstants<>+6144(SB), Z16
-	VPBROADCASTQ mathConstants<>+6176(SB), Z15
-	VPBROADCASTQ mathConstants<>+6208(SB), Z14
-	VPBROADCASTQ mathConstants<>+6240(SB), Z13
-	VPBROADCASTQ mathConstants<>+6272(SB), Z12
-	VPBROADCASTQ mathConstants<>+6304(SB), Z11
+	VPBROADCASTQ mathConstants<>+6272(SB), Z18
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
+	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6368(SB), Z15
+	VPBROADCASTQ mathConstants<>+6400(SB), Z14
+	VPBROADCASTQ mathConstants<>+6432(SB), Z13
+	VPBROADCASTQ mathConstants<>+6464(SB), Z12
+	VPBROADCASTQ mathConstants<>+6496(SB), Z11
 	VPBROADCASTQ mathConstants<>+2016(SB), Z10
 	VPBROADCASTQ mathConstants<>+2048(SB), Z9
 	VPBROADCASTQ mathConstants<>+2080(SB), Z8
@@ -6151,21 +7235,21 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6112(SB), Y6
+	VMOVUPS     mathConstants<>+6304(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6080(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6144(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6176(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6208(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6240(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6272(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6272(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6336(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6304(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6496(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
 	VADDPD      Y7, Y1, Y3
 	VSUBPD      Y3, Y1, Y1
@@ -6196,7 +7280,7 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+6336(SB), Z31
+	VPBROADCASTQ mathConstants<>+6528(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1472(SB), Z29
 	VPBROADCASTQ mathConstants<>+1504(SB), Z28
@@ -6209,16 +7293,16 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1728(SB), Z20
 	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6080(SB), Z18
-	VPBROADCASTQ mathConstants<>+6112(SB), Z17
-	VPBROADCASTQ mathConstants<>+6144(SB), Z16
-	VPBROADCASTQ mathConstants<>+6176(SB), Z15
-	VPBROADCASTQ mathConstants<>+6208(SB), Z14
-	VPBROADCASTQ mathConstants<>+6240(SB), Z13
-	VPBROADCASTQ mathConstants<>+6272(SB), Z12
-	VPBROADCASTQ mathConstants<>+6368(SB), Z11
-	VPBROADCASTQ mathConstants<>+6400(SB), Z10
-	VPBROADCASTQ mathConstants<>+6432(SB), Z9
+	VPBROADCASTQ mathConstants<>+6272(SB), Z18
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
+	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6368(SB), Z15
+	VPBROADCASTQ mathConstants<>+6400(SB), Z14
+	VPBROADCASTQ mathConstants<>+6432(SB), Z13
+	VPBROADCASTQ mathConstants<>+6464(SB), Z12
+	VPBROADCASTQ mathConstants<>+6560(SB), Z11
+	VPBROADCASTQ mathConstants<>+6592(SB), Z10
+	VPBROADCASTQ mathConstants<>+6624(SB), Z9
 	VPBROADCASTQ mathConstants<>+2016(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6344,7 +7428,7 @@ TEXT ·log10F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+6336(SB), Y15
+	VMOVUPS mathConstants<>+6528(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1472(SB), Y13
 	VMOVUPS mathConstants<>+1504(SB), Y12
@@ -6374,24 +7458,24 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6112(SB), Y6
+	VMOVUPS     mathConstants<>+6304(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6080(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6144(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6176(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6208(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6240(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6272(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6272(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6336(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6368(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6560(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
-	VMULPD      mathConstants<>+6400(SB), Y1, Y3
-	VFMADD231PD mathConstants<>+6432(SB), Y1, Y4
+	VMULPD      mathConstants<>+6592(SB), Y1, Y3
+	VFMADD231PD mathConstants<>+6624(SB), Y1, Y4
 	VADDPD      Y7, Y3, Y1
 	VSUBPD      Y1, Y3, Y3
 	VADDPD      Y7, Y3, Y7
@@ -6433,13 +7517,13 @@ TEXT ·log1pF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1696(SB), Z22
 	VPBROADCASTQ mathConstants<>+1728(SB), Z21
 	VPBROADCASTQ mathConstants<>+1760(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
-	VPBROADCASTQ mathConstants<>+6208(SB), Z15
-	VPBROADCASTQ mathConstants<>+6240(SB), Z14
-	VPBROADCASTQ mathConstants<>+6272(SB), Z13
+	VPBROADCASTQ mathConstants<>+6272(SB), Z19
+	VPBROADCASTQ mathConstants<>+6304(SB), Z18
+	VPBROADCASTQ mathConstants<>+6336(SB), Z17
+	VPBROADCASTQ mathConstants<>+6368(SB), Z16
+	VPBROADCASTQ mathConstants<>+6400(SB), Z15
+	VPBROADCASTQ mathConstants<>+6432(SB), Z14
+	VPBROADCASTQ mathConstants<>+6464(SB), Z13
 	VPBROADCASTQ mathConstants<>+1920(SB), Z12
 	VPBROADCASTQ mathConstants<>+1952(SB), Z11
 	VPBROADCASTQ mathConstants<>+2016(SB), Z10
@@ -6612,14 +7696,14 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y4, Y3
 	VDIVPD      Y3, Y4, Y3
 	VMULPD      Y3, Y3, Y7
-	VMOVUPS     mathConstants<>+6112(SB), Y8
+	VMOVUPS     mathConstants<>+6304(SB), Y8
 	VMOVAPS     Y8, Y9
-	VFMADD231PD mathConstants<>+6080(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6144(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6176(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6208(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6240(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6272(SB), Y7, Y9
+	VFMADD231PD mathConstants<>+6272(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6336(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6368(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6400(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6432(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6464(SB), Y7, Y9
 	VMULPD      Y9, Y7, Y9
 	VADDPD      Y9, Y5, Y9
 	VFMSUB231PD Y9, Y3, Y5
@@ -6669,17 +7753,17 @@ TEXT ·sinF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+2656(SB), Z23
 	VPBROADCASTQ mathConstants<>+2720(SB), Z22
 	VPBROADCASTQ mathConstants<>+2784(SB), Z21
-	VPBROADCASTQ mathConstants<>+6464(SB), Z20
+	VPBROADCASTQ mathConstants<>+6656(SB), Z20
 	VPBROADCASTQ mathConstants<>+1728(SB), Z19
 	VPBROADCASTQ mathConstants<>+2944(SB), Z18
-	VPBROADCASTQ mathConstants<>+6496(SB), Z17
-	VPBROADCASTQ mathConstants<>+6528(SB), Z16
-	VPBROADCASTQ mathConstants<>+6560(SB), Z15
-	VPBROADCASTQ mathConstants<>+6592(SB), Z14
-	VPBROADCASTQ mathConstants<>+6624(SB), Z13
-	VPBROADCASTQ mathConstants<>+6656(SB), Z12
-	VPBROADCASTQ mathConstants<>+6688(SB), Z11
-	VPBROADCASTQ mathConstants<>+6720(SB), Z10
+	VPBROADCASTQ mathConstants<>+6688(SB), Z17
+	VPBROADCASTQ mathConstants<>+6720(SB), Z16
+	VPBROADCASTQ mathConstants<>+6752(SB), Z15
+	VPBROADCASTQ mathConstants<>+6784(SB), Z14
+	VPBROADCASTQ mathConstants<>+6816(SB), Z13
+	VPBROADCASTQ mathConstants<>+6848(SB), Z12
+	VPBROADCASTQ mathConstants<>+6880(SB), Z11
+	VPBROADCASTQ mathConstants<>+6912(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6729,10 +7813,10 @@ loop:
 	VMULPD           Z2, Z6, Z3
 	VMOVAPS          Z10, Z8
 	VFMADD231PD      Z2, Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+6752(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6784(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+6944(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+6976(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -6794,10 +7878,10 @@ tail:
 	VMULPD           Z2, Z6, Z3
 	VMOVAPS          Z10, Z8
 	VFMADD231PD      Z2, Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+6752(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6784(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+6944(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+6976(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -6853,7 +7937,7 @@ loop:
 	VMULPD       Y7, Y7, Y2
 	VPAND        Y13, Y3, Y5
 	VPCMPEQQ     Y13, Y5, Y5
-	VPAND        mathConstants<>+6464(SB), Y3, Y3
+	VPAND        mathConstants<>+6656(SB), Y3, Y3
 	VPSLLQ       $0x3e, Y3, Y3
 	VMULPD       mathConstants<>+1728(SB), Y2, Y4
 	VPXOR        mathConstants<>+2944(SB), Y4, Y4
@@ -6861,24 +7945,24 @@ loop:
 	VSUBPD       Y8, Y12, Y9
 	VADDPD       Y4, Y9, Y4
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+6528(SB), Y10
+	VMOVUPS      mathConstants<>+6720(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+6496(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6560(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6592(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6624(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6656(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+6688(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6752(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y4
 	VFNMADD231PD Y6, Y7, Y4
 	VADDPD       Y4, Y8, Y4
 	VMULPD       Y2, Y7, Y8
-	VMOVUPS      mathConstants<>+6720(SB), Y11
+	VMOVUPS      mathConstants<>+6912(SB), Y11
 	VMOVAPS      Y11, Y9
-	VFMADD231PD  mathConstants<>+6688(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6752(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+6880(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+6944(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y9
 	VFMADD231PD  Y9, Y8, Y6
 	VADDPD       Y6, Y7, Y6
 	VBLENDVPD    Y5, Y4, Y6, Y4
@@ -6911,19 +7995,19 @@ TEXT ·cosF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+2656(SB), Z24
 	VPBROADCASTQ mathConstants<>+2720(SB), Z23
 	VPBROADCASTQ mathConstants<>+2784(SB), Z22
-	VPBROADCASTQ mathConstants<>+6464(SB), Z21
+	VPBROADCASTQ mathConstants<>+6656(SB), Z21
 	VPBROADCASTQ mathConstants<>+1728(SB), Z20
 	VPBROADCASTQ mathConstants<>+2944(SB), Z19
-	VPBROADCASTQ mathConstants<>+6496(SB), Z18
-	VPBROADCASTQ mathConstants<>+6528(SB), Z17
-	VPBROADCASTQ mathConstants<>+6560(SB), Z16
-	VPBROADCASTQ mathConstants<>+6592(SB), Z15
-	VPBROADCASTQ mathConstants<>+6624(SB), Z14
-	VPBROADCASTQ mathConstants<>+6656(SB), Z13
-	VPBROADCASTQ mathConstants<>+6688(SB), Z12
-	VPBROADCASTQ mathConstants<>+6720(SB), Z11
-	VPBROADCASTQ mathConstants<>+6752(SB), Z10
-	VPBROADCASTQ mathConstants<>+6784(SB), Z9
+	VPBROADCASTQ mathConstants<>+6688(SB), Z18
+	VPBROADCASTQ mathConstants<>+6720(SB), Z17
+	VPBROADCASTQ mathConstants<>+6752(SB), Z16
+	VPBROADCASTQ mathConstants<>+6784(SB), Z15
+	VPBROADCASTQ mathConstants<>+6816(SB), Z14
+	VPBROADCASTQ mathConstants<>+6848(SB), Z13
+	VPBROADCASTQ mathConstants<>+6880(SB), Z12
+	VPBROADCASTQ mathConstants<>+6912(SB), Z11
+	VPBROADCASTQ mathConstants<>+6944(SB), Z10
+	VPBROADCASTQ mathConstants<>+6976(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6974,8 +8058,8 @@ loop:
 	VFMADD231PD      Z2, Z12, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -7037,8 +8121,8 @@ tail:
 	VFMADD231PD      Z2, Z12, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -7093,7 +8177,7 @@ loop:
 	VPADDQ       Y15, Y2, Y2
 	VPAND        Y15, Y2, Y3
 	VPCMPEQQ     Y15, Y3, Y3
-	VPAND        mathConstants<>+6464(SB), Y2, Y2
+	VPAND        mathConstants<>+6656(SB), Y2, Y2
 	VPSLLQ       $0x3e, Y2, Y2
 	VMULPD       mathConstants<>+1728(SB), Y1, Y0
 	VPXOR        mathConstants<>+2944(SB), Y0, Y0
@@ -7101,24 +8185,24 @@ loop:
 	VSUBPD       Y6, Y12, Y7
 	VADDPD       Y0, Y7, Y0
 	VMULPD       Y1, Y1, Y7
-	VMOVUPS      mathConstants<>+6528(SB), Y8
+	VMOVUPS      mathConstants<>+6720(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+6496(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6560(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6592(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6624(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6656(SB), Y1, Y9
+	VFMADD231PD  mathConstants<>+6688(SB), Y1, Y9
+	VFMADD213PD  mathConstants<>+6752(SB), Y1, Y9
+	VFMADD213PD  mathConstants<>+6784(SB), Y1, Y9
+	VFMADD213PD  mathConstants<>+6816(SB), Y1, Y9
+	VFMADD213PD  mathConstants<>+6848(SB), Y1, Y9
 	VFMADD231PD  Y9, Y7, Y0
 	VFNMADD231PD Y4, Y5, Y0
 	VADDPD       Y0, Y6, Y0
 	VMULPD       Y1, Y5, Y6
-	VMOVUPS      mathConstants<>+6720(SB), Y9
+	VMOVUPS      mathConstants<>+6912(SB), Y9
 	VMOVAPS      Y9, Y7
-	VFMADD231PD  mathConstants<>+6688(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+6752(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+6784(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+6816(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+6848(SB), Y1, Y7
+	VFMADD231PD  mathConstants<>+6880(SB), Y1, Y7
+	VFMADD213PD  mathConstants<>+6944(SB), Y1, Y7
+	VFMADD213PD  mathConstants<>+6976(SB), Y1, Y7
+	VFMADD213PD  mathConstants<>+7008(SB), Y1, Y7
+	VFMADD213PD  mathConstants<>+7040(SB), Y1, Y7
 	VFMADD231PD  Y7, Y6, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y3, Y0, Y4, Y0
@@ -7151,16 +8235,16 @@ TEXT ·tanF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+2656(SB), Z23
 	VPBROADCASTQ mathConstants<>+2720(SB), Z22
 	VPBROADCASTQ mathConstants<>+2784(SB), Z21
-	VPBROADCASTQ mathConstants<>+6688(SB), Z20
-	VPBROADCASTQ mathConstants<>+6720(SB), Z19
-	VPBROADCASTQ mathConstants<>+6752(SB), Z18
-	VPBROADCASTQ mathConstants<>+6784(SB), Z17
-	VPBROADCASTQ mathConstants<>+6816(SB), Z16
-	VPBROADCASTQ mathConstants<>+6848(SB), Z15
+	VPBROADCASTQ mathConstants<>+6880(SB), Z20
+	VPBROADCASTQ mathConstants<>+6912(SB), Z19
+	VPBROADCASTQ mathConstants<>+6944(SB), Z18
+	VPBROADCASTQ mathConstants<>+6976(SB), Z17
+	VPBROADCASTQ mathConstants<>+7008(SB), Z16
+	VPBROADCASTQ mathConstants<>+7040(SB), Z15
 	VPBROADCASTQ mathConstants<>+1728(SB), Z14
 	VPBROADCASTQ mathConstants<>+2944(SB), Z13
-	VPBROADCASTQ mathConstants<>+6496(SB), Z12
-	VPBROADCASTQ mathConstants<>+6528(SB), Z11
+	VPBROADCASTQ mathConstants<>+6688(SB), Z12
+	VPBROADCASTQ mathConstants<>+6720(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -7205,10 +8289,10 @@ loop:
 	VMULPD           Z2, Z2, Z8
 	VMOVAPS          Z11, Z9
 	VFMADD231PD      Z2, Z12, Z9
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6624(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6656(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6752(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6784(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -7271,10 +8355,10 @@ tail:
 	VMULPD           Z2, Z2, Z8
 	VMOVAPS          Z11, Z9
 	VFMADD231PD      Z2, Z12, Z9
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6624(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6656(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6752(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6784(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -7335,13 +8419,13 @@ loop:
 	VFNMADD231PD mathConstants<>+2784(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+6720(SB), Y4
+	VMOVUPS      mathConstants<>+6912(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+6688(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+6752(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+6880(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+6944(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
 	VADDPD       Y5, Y7, Y5
 	VMULPD       mathConstants<>+1728(SB), Y2, Y8
@@ -7350,13 +8434,13 @@ loop:
 	VSUBPD       Y4, Y13, Y9
 	VADDPD       Y8, Y9, Y8
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+6528(SB), Y10
+	VMOVUPS      mathConstants<>+6720(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+6496(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6560(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6592(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6624(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6656(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+6688(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6752(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y8
 	VFNMADD231PD Y6, Y7, Y8
 	VADDPD       Y8, Y4, Y8
@@ -7391,19 +8475,19 @@ TEXT ·asinF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+2720(SB), Z28
 	VPBROADCASTQ mathConstants<>+3392(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+6880(SB), Z25
-	VPBROADCASTQ mathConstants<>+6912(SB), Z24
-	VPBROADCASTQ mathConstants<>+6944(SB), Z23
-	VPBROADCASTQ mathConstants<>+6976(SB), Z22
-	VPBROADCASTQ mathConstants<>+7008(SB), Z21
-	VPBROADCASTQ mathConstants<>+7040(SB), Z20
-	VPBROADCASTQ mathConstants<>+7072(SB), Z19
-	VPBROADCASTQ mathConstants<>+7104(SB), Z18
-	VPBROADCASTQ mathConstants<>+7136(SB), Z17
-	VPBROADCASTQ mathConstants<>+7168(SB), Z16
-	VPBROADCASTQ mathConstants<>+7200(SB), Z15
-	VPBROADCASTQ mathConstants<>+7232(SB), Z14
-	VPBROADCASTQ mathConstants<>+7264(SB), Z13
+	VPBROADCASTQ mathConstants<>+7072(SB), Z25
+	VPBROADCASTQ mathConstants<>+7104(SB), Z24
+	VPBROADCASTQ mathConstants<>+7136(SB), Z23
+	VPBROADCASTQ mathConstants<>+7168(SB), Z22
+	VPBROADCASTQ mathConstants<>+7200(SB), Z21
+	VPBROADCASTQ mathConstants<>+7232(SB), Z20
+	VPBROADCASTQ mathConstants<>+7264(SB), Z19
+	VPBROADCASTQ mathConstants<>+7296(SB), Z18
+	VPBROADCASTQ mathConstants<>+7328(SB), Z17
+	VPBROADCASTQ mathConstants<>+7360(SB), Z16
+	VPBROADCASTQ mathConstants<>+7392(SB), Z15
+	VPBROADCASTQ mathConstants<>+7424(SB), Z14
+	VPBROADCASTQ mathConstants<>+7456(SB), Z13
 	VPBROADCASTQ mathConstants<>+2752(SB), Z12
 	VPBROADCASTQ mathConstants<>+2944(SB), Z11
 	XORL         AX, AX
@@ -7528,7 +8612,7 @@ TEXT ·asinF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2720(SB), Y12
 	VMOVUPS mathConstants<>+3392(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+6880(SB), Y9
+	VMOVUPS mathConstants<>+7072(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -7551,18 +8635,18 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
-	VFMADD213PD  mathConstants<>+6912(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+6944(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+6976(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7008(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7040(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7072(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7104(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7136(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7168(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7200(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7232(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7264(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7296(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7328(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7360(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7392(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7424(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7456(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -7600,19 +8684,19 @@ TEXT ·acosF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3392(SB), Z26
 	VPBROADCASTQ mathConstants<>+2592(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+6880(SB), Z23
-	VPBROADCASTQ mathConstants<>+6912(SB), Z22
-	VPBROADCASTQ mathConstants<>+6944(SB), Z21
-	VPBROADCASTQ mathConstants<>+6976(SB), Z20
-	VPBROADCASTQ mathConstants<>+7008(SB), Z19
-	VPBROADCASTQ mathConstants<>+7040(SB), Z18
-	VPBROADCASTQ mathConstants<>+7072(SB), Z17
-	VPBROADCASTQ mathConstants<>+7104(SB), Z16
-	VPBROADCASTQ mathConstants<>+7136(SB), Z15
-	VPBROADCASTQ mathConstants<>+7168(SB), Z14
-	VPBROADCASTQ mathConstants<>+7200(SB), Z13
-	VPBROADCASTQ mathConstants<>+7232(SB), Z12
-	VPBROADCASTQ mathConstants<>+7264(SB), Z11
+	VPBROADCASTQ mathConstants<>+7072(SB), Z23
+	VPBROADCASTQ mathConstants<>+7104(SB), Z22
+	VPBROADCASTQ mathConstants<>+7136(SB), Z21
+	VPBROADCASTQ mathConstants<>+7168(SB), Z20
+	VPBROADCASTQ mathConstants<>+7200(SB), Z19
+	VPBROADCASTQ mathConstants<>+7232(SB), Z18
+	VPBROADCASTQ mathConstants<>+7264(SB), Z17
+	VPBROADCASTQ mathConstants<>+7296(SB), Z16
+	VPBROADCASTQ mathConstants<>+7328(SB), Z15
+	VPBROADCASTQ mathConstants<>+7360(SB), Z14
+	VPBROADCASTQ mathConstants<>+7392(SB), Z13
+	VPBROADCASTQ mathConstants<>+7424(SB), Z12
+	VPBROADCASTQ mathConstants<>+7456(SB), Z11
 	VPBROADCASTQ mathConstants<>+2752(SB), Z10
 	VPBROADCASTQ mathConstants<>+1760(SB), Z9
 	XORL         AX, AX
@@ -7782,20 +8866,20 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+6912(SB), Y8
+	VMOVUPS      mathConstants<>+7104(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+6880(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+6944(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+6976(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7008(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7040(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7072(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7104(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+7072(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7136(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7168(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7200(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7232(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7264(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7296(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7328(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7360(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7392(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7424(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7456(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -7843,19 +8927,19 @@ TEXT ·atanF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+2592(SB), Z27
 	VPBROADCASTQ mathConstants<>+2944(SB), Z26
 	VPBROADCASTQ mathConstants<>+3552(SB), Z25
-	VPBROADCASTQ mathConstants<>+7296(SB), Z24
-	VPBROADCASTQ mathConstants<>+7328(SB), Z23
-	VPBROADCASTQ mathConstants<>+7360(SB), Z22
-	VPBROADCASTQ mathConstants<>+7392(SB), Z21
-	VPBROADCASTQ mathConstants<>+7424(SB), Z20
-	VPBROADCASTQ mathConstants<>+7456(SB), Z19
-	VPBROADCASTQ mathConstants<>+7488(SB), Z18
-	VPBROADCASTQ mathConstants<>+7520(SB), Z17
-	VPBROADCASTQ mathConstants<>+7552(SB), Z16
-	VPBROADCASTQ mathConstants<>+7584(SB), Z15
-	VPBROADCASTQ mathConstants<>+7616(SB), Z14
-	VPBROADCASTQ mathConstants<>+7648(SB), Z13
-	VPBROADCASTQ mathConstants<>+7680(SB), Z12
+	VPBROADCASTQ mathConstants<>+7488(SB), Z24
+	VPBROADCASTQ mathConstants<>+7520(SB), Z23
+	VPBROADCASTQ mathConstants<>+7552(SB), Z22
+	VPBROADCASTQ mathConstants<>+7584(SB), Z21
+	VPBROADCASTQ mathConstants<>+7616(SB), Z20
+	VPBROADCASTQ mathConstants<>+7648(SB), Z19
+	VPBROADCASTQ mathConstants<>+7680(SB), Z18
+	VPBROADCASTQ mathConstants<>+7712(SB), Z17
+	VPBROADCASTQ mathConstants<>+7744(SB), Z16
+	VPBROADCASTQ mathConstants<>+7776(SB), Z15
+	VPBROADCASTQ mathConstants<>+7808(SB), Z14
+	VPBROADCASTQ mathConstants<>+7840(SB), Z13
+	VPBROADCASTQ mathConstants<>+7872(SB), Z12
 	VPBROADCASTQ mathConstants<>+2720(SB), Z11
 	VPBROADCASTQ mathConstants<>+3808(SB), Z10
 	VPBROADCASTQ mathConstants<>+2752(SB), Z9
@@ -7981,7 +9065,7 @@ TEXT ·atanF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2592(SB), Y11
 	VMOVUPS mathConstants<>+2944(SB), Y10
 	VMOVUPS mathConstants<>+3552(SB), Y9
-	VMOVUPS mathConstants<>+7296(SB), Y8
+	VMOVUPS mathConstants<>+7488(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8004,18 +9088,18 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
-	VFMADD213PD mathConstants<>+7328(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7360(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7392(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7424(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7456(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7488(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7520(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7552(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7584(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7616(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7648(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7680(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7712(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7744(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7776(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7808(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7840(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7872(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
 	VBLENDVPD   Y2, mathConstants<>+3808(SB), Y13, Y5
 	VBLENDVPD   Y3, mathConstants<>+2720(SB), Y5, Y5
@@ -8050,16 +9134,16 @@ TEXT ·sinhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3904(SB), Z28
 	VPBROADCASTQ mathConstants<>+3936(SB), Z27
 	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+5696(SB), Z25
-	VPBROADCASTQ mathConstants<>+5728(SB), Z24
-	VPBROADCASTQ mathConstants<>+5760(SB), Z23
-	VPBROADCASTQ mathConstants<>+5792(SB), Z22
-	VPBROADCASTQ mathConstants<>+5824(SB), Z21
-	VPBROADCASTQ mathConstants<>+5856(SB), Z20
-	VPBROADCASTQ mathConstants<>+5888(SB), Z19
-	VPBROADCASTQ mathConstants<>+5920(SB), Z18
-	VPBROADCASTQ mathConstants<>+5952(SB), Z17
-	VPBROADCASTQ mathConstants<>+5984(SB), Z16
+	VPBROADCASTQ mathConstants<>+5888(SB), Z25
+	VPBROADCASTQ mathConstants<>+5920(SB), Z24
+	VPBROADCASTQ mathConstants<>+5952(SB), Z23
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+6016(SB), Z21
+	VPBROADCASTQ mathConstants<>+6048(SB), Z20
+	VPBROADCASTQ mathConstants<>+6080(SB), Z19
+	VPBROADCASTQ mathConstants<>+6112(SB), Z18
+	VPBROADCASTQ mathConstants<>+6144(SB), Z17
+	VPBROADCASTQ mathConstants<>+6176(SB), Z16
 	VPBROADCASTQ mathConstants<>+2944(SB), Z15
 	VPBROADCASTQ mathConstants<>+2592(SB), Z14
 	VPBROADCASTQ mathConstants<>+3872(SB), Z13
@@ -8226,8 +9310,8 @@ TEXT ·sinhF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3904(SB), Y12
 	VMOVUPS mathConstants<>+3936(SB), Y11
 	VMOVUPS mathConstants<>+3968(SB), Y10
-	VMOVUPS mathConstants<>+5696(SB), Y9
-	VMOVUPS mathConstants<>+5728(SB), Y8
+	VMOVUPS mathConstants<>+5888(SB), Y9
+	VMOVUPS mathConstants<>+5920(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8244,14 +9328,14 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
-	VFMADD213PD  mathConstants<>+5760(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+5792(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+5824(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+5856(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+5888(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+5920(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+5952(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+5984(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6016(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6048(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y4
 	VFMADD213PD  Y13, Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
@@ -8281,14 +9365,14 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
-	VFMADD213PD  mathConstants<>+5760(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+5792(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+5824(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+5856(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+5888(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+5920(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y6
 	VFMADD213PD  Y13, Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
@@ -8330,16 +9414,16 @@ TEXT ·coshF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3904(SB), Z27
 	VPBROADCASTQ mathConstants<>+3936(SB), Z26
 	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+5696(SB), Z24
-	VPBROADCASTQ mathConstants<>+5728(SB), Z23
-	VPBROADCASTQ mathConstants<>+5760(SB), Z22
-	VPBROADCASTQ mathConstants<>+5792(SB), Z21
-	VPBROADCASTQ mathConstants<>+5824(SB), Z20
-	VPBROADCASTQ mathConstants<>+5856(SB), Z19
-	VPBROADCASTQ mathConstants<>+5888(SB), Z18
-	VPBROADCASTQ mathConstants<>+5920(SB), Z17
-	VPBROADCASTQ mathConstants<>+5952(SB), Z16
-	VPBROADCASTQ mathConstants<>+5984(SB), Z15
+	VPBROADCASTQ mathConstants<>+5888(SB), Z24
+	VPBROADCASTQ mathConstants<>+5920(SB), Z23
+	VPBROADCASTQ mathConstants<>+5952(SB), Z22
+	VPBROADCASTQ mathConstants<>+5984(SB), Z21
+	VPBROADCASTQ mathConstants<>+6016(SB), Z20
+	VPBROADCASTQ mathConstants<>+6048(SB), Z19
+	VPBROADCASTQ mathConstants<>+6080(SB), Z18
+	VPBROADCASTQ mathConstants<>+6112(SB), Z17
+	VPBROADCASTQ mathConstants<>+6144(SB), Z16
+	VPBROADCASTQ mathConstants<>+6176(SB), Z15
 	VPBROADCASTQ mathConstants<>+1728(SB), Z14
 	VPBROADCASTQ mathConstants<>+4384(SB), Z13
 	XORL         AX, AX
@@ -8432,10 +9516,10 @@ TEXT ·coshF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3904(SB), Y10
 	VMOVUPS mathConstants<>+3936(SB), Y9
 	VMOVUPS mathConstants<>+3968(SB), Y8
-	VMOVUPS mathConstants<>+5696(SB), Y7
-	VMOVUPS mathConstants<>+5728(SB), Y6
-	VMOVUPS mathConstants<>+5760(SB), Y5
-	VMOVUPS mathConstants<>+5792(SB), Y4
+	VMOVUPS mathConstants<>+5888(SB), Y7
+	VMOVUPS mathConstants<>+5920(SB), Y6
+	VMOVUPS mathConstants<>+5952(SB), Y5
+	VMOVUPS mathConstants<>+5984(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8453,12 +9537,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+5824(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5856(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5888(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5920(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5952(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+5984(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6016(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6048(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -8503,16 +9587,16 @@ TEXT ·tanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3904(SB), Z24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z23
 	VPBROADCASTQ mathConstants<>+3968(SB), Z22
-	VPBROADCASTQ mathConstants<>+5696(SB), Z21
-	VPBROADCASTQ mathConstants<>+5728(SB), Z20
-	VPBROADCASTQ mathConstants<>+5760(SB), Z19
-	VPBROADCASTQ mathConstants<>+5792(SB), Z18
-	VPBROADCASTQ mathConstants<>+5824(SB), Z17
-	VPBROADCASTQ mathConstants<>+5856(SB), Z16
-	VPBROADCASTQ mathConstants<>+5888(SB), Z15
-	VPBROADCASTQ mathConstants<>+5920(SB), Z14
-	VPBROADCASTQ mathConstants<>+5952(SB), Z13
-	VPBROADCASTQ mathConstants<>+5984(SB), Z12
+	VPBROADCASTQ mathConstants<>+5888(SB), Z21
+	VPBROADCASTQ mathConstants<>+5920(SB), Z20
+	VPBROADCASTQ mathConstants<>+5952(SB), Z19
+	VPBROADCASTQ mathConstants<>+5984(SB), Z18
+	VPBROADCASTQ mathConstants<>+6016(SB), Z17
+	VPBROADCASTQ mathConstants<>+6048(SB), Z16
+	VPBROADCASTQ mathConstants<>+6080(SB), Z15
+	VPBROADCASTQ mathConstants<>+6112(SB), Z14
+	VPBROADCASTQ mathConstants<>+6144(SB), Z13
+	VPBROADCASTQ mathConstants<>+6176(SB), Z12
 	VPBROADCASTQ mathConstants<>+4320(SB), Z11
 	VPBROADCASTQ mathConstants<>+1440(SB), Z10
 	VPBROADCASTQ mathConstants<>+1760(SB), Z9
@@ -8645,17 +9729,17 @@ loop:
 	VSUBPD       Y14, Y3, Y4
 	VFNMADD231PD Y7, Y4, Y2
 	VFNMADD231PD Y6, Y4, Y2
-	VMOVUPS      mathConstants<>+5728(SB), Y4
+	VMOVUPS      mathConstants<>+5920(SB), Y4
 	VMOVAPS      Y4, Y5
-	VFMADD231PD  mathConstants<>+5696(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5760(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5792(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5824(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5856(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5888(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5920(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+5888(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+5952(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+5984(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6016(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6048(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y5
 	VFMADD213PD  Y13, Y2, Y5
 	VMULPD       Y2, Y2, Y4
 	VFMADD231PD  Y5, Y4, Y2
@@ -8679,6 +9763,1022 @@ tail:
 	VZEROUPPER
 	RET
 
+// func asinhF64AVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·asinhF64AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPXORQ       Z30, Z30, Z30
+	VPBROADCASTQ mathConstants<>+4672(SB), Z29
+	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+1472(SB), Z27
+	VPBROADCASTQ mathConstants<>+1504(SB), Z26
+	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1632(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1664(SB), Z21
+	VPBROADCASTQ mathConstants<>+1696(SB), Z20
+	VPBROADCASTQ mathConstants<>+1728(SB), Z19
+	VPBROADCASTQ mathConstants<>+1760(SB), Z18
+	VPBROADCASTQ mathConstants<>+6272(SB), Z17
+	VPBROADCASTQ mathConstants<>+6304(SB), Z16
+	VPBROADCASTQ mathConstants<>+6336(SB), Z15
+	VPBROADCASTQ mathConstants<>+6368(SB), Z14
+	VPBROADCASTQ mathConstants<>+6400(SB), Z13
+	VPBROADCASTQ mathConstants<>+6432(SB), Z12
+	VPBROADCASTQ mathConstants<>+6464(SB), Z11
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD          (SI)(AX*8), Z0
+	VPANDQ           Z28, Z0, Z1
+	VCMPPD           $0x01, Z1, Z29, K1
+	VMINPD           Z1, Z29, Z2
+	VMULPD           Z2, Z2, Z3
+	VADDPD           Z3, Z31, Z4
+	VSQRTPD          Z4, Z4
+	VADDPD           Z4, Z31, Z4
+	VDIVPD           Z4, Z3, Z4
+	VADDPD           Z4, Z2, Z4
+	VBLENDMPD        Z1, Z4, K1, Z1
+	VADDPD           Z1, Z31, Z4
+	VSUBPD           Z31, Z4, Z2
+	VSUBPD           Z2, Z4, Z3
+	VSUBPD           Z3, Z31, Z3
+	VSUBPD           Z2, Z1, Z2
+	VADDPD           Z2, Z3, Z2
+	VCMPPD           $0x01, Z27, Z4, K2
+	VMULPD           Z26, Z4, Z3
+	VBLENDMPD        Z3, Z4, K2, Z3
+	VPSUBQ           Z25, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z5
+	VPORQ            Z24, Z5, Z5
+	VBLENDMPD        Z23, Z22, K2, Z6
+	VSUBPD           Z6, Z5, Z6
+	VPANDQ           Z21, Z3, Z3
+	VPADDQ           Z20, Z3, Z3
+	VSUBPD           Z31, Z3, Z3
+	VMULPD           Z3, Z3, Z5
+	VMULPD           Z19, Z5, Z5
+	VADDPD           Z3, Z18, Z7
+	VDIVPD           Z7, Z3, Z7
+	VMULPD           Z7, Z7, Z8
+	VMOVAPS          Z16, Z9
+	VFMADD231PD      Z8, Z17, Z9
+	VFMADD213PD      Z15, Z8, Z9
+	VFMADD213PD      Z14, Z8, Z9
+	VFMADD213PD      Z13, Z8, Z9
+	VFMADD213PD      Z12, Z8, Z9
+	VFMADD213PD      Z11, Z8, Z9
+	VMULPD           Z9, Z8, Z9
+	VADDPD           Z9, Z5, Z9
+	VFMSUB231PD      Z9, Z7, Z5
+	VDIVPD           Z4, Z2, Z2
+	VADDPD           Z2, Z5, Z2
+	VMULPD.BCST      mathConstants<>+1920(SB), Z6, Z5
+	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z2
+	VADDPD           Z3, Z5, Z6
+	VSUBPD           Z6, Z5, Z5
+	VADDPD           Z3, Z5, Z3
+	VADDPD           Z2, Z3, Z2
+	VADDPD           Z2, Z6, Z2
+	VCMPPD           $0x01, Z4, Z30, K2
+	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
+	VBLENDMPD        Z4, Z6, K2, Z6
+	VCMPPD           $0x00, Z30, Z4, K2
+	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K2, Z6
+	VCMPPD           $0x01, Z4, Z30, K2
+	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z4, K3
+	KANDB            K3, K2, K2
+	VBLENDMPD        Z2, Z6, K2, Z2
+	VCMPPD           $0x00, Z30, Z1, K2
+	VBLENDMPD        Z1, Z2, K2, Z1
+	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z30, K1, Z2
+	VADDPD           Z2, Z1, Z2
+	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPORQ            Z0, Z2, Z0
+	VMOVUPD          Z0, (DI)(AX*8)
+	ADDQ             $0x08, AX
+	CMPQ             AX, R9
+	JLE              loop
+
+tail:
+	ADDQ             $0x08, R9
+	SUBQ             AX, R9
+	JZ               done
+	MOVQ             $-1, R10
+	BZHIQ            R9, R10, R10
+	KMOVQ            R10, K7
+	VMOVUPD.Z        (SI)(AX*8), K7, Z0
+	VPANDQ           Z28, Z0, Z1
+	VCMPPD           $0x01, Z1, Z29, K1
+	VMINPD           Z1, Z29, Z2
+	VMULPD           Z2, Z2, Z3
+	VADDPD           Z3, Z31, Z4
+	VSQRTPD          Z4, Z4
+	VADDPD           Z4, Z31, Z4
+	VDIVPD           Z4, Z3, Z4
+	VADDPD           Z4, Z2, Z4
+	VBLENDMPD        Z1, Z4, K1, Z1
+	VADDPD           Z1, Z31, Z4
+	VSUBPD           Z31, Z4, Z2
+	VSUBPD           Z2, Z4, Z3
+	VSUBPD           Z3, Z31, Z3
+	VSUBPD           Z2, Z1, Z2
+	VADDPD           Z2, Z3, Z2
+	VCMPPD           $0x01, Z27, Z4, K2
+	VMULPD           Z26, Z4, Z3
+	VBLENDMPD        Z3, Z4, K2, Z3
+	VPSUBQ           Z25, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z5
+	VPORQ            Z24, Z5, Z5
+	VBLENDMPD        Z23, Z22, K2, Z6
+	VSUBPD           Z6, Z5, Z6
+	VPANDQ           Z21, Z3, Z3
+	VPADDQ           Z20, Z3, Z3
+	VSUBPD           Z31, Z3, Z3
+	VMULPD           Z3, Z3, Z5
+	VMULPD           Z19, Z5, Z5
+	VADDPD           Z3, Z18, Z7
+	VDIVPD           Z7, Z3, Z7
+	VMULPD           Z7, Z7, Z8
+	VMOVAPS          Z16, Z9
+	VFMADD231PD      Z8, Z17, Z9
+	VFMADD213PD      Z15, Z8, Z9
+	VFMADD213PD      Z14, Z8, Z9
+	VFMADD213PD      Z13, Z8, Z9
+	VFMADD213PD      Z12, Z8, Z9
+	VFMADD213PD      Z11, Z8, Z9
+	VMULPD           Z9, Z8, Z9
+	VADDPD           Z9, Z5, Z9
+	VFMSUB231PD      Z9, Z7, Z5
+	VDIVPD           Z4, Z2, Z2
+	VADDPD           Z2, Z5, Z2
+	VMULPD.BCST      mathConstants<>+1920(SB), Z6, Z5
+	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z2
+	VADDPD           Z3, Z5, Z6
+	VSUBPD           Z6, Z5, Z5
+	VADDPD           Z3, Z5, Z3
+	VADDPD           Z2, Z3, Z2
+	VADDPD           Z2, Z6, Z2
+	VCMPPD           $0x01, Z4, Z30, K2
+	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
+	VBLENDMPD        Z4, Z6, K2, Z6
+	VCMPPD           $0x00, Z30, Z4, K2
+	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K2, Z6
+	VCMPPD           $0x01, Z4, Z30, K2
+	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z4, K3
+	KANDB            K3, K2, K2
+	VBLENDMPD        Z2, Z6, K2, Z2
+	VCMPPD           $0x00, Z30, Z1, K2
+	VBLENDMPD        Z1, Z2, K2, Z1
+	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z30, K1, Z2
+	VADDPD           Z2, Z1, Z2
+	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPORQ            Z0, Z2, Z0
+	VMOVUPD          Z0, K7, (DI)(AX*8)
+	ADDQ             R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func asinhF64AVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·asinhF64AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VPXOR   Y14, Y14, Y14
+	VMOVUPS mathConstants<>+4672(SB), Y13
+	VMOVUPS mathConstants<>+2592(SB), Y12
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Y0
+	VPAND       Y12, Y0, Y1
+	VCMPPD      $0x01, Y1, Y13, Y2
+	VMINPD      Y1, Y13, Y3
+	VMULPD      Y3, Y3, Y4
+	VADDPD      Y4, Y15, Y5
+	VSQRTPD     Y5, Y5
+	VADDPD      Y5, Y15, Y5
+	VDIVPD      Y5, Y4, Y5
+	VADDPD      Y5, Y3, Y5
+	VBLENDVPD   Y2, Y1, Y5, Y1
+	VADDPD      Y1, Y15, Y5
+	VSUBPD      Y15, Y5, Y3
+	VSUBPD      Y3, Y5, Y4
+	VSUBPD      Y4, Y15, Y4
+	VSUBPD      Y3, Y1, Y3
+	VADDPD      Y3, Y4, Y3
+	VCMPPD      $0x01, mathConstants<>+1472(SB), Y5, Y4
+	VMULPD      mathConstants<>+1504(SB), Y5, Y6
+	VBLENDVPD   Y4, Y6, Y5, Y6
+	VPSUBQ      mathConstants<>+1536(SB), Y6, Y6
+	VPSRLQ      $0x34, Y6, Y7
+	VPOR        mathConstants<>+1568(SB), Y7, Y7
+	VMOVUPS     mathConstants<>+1600(SB), Y8
+	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y8, Y8
+	VSUBPD      Y8, Y7, Y8
+	VPAND       mathConstants<>+1664(SB), Y6, Y6
+	VPADDQ      mathConstants<>+1696(SB), Y6, Y6
+	VSUBPD      Y15, Y6, Y6
+	VMULPD      Y6, Y6, Y7
+	VMULPD      mathConstants<>+1728(SB), Y7, Y7
+	VADDPD      mathConstants<>+1760(SB), Y6, Y4
+	VDIVPD      Y4, Y6, Y4
+	VMULPD      Y4, Y4, Y9
+	VMOVUPS     mathConstants<>+6304(SB), Y10
+	VMOVAPS     Y10, Y11
+	VFMADD231PD mathConstants<>+6272(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6336(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6368(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6400(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6432(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6464(SB), Y9, Y11
+	VMULPD      Y11, Y9, Y11
+	VADDPD      Y11, Y7, Y11
+	VFMSUB231PD Y11, Y4, Y7
+	VDIVPD      Y5, Y3, Y3
+	VADDPD      Y3, Y7, Y3
+	VMULPD      mathConstants<>+1920(SB), Y8, Y7
+	VFMADD231PD mathConstants<>+1952(SB), Y8, Y3
+	VADDPD      Y6, Y7, Y8
+	VSUBPD      Y8, Y7, Y7
+	VADDPD      Y6, Y7, Y6
+	VADDPD      Y3, Y6, Y3
+	VADDPD      Y3, Y8, Y3
+	VCMPPD      $0x01, Y5, Y14, Y8
+	VMOVUPS     mathConstants<>+2016(SB), Y6
+	VBLENDVPD   Y8, Y5, Y6, Y6
+	VCMPPD      $0x00, Y14, Y5, Y8
+	VBLENDVPD   Y8, mathConstants<>+2048(SB), Y6, Y6
+	VCMPPD      $0x01, Y5, Y14, Y8
+	VCMPPD      $0x01, mathConstants<>+2080(SB), Y5, Y5
+	VPAND       Y5, Y8, Y8
+	VBLENDVPD   Y8, Y3, Y6, Y3
+	VCMPPD      $0x00, Y14, Y1, Y6
+	VBLENDVPD   Y6, Y1, Y3, Y1
+	VBLENDVPD   Y2, mathConstants<>+3936(SB), Y14, Y2
+	VADDPD      Y2, Y1, Y2
+	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPOR        Y0, Y2, Y0
+	VMOVUPD     Y0, (DI)(AX*8)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func acoshF64AVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPXORQ       Z31, Z31, Z31
+	VPBROADCASTQ mathConstants<>+1440(SB), Z30
+	VPBROADCASTQ mathConstants<>+4672(SB), Z29
+	VPBROADCASTQ mathConstants<>+2016(SB), Z28
+	VPBROADCASTQ mathConstants<>+1472(SB), Z27
+	VPBROADCASTQ mathConstants<>+1504(SB), Z26
+	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1632(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1664(SB), Z21
+	VPBROADCASTQ mathConstants<>+1696(SB), Z20
+	VPBROADCASTQ mathConstants<>+1728(SB), Z19
+	VPBROADCASTQ mathConstants<>+1760(SB), Z18
+	VPBROADCASTQ mathConstants<>+6272(SB), Z17
+	VPBROADCASTQ mathConstants<>+6304(SB), Z16
+	VPBROADCASTQ mathConstants<>+6336(SB), Z15
+	VPBROADCASTQ mathConstants<>+6368(SB), Z14
+	VPBROADCASTQ mathConstants<>+6400(SB), Z13
+	VPBROADCASTQ mathConstants<>+6432(SB), Z12
+	VPBROADCASTQ mathConstants<>+6464(SB), Z11
+	VPBROADCASTQ mathConstants<>+1920(SB), Z10
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD          (SI)(AX*8), Z0
+	VCMPPD           $0x01, Z0, Z29, K1
+	VMINPD           Z0, Z29, Z1
+	VSUBPD           Z30, Z1, Z1
+	VCMPPD           $0x01, Z31, Z1, K2
+	VBLENDMPD        Z28, Z1, K2, Z1
+	VADDPD           Z1, Z1, Z2
+	VFMADD231PD      Z1, Z1, Z2
+	VSQRTPD          Z2, Z2
+	VADDPD           Z2, Z1, Z2
+	VBLENDMPD        Z0, Z2, K1, Z0
+	VADDPD           Z0, Z30, Z2
+	VSUBPD           Z30, Z2, Z1
+	VSUBPD           Z1, Z2, Z3
+	VSUBPD           Z3, Z30, Z3
+	VSUBPD           Z1, Z0, Z1
+	VADDPD           Z1, Z3, Z1
+	VCMPPD           $0x01, Z27, Z2, K2
+	VMULPD           Z26, Z2, Z3
+	VBLENDMPD        Z3, Z2, K2, Z3
+	VPSUBQ           Z25, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z4
+	VPORQ            Z24, Z4, Z4
+	VBLENDMPD        Z23, Z22, K2, Z5
+	VSUBPD           Z5, Z4, Z5
+	VPANDQ           Z21, Z3, Z3
+	VPADDQ           Z20, Z3, Z3
+	VSUBPD           Z30, Z3, Z3
+	VMULPD           Z3, Z3, Z4
+	VMULPD           Z19, Z4, Z4
+	VADDPD           Z3, Z18, Z6
+	VDIVPD           Z6, Z3, Z6
+	VMULPD           Z6, Z6, Z7
+	VMOVAPS          Z16, Z8
+	VFMADD231PD      Z7, Z17, Z8
+	VFMADD213PD      Z15, Z7, Z8
+	VFMADD213PD      Z14, Z7, Z8
+	VFMADD213PD      Z13, Z7, Z8
+	VFMADD213PD      Z12, Z7, Z8
+	VFMADD213PD      Z11, Z7, Z8
+	VMULPD           Z8, Z7, Z8
+	VADDPD           Z8, Z4, Z8
+	VFMSUB231PD      Z8, Z6, Z4
+	VDIVPD           Z2, Z1, Z1
+	VADDPD           Z1, Z4, Z1
+	VMULPD           Z10, Z5, Z4
+	VFMADD231PD.BCST mathConstants<>+1952(SB), Z5, Z1
+	VADDPD           Z3, Z4, Z5
+	VSUBPD           Z5, Z4, Z4
+	VADDPD           Z3, Z4, Z3
+	VADDPD           Z1, Z3, Z1
+	VADDPD           Z1, Z5, Z1
+	VCMPPD           $0x01, Z2, Z31, K2
+	VBLENDMPD        Z2, Z28, K2, Z5
+	VCMPPD           $0x00, Z31, Z2, K2
+	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z5, K2, Z5
+	VCMPPD           $0x01, Z2, Z31, K2
+	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K3
+	KANDB            K3, K2, K2
+	VBLENDMPD        Z1, Z5, K2, Z1
+	VCMPPD           $0x00, Z31, Z0, K2
+	VBLENDMPD        Z0, Z1, K2, Z0
+	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z31, K1, Z1
+	VADDPD           Z1, Z0, Z1
+	VMOVUPD          Z1, (DI)(AX*8)
+	ADDQ             $0x08, AX
+	CMPQ             AX, R9
+	JLE              loop
+
+tail:
+	ADDQ             $0x08, R9
+	SUBQ             AX, R9
+	JZ               done
+	MOVQ             $-1, R10
+	BZHIQ            R9, R10, R10
+	KMOVQ            R10, K7
+	VMOVUPD.Z        (SI)(AX*8), K7, Z0
+	VCMPPD           $0x01, Z0, Z29, K1
+	VMINPD           Z0, Z29, Z1
+	VSUBPD           Z30, Z1, Z1
+	VCMPPD           $0x01, Z31, Z1, K2
+	VBLENDMPD        Z28, Z1, K2, Z1
+	VADDPD           Z1, Z1, Z2
+	VFMADD231PD      Z1, Z1, Z2
+	VSQRTPD          Z2, Z2
+	VADDPD           Z2, Z1, Z2
+	VBLENDMPD        Z0, Z2, K1, Z0
+	VADDPD           Z0, Z30, Z2
+	VSUBPD           Z30, Z2, Z1
+	VSUBPD           Z1, Z2, Z3
+	VSUBPD           Z3, Z30, Z3
+	VSUBPD           Z1, Z0, Z1
+	VADDPD           Z1, Z3, Z1
+	VCMPPD           $0x01, Z27, Z2, K2
+	VMULPD           Z26, Z2, Z3
+	VBLENDMPD        Z3, Z2, K2, Z3
+	VPSUBQ           Z25, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z4
+	VPORQ            Z24, Z4, Z4
+	VBLENDMPD        Z23, Z22, K2, Z5
+	VSUBPD           Z5, Z4, Z5
+	VPANDQ           Z21, Z3, Z3
+	VPADDQ           Z20, Z3, Z3
+	VSUBPD           Z30, Z3, Z3
+	VMULPD           Z3, Z3, Z4
+	VMULPD           Z19, Z4, Z4
+	VADDPD           Z3, Z18, Z6
+	VDIVPD           Z6, Z3, Z6
+	VMULPD           Z6, Z6, Z7
+	VMOVAPS          Z16, Z8
+	VFMADD231PD      Z7, Z17, Z8
+	VFMADD213PD      Z15, Z7, Z8
+	VFMADD213PD      Z14, Z7, Z8
+	VFMADD213PD      Z13, Z7, Z8
+	VFMADD213PD      Z12, Z7, Z8
+	VFMADD213PD      Z11, Z7, Z8
+	VMULPD           Z8, Z7, Z8
+	VADDPD           Z8, Z4, Z8
+	VFMSUB231PD      Z8, Z6, Z4
+	VDIVPD           Z2, Z1, Z1
+	VADDPD           Z1, Z4, Z1
+	VMULPD           Z10, Z5, Z4
+	VFMADD231PD.BCST mathConstants<>+1952(SB), Z5, Z1
+	VADDPD           Z3, Z4, Z5
+	VSUBPD           Z5, Z4, Z4
+	VADDPD           Z3, Z4, Z3
+	VADDPD           Z1, Z3, Z1
+	VADDPD           Z1, Z5, Z1
+	VCMPPD           $0x01, Z2, Z31, K2
+	VBLENDMPD        Z2, Z28, K2, Z5
+	VCMPPD           $0x00, Z31, Z2, K2
+	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z5, K2, Z5
+	VCMPPD           $0x01, Z2, Z31, K2
+	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K3
+	KANDB            K3, K2, K2
+	VBLENDMPD        Z1, Z5, K2, Z1
+	VCMPPD           $0x00, Z31, Z0, K2
+	VBLENDMPD        Z0, Z1, K2, Z0
+	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z31, K1, Z1
+	VADDPD           Z1, Z0, Z1
+	VMOVUPD          Z1, K7, (DI)(AX*8)
+	ADDQ             R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func acoshF64AVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·acoshF64AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VPXOR   Y15, Y15, Y15
+	VMOVUPS mathConstants<>+1440(SB), Y14
+	VMOVUPS mathConstants<>+4672(SB), Y13
+	VMOVUPS mathConstants<>+2016(SB), Y12
+	VMOVUPS mathConstants<>+1472(SB), Y11
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Y0
+	VCMPPD      $0x01, Y0, Y13, Y1
+	VMINPD      Y0, Y13, Y2
+	VSUBPD      Y14, Y2, Y2
+	VCMPPD      $0x01, Y15, Y2, Y3
+	VBLENDVPD   Y3, Y12, Y2, Y2
+	VADDPD      Y2, Y2, Y3
+	VFMADD231PD Y2, Y2, Y3
+	VSQRTPD     Y3, Y3
+	VADDPD      Y3, Y2, Y3
+	VBLENDVPD   Y1, Y0, Y3, Y0
+	VADDPD      Y0, Y14, Y3
+	VSUBPD      Y14, Y3, Y2
+	VSUBPD      Y2, Y3, Y4
+	VSUBPD      Y4, Y14, Y4
+	VSUBPD      Y2, Y0, Y2
+	VADDPD      Y2, Y4, Y2
+	VCMPPD      $0x01, Y11, Y3, Y4
+	VMULPD      mathConstants<>+1504(SB), Y3, Y5
+	VBLENDVPD   Y4, Y5, Y3, Y5
+	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
+	VPSRLQ      $0x34, Y5, Y6
+	VPOR        mathConstants<>+1568(SB), Y6, Y6
+	VMOVUPS     mathConstants<>+1600(SB), Y7
+	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
+	VSUBPD      Y7, Y6, Y7
+	VPAND       mathConstants<>+1664(SB), Y5, Y5
+	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
+	VSUBPD      Y14, Y5, Y5
+	VMULPD      Y5, Y5, Y6
+	VMULPD      mathConstants<>+1728(SB), Y6, Y6
+	VADDPD      mathConstants<>+1760(SB), Y5, Y4
+	VDIVPD      Y4, Y5, Y4
+	VMULPD      Y4, Y4, Y8
+	VMOVUPS     mathConstants<>+6304(SB), Y9
+	VMOVAPS     Y9, Y10
+	VFMADD231PD mathConstants<>+6272(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6336(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6368(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6400(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6432(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6464(SB), Y8, Y10
+	VMULPD      Y10, Y8, Y10
+	VADDPD      Y10, Y6, Y10
+	VFMSUB231PD Y10, Y4, Y6
+	VDIVPD      Y3, Y2, Y2
+	VADDPD      Y2, Y6, Y2
+	VMULPD      mathConstants<>+1920(SB), Y7, Y6
+	VFMADD231PD mathConstants<>+1952(SB), Y7, Y2
+	VADDPD      Y5, Y6, Y7
+	VSUBPD      Y7, Y6, Y6
+	VADDPD      Y5, Y6, Y5
+	VADDPD      Y2, Y5, Y2
+	VADDPD      Y2, Y7, Y2
+	VCMPPD      $0x01, Y3, Y15, Y7
+	VBLENDVPD   Y7, Y3, Y12, Y7
+	VCMPPD      $0x00, Y15, Y3, Y5
+	VBLENDVPD   Y5, mathConstants<>+2048(SB), Y7, Y7
+	VCMPPD      $0x01, Y3, Y15, Y5
+	VCMPPD      $0x01, mathConstants<>+2080(SB), Y3, Y3
+	VPAND       Y3, Y5, Y5
+	VBLENDVPD   Y5, Y2, Y7, Y2
+	VCMPPD      $0x00, Y15, Y0, Y7
+	VBLENDVPD   Y7, Y0, Y2, Y0
+	VBLENDVPD   Y1, mathConstants<>+3936(SB), Y15, Y1
+	VADDPD      Y1, Y0, Y1
+	VMOVUPD     Y1, (DI)(AX*8)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func atanhF64AVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·atanhF64AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPXORQ       Z30, Z30, Z30
+	VPBROADCASTQ mathConstants<>+1728(SB), Z29
+	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+1472(SB), Z27
+	VPBROADCASTQ mathConstants<>+1504(SB), Z26
+	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1632(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1664(SB), Z21
+	VPBROADCASTQ mathConstants<>+1696(SB), Z20
+	VPBROADCASTQ mathConstants<>+1760(SB), Z19
+	VPBROADCASTQ mathConstants<>+6272(SB), Z18
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
+	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6368(SB), Z15
+	VPBROADCASTQ mathConstants<>+6400(SB), Z14
+	VPBROADCASTQ mathConstants<>+6432(SB), Z13
+	VPBROADCASTQ mathConstants<>+6464(SB), Z12
+	VPBROADCASTQ mathConstants<>+1920(SB), Z11
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD          (SI)(AX*8), Z0
+	VPANDQ           Z28, Z0, Z1
+	VADDPD           Z1, Z1, Z2
+	VSUBPD           Z1, Z31, Z1
+	VDIVPD           Z1, Z2, Z1
+	VADDPD           Z1, Z31, Z2
+	VSUBPD           Z31, Z2, Z3
+	VSUBPD           Z3, Z2, Z4
+	VSUBPD           Z4, Z31, Z4
+	VSUBPD           Z3, Z1, Z3
+	VADDPD           Z3, Z4, Z3
+	VCMPPD           $0x01, Z27, Z2, K1
+	VMULPD           Z26, Z2, Z4
+	VBLENDMPD        Z4, Z2, K1, Z4
+	VPSUBQ           Z25, Z4, Z4
+	VPSRLQ           $0x34, Z4, Z5
+	VPORQ            Z24, Z5, Z5
+	VBLENDMPD        Z23, Z22, K1, Z6
+	VSUBPD           Z6, Z5, Z6
+	VPANDQ           Z21, Z4, Z4
+	VPADDQ           Z20, Z4, Z4
+	VSUBPD           Z31, Z4, Z4
+	VMULPD           Z4, Z4, Z5
+	VMULPD           Z29, Z5, Z5
+	VADDPD           Z4, Z19, Z7
+	VDIVPD           Z7, Z4, Z7
+	VMULPD           Z7, Z7, Z8
+	VMOVAPS          Z17, Z9
+	VFMADD231PD      Z8, Z18, Z9
+	VFMADD213PD      Z16, Z8, Z9
+	VFMADD213PD      Z15, Z8, Z9
+	VFMADD213PD      Z14, Z8, Z9
+	VFMADD213PD      Z13, Z8, Z9
+	VFMADD213PD      Z12, Z8, Z9
+	VMULPD           Z9, Z8, Z9
+	VADDPD           Z9, Z5, Z9
+	VFMSUB231PD      Z9, Z7, Z5
+	VDIVPD           Z2, Z3, Z3
+	VADDPD           Z3, Z5, Z3
+	VMULPD           Z11, Z6, Z5
+	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z3
+	VADDPD           Z4, Z5, Z6
+	VSUBPD           Z6, Z5, Z5
+	VADDPD           Z4, Z5, Z4
+	VADDPD           Z3, Z4, Z3
+	VADDPD           Z3, Z6, Z3
+	VCMPPD           $0x01, Z2, Z30, K1
+	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
+	VBLENDMPD        Z2, Z6, K1, Z6
+	VCMPPD           $0x00, Z30, Z2, K1
+	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K1, Z6
+	VCMPPD           $0x01, Z2, Z30, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K2
+	KANDB            K2, K1, K1
+	VBLENDMPD        Z3, Z6, K1, Z3
+	VCMPPD           $0x00, Z30, Z1, K1
+	VBLENDMPD        Z1, Z3, K1, Z1
+	VMULPD           Z1, Z29, Z1
+	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPORQ            Z0, Z1, Z0
+	VMOVUPD          Z0, (DI)(AX*8)
+	ADDQ             $0x08, AX
+	CMPQ             AX, R9
+	JLE              loop
+
+tail:
+	ADDQ             $0x08, R9
+	SUBQ             AX, R9
+	JZ               done
+	MOVQ             $-1, R10
+	BZHIQ            R9, R10, R10
+	KMOVQ            R10, K7
+	VMOVUPD.Z        (SI)(AX*8), K7, Z0
+	VPANDQ           Z28, Z0, Z1
+	VADDPD           Z1, Z1, Z2
+	VSUBPD           Z1, Z31, Z1
+	VDIVPD           Z1, Z2, Z1
+	VADDPD           Z1, Z31, Z2
+	VSUBPD           Z31, Z2, Z3
+	VSUBPD           Z3, Z2, Z4
+	VSUBPD           Z4, Z31, Z4
+	VSUBPD           Z3, Z1, Z3
+	VADDPD           Z3, Z4, Z3
+	VCMPPD           $0x01, Z27, Z2, K1
+	VMULPD           Z26, Z2, Z4
+	VBLENDMPD        Z4, Z2, K1, Z4
+	VPSUBQ           Z25, Z4, Z4
+	VPSRLQ           $0x34, Z4, Z5
+	VPORQ            Z24, Z5, Z5
+	VBLENDMPD        Z23, Z22, K1, Z6
+	VSUBPD           Z6, Z5, Z6
+	VPANDQ           Z21, Z4, Z4
+	VPADDQ           Z20, Z4, Z4
+	VSUBPD           Z31, Z4, Z4
+	VMULPD           Z4, Z4, Z5
+	VMULPD           Z29, Z5, Z5
+	VADDPD           Z4, Z19, Z7
+	VDIVPD           Z7, Z4, Z7
+	VMULPD           Z7, Z7, Z8
+	VMOVAPS          Z17, Z9
+	VFMADD231PD      Z8, Z18, Z9
+	VFMADD213PD      Z16, Z8, Z9
+	VFMADD213PD      Z15, Z8, Z9
+	VFMADD213PD      Z14, Z8, Z9
+	VFMADD213PD      Z13, Z8, Z9
+	VFMADD213PD      Z12, Z8, Z9
+	VMULPD           Z9, Z8, Z9
+	VADDPD           Z9, Z5, Z9
+	VFMSUB231PD      Z9, Z7, Z5
+	VDIVPD           Z2, Z3, Z3
+	VADDPD           Z3, Z5, Z3
+	VMULPD           Z11, Z6, Z5
+	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z3
+	VADDPD           Z4, Z5, Z6
+	VSUBPD           Z6, Z5, Z5
+	VADDPD           Z4, Z5, Z4
+	VADDPD           Z3, Z4, Z3
+	VADDPD           Z3, Z6, Z3
+	VCMPPD           $0x01, Z2, Z30, K1
+	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
+	VBLENDMPD        Z2, Z6, K1, Z6
+	VCMPPD           $0x00, Z30, Z2, K1
+	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K1, Z6
+	VCMPPD           $0x01, Z2, Z30, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K2
+	KANDB            K2, K1, K1
+	VBLENDMPD        Z3, Z6, K1, Z3
+	VCMPPD           $0x00, Z30, Z1, K1
+	VBLENDMPD        Z1, Z3, K1, Z1
+	VMULPD           Z1, Z29, Z1
+	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPORQ            Z0, Z1, Z0
+	VMOVUPD          Z0, K7, (DI)(AX*8)
+	ADDQ             R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func atanhF64AVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·atanhF64AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VPXOR   Y14, Y14, Y14
+	VMOVUPS mathConstants<>+1728(SB), Y13
+	VMOVUPS mathConstants<>+2592(SB), Y12
+	VMOVUPS mathConstants<>+1472(SB), Y11
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Y0
+	VPAND       Y12, Y0, Y1
+	VADDPD      Y1, Y1, Y2
+	VSUBPD      Y1, Y15, Y1
+	VDIVPD      Y1, Y2, Y1
+	VADDPD      Y1, Y15, Y2
+	VSUBPD      Y15, Y2, Y3
+	VSUBPD      Y3, Y2, Y4
+	VSUBPD      Y4, Y15, Y4
+	VSUBPD      Y3, Y1, Y3
+	VADDPD      Y3, Y4, Y3
+	VCMPPD      $0x01, Y11, Y2, Y4
+	VMULPD      mathConstants<>+1504(SB), Y2, Y5
+	VBLENDVPD   Y4, Y5, Y2, Y5
+	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
+	VPSRLQ      $0x34, Y5, Y6
+	VPOR        mathConstants<>+1568(SB), Y6, Y6
+	VMOVUPS     mathConstants<>+1600(SB), Y7
+	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
+	VSUBPD      Y7, Y6, Y7
+	VPAND       mathConstants<>+1664(SB), Y5, Y5
+	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
+	VSUBPD      Y15, Y5, Y5
+	VMULPD      Y5, Y5, Y6
+	VMULPD      Y13, Y6, Y6
+	VADDPD      mathConstants<>+1760(SB), Y5, Y4
+	VDIVPD      Y4, Y5, Y4
+	VMULPD      Y4, Y4, Y8
+	VMOVUPS     mathConstants<>+6304(SB), Y9
+	VMOVAPS     Y9, Y10
+	VFMADD231PD mathConstants<>+6272(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6336(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6368(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6400(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6432(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6464(SB), Y8, Y10
+	VMULPD      Y10, Y8, Y10
+	VADDPD      Y10, Y6, Y10
+	VFMSUB231PD Y10, Y4, Y6
+	VDIVPD      Y2, Y3, Y3
+	VADDPD      Y3, Y6, Y3
+	VMULPD      mathConstants<>+1920(SB), Y7, Y6
+	VFMADD231PD mathConstants<>+1952(SB), Y7, Y3
+	VADDPD      Y5, Y6, Y7
+	VSUBPD      Y7, Y6, Y6
+	VADDPD      Y5, Y6, Y5
+	VADDPD      Y3, Y5, Y3
+	VADDPD      Y3, Y7, Y3
+	VCMPPD      $0x01, Y2, Y14, Y7
+	VMOVUPS     mathConstants<>+2016(SB), Y5
+	VBLENDVPD   Y7, Y2, Y5, Y5
+	VCMPPD      $0x00, Y14, Y2, Y7
+	VBLENDVPD   Y7, mathConstants<>+2048(SB), Y5, Y5
+	VCMPPD      $0x01, Y2, Y14, Y7
+	VCMPPD      $0x01, mathConstants<>+2080(SB), Y2, Y2
+	VPAND       Y2, Y7, Y7
+	VBLENDVPD   Y7, Y3, Y5, Y3
+	VCMPPD      $0x00, Y14, Y1, Y5
+	VBLENDVPD   Y5, Y1, Y3, Y1
+	VMULPD      Y1, Y13, Y1
+	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPOR        Y0, Y1, Y0
+	VMOVUPD     Y0, (DI)(AX*8)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func cbrtF64AVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·cbrtF64AVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPBROADCASTQ mathConstants<>+1568(SB), Z30
+	VPBROADCASTQ mathConstants<>+2592(SB), Z29
+	VPBROADCASTQ mathConstants<>+4704(SB), Z28
+	VPBROADCASTQ mathConstants<>+4736(SB), Z27
+	VPBROADCASTQ mathConstants<>+4800(SB), Z26
+	VPBROADCASTQ mathConstants<>+4768(SB), Z25
+	VPBROADCASTQ mathConstants<>+4832(SB), Z24
+	VPBROADCASTQ mathConstants<>+4864(SB), Z23
+	VPBROADCASTQ mathConstants<>+4992(SB), Z22
+	VPBROADCASTQ mathConstants<>+4928(SB), Z21
+	VPBROADCASTQ mathConstants<>+4896(SB), Z20
+	VPBROADCASTQ mathConstants<>+2080(SB), Z19
+	VPXORQ       Z18, Z18, Z18
+	VPBROADCASTQ mathConstants<>+2944(SB), Z17
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Z0
+	VPANDQ       Z29, Z0, Z1
+	VCMPPD       $0x01, Z1, Z28, K1
+	VCMPPD       $0x01, Z27, Z1, K2
+	VBLENDMPD    Z25, Z31, K2, Z2
+	VBLENDMPD    Z26, Z2, K1, Z2
+	VMULPD       Z2, Z1, Z2
+	VPSRLQ       $0x20, Z2, Z3
+	VPORQ        Z30, Z3, Z3
+	VSUBPD       Z30, Z3, Z3
+	VFMADD213PD  Z23, Z24, Z3
+	VPSLLQ       $0x20, Z3, Z3
+	VMULPD       Z3, Z3, Z4
+	VMULPD       Z3, Z4, Z4
+	VADDPD       Z2, Z2, Z5
+	VADDPD       Z5, Z4, Z5
+	VADDPD       Z4, Z4, Z4
+	VADDPD       Z2, Z4, Z4
+	VDIVPD       Z4, Z5, Z4
+	VMULPD       Z4, Z3, Z4
+	VMULPD       Z4, Z4, Z3
+	VMULPD       Z4, Z3, Z3
+	VADDPD       Z2, Z2, Z5
+	VADDPD       Z5, Z3, Z5
+	VADDPD       Z3, Z3, Z3
+	VADDPD       Z2, Z3, Z3
+	VDIVPD       Z3, Z5, Z3
+	VMULPD       Z3, Z4, Z3
+	VMULPD       Z3, Z3, Z4
+	VMOVAPS      Z4, Z5
+	VFMSUB231PD  Z3, Z3, Z5
+	VFNMADD231PD Z3, Z4, Z2
+	VFNMADD231PD Z3, Z5, Z2
+	VMULPD       Z4, Z22, Z4
+	VDIVPD       Z4, Z2, Z4
+	VADDPD       Z4, Z3, Z4
+	VBLENDMPD    Z20, Z31, K2, Z3
+	VBLENDMPD    Z21, Z3, K1, Z3
+	VMULPD       Z3, Z4, Z3
+	VCMPPD       $0x01, Z19, Z1, K1
+	VCMPPD       $0x01, Z1, Z18, K2
+	KANDB        K2, K1, K1
+	VPANDQ       Z17, Z0, Z1
+	VPORQ        Z1, Z3, Z1
+	VBLENDMPD    Z1, Z0, K1, Z1
+	VMOVUPD      Z1, (DI)(AX*8)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	ADDQ         $0x08, R9
+	SUBQ         AX, R9
+	JZ           done
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVQ        R10, K7
+	VMOVUPD.Z    (SI)(AX*8), K7, Z0
+	VPANDQ       Z29, Z0, Z1
+	VCMPPD       $0x01, Z1, Z28, K1
+	VCMPPD       $0x01, Z27, Z1, K2
+	VBLENDMPD    Z25, Z31, K2, Z2
+	VBLENDMPD    Z26, Z2, K1, Z2
+	VMULPD       Z2, Z1, Z2
+	VPSRLQ       $0x20, Z2, Z3
+	VPORQ        Z30, Z3, Z3
+	VSUBPD       Z30, Z3, Z3
+	VFMADD213PD  Z23, Z24, Z3
+	VPSLLQ       $0x20, Z3, Z3
+	VMULPD       Z3, Z3, Z4
+	VMULPD       Z3, Z4, Z4
+	VADDPD       Z2, Z2, Z5
+	VADDPD       Z5, Z4, Z5
+	VADDPD       Z4, Z4, Z4
+	VADDPD       Z2, Z4, Z4
+	VDIVPD       Z4, Z5, Z4
+	VMULPD       Z4, Z3, Z4
+	VMULPD       Z4, Z4, Z3
+	VMULPD       Z4, Z3, Z3
+	VADDPD       Z2, Z2, Z5
+	VADDPD       Z5, Z3, Z5
+	VADDPD       Z3, Z3, Z3
+	VADDPD       Z2, Z3, Z3
+	VDIVPD       Z3, Z5, Z3
+	VMULPD       Z3, Z4, Z3
+	VMULPD       Z3, Z3, Z4
+	VMOVAPS      Z4, Z5
+	VFMSUB231PD  Z3, Z3, Z5
+	VFNMADD231PD Z3, Z4, Z2
+	VFNMADD231PD Z3, Z5, Z2
+	VMULPD       Z4, Z22, Z4
+	VDIVPD       Z4, Z2, Z4
+	VADDPD       Z4, Z3, Z4
+	VBLENDMPD    Z20, Z31, K2, Z3
+	VBLENDMPD    Z21, Z3, K1, Z3
+	VMULPD       Z3, Z4, Z3
+	VCMPPD       $0x01, Z19, Z1, K1
+	VCMPPD       $0x01, Z1, Z18, K2
+	KANDB        K2, K1, K1
+	VPANDQ       Z17, Z0, Z1
+	VPORQ        Z1, Z3, Z1
+	VBLENDMPD    Z1, Z0, K1, Z1
+	VMOVUPD      Z1, K7, (DI)(AX*8)
+	ADDQ         R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func cbrtF64AVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·cbrtF64AVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VMOVUPS mathConstants<>+1568(SB), Y14
+	VMOVUPS mathConstants<>+2592(SB), Y13
+	VMOVUPS mathConstants<>+4704(SB), Y12
+	VMOVUPS mathConstants<>+4736(SB), Y11
+	VMOVUPS mathConstants<>+4800(SB), Y10
+	VMOVUPS mathConstants<>+4768(SB), Y9
+	VMOVUPS mathConstants<>+4832(SB), Y8
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Y0
+	VPAND        Y13, Y0, Y1
+	VCMPPD       $0x01, Y1, Y12, Y2
+	VCMPPD       $0x01, Y11, Y1, Y3
+	VBLENDVPD    Y3, Y9, Y15, Y4
+	VBLENDVPD    Y2, Y10, Y4, Y4
+	VMULPD       Y4, Y1, Y4
+	VPSRLQ       $0x20, Y4, Y5
+	VPOR         Y14, Y5, Y5
+	VSUBPD       Y14, Y5, Y5
+	VFMADD213PD  mathConstants<>+4864(SB), Y8, Y5
+	VPSLLQ       $0x20, Y5, Y5
+	VMULPD       Y5, Y5, Y6
+	VMULPD       Y5, Y6, Y6
+	VADDPD       Y4, Y4, Y7
+	VADDPD       Y7, Y6, Y7
+	VADDPD       Y6, Y6, Y6
+	VADDPD       Y4, Y6, Y6
+	VDIVPD       Y6, Y7, Y6
+	VMULPD       Y6, Y5, Y6
+	VMULPD       Y6, Y6, Y5
+	VMULPD       Y6, Y5, Y5
+	VADDPD       Y4, Y4, Y7
+	VADDPD       Y7, Y5, Y7
+	VADDPD       Y5, Y5, Y5
+	VADDPD       Y4, Y5, Y5
+	VDIVPD       Y5, Y7, Y5
+	VMULPD       Y5, Y6, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVAPS      Y6, Y7
+	VFMSUB231PD  Y5, Y5, Y7
+	VFNMADD231PD Y5, Y6, Y4
+	VFNMADD231PD Y5, Y7, Y4
+	VMULPD       mathConstants<>+4992(SB), Y6, Y6
+	VDIVPD       Y6, Y4, Y6
+	VADDPD       Y6, Y5, Y6
+	VBLENDVPD    Y3, mathConstants<>+4896(SB), Y15, Y3
+	VBLENDVPD    Y2, mathConstants<>+4928(SB), Y3, Y3
+	VMULPD       Y3, Y6, Y3
+	VCMPPD       $0x01, mathConstants<>+2080(SB), Y1, Y6
+	VPXOR        Y2, Y2, Y2
+	VCMPPD       $0x01, Y1, Y2, Y2
+	VPAND        Y2, Y6, Y6
+	VPAND        mathConstants<>+2944(SB), Y0, Y2
+	VPOR         Y2, Y3, Y2
+	VBLENDVPD    Y6, Y2, Y0, Y2
+	VMOVUPD      Y2, (DI)(AX*8)
+	ADDQ         $0x04, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func erfF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·erfF64AVX512(SB), NOSPLIT, $0-24
@@ -8687,23 +10787,23 @@ TEXT ·erfF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+2944(SB), Z30
-	VPBROADCASTQ mathConstants<>+7712(SB), Z29
+	VPBROADCASTQ mathConstants<>+7904(SB), Z29
 	VPBROADCASTQ mathConstants<>+2688(SB), Z28
 	VPBROADCASTQ mathConstants<>+3968(SB), Z27
-	VPBROADCASTQ mathConstants<>+8416(SB), Z26
+	VPBROADCASTQ mathConstants<>+8608(SB), Z26
 	VPBROADCASTQ mathConstants<>+2592(SB), Z25
-	VPBROADCASTQ mathConstants<>+4672(SB), Z24
-	VPBROADCASTQ mathConstants<>+4736(SB), Z23
+	VPBROADCASTQ mathConstants<>+4960(SB), Z24
+	VPBROADCASTQ mathConstants<>+5024(SB), Z23
 	VPBROADCASTQ mathConstants<>+4256(SB), Z22
 	VPBROADCASTQ mathConstants<>+3904(SB), Z21
 	VPBROADCASTQ mathConstants<>+3936(SB), Z20
-	VPBROADCASTQ mathConstants<>+5696(SB), Z19
-	VPBROADCASTQ mathConstants<>+5728(SB), Z18
-	VPBROADCASTQ mathConstants<>+5760(SB), Z17
-	VPBROADCASTQ mathConstants<>+5792(SB), Z16
-	VPBROADCASTQ mathConstants<>+5824(SB), Z15
-	VPBROADCASTQ mathConstants<>+5856(SB), Z14
-	VPBROADCASTQ mathConstants<>+5888(SB), Z13
+	VPBROADCASTQ mathConstants<>+5888(SB), Z19
+	VPBROADCASTQ mathConstants<>+5920(SB), Z18
+	VPBROADCASTQ mathConstants<>+5952(SB), Z17
+	VPBROADCASTQ mathConstants<>+5984(SB), Z16
+	VPBROADCASTQ mathConstants<>+6016(SB), Z15
+	VPBROADCASTQ mathConstants<>+6048(SB), Z14
+	VPBROADCASTQ mathConstants<>+6080(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8741,9 +10841,9 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -8751,15 +10851,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7776(SB), Z9
+	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7744(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7808(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7840(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7872(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7904(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7968(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
@@ -8773,6 +10867,12 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -8797,20 +10897,20 @@ loop:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8640(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8672(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8640(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8704(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8832(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -8862,9 +10962,9 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -8872,15 +10972,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7776(SB), Z9
+	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7744(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7808(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7840(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7872(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7904(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7968(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
@@ -8894,6 +10988,12 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -8918,20 +11018,20 @@ tail:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8640(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8672(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8640(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8704(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8832(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -8962,19 +11062,19 @@ TEXT ·erfF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+4672(SB), Y2
+	VMOVUPS      mathConstants<>+4960(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+7712(SB), Y2, Y5
-	VADDPD       mathConstants<>+7712(SB), Y2, Y6
+	VSUBPD       mathConstants<>+7904(SB), Y2, Y5
+	VADDPD       mathConstants<>+7904(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y13, Y3, Y3
 	VPXOR        Y13, Y4, Y4
 	VMOVUPS      mathConstants<>+4256(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4736(SB), Y3
+	VMOVUPS      mathConstants<>+5024(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
 	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y5
@@ -8988,17 +11088,17 @@ loop:
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+5728(SB), Y11
+	VMOVUPS      mathConstants<>+5920(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+5696(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5760(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5792(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5824(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5856(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5888(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5920(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+5888(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+5952(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1728(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -9016,15 +11116,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+7776(SB), Y8
+	VMOVUPS      mathConstants<>+7968(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7744(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7808(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7840(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7872(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7904(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7936(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7968(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+7936(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8000(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8032(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8064(SB), Y6, Y9
@@ -9038,9 +11132,15 @@ loop:
 	VFMADD213PD  mathConstants<>+8320(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8480(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8416(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8416(SB), Y8
+	VADDPD       mathConstants<>+8608(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8608(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -9063,20 +11163,20 @@ loop:
 	VSUBPD       Y6, Y15, Y6
 	VMINPD       Y1, Y15, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+8480(SB), Y2
+	VMOVUPS      mathConstants<>+8672(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8448(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8512(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8544(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8576(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8608(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8640(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8672(SB), Y4, Y5
+	VFMADD231PD  mathConstants<>+8640(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8704(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8736(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8768(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8800(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8832(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+8864(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+8896(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+8928(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+8960(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+8992(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9024(SB), Y4, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -9100,24 +11200,24 @@ TEXT ·erfcF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5376(SB), Z30
-	VPBROADCASTQ mathConstants<>+7712(SB), Z29
+	VPBROADCASTQ mathConstants<>+5664(SB), Z30
+	VPBROADCASTQ mathConstants<>+7904(SB), Z29
 	VPBROADCASTQ mathConstants<>+2944(SB), Z28
 	VPBROADCASTQ mathConstants<>+2688(SB), Z27
 	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+8416(SB), Z25
+	VPBROADCASTQ mathConstants<>+8608(SB), Z25
 	VPBROADCASTQ mathConstants<>+2592(SB), Z24
-	VPBROADCASTQ mathConstants<>+5344(SB), Z23
-	VPBROADCASTQ mathConstants<>+4736(SB), Z22
+	VPBROADCASTQ mathConstants<>+5632(SB), Z23
+	VPBROADCASTQ mathConstants<>+5024(SB), Z22
 	VPBROADCASTQ mathConstants<>+4256(SB), Z21
 	VPBROADCASTQ mathConstants<>+3904(SB), Z20
 	VPBROADCASTQ mathConstants<>+3936(SB), Z19
-	VPBROADCASTQ mathConstants<>+5696(SB), Z18
-	VPBROADCASTQ mathConstants<>+5728(SB), Z17
-	VPBROADCASTQ mathConstants<>+5760(SB), Z16
-	VPBROADCASTQ mathConstants<>+5792(SB), Z15
-	VPBROADCASTQ mathConstants<>+5824(SB), Z14
-	VPBROADCASTQ mathConstants<>+5856(SB), Z13
+	VPBROADCASTQ mathConstants<>+5888(SB), Z18
+	VPBROADCASTQ mathConstants<>+5920(SB), Z17
+	VPBROADCASTQ mathConstants<>+5952(SB), Z16
+	VPBROADCASTQ mathConstants<>+5984(SB), Z15
+	VPBROADCASTQ mathConstants<>+6016(SB), Z14
+	VPBROADCASTQ mathConstants<>+6048(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9155,10 +11255,10 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5888(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -9166,15 +11266,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7776(SB), Z9
+	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7744(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7808(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7840(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7872(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7904(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7968(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
@@ -9188,6 +11282,12 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -9217,20 +11317,20 @@ loop:
 	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8640(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8672(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8640(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -9281,10 +11381,10 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5888(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -9292,15 +11392,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7776(SB), Z9
+	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7744(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7808(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7840(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7872(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7904(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+7968(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
@@ -9314,6 +11408,12 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -9343,20 +11443,20 @@ tail:
 	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8640(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8672(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8640(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -9378,7 +11478,7 @@ TEXT ·erfcF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5376(SB), Y13
+	VMOVUPS mathConstants<>+5664(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9386,20 +11486,20 @@ TEXT ·erfcF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5344(SB), Y2
+	VMOVUPS      mathConstants<>+5632(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMAXPD       Y2, Y13, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+7712(SB), Y2, Y5
-	VADDPD       mathConstants<>+7712(SB), Y2, Y6
+	VSUBPD       mathConstants<>+7904(SB), Y2, Y5
+	VADDPD       mathConstants<>+7904(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        mathConstants<>+2944(SB), Y3, Y3
 	VPXOR        mathConstants<>+2944(SB), Y4, Y4
 	VMOVUPS      mathConstants<>+4256(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4736(SB), Y3
+	VMOVUPS      mathConstants<>+5024(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
 	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y5
@@ -9413,17 +11513,17 @@ loop:
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+5728(SB), Y11
+	VMOVUPS      mathConstants<>+5920(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+5696(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5760(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5792(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5824(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5856(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5888(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5920(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+5888(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+5952(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1728(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -9441,15 +11541,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+7776(SB), Y8
+	VMOVUPS      mathConstants<>+7968(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7744(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7808(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7840(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7872(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7904(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7936(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+7968(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+7936(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8000(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8032(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8064(SB), Y6, Y9
@@ -9463,9 +11557,15 @@ loop:
 	VFMADD213PD  mathConstants<>+8320(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8480(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8416(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8416(SB), Y8
+	VADDPD       mathConstants<>+8608(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8608(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -9493,20 +11593,20 @@ loop:
 	VMOVUPS      mathConstants<>+3552(SB), Y8
 	VMAXPD       Y6, Y8, Y8
 	VMULPD       Y8, Y8, Y6
-	VMOVUPS      mathConstants<>+8480(SB), Y2
+	VMOVUPS      mathConstants<>+8672(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8448(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8608(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8640(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8672(SB), Y6, Y5
+	VFMADD231PD  mathConstants<>+8640(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8704(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8736(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8768(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8800(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8832(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+8992(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9024(SB), Y6, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VSUBPD       Y5, Y15, Y5
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -9532,20 +11632,20 @@ TEXT ·sigmoidF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+2688(SB), Z30
 	VPBROADCASTQ mathConstants<>+3968(SB), Z29
 	VPBROADCASTQ mathConstants<>+2944(SB), Z28
-	VPBROADCASTQ mathConstants<>+4736(SB), Z27
+	VPBROADCASTQ mathConstants<>+5024(SB), Z27
 	VPBROADCASTQ mathConstants<>+4256(SB), Z26
 	VPBROADCASTQ mathConstants<>+3904(SB), Z25
 	VPBROADCASTQ mathConstants<>+3936(SB), Z24
-	VPBROADCASTQ mathConstants<>+5696(SB), Z23
-	VPBROADCASTQ mathConstants<>+5728(SB), Z22
-	VPBROADCASTQ mathConstants<>+5760(SB), Z21
-	VPBROADCASTQ mathConstants<>+5792(SB), Z20
-	VPBROADCASTQ mathConstants<>+5824(SB), Z19
-	VPBROADCASTQ mathConstants<>+5856(SB), Z18
-	VPBROADCASTQ mathConstants<>+5888(SB), Z17
-	VPBROADCASTQ mathConstants<>+5920(SB), Z16
-	VPBROADCASTQ mathConstants<>+5952(SB), Z15
-	VPBROADCASTQ mathConstants<>+5984(SB), Z14
+	VPBROADCASTQ mathConstants<>+5888(SB), Z23
+	VPBROADCASTQ mathConstants<>+5920(SB), Z22
+	VPBROADCASTQ mathConstants<>+5952(SB), Z21
+	VPBROADCASTQ mathConstants<>+5984(SB), Z20
+	VPBROADCASTQ mathConstants<>+6016(SB), Z19
+	VPBROADCASTQ mathConstants<>+6048(SB), Z18
+	VPBROADCASTQ mathConstants<>+6080(SB), Z17
+	VPBROADCASTQ mathConstants<>+6112(SB), Z16
+	VPBROADCASTQ mathConstants<>+6144(SB), Z15
+	VPBROADCASTQ mathConstants<>+6176(SB), Z14
 	VPBROADCASTQ mathConstants<>+1728(SB), Z13
 	VPXORQ       Z12, Z12, Z12
 	XORL         AX, AX
@@ -9665,7 +11765,7 @@ TEXT ·sigmoidF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3968(SB), Y13
 	VMOVUPS mathConstants<>+1728(SB), Y12
 	VMOVUPS mathConstants<>+2944(SB), Y11
-	VMOVUPS mathConstants<>+4736(SB), Y10
+	VMOVUPS mathConstants<>+5024(SB), Y10
 	VMOVUPS mathConstants<>+4256(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -9688,17 +11788,17 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5728(SB), Y7
+	VMOVUPS      mathConstants<>+5920(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+5696(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5760(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5792(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5824(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5856(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5888(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5920(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+5888(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
 	VFMADD213PD  Y12, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -9743,24 +11843,24 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+2944(SB), Z30
 	VPBROADCASTQ mathConstants<>+2688(SB), Z29
 	VPBROADCASTQ mathConstants<>+3968(SB), Z28
-	VPBROADCASTQ mathConstants<>+4736(SB), Z27
+	VPBROADCASTQ mathConstants<>+5024(SB), Z27
 	VPBROADCASTQ mathConstants<>+4256(SB), Z26
 	VPBROADCASTQ mathConstants<>+3904(SB), Z25
 	VPBROADCASTQ mathConstants<>+3936(SB), Z24
-	VPBROADCASTQ mathConstants<>+5696(SB), Z23
-	VPBROADCASTQ mathConstants<>+5728(SB), Z22
-	VPBROADCASTQ mathConstants<>+5760(SB), Z21
-	VPBROADCASTQ mathConstants<>+5792(SB), Z20
-	VPBROADCASTQ mathConstants<>+5824(SB), Z19
-	VPBROADCASTQ mathConstants<>+5856(SB), Z18
-	VPBROADCASTQ mathConstants<>+5888(SB), Z17
-	VPBROADCASTQ mathConstants<>+5920(SB), Z16
-	VPBROADCASTQ mathConstants<>+5952(SB), Z15
-	VPBROADCASTQ mathConstants<>+5984(SB), Z14
+	VPBROADCASTQ mathConstants<>+5888(SB), Z23
+	VPBROADCASTQ mathConstants<>+5920(SB), Z22
+	VPBROADCASTQ mathConstants<>+5952(SB), Z21
+	VPBROADCASTQ mathConstants<>+5984(SB), Z20
+	VPBROADCASTQ mathConstants<>+6016(SB), Z19
+	VPBROADCASTQ mathConstants<>+6048(SB), Z18
+	VPBROADCASTQ mathConstants<>+6080(SB), Z17
+	VPBROADCASTQ mathConstants<>+6112(SB), Z16
+	VPBROADCASTQ mathConstants<>+6144(SB), Z15
+	VPBROADCASTQ mathConstants<>+6176(SB), Z14
 	VPBROADCASTQ mathConstants<>+1728(SB), Z13
-	VPBROADCASTQ mathConstants<>+5408(SB), Z12
+	VPBROADCASTQ mathConstants<>+5696(SB), Z12
 	VPXORQ       Z11, Z11, Z11
-	VPBROADCASTQ mathConstants<>+8864(SB), Z10
+	VPBROADCASTQ mathConstants<>+9056(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9898,7 +11998,7 @@ TEXT ·siluF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2944(SB), Y13
 	VMOVUPS mathConstants<>+3968(SB), Y12
 	VMOVUPS mathConstants<>+1728(SB), Y11
-	VMOVUPS mathConstants<>+4736(SB), Y10
+	VMOVUPS mathConstants<>+5024(SB), Y10
 	VMOVUPS mathConstants<>+4256(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -9921,17 +12021,17 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5728(SB), Y7
+	VMOVUPS      mathConstants<>+5920(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+5696(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5760(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5792(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5824(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5856(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5888(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5920(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+5888(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
 	VFMADD213PD  Y11, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -9947,7 +12047,7 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y15, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+5408(SB), Y4
+	VMOVUPS      mathConstants<>+5696(SB), Y4
 	VMAXPD       Y0, Y4, Y4
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y4, Y0
 	VBLENDVPD    Y0, Y5, Y15, Y0
@@ -9964,7 +12064,7 @@ loop:
 	VFMADD231PD  Y8, Y0, Y6
 	VPAND        Y13, Y4, Y8
 	VPOR         Y8, Y6, Y8
-	VCMPPD       $0x01, mathConstants<>+8864(SB), Y4, Y6
+	VCMPPD       $0x01, mathConstants<>+9056(SB), Y4, Y6
 	VCMPPD       $0x03, Y4, Y4, Y0
 	VBLENDVPD    Y0, Y8, Y4, Y4
 	VBLENDVPD    Y6, Y8, Y4, Y8
@@ -9986,21 +12086,21 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1728(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
 	VPBROADCASTQ mathConstants<>+2944(SB), Z29
-	VPBROADCASTQ mathConstants<>+5376(SB), Z28
-	VPBROADCASTQ mathConstants<>+7712(SB), Z27
+	VPBROADCASTQ mathConstants<>+5664(SB), Z28
+	VPBROADCASTQ mathConstants<>+7904(SB), Z27
 	VPBROADCASTQ mathConstants<>+2688(SB), Z26
 	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+8416(SB), Z24
+	VPBROADCASTQ mathConstants<>+8608(SB), Z24
 	VPBROADCASTQ mathConstants<>+2592(SB), Z23
-	VPBROADCASTQ mathConstants<>+5472(SB), Z22
+	VPBROADCASTQ mathConstants<>+5728(SB), Z22
 	VPBROADCASTQ mathConstants<>+1696(SB), Z21
-	VPBROADCASTQ mathConstants<>+4736(SB), Z20
+	VPBROADCASTQ mathConstants<>+5024(SB), Z20
 	VPBROADCASTQ mathConstants<>+4256(SB), Z19
 	VPBROADCASTQ mathConstants<>+3904(SB), Z18
 	VPBROADCASTQ mathConstants<>+3936(SB), Z17
-	VPBROADCASTQ mathConstants<>+5696(SB), Z16
-	VPBROADCASTQ mathConstants<>+5728(SB), Z15
-	VPBROADCASTQ mathConstants<>+5760(SB), Z14
+	VPBROADCASTQ mathConstants<>+5888(SB), Z16
+	VPBROADCASTQ mathConstants<>+5920(SB), Z15
+	VPBROADCASTQ mathConstants<>+5952(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10039,13 +12139,13 @@ loop:
 	VMOVAPS          Z15, Z12
 	VFMADD231PD      Z8, Z16, Z12
 	VFMADD213PD      Z14, Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5792(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5824(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5856(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5888(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+5984(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6016(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z8, Z12
 	VFMADD213PD      Z31, Z8, Z12
 	VFMADD231PD      Z12, Z11, Z10
 	VADDPD           Z4, Z3, Z4
@@ -10053,15 +12153,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z10
 	VADDPD           Z10, Z9, Z10
 	VSCALEFPD        Z6, Z10, Z6
-	VPBROADCASTQ     mathConstants<>+7776(SB), Z10
+	VPBROADCASTQ     mathConstants<>+7968(SB), Z10
 	VMOVAPS          Z10, Z9
-	VFMADD231PD.BCST mathConstants<>+7744(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7808(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7840(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7872(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7904(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7936(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7968(SB), Z7, Z9
+	VFMADD231PD.BCST mathConstants<>+7936(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8000(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z7, Z9
@@ -10075,6 +12169,12 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8320(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8352(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z9
 	VMULPD           Z9, Z7, Z9
 	VADDPD           Z9, Z24, Z7
 	VSUBPD           Z7, Z24, Z10
@@ -10104,20 +12204,20 @@ loop:
 	VPANDQ           Z29, Z0, Z3
 	VPXORQ           Z3, Z7, Z3
 	VMULPD           Z3, Z3, Z7
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z5
+	VPBROADCASTQ     mathConstants<>+8672(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8640(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8672(SB), Z7, Z6
+	VFMADD231PD.BCST mathConstants<>+8640(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8704(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8832(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z7, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -10168,13 +12268,13 @@ tail:
 	VMOVAPS          Z15, Z12
 	VFMADD231PD      Z8, Z16, Z12
 	VFMADD213PD      Z14, Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5792(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5824(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5856(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5888(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+5984(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6016(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z8, Z12
 	VFMADD213PD      Z31, Z8, Z12
 	VFMADD231PD      Z12, Z11, Z10
 	VADDPD           Z4, Z3, Z4
@@ -10182,15 +12282,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z10
 	VADDPD           Z10, Z9, Z10
 	VSCALEFPD        Z6, Z10, Z6
-	VPBROADCASTQ     mathConstants<>+7776(SB), Z10
+	VPBROADCASTQ     mathConstants<>+7968(SB), Z10
 	VMOVAPS          Z10, Z9
-	VFMADD231PD.BCST mathConstants<>+7744(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7808(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7840(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7872(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7904(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7936(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+7968(SB), Z7, Z9
+	VFMADD231PD.BCST mathConstants<>+7936(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8000(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z7, Z9
@@ -10204,6 +12298,12 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8320(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8352(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z9
 	VMULPD           Z9, Z7, Z9
 	VADDPD           Z9, Z24, Z7
 	VSUBPD           Z7, Z24, Z10
@@ -10233,20 +12333,20 @@ tail:
 	VPANDQ           Z29, Z0, Z3
 	VPXORQ           Z3, Z7, Z3
 	VMULPD           Z3, Z3, Z7
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z5
+	VPBROADCASTQ     mathConstants<>+8672(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8640(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8672(SB), Z7, Z6
+	VFMADD231PD.BCST mathConstants<>+8640(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8704(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8832(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z7, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -10274,24 +12374,24 @@ TEXT ·geluF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5472(SB), Y2
+	VMOVUPS      mathConstants<>+5728(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1696(SB), Y2, Y1
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
 	VMULPD       Y2, Y14, Y2
-	VMAXPD       mathConstants<>+5376(SB), Y1, Y5
+	VMAXPD       mathConstants<>+5664(SB), Y1, Y5
 	VMULPD       Y3, Y14, Y3
 	VMULPD       Y4, Y14, Y4
-	VSUBPD       mathConstants<>+7712(SB), Y5, Y6
-	VADDPD       mathConstants<>+7712(SB), Y5, Y7
+	VSUBPD       mathConstants<>+7904(SB), Y5, Y6
+	VADDPD       mathConstants<>+7904(SB), Y5, Y7
 	VDIVPD       Y7, Y6, Y7
 	VPXOR        mathConstants<>+2944(SB), Y3, Y3
 	VPXOR        mathConstants<>+2944(SB), Y4, Y4
 	VMOVUPS      mathConstants<>+4256(SB), Y6
 	VMINPD       Y3, Y6, Y6
-	VMOVUPS      mathConstants<>+4736(SB), Y3
+	VMOVUPS      mathConstants<>+5024(SB), Y3
 	VMAXPD       Y6, Y3, Y3
 	VMOVUPS      mathConstants<>+2688(SB), Y6
 	VMOVAPS      Y6, Y8
@@ -10306,17 +12406,17 @@ loop:
 	VSUBPD       Y9, Y15, Y10
 	VADDPD       Y6, Y10, Y10
 	VMULPD       Y6, Y6, Y11
-	VMOVUPS      mathConstants<>+5728(SB), Y12
+	VMOVUPS      mathConstants<>+5920(SB), Y12
 	VMOVAPS      Y12, Y13
-	VFMADD231PD  mathConstants<>+5696(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5760(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5792(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5824(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5856(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5888(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5920(SB), Y6, Y13
+	VFMADD231PD  mathConstants<>+5888(SB), Y6, Y13
 	VFMADD213PD  mathConstants<>+5952(SB), Y6, Y13
 	VFMADD213PD  mathConstants<>+5984(SB), Y6, Y13
+	VFMADD213PD  mathConstants<>+6016(SB), Y6, Y13
+	VFMADD213PD  mathConstants<>+6048(SB), Y6, Y13
+	VFMADD213PD  mathConstants<>+6080(SB), Y6, Y13
+	VFMADD213PD  mathConstants<>+6112(SB), Y6, Y13
+	VFMADD213PD  mathConstants<>+6144(SB), Y6, Y13
+	VFMADD213PD  mathConstants<>+6176(SB), Y6, Y13
 	VFMADD213PD  Y14, Y6, Y13
 	VFMADD231PD  Y13, Y11, Y10
 	VADDPD       Y4, Y3, Y4
@@ -10334,15 +12434,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y9, Y3
-	VMOVUPS      mathConstants<>+7776(SB), Y9
+	VMOVUPS      mathConstants<>+7968(SB), Y9
 	VMOVAPS      Y9, Y10
-	VFMADD231PD  mathConstants<>+7744(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+7808(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+7840(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+7872(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+7904(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+7936(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+7968(SB), Y7, Y10
+	VFMADD231PD  mathConstants<>+7936(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8000(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8032(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8064(SB), Y7, Y10
@@ -10356,9 +12450,15 @@ loop:
 	VFMADD213PD  mathConstants<>+8320(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8352(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8384(SB), Y7, Y10
+	VFMADD213PD  mathConstants<>+8416(SB), Y7, Y10
+	VFMADD213PD  mathConstants<>+8448(SB), Y7, Y10
+	VFMADD213PD  mathConstants<>+8480(SB), Y7, Y10
+	VFMADD213PD  mathConstants<>+8512(SB), Y7, Y10
+	VFMADD213PD  mathConstants<>+8544(SB), Y7, Y10
+	VFMADD213PD  mathConstants<>+8576(SB), Y7, Y10
 	VMULPD       Y10, Y7, Y10
-	VADDPD       mathConstants<>+8416(SB), Y10, Y7
-	VMOVUPS      mathConstants<>+8416(SB), Y9
+	VADDPD       mathConstants<>+8608(SB), Y10, Y7
+	VMOVUPS      mathConstants<>+8608(SB), Y9
 	VSUBPD       Y7, Y9, Y9
 	VADDPD       Y10, Y9, Y10
 	VMULPD       Y3, Y2, Y9
@@ -10386,24 +12486,24 @@ loop:
 	VPAND        mathConstants<>+2944(SB), Y0, Y9
 	VPXOR        Y9, Y7, Y9
 	VMULPD       Y9, Y9, Y7
-	VMOVUPS      mathConstants<>+8480(SB), Y5
+	VMOVUPS      mathConstants<>+8672(SB), Y5
 	VMOVAPS      Y5, Y3
-	VFMADD231PD  mathConstants<>+8448(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8512(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8544(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8576(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8608(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8640(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8672(SB), Y7, Y3
+	VFMADD231PD  mathConstants<>+8640(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8704(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8736(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8768(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8800(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8832(SB), Y7, Y3
+	VFMADD213PD  mathConstants<>+8864(SB), Y7, Y3
+	VFMADD213PD  mathConstants<>+8896(SB), Y7, Y3
+	VFMADD213PD  mathConstants<>+8928(SB), Y7, Y3
+	VFMADD213PD  mathConstants<>+8960(SB), Y7, Y3
+	VFMADD213PD  mathConstants<>+8992(SB), Y7, Y3
+	VFMADD213PD  mathConstants<>+9024(SB), Y7, Y3
 	VFMADD213PD  Y9, Y9, Y3
 	VFMADD213PD  Y14, Y14, Y3
 	VMULPD       Y3, Y0, Y3
-	VMOVUPS      mathConstants<>+5376(SB), Y0
+	VMOVUPS      mathConstants<>+5664(SB), Y0
 	VCMPPD       $0x01, Y1, Y0, Y0
 	VBLENDVPD    Y0, Y8, Y3, Y8
 	VMOVUPD      Y8, (DI)(AX*8)
@@ -10422,27 +12522,27 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5536(SB), Z30
+	VPBROADCASTQ mathConstants<>+5792(SB), Z30
 	VPBROADCASTQ mathConstants<>+2944(SB), Z29
-	VPBROADCASTQ mathConstants<>+8928(SB), Z28
+	VPBROADCASTQ mathConstants<>+9120(SB), Z28
 	VPBROADCASTQ mathConstants<>+2688(SB), Z27
 	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+5504(SB), Z25
+	VPBROADCASTQ mathConstants<>+5760(SB), Z25
 	VPBROADCASTQ mathConstants<>+2592(SB), Z24
-	VPBROADCASTQ mathConstants<>+8896(SB), Z23
-	VPBROADCASTQ mathConstants<>+8960(SB), Z22
-	VPBROADCASTQ mathConstants<>+4736(SB), Z21
+	VPBROADCASTQ mathConstants<>+9088(SB), Z23
+	VPBROADCASTQ mathConstants<>+9152(SB), Z22
+	VPBROADCASTQ mathConstants<>+5024(SB), Z21
 	VPBROADCASTQ mathConstants<>+4256(SB), Z20
 	VPBROADCASTQ mathConstants<>+3904(SB), Z19
 	VPBROADCASTQ mathConstants<>+3936(SB), Z18
-	VPBROADCASTQ mathConstants<>+5696(SB), Z17
-	VPBROADCASTQ mathConstants<>+5728(SB), Z16
-	VPBROADCASTQ mathConstants<>+5760(SB), Z15
-	VPBROADCASTQ mathConstants<>+5792(SB), Z14
-	VPBROADCASTQ mathConstants<>+5824(SB), Z13
-	VPBROADCASTQ mathConstants<>+5856(SB), Z12
-	VPBROADCASTQ mathConstants<>+5888(SB), Z11
-	VPBROADCASTQ mathConstants<>+5920(SB), Z10
+	VPBROADCASTQ mathConstants<>+5888(SB), Z17
+	VPBROADCASTQ mathConstants<>+5920(SB), Z16
+	VPBROADCASTQ mathConstants<>+5952(SB), Z15
+	VPBROADCASTQ mathConstants<>+5984(SB), Z14
+	VPBROADCASTQ mathConstants<>+6016(SB), Z13
+	VPBROADCASTQ mathConstants<>+6048(SB), Z12
+	VPBROADCASTQ mathConstants<>+6080(SB), Z11
+	VPBROADCASTQ mathConstants<>+6112(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10499,8 +12599,8 @@ loop:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -10508,7 +12608,7 @@ loop:
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5696(SB), Z6
 	VMAXPD           Z0, Z6, Z6
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
@@ -10525,7 +12625,7 @@ loop:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+8864(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+9056(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -10592,8 +12692,8 @@ tail:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -10601,7 +12701,7 @@ tail:
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5696(SB), Z6
 	VMAXPD           Z0, Z6, Z6
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
@@ -10618,7 +12718,7 @@ tail:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+8864(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+9056(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -10637,9 +12737,9 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5536(SB), Y13
+	VMOVUPS mathConstants<>+5792(SB), Y13
 	VMOVUPS mathConstants<>+2944(SB), Y12
-	VMOVUPS mathConstants<>+8928(SB), Y11
+	VMOVUPS mathConstants<>+9120(SB), Y11
 	VMOVUPS mathConstants<>+3968(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -10648,7 +12748,7 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5504(SB), Y2
+	VMOVUPS      mathConstants<>+5760(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y1
 	VMOVAPS      Y1, Y3
@@ -10657,7 +12757,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+8896(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9088(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -10668,7 +12768,7 @@ loop:
 	VMULPD       Y11, Y2, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  Y11, Y2, Y6
-	VFMADD231PD  mathConstants<>+8960(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+9152(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -10678,7 +12778,7 @@ loop:
 	VPXOR        Y12, Y4, Y4
 	VMOVUPS      mathConstants<>+4256(SB), Y5
 	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+4736(SB), Y2
+	VMOVUPS      mathConstants<>+5024(SB), Y2
 	VMAXPD       Y5, Y2, Y2
 	VMOVAPS      Y14, Y5
 	VFMADD231PD  mathConstants<>+3904(SB), Y2, Y5
@@ -10692,17 +12792,17 @@ loop:
 	VSUBPD       Y1, Y15, Y6
 	VADDPD       Y3, Y6, Y6
 	VMULPD       Y3, Y3, Y7
-	VMOVUPS      mathConstants<>+5728(SB), Y8
+	VMOVUPS      mathConstants<>+5920(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+5696(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5760(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5792(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5824(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5856(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5888(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5920(SB), Y3, Y9
+	VFMADD231PD  mathConstants<>+5888(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+1728(SB), Y3, Y9
 	VFMADD231PD  Y9, Y7, Y6
 	VADDPD       Y4, Y2, Y4
@@ -10720,7 +12820,7 @@ loop:
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y15, Y2, Y2
 	VMULPD       Y2, Y1, Y2
-	VMOVUPS      mathConstants<>+5408(SB), Y1
+	VMOVUPS      mathConstants<>+5696(SB), Y1
 	VMAXPD       Y0, Y1, Y1
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y1, Y0
 	VBLENDVPD    Y0, Y2, Y15, Y0
@@ -10737,7 +12837,7 @@ loop:
 	VFMADD231PD  Y4, Y0, Y9
 	VPAND        Y12, Y1, Y4
 	VPOR         Y4, Y9, Y4
-	VCMPPD       $0x01, mathConstants<>+8864(SB), Y1, Y9
+	VCMPPD       $0x01, mathConstants<>+9056(SB), Y1, Y9
 	VCMPPD       $0x03, Y1, Y1, Y0
 	VBLENDVPD    Y0, Y4, Y1, Y1
 	VBLENDVPD    Y9, Y4, Y1, Y4
@@ -10761,7 +12861,7 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+2080(SB), Z29
 	VPBROADCASTQ mathConstants<>+2592(SB), Z28
-	VPBROADCASTQ mathConstants<>+9280(SB), Z27
+	VPBROADCASTQ mathConstants<>+9472(SB), Z27
 	VPBROADCASTQ mathConstants<>+2688(SB), Z26
 	VPBROADCASTQ mathConstants<>+1728(SB), Z25
 	VPBROADCASTQ mathConstants<>+1472(SB), Z24
@@ -10772,12 +12872,12 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1600(SB), Z19
 	VPBROADCASTQ mathConstants<>+1664(SB), Z18
 	VPBROADCASTQ mathConstants<>+1696(SB), Z17
-	VPBROADCASTQ mathConstants<>+8992(SB), Z16
-	VPBROADCASTQ mathConstants<>+9024(SB), Z15
-	VPBROADCASTQ mathConstants<>+9056(SB), Z14
-	VPBROADCASTQ mathConstants<>+9088(SB), Z13
-	VPBROADCASTQ mathConstants<>+9120(SB), Z12
-	VPBROADCASTQ mathConstants<>+9152(SB), Z11
+	VPBROADCASTQ mathConstants<>+9184(SB), Z16
+	VPBROADCASTQ mathConstants<>+9216(SB), Z15
+	VPBROADCASTQ mathConstants<>+9248(SB), Z14
+	VPBROADCASTQ mathConstants<>+9280(SB), Z13
+	VPBROADCASTQ mathConstants<>+9312(SB), Z12
+	VPBROADCASTQ mathConstants<>+9344(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10816,14 +12916,14 @@ loop:
 	VFMADD213PD       Z13, Z2, Z5
 	VFMADD213PD       Z12, Z2, Z5
 	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9184(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9216(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9248(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9376(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9408(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9440(SB), Z2, Z5
 	VMULPD            Z5, Z2, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9312(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9504(SB), Z5, Z5
 	VMULPD            Z8, Z2, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z2, Z10
@@ -10854,11 +12954,11 @@ loop:
 	VFMSUB213PD       Z2, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9344(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9536(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
 	VPBROADCASTQ      mathConstants<>+4256(SB), Z6
 	VMINPD            Z2, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+4736(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5024(SB), Z2
 	VMAXPD            Z6, Z2, Z2
 	VMOVAPS           Z26, Z6
 	VFMADD231PD.BCST  mathConstants<>+3904(SB), Z2, Z6
@@ -10866,17 +12966,17 @@ loop:
 	VFNMADD231PD.BCST mathConstants<>+3936(SB), Z6, Z2
 	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z10
 	VADDPD            Z10, Z2, Z10
-	VPBROADCASTQ      mathConstants<>+5728(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5920(SB), Z2
 	VMOVAPS           Z2, Z4
-	VFMADD231PD.BCST  mathConstants<>+5696(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5760(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5792(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5824(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5856(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5888(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5920(SB), Z10, Z4
+	VFMADD231PD.BCST  mathConstants<>+5888(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+5952(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+5984(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6016(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z4
 	VFMADD213PD       Z25, Z10, Z4
 	VMULPD            Z10, Z10, Z2
 	VFMADD231PD       Z4, Z2, Z10
@@ -10969,14 +13069,14 @@ tail:
 	VFMADD213PD       Z13, Z2, Z5
 	VFMADD213PD       Z12, Z2, Z5
 	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9184(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9216(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9248(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9376(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9408(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9440(SB), Z2, Z5
 	VMULPD            Z5, Z2, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9312(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9504(SB), Z5, Z5
 	VMULPD            Z8, Z2, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z2, Z10
@@ -11007,11 +13107,11 @@ tail:
 	VFMSUB213PD       Z2, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9344(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9536(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
 	VPBROADCASTQ      mathConstants<>+4256(SB), Z6
 	VMINPD            Z2, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+4736(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5024(SB), Z2
 	VMAXPD            Z6, Z2, Z2
 	VMOVAPS           Z26, Z6
 	VFMADD231PD.BCST  mathConstants<>+3904(SB), Z2, Z6
@@ -11019,17 +13119,17 @@ tail:
 	VFNMADD231PD.BCST mathConstants<>+3936(SB), Z6, Z2
 	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z10
 	VADDPD            Z10, Z2, Z10
-	VPBROADCASTQ      mathConstants<>+5728(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5920(SB), Z2
 	VMOVAPS           Z2, Z4
-	VFMADD231PD.BCST  mathConstants<>+5696(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5760(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5792(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5824(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5856(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5888(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5920(SB), Z10, Z4
+	VFMADD231PD.BCST  mathConstants<>+5888(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+5952(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+5984(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6016(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z4
 	VFMADD213PD       Z25, Z10, Z4
 	VMULPD            Z10, Z10, Z2
 	VFMADD231PD       Z4, Z2, Z10
@@ -11129,22 +13229,22 @@ loop:
 	VFMSUB231PD  Y7, Y7, Y4
 	VADDPD       Y7, Y7, Y3
 	VFMADD231PD  Y6, Y3, Y4
-	VMOVUPS      mathConstants<>+9024(SB), Y3
+	VMOVUPS      mathConstants<>+9216(SB), Y3
 	VMOVAPS      Y3, Y8
-	VFMADD231PD  mathConstants<>+8992(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9056(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9088(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9120(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9152(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9184(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9216(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+9184(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9248(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9280(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9312(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9344(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9376(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9408(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9440(SB), Y2, Y8
 	VMULPD       Y8, Y2, Y8
-	VADDPD       mathConstants<>+9280(SB), Y8, Y3
-	VMOVUPS      mathConstants<>+9280(SB), Y9
+	VADDPD       mathConstants<>+9472(SB), Y8, Y3
+	VMOVUPS      mathConstants<>+9472(SB), Y9
 	VSUBPD       Y3, Y9, Y9
 	VADDPD       Y8, Y9, Y8
-	VADDPD       mathConstants<>+9312(SB), Y8, Y8
+	VADDPD       mathConstants<>+9504(SB), Y8, Y8
 	VMULPD       Y3, Y2, Y9
 	VMOVAPS      Y9, Y10
 	VFMSUB231PD  Y3, Y2, Y10
@@ -11175,11 +13275,11 @@ loop:
 	VFMSUB213PD  Y2, Y1, Y10
 	VFMADD231PD  Y6, Y1, Y10
 	VPAND        Y11, Y2, Y6
-	VCMPPD       $0x01, mathConstants<>+9344(SB), Y6, Y6
+	VCMPPD       $0x01, mathConstants<>+9536(SB), Y6, Y6
 	VBLENDVPD    Y6, Y10, Y14, Y10
 	VMOVUPS      mathConstants<>+4256(SB), Y6
 	VMINPD       Y2, Y6, Y6
-	VMOVUPS      mathConstants<>+4736(SB), Y2
+	VMOVUPS      mathConstants<>+5024(SB), Y2
 	VMAXPD       Y6, Y2, Y2
 	VMOVAPS      Y13, Y6
 	VFMADD231PD  mathConstants<>+3904(SB), Y2, Y6
@@ -11187,17 +13287,17 @@ loop:
 	VFNMADD231PD mathConstants<>+3936(SB), Y6, Y2
 	VFNMADD231PD mathConstants<>+3968(SB), Y6, Y10
 	VADDPD       Y10, Y2, Y10
-	VMOVUPS      mathConstants<>+5728(SB), Y2
+	VMOVUPS      mathConstants<>+5920(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+5696(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5760(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5792(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5824(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5856(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5888(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5920(SB), Y10, Y5
+	VFMADD231PD  mathConstants<>+5888(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+5952(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+5984(SB), Y10, Y5
+	VFMADD213PD  mathConstants<>+6016(SB), Y10, Y5
+	VFMADD213PD  mathConstants<>+6048(SB), Y10, Y5
+	VFMADD213PD  mathConstants<>+6080(SB), Y10, Y5
+	VFMADD213PD  mathConstants<>+6112(SB), Y10, Y5
+	VFMADD213PD  mathConstants<>+6144(SB), Y10, Y5
+	VFMADD213PD  mathConstants<>+6176(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+1728(SB), Y10, Y5
 	VMULPD       Y10, Y10, Y2
 	VFMADD231PD  Y5, Y2, Y10
@@ -11276,26 +13376,26 @@ TEXT ·atan2F64AVX512(SB), NOSPLIT, $0-32
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
 	VPBROADCASTQ mathConstants<>+2592(SB), Z29
-	VPBROADCASTQ mathConstants<>+5440(SB), Z28
-	VPBROADCASTQ mathConstants<>+5600(SB), Z27
+	VPBROADCASTQ mathConstants<>+4704(SB), Z28
+	VPBROADCASTQ mathConstants<>+4736(SB), Z27
 	VPBROADCASTQ mathConstants<>+2080(SB), Z26
 	VPBROADCASTQ mathConstants<>+3520(SB), Z25
 	VPBROADCASTQ mathConstants<>+2944(SB), Z24
-	VPBROADCASTQ mathConstants<>+5664(SB), Z23
-	VPBROADCASTQ mathConstants<>+5632(SB), Z22
-	VPBROADCASTQ mathConstants<>+7296(SB), Z21
-	VPBROADCASTQ mathConstants<>+7328(SB), Z20
-	VPBROADCASTQ mathConstants<>+7360(SB), Z19
-	VPBROADCASTQ mathConstants<>+7392(SB), Z18
-	VPBROADCASTQ mathConstants<>+7424(SB), Z17
-	VPBROADCASTQ mathConstants<>+7456(SB), Z16
-	VPBROADCASTQ mathConstants<>+7488(SB), Z15
-	VPBROADCASTQ mathConstants<>+7520(SB), Z14
-	VPBROADCASTQ mathConstants<>+7552(SB), Z13
-	VPBROADCASTQ mathConstants<>+7584(SB), Z12
-	VPBROADCASTQ mathConstants<>+7616(SB), Z11
-	VPBROADCASTQ mathConstants<>+7648(SB), Z10
-	VPBROADCASTQ mathConstants<>+7680(SB), Z9
+	VPBROADCASTQ mathConstants<>+4896(SB), Z23
+	VPBROADCASTQ mathConstants<>+5856(SB), Z22
+	VPBROADCASTQ mathConstants<>+7488(SB), Z21
+	VPBROADCASTQ mathConstants<>+7520(SB), Z20
+	VPBROADCASTQ mathConstants<>+7552(SB), Z19
+	VPBROADCASTQ mathConstants<>+7584(SB), Z18
+	VPBROADCASTQ mathConstants<>+7616(SB), Z17
+	VPBROADCASTQ mathConstants<>+7648(SB), Z16
+	VPBROADCASTQ mathConstants<>+7680(SB), Z15
+	VPBROADCASTQ mathConstants<>+7712(SB), Z14
+	VPBROADCASTQ mathConstants<>+7744(SB), Z13
+	VPBROADCASTQ mathConstants<>+7776(SB), Z12
+	VPBROADCASTQ mathConstants<>+7808(SB), Z11
+	VPBROADCASTQ mathConstants<>+7840(SB), Z10
+	VPBROADCASTQ mathConstants<>+7872(SB), Z9
 	VPBROADCASTQ mathConstants<>+2720(SB), Z8
 	VPBROADCASTQ mathConstants<>+3808(SB), Z7
 	XORL         AX, AX
@@ -11480,8 +13580,8 @@ TEXT ·atan2F64AVX2(SB), NOSPLIT, $0-32
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+2592(SB), Y13
-	VMOVUPS mathConstants<>+5440(SB), Y12
-	VMOVUPS mathConstants<>+5600(SB), Y11
+	VMOVUPS mathConstants<>+4704(SB), Y12
+	VMOVUPS mathConstants<>+4736(SB), Y11
 	VMOVUPS mathConstants<>+2080(SB), Y10
 	VMOVUPS mathConstants<>+3520(SB), Y9
 	XORL    AX, AX
@@ -11499,8 +13599,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5632(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+5664(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5856(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4896(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -11528,20 +13628,20 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+7328(SB), Y6
+	VMOVUPS     mathConstants<>+7520(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+7296(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7360(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7392(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7424(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7456(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7488(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7520(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+7488(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7552(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7584(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7616(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7648(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7680(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7712(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7744(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7776(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7808(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7840(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7872(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
 	VBLENDVPD   Y2, mathConstants<>+3808(SB), Y15, Y7
 	VBLENDVPD   Y3, mathConstants<>+2720(SB), Y7, Y7
@@ -11568,6 +13668,204 @@ loop:
 	ADDQ        $0x04, AX
 	CMPQ        AX, R9
 	JLE         loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func hypotF64AVX512(dst *float64, x *float64, y *float64, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTQ mathConstants<>+2080(SB), Z31
+	VPBROADCASTQ mathConstants<>+2592(SB), Z30
+	VPBROADCASTQ mathConstants<>+9664(SB), Z29
+	VPBROADCASTQ mathConstants<>+9632(SB), Z28
+	VPBROADCASTQ mathConstants<>+1440(SB), Z27
+	VPBROADCASTQ mathConstants<>+9568(SB), Z26
+	VPBROADCASTQ mathConstants<>+9600(SB), Z25
+	VPXORQ       Z24, Z24, Z24
+	VPBROADCASTQ mathConstants<>+2016(SB), Z23
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Z0
+	VMOVUPD      (DX)(AX*8), Z1
+	VPANDQ       Z30, Z0, Z2
+	VPANDQ       Z30, Z1, Z3
+	VMAXPD       Z3, Z2, Z4
+	VMINPD       Z3, Z2, Z5
+	VCMPPD       $0x00, Z31, Z2, K1
+	VCMPPD       $0x00, Z31, Z3, K2
+	KORB         K2, K1, K1
+	VCMPPD       $0x03, Z0, Z0, K2
+	VCMPPD       $0x03, Z1, Z1, K3
+	KORB         K3, K2, K2
+	VCMPPD       $0x01, Z4, Z26, K3
+	VCMPPD       $0x01, Z25, Z4, K4
+	VBLENDMPD    Z28, Z27, K4, Z1
+	VBLENDMPD    Z29, Z1, K3, Z1
+	VBLENDMPD    Z29, Z27, K4, Z0
+	VBLENDMPD    Z28, Z0, K3, Z0
+	VMULPD       Z1, Z4, Z3
+	VMULPD       Z1, Z4, Z4
+	VMULPD       Z4, Z3, Z2
+	VFMSUB213PD  Z2, Z4, Z3
+	VMULPD       Z1, Z5, Z4
+	VMULPD       Z1, Z5, Z1
+	VMULPD       Z1, Z4, Z5
+	VFMSUB213PD  Z5, Z1, Z4
+	VADDPD       Z5, Z2, Z1
+	VSUBPD       Z1, Z2, Z2
+	VADDPD       Z5, Z2, Z5
+	VSQRTPD      Z1, Z2
+	VMOVAPS      Z1, Z6
+	VFNMADD231PD Z2, Z2, Z6
+	VADDPD       Z4, Z3, Z4
+	VADDPD       Z4, Z5, Z4
+	VADDPD       Z4, Z6, Z4
+	VCMPPD       $0x01, Z1, Z24, K3
+	VADDPD       Z2, Z2, Z1
+	VDIVPD       Z1, Z4, Z1
+	VADDPD       Z1, Z2, Z1
+	VBLENDMPD    Z1, Z2, K3, Z1
+	VMULPD       Z0, Z1, Z0
+	VBLENDMPD    Z23, Z0, K2, Z0
+	VBLENDMPD    Z31, Z0, K1, Z0
+	VMOVUPD      Z0, (DI)(AX*8)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	ADDQ         $0x08, R9
+	SUBQ         AX, R9
+	JZ           done
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVQ        R10, K7
+	VMOVUPD.Z    (SI)(AX*8), K7, Z0
+	VMOVUPD.Z    (DX)(AX*8), K7, Z1
+	VPANDQ       Z30, Z0, Z2
+	VPANDQ       Z30, Z1, Z3
+	VMAXPD       Z3, Z2, Z4
+	VMINPD       Z3, Z2, Z5
+	VCMPPD       $0x00, Z31, Z2, K1
+	VCMPPD       $0x00, Z31, Z3, K2
+	KORB         K2, K1, K1
+	VCMPPD       $0x03, Z0, Z0, K2
+	VCMPPD       $0x03, Z1, Z1, K3
+	KORB         K3, K2, K2
+	VCMPPD       $0x01, Z4, Z26, K3
+	VCMPPD       $0x01, Z25, Z4, K4
+	VBLENDMPD    Z28, Z27, K4, Z1
+	VBLENDMPD    Z29, Z1, K3, Z1
+	VBLENDMPD    Z29, Z27, K4, Z0
+	VBLENDMPD    Z28, Z0, K3, Z0
+	VMULPD       Z1, Z4, Z3
+	VMULPD       Z1, Z4, Z4
+	VMULPD       Z4, Z3, Z2
+	VFMSUB213PD  Z2, Z4, Z3
+	VMULPD       Z1, Z5, Z4
+	VMULPD       Z1, Z5, Z1
+	VMULPD       Z1, Z4, Z5
+	VFMSUB213PD  Z5, Z1, Z4
+	VADDPD       Z5, Z2, Z1
+	VSUBPD       Z1, Z2, Z2
+	VADDPD       Z5, Z2, Z5
+	VSQRTPD      Z1, Z2
+	VMOVAPS      Z1, Z6
+	VFNMADD231PD Z2, Z2, Z6
+	VADDPD       Z4, Z3, Z4
+	VADDPD       Z4, Z5, Z4
+	VADDPD       Z4, Z6, Z4
+	VCMPPD       $0x01, Z1, Z24, K3
+	VADDPD       Z2, Z2, Z1
+	VDIVPD       Z1, Z4, Z1
+	VADDPD       Z1, Z2, Z1
+	VBLENDMPD    Z1, Z2, K3, Z1
+	VMULPD       Z0, Z1, Z0
+	VBLENDMPD    Z23, Z0, K2, Z0
+	VBLENDMPD    Z31, Z0, K1, Z0
+	VMOVUPD      Z0, K7, (DI)(AX*8)
+	ADDQ         R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func hypotF64AVX2(dst *float64, x *float64, y *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS mathConstants<>+2080(SB), Y15
+	VMOVUPS mathConstants<>+2592(SB), Y14
+	VMOVUPS mathConstants<>+9664(SB), Y13
+	VMOVUPS mathConstants<>+9632(SB), Y12
+	VMOVUPS mathConstants<>+1440(SB), Y11
+	VMOVUPS mathConstants<>+9568(SB), Y10
+	VMOVUPS mathConstants<>+9600(SB), Y9
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Y0
+	VMOVUPD      (DX)(AX*8), Y1
+	VPAND        Y14, Y0, Y2
+	VPAND        Y14, Y1, Y3
+	VMAXPD       Y3, Y2, Y4
+	VMINPD       Y3, Y2, Y5
+	VCMPPD       $0x00, Y15, Y2, Y2
+	VCMPPD       $0x00, Y15, Y3, Y3
+	VPOR         Y3, Y2, Y2
+	VCMPPD       $0x03, Y0, Y0, Y0
+	VCMPPD       $0x03, Y1, Y1, Y1
+	VPOR         Y1, Y0, Y0
+	VCMPPD       $0x01, Y4, Y10, Y1
+	VCMPPD       $0x01, Y9, Y4, Y3
+	VBLENDVPD    Y3, Y12, Y11, Y6
+	VBLENDVPD    Y1, Y13, Y6, Y6
+	VBLENDVPD    Y3, Y13, Y11, Y3
+	VBLENDVPD    Y1, Y12, Y3, Y3
+	VMULPD       Y6, Y4, Y1
+	VMULPD       Y6, Y4, Y4
+	VMULPD       Y4, Y1, Y7
+	VFMSUB213PD  Y7, Y4, Y1
+	VMULPD       Y6, Y5, Y4
+	VMULPD       Y6, Y5, Y6
+	VMULPD       Y6, Y4, Y5
+	VFMSUB213PD  Y5, Y6, Y4
+	VADDPD       Y5, Y7, Y6
+	VSUBPD       Y6, Y7, Y7
+	VADDPD       Y5, Y7, Y5
+	VSQRTPD      Y6, Y7
+	VMOVAPS      Y6, Y8
+	VFNMADD231PD Y7, Y7, Y8
+	VADDPD       Y4, Y1, Y4
+	VADDPD       Y4, Y5, Y4
+	VADDPD       Y4, Y8, Y4
+	VPXOR        Y8, Y8, Y8
+	VCMPPD       $0x01, Y6, Y8, Y8
+	VADDPD       Y7, Y7, Y6
+	VDIVPD       Y6, Y4, Y6
+	VADDPD       Y6, Y7, Y6
+	VBLENDVPD    Y8, Y6, Y7, Y6
+	VMULPD       Y3, Y6, Y3
+	VBLENDVPD    Y0, mathConstants<>+2016(SB), Y3, Y3
+	VBLENDVPD    Y2, Y15, Y3, Y3
+	VMOVUPD      Y3, (DI)(AX*8)
+	ADDQ         $0x04, AX
+	CMPQ         AX, R9
+	JLE          loop
 
 tail:
 	VZEROUPPER
@@ -12157,592 +14455,632 @@ DATA mathConstants<>+4640(SB)/8, $0x3f2000003f200000
 DATA mathConstants<>+4648(SB)/8, $0x3f2000003f200000
 DATA mathConstants<>+4656(SB)/8, $0x3f2000003f200000
 DATA mathConstants<>+4664(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4672(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4680(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4688(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4696(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4704(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4712(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4720(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4728(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4736(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4744(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4752(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4760(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4768(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4776(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4784(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4792(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4800(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4808(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4816(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4824(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4832(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4840(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4848(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4856(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4864(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4872(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4880(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4888(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4896(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4904(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4912(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4920(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4928(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4936(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4944(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4952(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4960(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4968(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4976(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4984(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4992(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5000(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5008(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5016(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5024(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5032(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5040(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5048(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5056(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5064(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5072(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5080(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5088(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5096(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5104(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5112(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5120(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5128(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5136(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5144(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5152(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5160(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5168(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5176(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5184(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5192(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5200(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5208(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5216(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5224(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5232(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5240(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5248(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5256(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5264(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5272(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5280(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5288(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5296(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5304(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5312(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5320(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5328(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5336(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5344(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5352(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5360(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5368(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5376(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5384(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5392(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5400(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5408(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5416(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5424(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5432(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5440(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+5448(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+5456(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+5464(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+5472(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5480(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5488(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5496(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5504(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5512(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5520(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5528(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5536(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5544(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5552(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5560(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5568(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5576(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5584(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5592(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5600(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+5608(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+5616(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+5624(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+5632(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5640(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5648(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5656(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5664(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+5672(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+5680(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+5688(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+5696(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5704(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5712(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5720(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5728(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5736(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5744(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5752(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5760(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5768(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5776(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5784(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5792(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+5800(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+5808(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+5816(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+5824(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+5832(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+5840(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+5848(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+5856(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+5864(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+5872(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+5880(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+5888(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+5896(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+5904(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+5912(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+5920(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+5928(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+5936(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+5944(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+5952(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+5960(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+5968(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+5976(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+5984(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+5992(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6000(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6008(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6016(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6024(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6032(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6040(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6048(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6056(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6064(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6072(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6080(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6088(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6096(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6104(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6112(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6120(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6128(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6136(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6144(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6152(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6160(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6168(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6176(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6184(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6192(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6200(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6208(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6216(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6224(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6232(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6240(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6248(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6256(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6264(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6272(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6280(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6288(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6296(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6304(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6312(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6320(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6328(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6336(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6344(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6352(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6360(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6368(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6376(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6384(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6392(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6400(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6408(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6416(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6424(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6432(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6440(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6448(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6456(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6464(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6472(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6480(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6488(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6496(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6504(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6512(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6520(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6528(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6536(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6544(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6552(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6560(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6568(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6576(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6584(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6592(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6600(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6608(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6616(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6624(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6632(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6640(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6648(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6656(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6664(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6672(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6680(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6688(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6696(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6704(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6712(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6720(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6728(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6736(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6744(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6752(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6760(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6768(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6776(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6784(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+6792(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+6800(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+6808(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+6816(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+6824(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+6832(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+6840(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+6848(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+6856(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+6864(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+6872(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+6880(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+6888(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+6896(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+6904(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+6912(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+6920(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+6928(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+6936(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+6944(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+6952(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+6960(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+6968(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+6976(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+6984(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+6992(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7000(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7008(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7016(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7024(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7032(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7040(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7048(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7056(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7064(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7072(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7080(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7088(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7096(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7104(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7112(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7120(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7128(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7136(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7144(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7152(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7160(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7168(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7176(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7184(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7192(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7200(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7208(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7216(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7224(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7232(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7240(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7248(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7256(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7264(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7272(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7280(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7288(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7296(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7304(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7312(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7320(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7328(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7336(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7344(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7352(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7360(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7368(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7376(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7384(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7392(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7400(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7408(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7416(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7424(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7432(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7440(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7448(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7456(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7464(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7472(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7480(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7488(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7496(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7504(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7512(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7520(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7528(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7536(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7544(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7552(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7560(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7568(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7576(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7584(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7592(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7600(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7608(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7616(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7624(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7632(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7640(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7648(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7656(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7664(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7672(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7680(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7688(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7696(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7704(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7712(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7720(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7728(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7736(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7744(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7752(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7760(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7768(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7776(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+7784(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+7792(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+7800(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+7808(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+7816(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+7824(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+7832(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+7840(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+7848(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+7856(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+7864(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+7872(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+7880(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+7888(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+7896(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+7904(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+7912(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+7920(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+7928(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+7936(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+7944(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+7952(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+7960(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+7968(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+7976(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+7984(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+7992(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8000(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8008(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8016(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8024(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8032(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8040(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8048(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8056(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8064(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8072(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8080(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8088(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8096(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8104(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8112(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8120(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8128(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8136(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8144(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8152(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8160(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8168(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8176(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8184(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8192(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8200(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8208(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8216(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8224(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8232(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8240(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8248(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8256(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8264(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8272(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8280(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8288(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8296(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8304(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8312(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8320(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8328(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8336(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8344(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8352(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8360(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8368(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8376(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8384(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8392(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8400(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8408(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8416(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8424(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8432(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8440(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8448(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8456(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8464(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8472(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8480(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8488(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8496(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8504(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8512(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8520(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8528(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8536(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8544(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8552(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8560(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8568(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8576(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8584(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8592(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8600(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8608(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8616(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8624(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8632(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8640(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8648(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8656(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8664(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8672(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8680(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8688(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8696(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8704(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8712(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8720(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8728(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8736(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8744(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8752(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8760(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8768(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8776(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8784(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8792(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8800(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+8808(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+8816(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+8824(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+8832(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+8840(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+8848(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+8856(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+8864(SB)/8, $0x408f400000000000
-DATA mathConstants<>+8872(SB)/8, $0x408f400000000000
-DATA mathConstants<>+8880(SB)/8, $0x408f400000000000
-DATA mathConstants<>+8888(SB)/8, $0x408f400000000000
-DATA mathConstants<>+8896(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+8904(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+8912(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+8920(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+8928(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+8936(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+8944(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+8952(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+8960(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+8968(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+8976(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+8984(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+8992(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9000(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9008(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9016(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9024(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9032(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9040(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9048(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9056(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9064(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9072(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9080(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9088(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9096(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9104(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9112(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9120(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9128(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9136(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9144(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9152(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9160(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9168(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9176(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9184(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9192(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9200(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9208(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9216(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9224(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9232(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9240(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9248(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9256(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9264(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9272(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9280(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9288(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9296(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9304(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9312(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9320(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9328(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9336(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9344(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9352(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9360(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9368(SB)/8, $0x4089000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $9376
+DATA mathConstants<>+4672(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4680(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4688(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4696(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4704(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4712(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4720(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4728(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4736(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4744(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4752(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4760(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4768(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4776(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4784(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4792(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4800(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4808(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4816(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4824(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4832(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4840(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4848(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4856(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4864(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4872(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4880(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4888(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4896(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4904(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4912(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4920(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4928(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4936(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4944(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4952(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4960(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4968(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4976(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4984(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4992(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5000(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5008(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5016(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5024(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5032(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5040(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5048(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5056(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5064(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5072(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5080(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5088(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5096(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5104(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5112(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5120(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5128(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5136(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5144(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5152(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5160(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5168(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5176(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5184(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5192(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5200(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5208(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5216(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5224(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5232(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5240(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5248(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5256(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5264(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5272(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5280(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5288(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5296(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5304(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5312(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5320(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5328(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5336(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5344(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5352(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5360(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5368(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5376(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5384(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5392(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5400(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5408(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5416(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5424(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5432(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5440(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5448(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5456(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5464(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5472(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5480(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5488(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5496(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5504(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5512(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5520(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5528(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5536(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5544(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5552(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5560(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5568(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5576(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5584(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5592(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5600(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5608(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5616(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5624(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5632(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5640(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5648(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5656(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5664(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5672(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5680(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5688(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5696(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5704(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5712(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5720(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5728(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5736(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5744(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5752(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5760(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5768(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5776(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5784(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5792(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5800(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5808(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5816(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5824(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5832(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5840(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5848(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5856(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5864(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5872(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5880(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5888(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5896(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5904(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5912(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5920(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5928(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5936(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5944(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5952(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+5960(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+5968(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+5976(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+5984(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+5992(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6000(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6008(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6016(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6024(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6032(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6040(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6048(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6056(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6064(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6072(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6080(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6088(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6096(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6104(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6112(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6120(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6128(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6136(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6144(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6152(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6160(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6168(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6176(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6184(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6192(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6200(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6208(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6216(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6224(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6232(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6240(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6248(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6256(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6264(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6272(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6280(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6288(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6296(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6304(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6312(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6320(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6328(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6336(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6344(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6352(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6360(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6368(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6376(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6384(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6392(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6400(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6408(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6416(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6424(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6432(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6440(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6448(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6456(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6464(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6472(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6480(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6488(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6496(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6504(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6512(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6520(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6528(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6536(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6544(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6552(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6560(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6568(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6576(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6584(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6592(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6600(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6608(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6616(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6624(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6632(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6640(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6648(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6656(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6664(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6672(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6680(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6688(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6696(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6704(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6712(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6720(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6728(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6736(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6744(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6752(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6760(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6768(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6776(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6784(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6792(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6800(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6808(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6816(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6824(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6832(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6840(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6848(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6856(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6864(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6872(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6880(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6888(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6896(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6904(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6912(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6920(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6928(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6936(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6944(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+6952(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+6960(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+6968(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+6976(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+6984(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+6992(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7000(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7008(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7016(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7024(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7032(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7040(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7048(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7056(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7064(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7072(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7080(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7088(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7096(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7104(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7112(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7120(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7128(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7136(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7144(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7152(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7160(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7168(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7176(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7184(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7192(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7200(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7208(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7216(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7224(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7232(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7240(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7248(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7256(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7264(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7272(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7280(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7288(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7296(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7304(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7312(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7320(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7328(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7336(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7344(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7352(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7360(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7368(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7376(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7384(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7392(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7400(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7408(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7416(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7424(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7432(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7440(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7448(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7456(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7464(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7472(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7480(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7488(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7496(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7504(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7512(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7520(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7528(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7536(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7544(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7552(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7560(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7568(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7576(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7584(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7592(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7600(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7608(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7616(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7624(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7632(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7640(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7648(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7656(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7664(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7672(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7680(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7688(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7696(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7704(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7712(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7720(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7728(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7736(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7744(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7752(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7760(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7768(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7776(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7784(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7792(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7800(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7808(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7816(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7824(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7832(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7840(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7848(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7856(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7864(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7872(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7880(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7888(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7896(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7904(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7912(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7920(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7928(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7936(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+7944(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+7952(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+7960(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+7968(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+7976(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+7984(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+7992(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8000(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8008(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8016(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8024(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8032(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8040(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8048(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8056(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8064(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8072(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8080(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8088(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8096(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8104(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8112(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8120(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8128(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8136(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8144(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8152(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8160(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8168(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8176(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8184(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8192(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8200(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8208(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8216(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8224(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8232(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8240(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8248(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8256(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8264(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8272(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8280(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8288(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8296(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8304(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8312(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8320(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8328(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8336(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8344(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8352(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8360(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8368(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8376(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8384(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8392(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8400(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8408(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8416(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8424(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8432(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8440(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8448(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8456(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8464(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8472(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8480(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8488(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8496(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8504(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8512(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8520(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8528(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8536(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8544(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8552(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8560(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8568(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8576(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8584(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8592(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8600(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8608(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8616(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8624(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8632(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8640(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8648(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8656(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8664(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8672(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8680(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8688(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8696(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8704(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8712(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8720(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8728(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8736(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8744(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8752(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8760(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8768(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8776(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8784(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8792(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8800(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8808(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8816(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8824(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8832(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8840(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8848(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8856(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8864(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8872(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8880(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8888(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8896(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8904(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8912(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8920(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8928(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8936(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8944(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8952(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8960(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+8968(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+8976(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+8984(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+8992(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9000(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9008(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9016(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9024(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9032(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9040(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9048(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9056(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9064(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9072(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9080(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9088(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9096(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9104(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9112(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9120(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9128(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9136(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9144(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9152(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9160(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9168(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9176(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9184(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9192(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9200(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9208(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9216(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9224(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9232(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9240(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9248(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9256(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9264(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9272(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9280(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9288(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9296(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9304(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9312(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9320(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9328(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9336(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9344(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9352(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9360(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9368(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9376(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9384(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9392(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9400(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9408(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9416(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9424(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9432(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9440(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9448(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9456(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9464(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9472(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9480(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9488(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9496(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9504(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9512(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9520(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9528(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9536(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9544(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9552(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9560(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9568(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9576(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9584(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9592(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9600(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9608(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9616(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9624(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9632(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9640(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9648(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9656(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9664(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9672(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9680(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9688(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $9696

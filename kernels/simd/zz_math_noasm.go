@@ -70,6 +70,22 @@ func tanhF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func tanhF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func asinhF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func asinhF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func acoshF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func acoshF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func atanhF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func atanhF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func cbrtF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func cbrtF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
 func erfF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func erfF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
@@ -101,6 +117,10 @@ func powF32AVX2(dst *float32, x *float32, y *float32, n int) { panic(noAssembly)
 func atan2F32AVX512(dst *float32, y *float32, x *float32, n int) { panic(noAssembly) }
 
 func atan2F32AVX2(dst *float32, y *float32, x *float32, n int) { panic(noAssembly) }
+
+func hypotF32AVX512(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
+
+func hypotF32AVX2(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
 
 func expF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
@@ -166,6 +186,22 @@ func tanhF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func tanhF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
+func asinhF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func asinhF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func acoshF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func acoshF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func atanhF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func atanhF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func cbrtF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func cbrtF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
 func erfF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func erfF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
@@ -197,3 +233,7 @@ func powF64AVX2(dst *float64, x *float64, y *float64, n int) { panic(noAssembly)
 func atan2F64AVX512(dst *float64, y *float64, x *float64, n int) { panic(noAssembly) }
 
 func atan2F64AVX2(dst *float64, y *float64, x *float64, n int) { panic(noAssembly) }
+
+func hypotF64AVX512(dst *float64, x *float64, y *float64, n int) { panic(noAssembly) }
+
+func hypotF64AVX2(dst *float64, x *float64, y *float64, n int) { panic(noAssembly) }

@@ -164,6 +164,46 @@ func tanhF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func tanhF32AVX2(dst *float32, x *float32, n int)
 
+// asinhF32AVX512 takes any n > 0.
+//
+//go:noescape
+func asinhF32AVX512(dst *float32, x *float32, n int)
+
+// asinhF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func asinhF32AVX2(dst *float32, x *float32, n int)
+
+// acoshF32AVX512 takes any n > 0.
+//
+//go:noescape
+func acoshF32AVX512(dst *float32, x *float32, n int)
+
+// acoshF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func acoshF32AVX2(dst *float32, x *float32, n int)
+
+// atanhF32AVX512 takes any n > 0.
+//
+//go:noescape
+func atanhF32AVX512(dst *float32, x *float32, n int)
+
+// atanhF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func atanhF32AVX2(dst *float32, x *float32, n int)
+
+// cbrtF32AVX512 takes any n > 0.
+//
+//go:noescape
+func cbrtF32AVX512(dst *float32, x *float32, n int)
+
+// cbrtF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func cbrtF32AVX2(dst *float32, x *float32, n int)
+
 // erfF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -243,6 +283,16 @@ func atan2F32AVX512(dst *float32, y *float32, x *float32, n int)
 //
 //go:noescape
 func atan2F32AVX2(dst *float32, y *float32, x *float32, n int)
+
+// hypotF32AVX512 takes any n > 0.
+//
+//go:noescape
+func hypotF32AVX512(dst *float32, x *float32, y *float32, n int)
+
+// hypotF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func hypotF32AVX2(dst *float32, x *float32, y *float32, n int)
 
 // expF64AVX512 takes any n > 0.
 //
@@ -404,6 +454,46 @@ func tanhF64AVX512(dst *float64, x *float64, n int)
 //go:noescape
 func tanhF64AVX2(dst *float64, x *float64, n int)
 
+// asinhF64AVX512 takes any n > 0.
+//
+//go:noescape
+func asinhF64AVX512(dst *float64, x *float64, n int)
+
+// asinhF64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func asinhF64AVX2(dst *float64, x *float64, n int)
+
+// acoshF64AVX512 takes any n > 0.
+//
+//go:noescape
+func acoshF64AVX512(dst *float64, x *float64, n int)
+
+// acoshF64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func acoshF64AVX2(dst *float64, x *float64, n int)
+
+// atanhF64AVX512 takes any n > 0.
+//
+//go:noescape
+func atanhF64AVX512(dst *float64, x *float64, n int)
+
+// atanhF64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func atanhF64AVX2(dst *float64, x *float64, n int)
+
+// cbrtF64AVX512 takes any n > 0.
+//
+//go:noescape
+func cbrtF64AVX512(dst *float64, x *float64, n int)
+
+// cbrtF64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func cbrtF64AVX2(dst *float64, x *float64, n int)
+
 // erfF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -483,3 +573,13 @@ func atan2F64AVX512(dst *float64, y *float64, x *float64, n int)
 //
 //go:noescape
 func atan2F64AVX2(dst *float64, y *float64, x *float64, n int)
+
+// hypotF64AVX512 takes any n > 0.
+//
+//go:noescape
+func hypotF64AVX512(dst *float64, x *float64, y *float64, n int)
+
+// hypotF64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func hypotF64AVX2(dst *float64, x *float64, y *float64, n int)

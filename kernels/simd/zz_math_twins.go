@@ -783,6 +783,260 @@ func tanhF32Go(dst []float32, x []float32) {
 	}
 }
 
+func asinhF32One(x float32) float32 {
+	t3 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
+	t9 := float64(0x1p+28) < math.Float64frombits(t3)
+	t11 := lesser(float64(0x1p+28), math.Float64frombits(t3))
+	t12 := float64(t11 * t11)
+	t13 := float64(1.0) + t12
+	t14 := math.Sqrt(t13)
+	t15 := float64(1.0) + t14
+	t16 := t12 / t15
+	t17 := t11 + t16
+	t18 := sel(t9, math.Float64frombits(t3), t17)
+	t20 := float64(1.0) + t18
+	t21 := t20 - float64(1.0)
+	t22 := t20 - t21
+	t23 := float64(1.0) - t22
+	t24 := t18 - t21
+	t25 := t23 + t24
+	t28 := t20 < float64(0x1p-1022)
+	t31 := float64(t20 * float64(0x1p+54))
+	t32 := sel(t28, t31, t20)
+	t35 := math.Float64bits(t32) - 0xfff6a09e667f3bcd
+	t36 := t35 >> 52
+	t39 := t36 | 0x4330000000000000
+	t45 := sel(t28, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	e := math.Float64frombits(t39) - t45
+	t48 := t35 & 0xfffffffffffff
+	t50 := t48 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t50) - float64(1.0)
+	t54 := float64(f * f)
+	t57 := float64(t54 * float64(0x1p-01))
+	t60 := float64(2.0) + f
+	t61 := f / t60
+	t62 := float64(t61 * t61)
+	t67 := math.FMA(float64(0x1.e300dd2e481ffp-03), t62, float64(0x1.243889d374531p-02))
+	t70 := math.FMA(t67, t62, float64(0x1.999a7be6c5d0bp-02))
+	t73 := math.FMA(t70, t62, float64(0x1.555554fcea1edp-01))
+	t74 := float64(t62 * t73)
+	t75 := t57 + t74
+	y := math.FMA(t61, t75, -(t57))
+	t77 := t25 / t20
+	t78 := y + t77
+	t81 := float64(e * float64(0x1.62e42fefa3p-01))
+	t84 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t78)
+	t85 := t81 + f
+	t86 := t81 - t85
+	t87 := t86 + f
+	t88 := t87 + t84
+	t89 := t85 + t88
+	t92 := float64(0.0) < t20
+	t95 := sel(t92, t20, math.Float64frombits(0x7ff8000000000000))
+	t97 := t20 == float64(0.0)
+	t100 := sel(t97, math.Float64frombits(0xfff0000000000000), t95)
+	t102 := float64(0.0) < t20
+	t105 := t20 < math.Float64frombits(0x7ff0000000000000)
+	t106 := t102 && t105
+	t107 := sel(t106, t89, t100)
+	t109 := t18 == float64(0.0)
+	t110 := sel(t109, t18, t107)
+	t114 := sel(t9, float64(0x1.62e42fefa39efp-01), float64(0.0))
+	t115 := t110 + t114
+	t118 := math.Float64bits(float64(x)) & 0x8000000000000000
+	t120 := math.Float64bits(t115) | t118
+	return float32(math.Float64frombits(t120))
+}
+
+func asinhF32Go(dst []float32, x []float32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = asinhF32One(x[i])
+	}
+}
+
+func acoshF32One(x float32) float32 {
+	t3 := float64(0x1p+28) < float64(x)
+	t5 := lesser(float64(0x1p+28), float64(x))
+	t8 := t5 - float64(1.0)
+	t11 := t8 < float64(0.0)
+	t14 := sel(t11, math.Float64frombits(0x7ff8000000000000), t8)
+	t15 := t14 + t14
+	t16 := math.FMA(t14, t14, t15)
+	t17 := math.Sqrt(t16)
+	t18 := t14 + t17
+	t19 := sel(t3, float64(x), t18)
+	t21 := float64(1.0) + t19
+	t22 := t21 - float64(1.0)
+	t23 := t21 - t22
+	t24 := float64(1.0) - t23
+	t25 := t19 - t22
+	t26 := t24 + t25
+	t29 := t21 < float64(0x1p-1022)
+	t32 := float64(t21 * float64(0x1p+54))
+	t33 := sel(t29, t32, t21)
+	t36 := math.Float64bits(t33) - 0xfff6a09e667f3bcd
+	t37 := t36 >> 52
+	t40 := t37 | 0x4330000000000000
+	t46 := sel(t29, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	e := math.Float64frombits(t40) - t46
+	t49 := t36 & 0xfffffffffffff
+	t51 := t49 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t51) - float64(1.0)
+	t55 := float64(f * f)
+	t58 := float64(t55 * float64(0x1p-01))
+	t61 := float64(2.0) + f
+	t62 := f / t61
+	t63 := float64(t62 * t62)
+	t68 := math.FMA(float64(0x1.e300dd2e481ffp-03), t63, float64(0x1.243889d374531p-02))
+	t71 := math.FMA(t68, t63, float64(0x1.999a7be6c5d0bp-02))
+	t74 := math.FMA(t71, t63, float64(0x1.555554fcea1edp-01))
+	t75 := float64(t63 * t74)
+	t76 := t58 + t75
+	y := math.FMA(t62, t76, -(t58))
+	t78 := t26 / t21
+	t79 := y + t78
+	t82 := float64(e * float64(0x1.62e42fefa3p-01))
+	t85 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t79)
+	t86 := t82 + f
+	t87 := t82 - t86
+	t88 := t87 + f
+	t89 := t88 + t85
+	t90 := t86 + t89
+	t92 := float64(0.0) < t21
+	t94 := sel(t92, t21, math.Float64frombits(0x7ff8000000000000))
+	t96 := t21 == float64(0.0)
+	t99 := sel(t96, math.Float64frombits(0xfff0000000000000), t94)
+	t101 := float64(0.0) < t21
+	t104 := t21 < math.Float64frombits(0x7ff0000000000000)
+	t105 := t101 && t104
+	t106 := sel(t105, t90, t99)
+	t108 := t19 == float64(0.0)
+	t109 := sel(t108, t19, t106)
+	t113 := sel(t3, float64(0x1.62e42fefa39efp-01), float64(0.0))
+	t114 := t109 + t113
+	return float32(t114)
+}
+
+func acoshF32Go(dst []float32, x []float32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = acoshF32One(x[i])
+	}
+}
+
+func atanhF32One(x float32) float32 {
+	t3 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
+	t5 := math.Float64frombits(t3) + math.Float64frombits(t3)
+	t8 := float64(1.0) - math.Float64frombits(t3)
+	t9 := t5 / t8
+	t11 := float64(1.0) + t9
+	t12 := t11 - float64(1.0)
+	t13 := t11 - t12
+	t14 := float64(1.0) - t13
+	t15 := t9 - t12
+	t16 := t14 + t15
+	t19 := t11 < float64(0x1p-1022)
+	t22 := float64(t11 * float64(0x1p+54))
+	t23 := sel(t19, t22, t11)
+	t26 := math.Float64bits(t23) - 0xfff6a09e667f3bcd
+	t27 := t26 >> 52
+	t30 := t27 | 0x4330000000000000
+	t36 := sel(t19, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	e := math.Float64frombits(t30) - t36
+	t39 := t26 & 0xfffffffffffff
+	t41 := t39 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t41) - float64(1.0)
+	t45 := float64(f * f)
+	t48 := float64(t45 * float64(0x1p-01))
+	t51 := float64(2.0) + f
+	t52 := f / t51
+	t53 := float64(t52 * t52)
+	t58 := math.FMA(float64(0x1.e300dd2e481ffp-03), t53, float64(0x1.243889d374531p-02))
+	t61 := math.FMA(t58, t53, float64(0x1.999a7be6c5d0bp-02))
+	t64 := math.FMA(t61, t53, float64(0x1.555554fcea1edp-01))
+	t65 := float64(t53 * t64)
+	t66 := t48 + t65
+	y := math.FMA(t52, t66, -(t48))
+	t68 := t16 / t11
+	t69 := y + t68
+	t72 := float64(e * float64(0x1.62e42fefa3p-01))
+	t75 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t69)
+	t76 := t72 + f
+	t77 := t72 - t76
+	t78 := t77 + f
+	t79 := t78 + t75
+	t80 := t76 + t79
+	t83 := float64(0.0) < t11
+	t86 := sel(t83, t11, math.Float64frombits(0x7ff8000000000000))
+	t88 := t11 == float64(0.0)
+	t91 := sel(t88, math.Float64frombits(0xfff0000000000000), t86)
+	t93 := float64(0.0) < t11
+	t96 := t11 < math.Float64frombits(0x7ff0000000000000)
+	t97 := t93 && t96
+	t98 := sel(t97, t80, t91)
+	t100 := t9 == float64(0.0)
+	t101 := sel(t100, t9, t98)
+	t103 := float64(float64(0x1p-01) * t101)
+	t106 := math.Float64bits(float64(x)) & 0x8000000000000000
+	t108 := math.Float64bits(t103) | t106
+	return float32(math.Float64frombits(t108))
+}
+
+func atanhF32Go(dst []float32, x []float32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = atanhF32One(x[i])
+	}
+}
+
+func cbrtF32One(x float32) float32 {
+	t3 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
+	t7 := float64(0x1p+1000) < math.Float64frombits(t3)
+	t10 := math.Float64frombits(t3) < float64(0x1p-900)
+	t17 := sel(t10, float64(0x1p+300), float64(1.0))
+	t18 := sel(t7, float64(0x1p-99), t17)
+	t19 := float64(math.Float64frombits(t3) * t18)
+	t21 := math.Float64bits(t19) >> 32
+	t24 := t21 | 0x4330000000000000
+	t27 := math.Float64frombits(t24) - float64(0x1p+52)
+	t32 := math.FMA(t27, float64(0x1.5555555555555p-02), float64(0x1.000002a9f7893p+52))
+	t34 := math.Float64bits(t32) << 32
+	t36 := float64(math.Float64frombits(t34) * math.Float64frombits(t34))
+	t37 := float64(t36 * math.Float64frombits(t34))
+	t38 := t19 + t19
+	t39 := t37 + t38
+	t40 := t37 + t37
+	t41 := t40 + t19
+	t42 := t39 / t41
+	t43 := float64(math.Float64frombits(t34) * t42)
+	t44 := float64(t43 * t43)
+	t45 := float64(t44 * t43)
+	t46 := t19 + t19
+	t47 := t45 + t46
+	t48 := t45 + t45
+	t49 := t48 + t19
+	t50 := t47 / t49
+	t51 := float64(t43 * t50)
+	t57 := sel(t10, float64(0x1p-100), float64(1.0))
+	t58 := sel(t7, float64(0x1p+33), t57)
+	t59 := float64(t51 * t58)
+	t62 := math.Float64frombits(t3) < math.Float64frombits(0x7ff0000000000000)
+	t65 := float64(0.0) < math.Float64frombits(t3)
+	t66 := t62 && t65
+	t69 := math.Float64bits(float64(x)) & 0x8000000000000000
+	t71 := math.Float64bits(t59) | t69
+	t73 := sel(t66, math.Float64frombits(t71), float64(x))
+	return float32(t73)
+}
+
+func cbrtF32Go(dst []float32, x []float32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = cbrtF32One(x[i])
+	}
+}
+
 func erfF32One(x float32) float32 {
 	t3 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
 	t9 := lesser(float64(0x1.ap+02), math.Float64frombits(t3))
@@ -1339,6 +1593,33 @@ func atan2F32Go(dst []float32, y []float32, x []float32) {
 	x = x[:len(dst)]
 	for i := range dst {
 		dst[i] = atan2F32One(y[i], x[i])
+	}
+}
+
+func hypotF32One(x float32, y float32) float32 {
+	t4 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
+	t7 := math.Float64bits(float64(y)) & 0x7fffffffffffffff
+	t9 := greater(math.Float64frombits(t4), math.Float64frombits(t7))
+	t10 := lesser(math.Float64frombits(t4), math.Float64frombits(t7))
+	t13 := math.Float64frombits(t4) == math.Float64frombits(0x7ff0000000000000)
+	t15 := math.Float64frombits(t7) == math.Float64frombits(0x7ff0000000000000)
+	t16 := t13 || t15
+	t17 := float64(x) != float64(x)
+	t18 := float64(y) != float64(y)
+	t19 := t17 || t18
+	t20 := float64(t10 * t10)
+	t21 := math.FMA(t9, t9, t20)
+	t22 := math.Sqrt(t21)
+	t26 := sel(t19, math.Float64frombits(0x7ff8000000000000), t22)
+	t27 := sel(t16, math.Float64frombits(0x7ff0000000000000), t26)
+	return float32(t27)
+}
+
+func hypotF32Go(dst []float32, x []float32, y []float32) {
+	x = x[:len(dst)]
+	y = y[:len(dst)]
+	for i := range dst {
+		dst[i] = hypotF32One(x[i], y[i])
 	}
 }
 
@@ -2183,6 +2464,276 @@ func tanhF64Go(dst []float64, x []float64) {
 	}
 }
 
+func asinhF64One(x float64) float64 {
+	t3 := math.Float64bits(x) & 0x7fffffffffffffff
+	t9 := float64(0x1p+28) < math.Float64frombits(t3)
+	t11 := lesser(float64(0x1p+28), math.Float64frombits(t3))
+	t12 := float64(t11 * t11)
+	t13 := float64(1.0) + t12
+	t14 := math.Sqrt(t13)
+	t15 := float64(1.0) + t14
+	t16 := t12 / t15
+	t17 := t11 + t16
+	t18 := sel(t9, math.Float64frombits(t3), t17)
+	t20 := float64(1.0) + t18
+	t21 := t20 - float64(1.0)
+	t22 := t20 - t21
+	t23 := float64(1.0) - t22
+	t24 := t18 - t21
+	t25 := t23 + t24
+	t28 := t20 < float64(0x1p-1022)
+	t31 := float64(t20 * float64(0x1p+54))
+	t32 := sel(t28, t31, t20)
+	t35 := math.Float64bits(t32) - 0xfff6a09e667f3bcd
+	t36 := t35 >> 52
+	t39 := t36 | 0x4330000000000000
+	t45 := sel(t28, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	e := math.Float64frombits(t39) - t45
+	t48 := t35 & 0xfffffffffffff
+	t50 := t48 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t50) - float64(1.0)
+	t54 := float64(f * f)
+	t57 := float64(t54 * float64(0x1p-01))
+	t60 := float64(2.0) + f
+	t61 := f / t60
+	t62 := float64(t61 * t61)
+	t67 := math.FMA(float64(0x1.2f14dd740a323p-03), t62, float64(0x1.39a048e1dabd4p-03))
+	t70 := math.FMA(t67, t62, float64(0x1.74664c44d1912p-03))
+	t73 := math.FMA(t70, t62, float64(0x1.c71c51cd62846p-03))
+	t76 := math.FMA(t73, t62, float64(0x1.2492494233f7dp-02))
+	t79 := math.FMA(t76, t62, float64(0x1.999999997f98fp-02))
+	t82 := math.FMA(t79, t62, float64(0x1.5555555555593p-01))
+	t83 := float64(t62 * t82)
+	t84 := t57 + t83
+	y := math.FMA(t61, t84, -(t57))
+	t86 := t25 / t20
+	t87 := y + t86
+	t90 := float64(e * float64(0x1.62e42fefa3p-01))
+	t93 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t87)
+	t94 := t90 + f
+	t95 := t90 - t94
+	t96 := t95 + f
+	t97 := t96 + t93
+	t98 := t94 + t97
+	t101 := float64(0.0) < t20
+	t104 := sel(t101, t20, math.Float64frombits(0x7ff8000000000000))
+	t106 := t20 == float64(0.0)
+	t109 := sel(t106, math.Float64frombits(0xfff0000000000000), t104)
+	t111 := float64(0.0) < t20
+	t114 := t20 < math.Float64frombits(0x7ff0000000000000)
+	t115 := t111 && t114
+	t116 := sel(t115, t98, t109)
+	t118 := t18 == float64(0.0)
+	t119 := sel(t118, t18, t116)
+	t123 := sel(t9, float64(0x1.62e42fefa39efp-01), float64(0.0))
+	t124 := t119 + t123
+	t127 := math.Float64bits(x) & 0x8000000000000000
+	t129 := math.Float64bits(t124) | t127
+	return math.Float64frombits(t129)
+}
+
+func asinhF64Go(dst []float64, x []float64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = asinhF64One(x[i])
+	}
+}
+
+func acoshF64One(x float64) float64 {
+	t3 := float64(0x1p+28) < x
+	t5 := lesser(float64(0x1p+28), x)
+	t8 := t5 - float64(1.0)
+	t11 := t8 < float64(0.0)
+	t14 := sel(t11, math.Float64frombits(0x7ff8000000000000), t8)
+	t15 := t14 + t14
+	t16 := math.FMA(t14, t14, t15)
+	t17 := math.Sqrt(t16)
+	t18 := t14 + t17
+	t19 := sel(t3, x, t18)
+	t21 := float64(1.0) + t19
+	t22 := t21 - float64(1.0)
+	t23 := t21 - t22
+	t24 := float64(1.0) - t23
+	t25 := t19 - t22
+	t26 := t24 + t25
+	t29 := t21 < float64(0x1p-1022)
+	t32 := float64(t21 * float64(0x1p+54))
+	t33 := sel(t29, t32, t21)
+	t36 := math.Float64bits(t33) - 0xfff6a09e667f3bcd
+	t37 := t36 >> 52
+	t40 := t37 | 0x4330000000000000
+	t46 := sel(t29, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	e := math.Float64frombits(t40) - t46
+	t49 := t36 & 0xfffffffffffff
+	t51 := t49 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t51) - float64(1.0)
+	t55 := float64(f * f)
+	t58 := float64(t55 * float64(0x1p-01))
+	t61 := float64(2.0) + f
+	t62 := f / t61
+	t63 := float64(t62 * t62)
+	t68 := math.FMA(float64(0x1.2f14dd740a323p-03), t63, float64(0x1.39a048e1dabd4p-03))
+	t71 := math.FMA(t68, t63, float64(0x1.74664c44d1912p-03))
+	t74 := math.FMA(t71, t63, float64(0x1.c71c51cd62846p-03))
+	t77 := math.FMA(t74, t63, float64(0x1.2492494233f7dp-02))
+	t80 := math.FMA(t77, t63, float64(0x1.999999997f98fp-02))
+	t83 := math.FMA(t80, t63, float64(0x1.5555555555593p-01))
+	t84 := float64(t63 * t83)
+	t85 := t58 + t84
+	y := math.FMA(t62, t85, -(t58))
+	t87 := t26 / t21
+	t88 := y + t87
+	t91 := float64(e * float64(0x1.62e42fefa3p-01))
+	t94 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t88)
+	t95 := t91 + f
+	t96 := t91 - t95
+	t97 := t96 + f
+	t98 := t97 + t94
+	t99 := t95 + t98
+	t101 := float64(0.0) < t21
+	t103 := sel(t101, t21, math.Float64frombits(0x7ff8000000000000))
+	t105 := t21 == float64(0.0)
+	t108 := sel(t105, math.Float64frombits(0xfff0000000000000), t103)
+	t110 := float64(0.0) < t21
+	t113 := t21 < math.Float64frombits(0x7ff0000000000000)
+	t114 := t110 && t113
+	t115 := sel(t114, t99, t108)
+	t117 := t19 == float64(0.0)
+	t118 := sel(t117, t19, t115)
+	t122 := sel(t3, float64(0x1.62e42fefa39efp-01), float64(0.0))
+	t123 := t118 + t122
+	return t123
+}
+
+func acoshF64Go(dst []float64, x []float64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = acoshF64One(x[i])
+	}
+}
+
+func atanhF64One(x float64) float64 {
+	t3 := math.Float64bits(x) & 0x7fffffffffffffff
+	t5 := math.Float64frombits(t3) + math.Float64frombits(t3)
+	t8 := float64(1.0) - math.Float64frombits(t3)
+	t9 := t5 / t8
+	t11 := float64(1.0) + t9
+	t12 := t11 - float64(1.0)
+	t13 := t11 - t12
+	t14 := float64(1.0) - t13
+	t15 := t9 - t12
+	t16 := t14 + t15
+	t19 := t11 < float64(0x1p-1022)
+	t22 := float64(t11 * float64(0x1p+54))
+	t23 := sel(t19, t22, t11)
+	t26 := math.Float64bits(t23) - 0xfff6a09e667f3bcd
+	t27 := t26 >> 52
+	t30 := t27 | 0x4330000000000000
+	t36 := sel(t19, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	e := math.Float64frombits(t30) - t36
+	t39 := t26 & 0xfffffffffffff
+	t41 := t39 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t41) - float64(1.0)
+	t45 := float64(f * f)
+	t48 := float64(t45 * float64(0x1p-01))
+	t51 := float64(2.0) + f
+	t52 := f / t51
+	t53 := float64(t52 * t52)
+	t58 := math.FMA(float64(0x1.2f14dd740a323p-03), t53, float64(0x1.39a048e1dabd4p-03))
+	t61 := math.FMA(t58, t53, float64(0x1.74664c44d1912p-03))
+	t64 := math.FMA(t61, t53, float64(0x1.c71c51cd62846p-03))
+	t67 := math.FMA(t64, t53, float64(0x1.2492494233f7dp-02))
+	t70 := math.FMA(t67, t53, float64(0x1.999999997f98fp-02))
+	t73 := math.FMA(t70, t53, float64(0x1.5555555555593p-01))
+	t74 := float64(t53 * t73)
+	t75 := t48 + t74
+	y := math.FMA(t52, t75, -(t48))
+	t77 := t16 / t11
+	t78 := y + t77
+	t81 := float64(e * float64(0x1.62e42fefa3p-01))
+	t84 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t78)
+	t85 := t81 + f
+	t86 := t81 - t85
+	t87 := t86 + f
+	t88 := t87 + t84
+	t89 := t85 + t88
+	t92 := float64(0.0) < t11
+	t95 := sel(t92, t11, math.Float64frombits(0x7ff8000000000000))
+	t97 := t11 == float64(0.0)
+	t100 := sel(t97, math.Float64frombits(0xfff0000000000000), t95)
+	t102 := float64(0.0) < t11
+	t105 := t11 < math.Float64frombits(0x7ff0000000000000)
+	t106 := t102 && t105
+	t107 := sel(t106, t89, t100)
+	t109 := t9 == float64(0.0)
+	t110 := sel(t109, t9, t107)
+	t112 := float64(float64(0x1p-01) * t110)
+	t115 := math.Float64bits(x) & 0x8000000000000000
+	t117 := math.Float64bits(t112) | t115
+	return math.Float64frombits(t117)
+}
+
+func atanhF64Go(dst []float64, x []float64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = atanhF64One(x[i])
+	}
+}
+
+func cbrtF64One(x float64) float64 {
+	t3 := math.Float64bits(x) & 0x7fffffffffffffff
+	t7 := float64(0x1p+1000) < math.Float64frombits(t3)
+	t10 := math.Float64frombits(t3) < float64(0x1p-900)
+	t17 := sel(t10, float64(0x1p+300), float64(1.0))
+	t18 := sel(t7, float64(0x1p-99), t17)
+	t19 := float64(math.Float64frombits(t3) * t18)
+	t21 := math.Float64bits(t19) >> 32
+	t24 := t21 | 0x4330000000000000
+	t27 := math.Float64frombits(t24) - float64(0x1p+52)
+	t32 := math.FMA(t27, float64(0x1.5555555555555p-02), float64(0x1.000002a9f7893p+52))
+	t34 := math.Float64bits(t32) << 32
+	t36 := float64(math.Float64frombits(t34) * math.Float64frombits(t34))
+	t37 := float64(t36 * math.Float64frombits(t34))
+	t38 := t19 + t19
+	t39 := t37 + t38
+	t40 := t37 + t37
+	t41 := t40 + t19
+	t42 := t39 / t41
+	t43 := float64(math.Float64frombits(t34) * t42)
+	t44 := float64(t43 * t43)
+	t45 := float64(t44 * t43)
+	t46 := t19 + t19
+	t47 := t45 + t46
+	t48 := t45 + t45
+	t49 := t48 + t19
+	t50 := t47 / t49
+	t51 := float64(t43 * t50)
+	t52 := float64(t51 * t51)
+	t53 := math.FMA(t51, t51, -(t52))
+	t54 := math.FMA(-(t52), t51, t19)
+	t55 := math.FMA(-(t53), t51, t54)
+	t58 := float64(float64(3.0) * t52)
+	t59 := t55 / t58
+	t60 := t51 + t59
+	t66 := sel(t10, float64(0x1p-100), float64(1.0))
+	t67 := sel(t7, float64(0x1p+33), t66)
+	t68 := float64(t60 * t67)
+	t71 := math.Float64frombits(t3) < math.Float64frombits(0x7ff0000000000000)
+	t74 := float64(0.0) < math.Float64frombits(t3)
+	t75 := t71 && t74
+	t78 := math.Float64bits(x) & 0x8000000000000000
+	t80 := math.Float64bits(t68) | t78
+	t82 := sel(t75, math.Float64frombits(t80), x)
+	return t82
+}
+
+func cbrtF64Go(dst []float64, x []float64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = cbrtF64One(x[i])
+	}
+}
+
 func erfF64One(x float64) float64 {
 	t3 := math.Float64bits(x) & 0x7fffffffffffffff
 	t9 := lesser(float64(0x1.ap+02), math.Float64frombits(t3))
@@ -2997,6 +3548,58 @@ func atan2F64Go(dst []float64, y []float64, x []float64) {
 	x = x[:len(dst)]
 	for i := range dst {
 		dst[i] = atan2F64One(y[i], x[i])
+	}
+}
+
+func hypotF64One(x float64, y float64) float64 {
+	t4 := math.Float64bits(x) & 0x7fffffffffffffff
+	t7 := math.Float64bits(y) & 0x7fffffffffffffff
+	t9 := greater(math.Float64frombits(t4), math.Float64frombits(t7))
+	t10 := lesser(math.Float64frombits(t4), math.Float64frombits(t7))
+	t13 := math.Float64frombits(t4) == math.Float64frombits(0x7ff0000000000000)
+	t15 := math.Float64frombits(t7) == math.Float64frombits(0x7ff0000000000000)
+	t16 := t13 || t15
+	t17 := x != x
+	t18 := y != y
+	t19 := t17 || t18
+	t22 := float64(0x1p+500) < t9
+	t25 := t9 < float64(0x1p-400)
+	t32 := sel(t25, float64(0x1p+600), float64(1.0))
+	t33 := sel(t22, float64(0x1p-600), t32)
+	t37 := sel(t25, float64(0x1p-600), float64(1.0))
+	t38 := sel(t22, float64(0x1p+600), t37)
+	t39 := float64(t9 * t33)
+	t40 := float64(t9 * t33)
+	t41 := float64(t39 * t40)
+	t42 := math.FMA(t39, t40, -(t41))
+	t43 := float64(t10 * t33)
+	t44 := float64(t10 * t33)
+	t45 := float64(t43 * t44)
+	t46 := math.FMA(t43, t44, -(t45))
+	t47 := t41 + t45
+	t48 := t41 - t47
+	t49 := t48 + t45
+	t50 := math.Sqrt(t47)
+	t51 := math.FMA(-(t50), t50, t47)
+	t52 := t42 + t46
+	t53 := t49 + t52
+	t54 := t51 + t53
+	t57 := float64(0.0) < t47
+	t58 := t50 + t50
+	t59 := t54 / t58
+	t60 := t50 + t59
+	t61 := sel(t57, t60, t50)
+	t62 := float64(t61 * t38)
+	t66 := sel(t19, math.Float64frombits(0x7ff8000000000000), t62)
+	t67 := sel(t16, math.Float64frombits(0x7ff0000000000000), t66)
+	return t67
+}
+
+func hypotF64Go(dst []float64, x []float64, y []float64) {
+	x = x[:len(dst)]
+	y = y[:len(dst)]
+	for i := range dst {
+		dst[i] = hypotF64One(x[i], y[i])
 	}
 }
 

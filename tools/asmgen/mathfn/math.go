@@ -25,6 +25,10 @@ var functions = []function{
 	{"Sinh", "the hyperbolic sine of x[i].", (*Builder).Sinh, true, ""},
 	{"Cosh", "the hyperbolic cosine of x[i].", (*Builder).Cosh, true, ""},
 	{"Tanh", "the hyperbolic tangent of x[i].", (*Builder).Tanh, false, ""},
+	{"Asinh", "the inverse hyperbolic sine of x[i].", (*Builder).Asinh, true, ""},
+	{"Acosh", "the inverse hyperbolic cosine of x[i]; NaN below 1.", (*Builder).Acosh, true, ""},
+	{"Atanh", "the inverse hyperbolic tangent of x[i]; NaN beyond ±1.", (*Builder).Atanh, true, ""},
+	{"Cbrt", "the cube root of x[i].", (*Builder).Cbrt, true, ""},
 	{"Erf", "the error function of x[i].", (*Builder).Erf, true, ""},
 	{"Erfc", "1 - erf(x[i]), accurate where that is small.", (*Builder).Erfc, true, ""},
 	{"Sigmoid", "1 / (1 + exp(-x[i])).", (*Builder).Sigmoid, false, ""},
@@ -40,6 +44,7 @@ var functions2 = []struct {
 }{
 	{"Pow", "x[i] to the power y[i], with the special cases of IEEE 754.", "x", "y", (*Builder).Pow},
 	{"Atan2", "the angle of the point (x[i], y[i]), in [-π, π].", "y", "x", (*Builder).Atan2},
+	{"Hypot", "√(x[i]² + y[i]²) without overflow.", "x", "y", (*Builder).Hypot},
 }
 
 // mathRoutines lists the family "math".
