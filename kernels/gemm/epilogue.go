@@ -12,11 +12,8 @@ type epilogue struct {
 	act            func(float64) float64
 }
 
-// transpose is the epilogue of Cᵀ; nil stays nil.
+// transpose is the epilogue of Cᵀ.
 func (e *epilogue) transpose() *epilogue {
-	if e == nil {
-		return nil
-	}
 	return &epilogue{bias: transpose(e.bias), residual: transpose(e.residual), act: e.act}
 }
 

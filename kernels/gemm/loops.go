@@ -16,7 +16,6 @@ type product struct {
 	c       matrix
 	depth   int // values along k
 	scale   scale
-	offset  bool // a is flipped: the sums of b's columns take 128 back
 	params  Params
 	finish  *epilogue // nil if there is none
 	i0, j0  int       // where c begins in the epilogue's operands
@@ -24,24 +23,20 @@ type product struct {
 	buffers *buffers
 }
 
-// scale is alpha and beta of a product.
-type scale struct {
-	alpha, beta       complex128 // of float types
-	intAlpha, intBeta int64      // of integer types
-	conjA, conjB      bool
-}
+// scale is alpha and beta of a product; of integer types they are integers.
+type scale struct{ alpha, beta complex128 }
 
-// apply sets t's scalars. Only the first block along k sees beta; later ones
-// add to what is there.
-func (s *scale) apply(t *simd.Tile, typ simd.GemmType, first bool) {
-	beta, intBeta := s.beta, s.intBeta
+// setScale sets t's scalars. Only the first block along k sees beta; later
+// ones add to what is there.
+func (p *product) setScale(t *simd.Tile, first bool) {
+	beta := p.scale.beta
 	if !first {
-		beta, intBeta = 1, 1
+		beta = 1
 	}
-	if typ >= simd.GemmVNNI {
-		t.ScaleInt(s.intAlpha, intBeta)
+	if p.kernel.Type.Integer() {
+		t.ScaleInt(int64(real(p.scale.alpha)), int64(real(beta)))
 	} else {
-		t.Scale(typ, s.alpha, beta, s.conjA, s.conjB)
+		t.Scale(p.kernel.Type, p.scale.alpha, beta, p.a.m.conj, p.b.m.conj)
 	}
 }
 
@@ -115,7 +110,7 @@ func (p *product) packB(w *pool.Worker, b block, j0, j1 int) error {
 			panel := p.buffers.panelB(j, b.steps*pitch/nr)
 			n := min(nr, hi-j)
 			p.b.pack(panel, pitch, j0+j, n, b.k0, b.depth, scratch.stage)
-			if p.offset {
+			if p.a.flip {
 				p.columnSums(scratch, p.buffers.sums(j), panel, pitch, b.steps)
 			}
 		}
@@ -177,10 +172,10 @@ func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
 	elem, mr, nr := p.kernel.Type.ElemBytes(), p.kernel.MR, p.kernel.NR
 	t := &s.tile
 	*t = simd.Tile{K: b.steps, ARow: elem, BStep: nr * elem, CRow: p.c.rowStride}
-	p.scale.apply(t, p.kernel.Type, b.first)
+	p.setScale(t, b.first)
 	for j := lo; j < hi; j += nr {
 		t.B = p.buffers.panelB(j, b.steps*elem)
-		if p.offset {
+		if p.a.flip {
 			t.Init = p.buffers.sums(j)
 		}
 		n := min(nr, hi-j)

@@ -18,15 +18,14 @@ type matrix struct {
 	conj                 bool // the elements' conjugates are meant
 }
 
-// matrixOf views the last two axes of a, whose other axes are ignored.
-func matrixOf(a *ndarray.Array, conj bool) matrix {
+// set makes m a view of the last two axes of a, whose other axes are ignored.
+func (m *matrix) set(a *ndarray.Array, conj bool) {
 	r := len(a.Shape)
-	m := matrix{
-		data: a.Data, offset: a.Offset, rows: a.Shape[r-2], cols: a.Shape[r-1],
-		rowStride: a.Strides[r-2], colStride: a.Strides[r-1], dtype: a.DType, swapped: a.Swapped, conj: conj,
-	}
+	m.data, m.offset = a.Data, a.Offset
+	m.rows, m.cols = a.Shape[r-2], a.Shape[r-1]
+	m.rowStride, m.colStride = a.Strides[r-2], a.Strides[r-1]
+	m.dtype, m.swapped, m.conj = a.DType, a.Swapped, conj
 	m.locate()
-	return m
 }
 
 func (m *matrix) locate() {
@@ -47,11 +46,10 @@ func (m *matrix) array() ndarray.Array {
 	}
 }
 
-// t is the transpose.
-func (m matrix) t() matrix {
+// transpose exchanges rows and columns.
+func (m *matrix) transpose() {
 	m.rows, m.cols = m.cols, m.rows
 	m.rowStride, m.colStride = m.colStride, m.rowStride
-	return m
 }
 
 // at is the address of element (i, j).

@@ -17,11 +17,16 @@ const slabCols = 4096
 // runDirect computes a small item if A, B and C can be used as they lie. It
 // takes no memory: a product of 32 x 32 is done in half a microsecond.
 func (q *Problem) runDirect(w *pool.Worker) (done bool, err error) {
-	a, b, c := matrixOf(&q.A, q.ConjA), matrixOf(&q.B, q.ConjB), matrixOf(&q.C, false)
-	if c.dtype != q.scheme.sum || !c.writable() {
+	var p product
+	q.bind(&p)
+	if p.c.dtype != q.scheme.sum || !p.c.writable() {
 		return false, nil
 	}
-	p := q.product(a, b, c, q.epilogue(), nil)
+	if p.c.rows == 1 || p.c.cols == 1 {
+		if done, err := p.vectorPath(w); done {
+			return true, err
+		}
+	}
 	if !p.small() {
 		return false, nil
 	}
@@ -30,66 +35,64 @@ func (q *Problem) runDirect(w *pool.Worker) (done bool, err error) {
 
 // runMatrix computes an item: two-dimensional A, B and C.
 func (q *Problem) runMatrix(w *pool.Worker, l *lender) error {
-	a, b, c := matrixOf(&q.A, q.ConjA), matrixOf(&q.B, q.ConjB), matrixOf(&q.C, false)
-	e := q.epilogue()
-	direct := c.dtype == q.scheme.sum
-	if direct && c.writable() {
-		p := q.product(a, b, c, e, l)
+	var p product
+	q.bind(&p)
+	p.lender = l
+	rows, cols := q.writes()
+	switch {
+	case rows:
+		return p.run(w)
+	case cols:
+		p.transpose()
 		return p.run(w)
 	}
-	if ct := c.t(); direct && ct.writable() && q.scheme.symmetric() {
-		p := q.product(b.t(), a.t(), ct, e.transpose(), l)
-		p.a.form, p.b.form = q.scheme.b, q.scheme.a
-		return p.run(w)
-	}
-	return q.runSlabs(w, a, b, c, e, l)
+	return q.runSlabs(w, &p)
 }
 
-// epilogue is nil if there is nothing to do.
-func (q *Problem) epilogue() *epilogue {
-	act := activations[q.Act]
-	if q.Bias == nil && q.Residual == nil && act == nil {
-		return nil
-	}
-	return &epilogue{bias: q.Bias, residual: q.Residual, act: act}
-}
-
-// product binds operands to the kernel.
-func (q *Problem) product(a, b, c matrix, e *epilogue, l *lender) product {
-	p := product{
-		kernel: q.kernel,
-		a:      operand{form: q.scheme.a, m: a, typ: q.scheme.typ},
-		b:      operand{form: q.scheme.b, m: b.t(), typ: q.scheme.typ},
-		c:      c,
-		depth:  a.cols,
-		scale:  scale{alpha: q.Alpha, beta: q.Beta, conjA: a.conj, conjB: b.conj},
-		params: q.Params,
-		lender: l,
-		finish: e,
-		offset: q.scheme.a.flip,
-	}
-	p.scale.intAlpha, p.scale.intBeta = int64(real(q.Alpha)), int64(real(q.Beta))
+// bind sets p to the product of q's operands.
+func (q *Problem) bind(p *product) {
+	p.kernel, p.params = q.kernel, q.Params
+	p.a.form, p.b.form = q.scheme.a, q.scheme.b
+	p.a.m.set(&q.A, q.ConjA)
+	p.b.m.set(&q.B, q.ConjB)
+	p.b.m.transpose() // its lines are the columns
+	p.c.set(&q.C, false)
+	p.a.typ, p.b.typ = q.scheme.typ, q.scheme.typ
+	p.depth = p.a.m.cols
 	if q.Alpha == 0 {
 		p.depth = 0 // A and B are not read: NaN times zero is nobody's business
 	}
+	p.scale = scale{alpha: q.Alpha, beta: q.Beta}
 	if p.depth == 0 {
-		p.scale.alpha, p.scale.intAlpha = 1, 1
+		p.scale.alpha = 1
 	}
-	return p
+	if act := activations[q.Act]; q.Bias != nil || q.Residual != nil || act != nil {
+		p.finish = &epilogue{bias: q.Bias, residual: q.Residual, act: act}
+	}
 }
 
-// runSlabs computes parts of C in scratch memory and converts them.
-func (q *Problem) runSlabs(w *pool.Worker, a, b, c matrix, e *epilogue, l *lender) error {
+// transpose turns p into Cᵀ = Bᵀ·Aᵀ.
+func (p *product) transpose() {
+	p.a, p.b = p.b, p.a
+	p.c.transpose()
+	if p.finish != nil {
+		p.finish = p.finish.transpose()
+	}
+}
+
+// runSlabs computes parts of p in scratch memory and converts them.
+func (q *Problem) runSlabs(w *pool.Worker, p *product) error {
+	c := p.c
 	cols := min(c.cols, slabCols)
 	rows := min(c.rows, slabBytes/(cols*q.scheme.sum.Size()))
 	for j0 := 0; j0 < c.cols; j0 += cols {
 		for i0 := 0; i0 < c.rows; i0 += rows {
 			i1, j1 := min(i0+rows, c.rows), min(j0+cols, c.cols)
-			slab := ndarray.Array{Layout: ndarray.NewLayout(q.scheme.sum, i1-i0, j1-j0), Data: l.get().slab}
-			p := q.product(a.sub(i0, i1, 0, a.cols), b.sub(0, b.rows, j0, j1), matrixOf(&slab, false), e, l)
-			p.i0, p.j0 = i0, j0
-			part := c.sub(i0, i1, j0, j1)
-			if err := q.throughSlab(w, &p, slab, part.array()); err != nil {
+			part := *p
+			part.i0, part.j0 = i0, j0
+			part.a.m, part.b.m = p.a.m.sub(i0, i1, 0, p.a.m.cols), p.b.m.sub(j0, j1, 0, p.b.m.cols)
+			part.c = c.sub(i0, i1, j0, j1)
+			if err := q.throughSlab(w, &part); err != nil {
 				return err
 			}
 		}
@@ -97,17 +100,20 @@ func (q *Problem) runSlabs(w *pool.Worker, a, b, c matrix, e *epilogue, l *lende
 	return nil
 }
 
-// throughSlab computes p, whose C is slab, a scratch copy of part.
-func (q *Problem) throughSlab(w *pool.Worker, p *product, slab, part ndarray.Array) error {
+// throughSlab computes p with a scratch copy in the place of its C.
+func (q *Problem) throughSlab(w *pool.Worker, p *product) error {
+	c := p.c.array()
+	slab := ndarray.Array{Layout: ndarray.NewLayout(q.scheme.sum, c.Shape...), Data: p.lender.get().slab}
 	if q.Beta != 0 {
-		if err := convertRows(w, slab, part); err != nil {
+		if err := convertRows(w, slab, c); err != nil {
 			return err
 		}
 	}
+	p.c.set(&slab, false)
 	if err := p.run(w); err != nil {
 		return err
 	}
-	return convertRows(w, part, slab)
+	return convertRows(w, c, slab)
 }
 
 // convertRows is ndarray.Convert, some rows a task.
@@ -157,18 +163,25 @@ func (q *Problem) shape() (m, n, k int) {
 func (q *Problem) sizes() sizes {
 	m, n, k := q.shape()
 	rows, cols := q.writes()
-	if !rows && cols { // the transpose is computed
+	if cols { // the transpose is computed
 		m, n = n, m
 	}
 	return q.sizesFor(m, n, k, !rows && !cols)
 }
 
-// writes tells whether C's rows, and its columns, can be written as they lie.
+// writes tells whether C's rows, or else its columns, can be written as they
+// lie.
 func (q *Problem) writes() (rows, cols bool) {
-	m := matrixOf(&q.C, false)
-	t := m.t()
-	direct := m.dtype == q.scheme.sum
-	return direct && m.writable(), direct && t.writable() && q.scheme.symmetric()
+	var c matrix
+	c.set(&q.C, false)
+	if c.dtype != q.scheme.sum {
+		return false, false
+	}
+	if rows = c.writable(); !rows && q.scheme.symmetric() {
+		c.transpose()
+		cols = c.writable()
+	}
+	return rows, cols
 }
 
 // Scratch bounds the memory that Run asks for, on any number of workers. slab

@@ -52,7 +52,7 @@ func (p *product) smallPart(i0, i1, j0, j1 int) {
 func (p *product) smallTiles(t *simd.Tile, b block, i0, i1, j0, j1 int) {
 	nr := p.kernel.NR
 	*t = simd.Tile{K: b.steps, ARow: p.a.m.rowStride, AStep: p.a.m.colStride, BStep: p.b.m.colStride, CRow: p.c.rowStride}
-	p.scale.apply(t, p.kernel.Type, b.first)
+	p.setScale(t, b.first)
 	tiles := (i1 - i0 + p.kernel.MR - 1) / p.kernel.MR
 	for j := j0; j < j1; j += nr {
 		t.B = p.b.m.at(j, b.k0)

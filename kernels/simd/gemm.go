@@ -42,6 +42,9 @@ func (t GemmType) laneBytes() int {
 // Group is how many values along k a packed element holds.
 func (t GemmType) Group() int { return [...]int{1, 1, 1, 1, 2, 4, 2, 1, 1}[t] }
 
+// Integer tells whether the sums are integers, modulo a power of two.
+func (t GemmType) Integer() bool { return t >= GemmVNNI }
+
 // Complex tells whether the elements are complex.
 func (t GemmType) Complex() bool { return t == GemmC64 || t == GemmC128 }
 

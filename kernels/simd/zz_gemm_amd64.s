@@ -50252,3 +50252,467 @@ loop1775:
 done1776:
 	VZEROUPPER
 	RET
+
+// func dot1F32AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, FMA3
+TEXT ·dot1F32AVX2(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	TESTQ   AX, AX
+	JLE     done1778
+	PCALIGN $0x20
+
+loop1777:
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VFMADD231PS (SI), Y0, Y4
+	VFMADD231PS 32(SI), Y1, Y5
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	SUBQ        $+16, AX
+	TESTQ       AX, AX
+	JG          loop1777
+
+done1778:
+	MOVQ         out+32(FP), DI
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSS       X4, (DI)
+	VZEROUPPER
+	RET
+
+// func dot1F32AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, AVX512F
+TEXT ·dot1F32AVX512(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	TESTQ   AX, AX
+	JLE     done1780
+	PCALIGN $0x20
+
+loop1779:
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VFMADD231PS (SI), Z0, Z4
+	VFMADD231PS 64(SI), Z1, Z5
+	ADDQ        $+128, SI
+	ADDQ        $+128, DI
+	SUBQ        $+32, AX
+	TESTQ       AX, AX
+	JG          loop1779
+
+done1780:
+	MOVQ          out+32(FP), DI
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPS     $0x01, X4, X0
+	VADDPS        X0, X4, X4
+	VMOVSS        X4, (DI)
+	VZEROUPPER
+	RET
+
+// func dot1F64AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, FMA3
+TEXT ·dot1F64AVX2(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	TESTQ   AX, AX
+	JLE     done1782
+	PCALIGN $0x20
+
+loop1781:
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VFMADD231PD (SI), Y0, Y4
+	VFMADD231PD 32(SI), Y1, Y5
+	ADDQ        $+64, SI
+	ADDQ        $+64, DI
+	SUBQ        $+8, AX
+	TESTQ       AX, AX
+	JG          loop1781
+
+done1782:
+	MOVQ         out+32(FP), DI
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPD       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPD       X0, X4, X4
+	VMOVSD       X4, (DI)
+	VZEROUPPER
+	RET
+
+// func dot1F64AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, AVX512F
+TEXT ·dot1F64AVX512(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	TESTQ   AX, AX
+	JLE     done1784
+	PCALIGN $0x20
+
+loop1783:
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VFMADD231PD (SI), Z0, Z4
+	VFMADD231PD 64(SI), Z1, Z5
+	ADDQ        $+128, SI
+	ADDQ        $+128, DI
+	SUBQ        $+16, AX
+	TESTQ       AX, AX
+	JG          loop1783
+
+done1784:
+	MOVQ          out+32(FP), DI
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, (DI)
+	VZEROUPPER
+	RET
+
+// func dot4F32AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, FMA3
+TEXT ·dot4F32AVX2(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	LEAQ    (SI)(DX*1), R8
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R9)(DX*1), R10
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	TESTQ   AX, AX
+	JLE     done1786
+	PCALIGN $0x20
+
+loop1785:
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VFMADD231PS (SI), Y0, Y4
+	VFMADD231PS 32(SI), Y1, Y5
+	ADDQ        $+64, SI
+	VFMADD231PS (R8), Y0, Y6
+	VFMADD231PS 32(R8), Y1, Y7
+	ADDQ        $+64, R8
+	VFMADD231PS (R9), Y0, Y8
+	VFMADD231PS 32(R9), Y1, Y9
+	ADDQ        $+64, R9
+	VFMADD231PS (R10), Y0, Y10
+	VFMADD231PS 32(R10), Y1, Y11
+	ADDQ        $+64, R10
+	ADDQ        $+64, DI
+	SUBQ        $+16, AX
+	TESTQ       AX, AX
+	JG          loop1785
+
+done1786:
+	MOVQ         out+32(FP), DI
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSS       X4, (DI)
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X0
+	VADDPS       X0, X6, X6
+	VPERMILPD    $0x01, X6, X0
+	VADDPS       X0, X6, X6
+	VPERMILPS    $0x01, X6, X0
+	VADDPS       X0, X6, X6
+	VMOVSS       X6, 4(DI)
+	VADDPS       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X0
+	VADDPS       X0, X8, X8
+	VPERMILPD    $0x01, X8, X0
+	VADDPS       X0, X8, X8
+	VPERMILPS    $0x01, X8, X0
+	VADDPS       X0, X8, X8
+	VMOVSS       X8, 8(DI)
+	VADDPS       Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y10, X0
+	VADDPS       X0, X10, X10
+	VPERMILPD    $0x01, X10, X0
+	VADDPS       X0, X10, X10
+	VPERMILPS    $0x01, X10, X0
+	VADDPS       X0, X10, X10
+	VMOVSS       X10, 12(DI)
+	VZEROUPPER
+	RET
+
+// func dot4F32AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, AVX512F
+TEXT ·dot4F32AVX512(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	LEAQ    (SI)(DX*1), R8
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R9)(DX*1), R10
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	TESTQ   AX, AX
+	JLE     done1788
+	PCALIGN $0x20
+
+loop1787:
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VFMADD231PS (SI), Z0, Z4
+	VFMADD231PS 64(SI), Z1, Z5
+	ADDQ        $+128, SI
+	VFMADD231PS (R8), Z0, Z6
+	VFMADD231PS 64(R8), Z1, Z7
+	ADDQ        $+128, R8
+	VFMADD231PS (R9), Z0, Z8
+	VFMADD231PS 64(R9), Z1, Z9
+	ADDQ        $+128, R9
+	VFMADD231PS (R10), Z0, Z10
+	VFMADD231PS 64(R10), Z1, Z11
+	ADDQ        $+128, R10
+	ADDQ        $+128, DI
+	SUBQ        $+32, AX
+	TESTQ       AX, AX
+	JG          loop1787
+
+done1788:
+	MOVQ          out+32(FP), DI
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPS     $0x01, X4, X0
+	VADDPS        X0, X4, X4
+	VMOVSS        X4, (DI)
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPS        Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VADDPS        X0, X6, X6
+	VPERMILPD     $0x01, X6, X0
+	VADDPS        X0, X6, X6
+	VPERMILPS     $0x01, X6, X0
+	VADDPS        X0, X6, X6
+	VMOVSS        X6, 4(DI)
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y0
+	VADDPS        Y0, Y8, Y8
+	VEXTRACTF128  $0x01, Y8, X0
+	VADDPS        X0, X8, X8
+	VPERMILPD     $0x01, X8, X0
+	VADDPS        X0, X8, X8
+	VPERMILPS     $0x01, X8, X0
+	VADDPS        X0, X8, X8
+	VMOVSS        X8, 8(DI)
+	VADDPS        Z11, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y0
+	VADDPS        Y0, Y10, Y10
+	VEXTRACTF128  $0x01, Y10, X0
+	VADDPS        X0, X10, X10
+	VPERMILPD     $0x01, X10, X0
+	VADDPS        X0, X10, X10
+	VPERMILPS     $0x01, X10, X0
+	VADDPS        X0, X10, X10
+	VMOVSS        X10, 12(DI)
+	VZEROUPPER
+	RET
+
+// func dot4F64AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, FMA3
+TEXT ·dot4F64AVX2(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	LEAQ    (SI)(DX*1), R8
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R9)(DX*1), R10
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	TESTQ   AX, AX
+	JLE     done1790
+	PCALIGN $0x20
+
+loop1789:
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VFMADD231PD (SI), Y0, Y4
+	VFMADD231PD 32(SI), Y1, Y5
+	ADDQ        $+64, SI
+	VFMADD231PD (R8), Y0, Y6
+	VFMADD231PD 32(R8), Y1, Y7
+	ADDQ        $+64, R8
+	VFMADD231PD (R9), Y0, Y8
+	VFMADD231PD 32(R9), Y1, Y9
+	ADDQ        $+64, R9
+	VFMADD231PD (R10), Y0, Y10
+	VFMADD231PD 32(R10), Y1, Y11
+	ADDQ        $+64, R10
+	ADDQ        $+64, DI
+	SUBQ        $+8, AX
+	TESTQ       AX, AX
+	JG          loop1789
+
+done1790:
+	MOVQ         out+32(FP), DI
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPD       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPD       X0, X4, X4
+	VMOVSD       X4, (DI)
+	VADDPD       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X0
+	VADDPD       X0, X6, X6
+	VPERMILPD    $0x01, X6, X0
+	VADDPD       X0, X6, X6
+	VMOVSD       X6, 8(DI)
+	VADDPD       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X0
+	VADDPD       X0, X8, X8
+	VPERMILPD    $0x01, X8, X0
+	VADDPD       X0, X8, X8
+	VMOVSD       X8, 16(DI)
+	VADDPD       Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y10, X0
+	VADDPD       X0, X10, X10
+	VPERMILPD    $0x01, X10, X0
+	VADDPD       X0, X10, X10
+	VMOVSD       X10, 24(DI)
+	VZEROUPPER
+	RET
+
+// func dot4F64AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+// Requires: AVX, AVX512F
+TEXT ·dot4F64AVX512(SB), NOSPLIT, $0-40
+	MOVQ    a+0(FP), SI
+	MOVQ    rowStride+8(FP), DX
+	MOVQ    x+16(FP), DI
+	MOVQ    n+24(FP), AX
+	LEAQ    (SI)(DX*1), R8
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R9)(DX*1), R10
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	TESTQ   AX, AX
+	JLE     done1792
+	PCALIGN $0x20
+
+loop1791:
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VFMADD231PD (SI), Z0, Z4
+	VFMADD231PD 64(SI), Z1, Z5
+	ADDQ        $+128, SI
+	VFMADD231PD (R8), Z0, Z6
+	VFMADD231PD 64(R8), Z1, Z7
+	ADDQ        $+128, R8
+	VFMADD231PD (R9), Z0, Z8
+	VFMADD231PD 64(R9), Z1, Z9
+	ADDQ        $+128, R9
+	VFMADD231PD (R10), Z0, Z10
+	VFMADD231PD 64(R10), Z1, Z11
+	ADDQ        $+128, R10
+	ADDQ        $+128, DI
+	SUBQ        $+16, AX
+	TESTQ       AX, AX
+	JG          loop1791
+
+done1792:
+	MOVQ          out+32(FP), DI
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDPD        X0, X4, X4
+	VMOVSD        X4, (DI)
+	VADDPD        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPD        Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VADDPD        X0, X6, X6
+	VPERMILPD     $0x01, X6, X0
+	VADDPD        X0, X6, X6
+	VMOVSD        X6, 8(DI)
+	VADDPD        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y0
+	VADDPD        Y0, Y8, Y8
+	VEXTRACTF128  $0x01, Y8, X0
+	VADDPD        X0, X8, X8
+	VPERMILPD     $0x01, X8, X0
+	VADDPD        X0, X8, X8
+	VMOVSD        X8, 16(DI)
+	VADDPD        Z11, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y0
+	VADDPD        Y0, Y10, Y10
+	VEXTRACTF128  $0x01, Y10, X0
+	VADDPD        X0, X10, X10
+	VPERMILPD     $0x01, X10, X0
+	VADDPD        X0, X10, X10
+	VMOVSD        X10, 24(DI)
+	VZEROUPPER
+	RET

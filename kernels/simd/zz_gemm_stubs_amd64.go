@@ -168,3 +168,43 @@ func packPairsU8AVX512(dst *byte, pitch int, src *byte, stepStride int, steps in
 //
 //go:noescape
 func packPairsU8AVX2(dst *byte, pitch int, src *byte, stepStride int, steps int)
+
+// dot1F32AVX2 adds up a[r][i]·x[i] for 1 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot1F32AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// dot1F32AVX512 adds up a[r][i]·x[i] for 1 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot1F32AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// dot1F64AVX2 adds up a[r][i]·x[i] for 1 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot1F64AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// dot1F64AVX512 adds up a[r][i]·x[i] for 1 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot1F64AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// dot4F32AVX2 adds up a[r][i]·x[i] for 4 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot4F32AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// dot4F32AVX512 adds up a[r][i]·x[i] for 4 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot4F32AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// dot4F64AVX2 adds up a[r][i]·x[i] for 4 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot4F64AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// dot4F64AVX512 adds up a[r][i]·x[i] for 4 rows, n a multiple of two vectors.
+//
+//go:noescape
+func dot4F64AVX512(a *byte, rowStride int, x *byte, n int, out *byte)

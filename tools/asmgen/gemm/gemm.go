@@ -13,6 +13,7 @@ func Generate(c *build.Context) {
 	g.peaks()
 	g.tiles()
 	g.packs()
+	g.dots()
 }
 
 // gen is a build context with what avo lacks. All its code uses physical

@@ -43,6 +43,7 @@ func (g *gen) peak(name string, fma func(b, a, d int)) {
 
 func zmm(i int) reg.Register { return zmms[i] }
 func ymm(i int) reg.Register { return zmms[i].AsY() }
+func xmm(i int) reg.Register { return zmms[i].AsX() }
 
 var zmms = [32]reg.VecPhysical{
 	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
