@@ -16,8 +16,12 @@ type Call struct {
 	Literals []command.Word
 	In       []Input
 	Out      []Output
-	opts     map[string]*Option
-	common   []OptionSpec
+	// Tuner and Threads are set by the caller before Check, if there are a
+	// tuner, and a number of workers that the run may use.
+	Tuner   Tuner
+	Threads int
+	opts    map[string]*Option
+	common  []OptionSpec
 }
 
 // Option is a typed option value of a call.

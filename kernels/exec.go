@@ -34,6 +34,8 @@ type Plan struct {
 	// layout (element-wise kernels). Otherwise a caller gives a copy of an
 	// input that overlaps an output.
 	Alias bool
+	// Threads is how many workers pay at the most; 0: all.
+	Threads int
 	// Run computes. Inputs and outputs in x have the layouts that Check saw
 	// (outputs: C order, or the view asked for). It must return an error if
 	// the worker was cancelled half way.

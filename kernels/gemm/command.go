@@ -16,6 +16,7 @@ func planGemm(c *kernels.Call) (*kernels.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.tune(c)
 	q := r.problem
 	m, n, k := q.shape()
 	items := float64(q.items())
@@ -31,6 +32,7 @@ func planGemm(c *kernels.Call) (*kernels.Plan, error) {
 			Scratch: q.Scratch(c.Out[0].Slice != nil || r.out != r.sum()),
 		},
 		Explain: r.explain(),
+		Threads: q.Params.Ways,
 		Run:     r.run,
 	}
 	return p, nil
@@ -44,6 +46,7 @@ type reading struct {
 	out      ndarray.DType
 	bias     int // index into Exec.In, or -1
 	residual int
+	tuning   string // where Params come from
 }
 
 func (r *reading) sum() ndarray.DType { return r.problem.scheme.sum }
@@ -274,6 +277,7 @@ func (r *reading) explain() []kernels.Entry {
 		{Term: "mc", Text: fmt.Sprint(q.Params.MC)},
 		{Term: "kc", Text: fmt.Sprint(stepsKC * q.kernel.Type.Group())},
 		{Term: "nc", Text: fmt.Sprint(q.Params.NC)},
+		{Term: "tuning", Text: r.tuning},
 	}
 }
 
