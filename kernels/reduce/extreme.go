@@ -16,9 +16,9 @@ func extremeOf[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
 	r := &reduction[T, T]{dt: dt, lift: same[T]}
 	switch e {
 	case smallest:
-		r.leaf, r.fold, r.join = minLeaf[T], minFold[T], smaller[T]
+		r.leaf, r.fold, r.join = minLeafOf[T](), minFoldOf[T](), smaller[T]
 	case greatest:
-		r.leaf, r.fold, r.join = maxLeaf[T], maxFold[T], larger[T]
+		r.leaf, r.fold, r.join = maxLeafOf[T](), maxFoldOf[T](), larger[T]
 	case smallestNumber:
 		r.leaf, r.fold, r.join = leafOf(smallerNumber[T]), foldOf(smallerNumber[T]), smallerNumber[T]
 	case greatestNumber:
@@ -82,9 +82,9 @@ func runArg(e extreme) func(j *job) error {
 }
 
 func argOn[T ordered](j *job, dt ndarray.DType, e extreme) error {
-	before, leaf := isLess[T], minLeaf[T]
+	before, leaf := isLess[T], minLeafOf[T]()
 	if e == greatest {
-		before, leaf = isGreater[T], maxLeaf[T]
+		before, leaf = isGreater[T], maxLeafOf[T]()
 	}
 	return run(j, argReduction(dt, before, leaf), func(vals []where[T], o int) {
 		index := make([]int64, len(vals))

@@ -82,7 +82,7 @@ func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
 		return run(j, greatestAbs(l), plain)
 	case math.IsInf(p, -1):
 		r := greatestAbs(l)
-		r.leaf, r.fold, r.join = minLeaf[float64], minFold[float64], smaller[float64]
+		r.leaf, r.fold, r.join = minLeafOf[float64](), minFoldOf[float64](), smaller[float64]
 		return run(j, r, plain)
 	}
 	return run(j, sumMap(l.dt, l.power), store(j, func(vals []float64) {
@@ -93,7 +93,7 @@ func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
 }
 
 func greatestAbs[T ndarray.Element](l normLifts[T]) *reduction[T, float64] {
-	return &reduction[T, float64]{dt: l.dt, lift: l.abs, leaf: maxLeaf[float64], fold: maxFold[float64], join: larger[float64]}
+	return &reduction[T, float64]{dt: l.dt, lift: l.abs, leaf: maxLeafOf[float64](), fold: maxFoldOf[float64](), join: larger[float64]}
 }
 
 // Sums of squares within these bounds have lost nothing to overflow or

@@ -1,14 +1,14 @@
 package reduce
 
 import (
-	"math"
 	"math/cmplx"
 
 	"vgpu/kernels/ndarray"
 )
 
-// This file holds the inner loops. Sums of a block have 64 lanes in a fixed
-// order (see the package comment); a vector version must keep it.
+// This file holds the inner loops in Go, for all types; vector.go has those
+// that package simd makes faster. Sums of a block have 64 lanes in a fixed order (see
+// the package comment), which both keep.
 
 type (
 	float  interface{ float32 | float64 }
@@ -48,44 +48,10 @@ func sumLeaf[A summed](x []A) A {
 	return acc[0]
 }
 
-// sumLeafF32 is sumLeaf of elements widened to float64.
-func sumLeafF32(x []float32, _ place) float64 {
-	if len(x) < lanes {
-		var s float64
-		for _, v := range x {
-			s += float64(v)
-		}
-		return s
-	}
-	var acc [lanes]float64
-	for ; len(x) >= lanes; x = x[lanes:] {
-		row := (*[lanes]float32)(x)
-		for j := range acc {
-			acc[j] += float64(row[j])
-		}
-	}
-	for j, v := range x {
-		acc[j] += float64(v)
-	}
-	for h := lanes / 2; h > 0; h /= 2 {
-		for j := range h {
-			acc[j] += acc[j+h]
-		}
-	}
-	return acc[0]
-}
-
 func sumFold[A summed](acc, x []A) {
 	x = x[:len(acc)]
 	for i := range acc {
 		acc[i] += x[i]
-	}
-}
-
-func sumFoldF32(acc []float64, x []float32, _ place) {
-	x = x[:len(acc)]
-	for i := range acc {
-		acc[i] += float64(x[i])
 	}
 }
 
@@ -244,13 +210,6 @@ func maxFold[T ordered](acc, x []T) {
 
 func same[T any](dst, x []T, _ place) { copy(dst, x) }
 
-func widen(dst []float64, x []float32, _ place) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = float64(x[i])
-	}
-}
-
 func nonzero[T ndarray.Element](dst []int64, x []T, _ place) {
 	var zero T
 	x = x[:len(dst)]
@@ -294,23 +253,9 @@ func skipNaNC(dst, x []complex128, _ place) {
 	}
 }
 
-func absolute(dst, x []float64, _ place) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = math.Abs(x[i])
-	}
-}
-
 func modulus(dst []float64, x []complex128, _ place) {
 	for i, v := range x {
 		dst[i] = cmplx.Abs(v)
-	}
-}
-
-func squared(dst, x []float64, _ place) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = x[i] * x[i]
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
 )
 
 // softmaxKernel is softmax or log_softmax.
@@ -65,28 +66,24 @@ func planSoftmax(v *verb, c *kernels.Call, logarithm bool) (*kernels.Plan, error
 	return p, nil
 }
 
-// exps is the loop that softmax spends its time in, for a float type.
+// exps is the loops that softmax spends its time in, for a float type.
 type exps[T float] struct {
-	dt  ndarray.DType
-	exp func(dst, x []T)
+	dt        ndarray.DType
+	exp       func(dst, x []T)
+	sub       func(dst, a, b []T)
+	subScalar func(dst, a []T, s T)
+	sum       func(x []T) float64             // of a block
+	accrue    func(acc, sum []float64, x []T) // acc[i] = sum[i] + x[i]
+	div       func(dst, x []T, sum []float64) // rounded once, from float64
+	divScalar func(dst, x []T, sum float64)   // likewise
 }
 
 var (
-	expsF32 = exps[float32]{ndarray.F32, expF32}
-	expsF64 = exps[float64]{ndarray.F64, expF64}
+	expsF32 = exps[float32]{ndarray.F32, simd.ExpF32, simd.SubF32, simd.SubScalarF32,
+		simd.SumF32, simd.AddF64F32, simd.DivF32F64, simd.DivScalarF32F64}
+	expsF64 = exps[float64]{ndarray.F64, simd.ExpF64, simd.SubF64, simd.SubScalarF64,
+		simd.SumF64, simd.AddF64, simd.DivF64, simd.DivScalarF64}
 )
-
-func expF32(dst, x []float32) {
-	for i, v := range x[:len(dst)] {
-		dst[i] = float32(math.Exp(float64(v)))
-	}
-}
-
-func expF64(dst, x []float64) {
-	for i, v := range x[:len(dst)] {
-		dst[i] = math.Exp(v)
-	}
-}
 
 // keptLine is the longest line whose exponentials are kept between the second
 // and the third pass; those of longer ones are computed twice.
@@ -135,7 +132,8 @@ func (l *softmaxLine[T]) each(o int, f func(x []T, at int)) {
 // exponentials from overflowing.
 func (l *softmaxLine[T]) run(o int, logarithm bool) {
 	m := T(math.Inf(-1))
-	l.each(o, func(x []T, _ int) { m = larger(m, maxLeaf(x)) })
+	greatest := maxLeafOf[T]()
+	l.each(o, func(x []T, _ int) { m = larger(m, greatest(x)) })
 	sum, n := 0.0, 0
 	l.each(o, func(x []T, _ int) {
 		sum += l.shiftedExps(x, m)
@@ -145,18 +143,15 @@ func (l *softmaxLine[T]) run(o int, logarithm bool) {
 		lse := T(math.Log(sum))
 		l.each(o, func(x []T, at int) {
 			dst := l.buf[:len(x)]
-			for i, v := range x {
-				dst[i] = v - m - lse
-			}
+			l.subScalar(dst, x, m)
+			l.subScalar(dst, dst, lse)
 			ndarray.Store(l.out, dst, at)
 		})
 		return
 	}
 	scale := func(at, n int) {
 		dst := l.buf[:n]
-		for i, v := range dst {
-			dst[i] = T(float64(v) / sum)
-		}
+		l.divScalar(dst, dst, sum)
 		ndarray.Store(l.out, dst, at)
 	}
 	if n == 1 { // the exponentials are still in buf
@@ -172,25 +167,13 @@ func (l *softmaxLine[T]) run(o int, logarithm bool) {
 // shiftedExps leaves exp(x - m) in buf and gives the sum.
 func (l *softmaxLine[T]) shiftedExps(x []T, m T) float64 {
 	dst := l.buf[:len(x)]
-	for i, v := range x {
-		dst[i] = v - m
-	}
+	l.subScalar(dst, x, m)
 	l.exp(dst, dst)
 	sum := 0.0
 	for i := 0; i < len(dst); i += block {
-		sum += sumFloats(dst[i:min(i+block, len(dst))])
+		sum += l.sum(dst[i:min(i+block, len(dst))])
 	}
 	return sum
-}
-
-func sumFloats[T float](x []T) float64 {
-	switch x := any(x).(type) {
-	case []float32:
-		return sumLeafF32(x, place{})
-	case []float64:
-		return sumLeaf(x)
-	}
-	return math.NaN()
 }
 
 // softmaxRows works down the columns of a tile, row by row, in three passes.
@@ -198,7 +181,7 @@ func softmaxRows[T float](s *scan, in reader[T], e exps[T], logarithm bool) erro
 	g := &s.g
 	tiles := (g.w + tile - 1) / tile
 	return s.w.For(g.o*tiles, max(1, block/(g.k*min(tile, g.w))), func(w *pool.Worker, lo, hi int) {
-		t := &softmaxTile[T]{scan: s, exps: e, in: in, w: w, buf: make([]T, tile), m: make([]T, tile), sum: make([]float64, tile)}
+		t := &softmaxTile[T]{scan: s, exps: e, in: in, w: w, buf: make([]T, tile), m: make([]T, tile), sums: make([]float64, tile)}
 		for i := lo; i < hi; i++ {
 			t.o, t.col = i/tiles, i%tiles*tile
 			t.width = min(tile, g.w-t.col)
@@ -214,7 +197,7 @@ type softmaxTile[T float] struct {
 	w             *pool.Worker
 	o, col, width int
 	buf, m        []T
-	sum           []float64
+	sums          []float64
 }
 
 func (t *softmaxTile[T]) each(f func(x []T, at int)) {
@@ -225,22 +208,19 @@ func (t *softmaxTile[T]) each(f func(x []T, at int)) {
 }
 
 func (t *softmaxTile[T]) run(logarithm bool) {
-	m, sum, dst := t.m[:t.width], t.sum[:t.width], t.buf[:t.width]
+	m, sum, dst := t.m[:t.width], t.sums[:t.width], t.buf[:t.width]
 	for i := range m {
 		m[i], sum[i] = T(math.Inf(-1)), 0
 	}
-	t.each(func(x []T, _ int) { maxFold(m, x) })
+	fold := maxFoldOf[T]()
+	t.each(func(x []T, _ int) { fold(m, x) })
 	exps := func(x []T) {
-		for i, v := range x {
-			dst[i] = v - m[i]
-		}
+		t.sub(dst, x, m)
 		t.exp(dst, dst)
 	}
 	t.each(func(x []T, _ int) {
 		exps(x)
-		for i, v := range dst {
-			sum[i] += float64(v)
-		}
+		t.accrue(sum, sum, dst)
 	})
 	if logarithm {
 		for i, v := range sum {
@@ -254,9 +234,7 @@ func (t *softmaxTile[T]) run(logarithm bool) {
 			}
 		} else {
 			exps(x)
-			for i, v := range dst {
-				dst[i] = T(float64(v) / sum[i])
-			}
+			t.div(dst, dst, sum)
 		}
 		ndarray.Store(t.out, dst, at)
 	})

@@ -75,27 +75,29 @@ func indexType(in ndarray.DType) ndarray.DType {
 // The reductions that sums are made of.
 
 func sumOf[T summed](dt ndarray.DType) *reduction[T, T] {
+	leaf, fold := sumLeafOf[T](), sumFoldOf[T]()
 	return &reduction[T, T]{
-		dt: dt, lift: same[T], leaf: sumLeaf[T], fold: sumFold[T], join: addition[T],
-		fused: func(x []T, _ place) T { return sumLeaf(x) }, fusedFold: func(acc, x []T, _ place) { sumFold(acc, x) },
+		dt: dt, lift: same[T], leaf: leaf, fold: fold, join: addition[T],
+		fused: func(x []T, _ place) T { return leaf(x) }, fusedFold: func(acc, x []T, _ place) { fold(acc, x) },
 	}
 }
 
 // sumF32 sums f32 in f64.
 var sumF32 = &reduction[float32, float64]{
-	dt: ndarray.F32, lift: widen, leaf: sumLeaf[float64], fold: sumFold[float64], join: addition[float64],
+	dt: ndarray.F32, lift: widen, leaf: sumLeafOf[float64](), fold: sumFoldOf[float64](), join: addition[float64],
 	fused: sumLeafF32, fusedFold: sumFoldF32,
 }
 
 // sumMap sums lift(x).
 func sumMap[T ndarray.Element, A summed](dt ndarray.DType, lift func([]A, []T, place)) *reduction[T, A] {
-	return &reduction[T, A]{dt: dt, lift: lift, leaf: sumLeaf[A], fold: sumFold[A], join: addition[A]}
+	return &reduction[T, A]{dt: dt, lift: lift, leaf: sumLeafOf[A](), fold: sumFoldOf[A](), join: addition[A]}
 }
 
 func prodOf[T summed](dt ndarray.DType) *reduction[T, T] {
+	leaf, fold := prodLeafOf[T](), prodFoldOf[T]()
 	return &reduction[T, T]{
-		dt: dt, identity: 1, lift: same[T], leaf: prodLeaf[T], fold: prodFold[T], join: multiplication[T],
-		fused: func(x []T, _ place) T { return prodLeaf(x) }, fusedFold: func(acc, x []T, _ place) { prodFold(acc, x) },
+		dt: dt, identity: 1, lift: same[T], leaf: leaf, fold: fold, join: multiplication[T],
+		fused: func(x []T, _ place) T { return leaf(x) }, fusedFold: func(acc, x []T, _ place) { fold(acc, x) },
 	}
 }
 
@@ -195,32 +197,12 @@ func runVar(root bool) func(j *job) error {
 			if err := run(j, sumF32, keep); err != nil {
 				return err
 			}
-			return run(j, sumMap(ndarray.F32, distance[float32](mean)), store(j, finish))
+			return run(j, sumMap(ndarray.F32, distanceF32(mean)), store(j, finish))
 		}
 		if err := run(j, sumOf[float64](ndarray.F64), keep); err != nil {
 			return err
 		}
-		return run(j, sumMap(ndarray.F64, distance[float64](mean)), store(j, finish))
-	}
-}
-
-// distance lifts x to (x - mean)².
-func distance[T float](mean []float64) func(dst []float64, x []T, at place) {
-	return func(dst []float64, x []T, at place) {
-		x = x[:len(dst)]
-		if at.outer {
-			m := mean[at.o:][:len(dst)]
-			for i := range dst {
-				d := float64(x[i]) - m[i]
-				dst[i] = d * d
-			}
-			return
-		}
-		m := mean[at.o]
-		for i := range dst {
-			d := float64(x[i]) - m
-			dst[i] = d * d
-		}
+		return run(j, sumMap(ndarray.F64, distanceF64(mean)), store(j, finish))
 	}
 }
 

@@ -117,6 +117,43 @@ func SumI64(x []int64) int64 {
 	return acc[0]
 }
 
+// SumU64 is the sum of x, modulo 2^64.
+func SumU64(x []uint64) uint64 {
+	if len(x) < lanes {
+		acc := [1]uint64{0}
+		for _, v := range x {
+			const j = 0
+			acc[j] += v
+		}
+		return acc[0]
+	}
+	var acc [lanes]uint64
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sumU64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk {
+			sumU64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+		}
+	default:
+		sumU64Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		acc[j] += v
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a += b
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
 // SumI32 is the sum of x.
 func SumI32(x []int32) int64 {
 	if len(x) < lanes {

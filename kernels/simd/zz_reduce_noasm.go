@@ -18,6 +18,10 @@ func sumI64AVX512(acc *int64, x *int64, rows int) { panic(noAssembly) }
 
 func sumI64AVX2(acc *int64, x *int64, rows int) { panic(noAssembly) }
 
+func sumU64AVX512(acc *uint64, x *uint64, rows int) { panic(noAssembly) }
+
+func sumU64AVX2(acc *uint64, x *uint64, rows int) { panic(noAssembly) }
+
 func sumI32AVX512(acc *int64, x *int32, rows int) { panic(noAssembly) }
 
 func sumI32AVX2(acc *int64, x *int32, rows int) { panic(noAssembly) }

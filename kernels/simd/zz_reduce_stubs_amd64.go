@@ -34,6 +34,16 @@ func sumI64AVX512(acc *int64, x *int64, rows int)
 //go:noescape
 func sumI64AVX2(acc *int64, x *int64, rows int)
 
+// sumU64AVX512 folds rows of 64 elements into acc.
+//
+//go:noescape
+func sumU64AVX512(acc *uint64, x *uint64, rows int)
+
+// sumU64AVX2 folds rows of 64 elements into acc.
+//
+//go:noescape
+func sumU64AVX2(acc *uint64, x *uint64, rows int)
+
 // sumI32AVX512 folds rows of 64 elements into acc.
 //
 //go:noescape

@@ -6,6 +6,7 @@ var reduceTable = []routine{
 	{"SumF64", SumF64, sumF64Go},
 	{"SumF32", SumF32, sumF32Go},
 	{"SumI64", SumI64, sumI64Go},
+	{"SumU64", SumU64, sumU64Go},
 	{"SumI32", SumI32, sumI32Go},
 	{"SumU8", SumU8, sumU8Go},
 	{"ProdF64", ProdF64, prodF64Go},

@@ -29,6 +29,14 @@ func sumI64Go(acc *[lanes]int64, x []int64) {
 	}
 }
 
+func sumU64Go(acc *[lanes]uint64, x []uint64) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			acc[j] += v
+		}
+	}
+}
+
 func sumI32Go(acc *[lanes]int64, x []int32) {
 	for i := 0; i < len(x); i += lanes {
 		for j, v := range x[i : i+lanes] {

@@ -4186,6 +4186,66 @@ func NotBool(dst []uint8, x []uint8) {
 	}
 }
 
+// AddF64F32 sets dst[i] = a[i] + x[i] in float64.
+func AddF64F32(dst []float64, a []float64, x []float32) {
+	n := len(dst)
+	need(n, len(a), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			addF64F32AVX512(&dst[i], &a[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			addF64F32AVX2(&dst[i], &a[i], &x[i], min(chunk, m-i))
+		}
+		addF64F32Go(dst[m:n], a[m:n], x[m:n])
+	default:
+		addF64F32Go(dst[:n], a[:n], x[:n])
+	}
+}
+
+// DivF32F64 sets dst[i] = x[i] / b[i], divided in float64.
+func DivF32F64(dst []float32, x []float32, b []float64) {
+	n := len(dst)
+	need(n, len(x), len(b))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			divF32F64AVX512(&dst[i], &x[i], &b[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			divF32F64AVX2(&dst[i], &x[i], &b[i], min(chunk, m-i))
+		}
+		divF32F64Go(dst[m:n], x[m:n], b[m:n])
+	default:
+		divF32F64Go(dst[:n], x[:n], b[:n])
+	}
+}
+
+// DivScalarF32F64 sets dst[i] = x[i] / s, divided in float64.
+func DivScalarF32F64(dst []float32, x []float32, s float64) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			divScalarF32F64AVX512(&dst[i], &x[i], s, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			divScalarF32F64AVX2(&dst[i], &x[i], s, min(chunk, m-i))
+		}
+		divScalarF32F64Go(dst[m:n], x[m:n], s)
+	default:
+		divScalarF32F64Go(dst[:n], x[:n], s)
+	}
+}
+
 // CastF32F64 sets dst[i] = x[i], exactly.
 func CastF32F64(dst []float64, x []float32) {
 	n := len(dst)

@@ -13502,6 +13502,192 @@ tail:
 	VZEROUPPER
 	RET
 
+// func addF64F32AVX512(dst *float64, a *float64, x *float32, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·addF64F32AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VCVTPS2PD (DX)(AX*4), Z1
+	VADDPD    Z1, Z0, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z0
+	VCVTPS2PD.Z (DX)(AX*4), K7, Z1
+	VADDPD      Z1, Z0, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func addF64F32AVX2(dst *float64, a *float64, x *float32, n int)
+// Requires: AVX
+TEXT ·addF64F32AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VCVTPS2PD (DX)(AX*4), Y1
+	VADDPD    Y1, Y0, Y1
+	VMOVUPD   Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func divF32F64AVX512(dst *float32, x *float32, b *float64, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+TEXT ·divF32F64AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VCVTPS2PD (SI)(AX*4), Z0
+	VMOVUPD   (DX)(AX*8), Z1
+	VDIVPD    Z1, Z0, Z1
+	VCVTPD2PS Z1, Y0
+	VMOVUPS   Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
+	VMOVUPD.Z   (DX)(AX*8), K7, Z1
+	VDIVPD      Z1, Z0, Z1
+	VCVTPD2PS   Z1, Y0
+	VMOVDQU32   Y0, K7, (DI)(AX*4)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func divF32F64AVX2(dst *float32, x *float32, b *float64, n int)
+// Requires: AVX
+TEXT ·divF32F64AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VCVTPS2PD  (SI)(AX*4), Y0
+	VMOVUPD    (DX)(AX*8), Y1
+	VDIVPD     Y1, Y0, Y1
+	VCVTPD2PSY Y1, X0
+	VMOVUPS    X0, (DI)(AX*4)
+	ADDQ       $0x04, AX
+	CMPQ       AX, R9
+	JLE        loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func divScalarF32F64AVX512(dst *float32, x *float32, s float64, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+TEXT ·divScalarF32F64AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD (SI)(AX*4), Z1
+	VDIVPD    Z0, Z1, Z1
+	VCVTPD2PS Z1, Y2
+	VMOVUPS   Y2, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z1
+	VDIVPD      Z0, Z1, Z1
+	VCVTPD2PS   Z1, Y2
+	VMOVDQU32   Y2, K7, (DI)(AX*4)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func divScalarF32F64AVX2(dst *float32, x *float32, s float64, n int)
+// Requires: AVX
+TEXT ·divScalarF32F64AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD  (SI)(AX*4), Y1
+	VDIVPD     Y0, Y1, Y1
+	VCVTPD2PSY Y1, X2
+	VMOVUPS    X2, (DI)(AX*4)
+	ADDQ       $0x04, AX
+	CMPQ       AX, R9
+	JLE        loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func castF32F64AVX512(dst *float64, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castF32F64AVX512(SB), NOSPLIT, $0-24

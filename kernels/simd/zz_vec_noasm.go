@@ -838,6 +838,18 @@ func notBoolAVX512(dst *uint8, x *uint8, n int) { panic(noAssembly) }
 
 func notBoolAVX2(dst *uint8, x *uint8, n int) { panic(noAssembly) }
 
+func addF64F32AVX512(dst *float64, a *float64, x *float32, n int) { panic(noAssembly) }
+
+func addF64F32AVX2(dst *float64, a *float64, x *float32, n int) { panic(noAssembly) }
+
+func divF32F64AVX512(dst *float32, x *float32, b *float64, n int) { panic(noAssembly) }
+
+func divF32F64AVX2(dst *float32, x *float32, b *float64, n int) { panic(noAssembly) }
+
+func divScalarF32F64AVX512(dst *float32, x *float32, s float64, n int) { panic(noAssembly) }
+
+func divScalarF32F64AVX2(dst *float32, x *float32, s float64, n int) { panic(noAssembly) }
+
 func castF32F64AVX512(dst *float64, x *float32, n int) { panic(noAssembly) }
 
 func castF32F64AVX2(dst *float64, x *float32, n int) { panic(noAssembly) }

@@ -2084,6 +2084,36 @@ func notBoolAVX512(dst *uint8, x *uint8, n int)
 //go:noescape
 func notBoolAVX2(dst *uint8, x *uint8, n int)
 
+// addF64F32AVX512 takes any n > 0.
+//
+//go:noescape
+func addF64F32AVX512(dst *float64, a *float64, x *float32, n int)
+
+// addF64F32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func addF64F32AVX2(dst *float64, a *float64, x *float32, n int)
+
+// divF32F64AVX512 takes any n > 0.
+//
+//go:noescape
+func divF32F64AVX512(dst *float32, x *float32, b *float64, n int)
+
+// divF32F64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func divF32F64AVX2(dst *float32, x *float32, b *float64, n int)
+
+// divScalarF32F64AVX512 takes any n > 0.
+//
+//go:noescape
+func divScalarF32F64AVX512(dst *float32, x *float32, s float64, n int)
+
+// divScalarF32F64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func divScalarF32F64AVX2(dst *float32, x *float32, s float64, n int)
+
 // castF32F64AVX512 takes any n > 0.
 //
 //go:noescape

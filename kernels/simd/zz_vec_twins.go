@@ -2756,6 +2756,44 @@ func notBoolGo(dst []uint8, x []uint8) {
 	}
 }
 
+func addF64F32One(a float64, x float32) float64 {
+	t2 := a + float64(x)
+	return t2
+}
+
+func addF64F32Go(dst []float64, a []float64, x []float32) {
+	a = a[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = addF64F32One(a[i], x[i])
+	}
+}
+
+func divF32F64One(x float32, b float64) float32 {
+	t2 := float64(x) / b
+	return float32(t2)
+}
+
+func divF32F64Go(dst []float32, x []float32, b []float64) {
+	x = x[:len(dst)]
+	b = b[:len(dst)]
+	for i := range dst {
+		dst[i] = divF32F64One(x[i], b[i])
+	}
+}
+
+func divScalarF32F64One(x float32, s float64) float32 {
+	t2 := float64(x) / s
+	return float32(t2)
+}
+
+func divScalarF32F64Go(dst []float32, x []float32, s float64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = divScalarF32F64One(x[i], s)
+	}
+}
+
 func castF32F64One(x float32) float64 {
 	return float64(x)
 }

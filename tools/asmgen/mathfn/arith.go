@@ -26,6 +26,7 @@ func vectorRoutines() []*Routine {
 		rs = append(rs, selection(e))
 	}
 	rs = append(rs, bools()...)
+	rs = append(rs, widened()...)
 	return append(rs, casts()...)
 }
 
@@ -216,6 +217,20 @@ func selection(e Elem) *Routine {
 	}, "mask", "a", "b")
 	r.Params[0].Elem = Bool
 	return r
+}
+
+// widened are operations on float32 elements and float64 ones, in float64.
+func widened() []*Routine {
+	mixed := func(name, doc string, dst Elem, f func(b *Builder, x, y *Value) *Value, params ...Param) *Routine {
+		return &Routine{Name: name, Doc: doc, Bits: 64, Dst: dst, Params: params, Body: func(b *Builder, in []*Value) *Value {
+			return f(b, in[0], in[1])
+		}}
+	}
+	return []*Routine{
+		mixed("AddF64F32", "a[i] + x[i] in float64.", F64, (*Builder).Add, Param{"a", F64, false}, Param{"x", F32, false}),
+		mixed("DivF32F64", "x[i] / b[i], divided in float64.", F32, (*Builder).Div, Param{"x", F32, false}, Param{"b", F64, false}),
+		mixed("DivScalarF32F64", "x[i] / s, divided in float64.", F32, (*Builder).Div, Param{"x", F32, false}, Param{"s", F64, true}),
+	}
 }
 
 // bools are the operations on bytes 0 and 1 that those on bytes do not cover.

@@ -94,6 +94,7 @@ func reductions() []*reduction {
 		sum("SumF64", "the sum of x.", F64, F64, direct("VADDPD")),
 		sum("SumF32", "the sum of x in float64.", F32, F64, viaTmp("VCVTPS2PD", fold("VADDPD"))),
 		sum("SumI64", "the sum of x, modulo 2^64.", I64, I64, direct("VPADDQ")),
+		sum("SumU64", "the sum of x, modulo 2^64.", U64, U64, direct("VPADDQ")),
 		sum("SumI32", "the sum of x.", I32, I64, viaTmp("VPMOVSXDQ", fold("VPADDQ"))),
 		sum("SumU8", "the sum of x.", U8, I64, viaTmp("VPMOVZXBQ", fold("VPADDQ"))),
 		prod,
