@@ -51,7 +51,7 @@ func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uin
 func (n *bufferNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	wctx, stop := waiting(ctx)
 	defer stop()
-	h, err := n.files().Create(wctx, owner(ctx), n.child(name), int(flags), mode)
+	h, err := n.files().Create(wctx, owner(ctx), n.child(name), int(flags), mode&bufferModes)
 	if err != nil {
 		return nil, nil, 0, errno(err)
 	}

@@ -184,7 +184,7 @@ func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
 		}
 	}
 	if mode, ok := in.GetMode(); ok {
-		if err := files.Chmod(rel, mode&0o7777); err != nil {
+		if err := files.Chmod(rel, mode&n.modeMask()); err != nil {
 			return errno(err)
 		}
 	}
@@ -199,6 +199,18 @@ func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
 		return 0
 	}
 	return errno(files.Utimens(rel, atime, mtime))
+}
+
+// bufferModes are the mode bits that a buffer can have. A set-user-ID buffer
+// would mean nothing (the mount is nosuid) and would have to lose the bit when
+// it is written.
+const bufferModes = 0o1777
+
+func (n *bufferNode) modeMask() uint32 {
+	if n.StableAttr().Mode == unix.S_IFREG {
+		return bufferModes
+	}
+	return 0o7777
 }
 
 func (n *bufferNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {

@@ -81,12 +81,19 @@ func New(dev *device.Device, dir string, opt Options) (*Mount, error) {
 	return &Mount{server: server, tree: t, dir: dir}, nil
 }
 
+// extraCaps are asked of the kernel beside go-fuse's own. O_TRUNC comes with
+// OPEN, so that a buffer is opened and emptied in one turn of the order. And
+// set-user-ID bits are ours to clear when a file is written: without that the
+// kernel asks for security.capability before every write, passthrough or not
+// (25 us each). Buffers never have such bits; see bufferModes.
+const extraCaps = fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_HANDLE_KILLPRIV_V2
+
 func (t *tree) mountOptions() fuse.MountOptions {
 	flags := append([]string{"default_permissions"}, t.opt.MountFlags...)
 	return fuse.MountOptions{
 		AllowOther: t.opt.AllowOther, Options: flags, FsName: t.dev.Name(), Name: strings.TrimPrefix(FSType, "fuse."),
 		MaxWrite: 1 << 20, MaxInflightRequestBytes: maxInflight, DirectMount: os.Getuid() == 0, Debug: t.opt.Debug, Logger: t.opt.Logger,
-		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC, PanicHandler: t.panicked, MaxBackground: 64,
+		ExtraCapabilities: extraCaps, PanicHandler: t.panicked, MaxBackground: 64,
 		DirectMountFlags: t.directFlags(),
 	}
 }

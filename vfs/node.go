@@ -114,7 +114,7 @@ func (h *textHandle) Write(context.Context, []byte, int64) (uint32, syscall.Errn
 // valueNode is a text file that takes lines, each a new value or a verb.
 type valueNode struct {
 	textNode
-	set func(c device.Cred, line string) error
+	set func(c device.Cred, lines []string) error // all of a write, or none
 }
 
 var _ fs.NodeOpener = (*valueNode)(nil)
@@ -149,10 +149,12 @@ func (h *valueHandle) Write(_ context.Context, data []byte, _ int64) (uint32, sy
 	if err != nil {
 		return 0, device.Errno(err)
 	}
-	for _, l := range lines {
-		if err := h.node.set(h.cred, l); err != nil {
-			return 0, device.Errno(err)
-		}
+	if len(lines) == 0 {
+		return uint32(len(data)), 0
+	}
+	if err := h.node.set(h.cred, lines); err != nil {
+		h.lines = device.LineBuffer{} // what data left of a line must not count at the flush
+		return 0, device.Errno(err)
 	}
 	return uint32(len(data)), 0
 }
@@ -161,9 +163,7 @@ func (h *valueHandle) Flush(context.Context) syscall.Errno {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if l := h.lines.Tail(); l != "" {
-		if err := h.node.set(h.cred, l); err != nil {
-			return device.Errno(err)
-		}
+		return device.Errno(h.node.set(h.cred, []string{l}))
 	}
 	return 0
 }

@@ -2,9 +2,7 @@ package vfs
 
 import (
 	"context"
-	"fmt"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -116,13 +114,7 @@ func (t *tree) attribute(q *device.Queue, a device.Attribute) fs.InodeEmbedder {
 			control: control{t: t, attr: queueAttr(q, 0o644)},
 			text:    func() ([]byte, error) { return valueText(q.Get(a)), nil },
 		},
-		set: func(_ device.Cred, line string) error {
-			v, err := strconv.Atoi(strings.TrimSpace(line))
-			if err != nil {
-				return fmt.Errorf("%s takes a whole number: %w", a, syscall.EINVAL)
-			}
-			return q.Set(a, v)
-		},
+		set: func(_ device.Cred, lines []string) error { return q.Assign(a, lines) },
 	}
 }
 
