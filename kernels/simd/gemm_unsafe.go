@@ -154,3 +154,6 @@ func sizeOf[T any]() int {
 	var zero T
 	return int(unsafe.Sizeof(zero))
 }
+
+// VectorPtr is the address of the first element of v.
+func VectorPtr[T any](v []T) Ptr { return Ptr{unsafe.Pointer(unsafe.SliceData(v))} }
