@@ -7,6 +7,8 @@ package ndarray
 import (
 	"math"
 	"unsafe"
+
+	"vgpu/kernels/simd"
 )
 
 // number is the Go types of real elements.
@@ -54,6 +56,9 @@ func castFrom[T Element](dst []T, d DType, src []byte) {
 // realFrom is castFrom for a real T: one loop for each pair of types, which
 // the compiler specialises.
 func realFrom[T number](dst []T, d DType, src []byte) {
+	if castVector(dst, d, src) {
+		return
+	}
 	n := len(dst)
 	switch d {
 	case Bool:
@@ -157,20 +162,15 @@ func fromFloat[T number, S float32 | float64](dst []T, src []S) {
 	}
 }
 
-// fromHalf goes by float32, which holds every value. The loops name what they
-// call, so that it is inlined.
+// fromHalf goes by float32, which holds every value.
 func fromHalf[T number](dst []T, d DType, src []uint16) {
 	var buf [128]float32
 	for len(src) > 0 {
 		part := buf[:min(len(src), len(buf))]
 		if d == F16 {
-			for i := range part {
-				part[i] = F16ToF32(src[i])
-			}
+			simd.CastF16F32(part, src)
 		} else {
-			for i := range part {
-				part[i] = BF16ToF32(src[i])
-			}
+			simd.CastBF16F32(part, src)
 		}
 		fromFloat(dst[:len(part)], part)
 		dst, src = dst[len(part):], src[len(part):]

@@ -1,6 +1,10 @@
 package ndarray
 
-import "math"
+import (
+	"math"
+
+	"vgpu/kernels/simd"
+)
 
 // castTo converts src to packed elements of type d, native and aligned.
 func castTo[T Element](dst []byte, d DType, src []T) {
@@ -56,17 +60,12 @@ func toHalf[T Element](dst []uint16, d DType, src []T) {
 	}
 }
 
-// halves rounds to the 16-bit type d. The loops name what they call, so that
-// the shorter one is inlined.
+// halves rounds to the 16-bit type d.
 func halves(dst []uint16, d DType, src []float32) {
 	if d == F16 {
-		for i, v := range src {
-			dst[i] = F16FromF32(v)
-		}
-		return
-	}
-	for i, v := range src {
-		dst[i] = BF16FromF32(v)
+		simd.CastF32F16(dst[:len(src)], src)
+	} else {
+		simd.CastF32BF16(dst[:len(src)], src)
 	}
 }
 
