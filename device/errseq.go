@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -80,7 +79,7 @@ func (q *Queue) report(c *cursor) string {
 // Wait is one open handle on a queue's wait file.
 type Wait struct {
 	q    *Queue
-	mu   sync.Mutex // serialises reads
+	turn chan struct{} // holds a token while somebody reads: reads take turns
 	errs cursor
 	text string // of the current round, not yet read
 	fail bool   // the round ends with EIO
@@ -88,14 +87,20 @@ type Wait struct {
 }
 
 // OpenWait starts a handle on the queue's wait file.
-func (q *Queue) OpenWait() *Wait { return &Wait{q: q, errs: q.openCursor()} }
+func (q *Queue) OpenWait() *Wait {
+	return &Wait{q: q, turn: make(chan struct{}, 1), errs: q.openCursor()}
+}
 
 // Read blocks until all that the queue accepted before it has ended. It gives
 // a line per failure not told before and then fails with EIO, or gives 0 if
 // there is none; then the next round begins. EINTR if ctx ends.
 func (w *Wait) Read(ctx context.Context, p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	select {
+	case w.turn <- struct{}{}:
+	case <-ctx.Done():
+		return 0, syscall.EINTR
+	}
+	defer func() { <-w.turn }()
 	if !w.open {
 		if err := w.q.waitIdle(ctx); err != nil {
 			return 0, err

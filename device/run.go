@@ -49,7 +49,9 @@ func (d *Device) execute(j *Job) error {
 		return j.plan.Run(x)
 	})
 	if err == nil {
+		d.mu.Lock()
 		j.answer = x.AnswerText()
+		d.mu.Unlock()
 	}
 	return kernelError(ctx, err)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -103,9 +104,10 @@ func (q *Queue) ReadLog(p []byte, off int64) int {
 // by a line {"lost":N}.
 type Stream struct {
 	q    *Queue
-	mu   sync.Mutex // guards what follows; taken after Device.mu
-	buf  []byte
-	lost int
+	mu   sync.Mutex    // guards what follows; taken after Device.mu
+	cur  []byte        // being read: none of it is dropped, so that no line is cut
+	buf  []byte        // what comes after it
+	lost int           // lines dropped from the beginning of buf
 	wake chan struct{} // has room for one
 	end  bool
 }
@@ -115,7 +117,7 @@ func (q *Queue) OpenEvents() *Stream {
 	s := &Stream{q: q, wake: make(chan struct{}, 1)}
 	q.dev.mu.Lock()
 	defer q.dev.mu.Unlock()
-	s.end = q.removed
+	s.end = q.removed || q.dev.closed && q.pending == 0
 	q.streams[s] = struct{}{}
 	return s
 }
@@ -177,12 +179,17 @@ func (s *Stream) Read(ctx context.Context, p []byte, nonblock bool) (int, error)
 func (s *Stream) take(p []byte) (n int, end bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lost > 0 {
-		note, _ := json.Marshal(map[string]int{"lost": s.lost}) // a map of ints always encodes
-		s.buf = append(append(note, '\n'), s.buf...)
-		s.lost = 0
+	if len(s.cur) == 0 {
+		if s.lost > 0 {
+			s.cur = fmt.Appendf(nil, "{\"lost\":%d}\n", s.lost)
+		}
+		s.cur = append(s.cur, s.buf...)
+		s.buf, s.lost = nil, 0
 	}
-	n = copy(p, s.buf)
-	s.buf = s.buf[n:]
+	n = copy(p, s.cur)
+	s.cur = s.cur[n:]
+	if s.end || len(s.cur)+len(s.buf) > 0 {
+		s.signal() // there may be other readers
+	}
 	return n, s.end && n == 0
 }
