@@ -113,7 +113,7 @@ func (d *Device) enqueue(q *Queue, jobs []*Job) []*Job {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if q.pending == 0 {
-		q.vtime = max(q.vtime, d.minVtime())
+		d.rejoin(q)
 	}
 	for _, j := range jobs {
 		d.link(j)
@@ -143,7 +143,6 @@ type virtual struct {
 	layout ndarray.Layout
 	typed  bool // it has a header
 	size   int64
-	draft  *outDraft
 }
 
 // draft is a checked line that is not yet a job.
@@ -200,7 +199,7 @@ func (b *batch) check(line *command.Line) error {
 			return err
 		}
 	}
-	if dr.plan, err = call.Check(); err != nil {
+	if dr.plan, err = planCall(call); err != nil {
 		return err
 	}
 	for i := range call.Out {
@@ -213,6 +212,17 @@ func (b *batch) check(line *command.Line) error {
 	}
 	b.drafts = append(b.drafts, dr)
 	return nil
+}
+
+// planCall has the kernel plan. Its panic is a refusal of this line, and
+// nothing to the device.
+func planCall(call *kernels.Call) (p *kernels.Plan, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = failf(syscall.EIO, call.Line.Verb.Span, "a fault of the kernel's, not of the command", fmt.Sprintf("%s panicked: %v", call.Kernel.Name, v))
+		}
+	}()
+	return call.Check()
 }
 
 // checkMemory refuses what cannot fit even on an empty device.
@@ -228,8 +238,11 @@ func (b *batch) checkMemory(dr *draft) error {
 	if limit := dr.limits.memory; limit > 0 && need > limit {
 		return failf(syscall.ENOMEM, dr.line.Verb.Span, "raise maxmem=", fmt.Sprintf("%s needs %d bytes for outputs and scratch, and maxmem is %d", dr.call.Kernel.Name, need, limit))
 	}
+	if b.d.cfg.Store.Plain != "" { // outputs are files there, not memory
+		need = dr.plan.Cost.Scratch
+	}
 	if need > mem {
-		return failf(syscall.ENOMEM, dr.line.Verb.Span, "mount with a larger --mem", fmt.Sprintf("%s needs %d bytes for outputs and scratch, and the device has %d", dr.call.Kernel.Name, need, mem))
+		return failf(syscall.ENOMEM, dr.line.Verb.Span, "mount with a larger --mem", fmt.Sprintf("%s needs %d bytes of memory, and the device has %d", dr.call.Kernel.Name, need, mem))
 	}
 	return nil
 }
@@ -325,44 +338,75 @@ func (b *batch) attach(j *Job, dr *draft) error {
 		in := &dr.ins[i]
 		buf, err := b.d.store.Get(in.rel)
 		if err != nil {
-			return in.ref.Errorf("%s: %v", in.ref.Path, err)
+			return refError(in.ref, err)
 		}
 		j.ops = append(j.ops, operand{buf: buf, name: in.ref.Path, layout: in.layout, reads: true})
+		if err := b.findSource(&j.ops[i], in.ref); err != nil {
+			return err
+		}
 	}
 	j.inputs = len(j.ops)
 	for i := range dr.outs {
 		o := &dr.outs[i]
-		buf, err := b.place(j, o)
-		if buf != nil {
-			j.ops = append(j.ops, operand{buf: buf, name: o.ref.Path, layout: o.layout, reads: !o.whole, writes: true, whole: o.whole})
-		}
-		if err != nil {
-			return o.ref.Errorf("%s: %v", o.ref.Path, err)
+		if err := b.place(j, o); err != nil {
+			return refError(o.ref, err)
 		}
 	}
 	return nil
 }
 
-// place marks an output as pending and gives it its name. It returns the
-// buffer, held, even if that fails half way.
-func (b *batch) place(j *Job, o *outDraft) (*alloc.Buffer, error) {
+// findSource notes who writes what an operand reads. It is asked here, before
+// the job's own mark hides that of a writer, and again by link: a writer may
+// end between the two, and must not be forgotten if it ended badly. One that
+// ended since check has left its mark.
+func (b *batch) findSource(op *operand, ref *kernels.Ref) error {
+	b.d.mu.Lock()
+	if h := b.d.hazards[op.buf]; h != nil {
+		op.source = h.lastWriter()
+	}
+	b.d.mu.Unlock()
+	if m, ok := op.buf.Mark(); ok && m.Bad() && op.source == nil {
+		return badError(ref, m)
+	}
+	return nil
+}
+
+// place marks an output as pending, gives it its name, and hands it, held, to
+// the job.
+func (b *batch) place(j *Job, o *outDraft) error {
 	mark := alloc.Mark{State: alloc.Pending, Path: o.rel, Job: j.ID, Cmd: j.Line, Reason: "the job has not ended"}
+	op := operand{name: o.ref.Path, layout: o.layout, reads: !o.whole, writes: true, whole: o.whole}
 	if o.inPlace {
-		buf, err := b.d.store.Get(o.rel)
-		if err != nil {
-			return nil, err
-		}
-		return buf, buf.SetMark(mark)
+		return b.placeOld(j, o, op, mark)
 	}
-	p := o.fresh
-	if err := p.SetMark(mark); err != nil {
-		return nil, err // discard drops it
+	if err := o.fresh.SetMark(mark); err != nil {
+		return err // discard drops it
 	}
-	if err := p.Publish(b.sub.cred, o.rel, outputMode); err != nil {
-		return nil, err
+	if err := o.fresh.Publish(b.sub.cred, o.rel, outputMode); err != nil {
+		return err
 	}
-	o.fresh = nil
-	return p.Buffer, nil
+	op.buf, o.fresh = o.fresh.Buffer, nil
+	j.ops = append(j.ops, op)
+	return nil
+}
+
+// placeOld takes what is there as the output.
+func (b *batch) placeOld(j *Job, o *outDraft, op operand, mark alloc.Mark) (err error) {
+	if op.buf, err = b.d.store.Get(o.rel); err != nil {
+		return err
+	}
+	if op.reads {
+		err = b.findSource(&op, o.ref)
+	}
+	if err == nil {
+		err = op.buf.SetMark(mark)
+	}
+	if err != nil {
+		op.buf.Release()
+		return err
+	}
+	j.ops = append(j.ops, op)
+	return nil
 }
 
 // outputMode are the permissions of a buffer that a job makes.

@@ -59,8 +59,6 @@ type Config struct {
 	Retain int
 	// Depth is the default queue depth; 0: 16384.
 	Depth int
-	// OnError is told of each entry of the error list; may be nil.
-	OnError func(ErrorEntry)
 }
 
 // Limits that are not configurable.
@@ -92,6 +90,7 @@ type Device struct {
 	// memWait holds jobs that were ready but found no scratch memory; they
 	// become ready again when memory is freed.
 	memWait  []*Job
+	frees    uint64 // how often memory was freed
 	policy   Policy
 	draining bool
 	closed   bool
@@ -107,6 +106,9 @@ type Device struct {
 func Open(cfg Config) (*Device, error) {
 	if cfg.Registry == nil {
 		return nil, errors.New("device: no kernel registry")
+	}
+	if len(cfg.Registry.Common()) == 0 {
+		cfg.Registry = cfg.Registry.WithCommon(CommonOptions...)
 	}
 	if cfg.Retain <= 0 {
 		cfg.Retain = 1000
@@ -154,6 +156,10 @@ func (d *Device) reportInterrupted() {
 func (d *Device) Stop(ctx context.Context) error {
 	d.mu.Lock()
 	d.draining, d.closed = true, true
+	d.mu.Unlock()
+	d.accept.Lock() // whoever is accepting now saw a device that was open
+	d.mu.Lock()
+	d.accept.Unlock()
 	wake := context.AfterFunc(ctx, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()

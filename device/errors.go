@@ -51,9 +51,6 @@ func (d *Device) noteErrorLocked(e ErrorEntry) {
 	}
 	d.errors = append(d.errors, e)
 	d.errTotal++
-	if d.cfg.OnError != nil {
-		d.cfg.OnError(e)
-	}
 }
 
 // entryOf turns an error about a line into an entry.

@@ -53,15 +53,16 @@ func (d *Device) hazardOf(b *alloc.Buffer) *hazard {
 }
 
 // link enters j into the order of its buffers. Each operand's source is set
-// to the job that will have written it, if that has not ended yet.
+// to the job that will have written it; if that has ended since the operand
+// was attached, it is known already.
 //
 // Precondition: mu is held, j holds a reference to each buffer.
 func (d *Device) link(j *Job) {
 	for i := range j.ops {
 		op := &j.ops[i]
 		h := d.hazardOf(op.buf)
-		if op.reads {
-			op.source = h.lastWriter()
+		if w := h.lastWriter(); op.reads && w != nil {
+			op.source = w
 		}
 		for _, dep := range h.before(op.writes) {
 			if dep.linkedBy != j.ID {

@@ -98,7 +98,6 @@ func (d *Device) MakeQueue(c Cred, name string, mode uint32) (*Queue, error) {
 		return nil, fmt.Errorf("the device is stopping: %w", syscall.ESHUTDOWN)
 	}
 	q := newQueue(d, name, c, mode&0o777)
-	q.vtime = d.minVtime()
 	d.queues[name] = q
 	return q, nil
 }
@@ -117,9 +116,14 @@ func (d *Device) RemoveQueue(ctx context.Context, name string) error {
 	if err := q.waitIdle(ctx); err != nil {
 		return err
 	}
+	d.accept.Lock() // whoever is accepting saw a queue that is there
+	defer d.accept.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if q.pending > 0 {
+	switch {
+	case q.removed:
+		return fmt.Errorf("queue %s: %w", name, syscall.ENOENT)
+	case q.pending > 0:
 		return fmt.Errorf("queue %s took a new job: %w", name, syscall.EBUSY)
 	}
 	q.removed = true
@@ -255,11 +259,13 @@ func (q *Queue) setLocked(a Attribute, v int) {
 		q.weight = v
 	case AttrPriority:
 		q.priority = v
+		q.dev.rejoin(q)
 	case AttrDepth:
 		q.depth = v
 		q.signalRoom()
 	case AttrPaused:
 		q.paused = v == 1
+		q.dev.rejoin(q)
 	}
 }
 

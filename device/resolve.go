@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vgpu/alloc"
 	"vgpu/kernels"
 	"vgpu/kernels/command"
 	"vgpu/kernels/ndarray"
@@ -32,20 +33,24 @@ func (b *batch) lookup(ref *kernels.Ref, want uint32) (rel string, f found, err 
 	if err != nil {
 		return "", f, refError(ref, err)
 	}
-	if v := b.virtual[rel]; v != nil {
+	if st != nil && !b.sub.cred.May(st, want) {
+		return "", f, refError(ref, unix.EACCES)
+	}
+	if v := b.virtual[rel]; v != nil { // an earlier line overwrites it; owner and mode stay
 		return rel, found{true, v.size, v}, nil
 	}
 	if st == nil {
 		return rel, f, nil
-	}
-	if !b.sub.cred.May(st, want) {
-		return "", f, refError(ref, unix.EACCES)
 	}
 	return rel, found{exists: true, size: st.Size}, nil
 }
 
 // refError puts the caret of a file error under the operand.
 func refError(ref *kernels.Ref, err error) *command.Error {
+	var told *command.Error
+	if errors.As(err, &told) {
+		return told
+	}
 	e := ref.Errorf("%s: %v", ref.Path, err)
 	e.Errno = Errno(err)
 	switch e.Errno {
@@ -87,11 +92,15 @@ func (b *batch) checkGood(rel string, ref *kernels.Ref, f found) error {
 		return nil
 	}
 	if m, ok := b.d.store.MarkOf(rel); ok && m.Bad() {
-		e := ref.Errorf("%s is bad: job %d: %s", ref.Path, m.Job, m.Reason)
-		e.Errno, e.Hint = syscall.EIO, "overwrite or remove it"
-		return e
+		return badError(ref, m)
 	}
 	return nil
+}
+
+func badError(ref *kernels.Ref, m alloc.Mark) *command.Error {
+	e := ref.Errorf("%s is bad: job %d: %s", ref.Path, m.Job, m.Reason)
+	e.Errno, e.Hint = syscall.EIO, "overwrite or remove it"
+	return e
 }
 
 // typeOf finds the layout of what exists under rel: from the header of an NPY
@@ -237,7 +246,7 @@ func (b *batch) checkOutput(dr *draft, i int) error {
 		out.inPlace = false // the inputs keep the old inode
 	}
 	if !dr.explain {
-		b.virtual[out.rel] = &virtual{layout: n, typed: out.header != nil, size: out.size, draft: out}
+		b.virtual[out.rel] = &virtual{layout: n, typed: out.header != nil, size: out.size}
 	}
 	return nil
 }

@@ -66,19 +66,19 @@ func (d *Device) precedes(a, b *Queue) bool {
 	}
 }
 
-// minVtime is the least virtual time of the queues that have work: where one
-// that comes back starts, so that it cannot save up a share. mu is held.
-func (d *Device) minVtime() float64 {
+// rejoin moves a queue that has not been served for a while to the least
+// virtual time of those that it shares with, so that it cannot save up a
+// share. mu is held.
+func (d *Device) rejoin(q *Queue) {
 	least := math.Inf(1)
-	for _, q := range d.queues {
-		if q.pending > 0 {
-			least = min(least, q.vtime)
+	for _, o := range d.queues {
+		if o != q && o.pending > 0 && !o.paused && o.priority == q.priority {
+			least = min(least, o.vtime)
 		}
 	}
-	if math.IsInf(least, 1) {
-		return 0
+	if !math.IsInf(least, 1) {
+		q.vtime = max(q.vtime, least)
 	}
-	return least
 }
 
 // launch runs jobs that schedule has moved to Running.
@@ -102,28 +102,55 @@ func (d *Device) runChain(j *Job) {
 
 // runOne runs a job to its end and returns the jobs to start after it.
 func (d *Device) runOne(j *Job) []*Job {
-	err := d.execute(j)
-	if short := (*alloc.BudgetError)(nil); errors.As(err, &short) {
-		if d.waitForMemory(j) {
-			return nil
+	for {
+		frees := d.freesSoFar()
+		err := d.execute(j)
+		var short *alloc.BudgetError
+		if !errors.As(err, &short) {
+			return d.finish(j, err)
 		}
-		err = fmt.Errorf("needs %d bytes of scratch, %d of %d are free: %w", short.Need, short.Free, short.Mem, syscall.ENOMEM)
+		switch d.waitForMemory(j, frees) {
+		case memWaits:
+			return nil
+		case memNever:
+			err = fmt.Errorf("needs %d bytes of scratch, %d of %d are free: %w", short.Need, short.Free, short.Mem, syscall.ENOMEM)
+			return d.finish(j, err)
+		}
 	}
-	return d.finish(j, err)
 }
 
-// waitForMemory puts a job that found no scratch memory back, unless nothing
-// else runs whose end could free some.
-func (d *Device) waitForMemory(j *Job) bool {
+// memVerdict is what becomes of a job that found no scratch memory.
+type memVerdict int
+
+const (
+	memRetry memVerdict = iota // some was freed meanwhile
+	memWaits                   // it was put back until some is
+	memNever                   // nothing else runs whose end could free some
+)
+
+func (d *Device) freesSoFar() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.running == 1 || j.ending != 0 {
-		return false
+	return d.frees
+}
+
+// waitForMemory decides about a job that found no scratch memory. frees is
+// the count from before it tried: what was freed since, it may have missed.
+func (d *Device) waitForMemory(j *Job, frees uint64) memVerdict {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case j.ending != 0:
+		return memNever
+	case d.frees != frees:
+		return memRetry
+	case d.running == 1:
+		return memNever
 	}
 	d.running--
 	j.state, j.started, j.waitsMem = Queued, time.Time{}, true
 	d.memWait = append(d.memWait, j)
-	return true
+	return memWaits
 }
 
 // memoryFreed is called by alloc, with no lock held, when memory was freed.
@@ -137,6 +164,7 @@ func (d *Device) memoryFreed() {
 
 // wakeMemory gives the jobs that wait for memory another try. mu is held.
 func (d *Device) wakeMemory() {
+	d.frees++
 	for _, j := range slices.Backward(d.memWait) {
 		j.waitsMem = false
 		j.queue.ready = slices.Insert(j.queue.ready, 0, j)
