@@ -37,11 +37,11 @@ func BenchmarkKernels(b *testing.B) {
 		"argsort f32rows o", "topk f32 o k=10", "topk f32rows o k=5", "searchsorted f32 f32 o", "histogram f32 o bins=100", "histogram f32 o bins=100 low=-4 high=4", "bincount u8 o minlength=256"} {
 		b.Run(line, func(b *testing.B) {
 			b.SetBytes(n) // so that MB/s reads as millions of elements a second
+			j, err := kerneltest.Prepare(b, Kernels(), line, in)
+			if err != nil {
+				b.Fatal(err)
+			}
 			for b.Loop() {
-				j, err := kerneltest.Prepare(b, Kernels(), line, in)
-				if err != nil {
-					b.Fatal(err)
-				}
 				if err := j.RunOn(b.Context(), p); err != nil {
 					b.Fatal(err)
 				}

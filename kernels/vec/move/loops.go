@@ -1,6 +1,9 @@
 package move
 
-import "vgpu/kernels/ndarray"
+import (
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
+)
 
 // mover chooses the loop that moves a tile.
 //
@@ -56,6 +59,15 @@ func (g *grid) convert(dst, src ndarray.Array) func(block) {
 }
 
 func (g *grid) rows(dst, src []byte, size int) func(block) {
+	if g.streams(size) && g.p.n*size >= streamRow {
+		return func(b block) {
+			n := b.n[1] * size
+			for i := range b.n[0] {
+				d, s := b.dst+i*g.q.ds, b.src+i*g.q.ss
+				simd.CopyStream(dst[d:d+n], src[s:s+n])
+			}
+		}
+	}
 	return func(b block) {
 		n := b.n[1] * size
 		for i := range b.n[0] {
@@ -99,8 +111,9 @@ func typed[T ndarray.Element](g *grid, dst, src ndarray.Array) func(block) {
 	loop := strided[T]
 	switch {
 	case dp == 1 && sq == 1 && sp > 0:
+		turn := transposer[T](g.streams(size))
 		return func(b block) {
-			transpose(d[(b.dst-d0)/size:], dq, s[(b.src-s0)/size:], sp, b.n[0], b.n[1])
+			turn(d[(b.dst-d0)/size:], dq, s[(b.src-s0)/size:], sp, b.n[0], b.n[1])
 		}
 	case dp == 1 && sp == 0:
 		loop = repeated[T]
@@ -134,6 +147,42 @@ func repeated[T ndarray.Element](dst []T, d, _ int, src []T, s, _, n int) {
 	for ; k < n; k *= 2 {
 		copy(row[k:], row[:k])
 	}
+}
+
+const (
+	// streamFrom is the number of bytes from which a destination is written
+	// past the caches, which would not hold it anyway.
+	streamFrom = 16 << 20
+	// streamRow is the shortest run worth that.
+	streamRow = 4096
+)
+
+// streams tells whether the destination is that large.
+func (g *grid) streams(size int) bool {
+	n := g.q.n * g.p.n * size
+	for _, a := range g.outer {
+		n *= a.n
+	}
+	return n >= streamFrom
+}
+
+// transposer is the loop that transposes a tile: package simd's if it has one
+// for the type. dst's rows of a tile are disjoint, so its bounds are too.
+func transposer[T ndarray.Element](stream bool) func(dst []T, ds int, src []T, ss, m, n int) {
+	loops := []any{
+		func(dst []uint32, ds int, src []uint32, ss, m, n int) {
+			simd.Transpose32(dst, ds, src, ss, m, n, stream)
+		},
+		func(dst []uint64, ds int, src []uint64, ss, m, n int) {
+			simd.Transpose64(dst, ds, src, ss, m, n, stream)
+		},
+	}
+	for _, loop := range loops {
+		if f, ok := loop.(func(dst []T, ds int, src []T, ss, m, n int)); ok {
+			return f
+		}
+	}
+	return transpose[T]
 }
 
 // edge is the side of the square that transpose moves through registers.
