@@ -182,3 +182,7 @@ func (r *reading) tune(call *kernels.Call) {
 		q.Params, r.tuning = p.fill(q.kernel), source
 	}
 }
+
+// SumType is the type of the sums, and of C unless it is converted, after
+// Init.
+func (q *Problem) SumType() ndarray.DType { return q.scheme.sum }

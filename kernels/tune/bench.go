@@ -1,0 +1,142 @@
+package tune
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"vgpu/kernels"
+	"vgpu/kernels/gemm"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// bench times one product.
+type bench struct {
+	s       *search
+	pt      Point
+	class   gemm.Class
+	problem gemm.Problem
+	flops   float64
+	mem     *region
+	close   func()
+	reps    int // products in a sample
+}
+
+// sampleTime is how long a sample lasts at least: long against handing a job
+// to the pool, so that small products are timed by what they cost in a row.
+const sampleTime = 2 * time.Millisecond
+
+// scratchRoom is what packing buffers may take, over all threads.
+const scratchRoom = 160 << 20
+
+// errNoProduct is told of a point whose types are not multiplied.
+var errNoProduct = errors.New("tune: no such product")
+
+// prepare makes operands for a point.
+func (s *search) prepare(pt Point) (*bench, error) {
+	q := gemm.Problem{Alpha: 1}
+	q.A.Layout, q.B.Layout = ndarray.NewLayout(pt.DType, pt.M, pt.K), ndarray.NewLayout(pt.DType, pt.K, pt.N)
+	if !q.Init() {
+		return nil, errNoProduct
+	}
+	q.C.Layout = ndarray.NewLayout(q.SumType(), pt.M, pt.N)
+	class, ok := q.Class()
+	if !ok {
+		return nil, errNoProduct
+	}
+	need := int64(q.A.Bytes()+q.B.Bytes()+q.C.Bytes()) + q.Scratch(false) + scratchRoom
+	mem, close, err := s.opt.Memory(need)
+	if err != nil {
+		return nil, fmt.Errorf("%d bytes of operands: %w", need, err)
+	}
+	b := &bench{s: s, pt: pt, class: class, problem: q, mem: &region{mem: mem}, close: close, reps: 1}
+	b.flops = 2 * float64(pt.M) * float64(pt.N) * float64(pt.K)
+	if pt.DType.IsComplex() {
+		b.flops *= 4
+	}
+	b.problem.A.Data, b.problem.B.Data, b.problem.C.Data = mem.Alloc(q.A.Bytes()), mem.Alloc(q.B.Bytes()), mem.Alloc(q.C.Bytes())
+	fill(b.problem.A)
+	fill(b.problem.B)
+	return b, b.calibrate()
+}
+
+// fill writes small numbers of any type: none denormal, infinite or NaN.
+func fill(a ndarray.Array) {
+	some := make([]float64, 1<<12)
+	for i := range some {
+		some[i] = float64(i*7919%15) - 7
+	}
+	for at := 0; at < a.Len(); at += len(some) {
+		ndarray.Store(a, some[:min(len(some), a.Len()-at)], at)
+	}
+}
+
+// calibrate warms up, and sets how many products a sample takes.
+func (b *bench) calibrate() error {
+	for {
+		t, err := b.s.sample(b, b.problem.Params)
+		if err != nil {
+			b.close()
+			return err
+		}
+		total := t * float64(b.reps)
+		if total >= sampleTime.Seconds() {
+			return nil
+		}
+		b.reps = 1 + int(1.2*float64(b.reps)*min(8, sampleTime.Seconds()/max(total, 1e-9)))
+	}
+}
+
+// unpacked tells whether the parameters take the path without packing.
+func (b *bench) unpacked(p gemm.Params) bool { return b.pt.M*b.pt.N*b.pt.K <= p.SmallWork }
+
+// run is the seconds that one product takes.
+func (b *bench) run(p gemm.Params) (seconds float64, err error) {
+	opt := pool.Options{Priority: b.s.opt.Priority, Threads: b.pt.Threads}
+	if p.Ways > 0 {
+		opt.Threads = min(p.Ways, b.pt.Threads)
+	}
+	err = b.s.pool.Run(b.s.ctx, opt, func(w *pool.Worker) error {
+		start := time.Now()
+		for range b.reps {
+			q := b.problem
+			q.Params = p
+			q.Init()
+			b.mem.reset()
+			if err := q.Run(w, b.mem); err != nil {
+				return err
+			}
+		}
+		seconds = time.Since(start).Seconds() / float64(b.reps)
+		return nil
+	})
+	return seconds, err
+}
+
+// region lends the same memory again and again: what a run was lent is free
+// after reset.
+type region struct {
+	mem    kernels.Memory
+	blocks [][]byte
+	used   int
+}
+
+func (r *region) reset() { r.used = 0 }
+
+// Alloc implements kernels.Memory. A run asks for the same blocks in the same
+// order as the one before, or for others, which then are added.
+func (r *region) Alloc(n int) []byte {
+	for i := r.used; i < len(r.blocks); i++ {
+		if len(r.blocks[i]) >= n {
+			r.blocks[i], r.blocks[r.used] = r.blocks[r.used], r.blocks[i]
+			r.used++
+			return r.blocks[r.used-1][:n]
+		}
+	}
+	r.blocks = append(r.blocks, r.mem.Alloc(n))
+	last := len(r.blocks) - 1
+	r.blocks[last], r.blocks[r.used] = r.blocks[r.used], r.blocks[last]
+	r.used++
+	return r.blocks[r.used-1]
+}

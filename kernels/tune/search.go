@@ -1,0 +1,361 @@
+package tune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"time"
+
+	"vgpu/kernels"
+	"vgpu/kernels/gemm"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+)
+
+// Budgets of the two kinds of search. They are kept to within the longest
+// sample.
+const (
+	quickBudget = 25 * time.Second
+	fullBudget  = 280 * time.Second
+)
+
+// Options of a search.
+type Options struct {
+	Quick    bool          // the common shapes in f32 and f64 with all threads, in less than 30 s; else less than 5 min
+	Budget   time.Duration // 0: what Quick says
+	Seed     uint64        // of the order of the samples
+	Priority int           // of the samples in the pool
+	Points   []Point       // what to tune; nil: what Quick says
+	// Memory lends n bytes until close is called. Required.
+	Memory func(n int64) (mem kernels.Memory, close func(), err error)
+	// Busy returns a number that changes whenever something else computes, and
+	// whether it does now. Samples taken meanwhile are thrown away. nil: never.
+	Busy func() (count uint64, now bool)
+	// Progress is told of every point that is through. May be nil.
+	Progress func(Progress)
+}
+
+// Progress is where a search stands.
+type Progress struct {
+	Done, Total int
+	Entry       *Entry // what was found last
+}
+
+// Search measures, and stores what it finds point by point, so that what
+// was found stays when ctx ends it; then it returns ctx's error. Samples run on
+// p one by one, which other jobs may interrupt between tasks.
+func Search(ctx context.Context, p *pool.Pool, db *DB, o Options) error {
+	points := o.Points
+	if points == nil {
+		points = Points(o.Quick, p.Threads())
+	}
+	left := o.Budget
+	if left == 0 {
+		left = fullBudget
+		if o.Quick {
+			left = quickBudget
+		}
+	}
+	s := &search{ctx: ctx, pool: p, opt: o, rng: rand.New(rand.NewPCG(o.Seed, 0))}
+	deadline := time.Now().Add(left)
+	weights := 0.0
+	for _, pt := range points {
+		weights += pt.weight()
+	}
+	for i, pt := range points {
+		share := time.Duration(float64(time.Until(deadline)) * pt.weight() / weights)
+		weights -= pt.weight()
+		e, err := s.point(pt, share)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			if err := db.Put(e); err != nil {
+				return err
+			}
+		}
+		if o.Progress != nil {
+			o.Progress(Progress{Done: i + 1, Total: len(points), Entry: e})
+		}
+	}
+	return nil
+}
+
+// Point is a product to tune for: the largest of a class.
+type Point struct {
+	DType   ndarray.DType
+	M, N, K int
+	Threads int
+}
+
+// weight is the share of the time that a point gets: large products take
+// longer, but not in proportion.
+func (pt Point) weight() float64 { return math.Cbrt(float64(pt.M) * float64(pt.N) * float64(pt.K)) }
+
+// Points are the points of a search with up to that many threads.
+func Points(quick bool, threads int) (list []Point) {
+	types := []ndarray.DType{ndarray.F32, ndarray.F64}
+	shapes := [][3]int{
+		{64, 64, 64}, {128, 128, 128}, {256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024},
+		{64, 4096, 4096}, {4096, 64, 4096}, {4096, 4096, 64},
+	}
+	counts := []int{threads}
+	if !quick {
+		types = append(types, ndarray.C64, ndarray.C128, ndarray.BF16, ndarray.I8)
+		shapes = append(shapes, [3]int{32, 32, 32}, [3]int{2048, 2048, 2048}, [3]int{4096, 4096, 4096})
+		if threads > 1 {
+			counts = append(counts, 1)
+		}
+	}
+	for _, t := range counts {
+		for _, d := range types {
+			for _, s := range shapes {
+				list = append(list, Point{d, s[0], s[1], s[2], t})
+			}
+		}
+	}
+	return list
+}
+
+// search is a search under way.
+type search struct {
+	ctx  context.Context
+	pool *pool.Pool
+	opt  Options
+	rng  *rand.Rand
+}
+
+// point finds the parameters for one point within about that time. It returns
+// nil if there was no time for a comparison, or no memory.
+func (s *search) point(pt Point, limit time.Duration) (*Entry, error) {
+	start := time.Now()
+	b, err := s.prepare(pt)
+	if errors.Is(err, syscall.ENOMEM) {
+		return nil, nil // the device is too small for it: there will be no such products
+	} else if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	def := b.problem.Params
+	if def.Ways == 0 {
+		def.Ways = pt.Threads
+	}
+	best, tried := def, 1
+	stages := s.stages(b, b.unpacked(def))
+	for i, stage := range stages {
+		list := stage(best)
+		if len(list) < 2 {
+			continue
+		}
+		share := (limit - time.Since(start)) / time.Duration(len(stages)+1-i)
+		results, err := s.compare(b, list, share)
+		if err != nil {
+			return nil, err
+		}
+		if results == nil {
+			break
+		}
+		tried += len(list) - 1
+		best = choose(results)
+	}
+	return s.verdict(b, pt, best, def, tried, limit-time.Since(start))
+}
+
+// verdict measures the winner once more against the analytic choice, and
+// falls back to that if it was luck.
+func (s *search) verdict(b *bench, pt Point, best, def gemm.Params, tried int, limit time.Duration) (*Entry, error) {
+	list := []gemm.Params{def}
+	if best != def {
+		list = append(list, best)
+	}
+	results, err := s.compare(b, list, limit)
+	if err != nil || results == nil {
+		return nil, err
+	}
+	won := choose(results)
+	r := results[slices.IndexFunc(results, func(r result) bool { return r.params == won })]
+	return b.entry(pt, r, results[0], tried, s.opt.Seed), nil
+}
+
+// stages are the parameters in the order in which they are searched: each
+// lists candidates beside the best so far, which is the first.
+func (s *search) stages(b *bench, unpacked bool) []func(gemm.Params) []gemm.Params {
+	work := b.pt.M * b.pt.N * b.pt.K
+	path := func(p gemm.Params) []gemm.Params {
+		other := p
+		if other.SmallWork = -1; !unpacked {
+			if other.SmallWork = work; work > maxUnpacked {
+				return nil
+			}
+		}
+		return []gemm.Params{p, other}
+	}
+	ways := func(p gemm.Params) []gemm.Params {
+		list := []gemm.Params{p}
+		for w := 1; w < p.Ways; w *= 2 {
+			q := p
+			q.Ways = w
+			list = append(list, q)
+		}
+		return list
+	}
+	scale := func(set func(*gemm.Params, int), get func(gemm.Params) int, by ...float64) func(gemm.Params) []gemm.Params {
+		return func(p gemm.Params) []gemm.Params {
+			if work <= p.SmallWork {
+				return nil // nothing is packed
+			}
+			list := []gemm.Params{p}
+			for _, f := range by {
+				q := p
+				set(&q, int(f*float64(get(p))))
+				if q, err := gemm.ParamsOf(q.Values(), b.class, b.pt.Threads); err == nil && !slices.Contains(list, q) {
+					list = append(list, q)
+				}
+			}
+			return list
+		}
+	}
+	mc := func(p gemm.Params) int { return p.MC }
+	nc := func(p gemm.Params) int { return p.NC }
+	return []func(gemm.Params) []gemm.Params{
+		path, ways,
+		scale(func(p *gemm.Params, v int) { p.MC = v }, mc, 0.5, 0.75, 1.25, 1.5),
+		scale(func(p *gemm.Params, v int) { p.NC = v }, nc, 0.25, 0.5, 2),
+	}
+}
+
+// maxUnpacked is the largest m·n·k for which the unpacked path is tried: it
+// has no blocks, and loses once the operands leave the L2 cache.
+const maxUnpacked = 1 << 28
+
+// result is the samples of a candidate.
+type result struct {
+	params gemm.Params
+	times  []float64 // seconds
+}
+
+func (r *result) median() float64 { return quantile(r.times, 0.5) }
+
+// spread is the quartiles' distance as a share of the median.
+func (r *result) spread() float64 {
+	return (quantile(r.times, 0.75) - quantile(r.times, 0.25)) / r.median()
+}
+
+// quantile of samples, by linear interpolation; there is at least one.
+func quantile(v []float64, q float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	at := q * float64(len(s)-1)
+	i := int(at)
+	if i+1 == len(s) {
+		return s[i]
+	}
+	return s[i] + (at-float64(i))*(s[i+1]-s[i])
+}
+
+// Rounds of a comparison, which the time for it decides.
+const (
+	minRounds = 3
+	maxRounds = 15
+)
+
+// compare times candidates in turn, in a new order each round. It returns nil
+// if the time is too short for minRounds.
+func (s *search) compare(b *bench, list []gemm.Params, limit time.Duration) ([]result, error) {
+	results := make([]result, len(list))
+	for i, p := range list {
+		results[i].params = p
+	}
+	start := time.Now()
+	for round := 0; round < maxRounds; round++ {
+		spent := time.Since(start)
+		if round > 0 && spent/time.Duration(round)*time.Duration(max(round+1, minRounds)) > limit {
+			break
+		}
+		for _, i := range s.rng.Perm(len(list)) {
+			t, err := s.sample(b, list[i])
+			if err != nil {
+				return nil, err
+			}
+			results[i].times = append(results[i].times, t)
+		}
+	}
+	if len(results[0].times) < minRounds {
+		return nil, nil
+	}
+	return results, nil
+}
+
+// sample is one time, taken while nothing else computed.
+func (s *search) sample(b *bench, p gemm.Params) (float64, error) {
+	for {
+		if err := s.ctx.Err(); err != nil {
+			return 0, err
+		}
+		if s.opt.Busy == nil {
+			return b.run(p)
+		}
+		before, busy := s.opt.Busy()
+		if !busy {
+			t, err := b.run(p)
+			if after, _ := s.opt.Busy(); err != nil || after == before {
+				return t, err
+			}
+			continue
+		}
+		select {
+		case <-s.ctx.Done():
+		case <-time.After(busyPause):
+		}
+	}
+}
+
+// busyPause is how long a search stays away from a machine that computes.
+const busyPause = 50 * time.Millisecond
+
+// Margins by which a candidate must beat the one before it.
+const (
+	margin       = 0.01 // and more than half the spread
+	threadMargin = 0.05 // for each doubling of the threads
+)
+
+// choose picks the winner. The first result is what is kept if nobody is
+// clearly better; fewer threads win unless more are clearly faster.
+func choose(results []result) gemm.Params {
+	best := &results[0]
+	for i := range results[1:] {
+		if r := &results[i+1]; r.beats(best) {
+			best = r
+		}
+	}
+	return best.params
+}
+
+// beats tells whether r should be taken instead of o.
+func (r *result) beats(o *result) bool {
+	gain := o.median()/r.median() - 1
+	if doublings := math.Log2(float64(o.params.Ways) / float64(r.params.Ways)); doublings > 0 {
+		return gain > -threadMargin*doublings
+	}
+	return gain > max(margin, min(r.spread(), o.spread())/2)
+}
+
+// entry writes a result down.
+func (b *bench) entry(pt Point, r, def result, tried int, seed uint64) *Entry {
+	gflops := func(t float64) float64 { return round3(b.flops / t / 1e9) }
+	return &Entry{
+		Schema: Schema,
+		Key:    Key{Kernel: "gemm", Class: b.class.String(), Threads: pt.Threads, Version: b.class.Version(), Machine: ThisMachine()},
+		Value:  r.params.Values(),
+		Evidence: Evidence{
+			Shape: fmt.Sprintf("%dx%dx%d", pt.M, pt.N, pt.K), Median: r.median(), Spread: round3(r.spread()), Samples: len(r.times),
+			Gflops: gflops(r.median()), Default: gflops(def.median()), Candidates: tried, Seed: seed, Time: time.Now().UTC().Truncate(time.Second),
+		},
+	}
+}
+
+// round3 keeps three decimals: the rest is noise.
+func round3(x float64) float64 { return math.Round(x*1000) / 1000 }
