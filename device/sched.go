@@ -218,9 +218,15 @@ func failureText(state State, err error) string {
 // A mark that cannot be written is told: it would let bad data pass.
 func (d *Device) settle(j *Job, op *operand, reason string) {
 	var err error
-	if reason == "" {
+	switch {
+	case reason != "" && op.whole && d.cfg.Store.Plain != "":
+		// A plain file cannot carry a mark that others heed: it goes.
+		if rel := op.buf.Path(); rel != "" {
+			err = d.store.Unlink(rel)
+		}
+	case reason == "":
 		err = op.buf.SettleMark(j.ID, nil)
-	} else {
+	default:
 		err = op.buf.SettleMark(j.ID, &alloc.Mark{State: alloc.Bad, Path: op.name, Job: j.ID, Cmd: j.Line, Reason: reason})
 	}
 	if err != nil {
