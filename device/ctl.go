@@ -13,34 +13,60 @@ import (
 // Verb is a command of the device's ctl file.
 type Verb struct {
 	Name, Synopsis, Help string
-	run                  func(d *Device, c Cred, l *command.Line) error
+	// check looks at a line and returns what carries it out, so that nothing is
+	// changed before all the lines of a write have been found good.
+	check func(d *Device, c Cred, l *command.Line) (apply func() error, err error)
 }
 
 // Verbs lists the device's verbs, by name.
 func Verbs() []Verb { return slices.Clone(verbs) }
 
 var verbs = []Verb{
-	{"drain", "drain", "accept no more commands (EBUSY); what was accepted is finished", func(d *Device, _ Cred, l *command.Line) error { return d.setDraining(true) }},
+	{"drain", "drain", "accept no more commands (EBUSY); what was accepted is finished", plain(func(d *Device) error { return d.setDraining(true) })},
 	{"policy", "policy fair|fifo", "how the next job is chosen among queues of one priority", (*Device).ctlPolicy},
 	{"queue", "queue NAME [weight=] [priority=] [depth=] [paused=]", "make a queue if it does not exist, and set its attributes", (*Device).ctlQueue},
-	{"reset", "reset", "cancel every job that has not ended, and clear the error list", func(d *Device, _ Cred, l *command.Line) error { return d.Reset() }},
-	{"resume", "resume", "end drain", func(d *Device, _ Cred, l *command.Line) error { return d.setDraining(false) }},
+	{"reset", "reset", "cancel every job that has not ended, and clear the error list", plain((*Device).Reset)},
+	{"resume", "resume", "end drain", plain(func(d *Device) error { return d.setDraining(false) })},
 }
 
-// Control carries out one line for the device's ctl file. Only root and the
-// daemon's own user may; the file's mode sees to that.
-func (d *Device) Control(c Cred, text string) error {
-	err := d.control(c, text)
-	if err != nil {
-		d.noteError(entryOf("", 0, text, err))
+// plain is the check of a verb that has no operands.
+func plain(f func(d *Device) error) func(*Device, Cred, *command.Line) (func() error, error) {
+	return func(d *Device, _ Cred, l *command.Line) (func() error, error) {
+		if len(l.Args) > 0 || len(l.Options) > 0 {
+			return nil, failf(syscall.EINVAL, l.Verb.Span, l.Verb.Text, l.Verb.Text+" takes no operands")
+		}
+		return func() error { return f(d) }, nil
 	}
-	return err
 }
 
-func (d *Device) control(c Cred, text string) error {
+// Control carries out the lines of one write to the device's ctl file. If one
+// of them cannot be, none is. Only root and the daemon's own user may; the
+// file's mode sees to that.
+func (d *Device) Control(c Cred, lines []string) error {
+	applies := make([]func() error, len(lines))
+	for i, text := range lines {
+		var err error
+		if applies[i], err = d.checkVerb(c, text); err != nil {
+			d.noteError(entryOf("", 0, text, err))
+			return err
+		}
+	}
+	for i, apply := range applies {
+		if err := apply(); err != nil {
+			d.noteError(entryOf("", 0, lines[i], err))
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Device) checkVerb(c Cred, text string) (apply func() error, err error) {
 	line, err := command.Parse(text)
-	if err != nil || line.Empty() {
-		return err
+	if err != nil {
+		return nil, err
+	}
+	if line.Empty() {
+		return func() error { return nil }, nil
 	}
 	i := slices.IndexFunc(verbs, func(v Verb) bool { return v.Name == line.Verb.Text })
 	if i < 0 {
@@ -48,13 +74,9 @@ func (d *Device) control(c Cred, text string) error {
 		for k, v := range verbs {
 			names[k] = v.Name
 		}
-		return failf(syscall.EINVAL, line.Verb.Span, "the verbs are "+strings.Join(names, ", "), "no such verb: "+line.Verb.Text)
+		return nil, failf(syscall.EINVAL, line.Verb.Span, "the verbs are "+strings.Join(names, ", "), "no such verb: "+line.Verb.Text)
 	}
-	v := verbs[i]
-	if takes := strings.Fields(v.Synopsis); len(takes) == 1 && (len(line.Args) > 0 || len(line.Options) > 0) {
-		return failf(syscall.EINVAL, line.Verb.Span, v.Synopsis, v.Name+" takes no operands")
-	}
-	return v.run(d, c, line)
+	return verbs[i].check(d, c, line)
 }
 
 func (d *Device) setDraining(on bool) error {
@@ -67,14 +89,16 @@ func (d *Device) setDraining(on bool) error {
 	return nil
 }
 
-func (d *Device) ctlPolicy(_ Cred, l *command.Line) error {
-	if len(l.Args) != 1 || !slices.Contains(Policies, Policy(l.Args[0].Text)) {
-		return failf(syscall.EINVAL, l.Verb.Span, "policy fair, or policy fifo", "policy takes one of fair, fifo")
+func (d *Device) ctlPolicy(_ Cred, l *command.Line) (func() error, error) {
+	if len(l.Args) != 1 || len(l.Options) > 0 || !slices.Contains(Policies, Policy(l.Args[0].Text)) {
+		return nil, failf(syscall.EINVAL, l.Verb.Span, "policy fair, or policy fifo", "policy takes one of fair, fifo")
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.policy = Policy(l.Args[0].Text)
-	return nil
+	return func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.policy = Policy(l.Args[0].Text)
+		return nil
+	}, nil
 }
 
 // Policy is the policy in force.
@@ -97,50 +121,40 @@ func (d *Device) Reset() error {
 }
 
 // ctlQueue makes a queue and sets attributes: all of them, or none.
-func (d *Device) ctlQueue(c Cred, l *command.Line) error {
+func (d *Device) ctlQueue(c Cred, l *command.Line) (func() error, error) {
 	if len(l.Args) != 1 {
-		return failf(syscall.EINVAL, l.Verb.Span, "queue NAME [weight=100] [priority=50]", "queue takes one name")
+		return nil, failf(syscall.EINVAL, l.Verb.Span, "queue NAME [weight=100] [priority=50]", "queue takes one name")
+	}
+	name := l.Args[0].Text
+	if !validQueueName(name) {
+		return nil, failf(syscall.EINVAL, l.Args[0].Span, "a name has no slashes, blanks, quotes, = and #, and no dot in front", "bad queue name "+name)
 	}
 	values := make([]int, len(l.Options))
 	for i, o := range l.Options {
 		v, err := strconv.Atoi(o.Value)
 		if err != nil || !slices.Contains(Attributes, Attribute(o.Key)) {
-			return failf(syscall.EINVAL, o.Span, "weight=, priority=, depth= and paused= take whole numbers", "bad attribute "+o.Key+"="+o.Value)
+			return nil, failf(syscall.EINVAL, o.Span, "weight=, priority=, depth= and paused= take whole numbers", "bad attribute "+o.Key+"="+o.Value)
+		}
+		if err := checkAttribute(name, Attribute(o.Key), v); err != nil {
+			return nil, failf(Errno(err), o.Span, "", err.Error())
 		}
 		values[i] = v
 	}
-	name := l.Args[0].Text
-	q, made := d.Queue(name), false
-	if q == nil {
-		var err error
-		if q, err = d.MakeQueue(c, name, 0o755); err != nil {
-			return err
+	return func() error {
+		q, err := d.queueOrNew(c, name)
+		for i, o := range l.Options {
+			if err == nil {
+				err = q.Set(Attribute(o.Key), values[i])
+			}
 		}
-		made = true
-	}
-	old := make([]int, len(Attributes))
-	for i, a := range Attributes {
-		old[i] = q.Get(a)
-	}
-	for i, o := range l.Options {
-		if err := q.Set(Attribute(o.Key), values[i]); err != nil {
-			d.undoQueue(q, made, old)
-			return failf(Errno(err), o.Span, "", err.Error())
-		}
-	}
-	return nil
+		return err
+	}, nil
 }
 
-// undoQueue puts a queue back as it was before a line that failed.
-func (d *Device) undoQueue(q *Queue, made bool, old []int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, a := range Attributes {
-		q.setLocked(a, old[i])
+// queueOrNew finds a queue, or makes it.
+func (d *Device) queueOrNew(c Cred, name string) (*Queue, error) {
+	if q := d.Queue(name); q != nil {
+		return q, nil
 	}
-	if made && q.pending == 0 {
-		q.removed = true
-		q.closeStreams()
-		delete(d.queues, q.Name)
-	}
+	return d.MakeQueue(c, name, 0o755)
 }

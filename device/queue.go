@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -82,9 +83,14 @@ func (d *Device) queuesLocked() []*Queue {
 	return out
 }
 
+// validQueueName tells whether a queue may be called so.
+func validQueueName(name string) bool {
+	return name != "" && len(name) <= 255 && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, "/ \t\n\"'\\#=")
+}
+
 // MakeQueue creates a queue. EINVAL for a bad name, EEXIST, ENOSPC past 1024.
 func (d *Device) MakeQueue(c Cred, name string, mode uint32) (*Queue, error) {
-	if name == "" || len(name) > 255 || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/ \t\n\"'\\#=") {
+	if !validQueueName(name) {
 		return nil, fmt.Errorf("bad queue name %q: %w", name, syscall.EINVAL)
 	}
 	d.mu.Lock()
@@ -231,9 +237,9 @@ func (q *Queue) Get(a Attribute) int {
 	return 0
 }
 
-// Set changes an attribute. EINVAL outside its range, EPERM for depth 0 or
-// pause of the run queue, whose writers would hang.
-func (q *Queue) Set(a Attribute, v int) error {
+// checkAttribute refuses a value: EINVAL outside the attribute's range, EPERM
+// for a pause of the run queue, whose writers would hang.
+func checkAttribute(queue string, a Attribute, v int) error {
 	bounds := map[Attribute][2]int{
 		AttrWeight: {MinWeight, MaxWeight}, AttrPriority: {MinPriority, MaxPriority}, AttrDepth: {1, MaxDepth}, AttrPaused: {0, 1},
 	}
@@ -241,8 +247,17 @@ func (q *Queue) Set(a Attribute, v int) error {
 	if !ok || v < b[0] || v > b[1] {
 		return fmt.Errorf("%s takes %d to %d, not %d: %w", a, b[0], b[1], v, syscall.EINVAL)
 	}
-	if a == AttrPaused && v == 1 && q.Name == RunQueue {
-		return fmt.Errorf("queue %s cannot be paused: its writers wait: %w", q.Name, syscall.EPERM)
+	if a == AttrPaused && v == 1 && queue == RunQueue {
+		return fmt.Errorf("queue %s cannot be paused, its writers wait: %w", queue, syscall.EPERM)
+	}
+	return nil
+}
+
+// Set changes an attribute. EINVAL outside its range, EPERM for a pause of the
+// run queue.
+func (q *Queue) Set(a Attribute, v int) error {
+	if err := checkAttribute(q.Name, a, v); err != nil {
+		return err
 	}
 	d := q.dev
 	d.mu.Lock()
@@ -251,6 +266,24 @@ func (q *Queue) Set(a Attribute, v int) error {
 	d.mu.Unlock()
 	d.launch(start)
 	return nil
+}
+
+// Assign sets an attribute from the lines of one write to its file: the last
+// counts, if all are good. A refusal is listed among the errors.
+func (q *Queue) Assign(a Attribute, lines []string) (err error) {
+	v := q.Get(a)
+	for _, text := range lines {
+		if v, err = strconv.Atoi(strings.TrimSpace(text)); err != nil {
+			err = fmt.Errorf("%s takes a whole number, not %q: %w", a, text, syscall.EINVAL)
+		} else {
+			err = checkAttribute(q.Name, a, v)
+		}
+		if err != nil {
+			q.dev.noteError(entryOf(q.Name, 0, "", err))
+			return err
+		}
+	}
+	return q.Set(a, v)
 }
 
 func (q *Queue) setLocked(a Attribute, v int) {

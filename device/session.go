@@ -53,14 +53,14 @@ func (s *Session) Write(ctx context.Context, p []byte) (int, error) {
 	if len(lines) == 0 {
 		return len(p), nil
 	}
-	err = s.run(ctx, lines)
-	switch {
-	case err == nil:
+	if err = s.run(ctx, lines); err == nil {
 		return len(p), nil
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
-		s.mu.Lock() // the client writes the same bytes again
-		s.lines = before
-		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = LineBuffer{} // what p left of a line must not run at the flush
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
+		s.lines = before // the client writes the same bytes again
 	}
 	return 0, err
 }
