@@ -19,8 +19,6 @@ const (
 	weakComplex
 )
 
-func (k weakKind) String() string { return [...]string{"integer", "float", "complex"}[k] }
-
 // literal is a weak value; the field of its kind holds it.
 type literal struct {
 	kind weakKind

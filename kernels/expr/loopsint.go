@@ -1,26 +1,5 @@
 package expr
 
-func and[T integer](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] & b[i]
-	}
-}
-
-func or[T integer](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] | b[i]
-	}
-}
-
-func xor[T integer](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] ^ b[i]
-	}
-}
-
 func not[T integer](dst, x []T) {
 	x = x[:len(dst)]
 	for i := range dst {

@@ -15,7 +15,7 @@ func manual() kernels.Manual {
 			{Term: "NAME=OPERAND", Text: "an input for each name that is read before it is assigned; an output for names that are assigned. A name may be both: it is then updated. An assigned name without an operand is a temporary"},
 		},
 		Types: typesText,
-		Cost:  "One operation an element for each operator and function (equal subexpressions once, constant ones never). Bytes: each input and output once; nothing in between is written to memory. A few KB of registers a thread. explain tells the number of steps, of registers, and the elements of a chunk.",
+		Cost:  "One operation an element for each operator and function (equal subexpressions once, constant ones never). Bytes: each input and output once; nothing in between is written to memory. 32 KB a register and thread. explain tells the number of steps, of registers, and the elements of a chunk.",
 		Errors: []kernels.Entry{
 			{Term: "EINVAL", Text: "the expression does not parse, or a name in it has no operand; the caret is at the place in the expression"},
 			{Term: "EINVAL", Text: "the shapes do not broadcast, or an operation does not take the type"},
@@ -57,4 +57,4 @@ const notesText = `Each operation is rounded to its type, and none are fused or 
 
 Powers of 2 are squares, and of floats those of 0.5 and -1 are square roots and reciprocals. An integer to a negative power is truncated: 0, except of 1 and -1. A shift by the width or more, or by a negative count, shifts all bits out. Integers are compared by value, u64 with i64 too. A float that does not fit the integer it is cast to gives what numpy gives on x86.
 
-The expression is compiled to loops over chunks of at most 8 KB, which fit the first-level cache. Results do not depend on the number of threads: every element is computed alone. An output may be one of the inputs.`
+The expression is compiled to loops over chunks of 32 KB, which stay in the second-level cache. Results do not depend on the number of threads: every element is computed alone. An output may be one of the inputs.`

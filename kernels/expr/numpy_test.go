@@ -119,7 +119,7 @@ func TestOperationsAgainstNumpy(t *testing.T) {
 			add(b.expr, b.expr, in, tol)
 		}
 	}
-	for range 4 {
+	for i := range 4 {
 		for _, name := range []string{"abs", "sign", "square", "-", "~", "floor", "ceil", "round", "trunc", "isnan", "isinf", "isfinite", "real", "imag", "conj", "angle", "bool", "f64", "c64"} {
 			types := numbers
 			switch name {
@@ -135,6 +135,9 @@ func TestOperationsAgainstNumpy(t *testing.T) {
 				types = kinds(ndarray.DType.IsComplex)
 			}
 			d := r.Type(types...)
+			if types := kinds(ndarray.DType.IsComplex); i%2 == 0 && hasPrim(op(name), types[i/2]) {
+				d = types[i/2]
+			}
 			call := name + "(x)"
 			add(call, call, arrays{"x": r.Array(d, r.Shape(1, 3, 7)...)}, ulps(d, 4))
 		}
