@@ -16,15 +16,16 @@ type axis[T simd.Float] struct {
 	outer, n, inner int
 	dir             direction[T]
 	dst, src        []T // may be the same
+	scratch         []T // for lines that run one after the other; see scratchFor
 }
 
 // along transforms the given axis of shape from src to dst, which may be the
 // same.
-func along[T simd.Float](w *pool.Worker, dst, src []T, shape []int, ax int, dir direction[T]) error {
+func along[T simd.Float](w *pool.Worker, dst, src []T, shape []int, ax int, dir direction[T], scratch []T) error {
 	a := &axis[T]{
 		k:     simd.FFT[T](),
 		outer: product(shape[:ax]), n: shape[ax], inner: product(shape[ax+1:]),
-		dir: dir, dst: dst, src: src,
+		dir: dir, dst: dst, src: src, scratch: scratch,
 	}
 	total := a.outer * a.n * a.inner
 	if total == 0 {
@@ -52,15 +53,26 @@ func (a *axis[T]) asLanes(l *line[T]) bool {
 	return a.tiled() && (l.method == methodTile || a.n <= 4*a.k.W)
 }
 
+// scratchFor is the scratch that transforms of an array over axes need beside
+// what tasks take for themselves: that of the longest line which is not one of
+// many.
+func scratchFor[T simd.Float](shape, axes []int) int {
+	k, need := simd.FFT[T](), 0
+	for _, a := range axes {
+		if n := shape[a]; product(shape[a+1:]) == 1 && (product(shape[:a]) == 1 || n >= parallelFrom) {
+			need = max(need, planned(k, n).scratchLen(k))
+		}
+	}
+	return need
+}
+
 // lines transforms contiguous lines, one at a time.
 func (a *axis[T]) lines(w *pool.Worker, l *line[T]) error {
 	size := 2 * a.n
 	need := l.scratchLen(a.k)
 	if a.outer == 1 || a.n >= parallelFrom {
-		p := take[T](need)
-		defer give(p)
 		for i := range a.outer {
-			if err := l.run(w, a.k, a.dst[i*size:], a.src[i*size:], a.dir, (*p)[:need]); err != nil {
+			if err := l.run(w, a.k, a.dst[i*size:], a.src[i*size:], a.dir, a.scratch[:need]); err != nil {
 				return err
 			}
 		}
@@ -92,7 +104,7 @@ func (a *axis[T]) columns(w *pool.Worker) error {
 				continue
 			}
 			pitch := 2 * a.inner
-			c.exec(a.k, rows[T]{a.dst[base:], pitch, a.dir.out}, rows[T]{a.src[base:], pitch, a.dir.in}, 1, a.dir.scale,
+			c.exec(rows[T]{a.dst[base:], pitch, a.dir.out}, rows[T]{a.src[base:], pitch, a.dir.in}, 1, a.dir.scale,
 				(*p)[:tile], (*p)[tile:2*tile])
 		}
 	})
@@ -133,7 +145,7 @@ func (a *axis[T]) laneGroup(c *col[T], scratch []T, first, count int) {
 			o += 2 * a.inner
 		}
 	}
-	c.exec(a.k, rows[T]{out, row, a.dir.out}, rows[T]{in, row, simd.Planar}, 1, a.dir.scale, scratch[2*tile:3*tile], scratch[3*tile:])
+	c.exec(rows[T]{out, row, a.dir.out}, rows[T]{in, row, simd.Planar}, 1, a.dir.scale, scratch[2*tile:3*tile], scratch[3*tile:])
 	for l := range count {
 		o := a.lineStart(first + l)
 		for i := range a.n {
@@ -190,8 +202,8 @@ func (a *axis[T]) gatheredBlock(l *line[T], buf, rest []T, base, count int) {
 
 // transform does the axes one after the other, the last first, from src to
 // dst, both C-ordered of the given shape; they may be the same. All is
-// multiplied by scale.
-func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, inv bool, scale T) error {
+// multiplied by scale. scratch has scratchFor reals.
+func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, inv bool, scale T, scratch []T) error {
 	if len(axes) == 0 {
 		copy(dst, src)
 	}
@@ -203,7 +215,7 @@ func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, in
 				dir, scale = inverse(scale), 1
 			}
 		}
-		if err := along(w, dst, src, shape, axes[i], dir); err != nil {
+		if err := along(w, dst, src, shape, axes[i], dir, scratch); err != nil {
 			return err
 		}
 		src = dst

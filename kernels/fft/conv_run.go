@@ -106,22 +106,23 @@ type spectral[T simd.Float] struct {
 	fwd, inv request
 	spec     []T // transform of h
 	dst, x   []T
+	lend     func(n int) []T // scratch of transforms that run alone
 }
 
 func runSpectral[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) error {
-	s := &spectral[T]{v: v, unit: v.unit(), dst: dst, x: xs}
+	s := &spectral[T]{v: v, unit: v.unit(), dst: dst, x: xs, lend: lender[T](x)}
 	s.plan()
 	s.spec = reals[T](borrow[T](x, s.fwd.out, true))
 	pad := reals[T](borrow[T](x, v.fft, v.complex))
 	padCopy(pad, v.fft, h, v.h, 0, 0, v.h[0], s.unit)
-	if err := fourier(x.W, &s.fwd, s.spec, pad, nil); err != nil {
+	if err := fourier(x.W, &s.fwd, s.spec, pad, nil, s.lend); err != nil {
 		return err
 	}
 	blocks := (v.full[v.ax] + v.block - 1) / v.block
 	if blocks == 1 || product(v.fft) >= parallelFrom {
 		freq := reals[T](borrow[T](x, s.fwd.out, true))
 		for b := range blocks {
-			if err := s.blockOf(x.W, b, pad, freq); err != nil {
+			if err := s.blockOf(x.W, b, pad, freq, s.lend); err != nil {
 				return err
 			}
 		}
@@ -131,8 +132,15 @@ func runSpectral[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) 
 		p, q := take[T](len(pad)), take[T](len(s.spec))
 		defer give(p)
 		defer give(q)
+		var own []T
+		lend := func(n int) []T {
+			if n > len(own) {
+				own = make([]T, n)
+			}
+			return own
+		}
 		for b := lo; b < hi; b++ {
-			_ = s.blockOf(nil, b, (*p)[:len(pad)], (*q)[:len(s.spec)]) // no worker, no error
+			_ = s.blockOf(nil, b, (*p)[:len(pad)], (*q)[:len(s.spec)], lend) // no worker, no error
 		}
 	})
 }
@@ -181,7 +189,7 @@ func (s *spectral[T]) plan() {
 }
 
 // blockOf computes block b of the result along the cut axis, in pad and freq.
-func (s *spectral[T]) blockOf(w *pool.Worker, b int, pad, freq []T) error {
+func (s *spectral[T]) blockOf(w *pool.Worker, b int, pad, freq []T, lend func(n int) []T) error {
 	v, ax := s.v, s.v.ax
 	first := b * v.block
 	from, skip := 0, 0 // the first block has nothing before it
@@ -194,7 +202,7 @@ func (s *spectral[T]) blockOf(w *pool.Worker, b int, pad, freq []T) error {
 		return nil
 	}
 	padCopy(pad, v.fft, s.x, v.x, ax, from, min(v.fft[ax], skip+count), s.unit)
-	if err := fourier(w, &s.fwd, freq, pad, nil); err != nil {
+	if err := fourier(w, &s.fwd, freq, pad, nil, lend); err != nil {
 		return err
 	}
 	k := simd.FFT[T]()
@@ -204,7 +212,7 @@ func (s *spectral[T]) blockOf(w *pool.Worker, b int, pad, freq []T) error {
 	if err != nil {
 		return err
 	}
-	if err := fourier(w, &s.inv, pad, freq, freq); err != nil {
+	if err := fourier(w, &s.inv, pad, freq, freq, lend); err != nil {
 		return err
 	}
 	s.emit(pad, first, skip, count)

@@ -119,7 +119,7 @@ func runTrig[T simd.Float](x *kernels.Exec, r *trigRequest) error {
 		axis := realAxis[T]{
 			outer: product(r.shape[:a]), inner: product(r.shape[a+1:]) * r.unit,
 			nIn: t.n, nOut: t.n, unitIn: 1, unitOut: 1,
-			scratch: t.scratchLen(k), dst: dst, src: src,
+			scratch: t.scratchLen(k), dst: dst, src: src, borrow: lender[T](x),
 			fn: func(w *pool.Worker, out, in, s []T) error { return t.run(w, k, out, in, s) },
 		}
 		if err := axis.run(x.W); err != nil {

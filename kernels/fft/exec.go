@@ -71,18 +71,6 @@ func give[T simd.Float](p *[]T) {
 	buffersOf[T]()[bits.Len(uint(len(*p)-1))].Put(p)
 }
 
-// withTiles calls fn with scratch of n reals: the given one if the transform
-// runs alone (w is nil), else one of the task's own.
-func withTiles[T simd.Float](w *pool.Worker, tiles []T, n int, fn func(tiles []T)) {
-	if w == nil {
-		fn(tiles)
-		return
-	}
-	p := take[T](n)
-	defer give(p)
-	fn((*p)[:n])
-}
-
 func roundUp(n, m int) int { return (n + m - 1) / m * m }
 
 // scaleReals multiplies x by s.

@@ -286,54 +286,55 @@ func runFourier[T simd.Float](x *kernels.Exec, r *request) error {
 		tmp = reals[T](borrow[T](x, r.in, true))
 	}
 	dst, finish := target[T](x, out, complexOut)
-	if err := fourier(x.W, r, dst, src, tmp); err != nil {
+	if err := fourier(x.W, r, dst, src, tmp, lender[T](x)); err != nil {
 		return err
 	}
 	return finish()
 }
 
 // fourier transforms C-ordered src to C-ordered dst. An inverse real transform
-// over several axes passes through tmp, of src's length, which may be src.
-func fourier[T simd.Float](w *pool.Worker, r *request, dst, src, tmp []T) error {
+// over several axes passes through tmp, of src's length, which may be src. lend
+// gives scratch.
+func fourier[T simd.Float](w *pool.Worker, r *request, dst, src, tmp []T, lend func(n int) []T) error {
 	if !r.real {
-		return transform(w, dst, src, r.shape, r.axes, r.inv, T(r.scale))
+		return transform(w, dst, src, r.shape, r.axes, r.inv, T(r.scale), lend(scratchFor[T](r.shape, r.axes)))
 	}
 	last := r.axes[len(r.axes)-1]
 	rest := r.axes[:len(r.axes)-1]
 	if !r.inv {
-		if err := realForward(w, r, dst, src, last); err != nil {
+		if err := realForward(w, r, dst, src, last, lend); err != nil {
 			return err
 		}
-		return transform(w, dst, dst, r.out, rest, false, T(r.scale))
+		return transform(w, dst, dst, r.out, rest, false, T(r.scale), lend(scratchFor[T](r.out, rest)))
 	}
 	for _, a := range rest { // numpy's irfftn goes from the first axis to the last
-		if err := along(w, tmp, src, r.in, a, inverse(T(1))); err != nil {
+		if err := along(w, tmp, src, r.in, a, inverse(T(1)), lend(scratchFor[T](r.in, []int{a}))); err != nil {
 			return err
 		}
 		src = tmp
 	}
-	return realInverse(w, r, dst, src, last)
+	return realInverse(w, r, dst, src, last, lend)
 }
 
-func realForward[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int) error {
+func realForward[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int, lend func(n int) []T) error {
 	k, n := simd.FFT[T](), r.shape[ax]
 	l := plannedReal(k, n)
 	a := realAxis[T]{
 		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]),
 		nIn: n, nOut: n/2 + 1, unitIn: 1, unitOut: 2,
-		scratch: l.scratchLen(k), dst: dst, src: src,
+		scratch: l.scratchLen(k), dst: dst, src: src, borrow: lend,
 		fn: func(w *pool.Worker, out, in, s []T) error { return l.forward(w, k, out, in, s) },
 	}
 	return a.run(w)
 }
 
-func realInverse[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int) error {
+func realInverse[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int, lend func(n int) []T) error {
 	k, n := simd.FFT[T](), r.shape[ax]
 	l := plannedReal(k, n)
 	a := realAxis[T]{
 		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]),
 		nIn: n/2 + 1, nOut: n, unitIn: 2, unitOut: 1,
-		scratch: l.scratchLen(k), dst: dst, src: src,
+		scratch: l.scratchLen(k), dst: dst, src: src, borrow: lend,
 		fn: func(w *pool.Worker, out, in, s []T) error { return l.inverse(w, k, out, in, T(r.scale), s) },
 	}
 	return a.run(w)

@@ -60,7 +60,7 @@ func newLine[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
 		n1, n2, _ := split(n, k.W, maxPow2For(k.ISA))
 		l.two = newTwoStep(k, n1, n2)
 	case methodTile:
-		l.col = newCol[T](n, maxPow2For(k.ISA))
+		l.col = plannedCol(k, n)
 	case methodDirect:
 		l.dir = newDirect[T](n)
 	case methodRader:
@@ -77,7 +77,7 @@ func (l *line[T]) scratchLen(k *simd.FFTKernels[T]) int {
 	case methodTile:
 		return 3 * l.n * 2 * k.W
 	case methodTwoStep:
-		return l.two.sLen(k.W) + 2*l.two.tileLen(k.W)
+		return l.two.sLen() + 2*l.two.tileLen()
 	case methodRader:
 		return l.rad.scratchLen() + l.rad.inner.scratchLen(k)
 	case methodBluestein:
@@ -97,8 +97,8 @@ func (l *line[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir d
 	}
 	switch l.method {
 	case methodTwoStep:
-		n := l.two.sLen(k.W)
-		return l.two.run(w, k, dst, src, dir, scratch[:n], scratch[n:])
+		n := l.two.sLen()
+		return l.two.run(w, dst, src, dir, scratch[:n], scratch[n:])
 	case methodTile:
 		l.tile(k, dst, src, dir, scratch)
 	case methodRader:
@@ -139,7 +139,7 @@ func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir direction[T], sc
 		in[i*row], in[i*row+k.W] = src[2*i+re], src[2*i+im]
 	}
 	out := l.col.free(a, b)
-	l.col.exec(k, rows[T]{out, row, dir.out}, rows[T]{in, row, simd.Planar}, 1, dir.scale, a, b)
+	l.col.exec(rows[T]{out, row, dir.out}, rows[T]{in, row, simd.Planar}, 1, dir.scale, a, b)
 	for i := range l.n {
 		copy(dst[2*i:2*i+2], out[i*row:])
 	}
@@ -173,19 +173,12 @@ func planned[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
 
 // plannedCol is the cached tile transform of a smooth length n > 1.
 func plannedCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
-	key := colKey{n, isSingle[T](), maxPow2For(k.ISA)}
+	key := planKey{n, isSingle[T](), k.ISA}
 	c, ok := cols.Load(key)
 	if !ok {
-		c, _ = cols.LoadOrStore(key, newCol[T](n, maxPow2For(k.ISA)))
+		c, _ = cols.LoadOrStore(key, newCol(k, n))
 	}
 	return c.(*col[T])
 }
 
-// cols caches tile transforms: they do not depend on the number of lanes.
-var cols sync.Map // colKey -> *col[T]
-
-type colKey struct {
-	n       int
-	single  bool
-	maxPow2 int
-}
+var cols sync.Map // planKey -> *col[T]

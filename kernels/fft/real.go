@@ -142,10 +142,11 @@ var realPlans sync.Map // planKey -> *realLine[T]
 // to be scattered; units count reals (2 for complex lines).
 type realAxis[T simd.Float] struct {
 	outer, inner    int
-	nIn, nOut       int // elements of a line
-	unitIn, unitOut int // reals of an element
-	scratch         int // reals that fn needs
-	dst, src        []T // dst and src do not overlap
+	nIn, nOut       int             // elements of a line
+	unitIn, unitOut int             // reals of an element
+	scratch         int             // reals that fn needs
+	dst, src        []T             // dst and src do not overlap
+	borrow          func(n int) []T // scratch for lines that run one after the other
 	fn              func(w *pool.Worker, out, in, scratch []T) error
 }
 
@@ -155,10 +156,8 @@ func (a *realAxis[T]) run(w *pool.Worker) error {
 	size := max(a.nIn*a.unitIn, a.nOut*a.unitOut)
 	w = forkFrom(w, a.outer*a.inner*size)
 	if a.inner == 1 && (a.outer == 1 || size >= parallelFrom) {
-		p := take[T](a.scratch)
-		defer give(p)
 		for o := range a.outer {
-			if err := a.fn(w, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], (*p)[:a.scratch]); err != nil {
+			if err := a.fn(w, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], a.borrow(a.scratch)); err != nil {
 				return err
 			}
 		}

@@ -29,30 +29,33 @@ const (
 // multiply everything by tw[0]. Strides count reals.
 type FFTPass[T Float] func(dst, src, tw []T, m, v, sk, sp, dj, dp int)
 
-// FFTKernels are the FFT routines of one instruction set and precision. The
-// maps are by radix and hold all of [FFTRadices].
+// FFTPasses are passes by radix, for all of [FFTRadices].
+type FFTPasses[T Float] [17]FFTPass[T]
+
+// FFTKernels are the FFT routines of one instruction set and precision.
 type FFTKernels[T Float] struct {
 	ISA ISA
 	W   int // lanes of a vector
 
-	Mid   map[int]FFTPass[T] // planar to planar, with twiddles
-	MidN  map[int]FFTPass[T] // planar to planar, without
-	First map[int]FFTPass[T] // interleaved to planar, with twiddles
-	// FirstSwapped reads Swapped.
-	FirstSwapped map[int]FFTPass[T]
-	Last         map[int]FFTPass[T] // planar to interleaved, without twiddles
+	Mid    FFTPasses[T] // planar to planar, with twiddles
+	MidN   FFTPasses[T] // planar to planar, without
+	First  FFTPasses[T] // interleaved to planar, with twiddles
+	FirstN FFTPasses[T] // interleaved to planar, without
+	// FirstSwapped and FirstSwappedN read Swapped.
+	FirstSwapped, FirstSwappedN FFTPasses[T]
+	Last                        FFTPasses[T] // planar to interleaved, without twiddles
 	// LastScaled writes Swapped, times tw[0].
-	LastScaled map[int]FFTPass[T]
+	LastScaled FFTPasses[T]
 
 	// Transpose turns nb blocks of W x W complex numbers and multiplies them by
 	// twiddles on the way. Block b reads its row i (a planar vector over lanes
-	// l) at src[(b*W+i)*srow:], multiplies lane l by
+	// l) at src[b*sblock + i*srow:], multiplies lane l by
 	//
 	//	t[(b*W+i)*2W + l], t[(b*W+i)*2W + W + l]     (real, imaginary part)
 	//	u[2(b*W+i)], u[2(b*W+i)+1]                   (if u is not nil)
 	//
 	// and writes row l, lane i at dst[b*dblock + l*drow:].
-	Transpose func(dst, src, t, u []T, nb, srow, drow, dblock int)
+	Transpose func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int)
 	// Deinterleave copies rows x v vectors from Interleaved rows at
 	// src[i*srow:] to Planar rows at dst[i*drow:]; DeinterleaveSwapped reads
 	// Swapped rows.

@@ -9,9 +9,9 @@ type fftAsmPass[T Float] = func(dst, src, tw *T, m, v, sk, sp, dj, dp int)
 type fftTable[T Float] struct {
 	w int
 
-	passMid, passMidN, passFirst, passFirstSwapped, passLast, passLastScaled map[int]fftAsmPass[T]
+	passMid, passMidN, passFirst, passFirstN, passFirstSwapped, passFirstSwappedN, passLast, passLastScaled map[int]fftAsmPass[T]
 
-	asmTranspose, asmTransposeFactored      func(dst, src, t, u *T, nb, srow, drow, dblock int)
+	asmTranspose, asmTransposeFactored      func(dst, src, t, u *T, nb, srow, sblock, drow, dblock int)
 	asmDeinterleave, asmDeinterleaveSwapped func(dst, src *T, rows, v, srow, drow int)
 	asmMul                                  func(dst, a, b *T, n int)
 }
@@ -25,21 +25,22 @@ func fftAVX512F64() *FFTKernels[float64] { return fftTableF64AVX512.kernels(AVX5
 func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	k := &FFTKernels[T]{
 		ISA: isa, W: t.w,
-		Mid:          t.passes(t.passMid, true),
-		MidN:         t.passes(t.passMidN, false),
-		First:        t.passes(t.passFirst, true),
-		FirstSwapped: t.passes(t.passFirstSwapped, true),
-		Last:         t.passes(t.passLast, false),
-		LastScaled:   t.passes(t.passLastScaled, false),
-		Deinterleave: t.copier(t.asmDeinterleave), DeinterleaveSwapped: t.copier(t.asmDeinterleaveSwapped),
+		Mid:           t.passes(t.passMid, true),
+		MidN:          t.passes(t.passMidN, false),
+		First:         t.passes(t.passFirst, true),
+		FirstN:        t.passes(t.passFirstN, false),
+		FirstSwapped:  t.passes(t.passFirstSwapped, true),
+		FirstSwappedN: t.passes(t.passFirstSwappedN, false),
+		Last:          t.passes(t.passLast, false),
+		LastScaled:    t.passes(t.passLastScaled, false),
+		Deinterleave:  t.copier(t.asmDeinterleave), DeinterleaveSwapped: t.copier(t.asmDeinterleaveSwapped),
 	}
 	k.Transpose = t.transpose
 	k.Mul = t.mul
 	return k
 }
 
-func (t fftTable[T]) passes(asm map[int]fftAsmPass[T], twiddles bool) map[int]FFTPass[T] {
-	out := map[int]FFTPass[T]{}
+func (t fftTable[T]) passes(asm map[int]fftAsmPass[T], twiddles bool) (out FFTPasses[T]) {
 	for r, f := range asm {
 		out[r] = t.pass(f, r, twiddles)
 	}
@@ -63,19 +64,19 @@ func (t fftTable[T]) pass(f fftAsmPass[T], r int, twiddles bool) FFTPass[T] {
 	}
 }
 
-func (t fftTable[T]) transpose(dst, src, tw, u []T, nb, srow, drow, dblock int) {
+func (t fftTable[T]) transpose(dst, src, tw, u []T, nb, srow, sblock, drow, dblock int) {
 	if nb <= 0 {
 		return
 	}
 	w := t.w
-	if (nb*w-1)*srow+2*w > len(src) || (nb-1)*dblock+(w-1)*drow+2*w > len(dst) || 2*w*w*nb > len(tw) || u != nil && 2*w*nb > len(u) {
+	if (nb-1)*sblock+(w-1)*srow+2*w > len(src) || (nb-1)*dblock+(w-1)*drow+2*w > len(dst) || 2*w*w*nb > len(tw) || u != nil && 2*w*nb > len(u) {
 		panic("simd: fft transposition beyond its operands")
 	}
 	if u == nil {
-		t.asmTranspose(&dst[0], &src[0], &tw[0], nil, nb, srow, drow, dblock)
+		t.asmTranspose(&dst[0], &src[0], &tw[0], nil, nb, srow, sblock, drow, dblock)
 		return
 	}
-	t.asmTransposeFactored(&dst[0], &src[0], &tw[0], &u[0], nb, srow, drow, dblock)
+	t.asmTransposeFactored(&dst[0], &src[0], &tw[0], &u[0], nb, srow, sblock, drow, dblock)
 }
 
 func (t fftTable[T]) copier(f func(dst, src *T, rows, v, srow, drow int)) func(dst, src []T, rows, v, srow, drow int) {

@@ -5,22 +5,19 @@ import "math"
 // fftGeneric builds the pure-Go kernels with w lanes: documentation, test
 // oracle, and the path of machines without the instructions.
 func fftGeneric[T Float](w int) *FFTKernels[T] {
-	k := &FFTKernels[T]{
-		ISA: Generic, W: w,
-		Mid: map[int]FFTPass[T]{}, MidN: map[int]FFTPass[T]{},
-		First: map[int]FFTPass[T]{}, FirstSwapped: map[int]FFTPass[T]{},
-		Last: map[int]FFTPass[T]{}, LastScaled: map[int]FFTPass[T]{},
-	}
+	k := &FFTKernels[T]{ISA: Generic, W: w}
 	for _, r := range FFTRadices {
 		k.Mid[r] = fftPassGo[T](r, w, Planar, Planar, true)
 		k.MidN[r] = fftPassGo[T](r, w, Planar, Planar, false)
 		k.First[r] = fftPassGo[T](r, w, Interleaved, Planar, true)
+		k.FirstN[r] = fftPassGo[T](r, w, Interleaved, Planar, false)
 		k.FirstSwapped[r] = fftPassGo[T](r, w, Swapped, Planar, true)
+		k.FirstSwappedN[r] = fftPassGo[T](r, w, Swapped, Planar, false)
 		k.Last[r] = fftPassGo[T](r, w, Planar, Interleaved, false)
 		k.LastScaled[r] = fftPassGo[T](r, w, Planar, Swapped, false)
 	}
-	k.Transpose = func(dst, src, t, u []T, nb, srow, drow, dblock int) {
-		fftTransposeGo(w, dst, src, t, u, nb, srow, drow, dblock)
+	k.Transpose = func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int) {
+		fftTransposeGo(w, dst, src, t, u, nb, srow, sblock, drow, dblock)
 	}
 	k.Deinterleave = func(dst, src []T, rows, v, srow, drow int) {
 		fftRelayGo(w, dst, src, rows, v, srow, drow, Interleaved)
@@ -209,11 +206,11 @@ func fftOdd[T Float](r int) func(x *fftPoint[T]) {
 }
 
 // fftTransposeGo is the twin of [FFTKernels.Transpose].
-func fftTransposeGo[T Float](w int, dst, src, t, u []T, nb, srow, drow, dblock int) {
+func fftTransposeGo[T Float](w int, dst, src, t, u []T, nb, srow, sblock, drow, dblock int) {
 	for b := range nb {
 		for i := range w {
 			row := b*w + i
-			x, tw := src[row*srow:][:2*w], t[row*2*w:][:2*w]
+			x, tw := src[b*sblock+i*srow:][:2*w], t[row*2*w:][:2*w]
 			for l := range w {
 				re, im := x[l]*tw[l]-x[w+l]*tw[w+l], x[l]*tw[w+l]+x[w+l]*tw[l]
 				if u != nil {

@@ -65,8 +65,9 @@ func TestFFTPassesAgainstTwins(t *testing.T) {
 
 func testFFTPasses[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	forms := func(k *FFTKernels[T]) map[string]map[int]FFTPass[T] {
-		return map[string]map[int]FFTPass[T]{"Mid": k.Mid, "MidN": k.MidN, "First": k.First, "FirstSwapped": k.FirstSwapped, "Last": k.Last, "LastScaled": k.LastScaled}
+	forms := func(k *FFTKernels[T]) map[string]FFTPasses[T] {
+		return map[string]FFTPasses[T]{"Mid": k.Mid, "MidN": k.MidN, "First": k.First, "FirstN": k.FirstN,
+			"FirstSwapped": k.FirstSwapped, "FirstSwappedN": k.FirstSwappedN, "Last": k.Last, "LastScaled": k.LastScaled}
 	}
 	for name, passes := range forms(k) {
 		for _, r := range FFTRadices {
@@ -95,12 +96,13 @@ func testFFTTranspose[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	rng := rand.New(rand.NewPCG(2, 1))
 	for nb := range 4 {
 		srow, drow := 2*k.W+2, 2*k.W+4
+		sblock := k.W*srow - 4
 		dblock := k.W*drow + 6
 		src, tw, u := fftRandom[T](rng, nb*k.W*srow+8), fftRandom[T](rng, nb*k.W*2*k.W), fftRandom[T](rng, nb*k.W*2)
 		for _, u := range [][]T{nil, u} {
 			got, want := nans[T](nb*dblock+8), nans[T](nb*dblock+8)
-			k.Transpose(got, src, tw, u, nb, srow, drow, dblock)
-			twin.Transpose(want, src, tw, u, nb, srow, drow, dblock)
+			k.Transpose(got, src, tw, u, nb, srow, sblock, drow, dblock)
+			twin.Transpose(want, src, tw, u, nb, srow, sblock, drow, dblock)
 			fftClose(t, fmt.Sprintf("nb=%d factored=%v", nb, u != nil), got, want, 200*fftEps[T]())
 		}
 	}
@@ -169,7 +171,7 @@ func TestFFTShortOperands(t *testing.T) {
 		"src":        func() { k.Mid[4](full(4*row), full(4*row-1), full(6), 1, 1, row, 0, row, 0) },
 		"dst":        func() { k.Mid[4](full(4*row-1), full(4*row), full(6), 1, 1, row, 0, row, 0) },
 		"twiddles":   func() { k.Mid[4](full(4*row), full(4*row), full(5), 1, 1, row, 0, row, 0) },
-		"transpose":  func() { k.Transpose(full(k.W*row), full(k.W*row-1), full(k.W*row), nil, 1, row, row, 0) },
+		"transpose":  func() { k.Transpose(full(k.W*row), full(k.W*row-1), full(k.W*row), nil, 1, row, 0, row, 0) },
 		"multiplier": func() { k.Mul(full(8), full(8), full(6), 4) },
 	} {
 		func() {

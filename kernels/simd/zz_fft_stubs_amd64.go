@@ -19,10 +19,20 @@ func fftMidN16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk 
 //go:noescape
 func fftFirst16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN16F32AVX2 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped16F32AVX2 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN16F32AVX2 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast16F32AVX2 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -49,10 +59,20 @@ func fftMidN13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk 
 //go:noescape
 func fftFirst13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN13F32AVX2 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped13F32AVX2 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN13F32AVX2 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast13F32AVX2 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -79,10 +99,20 @@ func fftMidN11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk 
 //go:noescape
 func fftFirst11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN11F32AVX2 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped11F32AVX2 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN11F32AVX2 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast11F32AVX2 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -109,10 +139,20 @@ func fftMidN8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftFirst8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN8F32AVX2 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped8F32AVX2 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN8F32AVX2 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast8F32AVX2 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -139,10 +179,20 @@ func fftMidN7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftFirst7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN7F32AVX2 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped7F32AVX2 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN7F32AVX2 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast7F32AVX2 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -169,10 +219,20 @@ func fftMidN5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftFirst5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN5F32AVX2 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped5F32AVX2 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN5F32AVX2 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast5F32AVX2 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -199,10 +259,20 @@ func fftMidN4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftFirst4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN4F32AVX2 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped4F32AVX2 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN4F32AVX2 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast4F32AVX2 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -229,10 +299,20 @@ func fftMidN3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftFirst3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN3F32AVX2 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped3F32AVX2 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN3F32AVX2 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast3F32AVX2 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -259,10 +339,20 @@ func fftMidN2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftFirst2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN2F32AVX2 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped2F32AVX2 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN2F32AVX2 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast2F32AVX2 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -277,12 +367,12 @@ func fftLastScaled2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int
 // fftTransposeF32AVX2 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeF32AVX2(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, drow int, dblock int)
+func fftTransposeF32AVX2(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftTransposeFactoredF32AVX2 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeFactoredF32AVX2(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, drow int, dblock int)
+func fftTransposeFactoredF32AVX2(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF32AVX2 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //
@@ -314,10 +404,20 @@ func fftMidN16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk 
 //go:noescape
 func fftFirst16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN16F64AVX2 is a radix-16 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped16F64AVX2 is a radix-16 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN16F64AVX2 is a radix-16 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast16F64AVX2 is a radix-16 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -344,10 +444,20 @@ func fftMidN13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk 
 //go:noescape
 func fftFirst13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN13F64AVX2 is a radix-13 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped13F64AVX2 is a radix-13 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN13F64AVX2 is a radix-13 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast13F64AVX2 is a radix-13 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -374,10 +484,20 @@ func fftMidN11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk 
 //go:noescape
 func fftFirst11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN11F64AVX2 is a radix-11 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped11F64AVX2 is a radix-11 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN11F64AVX2 is a radix-11 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast11F64AVX2 is a radix-11 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -404,10 +524,20 @@ func fftMidN8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftFirst8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN8F64AVX2 is a radix-8 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped8F64AVX2 is a radix-8 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN8F64AVX2 is a radix-8 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast8F64AVX2 is a radix-8 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -434,10 +564,20 @@ func fftMidN7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftFirst7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN7F64AVX2 is a radix-7 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped7F64AVX2 is a radix-7 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN7F64AVX2 is a radix-7 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast7F64AVX2 is a radix-7 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -464,10 +604,20 @@ func fftMidN5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftFirst5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN5F64AVX2 is a radix-5 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped5F64AVX2 is a radix-5 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN5F64AVX2 is a radix-5 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast5F64AVX2 is a radix-5 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -494,10 +644,20 @@ func fftMidN4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftFirst4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN4F64AVX2 is a radix-4 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped4F64AVX2 is a radix-4 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN4F64AVX2 is a radix-4 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast4F64AVX2 is a radix-4 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -524,10 +684,20 @@ func fftMidN3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftFirst3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN3F64AVX2 is a radix-3 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped3F64AVX2 is a radix-3 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN3F64AVX2 is a radix-3 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast3F64AVX2 is a radix-3 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -554,10 +724,20 @@ func fftMidN2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftFirst2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN2F64AVX2 is a radix-2 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped2F64AVX2 is a radix-2 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN2F64AVX2 is a radix-2 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast2F64AVX2 is a radix-2 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -572,12 +752,12 @@ func fftLastScaled2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int
 // fftTransposeF64AVX2 transposes blocks of 4 x 4; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeF64AVX2(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, drow int, dblock int)
+func fftTransposeF64AVX2(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftTransposeFactoredF64AVX2 transposes blocks of 4 x 4; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeFactoredF64AVX2(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, drow int, dblock int)
+func fftTransposeFactoredF64AVX2(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF64AVX2 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //
@@ -609,10 +789,20 @@ func fftMidN16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, s
 //go:noescape
 func fftFirst16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN16F32AVX512 is a radix-16 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped16F32AVX512 is a radix-16 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN16F32AVX512 is a radix-16 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast16F32AVX512 is a radix-16 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -639,10 +829,20 @@ func fftMidN13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, s
 //go:noescape
 func fftFirst13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN13F32AVX512 is a radix-13 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped13F32AVX512 is a radix-13 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN13F32AVX512 is a radix-13 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast13F32AVX512 is a radix-13 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -669,10 +869,20 @@ func fftMidN11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, s
 //go:noescape
 func fftFirst11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN11F32AVX512 is a radix-11 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped11F32AVX512 is a radix-11 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN11F32AVX512 is a radix-11 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast11F32AVX512 is a radix-11 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -699,10 +909,20 @@ func fftMidN8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftFirst8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN8F32AVX512 is a radix-8 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped8F32AVX512 is a radix-8 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN8F32AVX512 is a radix-8 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast8F32AVX512 is a radix-8 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -729,10 +949,20 @@ func fftMidN7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftFirst7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN7F32AVX512 is a radix-7 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped7F32AVX512 is a radix-7 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN7F32AVX512 is a radix-7 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast7F32AVX512 is a radix-7 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -759,10 +989,20 @@ func fftMidN5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftFirst5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN5F32AVX512 is a radix-5 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped5F32AVX512 is a radix-5 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN5F32AVX512 is a radix-5 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast5F32AVX512 is a radix-5 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -789,10 +1029,20 @@ func fftMidN4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftFirst4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN4F32AVX512 is a radix-4 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped4F32AVX512 is a radix-4 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN4F32AVX512 is a radix-4 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast4F32AVX512 is a radix-4 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -819,10 +1069,20 @@ func fftMidN3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftFirst3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN3F32AVX512 is a radix-3 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped3F32AVX512 is a radix-3 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN3F32AVX512 is a radix-3 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast3F32AVX512 is a radix-3 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -849,10 +1109,20 @@ func fftMidN2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftFirst2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN2F32AVX512 is a radix-2 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped2F32AVX512 is a radix-2 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN2F32AVX512 is a radix-2 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast2F32AVX512 is a radix-2 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -867,12 +1137,12 @@ func fftLastScaled2F32AVX512(dst *float32, src *float32, tw *float32, m int, v i
 // fftTransposeF32AVX512 transposes blocks of 16 x 16; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeF32AVX512(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, drow int, dblock int)
+func fftTransposeF32AVX512(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftTransposeFactoredF32AVX512 transposes blocks of 16 x 16; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeFactoredF32AVX512(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, drow int, dblock int)
+func fftTransposeFactoredF32AVX512(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF32AVX512 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //
@@ -904,10 +1174,20 @@ func fftMidN16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, s
 //go:noescape
 func fftFirst16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN16F64AVX512 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped16F64AVX512 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN16F64AVX512 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast16F64AVX512 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -934,10 +1214,20 @@ func fftMidN13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, s
 //go:noescape
 func fftFirst13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN13F64AVX512 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped13F64AVX512 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN13F64AVX512 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast13F64AVX512 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -964,10 +1254,20 @@ func fftMidN11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, s
 //go:noescape
 func fftFirst11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN11F64AVX512 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped11F64AVX512 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN11F64AVX512 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast11F64AVX512 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -994,10 +1294,20 @@ func fftMidN8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftFirst8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN8F64AVX512 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped8F64AVX512 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN8F64AVX512 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast8F64AVX512 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1024,10 +1334,20 @@ func fftMidN7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftFirst7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN7F64AVX512 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped7F64AVX512 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN7F64AVX512 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast7F64AVX512 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1054,10 +1374,20 @@ func fftMidN5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftFirst5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN5F64AVX512 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped5F64AVX512 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN5F64AVX512 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast5F64AVX512 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1084,10 +1414,20 @@ func fftMidN4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftFirst4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN4F64AVX512 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped4F64AVX512 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN4F64AVX512 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast4F64AVX512 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1114,10 +1454,20 @@ func fftMidN3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftFirst3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN3F64AVX512 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped3F64AVX512 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN3F64AVX512 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast3F64AVX512 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1144,10 +1494,20 @@ func fftMidN2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftFirst2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftFirstN2F64AVX512 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstN2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftFirstSwapped2F64AVX512 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
 func fftFirstSwapped2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftFirstSwappedN2F64AVX512 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftFirstSwappedN2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftLast2F64AVX512 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1162,12 +1522,12 @@ func fftLastScaled2F64AVX512(dst *float64, src *float64, tw *float64, m int, v i
 // fftTransposeF64AVX512 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeF64AVX512(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, drow int, dblock int)
+func fftTransposeF64AVX512(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftTransposeFactoredF64AVX512 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape
-func fftTransposeFactoredF64AVX512(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, drow int, dblock int)
+func fftTransposeFactoredF64AVX512(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF64AVX512 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //

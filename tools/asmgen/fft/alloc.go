@@ -14,19 +14,22 @@ type allocator struct {
 	free  []int
 	live  map[int]*value // by register
 	slots []int          // free spill slots
-	spill func(slot int) operand.Mem
-	made  int // spill slots made
+	made  int            // spill slots made
 	now   int
 }
 
 // emit writes the program with the registers in regs.
-func (t *target) emit(p *program, regs []int, spill func(slot int) operand.Mem) {
+func (t *target) emit(p *program, regs []int) {
 	p.schedule()
-	a := &allocator{target: t, free: append([]int(nil), regs...), live: map[int]*value{}, spill: spill}
+	if t.avx512 {
+		p.balance()
+	}
+	a := &allocator{target: t, free: append([]int(nil), regs...), live: map[int]*value{}}
 	for i, v := range p.code {
 		a.now = i
 		a.step(v)
 	}
+	t.AllocLocal(max(1, a.made)*t.bytes() + 64)
 }
 
 func (a *allocator) step(v *value) {
@@ -47,6 +50,8 @@ func (a *allocator) step(v *value) {
 		a.binary(v, append(src, a.op(v)))
 	case fused:
 		a.fused(v)
+	case viaOne:
+		a.viaOne(v)
 	case perm:
 		second := a.second(v)
 		a.inherit(v, v.a)
@@ -101,6 +106,21 @@ func (a *allocator) fused(v *value) {
 		a.inherit(v, v.c)
 		a.ins(v.name+"231", false, suffix(v), b, x, a.op(v))
 	}
+}
+
+// viaOne emits a+b (a-b) as a multiply-add by one that overwrites an operand.
+func (a *allocator) viaOne(v *value) {
+	name := map[string]string{"VADD": "VFMADD", "VSUB": "VFNMADD"}[v.name]
+	one := a.vec(regOne)
+	if a.dies(v.a) {
+		b := a.op(v.b)
+		a.inherit(v, v.a)
+		a.ins(name+"231", false, "", b, one, a.op(v))
+		return
+	}
+	x := a.op(v.a)
+	a.inherit(v, v.b)
+	a.ins(name+"213", false, "", x, one, a.op(v))
 }
 
 // inherit gives v the register of its operand o: o's own if nobody needs it
@@ -159,7 +179,7 @@ func (a *allocator) ensure(o, user *value) {
 		a.load(o)
 		return
 	}
-	a.ins("VMOVUPS", true, "", a.spill(o.slot), a.op(o))
+	a.ins("VMOVUPS", true, "", a.spillSlot(o.slot), a.op(o))
 }
 
 // take finds a register for v, if need be by giving up one that user does not
@@ -197,7 +217,7 @@ func (a *allocator) evict(user *value) {
 	}
 	if victim.kind != load && victim.slot < 0 {
 		victim.slot = a.newSlot()
-		a.ins("VMOVUPS", true, "", a.op(victim), a.spill(victim.slot))
+		a.ins("VMOVUPS", true, "", a.op(victim), a.spillSlot(victim.slot))
 	}
 	delete(a.live, victim.reg)
 	a.free = append(a.free, victim.reg)

@@ -23,8 +23,8 @@ func (t *target) deinterleave(in layout) {
 	t.SHLQ(operand.U8(t.shift()), reg.R11)
 	t.MOVQ(t.arg("rows"), reg.RCX)
 	if t.avx512 {
-		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(30))
-		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(31))
+		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(regIndex))
+		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(regIndex+1))
 	}
 	t.Label("rows")
 	t.MOVQ(reg.R8, reg.RSI)
@@ -34,7 +34,7 @@ func (t *target) deinterleave(in layout) {
 	t.prog = &program{}
 	p := t.loadPair(in, func(disp int) operand.Mem { return operand.Mem{Base: reg.RSI, Disp: disp} })
 	t.storePair(planar, p, func(disp int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: disp} })
-	t.emit(t.prog, t.registers(2), t.spillSlots())
+	t.emit(t.prog, t.registers(t.reserved()+2))
 	t.ADDQ(operand.I32(2*w*t.size), reg.RSI)
 	t.ADDQ(operand.I32(2*w*t.size), reg.RDI)
 	t.DECQ(reg.RDX)

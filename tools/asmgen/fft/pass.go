@@ -27,7 +27,9 @@ var variants = []variant{
 	{"Mid", planar, planar, true, false},
 	{"MidN", planar, planar, false, false},
 	{"First", interleaved, planar, true, false},
+	{"FirstN", interleaved, planar, false, false},
 	{"FirstSwapped", swapped, planar, true, false},
+	{"FirstSwappedN", swapped, planar, false, false},
 	{"Last", planar, interleaved, false, false},
 	{"LastScaled", planar, swapped, false, true},
 }
@@ -40,30 +42,59 @@ func passName(v variant, r int, t *target) string {
 	return fmt.Sprintf("fft%s%d%s", v.name, r, t.suffix())
 }
 
-// Registers of a pass. Pointers to every fourth row of the input and of the
-// output let all rows be reached by [base], [base + stride·{1,2}] and
-// [base + 3 strides].
+// Registers of a pass. Three pointers to the input and three to the output, at
+// rows 0, 2 and 7, reach rows 0 to 15 by [base], [base + stride·{1,2,4,8}] and
+// [base + 3·stride·{1,2,4}].
 var (
-	inBase  = []reg.GPPhysical{reg.RSI, reg.RAX, reg.RBX, reg.R8}
-	outBase = []reg.GPPhysical{reg.RDI, reg.R9, reg.R14, reg.R15}
+	inBase  = []reg.GPPhysical{reg.RSI, reg.RAX, reg.RBX}
+	outBase = []reg.GPPhysical{reg.RDI, reg.R8, reg.R9}
 	inStep  = [2]reg.GPPhysical{reg.R10, reg.R11} // one stride, three strides
 	outStep = [2]reg.GPPhysical{reg.R12, reg.R13}
 	twiddle = reg.RCX
 	count   = reg.RDX
+	frame   = reg.R14 // spilled vectors, aligned
 )
+
+// baseRow is the row that each pointer points at.
+var baseRow = []int{0, 2, 7}
+
+// reach is how a row is addressed: the pointer, the stride register, its scale.
+var reach = func() (out [16]struct {
+	base, step int
+	scale      uint8
+}) {
+	for k := range out {
+		out[k].base = -1
+		for b, first := range baseRow {
+			for step, unit := range []int{1, 3} {
+				for _, scale := range []uint8{0, 1, 2, 4, 8} {
+					if out[k].base < 0 && first+unit*int(scale) == k {
+						out[k].base, out[k].step, out[k].scale = b, step, scale
+					}
+				}
+			}
+		}
+	}
+	return out
+}()
 
 // row addresses row k through bases and strides.
 func row(base []reg.GPPhysical, step [2]reg.GPPhysical, k, disp int) operand.Mem {
-	m := operand.Mem{Base: base[k/4], Disp: disp}
-	switch k % 4 {
-	case 1:
-		m.Index, m.Scale = step[0], 1
-	case 2:
-		m.Index, m.Scale = step[0], 2
-	case 3:
-		m.Index, m.Scale = step[1], 1
+	r := reach[k]
+	m := operand.Mem{Base: base[r.base], Disp: disp}
+	if r.scale > 0 {
+		m.Index, m.Scale = step[r.step], r.scale
 	}
 	return m
+}
+
+// bases is the number of pointers that r rows need.
+func bases(r int) int {
+	n := 0
+	for k := range r {
+		n = max(n, reach[k].base+1)
+	}
+	return n
 }
 
 // arg is the place of an argument.
@@ -83,7 +114,7 @@ func (t *target) pass(v variant, r int) {
 	t.Pragma("noescape")
 	t.SignatureExpr(fmt.Sprintf("func(dst, src, tw *%s, m, v, sk, sp, dj, dp int)", t.typeName()))
 	regs := t.passSetup(v)
-	rows := t.AllocLocal(16) // where the current p's input and output begin
+	rows := t.alignFrame(16) // where the current p's input and output begin
 	srcRow, dstRow := rows, rows.Offset(8)
 	t.MOVQ(t.arg("src"), reg.RSI)
 	t.MOVQ(reg.RSI, srcRow)
@@ -99,7 +130,7 @@ func (t *target) pass(v variant, r int) {
 
 	t.Label("vectors")
 	t.passBody(v, r, regs)
-	for i := range (r + 3) / 4 {
+	for i := range bases(r) {
 		t.ADDQ(operand.I32(2*t.bytes()), inBase[i])
 		t.ADDQ(operand.I32(2*t.bytes()), outBase[i])
 	}
@@ -129,27 +160,32 @@ func (t *target) passSetup(v variant) []int {
 		t.LEAQ(operand.Mem{Base: s.step[0], Index: s.step[0], Scale: 2}, s.step[1])
 	}
 	t.MOVQ(t.arg("tw"), twiddle)
+	t.loadOne()
 	if !t.avx512 || v.in == planar && v.out == planar {
-		return t.registers(0)
+		return t.registers(t.reserved())
 	}
 	w := t.lanes()
 	if v.in != planar {
-		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(30))
-		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(31))
+		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(regIndex))
+		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(regIndex+1))
 	} else {
-		t.VMOVUPS(t.table("Low", func(i int) int { return i/2 + i%2*w }), t.vec(30))
-		t.VMOVUPS(t.table("High", func(i int) int { return w/2 + i/2 + i%2*w }), t.vec(31))
+		t.VMOVUPS(t.table("Low", func(i int) int { return i/2 + i%2*w }), t.vec(regIndex))
+		t.VMOVUPS(t.table("High", func(i int) int { return w/2 + i/2 + i%2*w }), t.vec(regIndex+1))
 	}
-	return t.registers(2)
+	return t.registers(t.reserved() + 2)
 }
 
 func (t *target) shift() int { return map[int]int{4: 2, 8: 3}[t.size] }
 
-// groups points base[1:] at rows 4, 8 and 12.
+// groups points base[1:] at their rows.
 func (t *target) groups(base []reg.GPPhysical, step [2]reg.GPPhysical, r int) {
-	by := []operand.Mem{{}, {Base: base[0], Index: step[0], Scale: 4}, {Base: base[0], Index: step[0], Scale: 8}, {Base: base[0], Index: step[1], Scale: 4}}
-	for g := 1; 4*g < r; g++ {
-		t.LEAQ(by[g], base[g])
+	n := bases(r)
+	if n > 1 {
+		t.LEAQ(operand.Mem{Base: base[0], Index: step[0], Scale: 2}, base[1])
+	}
+	if n > 2 { // 7 = 1 + 3·2
+		t.LEAQ(operand.Mem{Base: base[0], Index: step[0], Scale: 1}, base[2])
+		t.LEAQ(operand.Mem{Base: base[2], Index: step[1], Scale: 2}, base[2])
 	}
 }
 
@@ -182,18 +218,22 @@ func (t *target) passBody(v variant, r int, regs []int) {
 		}
 		t.storePair(v.out, y, func(disp int) operand.Mem { return row(outBase, outStep, j, disp) })
 	}
-	t.emit(t.prog, regs, t.spillSlots())
+	t.emit(t.prog, regs)
 }
 
-// spillSlots gives out vectors of the stack frame.
-func (t *target) spillSlots() func(slot int) operand.Mem {
-	var slots []operand.Mem
-	return func(slot int) operand.Mem {
-		for len(slots) <= slot {
-			slots = append(slots, t.AllocLocal(t.bytes()))
-		}
-		return slots[slot]
-	}
+// alignFrame points frame at the first cache line of the stack frame that
+// spilled vectors will have; [target.emit] then makes it as long as they need.
+// It comes before other locals.
+func (t *target) alignFrame(locals int) operand.Mem {
+	room := t.AllocLocal(locals)
+	t.LEAQ(room.Offset(locals+63), frame)
+	t.ANDQ(operand.I8(-64), frame)
+	return room
+}
+
+// spillSlot is a vector of the frame.
+func (t *target) spillSlot(slot int) operand.Mem {
+	return operand.Mem{Base: frame, Disp: slot * t.bytes()}
 }
 
 // times is the complex product y·(c + i·s).
@@ -216,7 +256,7 @@ func (t *target) loadPair(l layout, at func(disp int) operand.Mem) pair {
 		take := func(index int) *value {
 			return t.prog.add(&value{kind: perm, name: "VPERMT2", a: t.load(at(0)), mem: &second, index: t.vec(index), imm: -1})
 		}
-		p = pair{take(30), take(31)}
+		p = pair{take(regIndex), take(regIndex + 1)}
 	} else {
 		low := t.halves(at(0), at(n))
 		high := t.halves(at(16), at(n+16))
@@ -250,7 +290,7 @@ func (t *target) storePair(l layout, y pair, at func(disp int) operand.Mem) {
 		t.store(at(0), y.re)
 		t.store(at(n), y.im)
 	case t.avx512:
-		for i, index := range []int{30, 31} {
+		for i, index := range []int{regIndex, regIndex + 1} {
 			t.store(at(i*n), t.prog.add(&value{kind: perm, name: "VPERMT2", a: y.re, b: y.im, index: t.vec(index), imm: -1}))
 		}
 	default:

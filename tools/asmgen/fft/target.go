@@ -46,6 +46,28 @@ func (t *target) suffix() string {
 	return p + "AVX2"
 }
 
+// Reserved vector registers of AVX-512 code.
+const (
+	regOne   = 31 // ones
+	regIndex = 29 // and the next: index vectors of permutations
+)
+
+// reserved is the number of registers that all programs leave alone.
+func (t *target) reserved() int {
+	if t.avx512 {
+		return 1
+	}
+	return 0
+}
+
+// loadOne fills regOne.
+func (t *target) loadOne() {
+	if t.avx512 {
+		name := map[int]string{4: "VBROADCASTSS", 8: "VBROADCASTSD"}[t.size]
+		t.ins(name, true, "", t.constant(1), t.vec(regOne))
+	}
+}
+
 // registers are the vector registers but the last n.
 func (t *target) registers(reserved int) []int {
 	n := 16

@@ -17,7 +17,7 @@ func (t *target) transpose(factored bool) {
 	t.Function(name)
 	t.Doc(fmt.Sprintf("%s transposes blocks of %d x %[2]d; its twin is fftTransposeGo.", name, t.lanes()))
 	t.Pragma("noescape")
-	t.SignatureExpr(fmt.Sprintf("func(dst, src, t, u *%s, nb, srow, drow, dblock int)", t.typeName()))
+	t.SignatureExpr(fmt.Sprintf("func(dst, src, t, u *%s, nb, srow, sblock, drow, dblock int)", t.typeName()))
 	for _, s := range []struct {
 		name string
 		step [2]reg.GPPhysical
@@ -32,14 +32,17 @@ func (t *target) transpose(factored bool) {
 	if factored {
 		t.MOVQ(t.arg("u"), reg.RDX)
 	}
+	t.alignFrame(0)
+	t.loadOne()
 	t.Label("blocks")
 	w := t.lanes()
 	t.groups(inBase, inStep, w)
 	t.groups(outBase, outStep, w)
 	t.transposeBody(factored)
 
-	// The next block begins W rows on, past the last group of rows.
-	t.LEAQ(operand.Mem{Base: inBase[w/4-1], Index: inStep[0], Scale: 4}, inBase[0])
+	t.MOVQ(t.arg("sblock"), inBase[1])
+	t.SHLQ(operand.U8(t.shift()), inBase[1])
+	t.ADDQ(inBase[1], inBase[0])
 	t.ADDQ(operand.I32(2*w*w*t.size), twiddle)
 	if factored {
 		t.ADDQ(operand.I32(2*w*t.size), reg.RDX)
@@ -77,7 +80,7 @@ func (t *target) transposeBody(factored bool) {
 			t.store(row(outBase, outStep, l, part*n), v)
 		}
 	}
-	t.emit(t.prog, t.registers(0), t.spillSlots())
+	t.emit(t.prog, t.registers(t.reserved()))
 }
 
 // transposed is the transpose of a square of vectors: first inside the 16-byte

@@ -11,6 +11,7 @@ const (
 	fused               // ±a·b ± c
 	perm                // a two-table permutation, which overwrites its first table
 	store               // to memory; no value
+	viaOne              // an addition done by a multiply-add unit
 	negated             // minus a; never emitted: additions take the sign away
 )
 
@@ -98,4 +99,31 @@ func (v *value) operands() []*value {
 		out = append(out, o)
 	}
 	return out
+}
+
+// balance turns additions into multiply-adds by one, which give the same bits,
+// until both are as many: processors have separate units for the two (AMD) or
+// the same (Intel). It takes additions with an operand that is not needed any
+// more, evenly.
+func (p *program) balance() {
+	adds, muls := 0, 0
+	var able []*value
+	for i, v := range p.code {
+		switch {
+		case v.kind == fused || v.kind == binary && v.name == "VMUL":
+			muls++
+		case v.kind == binary && (v.name == "VADD" || v.name == "VSUB"):
+			adds++
+			last := func(o *value) bool { return o.uses[len(o.uses)-1] == i }
+			if v.a != v.b && (last(v.a) || last(v.b)) {
+				able = append(able, v)
+			}
+		}
+	}
+	quota := min((adds-muls)/2, len(able))
+	for i, v := range able {
+		if quota > 0 && (i+1)*quota/len(able) > i*quota/len(able) {
+			v.kind = viaOne
+		}
+	}
 }
