@@ -5,7 +5,7 @@ import "vgpu/kernels"
 const (
 	typesAll  = "All: bool i8 u8 i16 u16 i32 u32 i64 u64 f16 bf16 f32 f64 c64 c128."
 	numpyNaN  = "NaN comes last, as numpy has it, also in descending order. -0 and +0 are equal. Complex numbers are ordered by the real part, then by the imaginary part; those with a NaN part come last, in numpy's order R+nan·j, nan+R·j, nan+nan·j, and by the part that is a number within these."
-	radixNote = "Values are turned into unsigned keys and sorted by counting digits of 8 bits, least significant first (Knuth, The Art of Computer Programming 3, section 5.2.5, algorithm R); passes over digits that are all equal are left out. Rows of fewer than 192 elements are sorted by comparison."
+	radixNote = "Values are turned into unsigned keys and sorted by counting digits of 8 bits, least significant first (Knuth, The Art of Computer Programming 3, section 5.2.5, algorithm R); passes over digits that are all equal are left out. Rows of up to 128 elements are sorted by networks of eight and merges that do not branch on the data."
 )
 
 var (

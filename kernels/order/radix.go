@@ -2,7 +2,6 @@ package order
 
 import (
 	"math/bits"
-	"slices"
 
 	"vgpu/kernels/pool"
 )
@@ -16,8 +15,9 @@ type word interface {
 func width[K word]() int { return bits.Len64(uint64(^K(0))) }
 
 const (
-	// smallSort is the length below which a comparison sort beats counting.
-	smallSort = 192
+	// smallSort is the length below which comparing beats counting. One less is
+	// a power of two, up to which sortFew fills its keys.
+	smallSort = 128 + 1
 	// radixBlock is the number of elements of a block in a parallel pass.
 	// It is fixed, so that the work is split by length alone.
 	radixBlock = 1 << 17
@@ -52,7 +52,7 @@ func smallRadix[K word, V any](low int, keys []K, vals []V, tk []K, tv []V) {
 	_, bare := any(vals).([]struct{})
 	switch {
 	case bare:
-		slices.Sort(keys)
+		sortFew(keys)
 	case len(keys) <= 32:
 		insertion(keys, vals)
 	default:

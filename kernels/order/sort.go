@@ -136,7 +136,7 @@ func (p rowPlan) explain(d ndarray.DType) []kernels.Entry {
 	algorithm, split := "radix-lsd-8", "rows"
 	switch {
 	case p.n < smallSort:
-		algorithm = "comparison"
+		algorithm = "network-merge"
 	case p.n >= parallelSort:
 		split = "within-row"
 	}
