@@ -197,15 +197,21 @@ func convert(dst []byte, to *walk, src []byte, from *walk) {
 }
 
 // convertVia converts through the Go type T, in chunks that stay in the first-
-// level cache; straight into dst where that is an array of T as it lies.
+// level cache; straight into dst, or from src, where that is an array of T as it lies.
 func convertVia[T Element](dst []byte, to *walk, src []byte, from *walk) {
 	var buf [512]T
 	for n := to.Len(); n > 0; {
 		off, stride, m := to.next(n)
-		if dtypeOf[T]() == to.DType && to.direct(dst, off, stride, m) {
+		soff, sstride, sm := from.next(n)
+		switch {
+		case dtypeOf[T]() == to.DType && to.direct(dst, off, stride, m):
 			load(view[T](dst[off:], m), src, from)
 			to.advance(m)
-		} else {
+		case dtypeOf[T]() == from.DType && from.direct(src, soff, sstride, sm):
+			m = sm
+			store(dst, to, view[T](src[soff:], m))
+			from.advance(m)
+		default:
 			m = min(n, len(buf))
 			load(buf[:m], src, from)
 			store(dst, to, buf[:m])

@@ -15,13 +15,13 @@ func castVector[T number](dst []T, d DType, src []byte) bool {
 	case []int32:
 		return castToI32(dst, d, src)
 	case []int8:
-		return castNarrow(dst, d, src, simd.CastF32I8, simd.CastI32I8)
+		return castToI8(dst, d, src)
 	case []uint8:
-		return castNarrow(dst, d, src, simd.CastF32U8, simd.CastI32U8)
+		return castToU8(dst, d, src)
 	case []int16:
-		return castNarrow(dst, d, src, simd.CastF32I16, simd.CastI32I16)
+		return castToI16(dst, d, src)
 	case []uint16:
-		return castNarrow(dst, d, src, simd.CastF32U16, simd.CastI32U16)
+		return castToU16(dst, d, src)
 	}
 	return false
 }
@@ -106,13 +106,51 @@ func castToI32(dst []int32, d DType, src []byte) bool {
 	return true
 }
 
-// castNarrow is for integers of 8 and 16 bits.
-func castNarrow[T number](dst []T, d DType, src []byte, fromF32 func([]T, []float32), fromI32 func([]T, []int32)) bool {
+// (The four that follow are not one function of the loops to call: calls of
+// function values would move the callers' buffers to the heap.)
+
+func castToI8(dst []int8, d DType, src []byte) bool {
 	switch d {
 	case F32:
-		fromF32(dst, view[float32](src, len(dst)))
+		simd.CastF32I8(dst, view[float32](src, len(dst)))
 	case I32:
-		fromI32(dst, view[int32](src, len(dst)))
+		simd.CastI32I8(dst, view[int32](src, len(dst)))
+	default:
+		return false
+	}
+	return true
+}
+
+func castToU8(dst []uint8, d DType, src []byte) bool {
+	switch d {
+	case F32:
+		simd.CastF32U8(dst, view[float32](src, len(dst)))
+	case I32:
+		simd.CastI32U8(dst, view[int32](src, len(dst)))
+	default:
+		return false
+	}
+	return true
+}
+
+func castToI16(dst []int16, d DType, src []byte) bool {
+	switch d {
+	case F32:
+		simd.CastF32I16(dst, view[float32](src, len(dst)))
+	case I32:
+		simd.CastI32I16(dst, view[int32](src, len(dst)))
+	default:
+		return false
+	}
+	return true
+}
+
+func castToU16(dst []uint16, d DType, src []byte) bool {
+	switch d {
+	case F32:
+		simd.CastF32U16(dst, view[float32](src, len(dst)))
+	case I32:
+		simd.CastI32U16(dst, view[int32](src, len(dst)))
 	default:
 		return false
 	}

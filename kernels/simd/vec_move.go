@@ -15,8 +15,8 @@ func vectorBytes() int {
 }
 
 // Transpose32 assigns dst[i*ldd+j] = src[j*lds+i] for 0 <= i < m, 0 <= j < n,
-// elements of four bytes. The two may not overlap; ldd >= n, lds >= m (for
-// more than one row).
+// elements of four bytes. The two may not overlap; ldd >= n, lds >= 0 (rows
+// that are read may overlap).
 //
 // stream says that dst is not read soon and larger than the caches: whole
 // vectors then bypass them, which saves reading dst's lines first, if dst's
@@ -74,8 +74,8 @@ func transposeNeeds(dst, ldd, src, lds, m, n int) {
 	if m <= 0 || n <= 0 {
 		return
 	}
-	if ldd < n && m > 1 || lds < m && n > 1 || dst < (m-1)*ldd+n || src < (n-1)*lds+m {
-		panic("simd: a matrix to transpose is larger than its slice or its rows overlap")
+	if ldd < n && m > 1 || lds < 0 || dst < (m-1)*ldd+n || src < (n-1)*lds+m {
+		panic("simd: a matrix to transpose is larger than its slice, or the result's rows overlap")
 	}
 }
 
