@@ -56,13 +56,20 @@ func (s *Session) Write(ctx context.Context, p []byte) (int, error) {
 	if err = s.run(ctx, lines); err == nil {
 		return len(p), nil
 	}
+	s.restore(err, before)
+	return 0, err
+}
+
+// restore sets what there is of a line after a failure: what there was before
+// if the client will do the same again, else nothing, so that the rest of what
+// was refused does not run at the next flush.
+func (s *Session) restore(err error, before LineBuffer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lines = LineBuffer{} // what p left of a line must not run at the flush
+	s.lines = LineBuffer{}
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
-		s.lines = before // the client writes the same bytes again
+		s.lines = before
 	}
-	return 0, err
 }
 
 // Flush runs a line that was left without its newline, and reports failures
@@ -70,10 +77,12 @@ func (s *Session) Write(ctx context.Context, p []byte) (int, error) {
 // reports does not count as heard by others: shells ignore what close says.
 func (s *Session) Flush(ctx context.Context) error {
 	s.mu.Lock()
+	before := s.lines
 	tail := s.lines.Tail()
 	s.mu.Unlock()
 	if tail != "" {
 		if err := s.run(ctx, []string{tail}); err != nil {
+			s.restore(err, before)
 			return err
 		}
 	}
