@@ -1,9 +1,17 @@
 package gemm
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
+	"vgpu/kernels/command"
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/simd"
@@ -12,19 +20,23 @@ import (
 // onEachISA runs f at every level of the machine.
 func onEachISA(t *testing.T, f func(t *testing.T)) {
 	best := simd.Best()
+	defer func() {
+		if err := simd.Force(best); err != nil {
+			t.Error(err)
+		}
+	}()
 	for isa := simd.Generic; isa <= best; isa++ {
 		if err := simd.Force(isa); err != nil {
 			t.Fatal(err)
 		}
 		t.Run(isa.String(), f)
 	}
-	if err := simd.Force(best); err != nil {
-		t.Fatal(err)
-	}
 }
 
-// integers fills an array of any type with small integers, of which products
-// and sums are exact in every type.
+type operands = map[string]ndarray.Array
+
+// integers makes an array of small integers, of which products and sums are
+// exact in every type.
 func integers(r *rand.Rand, d ndarray.DType, shape ...int) ndarray.Array {
 	a := ndarray.New(d, shape...)
 	v := make([]complex128, a.Len())
@@ -32,6 +44,9 @@ func integers(r *rand.Rand, d ndarray.DType, shape ...int) ndarray.Array {
 		v[i] = complex(float64(r.IntN(9)-4), float64(r.IntN(9)-4))
 		if d.IsUnsigned() {
 			v[i] = complex(float64(r.IntN(9)), 0)
+		}
+		if d == ndarray.F16 || d == ndarray.BF16 { // so that sums are, too
+			v[i] = complex(float64(r.IntN(3)-1), 0)
 		}
 	}
 	ndarray.Store(a, v, 0)
@@ -44,30 +59,524 @@ func values(a ndarray.Array) []complex128 {
 	return v
 }
 
-func TestShapes(t *testing.T) {
+// disguise gives a's values another layout: reversed, spread, transposed in
+// memory, byte-swapped, unaligned.
+func disguise(r *rand.Rand, a ndarray.Array) ndarray.Array {
+	size := a.DType.Size()
+	l := ndarray.Layout{DType: a.DType, Shape: slices.Clone(a.Shape), Strides: make([]int, a.Rank())}
+	step := size
+	for _, axis := range r.Perm(a.Rank()) {
+		gap := 1 + r.IntN(2)
+		l.Strides[axis] = step * gap
+		step *= gap * max(a.Shape[axis], 1)
+	}
+	for axis, n := range l.Shape {
+		if r.IntN(3) == 0 && n > 0 {
+			l.Offset += (n - 1) * l.Strides[axis]
+			l.Strides[axis] = -l.Strides[axis]
+		}
+	}
+	l.Swapped = size > 1 && r.IntN(4) == 0
+	data := make([]byte, step+size+8)
+	if r.IntN(4) == 0 {
+		l.Offset += 1 + r.IntN(7)
+	}
+	out := ndarray.Array{Layout: l, Data: data}
+	if err := ndarray.Convert(out, a); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// product is C = alpha·A·B + beta·C of matrices, element by element.
+func reference(a, b, c []complex128, m, n, k int, alpha, beta complex128) []complex128 {
+	out := make([]complex128, m*n)
+	for i := range m {
+		for j := range n {
+			var sum complex128
+			for p := range k {
+				sum += a[i*k+p] * b[p*n+j]
+			}
+			out[i*n+j] = alpha * sum
+			if beta != 0 {
+				out[i*n+j] += beta * c[i*n+j]
+			}
+		}
+	}
+	return out
+}
+
+// run executes a line on one and two threads.
+func run(t *testing.T, line string, in operands) ndarray.Array {
+	t.Helper()
+	out, _, err := kerneltest.Run(t, Kernels(), line, in, kerneltest.Threads(1, 2))
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return out["c"]
+}
+
+var inputTypes = []ndarray.DType{
+	ndarray.F32, ndarray.F64, ndarray.C64, ndarray.C128, ndarray.BF16, ndarray.F16,
+	ndarray.I8, ndarray.U8, ndarray.I32, ndarray.U32, ndarray.I64, ndarray.U64,
+}
+
+// TestViews multiplies random shapes in random layouts with random scalars.
+func TestViews(t *testing.T) {
 	onEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
-		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.C128, ndarray.BF16, ndarray.F16, ndarray.I8, ndarray.I32, ndarray.U64} {
-			for _, s := range [][3]int{{1, 1, 1}, {3, 5, 7}, {33, 33, 33}, {64, 70, 65}, {100, 50, 700}, {29, 1, 40}, {1, 70, 40}, {0, 3, 4}, {3, 4, 0}} {
-				m, n, k := s[0], s[1], s[2]
-				a, b := integers(r, d, m, k), integers(r, d, k, n)
-				out, _, err := kerneltest.Run(t, Kernels(), "gemm a b c", map[string]ndarray.Array{"a": a, "b": b}, kerneltest.Threads(1, 2))
-				if err != nil {
-					t.Fatalf("%s %v: %v", d, s, err)
-				}
-				av, bv, cv := values(a), values(b), values(out["c"])
-				for i := range m {
-					for j := range n {
-						var sum complex128
-						for p := range k {
-							sum += av[i*k+p] * bv[p*n+j]
-						}
-						if cv[i*n+j] != sum {
-							t.Fatalf("%s %v: c[%d,%d] = %v, not %v", d, s, i, j, cv[i*n+j], sum)
-						}
-					}
+		for i := range 160 {
+			d := inputTypes[i%len(inputTypes)]
+			m, n, k := r.IntN(40), r.IntN(70), r.IntN(40)
+			if i%20 == 0 { // beyond the unpacked path, in several blocks of k
+				m, n, k = 30+r.IntN(20), 30+r.IntN(40), 1030+r.IntN(20)
+			}
+			a, b := integers(r, d, m, k), integers(r, d, k, n)
+			alpha, beta := complex(float64(r.IntN(4)), 0), complex(float64(r.IntN(3)), 0)
+			if d.IsComplex() && r.IntN(2) == 0 {
+				alpha, beta = 1+2i, 2-1i
+			}
+			sum := resultType(d)
+			c := integers(r, sum, m, n)
+			in := operands{"a": disguise(r, a), "b": disguise(r, b), "c": disguise(r, c)}
+			line := fmt.Sprintf("gemm a b c alpha=%s beta=%s", text(alpha), text(beta))
+			if r.IntN(2) == 0 { // update in place, in c's own layout
+				line = strings.Replace(line, " c ", " c[...] ", 1)
+			}
+			got := values(run(t, line, in))
+			want := reference(values(a), values(b), values(c), m, n, k, alpha, beta)
+			compare(t, fmt.Sprintf("%s %dx%dx%d %s", d, m, n, k, line), sum, got, want)
+		}
+	})
+}
+
+// resultType is the type that products of d come out in.
+func resultType(d ndarray.DType) ndarray.DType {
+	switch {
+	case d == ndarray.F16 || d == ndarray.BF16:
+		return ndarray.F32
+	case d.Size() == 1:
+		return ndarray.I32
+	}
+	return d
+}
+
+func text(c complex128) string {
+	if imag(c) == 0 {
+		return fmt.Sprint(real(c))
+	}
+	return fmt.Sprintf("%g%+gj", real(c), imag(c))
+}
+
+// compare wants equal values; unsigned ones modulo their range.
+func compare(t *testing.T, what string, d ndarray.DType, got, want []complex128) {
+	t.Helper()
+	round := ndarray.New(d, len(want))
+	ndarray.Store(round, want, 0)
+	for i, v := range values(round) {
+		if d.IsUnsigned() {
+			v = want[i]
+		}
+		if got[i] != v {
+			t.Fatalf("%s: element %d is %v, not %v", what, i, got[i], v)
+		}
+	}
+}
+
+// TestTransposes checks ta and tb on stacks of matrices.
+func TestTransposes(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	const m, n, k = 5, 19, 7
+	a, b := integers(r, ndarray.C64, m, k), integers(r, ndarray.C64, k, n)
+	for _, ta := range []string{"n", "t", "c"} {
+		for _, tb := range []string{"n", "t", "c"} {
+			in := operands{"a": given(a, ta), "b": given(b, tb)}
+			got := values(run(t, "gemm a b c ta="+ta+" tb="+tb, in))
+			compare(t, ta+tb, ndarray.C64, got, reference(values(a), values(b), nil, m, n, k, 1, 0))
+		}
+	}
+}
+
+// given is x such that op(given) = x.
+func given(x ndarray.Array, op string) ndarray.Array {
+	if op == "n" {
+		return x
+	}
+	y := ndarray.New(x.DType, x.Shape[1], x.Shape[0])
+	if err := ndarray.Convert(y, x.Permute(1, 0)); err != nil {
+		panic(err)
+	}
+	if op == "c" {
+		v := values(y)
+		for i := range v {
+			v[i] = complex(real(v[i]), -imag(v[i]))
+		}
+		ndarray.Store(y, v, 0)
+	}
+	return y
+}
+
+// TestMatmulShapes checks numpy.matmul's rules for vectors and batches.
+func TestMatmulShapes(t *testing.T) {
+	for _, c := range []struct{ a, b, want string }{
+		{"3", "3", "scalar"}, {"3", "3x2", "2"}, {"2x3", "3", "2"},
+		{"4x2x3", "3x5", "4x2x5"}, {"2x3", "4x3x5", "4x2x5"}, {"4x1x2x3", "6x3x5", "4x6x2x5"},
+		{"3", "4x3x5", "4x5"}, {"4x2x3", "3", "4x2"}, {"0x2x3", "3x5", "0x2x5"}, {"4x2x0", "0x5", "4x2x5"},
+		{"70x2x3", "3x5", "70x2x5"}, {"70x20x30", "70x30x5", "70x20x5"},
+	} {
+		for _, d := range []ndarray.DType{ndarray.F64, ndarray.I8} {
+			r := rand.New(rand.NewPCG(5, 6))
+			sa, sb := shape(c.a), shape(c.b)
+			a, b := integers(r, d, sa...), integers(r, d, sb...)
+			out := run(t, "gemm a b c", operands{"a": disguise(r, a), "b": disguise(r, b)})
+			if got := ndarray.ShapeString(out.Shape); got != c.want {
+				t.Fatalf("%s times %s has shape %s, not %s", c.a, c.b, got, c.want)
+			}
+			compare(t, c.a+" "+c.b, resultType(d), values(out), matmul(a, b))
+		}
+	}
+}
+
+func shape(s string) []int {
+	out, err := ndarray.ParseShape(s)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// matmul is numpy.matmul, element by element.
+func matmul(a, b ndarray.Array) (out []complex128) {
+	if a.Rank() == 1 {
+		a.Layout = insertAxis(a.Layout, 0)
+	}
+	if b.Rank() == 1 {
+		b.Layout = insertAxis(b.Layout, 1)
+	}
+	ra, rb := a.Rank(), b.Rank()
+	m, k, n := a.Shape[ra-2], a.Shape[ra-1], b.Shape[rb-1]
+	batch, err := ndarray.BroadcastShapes(a.Shape[:ra-2], b.Shape[:rb-2])
+	if err != nil {
+		panic(err)
+	}
+	a.Layout = stretch(a.Layout, append(slices.Clone(batch), m, k))
+	b.Layout = stretch(b.Layout, append(slices.Clone(batch), k, n))
+	av, bv := values(a), values(b)
+	items := 1
+	for _, s := range batch {
+		items *= s
+	}
+	for i := range items {
+		out = append(out, reference(av[i*m*k:], bv[i*k*n:], nil, m, n, k, 1, 0)...)
+	}
+	return out
+}
+
+// TestEpilogue checks the order bias, act, residual, in every path.
+func TestEpilogue(t *testing.T) {
+	acts := map[string]func(float64) float64{
+		"none": func(x float64) float64 { return x },
+		"relu": func(x float64) float64 { return max(x, 0) },
+		"gelu": func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) },
+		"silu": func(x float64) float64 { return x / (1 + math.Exp(-x)) },
+		"tanh": math.Tanh, "sigmoid": func(x float64) float64 { return 1 / (1 + math.Exp(-x)) },
+	}
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for act, f := range acts {
+			for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.BF16} {
+				for _, s := range [][3]int{{7, 300, 5}, {40, 50, 520}, {1, 40, 6}, {40, 1, 6}} {
+					testEpilogue(t, r, act, f, d, s)
 				}
 			}
 		}
 	})
+}
+
+func testEpilogue(t *testing.T, r *rand.Rand, act string, f func(float64) float64, d ndarray.DType, s [3]int) {
+	m, n, k := s[0], s[1], s[2]
+	sum := resultType(d)
+	a, b, bias, res := integers(r, d, m, k), integers(r, d, k, n), integers(r, sum, n), integers(r, d, m, 1)
+	in := operands{"a": a, "b": b, "x": bias, "y": disguise(r, res)}
+	out := values(run(t, "gemm a b c alpha=0.125 bias=x residual=y act="+act, in))
+	want := reference(values(a), values(b), nil, m, n, k, 0.125, 0)
+	biases, residuals := values(bias), values(res)
+	for i, v := range want {
+		w := f(real(v)+real(biases[i%n])) + real(residuals[i/n])
+		if math.Abs(real(out[i])-w) > 1e-6*(1+math.Abs(w)) {
+			t.Fatalf("%s %s %v: element %d is %v, not %v", act, d, s, i, real(out[i]), w)
+		}
+	}
+}
+
+// TestOutputTypes stores products of halves as f32 and rounded.
+func TestOutputTypes(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for _, d := range []ndarray.DType{ndarray.F16, ndarray.BF16} {
+			a, b := integers(r, d, 33, 70), integers(r, d, 70, 41)
+			want := reference(values(a), values(b), nil, 33, 41, 70, 1, 0)
+			out := run(t, fmt.Sprintf("gemm a b c:%s:33x41", d), operands{"a": a, "b": b})
+			if out.DType != d {
+				t.Fatalf("the output is %s", out.DType)
+			}
+			compare(t, d.String(), d, values(out), want)
+		}
+	})
+}
+
+// TestBytesExact multiplies bytes at the ends of their range, over sums that
+// would saturate 16 bits.
+func TestBytesExact(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for _, types := range [][2]ndarray.DType{{ndarray.I8, ndarray.I8}, {ndarray.U8, ndarray.I8}, {ndarray.I8, ndarray.U8}, {ndarray.U8, ndarray.U8}} {
+			for _, k := range []int{1, 3, 64, 2051} {
+				a, b := extremes(r, types[0], 20, k), extremes(r, types[1], k, 37)
+				want := reference(values(a), values(b), nil, 20, 37, k, 1, 0)
+				for _, op := range []string{"n", "t"} { // values side by side along k, or across
+					in := operands{"a": given(a, op), "b": given(b, op)}
+					got := values(run(t, "gemm a b c ta="+op+" tb="+op, in))
+					compare(t, fmt.Sprint(types, k, op), ndarray.I32, got, want)
+				}
+			}
+		}
+	})
+}
+
+func extremes(r *rand.Rand, d ndarray.DType, shape ...int) ndarray.Array {
+	a := ndarray.New(d, shape...)
+	for i := range a.Data[:a.Bytes()] {
+		a.Data[i] = []byte{0x80, 0x7f, 0xff, 0x80, 0, 1}[r.IntN(6)]
+	}
+	return a
+}
+
+// TestWrap checks that integer sums wrap as numpy's do.
+func TestWrap(t *testing.T) {
+	a := ndarray.New(ndarray.I32, 1, 2)
+	copy(ndarray.Slice[int32](a), []int32{math.MaxInt32, math.MaxInt32})
+	b := ndarray.New(ndarray.I32, 2, 1)
+	copy(ndarray.Slice[int32](b), []int32{2, 1})
+	if got := ndarray.Slice[int32](run(t, "gemm a b c", operands{"a": a, "b": b}))[0]; got != math.MaxInt32-2 {
+		t.Errorf("%d", got)
+	}
+}
+
+// TestAccuracy checks |c - exact| <= (k + 4)·eps·Σ|a||b| on random operands
+// and on ones whose sums cancel.
+func TestAccuracy(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(13, 14))
+		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.C128} {
+			for _, s := range [][3]int{{20, 30, 40}, {40, 30, 1100}, {1, 50, 3000}, {50, 1, 3000}} {
+				for _, adverse := range []bool{false, true} {
+					testAccuracy(t, r, d, s, adverse)
+				}
+			}
+		}
+	})
+}
+
+func testAccuracy(t *testing.T, r *rand.Rand, d ndarray.DType, s [3]int, adverse bool) {
+	m, n, k := s[0], s[1], s[2]
+	a, b := noise(r, d, adverse, m, k), noise(r, d, adverse, k, n)
+	if adverse { // a row of B is the negative of the one before: sums nearly vanish
+		v := values(b)
+		for p := 1; p < k; p += 2 {
+			for j := range n {
+				v[p*n+j] = -v[(p-1)*n+j] * (1 + 0x1p-20)
+			}
+		}
+		ndarray.Store(b, v, 0)
+	}
+	got := values(run(t, "gemm a b c", operands{"a": a, "b": b}))
+	eps := 0x1p-24
+	if d.Real() == ndarray.F64 {
+		eps = 0x1p-53
+	}
+	terms := float64(k)
+	if d.IsComplex() { // each part adds two products a step
+		terms *= 2
+	}
+	av, bv := values(a), values(b)
+	for range 200 {
+		i, j := r.IntN(m), r.IntN(n)
+		var re, im exact
+		for p := range k {
+			x, y := av[i*k+p], bv[p*n+j]
+			re.add(real(x), real(y))
+			re.add(-imag(x), imag(y))
+			im.add(real(x), imag(y))
+			im.add(imag(x), real(y))
+		}
+		g := got[i*n+j]
+		if re.off(real(g)) > (terms+4)*eps*re.size || im.off(imag(g)) > (terms+4)*eps*im.size {
+			t.Fatalf("%s %v adverse=%v: element %d,%d is %v", d, s, adverse, i, j, g)
+		}
+	}
+}
+
+// noise makes random numbers, over 20 binary orders if wide.
+func noise(r *rand.Rand, d ndarray.DType, wide bool, shape ...int) ndarray.Array {
+	a := ndarray.New(d, shape...)
+	v := make([]complex128, a.Len())
+	for i := range v {
+		v[i] = complex(r.NormFloat64(), r.NormFloat64())
+		if wide {
+			v[i] *= complex(math.Ldexp(1, r.IntN(20)-10), 0)
+		}
+	}
+	ndarray.Store(a, v, 0)
+	return a
+}
+
+// exact is a sum of products in double-double arithmetic, and the sum of
+// their sizes.
+type exact struct{ hi, lo, size float64 }
+
+func (e *exact) add(x, y float64) {
+	p := x * y
+	q := math.FMA(x, y, -p)
+	s := e.hi + p
+	z := s - e.hi
+	e.lo += (e.hi - (s - z)) + (p - z) + q
+	e.hi = s
+	e.size += math.Abs(p)
+}
+
+// off is |v - sum|.
+func (e *exact) off(v float64) float64 { return math.Abs((v - e.hi) - e.lo) }
+
+// TestNaN checks what is read and what spreads, as in the reference BLAS.
+func TestNaN(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		nan, inf := math.NaN(), math.Inf(1)
+		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.C128, ndarray.F16, ndarray.BF16} {
+			for _, n := range []int{3, 40} {
+				a, b, c := filled(d, 1, n, n), filled(d, 1, n, n), filled(resultType(d), complex(nan, 0), n, n)
+				in := operands{"a": a, "b": b, "c": c}
+				all(t, d, "beta=0 reads C", values(run(t, "gemm a b c", in)), func(v float64) bool { return v == float64(n) })
+				all(t, d, "beta=1 does not", values(run(t, "gemm a b c beta=1", in)), math.IsNaN)
+				in["a"] = filled(d, complex(nan, 0), n, n)
+				in["c"] = filled(resultType(d), 1, n, n)
+				all(t, d, "alpha=0 reads A", values(run(t, "gemm a b c alpha=0 beta=2", in)), func(v float64) bool { return v == 2 })
+				all(t, d, "NaN is lost", values(run(t, "gemm a b c", in)), math.IsNaN)
+				in["a"] = filled(d, complex(inf, 0), n, n)
+				if !d.IsComplex() {
+					all(t, d, "infinity is lost", values(run(t, "gemm a b c", in)), func(v float64) bool { return math.IsInf(v, 1) })
+				}
+				in["a"], in["c"] = a, filled(resultType(d), complex(inf, 0), n, n)
+				all(t, d, "infinity in C", values(run(t, "gemm a b c beta=1", in)), func(v float64) bool { return math.IsInf(v, 1) })
+			}
+		}
+	})
+}
+
+func filled(d ndarray.DType, v complex128, shape ...int) ndarray.Array {
+	a := ndarray.New(d, shape...)
+	for i := range a.Len() {
+		ndarray.Store(a, []complex128{v}, i)
+	}
+	return a
+}
+
+func all(t *testing.T, d ndarray.DType, what string, v []complex128, ok func(float64) bool) {
+	t.Helper()
+	for i, x := range v {
+		if !ok(real(x)) {
+			t.Fatalf("%s: %s: element %d is %v", d, what, i, x)
+		}
+	}
+}
+
+// TestSameBits computes with different tuning, threads and places in a batch.
+func TestSameBits(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(15, 16))
+		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.BF16} {
+			const m, n, k = 70, 90, 1100
+			a, b := noise(r, d, true, m, k), noise(r, d, true, k, n)
+			var first []complex128
+			for _, p := range []Params{{}, {SmallWork: -1}, {SmallWork: 1 << 40}, {MC: 1, NC: 1}, {MC: 28, NC: 64, SmallWork: -1}, {MC: 1000, NC: 40, SmallWork: -1}} {
+				q := Problem{A: a, B: b, Alpha: 1, Params: p}
+				if !q.Init() {
+					t.Fatal("no kernel")
+				}
+				q.C = ndarray.New(q.scheme.sum, m, n)
+				if err := q.Run(nil, &heap{}); err != nil {
+					t.Fatal(err)
+				}
+				if v := values(q.C); first == nil {
+					first = v
+				} else if !slices.Equal(v, first) {
+					t.Fatalf("%s: other bits with %+v", d, p)
+				}
+			}
+			whole := values(run(t, "gemm a b c", operands{"a": a, "b": b}))
+			if !slices.Equal(whole, first) {
+				t.Fatalf("%s: other bits on the pool", d)
+			}
+		}
+	})
+}
+
+// TestBatchPosition compares items of a batch with the same product alone.
+func TestBatchPosition(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	a, b := noise(r, ndarray.F32, true, 9, 20, 700), noise(r, ndarray.F32, true, 9, 700, 33)
+	batch := values(run(t, "gemm a b c", operands{"a": a, "b": b}))
+	for i := range 9 {
+		one := values(run(t, fmt.Sprintf("gemm a[%d] b[%d] c", i, i), operands{"a": a, "b": b}))
+		if !slices.Equal(one, batch[i*20*33:(i+1)*20*33]) {
+			t.Fatalf("item %d differs", i)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	r := rand.New(rand.NewPCG(19, 20))
+	in := operands{
+		"f": integers(r, ndarray.F32, 3, 3), "d": integers(r, ndarray.F64, 3, 3), "i": integers(r, ndarray.I32, 3, 3),
+		"s": integers(r, ndarray.I16, 3, 3), "v": integers(r, ndarray.F32, 3), "z": integers(r, ndarray.F32),
+		"w": integers(r, ndarray.F32, 4, 3), "t": integers(r, ndarray.F32, 2, 3, 3), "u": integers(r, ndarray.F32, 5, 3, 3),
+	}
+	for _, c := range []struct{ line, want string }{
+		{"gemm f d c", "cast to f64 first"},
+		{"gemm d f c", "cast f to f64"},
+		{"gemm s s c", "does not take i16"},
+		{"gemm f w c", "4 rows to add over"},
+		{"gemm z f c", "is a scalar"},
+		{"gemm v f c ta=t", "one axis"},
+		{"gemm t u c", "leading axes"},
+		{"gemm f f c:f64:3x3", "not f64"},
+		{"gemm f f c:f32:3x4", "3x4"},
+		{"gemm f f c alpha=1+2j", "complex"},
+		{"gemm i i c alpha=0.5", "integer"},
+		{"gemm i i c act=relu", "act"},
+		{"gemm f f c bias=d", "bias is f64"},
+		{"gemm f f c bias=w", "bias"},
+		{"gemm f f c beta=1", "does not exist"},
+		{"gemm f f c act=softplus", "act"},
+		{"gemm f c", "operand"},
+	} {
+		_, _, err := kerneltest.Run(t, Kernels(), c.line, in)
+		var e *command.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Error(), c.want) {
+			t.Errorf("%s: %v, and %q is wanted", c.line, err, c.want)
+		} else if e.Errno != syscall.EINVAL && e.Errno != syscall.ENOENT {
+			t.Errorf("%s: errno %v", c.line, e.Errno)
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	in := operands{"a": ndarray.New(ndarray.F32, 300, 300), "b": ndarray.New(ndarray.F32, 300, 300), "h": ndarray.New(ndarray.F16, 300, 300)}
+	for _, line := range []string{"gemm a b c", "gemm h h c", "gemm h h c:f16:300x300"} {
+		if _, _, err := kerneltest.Run(t, Kernels(), line, in, kerneltest.Context(ctx)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
 }

@@ -139,10 +139,10 @@ func (q *Problem) sizesFor(m, n, k int, slab bool) (z sizes) {
 	elem, group := kernel.Type.ElemBytes(), kernel.Type.Group()
 	steps := min(stepsKC, (k+group-1)/group)
 	z.rowsA = roundUp(min(q.Params.MC, m), kernel.MR)
-	z.a = z.rowsA*steps*elem + 64
-	z.stage = stageBytes(kernel)
+	z.a = z.rowsA * steps * elem
+	z.stage = stageBytes(kernel, steps)
 	cols := roundUp(min(q.Params.NC, n), kernel.NR)
-	z.b = cols*steps*elem + 64
+	z.b = cols * steps * elem
 	if q.scheme.a.flip || q.scheme.b.flip {
 		z.init = 4 * cols
 	}

@@ -10,12 +10,15 @@ package simd
 //	dst[p·pitch + i·elem] = src[i·lineStride + p·stepStride]
 //
 // and fills the rest of each pitch with zeros. pitch is a multiple of elem, at
-// most 128 bytes. Up to 64 bytes beyond the last pitch may be overwritten.
+// most 128 bytes. Nothing beyond the last pitch is written.
 func PackPanel(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) {
-	if packPanelAsm(dst, pitch, src, lineStride, stepStride, lines, steps, elem) {
+	if steps == 0 {
 		return
 	}
-	packPanelGo(dst, pitch, src, lineStride, stepStride, lines, steps, elem)
+	done := packPanelAsm(dst, pitch, src, lineStride, stepStride, lines, steps, elem)
+	if done < steps {
+		packPanelGo(dst.Add(done*pitch), pitch, src.Add(done*stepStride), lineStride, stepStride, lines, steps-done, elem)
+	}
 }
 
 func packPanelGo(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) {

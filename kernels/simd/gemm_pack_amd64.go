@@ -4,28 +4,35 @@ package simd
 
 func (p Ptr) byte() *byte { return (*byte)(p.p) }
 
-// packPanelAsm is PackPanel in assembly; it reports false for what there is
-// none for.
-func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) bool {
+// packPanelAsm packs the first steps of a panel and returns their number.
+func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) int {
 	isa := Active()
+	side, along := lineStride == elem, stepStride == elem && elem < 16
 	switch {
-	case isa == Generic || steps == 0:
-		return false
-	case lineStride == elem && isa == AVX512:
-		load, store := lanes4(lines*elem), lanes4(pitch)
-		packCopyAVX512(dst.byte(), pitch, src.byte(), stepStride, steps, load, store)
-		return true
-	case lineStride == elem && pitch <= 64:
-		packCopy256(dst, pitch, src, stepStride, steps, lines*elem)
-		return true
-	case stepStride == elem && elem < 16 && isa == AVX512:
+	case isa == Generic || lines == 0:
+		return 0
+	case side && isa == AVX512:
+		packCopyAVX512(dst.byte(), pitch, src.byte(), stepStride, steps, lanes4(lines*elem), lanes4(pitch))
+		return steps
+	case along && isa == AVX512:
 		packTrans512(dst, pitch, src, lineStride, lines, steps, elem)
-		return true
-	case stepStride == elem && elem < 16 && pitch <= 64:
-		packTrans256(dst, pitch, src, lineStride, lines, steps, elem)
-		return true
+		return steps
+	case pitch > 64:
+		return 0
 	}
-	return false
+	// AVX2 stores whole vectors, which the next steps mend: the last ones are
+	// left to others.
+	steps -= (31 + pitch - (pitch-1)%32 - 1) / pitch
+	switch {
+	case steps <= 0:
+		return 0
+	case side:
+		packCopy256(dst, pitch, src, stepStride, steps, lines*elem)
+		return steps
+	case along:
+		return packTrans256(dst, pitch, src, lineStride, lines, steps, elem)
+	}
+	return 0
 }
 
 // lanes4 is a mask of the 4-byte lanes that n bytes fill, at most 32.
@@ -60,26 +67,24 @@ func packTrans512(dst Ptr, pitch int, src Ptr, lineStride, lines, steps, elem in
 	}
 }
 
-// packTrans256 does so for vectors of 32 bytes. They are stored whole: what
+// packTrans256 does so for vectors of 32 bytes and whole blocks of steps. What
 // the later lines overwrite of the next step's first lines is written last.
-func packTrans256(dst Ptr, pitch int, src Ptr, lineStride, lines, steps, elem int) {
+func packTrans256(dst Ptr, pitch int, src Ptr, lineStride, lines, steps, elem int) int {
 	per := 32 / elem
 	pack := packTrans32AVX2
 	if elem == 8 {
 		pack = packTrans64AVX2
 	}
-	whole := steps / per * per
-	for first := (pitch - 1) / 32 * per; first >= 0; first -= per {
+	steps -= steps % per
+	for first := (pitch - 1) / 32 * per; first >= 0 && steps > 0; first -= per {
 		n := max(min(lines-first, per), 0)
 		line := src
 		if n > 0 {
 			line = src.Add(first * lineStride)
 		}
-		pack(dst.Add(first*elem).byte(), pitch, line.byte(), lineStride, n, whole)
+		pack(dst.Add(first*elem).byte(), pitch, line.byte(), lineStride, n, steps)
 	}
-	if whole < steps {
-		packPanelGo(dst.Add(whole*pitch), pitch, src.Add(whole*elem), lineStride, elem, lines, steps-whole, elem)
-	}
+	return steps
 }
 
 // packGroupsAsm packs the first whole groups and returns their number.

@@ -2,8 +2,8 @@
 
 package simd
 
-func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) bool {
-	return false
+func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) int {
+	return 0
 }
 
 func packGroupsAsm(dst Ptr, pitch int, src Ptr, stepStride, lines, k int, f GroupForm) int { return 0 }
