@@ -26,13 +26,13 @@ var (
 	_ fs.NodeSetattrer = (*sessionNode)(nil)
 )
 
-// Open starts a session for a handle that may write. One that only reads gets
-// the list of verbs; run, opened to read only, has nothing to answer but that.
+// Open starts a session. A handle that only reads gets the list of verbs, and
+// can still wait: sync(1) opens its file so.
 func (n *sessionNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
-		return &textHandle{text: n.t.verbList()}, fuse.FOPEN_DIRECT_IO, 0
-	}
 	s := n.queue.Open(cred(ctx), device.SessionOptions{Sync: n.sync, NonBlock: flags&syscall.O_NONBLOCK != 0})
+	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
+		return &verbsHandle{textHandle{n.t.verbList()}, s}, fuse.FOPEN_DIRECT_IO, 0
+	}
 	return &sessionHandle{s}, stream, 0
 }
 
@@ -63,6 +63,23 @@ func (h *sessionHandle) Flush(ctx context.Context) syscall.Errno {
 }
 
 func (h *sessionHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	return errno(h.s.Sync(ctx))
+}
+
+// verbsHandle is a session that cannot be written to.
+type verbsHandle struct {
+	textHandle
+	s *device.Session
+}
+
+var (
+	_ fs.FileReader  = (*verbsHandle)(nil)
+	_ fs.FileFsyncer = (*verbsHandle)(nil)
+)
+
+func (h *verbsHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 	ctx, stop := waiting(ctx)
 	defer stop()
 	return errno(h.s.Sync(ctx))
