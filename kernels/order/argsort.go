@@ -6,6 +6,8 @@ import (
 	"vgpu/kernels/pool"
 )
 
+// planArgsort is numpy.argsort with kind='stable'.
+// The output is always i64, so that it can index any buffer that fits a machine.
 func planArgsort(c *kernels.Call) (*kernels.Plan, error) {
 	in := c.In[0].Layout
 	if in.Rank() == 0 {

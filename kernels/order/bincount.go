@@ -59,6 +59,9 @@ func (b bincount) places(buf []int64, in ndarray.Array, lo int) error {
 	return nil
 }
 
+// run counts, or adds up weights, in partial tables (see tally). Every value
+// is checked before it is used as a place, so that nothing is written beside a
+// table.
 func (b bincount) run(x *kernels.Exec, s scratchBins) error {
 	if b.weights < 0 {
 		counts, err := tally[int64](s, b.n, func(counts []int64, lo, hi int) error {

@@ -21,6 +21,8 @@ type histogram struct {
 	density        bool
 }
 
+// planHistogram checks the options; whether data and edges are in order shows
+// only in the run, which fails with EDOM.
 func planHistogram(c *kernels.Call) (*kernels.Plan, error) {
 	in := &c.In[0]
 	if in.Layout.DType.IsComplex() {
@@ -93,6 +95,7 @@ func checkWeights(c *kernels.Call, weights int) error {
 	return nil
 }
 
+// run settles the edges, tallies counts or sums of weights, and writes them.
 func (h *histogram) run(x *kernels.Exec) error {
 	b, err := h.binning(x)
 	if err != nil {
@@ -169,6 +172,9 @@ type binning struct {
 	scale float64 // bins per unit
 }
 
+// binning makes the edges: the operand's, or even ones in numpy.linspace's
+// order of operations between low and high, which take a sweep of their own to
+// find unless they are given.
 func (h *histogram) binning(x *kernels.Exec) (*binning, error) {
 	b := &binning{edges: ndarray.Slice[float64](scratchArray(x, ndarray.F64, []int{h.bins + 1}))}
 	if h.edges >= 0 {
@@ -237,6 +243,8 @@ func (h *histogram) extent(x *kernels.Exec) (low, high float64, err error) {
 	return low, high, nil
 }
 
+// extentOf is the least and the greatest of elements [lo, hi); NaN if there is
+// one, since min and max keep it.
 func extentOf(a ndarray.Array, lo, hi int) [2]float64 {
 	var buf [countBlock]float64
 	e := [2]float64{math.Inf(1), math.Inf(-1)}

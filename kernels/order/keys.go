@@ -53,6 +53,7 @@ const (
 // nan is the key of every NaN.
 func (c coder[K]) nan() K { return ^K(0) }
 
+// isNaN tests a pattern; only floats have NaN.
 func (c coder[K]) isNaN(v K) bool { return c.inf != 0 && v&^c.sign > c.inf }
 
 // key of one pattern.
@@ -104,6 +105,7 @@ func (c coder[K]) encode(dst, src []K) traits {
 	return t
 }
 
+// decode is the reverse of encode for keys that can be decoded. dst may be keys.
 func (c coder[K]) decode(dst, keys []K) {
 	dst = dst[:len(keys)]
 	for i, k := range keys {
@@ -135,6 +137,7 @@ func keys64(dst []uint64, a ndarray.Array, descending bool) {
 	}
 }
 
+// widen is keys64 for patterns of one width.
 func widen[K word](dst []uint64, src []K, c coder[K]) {
 	dst = dst[:len(src)]
 	for i, v := range src {
@@ -164,6 +167,8 @@ func complexKeys(hi, lo []uint64, a ndarray.Array, descending bool) {
 	}
 }
 
+// pairKeys is complexKeys for parts of one width: parts holds real and
+// imaginary patterns in turn.
 func pairKeys[K word](hi, lo []uint64, parts []K, c coder[K]) {
 	for i := range hi {
 		re, im := parts[2*i], parts[2*i+1]

@@ -60,6 +60,7 @@ func smallRadix[K word, V any](low int, keys []K, vals []V, tk []K, tv []V) {
 	}
 }
 
+// insertion is a stable sort of few keys with their payload, in O(n²).
 func insertion[K word, V any](keys []K, vals []V) {
 	for i := 1; i < len(keys); i++ {
 		k, v, j := keys[i], vals[i], i
@@ -153,6 +154,7 @@ func parallelRadix[K word, V any](w *pool.Worker, low int, keys []K, vals []V, t
 	})
 }
 
+// countDigits counts the digits at one shift from zero.
 func countDigits[K word](keys []K, c *[256]int, shift int) {
 	*c = [256]int{}
 	for _, k := range keys {

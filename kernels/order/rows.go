@@ -55,6 +55,7 @@ func planRows(c *kernels.Call, axis int, d ndarray.DType, shape []int, perLane i
 	return p
 }
 
+// round64 is n rounded up to what keeps the next piece of scratch aligned.
 func round64(n int) int { return (n + 63) &^ 63 }
 
 // axisLast moves axis to the end.
@@ -159,6 +160,8 @@ type firstError struct {
 	err error
 }
 
+// set keeps err if it is the first. Which is first may depend on timing; that
+// there is one does not.
 func (f *firstError) set(err error) {
 	if err == nil {
 		return
@@ -182,6 +185,7 @@ type lanes struct {
 	free [][]byte
 }
 
+// get lends size bytes with undefined contents, aligned to 64 if planned.
 func (l *lanes) get() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -196,6 +200,7 @@ func (l *lanes) get() []byte {
 	return l.x.Mem.Alloc(l.size)
 }
 
+// put takes back what get lent.
 func (l *lanes) put(s []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

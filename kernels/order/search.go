@@ -60,6 +60,7 @@ func (s search) room(n int, alloc func(d ndarray.DType, shape []int) ndarray.Arr
 	return k
 }
 
+// part is the keys [lo, hi).
 func (k keyed) part(lo, hi int) keyed {
 	p := keyed{hi: k.hi[lo:hi]}
 	if k.lo != nil {
@@ -68,6 +69,8 @@ func (k keyed) part(lo, hi int) keyed {
 	return p
 }
 
+// run turns the sorted array into a table of keys once, then looks the values
+// up block by block.
 func (s search) run(x *kernels.Exec) error {
 	n := x.In[0].Len()
 	table := s.room(n, func(d ndarray.DType, shape []int) ndarray.Array { return scratchArray(x, d, shape) })
@@ -100,6 +103,7 @@ type lookup struct {
 	values, found ndarray.Array
 }
 
+// run looks the values of one block up.
 func (l *lookup) run(out, in ndarray.Array) {
 	n := in.Len()
 	values, found, keys := l.values.Range(0, 0, n), l.found.Range(0, 0, n), l.keys.part(0, n)
@@ -147,6 +151,7 @@ func (k keyed) find(h, l uint64, right bool) int {
 	return base
 }
 
+// goesBefore tells whether the value (h, l) belongs behind element i.
 func (k keyed) goesBefore(i int, h, l uint64, right bool) bool {
 	switch {
 	case k.hi[i] != h:

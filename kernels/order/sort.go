@@ -8,6 +8,8 @@ import (
 	"vgpu/kernels/pool"
 )
 
+// planSort is numpy.sort with kind='stable', and a descending order, which
+// numpy lacks: equal elements and NaN stay where the ascending one has them.
 func planSort(c *kernels.Call) (*kernels.Plan, error) {
 	in := c.In[0].Layout
 	if in.Rank() == 0 {
@@ -122,6 +124,7 @@ func sortComplex(w *pool.Worker, out, in ndarray.Array, scratch []byte, descendi
 	return gather[complex128](w, out, in, index)
 }
 
+// gather writes the elements of in that index names, in its order.
 func gather[T ndarray.Element](w *pool.Worker, out, in ndarray.Array, index []int64) error {
 	dst, src := ndarray.Slice[T](out), ndarray.Slice[T](in)
 	return blocks(w, len(index), func(lo, hi int) {

@@ -8,6 +8,7 @@ import (
 	"vgpu/kernels/pool"
 )
 
+// planTopk is the first k of sort or argsort.
 func planTopk(c *kernels.Call) (*kernels.Plan, error) {
 	in := c.In[0].Layout
 	switch {
@@ -60,6 +61,7 @@ func (a candidate) before(b candidate) bool {
 // sorts tells whether k of n is so much that the whole row is sorted.
 func (t topk) sorts(n int) bool { return t.k > 64 && t.k > min(n, radixBlock)/32 }
 
+// scratch is the bytes that row needs for n elements.
 func (t topk) scratch(d ndarray.DType, n int) int {
 	if t.sorts(n) {
 		return indexScratch(d, n) + round64(8*n)
@@ -70,6 +72,8 @@ func (t topk) scratch(d ndarray.DType, n int) int {
 // candidates is the number of heap places for a row: k a block.
 func (t topk) candidates(n int) int { return t.k * max(1, (n+radixBlock-1)/radixBlock) }
 
+// row chooses from one row: by sorting all of it, or by a heap for each block
+// of it and one for what the blocks have kept.
 func (t topk) row(w *pool.Worker, out, in ndarray.Array, scratch []byte) error {
 	n := in.Len()
 	if t.k == 0 {
@@ -139,8 +143,10 @@ type heap struct {
 	n     int
 }
 
+// at is the candidate at place i of the heap.
 func (h *heap) at(i int) candidate { return candidate{h.keys[i], h.index[i]} }
 
+// set puts c at place i.
 func (h *heap) set(i int, c candidate) { h.keys[i], h.index[i] = c.key, c.index }
 
 // scan offers the elements of a, which begin at number first of the row.
@@ -168,6 +174,7 @@ func (h *heap) offer(c candidate) {
 	}
 }
 
+// push adds c; there must be room.
 func (h *heap) push(c candidate) {
 	i := h.n
 	h.n++

@@ -35,6 +35,8 @@ func planCast(c *kernels.Call) (*kernels.Plan, error) {
 	return planAssign(c, d)
 }
 
+// planAssign is what copy and cast share: A, broadcast to the output's shape
+// if the line gives one, and converted to d.
 func planAssign(c *kernels.Call, d ndarray.DType) (*kernels.Plan, error) {
 	in := &c.In[0]
 	shape := c.Out[0].WantShape(in.Layout.Shape)

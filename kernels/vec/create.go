@@ -10,6 +10,7 @@ import (
 	"vgpu/kernels/vec/move"
 )
 
+// planFill is numpy.full, into new arrays, existing ones, and views of these.
 func planFill(c *kernels.Call) (*kernels.Plan, error) {
 	value, err := option(c, "value")
 	if err != nil {
@@ -202,6 +203,8 @@ type line struct {
 	n                        int
 }
 
+// newLine is n points from start to stop, stop being the last of them or the
+// point after it.
 func newLine(start, stop complex128, n int, endpoint bool) line {
 	l := line{start: start, stop: stop, delta: stop - start, n: n, div: float64(n), closed: endpoint && n > 1}
 	if endpoint {
@@ -226,6 +229,8 @@ func (l *line) part(i int, start, delta, step float64) float64 {
 	return float64(x*step) + start
 }
 
+// fill writes the points from number first on to dst, f64 or c128; for integer
+// types rounded down, as numpy does.
 func (l *line) fill(dst ndarray.Array, first int, floor bool) {
 	if dst.DType == ndarray.C128 {
 		for i, s := 0, ndarray.Slice[complex128](dst); i < len(s); i++ {

@@ -176,6 +176,7 @@ var trilKernel = triKernel("tril", "lower", "above", planTri(false))
 
 var triuKernel = triKernel("triu", "upper", "below", planTri(true))
 
+// triKernel is tril or triu, whose manuals differ in three words.
 func triKernel(name, side, dropped string, plan func(*kernels.Call) (*kernels.Plan, error)) *kernels.Kernel {
 	return &kernels.Kernel{
 		Name: name, Family: "vec", Summary: "the " + side + " triangle of matrices",

@@ -18,6 +18,7 @@ const (
 // philox is the key of a stream: the seed's lower and upper half.
 type philox struct{ k0, k1 uint32 }
 
+// newPhilox is the stream of a seed.
 func newPhilox(seed uint64) philox { return philox{uint32(seed), uint32(seed >> 32)} }
 
 // rounds encrypts the counter c0..c3 with ten rounds.

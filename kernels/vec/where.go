@@ -96,6 +96,7 @@ func choose(dst, cond, yes, no ndarray.Array) {
 	}
 }
 
+// chooseAs is choose for elements of T's size.
 func chooseAs[T ndarray.Element](dst ndarray.Array, mask []uint8, yes, no ndarray.Array) {
 	d := ndarray.Slice[T](dst)
 	a, b := ndarray.Slice[T](yes)[:len(d)], ndarray.Slice[T](no)[:len(d)]

@@ -58,6 +58,8 @@ func (g *grid) convert(dst, src ndarray.Array) func(block) {
 	}
 }
 
+// rows copies tiles whose rows are contiguous on both sides. It needs neither
+// alignment nor a known byte order.
 func (g *grid) rows(dst, src []byte, size int) func(block) {
 	if g.streams(size) && g.p.n*size >= streamRow {
 		return func(b block) {
@@ -77,6 +79,7 @@ func (g *grid) rows(dst, src []byte, size int) func(block) {
 	}
 }
 
+// bytes copies tiles an element at a time, wherever the elements lie.
 func (g *grid) bytes(dst, src []byte, size int) func(block) {
 	return func(b block) {
 		for i := range b.n[0] {
@@ -125,6 +128,7 @@ func typed[T ndarray.Element](g *grid, dst, src ndarray.Array) func(block) {
 	}
 }
 
+// strided assigns dst[d+i*dp] = src[s+i*sp] for i < n.
 func strided[T ndarray.Element](dst []T, d, dp int, src []T, s, sp, n int) {
 	for range n {
 		dst[d] = src[s]
@@ -137,6 +141,7 @@ func strided[T ndarray.Element](dst []T, d, dp int, src []T, s, sp, n int) {
 // in doubling runs.
 const repeatBy = 64
 
+// repeated assigns dst[d+i] = src[s] for i < n.
 func repeated[T ndarray.Element](dst []T, d, _ int, src []T, s, _, n int) {
 	v := src[s]
 	row := dst[d : d+n]

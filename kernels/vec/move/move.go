@@ -79,6 +79,9 @@ type block struct {
 	n        [2]int
 }
 
+// newGrid brings the two to normal form and chooses the tile's axes: p, which
+// is dst's fastest, and q, which is src's fastest if that is another axis (then
+// both sides are used by whole cache lines), else dst's second.
 func newGrid(dst, src ndarray.Array) grid {
 	g := grid{dst: dst.Offset, src: src.Offset}
 	axes := g.normalise(dst.Layout, src.Layout)
@@ -151,6 +154,7 @@ func tileShape(q, p, size int, crossed bool) [2]int {
 	return [2]int{min(q, max(1, rowTile/(b1*size))), b1}
 }
 
+// abs is |x|.
 func abs(x int) int { return max(x, -x) }
 
 // tiles is the number of tiles.
@@ -162,6 +166,7 @@ func (g *grid) tiles() int {
 	return n
 }
 
+// ceil is n / by rounded up.
 func ceil(n, by int) int { return (n + by - 1) / by }
 
 // at finds tile number t; columns vary fastest, then rows, then outer axes.

@@ -114,6 +114,8 @@ func (r Rand) values(d ndarray.DType, n int) ndarray.Array {
 
 var specials = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1), 1, -1}
 
+// float is one of specials, a small integer that often repeats, or a number of
+// any magnitude.
 func (r Rand) float() float64 {
 	switch kind := r.IntN(12); {
 	case kind < 2:

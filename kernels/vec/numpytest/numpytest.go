@@ -89,6 +89,7 @@ func Compare(t *testing.T, ks []*kernels.Kernel, cases []Case) {
 	}
 }
 
+// describe lists operands with their layouts, for messages.
 func describe(in map[string]ndarray.Array) string {
 	var parts []string
 	for name, a := range in {
@@ -197,6 +198,7 @@ func (c *Case) compare(got, want ndarray.Array) error {
 	return nil
 }
 
+// close compares one component. An infinity is close to itself alone.
 func (c *Case) close(got, want float64) bool {
 	if got == want || math.IsNaN(got) && math.IsNaN(want) {
 		return true
