@@ -19,7 +19,7 @@ demo: build
 	@sh tools/demo.sh $(BIN)
 
 ## test: everything that CI checks; ends with go test's own summary
-test: deps lint noasm arm64 race coverage blackbox
+test: deps lint noasm arm64 race coverage procs
 
 ## deps: the Debian packages that the tests use; installed when root, else named
 deps:
@@ -54,14 +54,19 @@ race:
 coverage:
 	@sh tools/coverage.sh $(COVER)
 
-## blackbox: the built binary through real mounts, with all processors and with GOMAXPROCS=1
+## blackbox: the built binary through real mounts
 blackbox:
-	GOMAXPROCS=1 $(GO) test -count=1 -timeout 15m ./tests/...
 	$(GO) test -count=1 -timeout 15m ./tests/...
 
-## bench: our own figures
+## procs: the same with one processor for the daemon's goroutines, which shows what two hide
+procs:
+	GOMAXPROCS=1 $(GO) test -count=1 -timeout 15m ./tests/...
+
+## bench: our own figures: kernels, the control plane, files
 bench: build
 	$(BIN) bench suite
+	$(BIN) bench launch
+	@sh tools/files_bench.sh $(BIN)
 
 ## peers: ours and theirs interleaved in one run
 peers: build

@@ -5,6 +5,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/diag"
 	"vgpu/kernels/expr"
+	"vgpu/kernels/fft"
 	"vgpu/kernels/gemm"
 	"vgpu/kernels/order"
 	"vgpu/kernels/reduce"
@@ -14,6 +15,6 @@ import (
 // Registry is the set of all kernels.
 func Registry() *kernels.Registry {
 	return kernels.NewRegistry(
-		diag.Kernels(), expr.Kernels(), gemm.Kernels(), order.Kernels(), reduce.Kernels(), vec.Kernels(),
+		diag.Kernels(), expr.Kernels(), fft.Kernels(), gemm.Kernels(), order.Kernels(), reduce.Kernels(), vec.Kernels(),
 	)
 }
