@@ -247,7 +247,10 @@ func (s *Store) Close(keep bool) error {
 	}
 	err = errors.Join(err, s.lock.release(!keep))
 	if s.made && !keep {
-		err = errors.Join(err, s.unlink(entry{unix.AT_FDCWD, s.cfg.Dir, s.cfg.Dir}, unix.AT_REMOVEDIR))
+		gone := s.unlink(entry{unix.AT_FDCWD, s.cfg.Dir, s.cfg.Dir}, unix.AT_REMOVEDIR)
+		if !errors.Is(gone, unix.ENOTEMPTY) { // what others keep there stays
+			err = errors.Join(err, gone)
+		}
 	}
 	return err
 }

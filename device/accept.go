@@ -189,6 +189,7 @@ func (b *batch) check(line *command.Line) error {
 	if dr.limits, err = parseLimits(call); err != nil {
 		return err
 	}
+	b.d.tuned(dr)
 	for i := range call.In {
 		if err := b.checkInput(dr, &call.In[i]); err != nil {
 			return err
@@ -202,6 +203,7 @@ func (b *batch) check(line *command.Line) error {
 	if dr.plan, err = planCall(call); err != nil {
 		return err
 	}
+	dr.limits.threads = fewer(dr.limits.threads, dr.plan.Threads)
 	for i := range call.Out {
 		if err := b.checkOutput(dr, i); err != nil {
 			return err

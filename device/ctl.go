@@ -27,6 +27,7 @@ var verbs = []Verb{
 	{"queue", "queue NAME [weight=] [priority=] [depth=] [paused=]", "make a queue if it does not exist, and set its attributes", (*Device).ctlQueue},
 	{"reset", "reset", "cancel every job that has not ended, and clear the error list", plain((*Device).Reset)},
 	{"resume", "resume", "end drain", plain(func(d *Device) error { return d.setDraining(false) })},
+	{"tune", "tune [quick|stop]", "search for the fastest block sizes and thread counts while nothing else computes; stat shows how far it is, tuning/ what it found", (*Device).ctlTune},
 }
 
 // plain is the check of a verb that has no operands.

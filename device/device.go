@@ -55,6 +55,9 @@ type Config struct {
 	Registry *kernels.Registry
 	Store    alloc.Config
 	Pool     pool.Config
+	// Tuning is the directory of the tuner's findings, "" for none; a new one
+	// starts with those in TuningSeed.
+	Tuning, TuningSeed string
 	// Retain is how many finished jobs a queue remembers; 0: 1000.
 	Retain int
 	// Depth is the default queue depth; 0: 16384.
@@ -77,6 +80,7 @@ type Device struct {
 	pool    *pool.Pool
 	started time.Time
 	peaks   peaks
+	tuning  tuning
 
 	accept sync.Mutex // serialises acceptance; see the package comment
 
@@ -134,6 +138,10 @@ func Open(cfg Config) (*Device, error) {
 		d.queues[name] = newQueue(d, name, Cred{}, 0o777)
 	}
 	d.reportInterrupted()
+	if err := d.openTuning(); err != nil {
+		p.Close()
+		return nil, errors.Join(err, store.Close(true))
+	}
 	store.OnFree(d.memoryFreed)
 	return d, nil
 }
@@ -188,6 +196,7 @@ func (d *Device) Stop(ctx context.Context) error {
 // stay for the next Open.
 func (d *Device) Close(ctx context.Context, keep bool) error {
 	err := d.Stop(ctx)
+	d.tuning.stop(true)
 	d.pool.Close()
 	return errors.Join(err, d.store.Close(keep))
 }

@@ -30,6 +30,7 @@ func newRoot(t *tree) fs.InodeEmbedder {
 			"queues":  t.queuesDir(),
 			"kernels": t.kernelsDir(),
 			"tiers":   t.tiersDir(),
+			"tuning":  t.tuningDir(),
 		},
 	}
 }

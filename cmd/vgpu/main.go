@@ -101,7 +101,7 @@ func rootCommand() *cobra.Command {
 		return usagef("%w; %s --help shows what it takes", err, c.CommandPath())
 	})
 	root.AddCommand(
-		mountCommand(), umountCommand(), runCommand(), benchCommand(), infoCommand(), topCommand(), doctorCommand(), manCommand(), docsCommand(), versionCommand(),
+		mountCommand(), umountCommand(), runCommand(), benchCommand(), infoCommand(), topCommand(), doctorCommand(), tuneCommand(), manCommand(), docsCommand(), versionCommand(),
 	)
 	return root
 }

@@ -207,7 +207,8 @@ func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, 
 	}
 	cfg = device.Config{
 		Name: o.name, Version: version, Registry: catalog.Registry().WithCommon(device.CommonOptions...), Pool: threads,
-		Store: alloc.Config{Dir: o.stateDir(), Name: o.name, Mem: int64(o.mem), Group: gid, Logf: log.Printf},
+		Store:  alloc.Config{Dir: o.stateDir(), Name: o.name, Mem: int64(o.mem), Group: gid, Logf: log.Printf},
+		Tuning: filepath.Join(o.stateDir(), tuningDir), TuningSeed: tuningCache(),
 	}
 	opt = vfs.Options{
 		AllowOther: o.allowOther, Group: gid, Mode: mode, Passthrough: !o.direct, Debug: o.debug, ReadOnly: o.readOnly, NoExec: o.noExec,

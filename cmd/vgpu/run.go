@@ -21,6 +21,7 @@ import (
 
 type runOptions struct {
 	dir, file, isa, cpus string
+	tuning               string // directory of the tuner's findings; "" is the user's
 	threads              int
 	mem                  sizeFlag
 	stats                bool
@@ -65,9 +66,14 @@ func openPlain(o *runOptions) (*device.Device, error) {
 		return nil, err
 	}
 	p.Nice, p.Batch = 0, false // there are no files to answer for
+	tuning := o.tuning
+	if tuning == "" {
+		tuning = tuningCache()
+	}
 	return device.Open(device.Config{
 		Name: "run", Version: version, Registry: catalog.Registry().WithCommon(device.CommonOptions...), Pool: p,
-		Store: alloc.Config{Plain: o.dir, Mem: int64(o.mem)},
+		Store:  alloc.Config{Plain: o.dir, Mem: int64(o.mem)},
+		Tuning: tuning,
 	})
 }
 

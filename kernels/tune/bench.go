@@ -3,6 +3,7 @@ package tune
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"vgpu/kernels"
@@ -27,8 +28,11 @@ type bench struct {
 // to the pool, so that small products are timed by what they cost in a row.
 const sampleTime = 2 * time.Millisecond
 
-// scratchRoom is what packing buffers may take, over all threads.
-const scratchRoom = 160 << 20
+// scratchFor is what the packing buffers of any candidate take at the most.
+func scratchFor(q gemm.Problem) int64 {
+	q.Params.MC, q.Params.NC, q.Params.SmallWork = 2*q.Params.MC, 2*q.Params.NC, -1
+	return q.Scratch(false) + 1<<20 // blocks begin on pages
+}
 
 // errNoProduct is told of a point whose types are not multiplied.
 var errNoProduct = errors.New("tune: no such product")
@@ -45,12 +49,13 @@ func (s *search) prepare(pt Point) (*bench, error) {
 	if !ok {
 		return nil, errNoProduct
 	}
-	need := int64(q.A.Bytes()+q.B.Bytes()+q.C.Bytes()) + q.Scratch(false) + scratchRoom
+	scratch := scratchFor(q)
+	need := int64(q.A.Bytes()+q.B.Bytes()+q.C.Bytes()) + scratch + 8<<20 // blocks begin on huge pages
 	mem, close, err := s.opt.Memory(need)
 	if err != nil {
 		return nil, fmt.Errorf("%d bytes of operands: %w", need, err)
 	}
-	b := &bench{s: s, pt: pt, class: class, problem: q, mem: &region{mem: mem}, close: close, reps: 1}
+	b := &bench{s: s, pt: pt, class: class, problem: q, mem: &region{slab: mem.Alloc(int(scratch)), more: mem}, close: close, reps: 1}
 	b.flops = 2 * float64(pt.M) * float64(pt.N) * float64(pt.K)
 	if pt.DType.IsComplex() {
 		b.flops *= 4
@@ -117,26 +122,24 @@ func (b *bench) run(p gemm.Params) (seconds float64, err error) {
 // region lends the same memory again and again: what a run was lent is free
 // after reset.
 type region struct {
-	mem    kernels.Memory
-	blocks [][]byte
-	used   int
+	slab []byte
+	more kernels.Memory // if slab is too small
+
+	mu   sync.Mutex // guards used
+	used int
 }
 
 func (r *region) reset() { r.used = 0 }
 
-// Alloc implements kernels.Memory. A run asks for the same blocks in the same
-// order as the one before, or for others, which then are added.
+// Alloc implements kernels.Memory, on pages.
 func (r *region) Alloc(n int) []byte {
-	for i := r.used; i < len(r.blocks); i++ {
-		if len(r.blocks[i]) >= n {
-			r.blocks[i], r.blocks[r.used] = r.blocks[r.used], r.blocks[i]
-			r.used++
-			return r.blocks[r.used-1][:n]
-		}
+	const page = 4096
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.used
+	if at+n > len(r.slab) {
+		return r.more.Alloc(n)
 	}
-	r.blocks = append(r.blocks, r.mem.Alloc(n))
-	last := len(r.blocks) - 1
-	r.blocks[last], r.blocks[r.used] = r.blocks[r.used], r.blocks[last]
-	r.used++
-	return r.blocks[r.used-1]
+	r.used = min((at+n+page-1)/page*page, len(r.slab))
+	return r.slab[at : at+n : at+n]
 }

@@ -197,19 +197,15 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestRegion(t *testing.T) {
-	r := &region{mem: heap{}}
-	a, b := r.Alloc(100), r.Alloc(50)
-	a[0], b[0] = 1, 2
-	r.reset()
-	c, e := r.Alloc(60), r.Alloc(40)
-	if len(c) != 60 || len(e) != 40 || &c[0] != &a[0] || &e[0] != &b[0] {
-		t.Error("blocks are not used again")
+	r := &region{slab: make([]byte, 10000), more: heap{}}
+	for range 2 {
+		a, b, c := r.Alloc(5000), r.Alloc(1000), r.Alloc(5000)
+		if len(a) != 5000 || &a[0] != &r.slab[0] || &b[0] != &r.slab[8192] || len(c) != 5000 {
+			t.Error("blocks are not where they should be")
+		}
+		r.reset()
 	}
-	if f := r.Alloc(1000); len(f) != 1000 || len(r.blocks) != 3 {
-		t.Errorf("a larger block: %d bytes, %d blocks", len(f), len(r.blocks))
-	}
-	r.reset()
-	if f := r.Alloc(1000); len(f) != 1000 || len(r.blocks) != 3 {
-		t.Error("a larger block is not found again")
+	if a := r.Alloc(10000); len(a) != 10000 || len(r.Alloc(1)) != 1 {
+		t.Error("the whole slab, and then some")
 	}
 }
