@@ -1,43 +1,24 @@
 package gemm
 
-import "math"
+import "vgpu/kernels/simd"
 
-// The activations, on f64. An f32 value is widened, so that the result is
-// rounded once.
-
-// activations maps the names of the option act to functions; none is absent.
-var activations = map[string]func(float64) float64{
-	"relu":    relu,
-	"gelu":    gelu,
-	"silu":    silu,
-	"tanh":    math.Tanh,
-	"sigmoid": sigmoid,
+// activation is a function of real numbers on vectors; dst may be x.
+type activation struct {
+	f32 func(dst, x []float32)
+	f64 func(dst, x []float64)
 }
 
-// relu is max(x, 0); a NaN stays one.
-func relu(x float64) float64 {
-	if x < 0 {
-		return 0
-	}
-	return x
+// activations maps the values of the option act; none is absent.
+//
+//	relu     max(x, 0)
+//	gelu     x·Φ(x), in its exact form (Hendrycks & Gimpel, arXiv 1606.08415)
+//	silu     x / (1 + exp(-x))
+//	tanh
+//	sigmoid  1 / (1 + exp(-x))
+var activations = map[string]*activation{
+	"relu":    {simd.ReluF32, simd.ReluF64},
+	"gelu":    {simd.GeluF32, simd.GeluF64},
+	"silu":    {simd.SiluF32, simd.SiluF64},
+	"tanh":    {simd.TanhF32, simd.TanhF64},
+	"sigmoid": {simd.SigmoidF32, simd.SigmoidF64},
 }
-
-// gelu is x·Φ(x) with the normal distribution's Φ, in its exact form
-// (Hendrycks & Gimpel, arXiv 1606.08415).
-func gelu(x float64) float64 {
-	if math.IsInf(x, -1) {
-		return 0
-	}
-	return x * 0.5 * math.Erfc(-x*(1/math.Sqrt2))
-}
-
-// silu is x·sigmoid(x).
-func silu(x float64) float64 {
-	if math.IsInf(x, -1) {
-		return 0
-	}
-	return x * sigmoid(x)
-}
-
-// sigmoid is 1 / (1 + exp(-x)).
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

@@ -9,7 +9,7 @@ import (
 // c = act(c + bias) + residual.
 type epilogue struct {
 	bias, residual *ndarray.Array // of C's shape, by broadcasting; nil if absent
-	act            func(float64) float64
+	act            *activation    // nil if absent; of real sums only
 }
 
 // transpose is the epilogue of Cᵀ.
@@ -30,49 +30,60 @@ func transpose(a *ndarray.Array) *ndarray.Array {
 func (e *epilogue) apply(c matrix, i0, j0 int) {
 	switch c.dtype {
 	case ndarray.F32:
-		finishRows(e, c, i0, j0, func(row []float32) { activate(row, e.act) })
+		finishRows(e, c, i0, j0, func(row, x []float32) { simd.AddF32(row, row, x) }, e.actF32)
 	case ndarray.F64:
-		finishRows(e, c, i0, j0, func(row []float64) { activate(row, e.act) })
+		finishRows(e, c, i0, j0, func(row, x []float64) { simd.AddF64(row, row, x) }, e.actF64)
 	case ndarray.C64:
-		finishRows(e, c, i0, j0, func([]complex64) {})
+		finishRows(e, c, i0, j0, addTo[complex64], nil)
 	case ndarray.C128:
-		finishRows(e, c, i0, j0, func([]complex128) {})
+		finishRows(e, c, i0, j0, addTo[complex128], nil)
 	case ndarray.I32, ndarray.U32:
-		finishRows(e, c, i0, j0, func([]int32) {})
+		finishRows(e, c, i0, j0, addTo[int32], nil)
 	case ndarray.I64, ndarray.U64:
-		finishRows(e, c, i0, j0, func([]int64) {})
+		finishRows(e, c, i0, j0, addTo[int64], nil)
 	}
 }
 
-// finishRows is apply on elements of type T; act works in place.
-func finishRows[T int32 | int64 | float32 | float64 | complex64 | complex128](e *epilogue, c matrix, i0, j0 int, act func([]T)) {
+func (e *epilogue) actF32(row []float32) {
+	if e.act != nil {
+		e.act.f32(row, row)
+	}
+}
+
+func (e *epilogue) actF64(row []float64) {
+	if e.act != nil {
+		e.act.f64(row, row)
+	}
+}
+
+type sumElement interface {
+	int32 | int64 | float32 | float64 | complex64 | complex128
+}
+
+// finishRows is apply on elements of type T: add(row, x) is row += x, act
+// works in place and may be nil.
+func finishRows[T sumElement](e *epilogue, c matrix, i0, j0 int, add func(row, x []T), act func(row []T)) {
 	var buf [256]T
 	for i := range c.rows {
 		for j := 0; j < c.cols; j += len(buf) {
 			row := simd.Vector[T](c.at(i, j), min(len(buf), c.cols-j))
-			addTo(row, e.bias, i0+i, j0+j, buf[:len(row)])
-			act(row)
-			addTo(row, e.residual, i0+i, j0+j, buf[:len(row)])
+			if e.bias != nil {
+				ndarray.Load(buf[:len(row)], e.bias.Index(i0+i), j0+j)
+				add(row, buf[:len(row)])
+			}
+			if act != nil {
+				act(row)
+			}
+			if e.residual != nil {
+				ndarray.Load(buf[:len(row)], e.residual.Index(i0+i), j0+j)
+				add(row, buf[:len(row)])
+			}
 		}
 	}
 }
 
-// addTo adds the elements of x from (i, j) on; buf is scratch of row's length.
-func addTo[T int32 | int64 | float32 | float64 | complex64 | complex128](row []T, x *ndarray.Array, i, j int, buf []T) {
-	if x == nil {
-		return
-	}
-	ndarray.Load(buf, x.Index(i), j)
-	for q, v := range buf {
-		row[q] += v
-	}
-}
-
-func activate[T float32 | float64](row []T, act func(float64) float64) {
-	if act == nil {
-		return
-	}
-	for i, v := range row {
-		row[i] = T(act(float64(v)))
+func addTo[T sumElement](row, x []T) {
+	for i, v := range x {
+		row[i] += v
 	}
 }

@@ -1,10 +1,43 @@
 // Package gemm multiplies matrices.
+//
+// # Model
+//
+// The loops are those of Goto and van de Geijn ("Anatomy of high-performance
+// matrix multiplication", ACM TOMS 34(3), 2008) in the form of BLIS (Van Zee
+// and van de Geijn, "BLIS: a framework for rapidly instantiating BLAS
+// functionality", ACM TOMS 41(3), 2015): blocks of NC columns and KC values of
+// B are packed for all workers, blocks of MC rows of A by each worker into
+// its L2 cache, and a micro-kernel of kernels/simd runs over MR x NR tiles of
+// C. Every stride is one of the operands' own, so transposes and views cost
+// nothing but their way through packing.
+//
+// # Bits
+//
+// Within KC values of k a micro-kernel adds one product after the other; C
+// is updated block by block in the order of k. KC is fixed by type and
+// instruction set, and k is never divided among workers. So the bits depend
+// on neither the number of threads nor on [Params], and the unpacked path for
+// small products, which uses the same micro-kernels, has the same bits too.
+// Products with a vector have an order of their own, chosen by shape and
+// strides.
+//
+// # Files
+//
+//	command.go, dot.go  the kernels' lines: shapes, types, errors
+//	matmul.go           Problem: batches
+//	run.go              one product: which loops, which buffers
+//	loops.go, pack.go   the packed loops
+//	small.go            products on operands as they lie
+//	vector.go           products with a vector
+//	epilogue.go         bias, activation, residual
+//	scheme.go           which micro-kernel multiplies which types
+//	params.go           block sizes
 package gemm
 
 import "vgpu/kernels"
 
 // Kernels are the family's kernels.
-func Kernels() []*kernels.Kernel { return []*kernels.Kernel{gemmKernel()} }
+func Kernels() []*kernels.Kernel { return []*kernels.Kernel{gemmKernel(), dotKernel()} }
 
 func gemmKernel() *kernels.Kernel {
 	trans := []string{"n", "t", "c"}
@@ -12,16 +45,31 @@ func gemmKernel() *kernels.Kernel {
 		Name: "gemm", Family: "gemm",
 		Summary:   "matrix product, batched and broadcast as numpy.matmul, with a fused epilogue",
 		Synopsis:  "gemm A B C [alpha=1] [beta=0] [ta=n|t|c] [tb=n|t|c]\n     [bias=X] [act=none|relu|gelu|silu|tanh|sigmoid] [residual=X]",
+		Manual:    gemmManual,
 		MinInputs: 2, MaxInputs: 2, Outputs: kernels.OutputRequired,
 		Options: []kernels.OptionSpec{
-			{Name: "alpha", Kind: kernels.KindComplex, Default: "1", Help: "factor of the product"},
+			{Name: "alpha", Kind: kernels.KindComplex, Default: "1", Help: "factor of the product; 0 reads neither A nor B"},
 			{Name: "beta", Kind: kernels.KindComplex, Default: "0", Help: "factor of what C held before; 0 does not read it"},
-			{Name: "ta", Kind: kernels.KindEnum, Default: "n", Values: trans, Help: "use A as it is, its transpose, or its conjugate transpose"},
+			{Name: "ta", Kind: kernels.KindEnum, Default: "n", Values: trans, Help: "use A as it is (n), its transpose (t), or its conjugate transpose (c), in the last two axes"},
 			{Name: "tb", Kind: kernels.KindEnum, Default: "n", Values: trans, Help: "the same for B"},
-			{Name: "bias", Kind: kernels.KindOperand, Help: "added before act; broadcast to C"},
+			{Name: "bias", Kind: kernels.KindOperand, Help: "added before act; broadcast to C, so that a vector is added to every row"},
 			{Name: "act", Kind: kernels.KindEnum, Default: "none", Values: []string{"none", "relu", "gelu", "silu", "tanh", "sigmoid"}, Help: "function applied to every element"},
 			{Name: "residual", Kind: kernels.KindOperand, Help: "added after act; broadcast to C"},
 		},
 		Plan: planGemm,
+	}
+}
+
+func dotKernel() *kernels.Kernel {
+	return &kernels.Kernel{
+		Name: "dot", Family: "gemm",
+		Summary:   "inner product of two vectors",
+		Synopsis:  "dot X Y [OUT] [conj=false]",
+		Manual:    dotManual,
+		MinInputs: 2, MaxInputs: 2, Outputs: kernels.OutputOptional,
+		Options: []kernels.OptionSpec{
+			{Name: "conj", Kind: kernels.KindBool, Default: "false", Help: "use the conjugate of X, as numpy.vdot"},
+		},
+		Plan: planDot,
 	}
 }

@@ -580,3 +580,59 @@ func TestCancel(t *testing.T) {
 		}
 	}
 }
+
+func TestDot(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(21, 22))
+		for _, d := range inputTypes {
+			for _, n := range []int{0, 1, 5, 1000} {
+				a, b := integers(r, d, n), integers(r, d, n)
+				in := operands{"a": disguise(r, a), "b": disguise(r, b)}
+				want := reference(values(a), values(b), nil, 1, 1, n, 1, 0)
+				out, _, err := kerneltest.Run(t, Kernels(), "dot a b c", in, kerneltest.Threads(1, 2))
+				if err != nil {
+					t.Fatalf("%s %d: %v", d, n, err)
+				}
+				compare(t, "dot "+d.String(), resultType(d), values(out["c"]), want)
+			}
+		}
+	})
+}
+
+// TestDotLong adds up more than a task's part.
+func TestDotLong(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		a := filled(ndarray.F32, 1, 3*dotDepth+17)
+		for _, path := range []string{"a", "a[::-1]"} {
+			_, answer, err := kerneltest.Run(t, Kernels(), "dot a "+path, operands{"a": a}, kerneltest.Threads(1, 2))
+			if want := fmt.Sprintf("%d.0", a.Len()); err != nil || answer != want {
+				t.Errorf("%s: %s, %v; not %s", path, answer, err, want)
+			}
+		}
+	})
+}
+
+func TestDotAnswers(t *testing.T) {
+	for _, c := range []struct {
+		d      ndarray.DType
+		v      complex128
+		option string
+		want   string
+	}{
+		{ndarray.F32, 0.1, "", "0.010000001"}, {ndarray.F64, 1e10, "", "1e+20"}, {ndarray.F64, complex(math.NaN(), 0), "", "nan"},
+		{ndarray.I8, -128, "", "16384"}, {ndarray.U64, 3, "", "9"}, {ndarray.C64, 1 + 2i, "", "(-3+4j)"}, {ndarray.C64, 1 + 2i, " conj=true", "(5+0j)"},
+		{ndarray.F16, 0.5, "", "0.25"}, {ndarray.F64, complex(math.Inf(-1), 0), "", "inf"},
+	} {
+		in := operands{"a": filled(c.d, c.v, 1)}
+		_, answer, err := kerneltest.Run(t, Kernels(), "dot a a"+c.option, in)
+		if err != nil || answer != c.want {
+			t.Errorf("%s %v: %q, %v; not %q", c.d, c.v, answer, err, c.want)
+		}
+	}
+	in := operands{"a": filled(ndarray.F32, 1, 2, 2), "b": filled(ndarray.F32, 1, 3), "d": filled(ndarray.F64, 1, 3), "e": filled(ndarray.F32, 1, 4)}
+	for _, line := range []string{"dot a b", "dot b d", "dot b e"} {
+		if _, _, err := kerneltest.Run(t, Kernels(), line, in); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}

@@ -32,54 +32,73 @@ func (p *product) vectorPath(w *pool.Worker) (done bool, err error) {
 	return false, nil
 }
 
-// How vector products are cut.
+// How vector products are cut: by shape alone.
 const (
-	dotRowsGrain = 64 // rows of a task
-	dotWork      = 1 << 18
-	addRowsGrain = 1024 // columns of a task
-	addRowsDepth = 16   // rows of the matrix that are walked side by side
+	dotGrain     = 64      // rows of a task
+	dotDepth     = 1 << 16 // and values along k
+	vectorWork   = 1 << 18 // elements below which a second worker does not pay
+	addGrain     = 1024    // columns of a task
+	addRowsDepth = 16      // rows of the matrix that are walked side by side
 )
 
 // dotRows computes C of one column: the rows of A run contiguously.
 func (p *product) dotRows(w *pool.Worker) error {
 	shared := *p
-	if p.c.rows*p.depth < dotWork {
+	if p.c.rows*p.depth < vectorWork {
 		w = nil
 	}
-	run := dotRows[float32]
 	if p.kernel.Type == simd.GemmF64 {
-		run = dotRows[float64]
+		return dotRows[float64](&shared, w)
 	}
-	return run(&shared, w)
+	return dotRows[float32](&shared, w)
 }
 
 func dotRows[T float32 | float64](p *product, w *pool.Worker) error {
-	x := make([]T, p.depth) // the vector, contiguous
-	row := p.b.m.array()
-	ndarray.Load(x, row.Index(0), 0)
-	alpha, beta := T(real(p.scale.alpha)), T(real(p.scale.beta))
-	return forRange(w, p.c.rows, dotRowsGrain, func(_ *pool.Worker, lo, hi int) {
-		var sums [dotRowsGrain]T
-		simd.DotRows(sums[:hi-lo], p.a.m.at(lo, 0), p.a.m.rowStride, x)
-		for i := lo; i < hi; i++ {
-			c, v := p.c.at(i, 0), alpha*sums[i-lo]
-			if beta != 0 {
-				v += beta * simd.At[T](c)
-			}
-			simd.Put(c, v)
-		}
-		p.finished(lo, hi, 0, 1)
+	parts := (p.depth + dotDepth - 1) / dotDepth
+	sums := make([]T, parts*p.c.rows) // of all rows over the first part of k, and so on
+	err := forRange2(w, p.c.rows, p.depth, dotGrain, dotDepth, func(_ *pool.Worker, i0, i1, k0, k1 int) {
+		at := k0/dotDepth*p.c.rows + i0
+		simd.DotRows(sums[at:at+i1-i0], p.a.m.at(i0, k0), p.a.m.rowStride, lineOf[T](&p.b.m, k0, k1))
 	})
+	if err != nil {
+		return err
+	}
+	alpha, beta := T(real(p.scale.alpha)), T(real(p.scale.beta))
+	for i := range p.c.rows {
+		v := sums[i]
+		for q := 1; q < parts; q++ {
+			v += sums[q*p.c.rows+i]
+		}
+		c := p.c.at(i, 0)
+		v *= alpha
+		if beta != 0 {
+			v += beta * simd.At[T](c)
+		}
+		simd.Put(c, v)
+	}
+	p.finished(0, p.c.rows, 0, 1)
+	return nil
+}
+
+// lineOf is values [k0, k1) of the first line of m, side by side.
+func lineOf[T float32 | float64](m *matrix, k0, k1 int) []T {
+	if size := m.dtype.Size(); m.colStride == size && m.aligned() {
+		return simd.Vector[T](m.at(0, k0), k1-k0)
+	}
+	x := make([]T, k1-k0)
+	line := m.array()
+	ndarray.Load(x, line.Index(0), k0)
+	return x
 }
 
 // addRows computes C of one row: rows of B, scaled by elements of A, are
 // added to it, a few at a time, so that B is read along its rows.
 func (p *product) addRows(w *pool.Worker) error {
 	shared := *p
-	if p.c.cols*p.depth < dotWork {
+	if p.c.cols*p.depth < vectorWork {
 		w = nil
 	}
-	return forRange(w, p.c.cols, addRowsGrain, func(_ *pool.Worker, lo, hi int) {
+	return forRange(w, p.c.cols, addGrain, func(_ *pool.Worker, lo, hi int) {
 		t := tilePool.Get().(*simd.Tile)
 		for k0 := 0; k0 < shared.depth; k0 += addRowsDepth {
 			depth := min(addRowsDepth, shared.depth-k0)
