@@ -15,6 +15,7 @@ import (
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
 )
 
 func array[T ndarray.Element](d ndarray.DType, v []T, shape ...int) ndarray.Array {
@@ -250,6 +251,40 @@ func TestCompile(t *testing.T) {
 		}
 		if got["steps"] != c.steps || got["registers"] != c.registers {
 			t.Errorf("%s: %s steps, %s registers, want %s, %s", c.expr, got["steps"], got["registers"], c.steps, c.registers)
+		}
+	}
+}
+
+// All instruction sets give the same bits.
+func TestISAs(t *testing.T) {
+	best := simd.Active()
+	defer func() {
+		if err := simd.Force(best); err != nil {
+			t.Error(err)
+		}
+	}()
+	v := make([]float64, 9001)
+	for i := range v {
+		v[i] = 20*math.Sin(float64(i)) + float64(i%7)
+	}
+	in := arrays{"x": array(ndarray.F32, v), "y": array(ndarray.F64, v), "h": array(ndarray.F16, v), "n": array(ndarray.I32, v), "u": array(ndarray.U8, v)}
+	var exprs []string
+	for _, name := range floatFunctions {
+		exprs = append(exprs, "z = "+name+"(abs(x)/22)", "z = "+name+"(abs(y)/22)")
+	}
+	exprs = append(exprs, "z = x*x + y", "z = h*h - x", "z = where(n > u, n, u)", "z = n*u // 3", "z = atan2(x, h)", "z = abs(y)**1.5", "z = min(x, h) != max(n, y)", "z = ~(n < 3) | isfinite(1/x)")
+	want := map[string][]byte{}
+	for isa := simd.Generic; isa <= best; isa++ {
+		if err := simd.Force(isa); err != nil {
+			t.Fatal(err)
+		}
+		for _, expr := range exprs {
+			_, a := evaluate[float64](t, expr, in)
+			if isa == simd.Generic {
+				want[expr] = a.Data
+			} else if !bytes.Equal(want[expr], a.Data) {
+				t.Errorf("%s on %s gives other bits", expr, isa)
+			}
 		}
 	}
 }

@@ -120,10 +120,10 @@ func TestReductionsAgainstNumpy(t *testing.T) {
 	r := numpytest.NewRand(11)
 	var cases []numpytest.Case
 	shapes := func() []int { return r.Shape(1, 4, 9) }
-	for i := range 28 {
-		if i >= 20 { // longer than blocks, groups, tiles and pieces
+	for i := range 22 {
+		if i >= 14 { // longer than blocks, groups, tiles and pieces
 			large := [][]int{{80001}, {3, 66000}, {1100, 41}, {2, 33, 1030}, {5000, 3}, {700, 2, 3}, {1, 9000, 1}, {40, 4100}}
-			shapes = func() []int { return large[i-20] }
+			shapes = func() []int { return large[i-14] }
 		}
 		for _, k := range reductions {
 			shape := shapes()
@@ -138,7 +138,7 @@ func TestReductionsAgainstNumpy(t *testing.T) {
 			if k.tame {
 				a = finite(a)
 			}
-			if k.line == "prod" && a.Len() > 500 {
+			if a.Len() > 5000 && !slices.Contains([]string{"sum", "var", "min", "argmax", "any", "nanmean", "norm"}, k.line) {
 				continue
 			}
 			line, python := axes(r, len(shape), k.single)

@@ -15,6 +15,7 @@ import (
 	"vgpu/kernels/command"
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
 )
 
 func array[T ndarray.Element](d ndarray.DType, v []T, shape ...int) ndarray.Array {
@@ -306,6 +307,39 @@ func TestFormatAgainstPython(t *testing.T) {
 	}
 	if s := Format(array(ndarray.BF16, []float64{0.1})); s != "0.1" {
 		t.Errorf("bf16 0.1: %s", s)
+	}
+}
+
+// All instruction sets give the same bits.
+func TestISAs(t *testing.T) {
+	best := simd.Active()
+	defer func() {
+		if err := simd.Force(best); err != nil {
+			t.Error(err)
+		}
+	}()
+	x := make([]float32, 37*1231)
+	for i, v := range random(len(x)) {
+		x[i] = float32(math.Mod(v, 50))
+	}
+	in := arrays{"x": array(ndarray.F32, x, 37, 1231), "d": array(ndarray.F64, x, 37, 1231), "i": array(ndarray.I32, x, 37, 1231)}
+	want := map[string][]float64{}
+	for isa := simd.Generic; isa <= best; isa++ {
+		if err := simd.Force(isa); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"sum x y", "sum d y axis=0", "sum i y axis=1", "prod i y", "var x y axis=0", "std d y axis=1", "max x y", "min i y axis=0", "argmax d y axis=1", "norm x y", "softmax x y", "softmax d y axis=0", "cumsum x y"} {
+			got := output[float64](t, line, in)
+			if isa == simd.Generic {
+				want[line] = got
+			}
+			for i := range got {
+				if math.Float64bits(got[i]) != math.Float64bits(want[line][i]) {
+					t.Errorf("%s on %s: element %d is %x, want %x", line, isa, i, got[i], want[line][i])
+					break
+				}
+			}
+		}
 	}
 }
 
