@@ -29,7 +29,8 @@ func (d *Device) Peaks() (p Peaks, ok bool) {
 	return d.peaks.val, d.peaks.have
 }
 
-// copyBytes is beyond the caches, and small enough not to be felt.
+// copyBytes is beyond the caches, and small enough not to be felt; a device
+// of little memory lends less.
 const copyBytes = 32 << 20
 
 // Measure finds the machine's rates. It takes some 100 ms of all workers.
@@ -69,20 +70,21 @@ func flopRate(w *pool.Worker, t simd.GemmType) (float64, error) {
 // copyRate is the rate of copying memory, bytes read plus bytes written, the
 // best of three.
 func (d *Device) copyRate(w *pool.Worker) (float64, error) {
-	arena, err := d.store.NewArena(2*copyBytes + 4096)
+	size := int(min(copyBytes, d.store.Usage().Mem/8))
+	arena, err := d.store.NewArena(2*int64(size) + 4096)
 	if err != nil {
 		return 0, err
 	}
 	defer arena.Close()
-	src, dst := arena.Alloc(copyBytes), arena.Alloc(copyBytes)
+	src, dst := arena.Alloc(size), arena.Alloc(size)
 	var best float64
 	for range 4 {
 		start := time.Now()
-		err := w.For(copyBytes, 1<<20, func(_ *pool.Worker, lo, hi int) { copy(dst[lo:hi], src[lo:hi]) })
+		err := w.For(size, 1<<20, func(_ *pool.Worker, lo, hi int) { copy(dst[lo:hi], src[lo:hi]) })
 		if err != nil {
 			return 0, err
 		}
-		best = max(best, 2*copyBytes/time.Since(start).Seconds())
+		best = max(best, 2*float64(size)/time.Since(start).Seconds())
 	}
 	return best, nil
 }

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -210,12 +211,35 @@ func (j *Job) room(n int) []byte {
 
 // Run computes, on a pool of so many threads.
 func (j *Job) Run(ctx context.Context, threads int) error {
-	p, err := pool.New(pool.Config{Threads: threads})
+	p, err := sharedPool(threads)
 	if err != nil {
 		return err
 	}
-	defer p.Close()
 	return j.RunOn(ctx, p)
+}
+
+// pools are kept for the life of the test binary, one a number of threads:
+// making one costs milliseconds, and a comparison runs thousands of lines.
+var pools struct {
+	sync.Mutex
+	of map[int]*pool.Pool
+}
+
+func sharedPool(threads int) (*pool.Pool, error) {
+	pools.Lock()
+	defer pools.Unlock()
+	if p := pools.of[threads]; p != nil {
+		return p, nil
+	}
+	p, err := pool.New(pool.Config{Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	if pools.of == nil {
+		pools.of = map[int]*pool.Pool{}
+	}
+	pools.of[threads] = p
+	return p, nil
 }
 
 // RunOn computes on a pool that is there already.
