@@ -35,15 +35,15 @@ func (d *Device) execute(j *Job) error {
 	for _, i := range copies {
 		scratch += int64(x.In[i].Bytes()) + 64
 	}
-	arena, err := d.store.NewArena(scratch)
+	mem, err := d.scratch(scratch)
 	if err != nil {
 		return err
 	}
-	defer arena.Close()
-	x.Mem = arena
+	defer mem.close()
+	x.Mem = mem
 	err = d.pool.Run(ctx, pool.Options{Priority: j.queue.Get(AttrPriority), Threads: j.limits.threads, Tag: j.ID}, func(w *pool.Worker) error {
 		x.W = w
-		if err := copyOverlaps(x, arena, copies); err != nil {
+		if err := copyOverlaps(x, copies); err != nil {
 			return err
 		}
 		return j.plan.Run(x)
@@ -68,7 +68,7 @@ func kernelError(ctx context.Context, err error) error {
 	var p *pool.PanicError
 	if errors.As(err, &p) {
 		if e, ok := p.Value.(error); ok && errors.Is(e, syscall.ENOMEM) {
-			return e
+			return fmt.Errorf("the kernel asked for more scratch than it had planned: %w", e)
 		}
 		return fmt.Errorf("the kernel panicked: %v: %w", p.Value, syscall.EIO)
 	}
@@ -162,10 +162,10 @@ func (j *Job) overlapping(x *kernels.Exec) []int {
 	return out
 }
 
-func copyOverlaps(x *kernels.Exec, arena *alloc.Arena, list []int) error {
+func copyOverlaps(x *kernels.Exec, list []int) error {
 	for _, i := range list {
 		in := x.In[i]
-		dst := ndarray.Array{Layout: ndarray.NewLayout(in.DType, in.Shape...), Data: arena.Alloc(in.Bytes())}
+		dst := ndarray.Array{Layout: ndarray.NewLayout(in.DType, in.Shape...), Data: x.Mem.Alloc(in.Bytes())}
 		if err := ndarray.Convert(dst, in); err != nil {
 			return err
 		}

@@ -105,7 +105,7 @@ func (d *Device) runOne(j *Job) []*Job {
 	for {
 		frees := d.freesSoFar()
 		err := d.execute(j)
-		var short *alloc.BudgetError
+		var short *scratchError
 		if !errors.As(err, &short) {
 			return d.finish(j, err)
 		}
