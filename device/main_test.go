@@ -350,7 +350,7 @@ func (l *lab) kernels() []*kernels.Kernel {
 		{Name: "gate", Literals: 1, MaxInputs: -1, Outputs: kernels.OutputRequired, Options: []kernels.OptionSpec{salt, size}, Plan: l.planMix},
 		{Name: "mix", MaxInputs: -1, Outputs: kernels.OutputRequired, Options: []kernels.OptionSpec{salt, size}, Plan: l.planMix},
 		{Name: "update", MaxInputs: -1, Outputs: kernels.OutputRequired, Options: []kernels.OptionSpec{salt}, Plan: l.planMix},
-		{Name: "fail", MaxInputs: 1, Outputs: kernels.OutputOptional, Options: []kernels.OptionSpec{errno}, Plan: l.planFail},
+		{Name: "fail", Outputs: kernels.OutputOptional, Options: []kernels.OptionSpec{errno}, Plan: l.planFail},
 		{Name: "panics", Literals: 1, Outputs: kernels.OutputNone, Plan: l.planPanic},
 		{Name: "slowplan", Literals: 1, MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputRequired, Plan: l.planSlow},
 		{Name: "flip", MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputRequired, Plan: planFlip},
