@@ -250,7 +250,7 @@ func TestPowersAgainstNumpy(t *testing.T) {
 func grow(r numpytest.Rand, kind byte, depth int) string {
 	pick := func(s ...string) string { return s[r.IntN(len(s))] }
 	if depth == 0 {
-		return map[byte]string{'b': pick("p", "q"), 'i': pick("i", "j", "2", "7"), 'f': pick("f", "g", "2.5", "3", "f")}[kind]
+		return map[byte]string{'b': pick("p", "q"), 'i': pick("i", "j", "2", "7"), 'f': pick("f", "g", "2.5", "3.0", "f")}[kind]
 	}
 	sub := func(k byte) string { return grow(r, k, depth-1-r.IntN(depth)) }
 	switch kind {
@@ -279,8 +279,8 @@ func TestExpressionsAgainstNumpy(t *testing.T) {
 		// One signed and one float width: mixtures of literals differ in numpy 1.
 		id, fd := r.Type(ndarray.I32, ndarray.I64), r.Type(ndarray.F32, ndarray.F64)
 		in := arrays{}
-		for name, d := range map[string]ndarray.DType{"p": ndarray.Bool, "q": ndarray.Bool, "i": id, "j": id, "f": fd, "g": fd} {
-			if used(expr, name) {
+		for k, d := range []ndarray.DType{ndarray.Bool, ndarray.Bool, id, id, fd, fd} {
+			if name := "pqijfg"[k : k+1]; used(expr, name) {
 				s := slices.Clone(shape)
 				if r.IntN(3) == 0 {
 					s[r.IntN(len(s))] = 1

@@ -16,6 +16,10 @@ type run struct {
 	in   []ndarray.Array // by input index, stretched to the program's shape
 	out  []ndarray.Array // by output index
 	wins []bool          // by register: a window on an operand
+	// The vector loops for half-width operands that lie packed: of inputs by
+	// register, of outputs in their order.
+	widen  []func(dst []float32, lo int)
+	narrow []func(lo int, x []float32)
 
 	mu   sync.Mutex // guards idle
 	idle []*frame
@@ -25,20 +29,8 @@ type run struct {
 // broadcast to the program's shape here.
 func (p *program) execute(w *pool.Worker, in, out []ndarray.Array) error {
 	r := &run{p: p, in: make([]ndarray.Array, len(in)), out: out, wins: make([]bool, len(p.regs))}
-	for _, i := range p.inputs {
-		a := in[i.in]
-		if !i.uniform {
-			l, err := a.Layout.Broadcast(p.shape)
-			if err != nil {
-				return err
-			}
-			a.Layout = l.Collapse()
-			r.wins[i.reg] = a.Direct() && a.DType == p.regs[i.reg] && a.DType != ndarray.Bool
-		}
-		r.in[i.in] = a
-	}
-	for _, o := range p.outputs {
-		r.wins[o.reg] = r.wins[o.reg] || o.own && out[o.out].Direct() && out[o.out].DType == p.regs[o.reg]
+	if err := r.open(in); err != nil {
+		return err
 	}
 	n := 1
 	for _, s := range p.shape {
@@ -51,6 +43,30 @@ func (p *program) execute(w *pool.Worker, in, out []ndarray.Array) error {
 			r.chunk(f, lo, min(p.chunk, hi-lo))
 		}
 	})
+}
+
+// open decides how each operand is read or written.
+func (r *run) open(in []ndarray.Array) error {
+	p := r.p
+	r.widen = make([]func([]float32, int), len(p.regs))
+	for _, i := range p.inputs {
+		a := in[i.in]
+		if !i.uniform {
+			l, err := a.Layout.Broadcast(p.shape)
+			if err != nil {
+				return err
+			}
+			a.Layout = l.Collapse()
+			r.wins[i.reg] = a.Direct() && a.DType == p.regs[i.reg] && a.DType != ndarray.Bool
+			r.widen[i.reg] = widening(a)
+		}
+		r.in[i.in] = a
+	}
+	for _, o := range p.outputs {
+		r.wins[o.reg] = r.wins[o.reg] || o.own && r.out[o.out].Direct() && r.out[o.out].DType == p.regs[o.reg]
+		r.narrow = append(r.narrow, narrowing(r.out[o.out]))
+	}
+	return nil
 }
 
 func (r *run) borrow() *frame {
@@ -103,6 +119,8 @@ func (r *run) chunk(f *frame, lo, n int) {
 		case in.uniform:
 		case r.wins[in.reg]:
 			t.window(&f.regs[in.reg], r.in[in.in], lo, lo+n)
+		case r.widen[in.reg] != nil:
+			r.widen[in.reg](reg[float32](f, in.reg, n), lo)
 		default:
 			t.load(&f.regs[in.reg], r.in[in.in], lo, n)
 		}
@@ -115,9 +133,32 @@ func (r *run) chunk(f *frame, lo, n int) {
 	for _, s := range p.steps {
 		s(f, n)
 	}
-	for _, o := range p.outputs {
-		if !o.own || !r.wins[o.reg] {
+	for i, o := range p.outputs {
+		switch {
+		case r.narrow[i] != nil:
+			r.narrow[i](lo, reg[float32](f, o.reg, n))
+		case !o.own || !r.wins[o.reg]:
 			tables[p.regs[o.reg]].store(&f.regs[o.reg], r.out[o.out], lo, n)
 		}
 	}
+}
+
+// widening reads a packed half-width array; nil for any other.
+func widening(a ndarray.Array) func(dst []float32, lo int) {
+	if !isHalf(a.DType) || !a.Direct() {
+		return nil
+	}
+	whole := ndarray.Slice[uint16](a)
+	_, widen := halfLoops(a.DType)
+	return func(dst []float32, lo int) { widen(dst, whole[lo:]) }
+}
+
+// narrowing is the reverse of widening.
+func narrowing(a ndarray.Array) func(lo int, x []float32) {
+	if !isHalf(a.DType) || !a.Direct() {
+		return nil
+	}
+	whole := ndarray.Slice[uint16](a)
+	narrow, _ := halfLoops(a.DType)
+	return func(lo int, x []float32) { narrow(whole[lo:lo+len(x)], x) }
 }
