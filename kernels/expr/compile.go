@@ -61,7 +61,6 @@ type compiler struct {
 	last    map[*node]int  // index of the node that uses it last
 	where   map[*node]int  // register
 	free    map[ndarray.DType][]int
-	dtypes  map[*node]ndarray.DType
 }
 
 // compile makes the program for results of one shape. uniform tells of inputs

@@ -193,7 +193,7 @@ func notEqual[T number](dst []uint8, a, b []T) {
 	}
 }
 
-func where_[T number](dst []T, c []uint8, a, b []T) {
+func chooseGo[T number](dst []T, c []uint8, a, b []T) {
 	c, a, b = c[:len(dst)], a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		v := b[i]

@@ -202,7 +202,7 @@ func compareScalars(op string, a, b scalar) scalar {
 
 func floatOp(op string, v []scalar, dt ndarray.DType) scalar {
 	x, y := v[0].f, v[len(v)-1].f
-	r := math.NaN()
+	var r float64
 	switch op {
 	case "+":
 		r = x + y

@@ -61,7 +61,7 @@ func (p *prims[T]) step(n *node, dst int, args []int) step {
 	if n.op == opWhere {
 		choose := p.choose
 		if choose == nil {
-			choose = where_[T]
+			choose = chooseGo[T]
 		}
 		return func(f *frame, n int) {
 			choose(reg[T](f, dst, n), reg[uint8](f, a, n), reg[T](f, args[1], n), reg[T](f, b, n))

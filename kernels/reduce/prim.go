@@ -247,7 +247,7 @@ func skipNaN(dst, x []float64, _ place) {
 func skipNaNC(dst, x []complex128, _ place) {
 	for i, v := range x {
 		dst[i] = v
-		if v != v {
+		if re, im := real(v), imag(v); re != re || im != im {
 			dst[i] = 0
 		}
 	}
