@@ -46,12 +46,12 @@ func (q *Queue) check(c *cursor, heard bool) error {
 	q.dev.mu.Lock()
 	defer q.dev.mu.Unlock()
 	n := q.fails.seq - c.seq
+	if n == 0 {
+		return nil
+	}
 	c.seq = q.fails.seq
 	if heard {
 		q.fails.seen = q.fails.seq
-	}
-	if n == 0 {
-		return nil
 	}
 	return fmt.Errorf("%d jobs of queue %s did not end done: %w", n, q.Name, syscall.EIO)
 }
@@ -61,8 +61,11 @@ func (q *Queue) check(c *cursor, heard bool) error {
 func (q *Queue) report(c *cursor) string {
 	q.dev.mu.Lock()
 	defer q.dev.mu.Unlock()
+	if q.fails.seq == c.seq {
+		return ""
+	}
 	var b strings.Builder
-	if q.fails.seq > c.seq && len(q.fails.lines) > 0 {
+	if len(q.fails.lines) > 0 {
 		if lost := q.fails.lines[0].seq - c.seq - 1; q.fails.lines[0].seq > c.seq+1 {
 			fmt.Fprintf(&b, "%d earlier failures are no longer listed\n", lost)
 		}
