@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vgpu/kernels/gemm"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
+
+// ours is this program's products, computed in this process.
+type ours struct {
+	pool    *pool.Pool
+	threads int
+	problem gemm.Problem
+	mem     *pages
+	base    int // where scratch begins in mem
+}
+
+// pages lends memory on huge pages, as a device does.
+type pages struct {
+	b    []byte
+	used int
+}
+
+// newPages maps n bytes.
+func newPages(n int) (*pages, error) {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("%d bytes: %w", n, err)
+	}
+	return &pages{b: b}, errIfNot(unix.Madvise(b, unix.MADV_HUGEPAGE), unix.EINVAL) // EINVAL: a kernel without
+}
+
+// errIfNot is err, unless it is the one that does not matter.
+func errIfNot(err, harmless error) error {
+	if err == harmless {
+		return nil
+	}
+	return err
+}
+
+// Alloc implements kernels.Memory, for one caller at a time: gemm allocates
+// before it forks.
+func (p *pages) Alloc(n int) []byte {
+	const huge = 2 << 20
+	unit := 64
+	if n >= huge {
+		unit = huge
+	}
+	at := (p.used + unit - 1) / unit * unit
+	p.used = at + n
+	return p.b[at:p.used:p.used]
+}
+
+func (p *pages) free() error { return unix.Munmap(p.b) }
+
+func (p *pages) array(l ndarray.Layout) ndarray.Array {
+	return ndarray.Array{Layout: l, Data: p.Alloc(l.Bytes())}
+}
+
+// shapeOf reads TYPE M N K. Type u8 is u8 times i8, as in the harness.
+func shapeOf(what string) (a, b ndarray.DType, m, n, k int, err error) {
+	var name string
+	if _, err = fmt.Sscan(what, &name, &m, &n, &k); err != nil {
+		return
+	}
+	if a, err = ndarray.ParseDType(name); err != nil {
+		return
+	}
+	if b = a; a == ndarray.U8 {
+		b = ndarray.I8
+	}
+	return
+}
+
+func (o *ours) setup(_ context.Context, what string) (ok bool, err error) {
+	a, b, m, n, k, err := shapeOf(what)
+	if err != nil {
+		return false, err
+	}
+	q := gemm.Problem{Alpha: 1}
+	q.A.Layout, q.B.Layout = ndarray.NewLayout(a, m, k), ndarray.NewLayout(b, k, n)
+	if !q.Init() {
+		return false, nil
+	}
+	q.C.Layout = ndarray.NewLayout(q.SumType(), m, n)
+	const slack = 16 << 20 // blocks begin on huge pages
+	if err := o.close(); err != nil {
+		return false, err
+	}
+	if o.mem, err = newPages(q.A.Bytes() + q.B.Bytes() + q.C.Bytes() + int(q.Scratch(false)) + slack); err != nil {
+		return false, err
+	}
+	q.A, q.B, q.C = o.mem.array(q.A.Layout), o.mem.array(q.B.Layout), o.mem.array(q.C.Layout)
+	fill(q.A)
+	fill(q.B)
+	o.problem, o.base = q, o.mem.used
+	return true, nil
+}
+
+// close gives the operands back.
+func (o *ours) close() error {
+	if o.mem == nil {
+		return nil
+	}
+	err := o.mem.free()
+	o.mem = nil
+	return err
+}
+
+// fill writes fractions between -1 and 1; integers, between -7 and 7.
+func fill(a ndarray.Array) {
+	some := make([]float64, 1<<12)
+	for i := range some {
+		some[i] = float64(i*7919%2001)/1000 - 1
+		if a.DType.IsInteger() {
+			some[i] = float64(i * 7919 % 8)
+		}
+	}
+	for at := 0; at < a.Len(); at += len(some) {
+		ndarray.Store(a, some[:min(len(some), a.Len()-at)], at)
+	}
+}
+
+func (o *ours) sample(ctx context.Context, reps int) (seconds float64, err error) {
+	err = o.pool.Run(ctx, pool.Options{Threads: o.threads}, func(w *pool.Worker) error {
+		start := now(o.threads)
+		for range reps {
+			q := o.problem
+			o.mem.used = o.base
+			if err := q.Run(w, o.mem); err != nil {
+				return err
+			}
+		}
+		seconds = now(o.threads) - start
+		return nil
+	})
+	return seconds, err
+}
+
+// now is a clock in seconds: of one thread its processor time, which other
+// load disturbs least; of several wall time. The harness does the same.
+func now(threads int) float64 {
+	clock := int32(unix.CLOCK_MONOTONIC)
+	if threads == 1 {
+		clock = unix.CLOCK_THREAD_CPUTIME_ID
+	}
+	var ts unix.Timespec
+	if err := unix.ClockGettime(clock, &ts); err != nil {
+		panic(err) // the kernel has both
+	}
+	return time.Duration(ts.Nano()).Seconds()
+}
+
+// peak is the multiply-add rate of that many threads together, of the
+// instructions that a product of the type uses, in operations a second.
+func peak(ctx context.Context, p *pool.Pool, threads int, t simd.GemmType) (float64, error) {
+	rates := make([]float64, threads)
+	err := p.Run(ctx, pool.Options{Threads: threads}, func(w *pool.Worker) error {
+		return w.For(threads, 1, func(_ *pool.Worker, lo, _ int) { rates[lo] = simd.Peak(t) })
+	})
+	sum := 0.0
+	for _, r := range rates {
+		sum += r
+	}
+	return sum, err
+}
