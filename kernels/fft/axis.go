@@ -59,7 +59,7 @@ func (a *axis[T]) asLanes(l *line[T]) bool {
 func scratchFor[T simd.Float](shape, axes []int) int {
 	k, need := simd.FFT[T](), 0
 	for _, a := range axes {
-		if n := shape[a]; product(shape[a+1:]) == 1 && (product(shape[:a]) == 1 || n >= parallelFrom) {
+		if n := shape[a]; product(shape[a+1:]) == 1 && (product(shape[:a]) == 1 || n >= lineFrom) {
 			need = max(need, planned(k, n).scratchLen(k))
 		}
 	}
@@ -70,7 +70,7 @@ func scratchFor[T simd.Float](shape, axes []int) int {
 func (a *axis[T]) lines(w *pool.Worker, l *line[T]) error {
 	size := 2 * a.n
 	need := l.scratchLen(a.k)
-	if a.outer == 1 || a.n >= parallelFrom {
+	if a.outer == 1 || a.n >= lineFrom {
 		for i := range a.outer {
 			if err := l.run(w, a.k, a.dst[i*size:], a.src[i*size:], a.dir, a.scratch[:need]); err != nil {
 				return err
@@ -88,26 +88,47 @@ func (a *axis[T]) lines(w *pool.Worker, l *line[T]) error {
 	})
 }
 
-// columns transforms blocks of W neighbouring columns in tiles.
+// columns transforms blocks of neighbouring columns in tiles.
 func (a *axis[T]) columns(w *pool.Worker) error {
 	c := plannedCol(a.k, a.n)
-	blocks := (a.inner + a.k.W - 1) / a.k.W
-	tile := 2 * a.k.W * a.n
+	v := a.blockVectors()
+	lanes := v * a.k.W
+	blocks := (a.inner + lanes - 1) / lanes
+	tile := 2 * lanes * a.n
 	return parallel(w, a.outer*blocks, max(1, pieceReals/tile), func(lo, hi int) {
-		p := take[T](4 * tile)
+		p := take[T](max(2*tile, 8*a.k.W*a.n))
 		defer give(p)
 		for i := lo; i < hi; i++ {
-			first := i % blocks * a.k.W
-			base := 2 * (i/blocks*a.n*a.inner + first)
-			if first+a.k.W > a.inner {
-				a.laneGroup(c, (*p)[:4*tile], i/blocks*a.inner+first, a.inner-first)
-				continue
-			}
-			pitch := 2 * a.inner
-			c.exec(rows[T]{a.dst[base:], pitch, a.dir.out}, rows[T]{a.src[base:], pitch, a.dir.in}, 1, a.dir.scale,
-				(*p)[:tile], (*p)[tile:2*tile])
+			first := i % blocks * lanes
+			a.columnBlock(c, *p, i/blocks, first, min(lanes, a.inner-first))
 		}
 	})
+}
+
+// blockVectors is the number of vectors of a block of columns: so many that a
+// row of the block is several cache lines, while the tile stays in the second
+// cache.
+func (a *axis[T]) blockVectors() int {
+	v := 1
+	for v < 4 && 2*v*a.k.W <= a.inner && 2*v*a.n*2*a.k.W*realSize[T]() <= largeTile {
+		v *= 2
+	}
+	return v
+}
+
+// columnBlock transforms count columns from first on: whole vectors in place
+// in the array, what is left of them gathered.
+func (a *axis[T]) columnBlock(c *col[T], scratch []T, outer, first, count int) {
+	v := count / a.k.W
+	if v > 0 {
+		base, pitch := 2*(outer*a.n*a.inner+first), 2*a.inner
+		tile := 2 * v * a.k.W * a.n
+		c.exec(rows[T]{a.dst[base:], pitch, a.dir.out}, rows[T]{a.src[base:], pitch, a.dir.in}, v, a.dir.scale,
+			scratch[:tile], scratch[tile:2*tile])
+	}
+	if rest := count - v*a.k.W; rest > 0 {
+		a.laneGroup(c, scratch[:8*a.k.W*a.n], outer*a.inner+first+v*a.k.W, rest)
+	}
 }
 
 // lanes transforms lines W at a time, wherever they lie.
@@ -200,19 +221,97 @@ func (a *axis[T]) gatheredBlock(l *line[T], buf, rest []T, base, count int) {
 	}
 }
 
+// planeBytes is the size of the trailing part of an array that is taken
+// through all its axes while it lies in the second cache.
+const planeBytes = 512 << 10
+
 // transform does the axes one after the other, the last first, from src to
 // dst, both C-ordered of the given shape; they may be the same. All is
 // multiplied by scale. scratch has scratchFor reals.
 func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, inv bool, scale T, scratch []T) error {
+	if len(dst) == 0 {
+		return nil
+	}
+	scaled := scale
+	if inv {
+		scaled = 1 // by the last axis
+	}
+	cut := planeCut[T](shape, axes)
+	if cut == 0 {
+		if err := axisByAxis(w, dst, src, shape, axes, inv, scale, scratch); err != nil {
+			return err
+		}
+		return scaleAll(w, dst, scaled)
+	}
+	var leading, trailing []int
+	for _, a := range axes {
+		if a < cut {
+			leading = append(leading, a)
+		} else {
+			trailing = append(trailing, a-cut)
+		}
+	}
+	size := 2 * product(shape[cut:])
+	err := parallel(forkFrom(w, product(shape)), product(shape[:cut]), max(1, pieceReals/size), func(lo, hi int) {
+		last := T(1)
+		if len(leading) == 0 {
+			last = scale
+		}
+		for i := lo; i < hi; i++ {
+			p := take[T](scratchFor[T](shape[cut:], trailing))
+			// No worker, no error.
+			_ = axisByAxis(nil, dst[i*size:][:size], src[i*size:], shape[cut:], trailing, inv, last, *p)
+			give(p)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if len(leading) > 0 {
+		if err := axisByAxis(w, dst, dst, shape, leading, inv, scale, scratch); err != nil {
+			return err
+		}
+	}
+	return scaleAll(w, dst, scaled)
+}
+
+// planeCut is the axis from which the trailing part of the array has several
+// axes to transform and fits planeBytes, while there are many such parts; 0 if
+// there is none.
+func planeCut[T simd.Float](shape, axes []int) int {
+	for cut := 1; cut < len(shape); cut++ {
+		if product(shape[cut:])*2*realSize[T]() > planeBytes {
+			continue
+		}
+		count := 0
+		for _, a := range axes {
+			if a >= cut {
+				count++
+			}
+		}
+		if count < 2 || product(shape[:cut]) == 1 {
+			return 0
+		}
+		return cut
+	}
+	return 0
+}
+
+// axisByAxis transforms along one axis after the other. An inverse transform
+// is multiplied by scale.
+func axisByAxis[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, inv bool, scale T, scratch []T) error {
 	if len(axes) == 0 {
 		copy(dst, src)
+		if inv {
+			scaleReals(dst, scale)
+		}
 	}
 	for i := len(axes) - 1; i >= 0; i-- {
 		dir := forward[T]()
 		if inv {
 			dir = inverse(T(1))
 			if i == 0 {
-				dir, scale = inverse(scale), 1
+				dir = inverse(scale)
 			}
 		}
 		if err := along(w, dst, src, shape, axes[i], dir, scratch); err != nil {
@@ -220,8 +319,12 @@ func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, in
 		}
 		src = dst
 	}
-	if scale == 1 {
+	return nil
+}
+
+func scaleAll[T simd.Float](w *pool.Worker, x []T, s T) error {
+	if s == 1 {
 		return nil
 	}
-	return parallel(forkFrom(w, len(dst)), len(dst), pieceReals, func(lo, hi int) { scaleReals(dst[lo:hi], scale) })
+	return parallel(forkFrom(w, len(x)), len(x), pieceReals, func(lo, hi int) { scaleReals(x[lo:hi], s) })
 }

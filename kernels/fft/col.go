@@ -39,7 +39,8 @@ type rows[T simd.Float] struct {
 }
 
 // exec transforms v vectors a row from src to dst, by way of the tiles a and
-// b of n*v*2W reals each, which neither end may overlap. scale[0] multiplies a
+// b of n*v*2W reals each, which neither end may overlap, but that a Planar dst
+// may be result(a, b) and any dst other(a, b). scale[0] multiplies a
 // Swapped output, and no other. src is read wholly before dst is written,
 // unless there is one pass only and an end is Planar.
 func (c *col[T]) exec(dst, src rows[T], v int, scale, a, b []T) {
@@ -69,8 +70,17 @@ func (c *col[T]) exec(dst, src rows[T], v int, scale, a, b []T) {
 	c.last(r, dst.layout, src.layout)(dst.buf, src.buf, scale, s, v, s*src.pitch, src.pitch, s*dst.pitch, dst.pitch)
 }
 
-// free is the one of exec's two tiles that the last pass does not read.
-func (c *col[T]) free(a, b []T) []T {
+// result is the tile in which exec's last pass finds its input: a Planar
+// result can go there too, since that pass writes where it reads.
+func (c *col[T]) result(a, b []T) []T {
+	if len(c.radix)%2 == 1 && len(c.radix) > 1 {
+		return b
+	}
+	return a
+}
+
+// other is the tile that exec's last pass does not read.
+func (c *col[T]) other(a, b []T) []T {
 	if len(c.radix)%2 == 0 {
 		return b
 	}

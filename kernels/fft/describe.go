@@ -21,9 +21,9 @@ func describe(d ndarray.DType, n int) string {
 }
 
 func describeFor[T simd.Float](k *simd.FFTKernels[T], n int) string {
-	switch m := methodFor(n, k.W, maxPow2For(k.ISA)); m {
+	switch m := methodFor(n, machineOf(k)); m {
 	case methodTwoStep:
-		n1, n2, _ := split(n, k.W, maxPow2For(k.ISA))
+		n1, n2, _ := split(n, machineOf(k))
 		return fmt.Sprintf("%s %d=%dx%d (%s . %s)", m, n, n1, n2, codelets(n1, k), codelets(n2, k))
 	case methodTile:
 		return fmt.Sprintf("%s %d (%s)", m, n, codelets(n, k))

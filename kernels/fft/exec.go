@@ -27,9 +27,13 @@ func inverse[T simd.Float](scale T) direction[T] {
 // fraction of a millisecond of work.
 const pieceReals = 1 << 15
 
-// parallelFrom is the length from which a single transform is spread over
-// threads; below it a fork costs more than it saves.
-const parallelFrom = 1 << 15
+// parallelFrom is the number of elements from which work on several lines is
+// spread over threads, lineFrom that from which a single line is; below them a
+// fork costs more than it saves.
+const (
+	parallelFrom = 1 << 15
+	lineFrom     = 1 << 17
+)
 
 // parallel runs body over [0, n) in pieces on w's pool, or at once if w is nil.
 func parallel(w *pool.Worker, n, grain int, body func(lo, hi int)) error {

@@ -60,58 +60,78 @@ func radices(n, maxPow2 int) []int {
 }
 
 // passCost is the time of one pass per vector of W complex numbers, in
-// cycles of a machine that stores 32 bytes and starts two vector operations a
-// cycle, measured on Zen 4 with the tile in the first-level cache.
-var passCost = map[int]float64{2: 4.5, 3: 5, 4: 5, 5: 6.5, 7: 8.5, 8: 6.5, 11: 13, 13: 15.5, 16: 9}
+// cycles, measured on Zen 4 with the tile in the first cache. Storing the
+// vector takes four of them.
+var passCost = map[int]float64{2: 4.5, 3: 4.8, 4: 4.5, 5: 5, 7: 6.5, 8: 5, 11: 11, 13: 13, 16: 8.5}
 
-// colCost is the time of transforming one lane-vector column of length n.
-func colCost(n, maxPow2 int) float64 {
-	c := 0.0
-	for _, r := range radices(n, maxPow2) {
-		c += passCost[r]
-	}
-	return c * float64(n)
+// Costs in cycles a vector: of transposing with twiddles; of the routine that
+// does the first sweep of a two-step transform with n1 = 16; of a pass over
+// the second and the third cache beyond one over the first.
+const (
+	transposeCost = 12
+	fusedCost     = 12
+	secondCache   = 3.0
+	thirdCache    = 12.0
+	callCost      = 40 // of one call of a routine
+)
+
+// machine is what costs depend on: lanes, bytes of a real, largest power-of-two
+// codelet, and whether there is a fused first sweep.
+type machine struct {
+	w, size, maxPow2 int
+	fused            bool
+}
+
+func machineOf[T simd.Float](k *simd.FFTKernels[T]) machine {
+	return machine{k.W, realSize[T](), maxPow2For(k.ISA), k.Columns16 != nil && k.ISA != simd.Generic}
 }
 
 // split chooses n = n1·n2 with n2 >= w for the two-step transform; ok is false
-// if there is no such split. Both halves should fill whole vectors, and be
-// near √n, so that their tiles stay in the cache.
-func split(n, w, maxPow2 int) (n1, n2 int, ok bool) {
+// if there is no such split.
+func split(n int, m machine) (n1, n2 int, ok bool) {
 	best := math.Inf(1)
 	for _, d := range divisors(n) {
-		m := n / d
-		if d == 1 || m < w || m == 1 {
+		e := n / d
+		if d == 1 || e < m.w || e == 1 {
 			continue
 		}
-		c := splitCost(d, m, w, maxPow2)
-		if c < best*(1-1e-9) {
-			best, n1, n2, ok = c, d, m, true
+		if c := m.splitCost(d, e); c < best*(1-1e-9) {
+			best, n1, n2, ok = c, d, e, true
 		}
 	}
 	return n1, n2, ok
 }
 
-// splitCost estimates the cycles of one two-step transform.
-func splitCost(n1, n2, w, maxPow2 int) float64 {
-	blocks1, blocks2 := float64((n2+w-1)/w), float64((n1+w-1)/w)
-	c := blocks1*tileCost(n1, w, maxPow2) + blocks2*tileCost(n2, w, maxPow2)
-	if n1 < w { // rows are copied out one by one
-		c += float64(4 * n2)
+// splitCost estimates the cycles of one two-step transform. Blocks that are not
+// whole overlap or run with empty lanes.
+func (m machine) splitCost(n1, n2 int) float64 {
+	blocks1, blocks2 := float64((n2+m.w-1)/m.w), float64((n1+m.w-1)/m.w)
+	c := blocks2 * m.tileCost(n2)
+	if m.fused && n1 == 16 && n1*n2 < lineFrom { // it leaves nothing to share in the second sweep
+		c += blocks1 * 16 * fusedCost
+	} else {
+		c += blocks1 * (m.tileCost(n1) + float64(roundUp(n1, m.w))*transposeCost + callCost)
+	}
+	if n1 < m.w { // rows are copied out one by one
+		c += float64(8 * n2)
 	}
 	return c
 }
 
-// tileCost is colCost with what leaving the first and second cache costs,
-// plus the calls.
-func tileCost(n, w, maxPow2 int) float64 {
-	c := colCost(n, maxPow2)
-	switch bytes := n * w * 16; { // two tiles, as f32
+// tileCost estimates the cycles of transforming a column of vectors.
+func (m machine) tileCost(n int) float64 {
+	extra, bytes := 0.0, n*m.w*2*m.size
+	switch {
 	case bytes > 512<<10:
-		c *= 3
-	case bytes > 32<<10:
-		c *= 1.2
+		extra = thirdCache
+	case bytes > 20<<10:
+		extra = secondCache
 	}
-	return c + 60
+	c := 0.0
+	for _, r := range radices(n, m.maxPow2) {
+		c += float64(n)*(passCost[r]+extra) + callCost
+	}
+	return c
 }
 
 // divisors lists the divisors of n in order.

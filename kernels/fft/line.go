@@ -33,14 +33,13 @@ type line[T simd.Float] struct {
 	dir    *direct[T]
 }
 
-// methodFor decides how a line of n >= 1 points is decomposed for vectors of w
-// lanes.
-func methodFor(n, w, maxPow2 int) method {
+// methodFor decides how a line of n >= 1 points is decomposed.
+func methodFor(n int, m machine) method {
 	switch {
 	case n == 1:
 		return methodCopy
 	case smooth(n):
-		if _, _, ok := split(n, w, maxPow2); ok {
+		if _, _, ok := split(n, m); ok {
 			return methodTwoStep
 		}
 		return methodTile
@@ -54,10 +53,10 @@ func methodFor(n, w, maxPow2 int) method {
 
 // newLine plans length n >= 1.
 func newLine[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
-	l := &line[T]{n: n, method: methodFor(n, k.W, maxPow2For(k.ISA))}
+	l := &line[T]{n: n, method: methodFor(n, machineOf(k))}
 	switch l.method {
 	case methodTwoStep:
-		n1, n2, _ := split(n, k.W, maxPow2For(k.ISA))
+		n1, n2, _ := split(n, machineOf(k))
 		l.two = newTwoStep(k, n1, n2)
 	case methodTile:
 		l.col = plannedCol(k, n)
@@ -92,7 +91,7 @@ func (l *line[T]) scratchLen(k *simd.FFTKernels[T]) int {
 // with scratch of scratchLen reals. If w is not nil and the line is long the
 // work is spread over the pool; the bits are the same.
 func (l *line[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
-	if l.n < parallelFrom {
+	if l.n < lineFrom {
 		w = nil
 	}
 	switch l.method {
@@ -138,7 +137,7 @@ func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir direction[T], sc
 	for i := range l.n {
 		in[i*row], in[i*row+k.W] = src[2*i+re], src[2*i+im]
 	}
-	out := l.col.free(a, b)
+	out := l.col.other(a, b)
 	l.col.exec(rows[T]{out, row, dir.out}, rows[T]{in, row, simd.Planar}, 1, dir.scale, a, b)
 	for i := range l.n {
 		copy(dst[2*i:2*i+2], out[i*row:])

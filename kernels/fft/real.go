@@ -155,7 +155,7 @@ type realAxis[T simd.Float] struct {
 func (a *realAxis[T]) run(w *pool.Worker) error {
 	size := max(a.nIn*a.unitIn, a.nOut*a.unitOut)
 	w = forkFrom(w, a.outer*a.inner*size)
-	if a.inner == 1 && (a.outer == 1 || size >= parallelFrom) {
+	if a.inner == 1 && (a.outer == 1 || size >= lineFrom) {
 		for o := range a.outer {
 			if err := a.fn(w, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], a.borrow(a.scratch)); err != nil {
 				return err

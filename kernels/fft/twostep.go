@@ -11,7 +11,7 @@ import (
 //
 //  1. for each block of columns j2: transform their n1 points, multiply by
 //     exp(-2πi·j2·k1/n), and transpose into s, where each block of k1 lies as
-//     a tile of n2 rows;
+//     a tile of n2 rows (fused: where all n1 lie side by side);
 //  2. for each block of k1: transform the tile's n2 points to dst.
 //
 // Both sweeps move whole vectors, whatever n is: the only shuffles are those
@@ -22,6 +22,7 @@ type twoStep[T simd.Float] struct {
 	n1, n2 int
 	v1, v2 int // vectors of a block in each sweep
 	c1, c2 *col[T]
+	fused  bool // n1 is 16: the first sweep is one routine
 	// Twiddles exp(-2πi·j2·k1/n) in the order of their use: for each block of
 	// columns, for each W values of k1, for each vector of the block, W rows
 	// of W lanes. Factored, t holds the rows for j2 < W once, and u for each
@@ -36,14 +37,13 @@ const factorAbove = 1 << 14
 func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
 	t.v1, t.v2 = t.width(n1, n2), t.width(n2, n1)
+	if n1 == 16 && n1*n2 < lineFrom && k.Columns16 != nil && k.ISA != simd.Generic {
+		t.fused = true
+	}
 	r := newRoots(n1 * n2)
-	if n1*n2 <= factorAbove {
+	if t.fused || n1*n2 <= factorAbove {
 		for _, j := range starts(n2, t.v1*k.W) {
-			for _, k1 := range starts(n1, k.W) {
-				for v := range t.v1 {
-					t.laneTable(r, j+v*k.W, k1)
-				}
-			}
+			t.blockTable(r, j)
 		}
 		return t
 	}
@@ -61,6 +61,23 @@ func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	return t
 }
 
+// blockTable appends the twiddles of the block of columns from j2 on.
+func (t *twoStep[T]) blockTable(r *roots, j2 int) {
+	if t.fused { // vector by vector
+		for v := range t.v1 {
+			for _, k1 := range starts(t.n1, t.k.W) {
+				t.laneTable(r, j2+v*t.k.W, k1)
+			}
+		}
+		return
+	}
+	for _, k1 := range starts(t.n1, t.k.W) {
+		for v := range t.v1 {
+			t.laneTable(r, j2+v*t.k.W, k1)
+		}
+	}
+}
+
 // width is the number of vectors of a block of columns of n points, of which
 // there are lanes side by side: as many as divide them evenly and leave the
 // tile in the first cache, or for long transforms, where a row should fill
@@ -70,19 +87,21 @@ func (t *twoStep[T]) width(n, lanes int) int {
 	if t.n1*t.n2 > factorAbove {
 		limit = largeTile
 	}
-	v, vectors := 1, lanes/t.k.W
 	if lanes%t.k.W != 0 {
 		return 1
 	}
-	for vectors%(2*v) == 0 && 2*v*n*2*t.k.W*realSize[T]() <= limit {
-		v *= 2
+	v, vectors := 1, lanes/t.k.W
+	for d := 2; d <= vectors && d*n*2*t.k.W*realSize[T]() <= limit; d++ {
+		if vectors%d == 0 {
+			v = d
+		}
 	}
 	return v
 }
 
 // Bytes of a tile that width aims at.
 var (
-	smallTile = 8 << 10
+	smallTile = 16 << 10
 	largeTile = 128 << 10
 )
 
@@ -162,13 +181,34 @@ func (t *twoStep[T]) columns(s, src []T, lo, hi int, dir direction[T], tiles []T
 // columnBlock does the block of columns that begins at j2.
 func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir direction[T], tiles []T) {
 	w := t.k.W
+	if t.fused {
+		f := t.k.Columns16
+		if dir.in == simd.Swapped {
+			f = t.k.Columns16Swapped
+		}
+		f(s[32*j2:], src[2*j2:], t.t[block*t.v1*32*w:], t.v1, 2*t.n2)
+		return
+	}
 	half, row := t.tileLen(), 2*w*t.v1
 	a, b := tiles[:half], tiles[half:2*half]
-	out := t.c1.free(a, b)
+	out := t.c1.result(a, b)
 	t.c1.exec(rows[T]{out, row, simd.Planar}, rows[T]{src[2*j2:], 2 * t.n2, dir.in}, t.v1, nil, a, b)
-	drow := 2 * w * t.v2
-	square := 2 * w * w
-	for kb, blocks := 0, (t.n1+w-1)/w; kb < blocks; kb++ {
+	t.transpose(s, out, block, j2)
+}
+
+// transpose multiplies the columns from j2 on, which out holds row by row, by
+// their twiddles and writes them to s.
+func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
+	w := t.k.W
+	row, drow, square := 2*w*t.v1, 2*w*t.v2, 2*w*w
+	blocks, whole := (t.n1+w-1)/w, t.n1/w
+	kb := 0
+	if t.v1 == 1 && t.v2 == 1 && whole > 1 { // at even distances: in one call
+		tw, u := t.twiddles(block, 0, 0)
+		t.k.Transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.n2*drow)
+		kb = whole
+	}
+	for ; kb < blocks; kb++ {
 		from := out[max(min(kb*w, t.n1-w), 0)*row:]
 		to := s[(kb/t.v2*t.n2+j2)*drow+kb%t.v2*2*w:]
 		if t.u == nil {
@@ -176,10 +216,19 @@ func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir direction[T], ti
 			continue
 		}
 		for v := range t.v1 {
-			u := t.u[((block*t.v1+v)*blocks+kb)*2*w:]
-			t.k.Transpose(to[v*w*drow:], from[v*2*w:], t.t[kb*square:], u, 1, row, 0, drow, 0)
+			tw, u := t.twiddles(block, kb, v)
+			t.k.Transpose(to[v*w*drow:], from[v*2*w:], tw, u, 1, row, 0, drow, 0)
 		}
 	}
+}
+
+// twiddles gives the tables for rows kb*W on of vector v of a block.
+func (t *twoStep[T]) twiddles(block, kb, v int) (tw, u []T) {
+	w, blocks := t.k.W, (t.n1+t.k.W-1)/t.k.W
+	if t.u == nil {
+		return t.t[((block*blocks+kb)*t.v1+v)*2*w*w:], nil
+	}
+	return t.t[kb*2*w*w:], t.u[((block*t.v1+v)*blocks+kb)*2*w:]
 }
 
 // rows is the second sweep over blocks lo to hi of outputs.
@@ -198,11 +247,14 @@ func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir direction[T], tiles
 	half, row := t.tileLen(), 2*t.k.W*t.v2
 	a, b := tiles[:half], tiles[half:2*half]
 	src := rows[T]{s[block*t.n2*row:], row, simd.Planar}
+	if t.fused {
+		src = rows[T]{s[block*row:], 2 * t.n1, simd.Planar}
+	}
 	if t.n1 >= t.k.W {
 		t.c2.exec(rows[T]{dst[2*k1:], 2 * t.n1, dir.out}, src, t.v2, dir.scale, a, b)
 		return
 	}
-	out := t.c2.free(a, b)
+	out := t.c2.other(a, b)
 	t.c2.exec(rows[T]{out, row, dir.out}, src, 1, dir.scale, a, b)
 	for i := range t.n2 {
 		copy(dst[2*i*t.n1:][:2*t.n1], out[i*row:])

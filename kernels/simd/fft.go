@@ -26,7 +26,8 @@ const (
 //
 // with the twiddle t(p, j) = tw[2(p(r-1)+j-1):][:2] for j > 0 and 1 for
 // j = 0. Passes without twiddles ignore tw, except that the scaled ones
-// multiply everything by tw[0]. Strides count reals.
+// multiply everything by tw[0]. Strides count reals. dst may be src if both
+// are Planar and each p and q writes where it reads.
 type FFTPass[T Float] func(dst, src, tw []T, m, v, sk, sp, dj, dp int)
 
 // FFTPasses are passes by radix, for all of [FFTRadices].
@@ -56,6 +57,14 @@ type FFTKernels[T Float] struct {
 	//
 	// and writes row l, lane i at dst[b*dblock + l*drow:].
 	Transpose func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int)
+	// Columns16 is FirstN[16] of v vectors at rows of distance sk, then their
+	// transposition, in one: column j2 of the 16 rows becomes 16 values
+	//
+	//	dst[j2*32 + k/W*2W + k%W], + W     (real, imaginary part of output k)
+	//
+	// after multiplication by t[(j2/W*16 + k)*2W + j2%W], + W. Columns16Swapped
+	// reads Swapped. They are nil where radix 16 is not used.
+	Columns16, Columns16Swapped func(dst, src, t []T, v, sk int)
 	// Deinterleave copies rows x v vectors from Interleaved rows at
 	// src[i*srow:] to Planar rows at dst[i*drow:]; DeinterleaveSwapped reads
 	// Swapped rows.

@@ -13,6 +13,7 @@ type fftTable[T Float] struct {
 
 	asmTranspose, asmTransposeFactored      func(dst, src, t, u *T, nb, srow, sblock, drow, dblock int)
 	asmDeinterleave, asmDeinterleaveSwapped func(dst, src *T, rows, v, srow, drow int)
+	asmColumns16, asmColumns16Swapped       func(dst, src, t *T, v, sk int)
 	asmMul                                  func(dst, a, b *T, n int)
 }
 
@@ -37,6 +38,9 @@ func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	}
 	k.Transpose = t.transpose
 	k.Mul = t.mul
+	if t.asmColumns16 != nil {
+		k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
+	}
 	return k
 }
 
@@ -89,6 +93,19 @@ func (t fftTable[T]) copier(f func(dst, src *T, rows, v, srow, drow int)) func(d
 			panic("simd: fft copy beyond its operands")
 		}
 		f(&dst[0], &src[0], rows, v, srow, drow)
+	}
+}
+
+func (t fftTable[T]) columns(f func(dst, src, t *T, v, sk int)) func(dst, src, tw []T, v, sk int) {
+	row := 2 * t.w
+	return func(dst, src, tw []T, v, sk int) {
+		if v <= 0 {
+			return
+		}
+		if 15*sk+v*row > len(src) || v*16*row > len(dst) || v*16*row > len(tw) {
+			panic("simd: fft columns beyond their operands")
+		}
+		f(&dst[0], &src[0], &tw[0], v, sk)
 	}
 }
 

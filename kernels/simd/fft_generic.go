@@ -26,6 +26,7 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 		fftRelayGo(w, dst, src, rows, v, srow, drow, Swapped)
 	}
 	k.Mul = fftMulGo[T]
+	k.Columns16, k.Columns16Swapped = fftColumns16Go(w, k.FirstN[16]), fftColumns16Go(w, k.FirstSwappedN[16])
 	return k
 }
 
@@ -219,6 +220,19 @@ func fftTransposeGo[T Float](w int, dst, src, t, u []T, nb, srow, sblock, drow, 
 				}
 				o := b*dblock + l*drow + i
 				dst[o], dst[o+w] = re, im
+			}
+		}
+	}
+}
+
+// fftColumns16Go is the twin of [FFTKernels.Columns16].
+func fftColumns16Go[T Float](w int, first FFTPass[T]) func(dst, src, t []T, v, sk int) {
+	return func(dst, src, t []T, v, sk int) {
+		tile := make([]T, 16*2*w)
+		for b := range v {
+			first(tile, src[b*2*w:], nil, 1, 1, sk, 0, 2*w, 0)
+			for g := range 16 / w {
+				fftTransposeGo(w, dst[b*w*32+g*2*w:], tile[g*w*2*w:], t[(b*16+g*w)*2*w:], nil, 1, 2*w, 0, 32, 0)
 			}
 		}
 	}

@@ -108,6 +108,53 @@ func testFFTTranspose[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	}
 }
 
+func TestFFTColumns16AgainstTwin(t *testing.T) {
+	fftLevels(t, testFFTColumns16[float32])
+	fftLevels(t, testFFTColumns16[float64])
+}
+
+func testFFTColumns16[T Float](t *testing.T, k, twin *FFTKernels[T]) {
+	if k.Columns16 == nil {
+		return
+	}
+	rng := rand.New(rand.NewPCG(5, 1))
+	for v := range 4 {
+		row := 2 * k.W
+		sk := v*row + 6
+		src, tw := fftRandom[T](rng, 15*sk+v*row+1), fftRandom[T](rng, v*16*row+1)
+		for i := range v { // output 0 has no twiddle
+			for l := range k.W {
+				tw[i*16*row+l], tw[i*16*row+k.W+l] = 1, 0
+			}
+		}
+		for i, f := range [][2]func(dst, src, t []T, v, sk int){{k.Columns16, twin.Columns16}, {k.Columns16Swapped, twin.Columns16Swapped}} {
+			got, want := nans[T](v*16*row+5), nans[T](v*16*row+5)
+			f[0](got, src, tw, v, sk)
+			f[1](want, src, tw, v, sk)
+			fftClose(t, fmt.Sprintf("form %d of %d vectors", i, v), got, want, 1000*fftEps[T]())
+		}
+	}
+}
+
+// TestFFTPassInPlace: the last pass may write where it reads.
+func TestFFTPassInPlace(t *testing.T) {
+	fftLevels(t, testFFTInPlace[float32])
+	fftLevels(t, testFFTInPlace[float64])
+}
+
+func testFFTInPlace[T Float](t *testing.T, k, _ *FFTKernels[T]) {
+	rng := rand.New(rand.NewPCG(6, 1))
+	for _, r := range FFTRadices {
+		const s = 3
+		row := 2 * k.W
+		src := fftRandom[T](rng, r*s*row)
+		want := make([]T, len(src))
+		k.MidN[r](want, src, nil, s, 1, s*row, row, s*row, row)
+		k.MidN[r](src, src, nil, s, 1, s*row, row, s*row, row)
+		fftClose(t, fmt.Sprintf("radix %d", r), src, want, 0)
+	}
+}
+
 func TestFFTCopiesAndProducts(t *testing.T) {
 	fftLevels(t, testFFTCopies[float32])
 	fftLevels(t, testFFTCopies[float64])

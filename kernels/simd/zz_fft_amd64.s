@@ -866,7 +866,7 @@ vectors:
 	RET
 
 // func fftFirst16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst16F32AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -883,8 +883,35 @@ TEXT ·fftFirst16F32AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -1417,7 +1444,7 @@ vectors:
 	RET
 
 // func fftFirstN16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN16F32AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -1434,8 +1461,35 @@ TEXT ·fftFirstN16F32AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -1877,7 +1931,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped16F32AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -1894,8 +1948,35 @@ TEXT ·fftFirstSwapped16F32AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -2428,7 +2509,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN16F32AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -2445,8 +2526,35 @@ TEXT ·fftFirstSwappedN16F32AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -2888,7 +2996,7 @@ vectors:
 	RET
 
 // func fftLast16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast16F32AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -2905,8 +3013,35 @@ TEXT ·fftLast16F32AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -3312,7 +3447,7 @@ vectors:
 	RET
 
 // func fftLastScaled16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled16F32AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -3329,8 +3464,35 @@ TEXT ·fftLastScaled16F32AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -4882,7 +5044,7 @@ vectors:
 	RET
 
 // func fftFirst13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst13F32AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -4899,8 +5061,32 @@ TEXT ·fftFirst13F32AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -5494,7 +5680,7 @@ vectors:
 	RET
 
 // func fftFirstN13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN13F32AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -5511,8 +5697,32 @@ TEXT ·fftFirstN13F32AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -6033,7 +6243,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped13F32AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -6050,8 +6260,32 @@ TEXT ·fftFirstSwapped13F32AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -6645,7 +6879,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN13F32AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -6662,8 +6896,32 @@ TEXT ·fftFirstSwappedN13F32AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -7184,7 +7442,7 @@ vectors:
 	RET
 
 // func fftLast13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast13F32AVX2(SB), $1296-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -7201,8 +7459,32 @@ TEXT ·fftLast13F32AVX2(SB), $1296-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -7696,7 +7978,7 @@ vectors:
 	RET
 
 // func fftLastScaled13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled13F32AVX2(SB), $1296-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -7713,8 +7995,32 @@ TEXT ·fftLastScaled13F32AVX2(SB), $1296-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -9094,7 +9400,7 @@ vectors:
 	RET
 
 // func fftFirst11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst11F32AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -9111,8 +9417,30 @@ TEXT ·fftFirst11F32AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -9567,7 +9895,7 @@ vectors:
 	RET
 
 // func fftFirstN11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN11F32AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -9584,8 +9912,30 @@ TEXT ·fftFirstN11F32AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -9979,7 +10329,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped11F32AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -9996,8 +10346,30 @@ TEXT ·fftFirstSwapped11F32AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -10452,7 +10824,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN11F32AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -10469,8 +10841,30 @@ TEXT ·fftFirstSwappedN11F32AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -10864,7 +11258,7 @@ vectors:
 	RET
 
 // func fftLast11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast11F32AVX2(SB), $1040-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -10881,8 +11275,30 @@ TEXT ·fftLast11F32AVX2(SB), $1040-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -11257,7 +11673,7 @@ vectors:
 	RET
 
 // func fftLastScaled11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled11F32AVX2(SB), $1040-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -11274,8 +11690,30 @@ TEXT ·fftLastScaled11F32AVX2(SB), $1040-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -12012,7 +12450,7 @@ vectors:
 	RET
 
 // func fftFirst8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst8F32AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -12029,8 +12467,27 @@ TEXT ·fftFirst8F32AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -12239,7 +12696,7 @@ vectors:
 	RET
 
 // func fftFirstN8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN8F32AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -12256,8 +12713,27 @@ TEXT ·fftFirstN8F32AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -12423,7 +12899,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped8F32AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -12440,8 +12916,27 @@ TEXT ·fftFirstSwapped8F32AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -12650,7 +13145,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN8F32AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -12667,8 +13162,27 @@ TEXT ·fftFirstSwappedN8F32AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -12834,7 +13348,7 @@ vectors:
 	RET
 
 // func fftLast8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast8F32AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -12851,8 +13365,27 @@ TEXT ·fftLast8F32AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -13014,7 +13547,7 @@ vectors:
 	RET
 
 // func fftLastScaled8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled8F32AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -13031,8 +13564,27 @@ TEXT ·fftLastScaled8F32AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -13642,7 +14194,7 @@ vectors:
 	RET
 
 // func fftFirst7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst7F32AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -13659,8 +14211,24 @@ TEXT ·fftFirst7F32AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -13874,7 +14442,7 @@ vectors:
 	RET
 
 // func fftFirstN7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN7F32AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -13891,8 +14459,24 @@ TEXT ·fftFirstN7F32AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -14069,7 +14653,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped7F32AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -14086,8 +14670,24 @@ TEXT ·fftFirstSwapped7F32AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -14301,7 +14901,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN7F32AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -14318,8 +14918,24 @@ TEXT ·fftFirstSwappedN7F32AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -14496,7 +15112,7 @@ vectors:
 	RET
 
 // func fftLast7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast7F32AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -14513,8 +15129,24 @@ TEXT ·fftLast7F32AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -14691,7 +15323,7 @@ vectors:
 	RET
 
 // func fftLastScaled7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled7F32AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -14708,8 +15340,24 @@ TEXT ·fftLastScaled7F32AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -15166,7 +15814,7 @@ vectors:
 	RET
 
 // func fftFirst5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst5F32AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -15183,8 +15831,21 @@ TEXT ·fftFirst5F32AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -15311,7 +15972,7 @@ vectors:
 	RET
 
 // func fftFirstN5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN5F32AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -15328,8 +15989,21 @@ TEXT ·fftFirstN5F32AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -15431,7 +16105,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped5F32AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -15448,8 +16122,21 @@ TEXT ·fftFirstSwapped5F32AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -15576,7 +16263,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN5F32AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -15593,8 +16280,21 @@ TEXT ·fftFirstSwappedN5F32AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -15696,7 +16396,7 @@ vectors:
 	RET
 
 // func fftLast5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast5F32AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -15713,8 +16413,21 @@ TEXT ·fftLast5F32AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -15816,7 +16529,7 @@ vectors:
 	RET
 
 // func fftLastScaled5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled5F32AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -15833,8 +16546,21 @@ TEXT ·fftLastScaled5F32AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16106,7 +16832,7 @@ vectors:
 	RET
 
 // func fftFirst4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst4F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16123,8 +16849,20 @@ TEXT ·fftFirst4F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16211,7 +16949,7 @@ vectors:
 	RET
 
 // func fftFirstN4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstN4F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16228,8 +16966,20 @@ TEXT ·fftFirstN4F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16297,7 +17047,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped4F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16314,8 +17064,20 @@ TEXT ·fftFirstSwapped4F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16402,7 +17164,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstSwappedN4F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16419,8 +17181,20 @@ TEXT ·fftFirstSwappedN4F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16488,7 +17262,7 @@ vectors:
 	RET
 
 // func fftLast4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLast4F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16505,8 +17279,20 @@ TEXT ·fftLast4F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16574,7 +17360,7 @@ vectors:
 	RET
 
 // func fftLastScaled4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLastScaled4F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16591,8 +17377,20 @@ TEXT ·fftLastScaled4F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16830,7 +17628,7 @@ vectors:
 	RET
 
 // func fftFirst3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst3F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16847,8 +17645,19 @@ TEXT ·fftFirst3F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16919,7 +17728,7 @@ vectors:
 	RET
 
 // func fftFirstN3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN3F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -16936,8 +17745,19 @@ TEXT ·fftFirstN3F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -16995,7 +17815,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped3F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17012,8 +17832,19 @@ TEXT ·fftFirstSwapped3F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17084,7 +17915,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN3F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17101,8 +17932,19 @@ TEXT ·fftFirstSwappedN3F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17160,7 +18002,7 @@ vectors:
 	RET
 
 // func fftLast3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast3F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17177,8 +18019,19 @@ TEXT ·fftLast3F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17236,7 +18089,7 @@ vectors:
 	RET
 
 // func fftLastScaled3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled3F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17253,8 +18106,19 @@ TEXT ·fftLastScaled3F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17426,7 +18290,7 @@ vectors:
 	RET
 
 // func fftFirst2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst2F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17443,8 +18307,18 @@ TEXT ·fftFirst2F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17491,7 +18365,7 @@ vectors:
 	RET
 
 // func fftFirstN2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstN2F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17508,8 +18382,18 @@ TEXT ·fftFirstN2F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17549,7 +18433,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped2F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17566,8 +18450,18 @@ TEXT ·fftFirstSwapped2F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17614,7 +18508,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstSwappedN2F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17631,8 +18525,18 @@ TEXT ·fftFirstSwappedN2F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17672,7 +18576,7 @@ vectors:
 	RET
 
 // func fftLast2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLast2F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17689,8 +18593,18 @@ TEXT ·fftLast2F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -17730,7 +18644,7 @@ vectors:
 	RET
 
 // func fftLastScaled2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLastScaled2F32AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x02, R10
@@ -17747,8 +18661,18 @@ TEXT ·fftLastScaled2F32AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -19184,7 +20108,7 @@ vectors:
 	RET
 
 // func fftFirst16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst16F64AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -19201,8 +20125,35 @@ TEXT ·fftFirst16F64AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -19735,7 +20686,7 @@ vectors:
 	RET
 
 // func fftFirstN16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN16F64AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -19752,8 +20703,35 @@ TEXT ·fftFirstN16F64AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -20195,7 +21173,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped16F64AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -20212,8 +21190,35 @@ TEXT ·fftFirstSwapped16F64AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -20746,7 +21751,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN16F64AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -20763,8 +21768,35 @@ TEXT ·fftFirstSwappedN16F64AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -21206,7 +22238,7 @@ vectors:
 	RET
 
 // func fftLast16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast16F64AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -21223,8 +22255,35 @@ TEXT ·fftLast16F64AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -21630,7 +22689,7 @@ vectors:
 	RET
 
 // func fftLastScaled16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled16F64AVX2(SB), $784-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -21647,8 +22706,35 @@ TEXT ·fftLastScaled16F64AVX2(SB), $784-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -23152,7 +24238,7 @@ vectors:
 	RET
 
 // func fftFirst13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst13F64AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -23169,8 +24255,32 @@ TEXT ·fftFirst13F64AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -23764,7 +24874,7 @@ vectors:
 	RET
 
 // func fftFirstN13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN13F64AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -23781,8 +24891,32 @@ TEXT ·fftFirstN13F64AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -24303,7 +25437,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped13F64AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -24320,8 +25454,32 @@ TEXT ·fftFirstSwapped13F64AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -24915,7 +26073,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN13F64AVX2(SB), $1392-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -24932,8 +26090,32 @@ TEXT ·fftFirstSwappedN13F64AVX2(SB), $1392-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -25454,7 +26636,7 @@ vectors:
 	RET
 
 // func fftLast13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast13F64AVX2(SB), $1296-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -25471,8 +26653,32 @@ TEXT ·fftLast13F64AVX2(SB), $1296-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -25966,7 +27172,7 @@ vectors:
 	RET
 
 // func fftLastScaled13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled13F64AVX2(SB), $1296-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -25983,8 +27189,32 @@ TEXT ·fftLastScaled13F64AVX2(SB), $1296-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -27324,7 +28554,7 @@ vectors:
 	RET
 
 // func fftFirst11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst11F64AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -27341,8 +28571,30 @@ TEXT ·fftFirst11F64AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -27797,7 +29049,7 @@ vectors:
 	RET
 
 // func fftFirstN11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN11F64AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -27814,8 +29066,30 @@ TEXT ·fftFirstN11F64AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -28209,7 +29483,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped11F64AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -28226,8 +29500,30 @@ TEXT ·fftFirstSwapped11F64AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -28682,7 +29978,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN11F64AVX2(SB), $1136-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -28699,8 +29995,30 @@ TEXT ·fftFirstSwappedN11F64AVX2(SB), $1136-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -29094,7 +30412,7 @@ vectors:
 	RET
 
 // func fftLast11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast11F64AVX2(SB), $1040-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -29111,8 +30429,30 @@ TEXT ·fftLast11F64AVX2(SB), $1040-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -29487,7 +30827,7 @@ vectors:
 	RET
 
 // func fftLastScaled11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled11F64AVX2(SB), $1040-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -29504,8 +30844,30 @@ TEXT ·fftLastScaled11F64AVX2(SB), $1040-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -30242,7 +31604,7 @@ vectors:
 	RET
 
 // func fftFirst8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst8F64AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -30259,8 +31621,27 @@ TEXT ·fftFirst8F64AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -30469,7 +31850,7 @@ vectors:
 	RET
 
 // func fftFirstN8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN8F64AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -30486,8 +31867,27 @@ TEXT ·fftFirstN8F64AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -30653,7 +32053,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped8F64AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -30670,8 +32070,27 @@ TEXT ·fftFirstSwapped8F64AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -30880,7 +32299,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN8F64AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -30897,8 +32316,27 @@ TEXT ·fftFirstSwappedN8F64AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 (BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -31064,7 +32502,7 @@ vectors:
 	RET
 
 // func fftLast8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast8F64AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -31081,8 +32519,27 @@ TEXT ·fftLast8F64AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -31244,7 +32701,7 @@ vectors:
 	RET
 
 // func fftLastScaled8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled8F64AVX2(SB), $208-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -31261,8 +32718,27 @@ TEXT ·fftLastScaled8F64AVX2(SB), $208-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 (R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -31848,7 +33324,7 @@ vectors:
 	RET
 
 // func fftFirst7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst7F64AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -31865,8 +33341,24 @@ TEXT ·fftFirst7F64AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -32080,7 +33572,7 @@ vectors:
 	RET
 
 // func fftFirstN7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN7F64AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -32097,8 +33589,24 @@ TEXT ·fftFirstN7F64AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -32275,7 +33783,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped7F64AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -32292,8 +33800,24 @@ TEXT ·fftFirstSwapped7F64AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -32507,7 +34031,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN7F64AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -32524,8 +34048,24 @@ TEXT ·fftFirstSwappedN7F64AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -32702,7 +34242,7 @@ vectors:
 	RET
 
 // func fftLast7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast7F64AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -32719,8 +34259,24 @@ TEXT ·fftLast7F64AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -32897,7 +34453,7 @@ vectors:
 	RET
 
 // func fftLastScaled7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled7F64AVX2(SB), $464-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -32914,8 +34470,24 @@ TEXT ·fftLastScaled7F64AVX2(SB), $464-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -33356,7 +34928,7 @@ vectors:
 	RET
 
 // func fftFirst5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst5F64AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -33373,8 +34945,21 @@ TEXT ·fftFirst5F64AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -33501,7 +35086,7 @@ vectors:
 	RET
 
 // func fftFirstN5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN5F64AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -33518,8 +35103,21 @@ TEXT ·fftFirstN5F64AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -33621,7 +35219,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped5F64AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -33638,8 +35236,21 @@ TEXT ·fftFirstSwapped5F64AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -33766,7 +35377,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN5F64AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -33783,8 +35394,21 @@ TEXT ·fftFirstSwappedN5F64AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -33886,7 +35510,7 @@ vectors:
 	RET
 
 // func fftLast5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast5F64AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -33903,8 +35527,21 @@ TEXT ·fftLast5F64AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -34006,7 +35643,7 @@ vectors:
 	RET
 
 // func fftLastScaled5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled5F64AVX2(SB), $144-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -34023,8 +35660,21 @@ TEXT ·fftLastScaled5F64AVX2(SB), $144-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -34296,7 +35946,7 @@ vectors:
 	RET
 
 // func fftFirst4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst4F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -34313,8 +35963,20 @@ TEXT ·fftFirst4F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -34401,7 +36063,7 @@ vectors:
 	RET
 
 // func fftFirstN4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstN4F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -34418,8 +36080,20 @@ TEXT ·fftFirstN4F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -34487,7 +36161,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped4F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -34504,8 +36178,20 @@ TEXT ·fftFirstSwapped4F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -34592,7 +36278,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstSwappedN4F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -34609,8 +36295,20 @@ TEXT ·fftFirstSwappedN4F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -34678,7 +36376,7 @@ vectors:
 	RET
 
 // func fftLast4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLast4F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -34695,8 +36393,20 @@ TEXT ·fftLast4F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -34764,7 +36474,7 @@ vectors:
 	RET
 
 // func fftLastScaled4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLastScaled4F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -34781,8 +36491,20 @@ TEXT ·fftLastScaled4F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35012,7 +36734,7 @@ vectors:
 	RET
 
 // func fftFirst3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst3F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35029,8 +36751,19 @@ TEXT ·fftFirst3F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35101,7 +36834,7 @@ vectors:
 	RET
 
 // func fftFirstN3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstN3F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35118,8 +36851,19 @@ TEXT ·fftFirstN3F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35177,7 +36921,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped3F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35194,8 +36938,19 @@ TEXT ·fftFirstSwapped3F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35266,7 +37021,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwappedN3F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35283,8 +37038,19 @@ TEXT ·fftFirstSwappedN3F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35342,7 +37108,7 @@ vectors:
 	RET
 
 // func fftLast3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLast3F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35359,8 +37125,19 @@ TEXT ·fftLast3F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35418,7 +37195,7 @@ vectors:
 	RET
 
 // func fftLastScaled3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftLastScaled3F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35435,8 +37212,19 @@ TEXT ·fftLastScaled3F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35608,7 +37396,7 @@ vectors:
 	RET
 
 // func fftFirst2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirst2F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35625,8 +37413,18 @@ TEXT ·fftFirst2F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35673,7 +37471,7 @@ vectors:
 	RET
 
 // func fftFirstN2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstN2F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35690,8 +37488,18 @@ TEXT ·fftFirstN2F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35731,7 +37539,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·fftFirstSwapped2F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35748,8 +37556,18 @@ TEXT ·fftFirstSwapped2F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35796,7 +37614,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftFirstSwappedN2F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35813,8 +37631,18 @@ TEXT ·fftFirstSwappedN2F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 (SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35854,7 +37682,7 @@ vectors:
 	RET
 
 // func fftLast2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLast2F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35871,8 +37699,18 @@ TEXT ·fftLast2F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -35912,7 +37750,7 @@ vectors:
 	RET
 
 // func fftLastScaled2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·fftLastScaled2F64AVX2(SB), $112-72
 	MOVQ sk+40(FP), R10
 	SHLQ $0x03, R10
@@ -35929,8 +37767,18 @@ TEXT ·fftLastScaled2F64AVX2(SB), $112-72
 	MOVQ DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -36978,7 +38826,7 @@ vectors:
 	RET
 
 // func fftFirst16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst16F32AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -36998,8 +38846,51 @@ TEXT ·fftFirst16F32AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -37428,7 +39319,7 @@ DATA fftOdd32<>+60(SB)/4, $0x0000001f
 GLOBL fftOdd32<>(SB), RODATA|NOPTR, $64
 
 // func fftFirstN16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN16F32AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -37448,8 +39339,51 @@ TEXT ·fftFirstN16F32AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -37781,7 +39715,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped16F32AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -37801,8 +39735,51 @@ TEXT ·fftFirstSwapped16F32AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -38195,7 +40172,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN16F32AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -38215,8 +40192,51 @@ TEXT ·fftFirstSwappedN16F32AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -38548,7 +40568,7 @@ vectors:
 	RET
 
 // func fftLast16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast16F32AVX512(SB), $528-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -38568,8 +40588,51 @@ TEXT ·fftLast16F32AVX512(SB), $528-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 64(R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 64(R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	PREFETCHT0 64(R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -38943,7 +41006,7 @@ DATA fftHigh32<>+60(SB)/4, $0x0000001f
 GLOBL fftHigh32<>(SB), RODATA|NOPTR, $64
 
 // func fftLastScaled16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled16F32AVX512(SB), $528-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -38963,8 +41026,51 @@ TEXT ·fftLastScaled16F32AVX512(SB), $528-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 64(R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 64(R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	PREFETCHT0 64(R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -40089,7 +42195,7 @@ vectors:
 	RET
 
 // func fftFirst13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst13F32AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -40109,8 +42215,45 @@ TEXT ·fftFirst13F32AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -40534,7 +42677,7 @@ vectors:
 	RET
 
 // func fftFirstN13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN13F32AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -40554,8 +42697,45 @@ TEXT ·fftFirstN13F32AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -40930,7 +43110,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped13F32AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -40950,8 +43130,45 @@ TEXT ·fftFirstSwapped13F32AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -41375,7 +43592,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN13F32AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -41395,8 +43612,45 @@ TEXT ·fftFirstSwappedN13F32AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -41771,7 +44025,7 @@ vectors:
 	RET
 
 // func fftLast13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast13F32AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -41791,8 +44045,45 @@ TEXT ·fftLast13F32AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -42180,7 +44471,7 @@ vectors:
 	RET
 
 // func fftLastScaled13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled13F32AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -42200,8 +44491,45 @@ TEXT ·fftLastScaled13F32AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -43202,7 +45530,7 @@ vectors:
 	RET
 
 // func fftFirst11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst11F32AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -43222,8 +45550,41 @@ TEXT ·fftFirst11F32AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -43544,7 +45905,7 @@ vectors:
 	RET
 
 // func fftFirstN11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN11F32AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -43564,8 +45925,41 @@ TEXT ·fftFirstN11F32AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -43845,7 +46239,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped11F32AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -43865,8 +46259,41 @@ TEXT ·fftFirstSwapped11F32AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -44187,7 +46614,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN11F32AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -44207,8 +46634,41 @@ TEXT ·fftFirstSwappedN11F32AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -44488,7 +46948,7 @@ vectors:
 	RET
 
 // func fftLast11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast11F32AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -44508,8 +46968,41 @@ TEXT ·fftLast11F32AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -44800,7 +47293,7 @@ vectors:
 	RET
 
 // func fftLastScaled11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled11F32AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -44820,8 +47313,41 @@ TEXT ·fftLastScaled11F32AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -45437,7 +47963,7 @@ vectors:
 	RET
 
 // func fftFirst8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst8F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -45457,8 +47983,35 @@ TEXT ·fftFirst8F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -45621,7 +48174,7 @@ vectors:
 	RET
 
 // func fftFirstN8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN8F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -45641,8 +48194,35 @@ TEXT ·fftFirstN8F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -45776,7 +48356,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped8F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -45796,8 +48376,35 @@ TEXT ·fftFirstSwapped8F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -45960,7 +48567,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN8F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -45980,8 +48587,35 @@ TEXT ·fftFirstSwappedN8F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -46115,7 +48749,7 @@ vectors:
 	RET
 
 // func fftLast8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast8F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -46135,8 +48769,35 @@ TEXT ·fftLast8F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -46278,7 +48939,7 @@ vectors:
 	RET
 
 // func fftLastScaled8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled8F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -46298,8 +48959,35 @@ TEXT ·fftLastScaled8F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -46764,7 +49452,7 @@ vectors:
 	RET
 
 // func fftFirst7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst7F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -46784,8 +49472,31 @@ TEXT ·fftFirst7F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -46946,7 +49657,7 @@ vectors:
 	RET
 
 // func fftFirstN7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN7F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -46966,8 +49677,31 @@ TEXT ·fftFirstN7F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -47103,7 +49837,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped7F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -47123,8 +49857,31 @@ TEXT ·fftFirstSwapped7F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -47285,7 +50042,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN7F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -47305,8 +50062,31 @@ TEXT ·fftFirstSwappedN7F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -47442,7 +50222,7 @@ vectors:
 	RET
 
 // func fftLast7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast7F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -47462,8 +50242,31 @@ TEXT ·fftLast7F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -47606,7 +50409,7 @@ vectors:
 	RET
 
 // func fftLastScaled7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled7F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -47626,8 +50429,31 @@ TEXT ·fftLastScaled7F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -47995,7 +50821,7 @@ vectors:
 	RET
 
 // func fftFirst5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst5F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48015,8 +50841,26 @@ TEXT ·fftFirst5F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -48121,7 +50965,7 @@ vectors:
 	RET
 
 // func fftFirstN5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN5F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48141,8 +50985,26 @@ TEXT ·fftFirstN5F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -48230,7 +51092,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped5F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48250,8 +51112,26 @@ TEXT ·fftFirstSwapped5F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -48356,7 +51236,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN5F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48376,8 +51256,26 @@ TEXT ·fftFirstSwappedN5F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -48465,7 +51363,7 @@ vectors:
 	RET
 
 // func fftLast5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast5F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48485,8 +51383,26 @@ TEXT ·fftLast5F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -48579,7 +51495,7 @@ vectors:
 	RET
 
 // func fftLastScaled5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled5F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48599,8 +51515,26 @@ TEXT ·fftLastScaled5F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -48858,7 +51792,7 @@ vectors:
 	RET
 
 // func fftFirst4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst4F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48878,8 +51812,24 @@ TEXT ·fftFirst4F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -48952,7 +51902,7 @@ vectors:
 	RET
 
 // func fftFirstN4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN4F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -48972,8 +51922,24 @@ TEXT ·fftFirstN4F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49033,7 +51999,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped4F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49053,8 +52019,24 @@ TEXT ·fftFirstSwapped4F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49127,7 +52109,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN4F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49147,8 +52129,24 @@ TEXT ·fftFirstSwappedN4F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49208,7 +52206,7 @@ vectors:
 	RET
 
 // func fftLast4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast4F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49228,8 +52226,24 @@ TEXT ·fftLast4F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49293,7 +52307,7 @@ vectors:
 	RET
 
 // func fftLastScaled4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled4F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49313,8 +52327,24 @@ TEXT ·fftLastScaled4F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49525,7 +52555,7 @@ vectors:
 	RET
 
 // func fftFirst3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst3F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49545,8 +52575,22 @@ TEXT ·fftFirst3F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49607,7 +52651,7 @@ vectors:
 	RET
 
 // func fftFirstN3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN3F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49627,8 +52671,22 @@ TEXT ·fftFirstN3F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49680,7 +52738,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped3F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49700,8 +52758,22 @@ TEXT ·fftFirstSwapped3F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49762,7 +52834,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN3F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49782,8 +52854,22 @@ TEXT ·fftFirstSwappedN3F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49835,7 +52921,7 @@ vectors:
 	RET
 
 // func fftLast3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast3F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49855,8 +52941,22 @@ TEXT ·fftLast3F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -49911,7 +53011,7 @@ vectors:
 	RET
 
 // func fftLastScaled3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled3F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -49931,8 +53031,22 @@ TEXT ·fftLastScaled3F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -50100,7 +53214,7 @@ vectors:
 	RET
 
 // func fftFirst2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst2F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -50120,8 +53234,20 @@ TEXT ·fftFirst2F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -50162,7 +53288,7 @@ vectors:
 	RET
 
 // func fftFirstN2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN2F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -50182,8 +53308,20 @@ TEXT ·fftFirstN2F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -50219,7 +53357,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped2F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -50239,8 +53377,20 @@ TEXT ·fftFirstSwapped2F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -50281,7 +53431,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN2F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -50301,8 +53451,20 @@ TEXT ·fftFirstSwappedN2F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -50338,7 +53500,7 @@ vectors:
 	RET
 
 // func fftLast2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast2F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -50358,8 +53520,20 @@ TEXT ·fftLast2F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -50397,7 +53571,7 @@ vectors:
 	RET
 
 // func fftLastScaled2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled2F32AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x02, R10
@@ -50417,8 +53591,20 @@ TEXT ·fftLastScaled2F32AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x02, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -50456,6 +53642,1062 @@ vectors:
 	ADDQ        DX, 8(SP)
 	DECQ        m+24(FP)
 	JNE         rows
+	VZEROUPPER
+	RET
+
+// func fftColumns16F32AVX512(dst *float32, src *float32, t *float32, v int, sk int)
+// Requires: AVX, AVX512F
+TEXT ·fftColumns16F32AVX512(SB), $640-40
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         sk+32(FP), R10
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         src+8(FP), SI
+	MOVQ         dst+0(FP), DI
+	MOVQ         t+16(FP), CX
+	MOVQ         v+24(FP), DX
+	LEAQ         (SI)(R10*2), AX
+	LEAQ         (SI)(R10*1), BX
+	LEAQ         (BX)(R11*2), BX
+	VBROADCASTSS fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS      fftEven32<>+0(SB), Z29
+	VMOVUPS      fftOdd32<>+0(SB), Z30
+
+vectors:
+	VMOVUPS           (SI), Z0
+	VPERMT2PS         64(SI), Z29, Z0
+	VMOVUPS           (SI), Z1
+	VPERMT2PS         64(SI), Z30, Z1
+	VMOVUPS           (SI)(R10*1), Z2
+	VPERMT2PS         64(SI)(R10*1), Z29, Z2
+	VMOVUPS           (SI)(R10*1), Z3
+	VPERMT2PS         64(SI)(R10*1), Z30, Z3
+	VMOVUPS           (SI)(R10*2), Z4
+	VPERMT2PS         64(SI)(R10*2), Z29, Z4
+	VMOVUPS           (SI)(R10*2), Z5
+	VPERMT2PS         64(SI)(R10*2), Z30, Z5
+	VMOVUPS           (SI)(R11*1), Z6
+	VPERMT2PS         64(SI)(R11*1), Z29, Z6
+	VMOVUPS           (SI)(R11*1), Z7
+	VPERMT2PS         64(SI)(R11*1), Z30, Z7
+	VMOVUPS           (SI)(R10*4), Z8
+	VPERMT2PS         64(SI)(R10*4), Z29, Z8
+	VMOVUPS           (SI)(R10*4), Z9
+	VPERMT2PS         64(SI)(R10*4), Z30, Z9
+	VMOVUPS           (AX)(R11*1), Z10
+	VPERMT2PS         64(AX)(R11*1), Z29, Z10
+	VMOVUPS           (AX)(R11*1), Z11
+	VPERMT2PS         64(AX)(R11*1), Z30, Z11
+	VMOVUPS           (SI)(R11*2), Z12
+	VPERMT2PS         64(SI)(R11*2), Z29, Z12
+	VMOVUPS           (SI)(R11*2), Z13
+	VPERMT2PS         64(SI)(R11*2), Z30, Z13
+	VMOVUPS           (BX), Z14
+	VPERMT2PS         64(BX), Z29, Z14
+	VMOVUPS           (BX), Z15
+	VPERMT2PS         64(BX), Z30, Z15
+	VMOVUPS           (SI)(R10*8), Z16
+	VPERMT2PS         64(SI)(R10*8), Z29, Z16
+	VMOVUPS           (SI)(R10*8), Z17
+	VPERMT2PS         64(SI)(R10*8), Z30, Z17
+	VMOVUPS           (BX)(R10*2), Z18
+	VPERMT2PS         64(BX)(R10*2), Z29, Z18
+	VMOVUPS           (BX)(R10*2), Z19
+	VPERMT2PS         64(BX)(R10*2), Z30, Z19
+	VMOVUPS           (AX)(R10*8), Z20
+	VPERMT2PS         64(AX)(R10*8), Z29, Z20
+	VMOVUPS           (AX)(R10*8), Z21
+	VPERMT2PS         64(AX)(R10*8), Z30, Z21
+	VMOVUPS           (BX)(R10*4), Z22
+	VPERMT2PS         64(BX)(R10*4), Z29, Z22
+	VMOVUPS           (BX)(R10*4), Z23
+	VPERMT2PS         64(BX)(R10*4), Z30, Z23
+	VMOVUPS           (SI)(R11*4), Z24
+	VPERMT2PS         64(SI)(R11*4), Z29, Z24
+	VMOVUPS           (SI)(R11*4), Z25
+	VPERMT2PS         64(SI)(R11*4), Z30, Z25
+	VMOVUPS           (BX)(R11*2), Z26
+	VPERMT2PS         64(BX)(R11*2), Z29, Z26
+	VMOVUPS           (BX)(R11*2), Z27
+	VPERMT2PS         64(BX)(R11*2), Z30, Z27
+	VMOVUPS           (AX)(R11*4), Z28
+	VPERMT2PS         64(AX)(R11*4), Z29, Z28
+	VMOVUPS           Z15, (R14)
+	VMOVUPS           (AX)(R11*4), Z15
+	VPERMT2PS         64(AX)(R11*4), Z30, Z15
+	VMOVUPS           Z14, 64(R14)
+	VMOVUPS           (BX)(R10*8), Z14
+	VPERMT2PS         64(BX)(R10*8), Z29, Z14
+	VMOVUPS           Z14, 128(R14)
+	VMOVUPS           (BX)(R10*8), Z14
+	VPERMT2PS         64(BX)(R10*8), Z30, Z14
+	VMOVUPS           Z14, 192(R14)
+	VADDPS            Z16, Z0, Z14
+	VMOVUPS           Z7, 256(R14)
+	VADDPS            Z17, Z1, Z7
+	VSUBPS            Z16, Z0, Z16
+	VSUBPS            Z17, Z1, Z17
+	VADDPS            Z24, Z8, Z1
+	VADDPS            Z25, Z9, Z0
+	VSUBPS            Z24, Z8, Z24
+	VSUBPS            Z25, Z9, Z25
+	VADDPS            Z1, Z14, Z9
+	VADDPS            Z0, Z7, Z8
+	VMOVUPS           Z8, 320(R14)
+	VADDPS            Z25, Z16, Z8
+	VMOVUPS           Z8, 384(R14)
+	VSUBPS            Z24, Z17, Z8
+	VSUBPS            Z1, Z14, Z1
+	VSUBPS            Z0, Z7, Z0
+	VSUBPS            Z25, Z16, Z25
+	VADDPS            Z24, Z17, Z24
+	VADDPS            Z18, Z2, Z17
+	VADDPS            Z19, Z3, Z16
+	VSUBPS            Z18, Z2, Z18
+	VSUBPS            Z19, Z3, Z19
+	VADDPS            Z26, Z10, Z3
+	VADDPS            Z27, Z11, Z2
+	VSUBPS            Z26, Z10, Z26
+	VSUBPS            Z27, Z11, Z27
+	VADDPS            Z3, Z17, Z11
+	VADDPS            Z2, Z16, Z10
+	VADDPS            Z27, Z18, Z7
+	VSUBPS            Z26, Z19, Z14
+	VSUBPS            Z3, Z17, Z3
+	VSUBPS            Z2, Z16, Z2
+	VSUBPS            Z27, Z18, Z27
+	VADDPS            Z26, Z19, Z26
+	VADDPS            Z20, Z4, Z19
+	VADDPS            Z21, Z5, Z18
+	VSUBPS            Z20, Z4, Z20
+	VSUBPS            Z21, Z5, Z21
+	VADDPS            Z28, Z12, Z5
+	VADDPS            Z15, Z13, Z4
+	VSUBPS            Z28, Z12, Z28
+	VSUBPS            Z15, Z13, Z15
+	VADDPS            Z5, Z19, Z13
+	VADDPS            Z4, Z18, Z12
+	VADDPS            Z15, Z20, Z16
+	VSUBPS            Z28, Z21, Z17
+	VSUBPS            Z5, Z19, Z5
+	VSUBPS            Z4, Z18, Z4
+	VSUBPS            Z15, Z20, Z15
+	VADDPS            Z28, Z21, Z28
+	VADDPS            Z22, Z6, Z21
+	VMOVUPS           256(R14), Z20
+	VADDPS            Z23, Z20, Z18
+	VSUBPS            Z22, Z6, Z22
+	VSUBPS            Z23, Z20, Z23
+	VMOVUPS           64(R14), Z20
+	VMOVUPS           128(R14), Z6
+	VADDPS            Z6, Z20, Z19
+	VMOVUPS           Z24, 256(R14)
+	VMOVUPS           (R14), Z24
+	VMOVUPS           Z25, 448(R14)
+	VMOVUPS           192(R14), Z25
+	VMOVUPS           Z15, 512(R14)
+	VADDPS            Z25, Z24, Z15
+	VSUBPS            Z6, Z20, Z6
+	VSUBPS            Z25, Z24, Z25
+	VADDPS            Z19, Z21, Z24
+	VADDPS            Z15, Z18, Z20
+	VMOVUPS           Z28, 192(R14)
+	VADDPS            Z25, Z22, Z28
+	VMOVUPS           Z26, (R14)
+	VSUBPS            Z6, Z23, Z26
+	VSUBPS            Z19, Z21, Z19
+	VSUBPS            Z15, Z18, Z15
+	VSUBPS            Z25, Z22, Z25
+	VADDPS            Z6, Z23, Z6
+	VADDPS            Z13, Z9, Z23
+	VMOVUPS           320(R14), Z22
+	VADDPS            Z12, Z22, Z18
+	VSUBPS            Z13, Z9, Z13
+	VSUBPS            Z12, Z22, Z12
+	VADDPS            Z24, Z11, Z22
+	VADDPS            Z20, Z10, Z9
+	VSUBPS            Z24, Z11, Z24
+	VSUBPS            Z20, Z10, Z20
+	VADDPS            Z22, Z23, Z10
+	VADDPS            Z9, Z18, Z11
+	VADDPS            Z20, Z13, Z21
+	VMOVUPS           Z11, 320(R14)
+	VSUBPS            Z24, Z12, Z11
+	VSUBPS            Z22, Z23, Z22
+	VSUBPS            Z9, Z18, Z9
+	VSUBPS            Z20, Z13, Z20
+	VADDPS            Z24, Z12, Z24
+	VMOVAPS           Z7, Z12
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z14, Z12
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z7, Z14
+	VADDPS            Z17, Z16, Z7
+	VSUBPS            Z16, Z17, Z16
+	VMOVAPS           Z28, Z17
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z26, Z17
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z28, Z26
+	VMOVUPS           384(R14), Z28
+	VMOVAPS           Z28, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z13
+	VMOVAPS           Z8, Z18
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z16, Z18
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z28
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z16, Z8
+	VMOVAPS           Z12, Z16
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z17, Z16
+	VMOVAPS           Z14, Z7
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z26, Z7
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z17, Z12
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z26, Z14
+	VMOVAPS           Z13, Z26
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z16, Z26
+	VMOVAPS           Z18, Z17
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z7, Z17
+	VMOVAPS           Z28, Z23
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z14, Z23
+	VMOVUPS           Z10, 384(R14)
+	VMOVAPS           Z8, Z10
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z12, Z10
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z16, Z13
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z7, Z18
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z14, Z28
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z12, Z8
+	VADDPS            Z2, Z3, Z12
+	VSUBPS            Z3, Z2, Z3
+	VSUBPS            Z15, Z19, Z2
+	VADDPS            Z19, Z15, Z19
+	VADDPS            Z4, Z1, Z15
+	VSUBPS            Z5, Z0, Z14
+	VSUBPS            Z4, Z1, Z4
+	VADDPS            Z5, Z0, Z5
+	VSUBPS            Z2, Z12, Z0
+	VSUBPS            Z19, Z3, Z1
+	VADDPS            Z2, Z12, Z2
+	VADDPS            Z19, Z3, Z19
+	VMOVAPS           Z15, Z3
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z3
+	VMOVAPS           Z14, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z12
+	VMOVAPS           Z4, Z7
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z19, Z7
+	VMOVAPS           Z5, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z2, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z19, Z4
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z2, Z5
+	VMOVUPS           (R14), Z2
+	VMOVAPS           Z27, Z19
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z2, Z19
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z27, Z2
+	VMOVUPS           512(R14), Z27
+	VMOVUPS           192(R14), Z1
+	VSUBPS            Z1, Z27, Z0
+	VADDPS            Z27, Z1, Z27
+	VMOVAPS           Z25, Z1
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z6, Z1
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z25, Z6
+	VMOVUPS           448(R14), Z25
+	VMOVUPS           Z5, 512(R14)
+	VMOVAPS           Z25, Z5
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z5
+	VMOVUPS           Z4, 192(R14)
+	VMOVUPS           256(R14), Z4
+	VMOVUPS           Z8, (R14)
+	VMOVAPS           Z4, Z8
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z27, Z8
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z25
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z27, Z4
+	VMOVAPS           Z19, Z27
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z1, Z27
+	VMOVAPS           Z2, Z0
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z6, Z0
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z1, Z19
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z6, Z2
+	VMOVAPS           Z5, Z6
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z27, Z6
+	VMOVAPS           Z8, Z1
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z0, Z1
+	VMOVUPS           Z28, 256(R14)
+	VMOVAPS           Z25, Z28
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z2, Z28
+	VMOVUPS           Z24, 448(R14)
+	VMOVAPS           Z4, Z24
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z19, Z24
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z27, Z5
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z0, Z8
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z2, Z25
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z19, Z4
+	VMULPS            128(CX), Z26, Z19
+	VFNMADD231PS      192(CX), Z17, Z19
+	VMULPS            192(CX), Z26, Z26
+	VFMADD231PS       128(CX), Z17, Z26
+	VMULPS            256(CX), Z3, Z17
+	VFNMADD231PS      320(CX), Z12, Z17
+	VMULPS            320(CX), Z3, Z3
+	VFMADD231PS       256(CX), Z12, Z3
+	VMULPS            384(CX), Z6, Z12
+	VFNMADD231PS      448(CX), Z1, Z12
+	VMULPS            448(CX), Z6, Z6
+	VFMADD231PS       384(CX), Z1, Z6
+	VMULPS            512(CX), Z21, Z1
+	VFNMADD231PS      576(CX), Z11, Z1
+	VMULPS            576(CX), Z21, Z21
+	VFMADD231PS       512(CX), Z11, Z21
+	VMULPS            640(CX), Z23, Z11
+	VFNMADD231PS      704(CX), Z10, Z11
+	VMULPS            704(CX), Z23, Z23
+	VFMADD231PS       640(CX), Z10, Z23
+	VMULPS            768(CX), Z7, Z10
+	VFNMADD231PS      832(CX), Z16, Z10
+	VMULPS            832(CX), Z7, Z7
+	VFMADD231PS       768(CX), Z16, Z7
+	VMULPS            896(CX), Z28, Z16
+	VFNMADD231PS      960(CX), Z24, Z16
+	VMULPS            960(CX), Z28, Z28
+	VFMADD231PS       896(CX), Z24, Z28
+	VMULPS            1024(CX), Z22, Z24
+	VFNMADD231PS      1088(CX), Z9, Z24
+	VMULPS            1088(CX), Z22, Z22
+	VFMADD231PS       1024(CX), Z9, Z22
+	VMULPS            1152(CX), Z13, Z9
+	VFNMADD231PS      1216(CX), Z18, Z9
+	VMULPS            1216(CX), Z13, Z13
+	VFMADD231PS       1152(CX), Z18, Z13
+	VMULPS            1280(CX), Z15, Z18
+	VFNMADD231PS      1344(CX), Z14, Z18
+	VMULPS            1344(CX), Z15, Z15
+	VFMADD231PS       1280(CX), Z14, Z15
+	VMULPS            1408(CX), Z5, Z14
+	VFNMADD231PS      1472(CX), Z8, Z14
+	VMULPS            1472(CX), Z5, Z5
+	VFMADD231PS       1408(CX), Z8, Z5
+	VMULPS            1536(CX), Z20, Z8
+	VMOVUPS           448(R14), Z2
+	VFNMADD231PS      1600(CX), Z2, Z8
+	VMULPS            1600(CX), Z20, Z20
+	VFMADD231PS       1536(CX), Z2, Z20
+	VMOVUPS           256(R14), Z2
+	VMULPS            1664(CX), Z2, Z0
+	VMOVUPS           (R14), Z27
+	VFNMADD231PS      1728(CX), Z27, Z0
+	VMULPS            1728(CX), Z2, Z2
+	VFMADD231PS       1664(CX), Z27, Z2
+	VMOVUPS           192(R14), Z27
+	VMOVUPS           Z2, (R14)
+	VMULPS            1792(CX), Z27, Z2
+	VMOVUPS           Z20, 256(R14)
+	VMOVUPS           512(R14), Z20
+	VFNMADD231PS      1856(CX), Z20, Z2
+	VMULPS            1856(CX), Z27, Z27
+	VFMADD231PS       1792(CX), Z20, Z27
+	VMULPS            1920(CX), Z25, Z20
+	VFNMADD231PS      1984(CX), Z4, Z20
+	VMULPS            1984(CX), Z25, Z25
+	VFMADD231PS       1920(CX), Z4, Z25
+	VMOVUPS           384(R14), Z4
+	VMOVUPS           Z25, 512(R14)
+	VUNPCKLPS         Z19, Z4, Z25
+	VUNPCKHPS         Z19, Z4, Z19
+	VUNPCKLPS         Z12, Z17, Z4
+	VUNPCKHPS         Z12, Z17, Z12
+	VUNPCKLPD         Z4, Z25, Z17
+	VUNPCKHPD         Z4, Z25, Z4
+	VUNPCKLPD         Z12, Z19, Z25
+	VUNPCKHPD         Z12, Z19, Z12
+	VUNPCKLPS         Z11, Z1, Z19
+	VUNPCKHPS         Z11, Z1, Z11
+	VUNPCKLPS         Z16, Z10, Z1
+	VUNPCKHPS         Z16, Z10, Z16
+	VUNPCKLPD         Z1, Z19, Z10
+	VUNPCKHPD         Z1, Z19, Z1
+	VUNPCKLPD         Z16, Z11, Z19
+	VUNPCKHPD         Z16, Z11, Z16
+	VUNPCKLPS         Z9, Z24, Z11
+	VUNPCKHPS         Z9, Z24, Z9
+	VUNPCKLPS         Z14, Z18, Z24
+	VUNPCKHPS         Z14, Z18, Z14
+	VUNPCKLPD         Z24, Z11, Z18
+	VUNPCKHPD         Z24, Z11, Z24
+	VUNPCKLPD         Z14, Z9, Z11
+	VUNPCKHPD         Z14, Z9, Z14
+	VUNPCKLPS         Z0, Z8, Z9
+	VUNPCKHPS         Z0, Z8, Z0
+	VUNPCKLPS         Z20, Z2, Z8
+	VUNPCKHPS         Z20, Z2, Z20
+	VUNPCKLPD         Z8, Z9, Z2
+	VUNPCKHPD         Z8, Z9, Z8
+	VUNPCKLPD         Z20, Z0, Z9
+	VUNPCKHPD         Z20, Z0, Z20
+	VSHUFF32X4        $0x88, Z10, Z17, Z0
+	VSHUFF32X4        $0xdd, Z10, Z17, Z10
+	VSHUFF32X4        $0x88, Z2, Z18, Z17
+	VSHUFF32X4        $0xdd, Z2, Z18, Z2
+	VSHUFF32X4        $0x88, Z17, Z0, Z18
+	VMOVUPS           Z27, 384(R14)
+	VSHUFF32X4        $0x88, Z2, Z10, Z27
+	VSHUFF32X4        $0xdd, Z17, Z0, Z17
+	VSHUFF32X4        $0xdd, Z2, Z10, Z2
+	VSHUFF32X4        $0x88, Z1, Z4, Z10
+	VSHUFF32X4        $0xdd, Z1, Z4, Z1
+	VSHUFF32X4        $0x88, Z8, Z24, Z4
+	VSHUFF32X4        $0xdd, Z8, Z24, Z8
+	VSHUFF32X4        $0x88, Z4, Z10, Z24
+	VSHUFF32X4        $0x88, Z8, Z1, Z0
+	VSHUFF32X4        $0xdd, Z4, Z10, Z4
+	VSHUFF32X4        $0xdd, Z8, Z1, Z8
+	VSHUFF32X4        $0x88, Z19, Z25, Z1
+	VSHUFF32X4        $0xdd, Z19, Z25, Z19
+	VSHUFF32X4        $0x88, Z9, Z11, Z25
+	VSHUFF32X4        $0xdd, Z9, Z11, Z9
+	VSHUFF32X4        $0x88, Z25, Z1, Z11
+	VSHUFF32X4        $0x88, Z9, Z19, Z10
+	VSHUFF32X4        $0xdd, Z25, Z1, Z25
+	VSHUFF32X4        $0xdd, Z9, Z19, Z9
+	VSHUFF32X4        $0x88, Z16, Z12, Z19
+	VSHUFF32X4        $0xdd, Z16, Z12, Z16
+	VSHUFF32X4        $0x88, Z20, Z14, Z12
+	VSHUFF32X4        $0xdd, Z20, Z14, Z20
+	VSHUFF32X4        $0x88, Z12, Z19, Z14
+	VSHUFF32X4        $0x88, Z20, Z16, Z1
+	VSHUFF32X4        $0xdd, Z12, Z19, Z12
+	VSHUFF32X4        $0xdd, Z20, Z16, Z20
+	VMOVUPS           Z18, (DI)
+	VMOVUPS           Z24, 128(DI)
+	VMOVUPS           Z11, 256(DI)
+	VMOVUPS           Z14, 384(DI)
+	VMOVUPS           Z27, 512(DI)
+	VMOVUPS           Z0, 640(DI)
+	VMOVUPS           Z10, 768(DI)
+	VMOVUPS           Z1, 896(DI)
+	VMOVUPS           Z17, 1024(DI)
+	VMOVUPS           Z4, 1152(DI)
+	VMOVUPS           Z25, 1280(DI)
+	VMOVUPS           Z12, 1408(DI)
+	VMOVUPS           Z2, 1536(DI)
+	VMOVUPS           Z8, 1664(DI)
+	VMOVUPS           Z9, 1792(DI)
+	VMOVUPS           Z20, 1920(DI)
+	VMOVUPS           320(R14), Z20
+	VUNPCKLPS         Z26, Z20, Z9
+	VUNPCKHPS         Z26, Z20, Z26
+	VUNPCKLPS         Z6, Z3, Z20
+	VUNPCKHPS         Z6, Z3, Z6
+	VUNPCKLPD         Z20, Z9, Z3
+	VUNPCKHPD         Z20, Z9, Z20
+	VUNPCKLPD         Z6, Z26, Z9
+	VUNPCKHPD         Z6, Z26, Z6
+	VUNPCKLPS         Z23, Z21, Z26
+	VUNPCKHPS         Z23, Z21, Z23
+	VUNPCKLPS         Z28, Z7, Z21
+	VUNPCKHPS         Z28, Z7, Z28
+	VUNPCKLPD         Z21, Z26, Z7
+	VUNPCKHPD         Z21, Z26, Z21
+	VUNPCKLPD         Z28, Z23, Z26
+	VUNPCKHPD         Z28, Z23, Z28
+	VUNPCKLPS         Z13, Z22, Z23
+	VUNPCKHPS         Z13, Z22, Z13
+	VUNPCKLPS         Z5, Z15, Z22
+	VUNPCKHPS         Z5, Z15, Z5
+	VUNPCKLPD         Z22, Z23, Z15
+	VUNPCKHPD         Z22, Z23, Z22
+	VUNPCKLPD         Z5, Z13, Z23
+	VUNPCKHPD         Z5, Z13, Z5
+	VMOVUPS           256(R14), Z13
+	VMOVUPS           (R14), Z8
+	VUNPCKLPS         Z8, Z13, Z2
+	VUNPCKHPS         Z8, Z13, Z8
+	VMOVUPS           384(R14), Z13
+	VMOVUPS           512(R14), Z12
+	VUNPCKLPS         Z12, Z13, Z25
+	VUNPCKHPS         Z12, Z13, Z12
+	VUNPCKLPD         Z25, Z2, Z13
+	VUNPCKHPD         Z25, Z2, Z25
+	VUNPCKLPD         Z12, Z8, Z2
+	VUNPCKHPD         Z12, Z8, Z12
+	VSHUFF32X4        $0x88, Z7, Z3, Z8
+	VSHUFF32X4        $0xdd, Z7, Z3, Z7
+	VSHUFF32X4        $0x88, Z13, Z15, Z3
+	VSHUFF32X4        $0xdd, Z13, Z15, Z13
+	VSHUFF32X4        $0x88, Z3, Z8, Z15
+	VSHUFF32X4        $0x88, Z13, Z7, Z4
+	VSHUFF32X4        $0xdd, Z3, Z8, Z3
+	VSHUFF32X4        $0xdd, Z13, Z7, Z13
+	VSHUFF32X4        $0x88, Z21, Z20, Z7
+	VSHUFF32X4        $0xdd, Z21, Z20, Z21
+	VSHUFF32X4        $0x88, Z25, Z22, Z20
+	VSHUFF32X4        $0xdd, Z25, Z22, Z25
+	VSHUFF32X4        $0x88, Z20, Z7, Z22
+	VSHUFF32X4        $0x88, Z25, Z21, Z8
+	VSHUFF32X4        $0xdd, Z20, Z7, Z20
+	VSHUFF32X4        $0xdd, Z25, Z21, Z25
+	VSHUFF32X4        $0x88, Z26, Z9, Z21
+	VSHUFF32X4        $0xdd, Z26, Z9, Z26
+	VSHUFF32X4        $0x88, Z2, Z23, Z9
+	VSHUFF32X4        $0xdd, Z2, Z23, Z2
+	VSHUFF32X4        $0x88, Z9, Z21, Z23
+	VSHUFF32X4        $0x88, Z2, Z26, Z7
+	VSHUFF32X4        $0xdd, Z9, Z21, Z9
+	VSHUFF32X4        $0xdd, Z2, Z26, Z2
+	VSHUFF32X4        $0x88, Z28, Z6, Z26
+	VSHUFF32X4        $0xdd, Z28, Z6, Z28
+	VSHUFF32X4        $0x88, Z12, Z5, Z6
+	VSHUFF32X4        $0xdd, Z12, Z5, Z12
+	VSHUFF32X4        $0x88, Z6, Z26, Z5
+	VSHUFF32X4        $0x88, Z12, Z28, Z21
+	VSHUFF32X4        $0xdd, Z6, Z26, Z6
+	VSHUFF32X4        $0xdd, Z12, Z28, Z12
+	VMOVUPS           Z15, 64(DI)
+	VMOVUPS           Z22, 192(DI)
+	VMOVUPS           Z23, 320(DI)
+	VMOVUPS           Z5, 448(DI)
+	VMOVUPS           Z4, 576(DI)
+	VMOVUPS           Z8, 704(DI)
+	VMOVUPS           Z7, 832(DI)
+	VMOVUPS           Z21, 960(DI)
+	VMOVUPS           Z3, 1088(DI)
+	VMOVUPS           Z20, 1216(DI)
+	VMOVUPS           Z9, 1344(DI)
+	VMOVUPS           Z6, 1472(DI)
+	VMOVUPS           Z13, 1600(DI)
+	VMOVUPS           Z25, 1728(DI)
+	VMOVUPS           Z2, 1856(DI)
+	VMOVUPS           Z12, 1984(DI)
+	ADDQ              $+128, SI
+	ADDQ              $+128, AX
+	ADDQ              $+128, BX
+	ADDQ              $+2048, DI
+	ADDQ              $+2048, CX
+	DECQ              DX
+	JNE               vectors
+	VZEROUPPER
+	RET
+
+// func fftColumns16SwappedF32AVX512(dst *float32, src *float32, t *float32, v int, sk int)
+// Requires: AVX, AVX512F
+TEXT ·fftColumns16SwappedF32AVX512(SB), $640-40
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         sk+32(FP), R10
+	SHLQ         $0x02, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         src+8(FP), SI
+	MOVQ         dst+0(FP), DI
+	MOVQ         t+16(FP), CX
+	MOVQ         v+24(FP), DX
+	LEAQ         (SI)(R10*2), AX
+	LEAQ         (SI)(R10*1), BX
+	LEAQ         (BX)(R11*2), BX
+	VBROADCASTSS fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS      fftEven32<>+0(SB), Z29
+	VMOVUPS      fftOdd32<>+0(SB), Z30
+
+vectors:
+	VMOVUPS           (SI), Z0
+	VPERMT2PS         64(SI), Z29, Z0
+	VMOVUPS           (SI), Z1
+	VPERMT2PS         64(SI), Z30, Z1
+	VMOVUPS           (SI)(R10*1), Z2
+	VPERMT2PS         64(SI)(R10*1), Z29, Z2
+	VMOVUPS           (SI)(R10*1), Z3
+	VPERMT2PS         64(SI)(R10*1), Z30, Z3
+	VMOVUPS           (SI)(R10*2), Z4
+	VPERMT2PS         64(SI)(R10*2), Z29, Z4
+	VMOVUPS           (SI)(R10*2), Z5
+	VPERMT2PS         64(SI)(R10*2), Z30, Z5
+	VMOVUPS           (SI)(R11*1), Z6
+	VPERMT2PS         64(SI)(R11*1), Z29, Z6
+	VMOVUPS           (SI)(R11*1), Z7
+	VPERMT2PS         64(SI)(R11*1), Z30, Z7
+	VMOVUPS           (SI)(R10*4), Z8
+	VPERMT2PS         64(SI)(R10*4), Z29, Z8
+	VMOVUPS           (SI)(R10*4), Z9
+	VPERMT2PS         64(SI)(R10*4), Z30, Z9
+	VMOVUPS           (AX)(R11*1), Z10
+	VPERMT2PS         64(AX)(R11*1), Z29, Z10
+	VMOVUPS           (AX)(R11*1), Z11
+	VPERMT2PS         64(AX)(R11*1), Z30, Z11
+	VMOVUPS           (SI)(R11*2), Z12
+	VPERMT2PS         64(SI)(R11*2), Z29, Z12
+	VMOVUPS           (SI)(R11*2), Z13
+	VPERMT2PS         64(SI)(R11*2), Z30, Z13
+	VMOVUPS           (BX), Z14
+	VPERMT2PS         64(BX), Z29, Z14
+	VMOVUPS           (BX), Z15
+	VPERMT2PS         64(BX), Z30, Z15
+	VMOVUPS           (SI)(R10*8), Z16
+	VPERMT2PS         64(SI)(R10*8), Z29, Z16
+	VMOVUPS           (SI)(R10*8), Z17
+	VPERMT2PS         64(SI)(R10*8), Z30, Z17
+	VMOVUPS           (BX)(R10*2), Z18
+	VPERMT2PS         64(BX)(R10*2), Z29, Z18
+	VMOVUPS           (BX)(R10*2), Z19
+	VPERMT2PS         64(BX)(R10*2), Z30, Z19
+	VMOVUPS           (AX)(R10*8), Z20
+	VPERMT2PS         64(AX)(R10*8), Z29, Z20
+	VMOVUPS           (AX)(R10*8), Z21
+	VPERMT2PS         64(AX)(R10*8), Z30, Z21
+	VMOVUPS           (BX)(R10*4), Z22
+	VPERMT2PS         64(BX)(R10*4), Z29, Z22
+	VMOVUPS           (BX)(R10*4), Z23
+	VPERMT2PS         64(BX)(R10*4), Z30, Z23
+	VMOVUPS           (SI)(R11*4), Z24
+	VPERMT2PS         64(SI)(R11*4), Z29, Z24
+	VMOVUPS           (SI)(R11*4), Z25
+	VPERMT2PS         64(SI)(R11*4), Z30, Z25
+	VMOVUPS           (BX)(R11*2), Z26
+	VPERMT2PS         64(BX)(R11*2), Z29, Z26
+	VMOVUPS           (BX)(R11*2), Z27
+	VPERMT2PS         64(BX)(R11*2), Z30, Z27
+	VMOVUPS           (AX)(R11*4), Z28
+	VPERMT2PS         64(AX)(R11*4), Z29, Z28
+	VMOVUPS           Z14, (R14)
+	VMOVUPS           (AX)(R11*4), Z14
+	VPERMT2PS         64(AX)(R11*4), Z30, Z14
+	VMOVUPS           Z15, 64(R14)
+	VMOVUPS           (BX)(R10*8), Z15
+	VPERMT2PS         64(BX)(R10*8), Z29, Z15
+	VMOVUPS           Z15, 128(R14)
+	VMOVUPS           (BX)(R10*8), Z15
+	VPERMT2PS         64(BX)(R10*8), Z30, Z15
+	VMOVUPS           Z15, 192(R14)
+	VADDPS            Z17, Z1, Z15
+	VMOVUPS           Z6, 256(R14)
+	VADDPS            Z16, Z0, Z6
+	VSUBPS            Z17, Z1, Z17
+	VSUBPS            Z16, Z0, Z16
+	VADDPS            Z25, Z9, Z0
+	VADDPS            Z24, Z8, Z1
+	VSUBPS            Z25, Z9, Z25
+	VSUBPS            Z24, Z8, Z24
+	VADDPS            Z0, Z15, Z8
+	VADDPS            Z1, Z6, Z9
+	VMOVUPS           Z9, 320(R14)
+	VADDPS            Z24, Z17, Z9
+	VMOVUPS           Z9, 384(R14)
+	VSUBPS            Z25, Z16, Z9
+	VSUBPS            Z0, Z15, Z0
+	VSUBPS            Z1, Z6, Z1
+	VSUBPS            Z24, Z17, Z24
+	VADDPS            Z25, Z16, Z25
+	VADDPS            Z19, Z3, Z16
+	VADDPS            Z18, Z2, Z17
+	VSUBPS            Z19, Z3, Z19
+	VSUBPS            Z18, Z2, Z18
+	VADDPS            Z27, Z11, Z2
+	VADDPS            Z26, Z10, Z3
+	VSUBPS            Z27, Z11, Z27
+	VSUBPS            Z26, Z10, Z26
+	VADDPS            Z2, Z16, Z10
+	VADDPS            Z3, Z17, Z11
+	VADDPS            Z26, Z19, Z6
+	VSUBPS            Z27, Z18, Z15
+	VSUBPS            Z2, Z16, Z2
+	VSUBPS            Z3, Z17, Z3
+	VSUBPS            Z26, Z19, Z26
+	VADDPS            Z27, Z18, Z27
+	VADDPS            Z21, Z5, Z18
+	VADDPS            Z20, Z4, Z19
+	VSUBPS            Z21, Z5, Z21
+	VSUBPS            Z20, Z4, Z20
+	VADDPS            Z14, Z13, Z4
+	VADDPS            Z28, Z12, Z5
+	VSUBPS            Z14, Z13, Z14
+	VSUBPS            Z28, Z12, Z28
+	VADDPS            Z4, Z18, Z12
+	VADDPS            Z5, Z19, Z13
+	VADDPS            Z28, Z21, Z17
+	VSUBPS            Z14, Z20, Z16
+	VSUBPS            Z4, Z18, Z4
+	VSUBPS            Z5, Z19, Z5
+	VSUBPS            Z28, Z21, Z28
+	VADDPS            Z14, Z20, Z14
+	VADDPS            Z23, Z7, Z20
+	VMOVUPS           256(R14), Z21
+	VADDPS            Z22, Z21, Z19
+	VSUBPS            Z23, Z7, Z23
+	VSUBPS            Z22, Z21, Z22
+	VMOVUPS           64(R14), Z21
+	VMOVUPS           192(R14), Z7
+	VADDPS            Z7, Z21, Z18
+	VMOVUPS           Z25, 256(R14)
+	VMOVUPS           (R14), Z25
+	VMOVUPS           Z24, 448(R14)
+	VMOVUPS           128(R14), Z24
+	VMOVUPS           Z14, 512(R14)
+	VADDPS            Z24, Z25, Z14
+	VSUBPS            Z7, Z21, Z7
+	VSUBPS            Z24, Z25, Z24
+	VADDPS            Z18, Z20, Z25
+	VADDPS            Z14, Z19, Z21
+	VMOVUPS           Z28, 128(R14)
+	VADDPS            Z24, Z23, Z28
+	VMOVUPS           Z26, (R14)
+	VSUBPS            Z7, Z22, Z26
+	VSUBPS            Z18, Z20, Z18
+	VSUBPS            Z14, Z19, Z14
+	VSUBPS            Z24, Z23, Z24
+	VADDPS            Z7, Z22, Z7
+	VADDPS            Z12, Z8, Z22
+	VMOVUPS           320(R14), Z23
+	VADDPS            Z13, Z23, Z19
+	VSUBPS            Z12, Z8, Z12
+	VSUBPS            Z13, Z23, Z13
+	VADDPS            Z25, Z10, Z23
+	VADDPS            Z21, Z11, Z8
+	VSUBPS            Z25, Z10, Z25
+	VSUBPS            Z21, Z11, Z21
+	VADDPS            Z23, Z22, Z11
+	VADDPS            Z8, Z19, Z10
+	VADDPS            Z21, Z12, Z20
+	VMOVUPS           Z10, 320(R14)
+	VSUBPS            Z25, Z13, Z10
+	VSUBPS            Z23, Z22, Z23
+	VSUBPS            Z8, Z19, Z8
+	VSUBPS            Z21, Z12, Z21
+	VADDPS            Z25, Z13, Z25
+	VMOVAPS           Z6, Z13
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z15, Z13
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z6, Z15
+	VADDPS            Z16, Z17, Z6
+	VSUBPS            Z17, Z16, Z17
+	VMOVAPS           Z28, Z16
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z26, Z16
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z28, Z26
+	VMOVUPS           384(R14), Z28
+	VMOVAPS           Z28, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z6, Z12
+	VMOVAPS           Z9, Z19
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z17, Z19
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z6, Z28
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z17, Z9
+	VMOVAPS           Z13, Z17
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z16, Z17
+	VMOVAPS           Z15, Z6
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z26, Z6
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z16, Z13
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z26, Z15
+	VMOVAPS           Z12, Z26
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z17, Z26
+	VMOVAPS           Z19, Z16
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z6, Z16
+	VMOVAPS           Z28, Z22
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z15, Z22
+	VMOVUPS           Z11, 384(R14)
+	VMOVAPS           Z9, Z11
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z13, Z11
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z17, Z12
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z6, Z19
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z15, Z28
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z13, Z9
+	VADDPS            Z3, Z2, Z13
+	VSUBPS            Z2, Z3, Z2
+	VSUBPS            Z14, Z18, Z3
+	VADDPS            Z18, Z14, Z18
+	VADDPS            Z5, Z0, Z14
+	VSUBPS            Z4, Z1, Z15
+	VSUBPS            Z5, Z0, Z5
+	VADDPS            Z4, Z1, Z4
+	VSUBPS            Z3, Z13, Z1
+	VSUBPS            Z18, Z2, Z0
+	VADDPS            Z3, Z13, Z3
+	VADDPS            Z18, Z2, Z18
+	VMOVAPS           Z14, Z2
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z2
+	VMOVAPS           Z15, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z13
+	VMOVAPS           Z5, Z6
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z18, Z6
+	VMOVAPS           Z4, Z17
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z17
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z18, Z5
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z4
+	VMOVUPS           (R14), Z3
+	VMOVAPS           Z3, Z18
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z27, Z18
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z3, Z27
+	VMOVUPS           128(R14), Z3
+	VMOVUPS           512(R14), Z0
+	VSUBPS            Z0, Z3, Z1
+	VADDPS            Z3, Z0, Z3
+	VMOVAPS           Z24, Z0
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z7, Z0
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z24, Z7
+	VMOVUPS           448(R14), Z24
+	VMOVUPS           Z4, 128(R14)
+	VMOVAPS           Z24, Z4
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z4
+	VMOVUPS           Z5, 512(R14)
+	VMOVUPS           256(R14), Z5
+	VMOVUPS           Z9, (R14)
+	VMOVAPS           Z5, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z9
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z24
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z5
+	VMOVAPS           Z18, Z3
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z0, Z3
+	VMOVAPS           Z27, Z1
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z7, Z1
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z0, Z18
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z7, Z27
+	VMOVAPS           Z4, Z7
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z3, Z7
+	VMOVAPS           Z9, Z0
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z1, Z0
+	VMOVUPS           Z28, 256(R14)
+	VMOVAPS           Z24, Z28
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z27, Z28
+	VMOVUPS           Z25, 448(R14)
+	VMOVAPS           Z5, Z25
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z18, Z25
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z3, Z4
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z1, Z9
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z27, Z24
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z18, Z5
+	VMULPS            128(CX), Z26, Z18
+	VFNMADD231PS      192(CX), Z16, Z18
+	VMULPS            192(CX), Z26, Z26
+	VFMADD231PS       128(CX), Z16, Z26
+	VMULPS            256(CX), Z2, Z16
+	VFNMADD231PS      320(CX), Z13, Z16
+	VMULPS            320(CX), Z2, Z2
+	VFMADD231PS       256(CX), Z13, Z2
+	VMULPS            384(CX), Z7, Z13
+	VFNMADD231PS      448(CX), Z0, Z13
+	VMULPS            448(CX), Z7, Z7
+	VFMADD231PS       384(CX), Z0, Z7
+	VMULPS            512(CX), Z20, Z0
+	VFNMADD231PS      576(CX), Z10, Z0
+	VMULPS            576(CX), Z20, Z20
+	VFMADD231PS       512(CX), Z10, Z20
+	VMULPS            640(CX), Z22, Z10
+	VFNMADD231PS      704(CX), Z11, Z10
+	VMULPS            704(CX), Z22, Z22
+	VFMADD231PS       640(CX), Z11, Z22
+	VMULPS            768(CX), Z6, Z11
+	VFNMADD231PS      832(CX), Z17, Z11
+	VMULPS            832(CX), Z6, Z6
+	VFMADD231PS       768(CX), Z17, Z6
+	VMULPS            896(CX), Z28, Z17
+	VFNMADD231PS      960(CX), Z25, Z17
+	VMULPS            960(CX), Z28, Z28
+	VFMADD231PS       896(CX), Z25, Z28
+	VMULPS            1024(CX), Z23, Z25
+	VFNMADD231PS      1088(CX), Z8, Z25
+	VMULPS            1088(CX), Z23, Z23
+	VFMADD231PS       1024(CX), Z8, Z23
+	VMULPS            1152(CX), Z12, Z8
+	VFNMADD231PS      1216(CX), Z19, Z8
+	VMULPS            1216(CX), Z12, Z12
+	VFMADD231PS       1152(CX), Z19, Z12
+	VMULPS            1280(CX), Z14, Z19
+	VFNMADD231PS      1344(CX), Z15, Z19
+	VMULPS            1344(CX), Z14, Z14
+	VFMADD231PS       1280(CX), Z15, Z14
+	VMULPS            1408(CX), Z4, Z15
+	VFNMADD231PS      1472(CX), Z9, Z15
+	VMULPS            1472(CX), Z4, Z4
+	VFMADD231PS       1408(CX), Z9, Z4
+	VMULPS            1536(CX), Z21, Z9
+	VMOVUPS           448(R14), Z27
+	VFNMADD231PS      1600(CX), Z27, Z9
+	VMULPS            1600(CX), Z21, Z21
+	VFMADD231PS       1536(CX), Z27, Z21
+	VMOVUPS           256(R14), Z27
+	VMULPS            1664(CX), Z27, Z1
+	VMOVUPS           (R14), Z3
+	VFNMADD231PS      1728(CX), Z3, Z1
+	VMULPS            1728(CX), Z27, Z27
+	VFMADD231PS       1664(CX), Z3, Z27
+	VMOVUPS           512(R14), Z3
+	VMOVUPS           Z21, (R14)
+	VMULPS            1792(CX), Z3, Z21
+	VMOVUPS           Z27, 256(R14)
+	VMOVUPS           128(R14), Z27
+	VFNMADD231PS      1856(CX), Z27, Z21
+	VMULPS            1856(CX), Z3, Z3
+	VFMADD231PS       1792(CX), Z27, Z3
+	VMULPS            1920(CX), Z24, Z27
+	VFNMADD231PS      1984(CX), Z5, Z27
+	VMULPS            1984(CX), Z24, Z24
+	VFMADD231PS       1920(CX), Z5, Z24
+	VMOVUPS           384(R14), Z5
+	VMOVUPS           Z3, 128(R14)
+	VUNPCKLPS         Z18, Z5, Z3
+	VUNPCKHPS         Z18, Z5, Z18
+	VUNPCKLPS         Z13, Z16, Z5
+	VUNPCKHPS         Z13, Z16, Z13
+	VUNPCKLPD         Z5, Z3, Z16
+	VUNPCKHPD         Z5, Z3, Z5
+	VUNPCKLPD         Z13, Z18, Z3
+	VUNPCKHPD         Z13, Z18, Z13
+	VUNPCKLPS         Z10, Z0, Z18
+	VUNPCKHPS         Z10, Z0, Z10
+	VUNPCKLPS         Z17, Z11, Z0
+	VUNPCKHPS         Z17, Z11, Z17
+	VUNPCKLPD         Z0, Z18, Z11
+	VUNPCKHPD         Z0, Z18, Z0
+	VUNPCKLPD         Z17, Z10, Z18
+	VUNPCKHPD         Z17, Z10, Z17
+	VUNPCKLPS         Z8, Z25, Z10
+	VUNPCKHPS         Z8, Z25, Z8
+	VUNPCKLPS         Z15, Z19, Z25
+	VUNPCKHPS         Z15, Z19, Z15
+	VUNPCKLPD         Z25, Z10, Z19
+	VUNPCKHPD         Z25, Z10, Z25
+	VUNPCKLPD         Z15, Z8, Z10
+	VUNPCKHPD         Z15, Z8, Z15
+	VUNPCKLPS         Z1, Z9, Z8
+	VUNPCKHPS         Z1, Z9, Z1
+	VUNPCKLPS         Z27, Z21, Z9
+	VUNPCKHPS         Z27, Z21, Z27
+	VUNPCKLPD         Z9, Z8, Z21
+	VUNPCKHPD         Z9, Z8, Z9
+	VUNPCKLPD         Z27, Z1, Z8
+	VUNPCKHPD         Z27, Z1, Z27
+	VSHUFF32X4        $0x88, Z11, Z16, Z1
+	VSHUFF32X4        $0xdd, Z11, Z16, Z11
+	VSHUFF32X4        $0x88, Z21, Z19, Z16
+	VSHUFF32X4        $0xdd, Z21, Z19, Z21
+	VSHUFF32X4        $0x88, Z16, Z1, Z19
+	VMOVUPS           Z24, 384(R14)
+	VSHUFF32X4        $0x88, Z21, Z11, Z24
+	VSHUFF32X4        $0xdd, Z16, Z1, Z16
+	VSHUFF32X4        $0xdd, Z21, Z11, Z21
+	VSHUFF32X4        $0x88, Z0, Z5, Z11
+	VSHUFF32X4        $0xdd, Z0, Z5, Z0
+	VSHUFF32X4        $0x88, Z9, Z25, Z5
+	VSHUFF32X4        $0xdd, Z9, Z25, Z9
+	VSHUFF32X4        $0x88, Z5, Z11, Z25
+	VSHUFF32X4        $0x88, Z9, Z0, Z1
+	VSHUFF32X4        $0xdd, Z5, Z11, Z5
+	VSHUFF32X4        $0xdd, Z9, Z0, Z9
+	VSHUFF32X4        $0x88, Z18, Z3, Z0
+	VSHUFF32X4        $0xdd, Z18, Z3, Z18
+	VSHUFF32X4        $0x88, Z8, Z10, Z3
+	VSHUFF32X4        $0xdd, Z8, Z10, Z8
+	VSHUFF32X4        $0x88, Z3, Z0, Z10
+	VSHUFF32X4        $0x88, Z8, Z18, Z11
+	VSHUFF32X4        $0xdd, Z3, Z0, Z3
+	VSHUFF32X4        $0xdd, Z8, Z18, Z8
+	VSHUFF32X4        $0x88, Z17, Z13, Z18
+	VSHUFF32X4        $0xdd, Z17, Z13, Z17
+	VSHUFF32X4        $0x88, Z27, Z15, Z13
+	VSHUFF32X4        $0xdd, Z27, Z15, Z27
+	VSHUFF32X4        $0x88, Z13, Z18, Z15
+	VSHUFF32X4        $0x88, Z27, Z17, Z0
+	VSHUFF32X4        $0xdd, Z13, Z18, Z13
+	VSHUFF32X4        $0xdd, Z27, Z17, Z27
+	VMOVUPS           Z19, (DI)
+	VMOVUPS           Z25, 128(DI)
+	VMOVUPS           Z10, 256(DI)
+	VMOVUPS           Z15, 384(DI)
+	VMOVUPS           Z24, 512(DI)
+	VMOVUPS           Z1, 640(DI)
+	VMOVUPS           Z11, 768(DI)
+	VMOVUPS           Z0, 896(DI)
+	VMOVUPS           Z16, 1024(DI)
+	VMOVUPS           Z5, 1152(DI)
+	VMOVUPS           Z3, 1280(DI)
+	VMOVUPS           Z13, 1408(DI)
+	VMOVUPS           Z21, 1536(DI)
+	VMOVUPS           Z9, 1664(DI)
+	VMOVUPS           Z8, 1792(DI)
+	VMOVUPS           Z27, 1920(DI)
+	VMOVUPS           320(R14), Z27
+	VUNPCKLPS         Z26, Z27, Z8
+	VUNPCKHPS         Z26, Z27, Z26
+	VUNPCKLPS         Z7, Z2, Z27
+	VUNPCKHPS         Z7, Z2, Z7
+	VUNPCKLPD         Z27, Z8, Z2
+	VUNPCKHPD         Z27, Z8, Z27
+	VUNPCKLPD         Z7, Z26, Z8
+	VUNPCKHPD         Z7, Z26, Z7
+	VUNPCKLPS         Z22, Z20, Z26
+	VUNPCKHPS         Z22, Z20, Z22
+	VUNPCKLPS         Z28, Z6, Z20
+	VUNPCKHPS         Z28, Z6, Z28
+	VUNPCKLPD         Z20, Z26, Z6
+	VUNPCKHPD         Z20, Z26, Z20
+	VUNPCKLPD         Z28, Z22, Z26
+	VUNPCKHPD         Z28, Z22, Z28
+	VUNPCKLPS         Z12, Z23, Z22
+	VUNPCKHPS         Z12, Z23, Z12
+	VUNPCKLPS         Z4, Z14, Z23
+	VUNPCKHPS         Z4, Z14, Z4
+	VUNPCKLPD         Z23, Z22, Z14
+	VUNPCKHPD         Z23, Z22, Z23
+	VUNPCKLPD         Z4, Z12, Z22
+	VUNPCKHPD         Z4, Z12, Z4
+	VMOVUPS           (R14), Z12
+	VMOVUPS           256(R14), Z9
+	VUNPCKLPS         Z9, Z12, Z21
+	VUNPCKHPS         Z9, Z12, Z9
+	VMOVUPS           128(R14), Z12
+	VMOVUPS           384(R14), Z13
+	VUNPCKLPS         Z13, Z12, Z3
+	VUNPCKHPS         Z13, Z12, Z13
+	VUNPCKLPD         Z3, Z21, Z12
+	VUNPCKHPD         Z3, Z21, Z3
+	VUNPCKLPD         Z13, Z9, Z21
+	VUNPCKHPD         Z13, Z9, Z13
+	VSHUFF32X4        $0x88, Z6, Z2, Z9
+	VSHUFF32X4        $0xdd, Z6, Z2, Z6
+	VSHUFF32X4        $0x88, Z12, Z14, Z2
+	VSHUFF32X4        $0xdd, Z12, Z14, Z12
+	VSHUFF32X4        $0x88, Z2, Z9, Z14
+	VSHUFF32X4        $0x88, Z12, Z6, Z5
+	VSHUFF32X4        $0xdd, Z2, Z9, Z2
+	VSHUFF32X4        $0xdd, Z12, Z6, Z12
+	VSHUFF32X4        $0x88, Z20, Z27, Z6
+	VSHUFF32X4        $0xdd, Z20, Z27, Z20
+	VSHUFF32X4        $0x88, Z3, Z23, Z27
+	VSHUFF32X4        $0xdd, Z3, Z23, Z3
+	VSHUFF32X4        $0x88, Z27, Z6, Z23
+	VSHUFF32X4        $0x88, Z3, Z20, Z9
+	VSHUFF32X4        $0xdd, Z27, Z6, Z27
+	VSHUFF32X4        $0xdd, Z3, Z20, Z3
+	VSHUFF32X4        $0x88, Z26, Z8, Z20
+	VSHUFF32X4        $0xdd, Z26, Z8, Z26
+	VSHUFF32X4        $0x88, Z21, Z22, Z8
+	VSHUFF32X4        $0xdd, Z21, Z22, Z21
+	VSHUFF32X4        $0x88, Z8, Z20, Z22
+	VSHUFF32X4        $0x88, Z21, Z26, Z6
+	VSHUFF32X4        $0xdd, Z8, Z20, Z8
+	VSHUFF32X4        $0xdd, Z21, Z26, Z21
+	VSHUFF32X4        $0x88, Z28, Z7, Z26
+	VSHUFF32X4        $0xdd, Z28, Z7, Z28
+	VSHUFF32X4        $0x88, Z13, Z4, Z7
+	VSHUFF32X4        $0xdd, Z13, Z4, Z13
+	VSHUFF32X4        $0x88, Z7, Z26, Z4
+	VSHUFF32X4        $0x88, Z13, Z28, Z20
+	VSHUFF32X4        $0xdd, Z7, Z26, Z7
+	VSHUFF32X4        $0xdd, Z13, Z28, Z13
+	VMOVUPS           Z14, 64(DI)
+	VMOVUPS           Z23, 192(DI)
+	VMOVUPS           Z22, 320(DI)
+	VMOVUPS           Z4, 448(DI)
+	VMOVUPS           Z5, 576(DI)
+	VMOVUPS           Z9, 704(DI)
+	VMOVUPS           Z6, 832(DI)
+	VMOVUPS           Z20, 960(DI)
+	VMOVUPS           Z2, 1088(DI)
+	VMOVUPS           Z27, 1216(DI)
+	VMOVUPS           Z8, 1344(DI)
+	VMOVUPS           Z7, 1472(DI)
+	VMOVUPS           Z12, 1600(DI)
+	VMOVUPS           Z3, 1728(DI)
+	VMOVUPS           Z21, 1856(DI)
+	VMOVUPS           Z13, 1984(DI)
+	ADDQ              $+128, SI
+	ADDQ              $+128, AX
+	ADDQ              $+128, BX
+	ADDQ              $+2048, DI
+	ADDQ              $+2048, CX
+	DECQ              DX
+	JNE               vectors
 	VZEROUPPER
 	RET
 
@@ -52065,7 +56307,7 @@ vectors:
 	RET
 
 // func fftFirst16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst16F64AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -52085,8 +56327,51 @@ TEXT ·fftFirst16F64AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -52499,7 +56784,7 @@ DATA fftOdd64<>+56(SB)/8, $0x000000000000000f
 GLOBL fftOdd64<>(SB), RODATA|NOPTR, $64
 
 // func fftFirstN16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN16F64AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -52519,8 +56804,51 @@ TEXT ·fftFirstN16F64AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -52852,7 +57180,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped16F64AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -52872,8 +57200,51 @@ TEXT ·fftFirstSwapped16F64AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -53266,7 +57637,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN16F64AVX512(SB), $656-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -53286,8 +57657,51 @@ TEXT ·fftFirstSwappedN16F64AVX512(SB), $656-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	PREFETCHT0 (BX)(R11*2)
+	PREFETCHT0 64(BX)(R11*2)
+	PREFETCHT0 (AX)(R11*4)
+	PREFETCHT0 64(AX)(R11*4)
+	PREFETCHT0 (BX)(R10*8)
+	PREFETCHT0 64(BX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -53619,7 +58033,7 @@ vectors:
 	RET
 
 // func fftLast16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast16F64AVX512(SB), $528-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -53639,8 +58053,51 @@ TEXT ·fftLast16F64AVX512(SB), $528-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 64(R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 64(R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	PREFETCHT0 64(R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -53998,7 +58455,7 @@ DATA fftHigh64<>+56(SB)/8, $0x000000000000000f
 GLOBL fftHigh64<>(SB), RODATA|NOPTR, $64
 
 // func fftLastScaled16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled16F64AVX512(SB), $528-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -54018,8 +58475,51 @@ TEXT ·fftLastScaled16F64AVX512(SB), $528-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	PREFETCHT0 (R9)(R13*2)
+	PREFETCHT0 64(R9)(R13*2)
+	PREFETCHT0 (R8)(R13*4)
+	PREFETCHT0 64(R8)(R13*4)
+	PREFETCHT0 (R9)(R12*8)
+	PREFETCHT0 64(R9)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -55144,7 +59644,7 @@ vectors:
 	RET
 
 // func fftFirst13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst13F64AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -55164,8 +59664,45 @@ TEXT ·fftFirst13F64AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -55589,7 +60126,7 @@ vectors:
 	RET
 
 // func fftFirstN13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN13F64AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -55609,8 +60146,45 @@ TEXT ·fftFirstN13F64AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -55985,7 +60559,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped13F64AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -56005,8 +60579,45 @@ TEXT ·fftFirstSwapped13F64AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -56430,7 +61041,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN13F64AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -56450,8 +61061,45 @@ TEXT ·fftFirstSwappedN13F64AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	PREFETCHT0 (BX)(R10*4)
+	PREFETCHT0 64(BX)(R10*4)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -56826,7 +61474,7 @@ vectors:
 	RET
 
 // func fftLast13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast13F64AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -56846,8 +61494,45 @@ TEXT ·fftLast13F64AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -57235,7 +61920,7 @@ vectors:
 	RET
 
 // func fftLastScaled13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled13F64AVX512(SB), $1552-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -57255,8 +61940,45 @@ TEXT ·fftLastScaled13F64AVX512(SB), $1552-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	PREFETCHT0 (R9)(R12*4)
+	PREFETCHT0 64(R9)(R12*4)
+	PREFETCHT0 (DI)(R13*4)
+	PREFETCHT0 64(DI)(R13*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -58257,7 +62979,7 @@ vectors:
 	RET
 
 // func fftFirst11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst11F64AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -58277,8 +62999,41 @@ TEXT ·fftFirst11F64AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -58599,7 +63354,7 @@ vectors:
 	RET
 
 // func fftFirstN11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN11F64AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -58619,8 +63374,41 @@ TEXT ·fftFirstN11F64AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -58900,7 +63688,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped11F64AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -58920,8 +63708,41 @@ TEXT ·fftFirstSwapped11F64AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -59242,7 +64063,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN11F64AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -59262,8 +64083,41 @@ TEXT ·fftFirstSwappedN11F64AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (SI)(R10*8)
+	PREFETCHT0 64(SI)(R10*8)
+	PREFETCHT0 (BX)(R10*2)
+	PREFETCHT0 64(BX)(R10*2)
+	PREFETCHT0 (AX)(R10*8)
+	PREFETCHT0 64(AX)(R10*8)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -59543,7 +64397,7 @@ vectors:
 	RET
 
 // func fftLast11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast11F64AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -59563,8 +64417,41 @@ TEXT ·fftLast11F64AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -59855,7 +64742,7 @@ vectors:
 	RET
 
 // func fftLastScaled11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled11F64AVX512(SB), $912-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -59875,8 +64762,41 @@ TEXT ·fftLastScaled11F64AVX512(SB), $912-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (DI)(R12*8)
+	PREFETCHT0 64(DI)(R12*8)
+	PREFETCHT0 (R9)(R12*2)
+	PREFETCHT0 64(R9)(R12*2)
+	PREFETCHT0 (R8)(R12*8)
+	PREFETCHT0 64(R8)(R12*8)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -60492,7 +65412,7 @@ vectors:
 	RET
 
 // func fftFirst8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst8F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -60512,8 +65432,35 @@ TEXT ·fftFirst8F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -60676,7 +65623,7 @@ vectors:
 	RET
 
 // func fftFirstN8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN8F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -60696,8 +65643,35 @@ TEXT ·fftFirstN8F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -60831,7 +65805,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped8F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -60851,8 +65825,35 @@ TEXT ·fftFirstSwapped8F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -61015,7 +66016,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN8F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -61035,8 +66036,35 @@ TEXT ·fftFirstSwappedN8F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	LEAQ       (SI)(R10*1), BX
+	LEAQ       (BX)(R11*2), BX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -61170,7 +66198,7 @@ vectors:
 	RET
 
 // func fftLast8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast8F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -61190,8 +66218,35 @@ TEXT ·fftLast8F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -61333,7 +66388,7 @@ vectors:
 	RET
 
 // func fftLastScaled8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled8F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -61353,8 +66408,35 @@ TEXT ·fftLastScaled8F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	LEAQ       (DI)(R12*1), R9
+	LEAQ       (R9)(R13*2), R9
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (SI)(R10*1), BX
 	LEAQ (BX)(R11*2), BX
@@ -61819,7 +66901,7 @@ vectors:
 	RET
 
 // func fftFirst7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst7F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -61839,8 +66921,31 @@ TEXT ·fftFirst7F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -62001,7 +67106,7 @@ vectors:
 	RET
 
 // func fftFirstN7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN7F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -62021,8 +67126,31 @@ TEXT ·fftFirstN7F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -62158,7 +67286,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped7F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -62178,8 +67306,31 @@ TEXT ·fftFirstSwapped7F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -62340,7 +67491,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN7F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -62360,8 +67511,31 @@ TEXT ·fftFirstSwappedN7F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	LEAQ       (SI)(R10*2), AX
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	PREFETCHT0 (AX)(R11*1)
+	PREFETCHT0 64(AX)(R11*1)
+	PREFETCHT0 (SI)(R11*2)
+	PREFETCHT0 64(SI)(R11*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -62497,7 +67671,7 @@ vectors:
 	RET
 
 // func fftLast7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast7F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -62517,8 +67691,31 @@ TEXT ·fftLast7F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -62661,7 +67858,7 @@ vectors:
 	RET
 
 // func fftLastScaled7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled7F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -62681,8 +67878,31 @@ TEXT ·fftLastScaled7F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	LEAQ       (DI)(R12*2), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	PREFETCHT0 (R8)(R13*1)
+	PREFETCHT0 64(R8)(R13*1)
+	PREFETCHT0 (DI)(R13*2)
+	PREFETCHT0 64(DI)(R13*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	LEAQ (SI)(R10*2), AX
 	LEAQ (DI)(R12*2), R8
 	MOVQ v+32(FP), DX
@@ -63050,7 +68270,7 @@ vectors:
 	RET
 
 // func fftFirst5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst5F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -63070,8 +68290,26 @@ TEXT ·fftFirst5F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -63176,7 +68414,7 @@ vectors:
 	RET
 
 // func fftFirstN5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN5F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -63196,8 +68434,26 @@ TEXT ·fftFirstN5F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -63285,7 +68541,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped5F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -63305,8 +68561,26 @@ TEXT ·fftFirstSwapped5F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -63411,7 +68685,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN5F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -63431,8 +68705,26 @@ TEXT ·fftFirstSwappedN5F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -63520,7 +68812,7 @@ vectors:
 	RET
 
 // func fftLast5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast5F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -63540,8 +68832,26 @@ TEXT ·fftLast5F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -63634,7 +68944,7 @@ vectors:
 	RET
 
 // func fftLastScaled5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled5F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -63654,8 +68964,26 @@ TEXT ·fftLastScaled5F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	PREFETCHT0 (DI)(R12*4)
+	PREFETCHT0 64(DI)(R12*4)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -63913,7 +69241,7 @@ vectors:
 	RET
 
 // func fftFirst4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst4F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -63933,8 +69261,24 @@ TEXT ·fftFirst4F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64007,7 +69351,7 @@ vectors:
 	RET
 
 // func fftFirstN4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN4F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64027,8 +69371,24 @@ TEXT ·fftFirstN4F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64088,7 +69448,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped4F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64108,8 +69468,24 @@ TEXT ·fftFirstSwapped4F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64182,7 +69558,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN4F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64202,8 +69578,24 @@ TEXT ·fftFirstSwappedN4F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	PREFETCHT0 (SI)(R11*1)
+	PREFETCHT0 64(SI)(R11*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64263,7 +69655,7 @@ vectors:
 	RET
 
 // func fftLast4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast4F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64283,8 +69675,24 @@ TEXT ·fftLast4F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64348,7 +69756,7 @@ vectors:
 	RET
 
 // func fftLastScaled4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled4F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64368,8 +69776,24 @@ TEXT ·fftLastScaled4F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	PREFETCHT0 (DI)(R13*1)
+	PREFETCHT0 64(DI)(R13*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64580,7 +70004,7 @@ vectors:
 	RET
 
 // func fftFirst3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst3F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64600,8 +70024,22 @@ TEXT ·fftFirst3F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64662,7 +70100,7 @@ vectors:
 	RET
 
 // func fftFirstN3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN3F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64682,8 +70120,22 @@ TEXT ·fftFirstN3F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64735,7 +70187,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped3F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64755,8 +70207,22 @@ TEXT ·fftFirstSwapped3F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64817,7 +70283,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN3F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64837,8 +70303,22 @@ TEXT ·fftFirstSwappedN3F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	PREFETCHT0 (SI)(R10*2)
+	PREFETCHT0 64(SI)(R10*2)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64890,7 +70370,7 @@ vectors:
 	RET
 
 // func fftLast3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast3F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64910,8 +70390,22 @@ TEXT ·fftLast3F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -64966,7 +70460,7 @@ vectors:
 	RET
 
 // func fftLastScaled3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled3F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -64986,8 +70480,22 @@ TEXT ·fftLastScaled3F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	PREFETCHT0 (DI)(R12*2)
+	PREFETCHT0 64(DI)(R12*2)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -65155,7 +70663,7 @@ vectors:
 	RET
 
 // func fftFirst2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirst2F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -65175,8 +70683,20 @@ TEXT ·fftFirst2F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -65217,7 +70737,7 @@ vectors:
 	RET
 
 // func fftFirstN2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstN2F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -65237,8 +70757,20 @@ TEXT ·fftFirstN2F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -65274,7 +70806,7 @@ vectors:
 	RET
 
 // func fftFirstSwapped2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwapped2F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -65294,8 +70826,20 @@ TEXT ·fftFirstSwapped2F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -65336,7 +70880,7 @@ vectors:
 	RET
 
 // func fftFirstSwappedN2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftFirstSwappedN2F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -65356,8 +70900,20 @@ TEXT ·fftFirstSwappedN2F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       sp+48(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_sp
+	ADDQ       DX, SI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	MOVQ       (SP), SI
+
+near_sp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -65393,7 +70949,7 @@ vectors:
 	RET
 
 // func fftLast2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLast2F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -65413,8 +70969,20 @@ TEXT ·fftLast2F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -65452,7 +71020,7 @@ vectors:
 	RET
 
 // func fftLastScaled2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·fftLastScaled2F64AVX512(SB), $144-72
 	MOVQ         sk+40(FP), R10
 	SHLQ         $0x03, R10
@@ -65472,8 +71040,20 @@ TEXT ·fftLastScaled2F64AVX512(SB), $144-72
 	MOVQ         DI, 8(SP)
 
 rows:
-	MOVQ (SP), SI
-	MOVQ 8(SP), DI
+	MOVQ       (SP), SI
+	MOVQ       8(SP), DI
+	MOVQ       dp+64(FP), DX
+	SHLQ       $0x03, DX
+	CMPQ       DX, $+4096
+	JLT        near_dp
+	ADDQ       DX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R12*1)
+	PREFETCHT0 64(DI)(R12*1)
+	MOVQ       8(SP), DI
+
+near_dp:
 	MOVQ v+32(FP), DX
 
 vectors:
@@ -65511,6 +71091,998 @@ vectors:
 	ADDQ        DX, 8(SP)
 	DECQ        m+24(FP)
 	JNE         rows
+	VZEROUPPER
+	RET
+
+// func fftColumns16F64AVX512(dst *float64, src *float64, t *float64, v int, sk int)
+// Requires: AVX, AVX512F
+TEXT ·fftColumns16F64AVX512(SB), $640-40
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         sk+32(FP), R10
+	SHLQ         $0x03, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         src+8(FP), SI
+	MOVQ         dst+0(FP), DI
+	MOVQ         t+16(FP), CX
+	MOVQ         v+24(FP), DX
+	LEAQ         (SI)(R10*2), AX
+	LEAQ         (SI)(R10*1), BX
+	LEAQ         (BX)(R11*2), BX
+	VBROADCASTSD fftC64_3ff0000000000000<>+0(SB), Z31
+	VMOVUPS      fftEven64<>+0(SB), Z29
+	VMOVUPS      fftOdd64<>+0(SB), Z30
+
+vectors:
+	VMOVUPD           (SI), Z0
+	VPERMT2PD         64(SI), Z29, Z0
+	VMOVUPD           (SI), Z1
+	VPERMT2PD         64(SI), Z30, Z1
+	VMOVUPD           (SI)(R10*1), Z2
+	VPERMT2PD         64(SI)(R10*1), Z29, Z2
+	VMOVUPD           (SI)(R10*1), Z3
+	VPERMT2PD         64(SI)(R10*1), Z30, Z3
+	VMOVUPD           (SI)(R10*2), Z4
+	VPERMT2PD         64(SI)(R10*2), Z29, Z4
+	VMOVUPD           (SI)(R10*2), Z5
+	VPERMT2PD         64(SI)(R10*2), Z30, Z5
+	VMOVUPD           (SI)(R11*1), Z6
+	VPERMT2PD         64(SI)(R11*1), Z29, Z6
+	VMOVUPD           (SI)(R11*1), Z7
+	VPERMT2PD         64(SI)(R11*1), Z30, Z7
+	VMOVUPD           (SI)(R10*4), Z8
+	VPERMT2PD         64(SI)(R10*4), Z29, Z8
+	VMOVUPD           (SI)(R10*4), Z9
+	VPERMT2PD         64(SI)(R10*4), Z30, Z9
+	VMOVUPD           (AX)(R11*1), Z10
+	VPERMT2PD         64(AX)(R11*1), Z29, Z10
+	VMOVUPD           (AX)(R11*1), Z11
+	VPERMT2PD         64(AX)(R11*1), Z30, Z11
+	VMOVUPD           (SI)(R11*2), Z12
+	VPERMT2PD         64(SI)(R11*2), Z29, Z12
+	VMOVUPD           (SI)(R11*2), Z13
+	VPERMT2PD         64(SI)(R11*2), Z30, Z13
+	VMOVUPD           (BX), Z14
+	VPERMT2PD         64(BX), Z29, Z14
+	VMOVUPD           (BX), Z15
+	VPERMT2PD         64(BX), Z30, Z15
+	VMOVUPD           (SI)(R10*8), Z16
+	VPERMT2PD         64(SI)(R10*8), Z29, Z16
+	VMOVUPD           (SI)(R10*8), Z17
+	VPERMT2PD         64(SI)(R10*8), Z30, Z17
+	VMOVUPD           (BX)(R10*2), Z18
+	VPERMT2PD         64(BX)(R10*2), Z29, Z18
+	VMOVUPD           (BX)(R10*2), Z19
+	VPERMT2PD         64(BX)(R10*2), Z30, Z19
+	VMOVUPD           (AX)(R10*8), Z20
+	VPERMT2PD         64(AX)(R10*8), Z29, Z20
+	VMOVUPD           (AX)(R10*8), Z21
+	VPERMT2PD         64(AX)(R10*8), Z30, Z21
+	VMOVUPD           (BX)(R10*4), Z22
+	VPERMT2PD         64(BX)(R10*4), Z29, Z22
+	VMOVUPD           (BX)(R10*4), Z23
+	VPERMT2PD         64(BX)(R10*4), Z30, Z23
+	VMOVUPD           (SI)(R11*4), Z24
+	VPERMT2PD         64(SI)(R11*4), Z29, Z24
+	VMOVUPD           (SI)(R11*4), Z25
+	VPERMT2PD         64(SI)(R11*4), Z30, Z25
+	VMOVUPD           (BX)(R11*2), Z26
+	VPERMT2PD         64(BX)(R11*2), Z29, Z26
+	VMOVUPD           (BX)(R11*2), Z27
+	VPERMT2PD         64(BX)(R11*2), Z30, Z27
+	VMOVUPD           (AX)(R11*4), Z28
+	VPERMT2PD         64(AX)(R11*4), Z29, Z28
+	VMOVUPS           Z15, (R14)
+	VMOVUPD           (AX)(R11*4), Z15
+	VPERMT2PD         64(AX)(R11*4), Z30, Z15
+	VMOVUPS           Z14, 64(R14)
+	VMOVUPD           (BX)(R10*8), Z14
+	VPERMT2PD         64(BX)(R10*8), Z29, Z14
+	VMOVUPS           Z14, 128(R14)
+	VMOVUPD           (BX)(R10*8), Z14
+	VPERMT2PD         64(BX)(R10*8), Z30, Z14
+	VMOVUPS           Z14, 192(R14)
+	VADDPD            Z16, Z0, Z14
+	VMOVUPS           Z7, 256(R14)
+	VADDPD            Z17, Z1, Z7
+	VSUBPD            Z16, Z0, Z16
+	VSUBPD            Z17, Z1, Z17
+	VADDPD            Z24, Z8, Z1
+	VADDPD            Z25, Z9, Z0
+	VSUBPD            Z24, Z8, Z24
+	VSUBPD            Z25, Z9, Z25
+	VADDPD            Z1, Z14, Z9
+	VADDPD            Z0, Z7, Z8
+	VMOVUPS           Z8, 320(R14)
+	VADDPD            Z25, Z16, Z8
+	VMOVUPS           Z8, 384(R14)
+	VSUBPD            Z24, Z17, Z8
+	VSUBPD            Z1, Z14, Z1
+	VSUBPD            Z0, Z7, Z0
+	VSUBPD            Z25, Z16, Z25
+	VADDPD            Z24, Z17, Z24
+	VADDPD            Z18, Z2, Z17
+	VADDPD            Z19, Z3, Z16
+	VSUBPD            Z18, Z2, Z18
+	VSUBPD            Z19, Z3, Z19
+	VADDPD            Z26, Z10, Z3
+	VADDPD            Z27, Z11, Z2
+	VSUBPD            Z26, Z10, Z26
+	VSUBPD            Z27, Z11, Z27
+	VADDPD            Z3, Z17, Z11
+	VADDPD            Z2, Z16, Z10
+	VADDPD            Z27, Z18, Z7
+	VSUBPD            Z26, Z19, Z14
+	VSUBPD            Z3, Z17, Z3
+	VSUBPD            Z2, Z16, Z2
+	VSUBPD            Z27, Z18, Z27
+	VADDPD            Z26, Z19, Z26
+	VADDPD            Z20, Z4, Z19
+	VADDPD            Z21, Z5, Z18
+	VSUBPD            Z20, Z4, Z20
+	VSUBPD            Z21, Z5, Z21
+	VADDPD            Z28, Z12, Z5
+	VADDPD            Z15, Z13, Z4
+	VSUBPD            Z28, Z12, Z28
+	VSUBPD            Z15, Z13, Z15
+	VADDPD            Z5, Z19, Z13
+	VADDPD            Z4, Z18, Z12
+	VADDPD            Z15, Z20, Z16
+	VSUBPD            Z28, Z21, Z17
+	VSUBPD            Z5, Z19, Z5
+	VSUBPD            Z4, Z18, Z4
+	VSUBPD            Z15, Z20, Z15
+	VADDPD            Z28, Z21, Z28
+	VADDPD            Z22, Z6, Z21
+	VMOVUPS           256(R14), Z20
+	VADDPD            Z23, Z20, Z18
+	VSUBPD            Z22, Z6, Z22
+	VSUBPD            Z23, Z20, Z23
+	VMOVUPS           64(R14), Z20
+	VMOVUPS           128(R14), Z6
+	VADDPD            Z6, Z20, Z19
+	VMOVUPS           Z24, 256(R14)
+	VMOVUPS           (R14), Z24
+	VMOVUPS           Z25, 448(R14)
+	VMOVUPS           192(R14), Z25
+	VMOVUPS           Z15, 512(R14)
+	VADDPD            Z25, Z24, Z15
+	VSUBPD            Z6, Z20, Z6
+	VSUBPD            Z25, Z24, Z25
+	VADDPD            Z19, Z21, Z24
+	VADDPD            Z15, Z18, Z20
+	VMOVUPS           Z28, 192(R14)
+	VADDPD            Z25, Z22, Z28
+	VMOVUPS           Z26, (R14)
+	VSUBPD            Z6, Z23, Z26
+	VSUBPD            Z19, Z21, Z19
+	VSUBPD            Z15, Z18, Z15
+	VSUBPD            Z25, Z22, Z25
+	VADDPD            Z6, Z23, Z6
+	VADDPD            Z13, Z9, Z23
+	VMOVUPS           320(R14), Z22
+	VADDPD            Z12, Z22, Z18
+	VSUBPD            Z13, Z9, Z13
+	VSUBPD            Z12, Z22, Z12
+	VADDPD            Z24, Z11, Z22
+	VADDPD            Z20, Z10, Z9
+	VSUBPD            Z24, Z11, Z24
+	VSUBPD            Z20, Z10, Z20
+	VADDPD            Z22, Z23, Z10
+	VADDPD            Z9, Z18, Z11
+	VADDPD            Z20, Z13, Z21
+	VMOVUPS           Z11, 320(R14)
+	VSUBPD            Z24, Z12, Z11
+	VSUBPD            Z22, Z23, Z22
+	VSUBPD            Z9, Z18, Z9
+	VSUBPD            Z20, Z13, Z20
+	VADDPD            Z24, Z12, Z24
+	VMOVAPS           Z7, Z12
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z14, Z12
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z7, Z14
+	VADDPD            Z17, Z16, Z7
+	VSUBPD            Z16, Z17, Z16
+	VMOVAPS           Z28, Z17
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z26, Z17
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z28, Z26
+	VMOVUPS           384(R14), Z28
+	VMOVAPS           Z28, Z13
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z7, Z13
+	VMOVAPS           Z8, Z18
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z16, Z18
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z7, Z28
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z16, Z8
+	VMOVAPS           Z12, Z16
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z17, Z16
+	VMOVAPS           Z14, Z7
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z26, Z7
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z17, Z12
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z26, Z14
+	VMOVAPS           Z13, Z26
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z16, Z26
+	VMOVAPS           Z18, Z17
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z7, Z17
+	VMOVAPS           Z28, Z23
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z14, Z23
+	VMOVUPS           Z10, 384(R14)
+	VMOVAPS           Z8, Z10
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z12, Z10
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z16, Z13
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z7, Z18
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z14, Z28
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z12, Z8
+	VADDPD            Z2, Z3, Z12
+	VSUBPD            Z3, Z2, Z3
+	VSUBPD            Z15, Z19, Z2
+	VADDPD            Z19, Z15, Z19
+	VADDPD            Z4, Z1, Z15
+	VSUBPD            Z5, Z0, Z14
+	VSUBPD            Z4, Z1, Z4
+	VADDPD            Z5, Z0, Z5
+	VSUBPD            Z2, Z12, Z0
+	VSUBPD            Z19, Z3, Z1
+	VADDPD            Z2, Z12, Z2
+	VADDPD            Z19, Z3, Z19
+	VMOVAPS           Z15, Z3
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z0, Z3
+	VMOVAPS           Z14, Z12
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z1, Z12
+	VMOVAPS           Z4, Z7
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z19, Z7
+	VMOVAPS           Z5, Z16
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z2, Z16
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z0, Z15
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z1, Z14
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z19, Z4
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z2, Z5
+	VMOVUPS           (R14), Z2
+	VMOVAPS           Z27, Z19
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z2, Z19
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z27, Z2
+	VMOVUPS           512(R14), Z27
+	VMOVUPS           192(R14), Z1
+	VSUBPD            Z1, Z27, Z0
+	VADDPD            Z27, Z1, Z27
+	VMOVAPS           Z25, Z1
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z6, Z1
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z25, Z6
+	VMOVUPS           448(R14), Z25
+	VMOVUPS           Z5, 512(R14)
+	VMOVAPS           Z25, Z5
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z0, Z5
+	VMOVUPS           Z4, 192(R14)
+	VMOVUPS           256(R14), Z4
+	VMOVUPS           Z8, (R14)
+	VMOVAPS           Z4, Z8
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z27, Z8
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z0, Z25
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z27, Z4
+	VMOVAPS           Z19, Z27
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z1, Z27
+	VMOVAPS           Z2, Z0
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z6, Z0
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z1, Z19
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z6, Z2
+	VMOVAPS           Z5, Z6
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z27, Z6
+	VMOVAPS           Z8, Z1
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z0, Z1
+	VMOVUPS           Z28, 256(R14)
+	VMOVAPS           Z25, Z28
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z2, Z28
+	VMOVUPS           Z24, 448(R14)
+	VMOVAPS           Z4, Z24
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z19, Z24
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z27, Z5
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z0, Z8
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z2, Z25
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z19, Z4
+	VMULPD            128(CX), Z26, Z19
+	VFNMADD231PD      192(CX), Z17, Z19
+	VMULPD            192(CX), Z26, Z26
+	VFMADD231PD       128(CX), Z17, Z26
+	VMULPD            256(CX), Z3, Z17
+	VFNMADD231PD      320(CX), Z12, Z17
+	VMULPD            320(CX), Z3, Z3
+	VFMADD231PD       256(CX), Z12, Z3
+	VMULPD            384(CX), Z6, Z12
+	VFNMADD231PD      448(CX), Z1, Z12
+	VMULPD            448(CX), Z6, Z6
+	VFMADD231PD       384(CX), Z1, Z6
+	VMULPD            512(CX), Z21, Z1
+	VFNMADD231PD      576(CX), Z11, Z1
+	VMULPD            576(CX), Z21, Z21
+	VFMADD231PD       512(CX), Z11, Z21
+	VMULPD            640(CX), Z23, Z11
+	VFNMADD231PD      704(CX), Z10, Z11
+	VMULPD            704(CX), Z23, Z23
+	VFMADD231PD       640(CX), Z10, Z23
+	VMULPD            768(CX), Z7, Z10
+	VFNMADD231PD      832(CX), Z16, Z10
+	VMULPD            832(CX), Z7, Z7
+	VFMADD231PD       768(CX), Z16, Z7
+	VMULPD            896(CX), Z28, Z16
+	VFNMADD231PD      960(CX), Z24, Z16
+	VMULPD            960(CX), Z28, Z28
+	VFMADD231PD       896(CX), Z24, Z28
+	VMULPD            1024(CX), Z22, Z24
+	VFNMADD231PD      1088(CX), Z9, Z24
+	VMULPD            1088(CX), Z22, Z22
+	VFMADD231PD       1024(CX), Z9, Z22
+	VMULPD            1152(CX), Z13, Z9
+	VFNMADD231PD      1216(CX), Z18, Z9
+	VMULPD            1216(CX), Z13, Z13
+	VFMADD231PD       1152(CX), Z18, Z13
+	VMULPD            1280(CX), Z15, Z18
+	VFNMADD231PD      1344(CX), Z14, Z18
+	VMULPD            1344(CX), Z15, Z15
+	VFMADD231PD       1280(CX), Z14, Z15
+	VMULPD            1408(CX), Z5, Z14
+	VFNMADD231PD      1472(CX), Z8, Z14
+	VMULPD            1472(CX), Z5, Z5
+	VFMADD231PD       1408(CX), Z8, Z5
+	VMULPD            1536(CX), Z20, Z8
+	VMOVUPS           448(R14), Z2
+	VFNMADD231PD      1600(CX), Z2, Z8
+	VMULPD            1600(CX), Z20, Z20
+	VFMADD231PD       1536(CX), Z2, Z20
+	VMOVUPS           256(R14), Z2
+	VMULPD            1664(CX), Z2, Z0
+	VMOVUPS           (R14), Z27
+	VFNMADD231PD      1728(CX), Z27, Z0
+	VMULPD            1728(CX), Z2, Z2
+	VFMADD231PD       1664(CX), Z27, Z2
+	VMOVUPS           192(R14), Z27
+	VMOVUPS           Z2, (R14)
+	VMULPD            1792(CX), Z27, Z2
+	VMOVUPS           Z20, 256(R14)
+	VMOVUPS           512(R14), Z20
+	VFNMADD231PD      1856(CX), Z20, Z2
+	VMULPD            1856(CX), Z27, Z27
+	VFMADD231PD       1792(CX), Z20, Z27
+	VMULPD            1920(CX), Z25, Z20
+	VFNMADD231PD      1984(CX), Z4, Z20
+	VMULPD            1984(CX), Z25, Z25
+	VFMADD231PD       1920(CX), Z4, Z25
+	VMOVUPS           384(R14), Z4
+	VMOVUPS           Z25, 512(R14)
+	VUNPCKLPD         Z19, Z4, Z25
+	VUNPCKHPD         Z19, Z4, Z19
+	VUNPCKLPD         Z12, Z17, Z4
+	VUNPCKHPD         Z12, Z17, Z12
+	VUNPCKLPD         Z11, Z1, Z17
+	VUNPCKHPD         Z11, Z1, Z11
+	VUNPCKLPD         Z16, Z10, Z1
+	VUNPCKHPD         Z16, Z10, Z16
+	VSHUFF64X2        $0x88, Z4, Z25, Z10
+	VSHUFF64X2        $0xdd, Z4, Z25, Z4
+	VSHUFF64X2        $0x88, Z1, Z17, Z25
+	VSHUFF64X2        $0xdd, Z1, Z17, Z1
+	VSHUFF64X2        $0x88, Z25, Z10, Z17
+	VMOVUPS           Z27, 384(R14)
+	VSHUFF64X2        $0x88, Z1, Z4, Z27
+	VSHUFF64X2        $0xdd, Z25, Z10, Z25
+	VSHUFF64X2        $0xdd, Z1, Z4, Z1
+	VSHUFF64X2        $0x88, Z12, Z19, Z4
+	VSHUFF64X2        $0xdd, Z12, Z19, Z12
+	VSHUFF64X2        $0x88, Z16, Z11, Z19
+	VSHUFF64X2        $0xdd, Z16, Z11, Z16
+	VSHUFF64X2        $0x88, Z19, Z4, Z11
+	VSHUFF64X2        $0x88, Z16, Z12, Z10
+	VSHUFF64X2        $0xdd, Z19, Z4, Z19
+	VSHUFF64X2        $0xdd, Z16, Z12, Z16
+	VMOVUPD           Z17, (DI)
+	VMOVUPD           Z11, 256(DI)
+	VMOVUPD           Z27, 512(DI)
+	VMOVUPD           Z10, 768(DI)
+	VMOVUPD           Z25, 1024(DI)
+	VMOVUPD           Z19, 1280(DI)
+	VMOVUPD           Z1, 1536(DI)
+	VMOVUPD           Z16, 1792(DI)
+	VUNPCKLPD         Z9, Z24, Z16
+	VUNPCKHPD         Z9, Z24, Z9
+	VUNPCKLPD         Z14, Z18, Z24
+	VUNPCKHPD         Z14, Z18, Z14
+	VUNPCKLPD         Z0, Z8, Z18
+	VUNPCKHPD         Z0, Z8, Z0
+	VUNPCKLPD         Z20, Z2, Z8
+	VUNPCKHPD         Z20, Z2, Z20
+	VSHUFF64X2        $0x88, Z24, Z16, Z2
+	VSHUFF64X2        $0xdd, Z24, Z16, Z24
+	VSHUFF64X2        $0x88, Z8, Z18, Z16
+	VSHUFF64X2        $0xdd, Z8, Z18, Z8
+	VSHUFF64X2        $0x88, Z16, Z2, Z18
+	VSHUFF64X2        $0x88, Z8, Z24, Z1
+	VSHUFF64X2        $0xdd, Z16, Z2, Z16
+	VSHUFF64X2        $0xdd, Z8, Z24, Z8
+	VSHUFF64X2        $0x88, Z14, Z9, Z24
+	VSHUFF64X2        $0xdd, Z14, Z9, Z14
+	VSHUFF64X2        $0x88, Z20, Z0, Z9
+	VSHUFF64X2        $0xdd, Z20, Z0, Z20
+	VSHUFF64X2        $0x88, Z9, Z24, Z0
+	VSHUFF64X2        $0x88, Z20, Z14, Z2
+	VSHUFF64X2        $0xdd, Z9, Z24, Z9
+	VSHUFF64X2        $0xdd, Z20, Z14, Z20
+	VMOVUPD           Z18, 128(DI)
+	VMOVUPD           Z0, 384(DI)
+	VMOVUPD           Z1, 640(DI)
+	VMOVUPD           Z2, 896(DI)
+	VMOVUPD           Z16, 1152(DI)
+	VMOVUPD           Z9, 1408(DI)
+	VMOVUPD           Z8, 1664(DI)
+	VMOVUPD           Z20, 1920(DI)
+	VMOVUPS           320(R14), Z20
+	VUNPCKLPD         Z26, Z20, Z8
+	VUNPCKHPD         Z26, Z20, Z26
+	VUNPCKLPD         Z6, Z3, Z20
+	VUNPCKHPD         Z6, Z3, Z6
+	VUNPCKLPD         Z23, Z21, Z3
+	VUNPCKHPD         Z23, Z21, Z23
+	VUNPCKLPD         Z28, Z7, Z21
+	VUNPCKHPD         Z28, Z7, Z28
+	VSHUFF64X2        $0x88, Z20, Z8, Z7
+	VSHUFF64X2        $0xdd, Z20, Z8, Z20
+	VSHUFF64X2        $0x88, Z21, Z3, Z8
+	VSHUFF64X2        $0xdd, Z21, Z3, Z21
+	VSHUFF64X2        $0x88, Z8, Z7, Z3
+	VSHUFF64X2        $0x88, Z21, Z20, Z9
+	VSHUFF64X2        $0xdd, Z8, Z7, Z8
+	VSHUFF64X2        $0xdd, Z21, Z20, Z21
+	VSHUFF64X2        $0x88, Z6, Z26, Z20
+	VSHUFF64X2        $0xdd, Z6, Z26, Z6
+	VSHUFF64X2        $0x88, Z28, Z23, Z26
+	VSHUFF64X2        $0xdd, Z28, Z23, Z28
+	VSHUFF64X2        $0x88, Z26, Z20, Z23
+	VSHUFF64X2        $0x88, Z28, Z6, Z7
+	VSHUFF64X2        $0xdd, Z26, Z20, Z26
+	VSHUFF64X2        $0xdd, Z28, Z6, Z28
+	VMOVUPD           Z3, 64(DI)
+	VMOVUPD           Z23, 320(DI)
+	VMOVUPD           Z9, 576(DI)
+	VMOVUPD           Z7, 832(DI)
+	VMOVUPD           Z8, 1088(DI)
+	VMOVUPD           Z26, 1344(DI)
+	VMOVUPD           Z21, 1600(DI)
+	VMOVUPD           Z28, 1856(DI)
+	VUNPCKLPD         Z13, Z22, Z28
+	VUNPCKHPD         Z13, Z22, Z13
+	VUNPCKLPD         Z5, Z15, Z22
+	VUNPCKHPD         Z5, Z15, Z5
+	VMOVUPS           256(R14), Z15
+	VMOVUPS           (R14), Z21
+	VUNPCKLPD         Z21, Z15, Z26
+	VUNPCKHPD         Z21, Z15, Z21
+	VMOVUPS           384(R14), Z15
+	VMOVUPS           512(R14), Z8
+	VUNPCKLPD         Z8, Z15, Z7
+	VUNPCKHPD         Z8, Z15, Z8
+	VSHUFF64X2        $0x88, Z22, Z28, Z15
+	VSHUFF64X2        $0xdd, Z22, Z28, Z22
+	VSHUFF64X2        $0x88, Z7, Z26, Z28
+	VSHUFF64X2        $0xdd, Z7, Z26, Z7
+	VSHUFF64X2        $0x88, Z28, Z15, Z26
+	VSHUFF64X2        $0x88, Z7, Z22, Z9
+	VSHUFF64X2        $0xdd, Z28, Z15, Z28
+	VSHUFF64X2        $0xdd, Z7, Z22, Z7
+	VSHUFF64X2        $0x88, Z5, Z13, Z22
+	VSHUFF64X2        $0xdd, Z5, Z13, Z5
+	VSHUFF64X2        $0x88, Z8, Z21, Z13
+	VSHUFF64X2        $0xdd, Z8, Z21, Z8
+	VSHUFF64X2        $0x88, Z13, Z22, Z21
+	VSHUFF64X2        $0x88, Z8, Z5, Z15
+	VSHUFF64X2        $0xdd, Z13, Z22, Z13
+	VSHUFF64X2        $0xdd, Z8, Z5, Z8
+	VMOVUPD           Z26, 192(DI)
+	VMOVUPD           Z21, 448(DI)
+	VMOVUPD           Z9, 704(DI)
+	VMOVUPD           Z15, 960(DI)
+	VMOVUPD           Z28, 1216(DI)
+	VMOVUPD           Z13, 1472(DI)
+	VMOVUPD           Z7, 1728(DI)
+	VMOVUPD           Z8, 1984(DI)
+	ADDQ              $+128, SI
+	ADDQ              $+128, AX
+	ADDQ              $+128, BX
+	ADDQ              $+2048, DI
+	ADDQ              $+2048, CX
+	DECQ              DX
+	JNE               vectors
+	VZEROUPPER
+	RET
+
+// func fftColumns16SwappedF64AVX512(dst *float64, src *float64, t *float64, v int, sk int)
+// Requires: AVX, AVX512F
+TEXT ·fftColumns16SwappedF64AVX512(SB), $640-40
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         sk+32(FP), R10
+	SHLQ         $0x03, R10
+	LEAQ         (R10)(R10*2), R11
+	MOVQ         src+8(FP), SI
+	MOVQ         dst+0(FP), DI
+	MOVQ         t+16(FP), CX
+	MOVQ         v+24(FP), DX
+	LEAQ         (SI)(R10*2), AX
+	LEAQ         (SI)(R10*1), BX
+	LEAQ         (BX)(R11*2), BX
+	VBROADCASTSD fftC64_3ff0000000000000<>+0(SB), Z31
+	VMOVUPS      fftEven64<>+0(SB), Z29
+	VMOVUPS      fftOdd64<>+0(SB), Z30
+
+vectors:
+	VMOVUPD           (SI), Z0
+	VPERMT2PD         64(SI), Z29, Z0
+	VMOVUPD           (SI), Z1
+	VPERMT2PD         64(SI), Z30, Z1
+	VMOVUPD           (SI)(R10*1), Z2
+	VPERMT2PD         64(SI)(R10*1), Z29, Z2
+	VMOVUPD           (SI)(R10*1), Z3
+	VPERMT2PD         64(SI)(R10*1), Z30, Z3
+	VMOVUPD           (SI)(R10*2), Z4
+	VPERMT2PD         64(SI)(R10*2), Z29, Z4
+	VMOVUPD           (SI)(R10*2), Z5
+	VPERMT2PD         64(SI)(R10*2), Z30, Z5
+	VMOVUPD           (SI)(R11*1), Z6
+	VPERMT2PD         64(SI)(R11*1), Z29, Z6
+	VMOVUPD           (SI)(R11*1), Z7
+	VPERMT2PD         64(SI)(R11*1), Z30, Z7
+	VMOVUPD           (SI)(R10*4), Z8
+	VPERMT2PD         64(SI)(R10*4), Z29, Z8
+	VMOVUPD           (SI)(R10*4), Z9
+	VPERMT2PD         64(SI)(R10*4), Z30, Z9
+	VMOVUPD           (AX)(R11*1), Z10
+	VPERMT2PD         64(AX)(R11*1), Z29, Z10
+	VMOVUPD           (AX)(R11*1), Z11
+	VPERMT2PD         64(AX)(R11*1), Z30, Z11
+	VMOVUPD           (SI)(R11*2), Z12
+	VPERMT2PD         64(SI)(R11*2), Z29, Z12
+	VMOVUPD           (SI)(R11*2), Z13
+	VPERMT2PD         64(SI)(R11*2), Z30, Z13
+	VMOVUPD           (BX), Z14
+	VPERMT2PD         64(BX), Z29, Z14
+	VMOVUPD           (BX), Z15
+	VPERMT2PD         64(BX), Z30, Z15
+	VMOVUPD           (SI)(R10*8), Z16
+	VPERMT2PD         64(SI)(R10*8), Z29, Z16
+	VMOVUPD           (SI)(R10*8), Z17
+	VPERMT2PD         64(SI)(R10*8), Z30, Z17
+	VMOVUPD           (BX)(R10*2), Z18
+	VPERMT2PD         64(BX)(R10*2), Z29, Z18
+	VMOVUPD           (BX)(R10*2), Z19
+	VPERMT2PD         64(BX)(R10*2), Z30, Z19
+	VMOVUPD           (AX)(R10*8), Z20
+	VPERMT2PD         64(AX)(R10*8), Z29, Z20
+	VMOVUPD           (AX)(R10*8), Z21
+	VPERMT2PD         64(AX)(R10*8), Z30, Z21
+	VMOVUPD           (BX)(R10*4), Z22
+	VPERMT2PD         64(BX)(R10*4), Z29, Z22
+	VMOVUPD           (BX)(R10*4), Z23
+	VPERMT2PD         64(BX)(R10*4), Z30, Z23
+	VMOVUPD           (SI)(R11*4), Z24
+	VPERMT2PD         64(SI)(R11*4), Z29, Z24
+	VMOVUPD           (SI)(R11*4), Z25
+	VPERMT2PD         64(SI)(R11*4), Z30, Z25
+	VMOVUPD           (BX)(R11*2), Z26
+	VPERMT2PD         64(BX)(R11*2), Z29, Z26
+	VMOVUPD           (BX)(R11*2), Z27
+	VPERMT2PD         64(BX)(R11*2), Z30, Z27
+	VMOVUPD           (AX)(R11*4), Z28
+	VPERMT2PD         64(AX)(R11*4), Z29, Z28
+	VMOVUPS           Z14, (R14)
+	VMOVUPD           (AX)(R11*4), Z14
+	VPERMT2PD         64(AX)(R11*4), Z30, Z14
+	VMOVUPS           Z15, 64(R14)
+	VMOVUPD           (BX)(R10*8), Z15
+	VPERMT2PD         64(BX)(R10*8), Z29, Z15
+	VMOVUPS           Z15, 128(R14)
+	VMOVUPD           (BX)(R10*8), Z15
+	VPERMT2PD         64(BX)(R10*8), Z30, Z15
+	VMOVUPS           Z15, 192(R14)
+	VADDPD            Z17, Z1, Z15
+	VMOVUPS           Z6, 256(R14)
+	VADDPD            Z16, Z0, Z6
+	VSUBPD            Z17, Z1, Z17
+	VSUBPD            Z16, Z0, Z16
+	VADDPD            Z25, Z9, Z0
+	VADDPD            Z24, Z8, Z1
+	VSUBPD            Z25, Z9, Z25
+	VSUBPD            Z24, Z8, Z24
+	VADDPD            Z0, Z15, Z8
+	VADDPD            Z1, Z6, Z9
+	VMOVUPS           Z9, 320(R14)
+	VADDPD            Z24, Z17, Z9
+	VMOVUPS           Z9, 384(R14)
+	VSUBPD            Z25, Z16, Z9
+	VSUBPD            Z0, Z15, Z0
+	VSUBPD            Z1, Z6, Z1
+	VSUBPD            Z24, Z17, Z24
+	VADDPD            Z25, Z16, Z25
+	VADDPD            Z19, Z3, Z16
+	VADDPD            Z18, Z2, Z17
+	VSUBPD            Z19, Z3, Z19
+	VSUBPD            Z18, Z2, Z18
+	VADDPD            Z27, Z11, Z2
+	VADDPD            Z26, Z10, Z3
+	VSUBPD            Z27, Z11, Z27
+	VSUBPD            Z26, Z10, Z26
+	VADDPD            Z2, Z16, Z10
+	VADDPD            Z3, Z17, Z11
+	VADDPD            Z26, Z19, Z6
+	VSUBPD            Z27, Z18, Z15
+	VSUBPD            Z2, Z16, Z2
+	VSUBPD            Z3, Z17, Z3
+	VSUBPD            Z26, Z19, Z26
+	VADDPD            Z27, Z18, Z27
+	VADDPD            Z21, Z5, Z18
+	VADDPD            Z20, Z4, Z19
+	VSUBPD            Z21, Z5, Z21
+	VSUBPD            Z20, Z4, Z20
+	VADDPD            Z14, Z13, Z4
+	VADDPD            Z28, Z12, Z5
+	VSUBPD            Z14, Z13, Z14
+	VSUBPD            Z28, Z12, Z28
+	VADDPD            Z4, Z18, Z12
+	VADDPD            Z5, Z19, Z13
+	VADDPD            Z28, Z21, Z17
+	VSUBPD            Z14, Z20, Z16
+	VSUBPD            Z4, Z18, Z4
+	VSUBPD            Z5, Z19, Z5
+	VSUBPD            Z28, Z21, Z28
+	VADDPD            Z14, Z20, Z14
+	VADDPD            Z23, Z7, Z20
+	VMOVUPS           256(R14), Z21
+	VADDPD            Z22, Z21, Z19
+	VSUBPD            Z23, Z7, Z23
+	VSUBPD            Z22, Z21, Z22
+	VMOVUPS           64(R14), Z21
+	VMOVUPS           192(R14), Z7
+	VADDPD            Z7, Z21, Z18
+	VMOVUPS           Z25, 256(R14)
+	VMOVUPS           (R14), Z25
+	VMOVUPS           Z24, 448(R14)
+	VMOVUPS           128(R14), Z24
+	VMOVUPS           Z14, 512(R14)
+	VADDPD            Z24, Z25, Z14
+	VSUBPD            Z7, Z21, Z7
+	VSUBPD            Z24, Z25, Z24
+	VADDPD            Z18, Z20, Z25
+	VADDPD            Z14, Z19, Z21
+	VMOVUPS           Z28, 128(R14)
+	VADDPD            Z24, Z23, Z28
+	VMOVUPS           Z26, (R14)
+	VSUBPD            Z7, Z22, Z26
+	VSUBPD            Z18, Z20, Z18
+	VSUBPD            Z14, Z19, Z14
+	VSUBPD            Z24, Z23, Z24
+	VADDPD            Z7, Z22, Z7
+	VADDPD            Z12, Z8, Z22
+	VMOVUPS           320(R14), Z23
+	VADDPD            Z13, Z23, Z19
+	VSUBPD            Z12, Z8, Z12
+	VSUBPD            Z13, Z23, Z13
+	VADDPD            Z25, Z10, Z23
+	VADDPD            Z21, Z11, Z8
+	VSUBPD            Z25, Z10, Z25
+	VSUBPD            Z21, Z11, Z21
+	VADDPD            Z23, Z22, Z11
+	VADDPD            Z8, Z19, Z10
+	VADDPD            Z21, Z12, Z20
+	VMOVUPS           Z10, 320(R14)
+	VSUBPD            Z25, Z13, Z10
+	VSUBPD            Z23, Z22, Z23
+	VSUBPD            Z8, Z19, Z8
+	VSUBPD            Z21, Z12, Z21
+	VADDPD            Z25, Z13, Z25
+	VMOVAPS           Z6, Z13
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z15, Z13
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z6, Z15
+	VADDPD            Z16, Z17, Z6
+	VSUBPD            Z17, Z16, Z17
+	VMOVAPS           Z28, Z16
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z26, Z16
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z28, Z26
+	VMOVUPS           384(R14), Z28
+	VMOVAPS           Z28, Z12
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z6, Z12
+	VMOVAPS           Z9, Z19
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z17, Z19
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z6, Z28
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z17, Z9
+	VMOVAPS           Z13, Z17
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z16, Z17
+	VMOVAPS           Z15, Z6
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z26, Z6
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z16, Z13
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z26, Z15
+	VMOVAPS           Z12, Z26
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z17, Z26
+	VMOVAPS           Z19, Z16
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z6, Z16
+	VMOVAPS           Z28, Z22
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z15, Z22
+	VMOVUPS           Z11, 384(R14)
+	VMOVAPS           Z9, Z11
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z13, Z11
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z17, Z12
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z6, Z19
+	VFNMADD231PD.BCST fftC64_3fed906bcf328d46<>+0(SB), Z15, Z28
+	VFMADD231PD.BCST  fftC64_3fed906bcf328d46<>+0(SB), Z13, Z9
+	VADDPD            Z3, Z2, Z13
+	VSUBPD            Z2, Z3, Z2
+	VSUBPD            Z14, Z18, Z3
+	VADDPD            Z18, Z14, Z18
+	VADDPD            Z5, Z0, Z14
+	VSUBPD            Z4, Z1, Z15
+	VSUBPD            Z5, Z0, Z5
+	VADDPD            Z4, Z1, Z4
+	VSUBPD            Z3, Z13, Z1
+	VSUBPD            Z18, Z2, Z0
+	VADDPD            Z3, Z13, Z3
+	VADDPD            Z18, Z2, Z18
+	VMOVAPS           Z14, Z2
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z1, Z2
+	VMOVAPS           Z15, Z13
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z0, Z13
+	VMOVAPS           Z5, Z6
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z18, Z6
+	VMOVAPS           Z4, Z17
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z3, Z17
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z1, Z14
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z0, Z15
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z18, Z5
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z3, Z4
+	VMOVUPS           (R14), Z3
+	VMOVAPS           Z3, Z18
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z27, Z18
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z3, Z27
+	VMOVUPS           128(R14), Z3
+	VMOVUPS           512(R14), Z0
+	VSUBPD            Z0, Z3, Z1
+	VADDPD            Z3, Z0, Z3
+	VMOVAPS           Z24, Z0
+	VFMADD231PD.BCST  fftC64_3fda827999fcef33<>+0(SB), Z7, Z0
+	VFNMADD231PD.BCST fftC64_3fda827999fcef33<>+0(SB), Z24, Z7
+	VMOVUPS           448(R14), Z24
+	VMOVUPS           Z4, 128(R14)
+	VMOVAPS           Z24, Z4
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z1, Z4
+	VMOVUPS           Z5, 512(R14)
+	VMOVUPS           256(R14), Z5
+	VMOVUPS           Z9, (R14)
+	VMOVAPS           Z5, Z9
+	VFNMADD231PD.BCST fftC64_3fe6a09e667f3bcd<>+0(SB), Z3, Z9
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z1, Z24
+	VFMADD231PD.BCST  fftC64_3fe6a09e667f3bcd<>+0(SB), Z3, Z5
+	VMOVAPS           Z18, Z3
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z0, Z3
+	VMOVAPS           Z27, Z1
+	VFNMADD231PD.BCST fftC64_4003504f333f9de6<>+0(SB), Z7, Z1
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z0, Z18
+	VFMADD231PD.BCST  fftC64_4003504f333f9de6<>+0(SB), Z7, Z27
+	VMOVAPS           Z4, Z7
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z3, Z7
+	VMOVAPS           Z9, Z0
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z1, Z0
+	VMOVUPS           Z28, 256(R14)
+	VMOVAPS           Z24, Z28
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z27, Z28
+	VMOVUPS           Z25, 448(R14)
+	VMOVAPS           Z5, Z25
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z18, Z25
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z3, Z4
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z1, Z9
+	VFNMADD231PD.BCST fftC64_3fd87de2a6aea963<>+0(SB), Z27, Z24
+	VFMADD231PD.BCST  fftC64_3fd87de2a6aea963<>+0(SB), Z18, Z5
+	VMULPD            128(CX), Z26, Z18
+	VFNMADD231PD      192(CX), Z16, Z18
+	VMULPD            192(CX), Z26, Z26
+	VFMADD231PD       128(CX), Z16, Z26
+	VMULPD            256(CX), Z2, Z16
+	VFNMADD231PD      320(CX), Z13, Z16
+	VMULPD            320(CX), Z2, Z2
+	VFMADD231PD       256(CX), Z13, Z2
+	VMULPD            384(CX), Z7, Z13
+	VFNMADD231PD      448(CX), Z0, Z13
+	VMULPD            448(CX), Z7, Z7
+	VFMADD231PD       384(CX), Z0, Z7
+	VMULPD            512(CX), Z20, Z0
+	VFNMADD231PD      576(CX), Z10, Z0
+	VMULPD            576(CX), Z20, Z20
+	VFMADD231PD       512(CX), Z10, Z20
+	VMULPD            640(CX), Z22, Z10
+	VFNMADD231PD      704(CX), Z11, Z10
+	VMULPD            704(CX), Z22, Z22
+	VFMADD231PD       640(CX), Z11, Z22
+	VMULPD            768(CX), Z6, Z11
+	VFNMADD231PD      832(CX), Z17, Z11
+	VMULPD            832(CX), Z6, Z6
+	VFMADD231PD       768(CX), Z17, Z6
+	VMULPD            896(CX), Z28, Z17
+	VFNMADD231PD      960(CX), Z25, Z17
+	VMULPD            960(CX), Z28, Z28
+	VFMADD231PD       896(CX), Z25, Z28
+	VMULPD            1024(CX), Z23, Z25
+	VFNMADD231PD      1088(CX), Z8, Z25
+	VMULPD            1088(CX), Z23, Z23
+	VFMADD231PD       1024(CX), Z8, Z23
+	VMULPD            1152(CX), Z12, Z8
+	VFNMADD231PD      1216(CX), Z19, Z8
+	VMULPD            1216(CX), Z12, Z12
+	VFMADD231PD       1152(CX), Z19, Z12
+	VMULPD            1280(CX), Z14, Z19
+	VFNMADD231PD      1344(CX), Z15, Z19
+	VMULPD            1344(CX), Z14, Z14
+	VFMADD231PD       1280(CX), Z15, Z14
+	VMULPD            1408(CX), Z4, Z15
+	VFNMADD231PD      1472(CX), Z9, Z15
+	VMULPD            1472(CX), Z4, Z4
+	VFMADD231PD       1408(CX), Z9, Z4
+	VMULPD            1536(CX), Z21, Z9
+	VMOVUPS           448(R14), Z27
+	VFNMADD231PD      1600(CX), Z27, Z9
+	VMULPD            1600(CX), Z21, Z21
+	VFMADD231PD       1536(CX), Z27, Z21
+	VMOVUPS           256(R14), Z27
+	VMULPD            1664(CX), Z27, Z1
+	VMOVUPS           (R14), Z3
+	VFNMADD231PD      1728(CX), Z3, Z1
+	VMULPD            1728(CX), Z27, Z27
+	VFMADD231PD       1664(CX), Z3, Z27
+	VMOVUPS           512(R14), Z3
+	VMOVUPS           Z21, (R14)
+	VMULPD            1792(CX), Z3, Z21
+	VMOVUPS           Z27, 256(R14)
+	VMOVUPS           128(R14), Z27
+	VFNMADD231PD      1856(CX), Z27, Z21
+	VMULPD            1856(CX), Z3, Z3
+	VFMADD231PD       1792(CX), Z27, Z3
+	VMULPD            1920(CX), Z24, Z27
+	VFNMADD231PD      1984(CX), Z5, Z27
+	VMULPD            1984(CX), Z24, Z24
+	VFMADD231PD       1920(CX), Z5, Z24
+	VMOVUPS           384(R14), Z5
+	VMOVUPS           Z3, 128(R14)
+	VUNPCKLPD         Z18, Z5, Z3
+	VUNPCKHPD         Z18, Z5, Z18
+	VUNPCKLPD         Z13, Z16, Z5
+	VUNPCKHPD         Z13, Z16, Z13
+	VUNPCKLPD         Z10, Z0, Z16
+	VUNPCKHPD         Z10, Z0, Z10
+	VUNPCKLPD         Z17, Z11, Z0
+	VUNPCKHPD         Z17, Z11, Z17
+	VSHUFF64X2        $0x88, Z5, Z3, Z11
+	VSHUFF64X2        $0xdd, Z5, Z3, Z5
+	VSHUFF64X2        $0x88, Z0, Z16, Z3
+	VSHUFF64X2        $0xdd, Z0, Z16, Z0
+	VSHUFF64X2        $0x88, Z3, Z11, Z16
+	VMOVUPS           Z24, 384(R14)
+	VSHUFF64X2        $0x88, Z0, Z5, Z24
+	VSHUFF64X2        $0xdd, Z3, Z11, Z3
+	VSHUFF64X2        $0xdd, Z0, Z5, Z0
+	VSHUFF64X2        $0x88, Z13, Z18, Z5
+	VSHUFF64X2        $0xdd, Z13, Z18, Z13
+	VSHUFF64X2        $0x88, Z17, Z10, Z18
+	VSHUFF64X2        $0xdd, Z17, Z10, Z17
+	VSHUFF64X2        $0x88, Z18, Z5, Z10
+	VSHUFF64X2        $0x88, Z17, Z13, Z11
+	VSHUFF64X2        $0xdd, Z18, Z5, Z18
+	VSHUFF64X2        $0xdd, Z17, Z13, Z17
+	VMOVUPD           Z16, (DI)
+	VMOVUPD           Z10, 256(DI)
+	VMOVUPD           Z24, 512(DI)
+	VMOVUPD           Z11, 768(DI)
+	VMOVUPD           Z3, 1024(DI)
+	VMOVUPD           Z18, 1280(DI)
+	VMOVUPD           Z0, 1536(DI)
+	VMOVUPD           Z17, 1792(DI)
+	VUNPCKLPD         Z8, Z25, Z17
+	VUNPCKHPD         Z8, Z25, Z8
+	VUNPCKLPD         Z15, Z19, Z25
+	VUNPCKHPD         Z15, Z19, Z15
+	VUNPCKLPD         Z1, Z9, Z19
+	VUNPCKHPD         Z1, Z9, Z1
+	VUNPCKLPD         Z27, Z21, Z9
+	VUNPCKHPD         Z27, Z21, Z27
+	VSHUFF64X2        $0x88, Z25, Z17, Z21
+	VSHUFF64X2        $0xdd, Z25, Z17, Z25
+	VSHUFF64X2        $0x88, Z9, Z19, Z17
+	VSHUFF64X2        $0xdd, Z9, Z19, Z9
+	VSHUFF64X2        $0x88, Z17, Z21, Z19
+	VSHUFF64X2        $0x88, Z9, Z25, Z0
+	VSHUFF64X2        $0xdd, Z17, Z21, Z17
+	VSHUFF64X2        $0xdd, Z9, Z25, Z9
+	VSHUFF64X2        $0x88, Z15, Z8, Z25
+	VSHUFF64X2        $0xdd, Z15, Z8, Z15
+	VSHUFF64X2        $0x88, Z27, Z1, Z8
+	VSHUFF64X2        $0xdd, Z27, Z1, Z27
+	VSHUFF64X2        $0x88, Z8, Z25, Z1
+	VSHUFF64X2        $0x88, Z27, Z15, Z21
+	VSHUFF64X2        $0xdd, Z8, Z25, Z8
+	VSHUFF64X2        $0xdd, Z27, Z15, Z27
+	VMOVUPD           Z19, 128(DI)
+	VMOVUPD           Z1, 384(DI)
+	VMOVUPD           Z0, 640(DI)
+	VMOVUPD           Z21, 896(DI)
+	VMOVUPD           Z17, 1152(DI)
+	VMOVUPD           Z8, 1408(DI)
+	VMOVUPD           Z9, 1664(DI)
+	VMOVUPD           Z27, 1920(DI)
+	VMOVUPS           320(R14), Z27
+	VUNPCKLPD         Z26, Z27, Z9
+	VUNPCKHPD         Z26, Z27, Z26
+	VUNPCKLPD         Z7, Z2, Z27
+	VUNPCKHPD         Z7, Z2, Z7
+	VUNPCKLPD         Z22, Z20, Z2
+	VUNPCKHPD         Z22, Z20, Z22
+	VUNPCKLPD         Z28, Z6, Z20
+	VUNPCKHPD         Z28, Z6, Z28
+	VSHUFF64X2        $0x88, Z27, Z9, Z6
+	VSHUFF64X2        $0xdd, Z27, Z9, Z27
+	VSHUFF64X2        $0x88, Z20, Z2, Z9
+	VSHUFF64X2        $0xdd, Z20, Z2, Z20
+	VSHUFF64X2        $0x88, Z9, Z6, Z2
+	VSHUFF64X2        $0x88, Z20, Z27, Z8
+	VSHUFF64X2        $0xdd, Z9, Z6, Z9
+	VSHUFF64X2        $0xdd, Z20, Z27, Z20
+	VSHUFF64X2        $0x88, Z7, Z26, Z27
+	VSHUFF64X2        $0xdd, Z7, Z26, Z7
+	VSHUFF64X2        $0x88, Z28, Z22, Z26
+	VSHUFF64X2        $0xdd, Z28, Z22, Z28
+	VSHUFF64X2        $0x88, Z26, Z27, Z22
+	VSHUFF64X2        $0x88, Z28, Z7, Z6
+	VSHUFF64X2        $0xdd, Z26, Z27, Z26
+	VSHUFF64X2        $0xdd, Z28, Z7, Z28
+	VMOVUPD           Z2, 64(DI)
+	VMOVUPD           Z22, 320(DI)
+	VMOVUPD           Z8, 576(DI)
+	VMOVUPD           Z6, 832(DI)
+	VMOVUPD           Z9, 1088(DI)
+	VMOVUPD           Z26, 1344(DI)
+	VMOVUPD           Z20, 1600(DI)
+	VMOVUPD           Z28, 1856(DI)
+	VUNPCKLPD         Z12, Z23, Z28
+	VUNPCKHPD         Z12, Z23, Z12
+	VUNPCKLPD         Z4, Z14, Z23
+	VUNPCKHPD         Z4, Z14, Z4
+	VMOVUPS           (R14), Z14
+	VMOVUPS           256(R14), Z20
+	VUNPCKLPD         Z20, Z14, Z26
+	VUNPCKHPD         Z20, Z14, Z20
+	VMOVUPS           128(R14), Z14
+	VMOVUPS           384(R14), Z9
+	VUNPCKLPD         Z9, Z14, Z6
+	VUNPCKHPD         Z9, Z14, Z9
+	VSHUFF64X2        $0x88, Z23, Z28, Z14
+	VSHUFF64X2        $0xdd, Z23, Z28, Z23
+	VSHUFF64X2        $0x88, Z6, Z26, Z28
+	VSHUFF64X2        $0xdd, Z6, Z26, Z6
+	VSHUFF64X2        $0x88, Z28, Z14, Z26
+	VSHUFF64X2        $0x88, Z6, Z23, Z8
+	VSHUFF64X2        $0xdd, Z28, Z14, Z28
+	VSHUFF64X2        $0xdd, Z6, Z23, Z6
+	VSHUFF64X2        $0x88, Z4, Z12, Z23
+	VSHUFF64X2        $0xdd, Z4, Z12, Z4
+	VSHUFF64X2        $0x88, Z9, Z20, Z12
+	VSHUFF64X2        $0xdd, Z9, Z20, Z9
+	VSHUFF64X2        $0x88, Z12, Z23, Z20
+	VSHUFF64X2        $0x88, Z9, Z4, Z14
+	VSHUFF64X2        $0xdd, Z12, Z23, Z12
+	VSHUFF64X2        $0xdd, Z9, Z4, Z9
+	VMOVUPD           Z26, 192(DI)
+	VMOVUPD           Z20, 448(DI)
+	VMOVUPD           Z8, 704(DI)
+	VMOVUPD           Z14, 960(DI)
+	VMOVUPD           Z28, 1216(DI)
+	VMOVUPD           Z12, 1472(DI)
+	VMOVUPD           Z6, 1728(DI)
+	VMOVUPD           Z9, 1984(DI)
+	ADDQ              $+128, SI
+	ADDQ              $+128, AX
+	ADDQ              $+128, BX
+	ADDQ              $+2048, DI
+	ADDQ              $+2048, CX
+	DECQ              DX
+	JNE               vectors
 	VZEROUPPER
 	RET
 

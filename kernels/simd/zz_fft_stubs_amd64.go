@@ -1134,6 +1134,16 @@ func fftLast2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftLastScaled2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftColumns16F32AVX512 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16F32AVX512(dst *float32, src *float32, t *float32, v int, sk int)
+
+// fftColumns16SwappedF32AVX512 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16SwappedF32AVX512(dst *float32, src *float32, t *float32, v int, sk int)
+
 // fftTransposeF32AVX512 transposes blocks of 16 x 16; its twin is fftTransposeGo.
 //
 //go:noescape
@@ -1518,6 +1528,16 @@ func fftLast2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //
 //go:noescape
 func fftLastScaled2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftColumns16F64AVX512 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16F64AVX512(dst *float64, src *float64, t *float64, v int, sk int)
+
+// fftColumns16SwappedF64AVX512 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16SwappedF64AVX512(dst *float64, src *float64, t *float64, v int, sk int)
 
 // fftTransposeF64AVX512 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //

@@ -293,6 +293,8 @@ var fftTableF32AVX512 = fftTable[float32]{
 	asmDeinterleave:        fftDeinterleaveF32AVX512,
 	asmDeinterleaveSwapped: fftDeinterleaveSwappedF32AVX512,
 	asmMul:                 fftMulF32AVX512,
+	asmColumns16:           fftColumns16F32AVX512,
+	asmColumns16Swapped:    fftColumns16SwappedF32AVX512,
 }
 
 var fftTableF64AVX512 = fftTable[float64]{
@@ -390,4 +392,6 @@ var fftTableF64AVX512 = fftTable[float64]{
 	asmDeinterleave:        fftDeinterleaveF64AVX512,
 	asmDeinterleaveSwapped: fftDeinterleaveSwappedF64AVX512,
 	asmMul:                 fftMulF64AVX512,
+	asmColumns16:           fftColumns16F64AVX512,
+	asmColumns16Swapped:    fftColumns16SwappedF64AVX512,
 }

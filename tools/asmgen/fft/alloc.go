@@ -175,7 +175,7 @@ func (a *allocator) ensure(o, user *value) {
 		return
 	}
 	a.take(o, user)
-	if o.kind == load {
+	if o.reloads() {
 		a.load(o)
 		return
 	}
@@ -193,6 +193,9 @@ func (a *allocator) take(v, user *value) {
 	a.live[v.reg] = v
 }
 
+// reloads tells whether v can be loaded again instead of spilled.
+func (v *value) reloads() bool { return v.kind == load && !v.input }
+
 func (a *allocator) evict(user *value) {
 	var victim *value
 	far := -1
@@ -208,14 +211,14 @@ func (a *allocator) evict(user *value) {
 				break
 			}
 		}
-		if v.kind == load { // cheaper to give up
+		if v.reloads() { // cheaper to give up
 			next += 2
 		}
 		if next > far {
 			victim, far = v, next
 		}
 	}
-	if victim.kind != load && victim.slot < 0 {
+	if !victim.reloads() && victim.slot < 0 {
 		victim.slot = a.newSlot()
 		a.ins("VMOVUPS", true, "", a.op(victim), a.spillSlot(victim.slot))
 	}

@@ -36,6 +36,10 @@ func Generate(c *build.Context) {
 				t.pass(v, r)
 			}
 		}
+		if t.avx512 { // 16 registers are too few
+			t.fused(interleaved)
+			t.fused(swapped)
+		}
 		t.transpose(false)
 		t.transpose(true)
 		t.deinterleave(interleaved)
@@ -59,6 +63,9 @@ func GoFiles() (map[string][]byte, error) {
 		}
 		for _, n := range []string{"Transpose", "TransposeFactored", "Deinterleave", "DeinterleaveSwapped", "Mul"} {
 			fmt.Fprintf(&b, "asm%s: fft%s%s,\n", n, n, t.suffix())
+		}
+		if t.avx512 {
+			fmt.Fprintf(&b, "asmColumns16: fftColumns16%s,\nasmColumns16Swapped: fftColumns16Swapped%[1]s,\n", t.suffix())
 		}
 		fmt.Fprintf(&b, "}\n")
 	}

@@ -22,10 +22,7 @@ func (t *target) deinterleave(in layout) {
 	t.SHLQ(operand.U8(t.shift()), reg.R10)
 	t.SHLQ(operand.U8(t.shift()), reg.R11)
 	t.MOVQ(t.arg("rows"), reg.RCX)
-	if t.avx512 {
-		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(regIndex))
-		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(regIndex+1))
-	}
+	regs := t.loadIndex(in, planar)
 	t.Label("rows")
 	t.MOVQ(reg.R8, reg.RSI)
 	t.MOVQ(reg.R9, reg.RDI)
@@ -34,7 +31,7 @@ func (t *target) deinterleave(in layout) {
 	t.prog = &program{}
 	p := t.loadPair(in, func(disp int) operand.Mem { return operand.Mem{Base: reg.RSI, Disp: disp} })
 	t.storePair(planar, p, func(disp int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: disp} })
-	t.emit(t.prog, t.registers(t.reserved()+2))
+	t.emit(t.prog, regs)
 	t.ADDQ(operand.I32(2*w*t.size), reg.RSI)
 	t.ADDQ(operand.I32(2*w*t.size), reg.RDI)
 	t.DECQ(reg.RDX)

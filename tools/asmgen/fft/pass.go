@@ -124,6 +124,12 @@ func (t *target) pass(v variant, r int) {
 	t.Label("rows")
 	t.MOVQ(srcRow, inBase[0])
 	t.MOVQ(dstRow, outBase[0])
+	if v.in != planar {
+		t.prefetch(inBase, inStep, srcRow, "sp", r)
+	}
+	if v.out != planar {
+		t.prefetch(outBase, outStep, dstRow, "dp", r)
+	}
 	t.groups(inBase, inStep, r)
 	t.groups(outBase, outStep, r)
 	t.MOVQ(t.arg("v"), count)
@@ -161,14 +167,20 @@ func (t *target) passSetup(v variant) []int {
 	}
 	t.MOVQ(t.arg("tw"), twiddle)
 	t.loadOne()
-	if !t.avx512 || v.in == planar && v.out == planar {
-		return t.registers(t.reserved())
-	}
+	return t.loadIndex(v.in, v.out)
+}
+
+// loadIndex loads the index vectors that the ends need and returns the
+// registers left for data.
+func (t *target) loadIndex(in, out layout) []int {
 	w := t.lanes()
-	if v.in != planar {
+	switch {
+	case !t.avx512 || in == planar && out == planar:
+		return t.registers(t.reserved())
+	case in != planar:
 		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(regIndex))
 		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(regIndex+1))
-	} else {
+	default:
 		t.VMOVUPS(t.table("Low", func(i int) int { return i/2 + i%2*w }), t.vec(regIndex))
 		t.VMOVUPS(t.table("High", func(i int) int { return w/2 + i/2 + i%2*w }), t.vec(regIndex+1))
 	}
@@ -194,6 +206,26 @@ func (t *target) advance(local operand.Mem, stride string) {
 	t.MOVQ(t.arg(stride), count)
 	t.SHLQ(operand.U8(t.shift()), count)
 	t.ADDQ(count, local)
+}
+
+// prefetch asks for the rows of an interleaved end that the next p needs, if
+// they are so far apart that the processor's own prefetchers do not follow.
+func (t *target) prefetch(base []reg.GPPhysical, step [2]reg.GPPhysical, local operand.Mem, stride string, r int) {
+	const far = 4096
+	skip := "near_" + stride
+	t.MOVQ(t.arg(stride), count)
+	t.SHLQ(operand.U8(t.shift()), count)
+	t.CMPQ(count, operand.I32(far))
+	t.JLT(operand.LabelRef(skip))
+	t.ADDQ(count, base[0])
+	t.groups(base, step, r)
+	for k := range r {
+		for line := 0; line < 2*t.bytes(); line += 64 {
+			t.PREFETCHT0(row(base, step, k, line))
+		}
+	}
+	t.MOVQ(local, base[0])
+	t.Label(skip)
 }
 
 // passBody is one vector of each row.
@@ -248,7 +280,9 @@ func (t *target) times(y pair, c, s factor) pair {
 func (t *target) loadPair(l layout, at func(disp int) operand.Mem) pair {
 	n := t.bytes()
 	if l == planar {
-		return pair{t.load(at(0)), t.load(at(n))}
+		p := pair{t.load(at(0)), t.load(at(n))}
+		p.re.input, p.im.input = true, true
+		return p
 	}
 	var p pair
 	if t.avx512 {

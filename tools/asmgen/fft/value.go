@@ -1,6 +1,10 @@
 package fft
 
-import "github.com/mmcloughlin/avo/operand"
+import (
+	"slices"
+
+	"github.com/mmcloughlin/avo/operand"
+)
 
 // kind says how a value comes about.
 type kind uint8
@@ -24,6 +28,7 @@ type value struct {
 	mem     *operand.Mem
 	bcst    bool       // mem is one number, broadcast
 	half    bool       // a load of 16 bytes
+	input   bool       // a load of what the stores may overwrite
 	imm     int        // immediate, or -1
 	index   operand.Op // index register of a permutation
 
@@ -82,10 +87,16 @@ func (p *program) schedule() {
 		out = append(out, v)
 	}
 	p.code = out
+	first := slices.IndexFunc(out, func(v *value) bool { return v.kind == store })
 	for i, v := range out {
 		for _, o := range v.operands() {
 			o.uses = append(o.uses, i)
 		}
+	}
+	// A pass may run in place: what is read after the first store must have
+	// been loaded before it.
+	for _, v := range out {
+		v.input = v.input && v.uses[len(v.uses)-1] > first
 	}
 }
 
