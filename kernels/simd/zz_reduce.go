@@ -19,11 +19,17 @@ func SumF64(x []float64) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumF64Go(&acc, x[:n])
@@ -57,11 +63,17 @@ func SumF32(x []float32) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumF32Go(&acc, x[:n])
@@ -95,11 +107,17 @@ func SumI64(x []int64) int64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumI64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumI64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumI64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumI64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumI64Go(&acc, x[:n])
@@ -132,11 +150,17 @@ func SumU64(x []uint64) uint64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumU64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumU64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumU64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumU64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumU64Go(&acc, x[:n])
@@ -170,11 +194,17 @@ func SumI32(x []int32) int64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumI32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumI32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumI32Go(&acc, x[:n])
@@ -209,11 +239,17 @@ func SumU8(x []uint8) int64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumU8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumU8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumU8Go(&acc, x[:n])
@@ -250,11 +286,17 @@ func ProdF64(x []float64) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			prodF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			prodF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			prodF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			prodF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		prodF64Go(&acc, x[:n])
@@ -287,11 +329,17 @@ func SumSquaresF64(x []float64) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumSquaresF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumSquaresF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumSquaresF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumSquaresF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumSquaresF64Go(&acc, x[:n])
@@ -325,11 +373,17 @@ func SumSquaresF32(x []float32) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			sumSquaresF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumSquaresF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			sumSquaresF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			sumSquaresF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		sumSquaresF32Go(&acc, x[:n])
@@ -365,11 +419,17 @@ func DotF64(x, y []float64) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			dotF64AVX512(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes)
+			dotF64AVX512(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			dotF64AVX2(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes)
+			dotF64AVX2(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		dotF64Go(&acc, x[:n], y[:n])
@@ -406,11 +466,17 @@ func DotF32(x, y []float32) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			dotF32AVX512(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes)
+			dotF32AVX512(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			dotF32AVX2(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes)
+			dotF32AVX2(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		dotF32Go(&acc, x[:n], y[:n])
@@ -441,11 +507,17 @@ func MaxOfF32(x []float32) float32 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfF32Go(&acc, x[:n])
@@ -478,11 +550,17 @@ func MinOfF32(x []float32) float32 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfF32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfF32Go(&acc, x[:n])
@@ -515,11 +593,17 @@ func MaxOfF64(x []float64) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfF64Go(&acc, x[:n])
@@ -552,11 +636,17 @@ func MinOfF64(x []float64) float64 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfF64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfF64Go(&acc, x[:n])
@@ -588,11 +678,17 @@ func MaxOfI32(x []int32) int32 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfI32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfI32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfI32Go(&acc, x[:n])
@@ -620,11 +716,17 @@ func MinOfI32(x []int32) int32 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfI32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfI32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfI32Go(&acc, x[:n])
@@ -652,11 +754,17 @@ func MaxOfU32(x []uint32) uint32 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfU32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfU32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfU32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfU32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfU32Go(&acc, x[:n])
@@ -684,11 +792,17 @@ func MinOfU32(x []uint32) uint32 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfU32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfU32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfU32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfU32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfU32Go(&acc, x[:n])
@@ -716,11 +830,17 @@ func MaxOfI16(x []int16) int16 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfI16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfI16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfI16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfI16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfI16Go(&acc, x[:n])
@@ -748,11 +868,17 @@ func MinOfI16(x []int16) int16 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfI16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfI16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfI16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfI16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfI16Go(&acc, x[:n])
@@ -780,11 +906,17 @@ func MaxOfU16(x []uint16) uint16 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfU16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfU16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfU16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfU16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfU16Go(&acc, x[:n])
@@ -812,11 +944,17 @@ func MinOfU16(x []uint16) uint16 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfU16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfU16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfU16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfU16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfU16Go(&acc, x[:n])
@@ -844,11 +982,17 @@ func MaxOfI8(x []int8) int8 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfI8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfI8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfI8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfI8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfI8Go(&acc, x[:n])
@@ -876,11 +1020,17 @@ func MinOfI8(x []int8) int8 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfI8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfI8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfI8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfI8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfI8Go(&acc, x[:n])
@@ -908,11 +1058,17 @@ func MaxOfU8(x []uint8) uint8 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			maxOfU8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfU8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			maxOfU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			maxOfU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		maxOfU8Go(&acc, x[:n])
@@ -940,11 +1096,17 @@ func MinOfU8(x []uint8) uint8 {
 	switch Active() {
 	case AVX512:
 		for i := 0; i < n; i += chunk {
-			minOfU8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfU8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	case AVX2:
 		for i := 0; i < n; i += chunk {
-			minOfU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes)
+			minOfU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
 		}
 	default:
 		minOfU8Go(&acc, x[:n])

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func sumF64AVX512(acc *float64, x *float64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumF64AVX512(SB), NOSPLIT, $0-24
+// func sumF64AVX512(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -20,31 +20,50 @@ TEXT ·sumF64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VADDPD  (SI), Z0, Z0
-	VADDPD  64(SI), Z1, Z1
-	VADDPD  128(SI), Z2, Z2
-	VADDPD  192(SI), Z3, Z3
-	VADDPD  256(SI), Z4, Z4
-	VADDPD  320(SI), Z5, Z5
-	VADDPD  384(SI), Z6, Z6
-	VADDPD  448(SI), Z7, Z7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, 256(DI)
-	VMOVUPS Z5, 320(DI)
-	VMOVUPS Z6, 384(DI)
-	VMOVUPS Z7, 448(DI)
+	VADDPD        (SI), Z0, Z0
+	VADDPD        64(SI), Z1, Z1
+	VADDPD        128(SI), Z2, Z2
+	VADDPD        192(SI), Z3, Z3
+	VADDPD        256(SI), Z4, Z4
+	VADDPD        320(SI), Z5, Z5
+	VADDPD        384(SI), Z6, Z6
+	VADDPD        448(SI), Z7, Z7
+	ADDQ          $0x00000200, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPD        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VADDPD        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VADDPD        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumF64AVX2(acc *float64, x *float64, rows int)
-// Requires: AVX
-TEXT ·sumF64AVX2(SB), NOSPLIT, $0-24
+// func sumF64AVX2(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·sumF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -89,31 +108,72 @@ loop0:
 	VMOVUPS 480(DI), Y7
 
 loop1:
-	VADDPD  256(SI), Y0, Y0
-	VADDPD  288(SI), Y1, Y1
-	VADDPD  320(SI), Y2, Y2
-	VADDPD  352(SI), Y3, Y3
-	VADDPD  384(SI), Y4, Y4
-	VADDPD  416(SI), Y5, Y5
-	VADDPD  448(SI), Y6, Y6
-	VADDPD  480(SI), Y7, Y7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop1
-	VMOVUPS Y0, 256(DI)
-	VMOVUPS Y1, 288(DI)
-	VMOVUPS Y2, 320(DI)
-	VMOVUPS Y3, 352(DI)
-	VMOVUPS Y4, 384(DI)
-	VMOVUPS Y5, 416(DI)
-	VMOVUPS Y6, 448(DI)
-	VMOVUPS Y7, 480(DI)
+	VADDPD       256(SI), Y0, Y0
+	VADDPD       288(SI), Y1, Y1
+	VADDPD       320(SI), Y2, Y2
+	VADDPD       352(SI), Y3, Y3
+	VADDPD       384(SI), Y4, Y4
+	VADDPD       416(SI), Y5, Y5
+	VADDPD       448(SI), Y6, Y6
+	VADDPD       480(SI), Y7, Y7
+	ADDQ         $0x00000200, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VADDPD       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VADDPD       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VADDPD       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VADDPD       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VADDPD       Y10, Y7, Y7
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VADDPD       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumF32AVX512(acc *float64, x *float32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumF32AVX512(SB), NOSPLIT, $0-24
+// func sumF32AVX512(acc *float64, x *float32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -127,39 +187,58 @@ TEXT ·sumF32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VCVTPS2PD (SI), Z10
-	VADDPD    Z10, Z0, Z0
-	VCVTPS2PD 32(SI), Z12
-	VADDPD    Z12, Z1, Z1
-	VCVTPS2PD 64(SI), Z14
-	VADDPD    Z14, Z2, Z2
-	VCVTPS2PD 96(SI), Z10
-	VADDPD    Z10, Z3, Z3
-	VCVTPS2PD 128(SI), Z12
-	VADDPD    Z12, Z4, Z4
-	VCVTPS2PD 160(SI), Z14
-	VADDPD    Z14, Z5, Z5
-	VCVTPS2PD 192(SI), Z10
-	VADDPD    Z10, Z6, Z6
-	VCVTPS2PD 224(SI), Z12
-	VADDPD    Z12, Z7, Z7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop0
-	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, 64(DI)
-	VMOVUPS   Z2, 128(DI)
-	VMOVUPS   Z3, 192(DI)
-	VMOVUPS   Z4, 256(DI)
-	VMOVUPS   Z5, 320(DI)
-	VMOVUPS   Z6, 384(DI)
-	VMOVUPS   Z7, 448(DI)
+	VCVTPS2PD     (SI), Z10
+	VADDPD        Z10, Z0, Z0
+	VCVTPS2PD     32(SI), Z12
+	VADDPD        Z12, Z1, Z1
+	VCVTPS2PD     64(SI), Z14
+	VADDPD        Z14, Z2, Z2
+	VCVTPS2PD     96(SI), Z10
+	VADDPD        Z10, Z3, Z3
+	VCVTPS2PD     128(SI), Z12
+	VADDPD        Z12, Z4, Z4
+	VCVTPS2PD     160(SI), Z14
+	VADDPD        Z14, Z5, Z5
+	VCVTPS2PD     192(SI), Z10
+	VADDPD        Z10, Z6, Z6
+	VCVTPS2PD     224(SI), Z12
+	VADDPD        Z12, Z7, Z7
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPD        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VADDPD        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VADDPD        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumF32AVX2(acc *float64, x *float32, rows int)
-// Requires: AVX
-TEXT ·sumF32AVX2(SB), NOSPLIT, $0-24
+// func sumF32AVX2(acc *float64, x *float32, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·sumF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -212,39 +291,80 @@ loop0:
 	VMOVUPS   480(DI), Y7
 
 loop1:
-	VCVTPS2PD 128(SI), Y10
-	VADDPD    Y10, Y0, Y0
-	VCVTPS2PD 144(SI), Y12
-	VADDPD    Y12, Y1, Y1
-	VCVTPS2PD 160(SI), Y14
-	VADDPD    Y14, Y2, Y2
-	VCVTPS2PD 176(SI), Y10
-	VADDPD    Y10, Y3, Y3
-	VCVTPS2PD 192(SI), Y12
-	VADDPD    Y12, Y4, Y4
-	VCVTPS2PD 208(SI), Y14
-	VADDPD    Y14, Y5, Y5
-	VCVTPS2PD 224(SI), Y10
-	VADDPD    Y10, Y6, Y6
-	VCVTPS2PD 240(SI), Y12
-	VADDPD    Y12, Y7, Y7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop1
-	VMOVUPS   Y0, 256(DI)
-	VMOVUPS   Y1, 288(DI)
-	VMOVUPS   Y2, 320(DI)
-	VMOVUPS   Y3, 352(DI)
-	VMOVUPS   Y4, 384(DI)
-	VMOVUPS   Y5, 416(DI)
-	VMOVUPS   Y6, 448(DI)
-	VMOVUPS   Y7, 480(DI)
+	VCVTPS2PD    128(SI), Y10
+	VADDPD       Y10, Y0, Y0
+	VCVTPS2PD    144(SI), Y12
+	VADDPD       Y12, Y1, Y1
+	VCVTPS2PD    160(SI), Y14
+	VADDPD       Y14, Y2, Y2
+	VCVTPS2PD    176(SI), Y10
+	VADDPD       Y10, Y3, Y3
+	VCVTPS2PD    192(SI), Y12
+	VADDPD       Y12, Y4, Y4
+	VCVTPS2PD    208(SI), Y14
+	VADDPD       Y14, Y5, Y5
+	VCVTPS2PD    224(SI), Y10
+	VADDPD       Y10, Y6, Y6
+	VCVTPS2PD    240(SI), Y12
+	VADDPD       Y12, Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VADDPD       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VADDPD       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VADDPD       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VADDPD       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VADDPD       Y10, Y7, Y7
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VADDPD       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumI64AVX512(acc *int64, x *int64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumI64AVX512(SB), NOSPLIT, $0-24
+// func sumI64AVX512(acc *int64, x *int64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumI64AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -258,31 +378,50 @@ TEXT ·sumI64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VPADDQ  (SI), Z0, Z0
-	VPADDQ  64(SI), Z1, Z1
-	VPADDQ  128(SI), Z2, Z2
-	VPADDQ  192(SI), Z3, Z3
-	VPADDQ  256(SI), Z4, Z4
-	VPADDQ  320(SI), Z5, Z5
-	VPADDQ  384(SI), Z6, Z6
-	VPADDQ  448(SI), Z7, Z7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, 256(DI)
-	VMOVUPS Z5, 320(DI)
-	VMOVUPS Z6, 384(DI)
-	VMOVUPS Z7, 448(DI)
+	VPADDQ        (SI), Z0, Z0
+	VPADDQ        64(SI), Z1, Z1
+	VPADDQ        128(SI), Z2, Z2
+	VPADDQ        192(SI), Z3, Z3
+	VPADDQ        256(SI), Z4, Z4
+	VPADDQ        320(SI), Z5, Z5
+	VPADDQ        384(SI), Z6, Z6
+	VPADDQ        448(SI), Z7, Z7
+	ADDQ          $0x00000200, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPADDQ        Z4, Z0, Z0
+	VPADDQ        Z5, Z1, Z1
+	VPADDQ        Z6, Z2, Z2
+	VPADDQ        Z7, Z3, Z3
+	VPADDQ        Z2, Z0, Z0
+	VPADDQ        Z3, Z1, Z1
+	VPADDQ        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPADDQ        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPADDQ        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPADDQ        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumI64AVX2(acc *int64, x *int64, rows int)
+// func sumI64AVX2(acc *int64, x *int64, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·sumI64AVX2(SB), NOSPLIT, $0-24
+TEXT ·sumI64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -327,31 +466,72 @@ loop0:
 	VMOVUPS 480(DI), Y7
 
 loop1:
-	VPADDQ  256(SI), Y0, Y0
-	VPADDQ  288(SI), Y1, Y1
-	VPADDQ  320(SI), Y2, Y2
-	VPADDQ  352(SI), Y3, Y3
-	VPADDQ  384(SI), Y4, Y4
-	VPADDQ  416(SI), Y5, Y5
-	VPADDQ  448(SI), Y6, Y6
-	VPADDQ  480(SI), Y7, Y7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop1
-	VMOVUPS Y0, 256(DI)
-	VMOVUPS Y1, 288(DI)
-	VMOVUPS Y2, 320(DI)
-	VMOVUPS Y3, 352(DI)
-	VMOVUPS Y4, 384(DI)
-	VMOVUPS Y5, 416(DI)
-	VMOVUPS Y6, 448(DI)
-	VMOVUPS Y7, 480(DI)
+	VPADDQ       256(SI), Y0, Y0
+	VPADDQ       288(SI), Y1, Y1
+	VPADDQ       320(SI), Y2, Y2
+	VPADDQ       352(SI), Y3, Y3
+	VPADDQ       384(SI), Y4, Y4
+	VPADDQ       416(SI), Y5, Y5
+	VPADDQ       448(SI), Y6, Y6
+	VPADDQ       480(SI), Y7, Y7
+	ADDQ         $0x00000200, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VPADDQ       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VPADDQ       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VPADDQ       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VPADDQ       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VPADDQ       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VPADDQ       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VPADDQ       Y10, Y7, Y7
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y5, Y1, Y1
+	VPADDQ       Y6, Y2, Y2
+	VPADDQ       Y7, Y3, Y3
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPADDQ       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumU64AVX512(acc *uint64, x *uint64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumU64AVX512(SB), NOSPLIT, $0-24
+// func sumU64AVX512(acc *uint64, x *uint64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumU64AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -365,31 +545,50 @@ TEXT ·sumU64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VPADDQ  (SI), Z0, Z0
-	VPADDQ  64(SI), Z1, Z1
-	VPADDQ  128(SI), Z2, Z2
-	VPADDQ  192(SI), Z3, Z3
-	VPADDQ  256(SI), Z4, Z4
-	VPADDQ  320(SI), Z5, Z5
-	VPADDQ  384(SI), Z6, Z6
-	VPADDQ  448(SI), Z7, Z7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, 256(DI)
-	VMOVUPS Z5, 320(DI)
-	VMOVUPS Z6, 384(DI)
-	VMOVUPS Z7, 448(DI)
+	VPADDQ        (SI), Z0, Z0
+	VPADDQ        64(SI), Z1, Z1
+	VPADDQ        128(SI), Z2, Z2
+	VPADDQ        192(SI), Z3, Z3
+	VPADDQ        256(SI), Z4, Z4
+	VPADDQ        320(SI), Z5, Z5
+	VPADDQ        384(SI), Z6, Z6
+	VPADDQ        448(SI), Z7, Z7
+	ADDQ          $0x00000200, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPADDQ        Z4, Z0, Z0
+	VPADDQ        Z5, Z1, Z1
+	VPADDQ        Z6, Z2, Z2
+	VPADDQ        Z7, Z3, Z3
+	VPADDQ        Z2, Z0, Z0
+	VPADDQ        Z3, Z1, Z1
+	VPADDQ        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPADDQ        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPADDQ        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPADDQ        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumU64AVX2(acc *uint64, x *uint64, rows int)
+// func sumU64AVX2(acc *uint64, x *uint64, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·sumU64AVX2(SB), NOSPLIT, $0-24
+TEXT ·sumU64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -434,31 +633,72 @@ loop0:
 	VMOVUPS 480(DI), Y7
 
 loop1:
-	VPADDQ  256(SI), Y0, Y0
-	VPADDQ  288(SI), Y1, Y1
-	VPADDQ  320(SI), Y2, Y2
-	VPADDQ  352(SI), Y3, Y3
-	VPADDQ  384(SI), Y4, Y4
-	VPADDQ  416(SI), Y5, Y5
-	VPADDQ  448(SI), Y6, Y6
-	VPADDQ  480(SI), Y7, Y7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop1
-	VMOVUPS Y0, 256(DI)
-	VMOVUPS Y1, 288(DI)
-	VMOVUPS Y2, 320(DI)
-	VMOVUPS Y3, 352(DI)
-	VMOVUPS Y4, 384(DI)
-	VMOVUPS Y5, 416(DI)
-	VMOVUPS Y6, 448(DI)
-	VMOVUPS Y7, 480(DI)
+	VPADDQ       256(SI), Y0, Y0
+	VPADDQ       288(SI), Y1, Y1
+	VPADDQ       320(SI), Y2, Y2
+	VPADDQ       352(SI), Y3, Y3
+	VPADDQ       384(SI), Y4, Y4
+	VPADDQ       416(SI), Y5, Y5
+	VPADDQ       448(SI), Y6, Y6
+	VPADDQ       480(SI), Y7, Y7
+	ADDQ         $0x00000200, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VPADDQ       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VPADDQ       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VPADDQ       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VPADDQ       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VPADDQ       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VPADDQ       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VPADDQ       Y10, Y7, Y7
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y5, Y1, Y1
+	VPADDQ       Y6, Y2, Y2
+	VPADDQ       Y7, Y3, Y3
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPADDQ       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumI32AVX512(acc *int64, x *int32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumI32AVX512(SB), NOSPLIT, $0-24
+// func sumI32AVX512(acc *int64, x *int32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumI32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -472,39 +712,58 @@ TEXT ·sumI32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VPMOVSXDQ (SI), Z10
-	VPADDQ    Z10, Z0, Z0
-	VPMOVSXDQ 32(SI), Z12
-	VPADDQ    Z12, Z1, Z1
-	VPMOVSXDQ 64(SI), Z14
-	VPADDQ    Z14, Z2, Z2
-	VPMOVSXDQ 96(SI), Z10
-	VPADDQ    Z10, Z3, Z3
-	VPMOVSXDQ 128(SI), Z12
-	VPADDQ    Z12, Z4, Z4
-	VPMOVSXDQ 160(SI), Z14
-	VPADDQ    Z14, Z5, Z5
-	VPMOVSXDQ 192(SI), Z10
-	VPADDQ    Z10, Z6, Z6
-	VPMOVSXDQ 224(SI), Z12
-	VPADDQ    Z12, Z7, Z7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop0
-	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, 64(DI)
-	VMOVUPS   Z2, 128(DI)
-	VMOVUPS   Z3, 192(DI)
-	VMOVUPS   Z4, 256(DI)
-	VMOVUPS   Z5, 320(DI)
-	VMOVUPS   Z6, 384(DI)
-	VMOVUPS   Z7, 448(DI)
+	VPMOVSXDQ     (SI), Z10
+	VPADDQ        Z10, Z0, Z0
+	VPMOVSXDQ     32(SI), Z12
+	VPADDQ        Z12, Z1, Z1
+	VPMOVSXDQ     64(SI), Z14
+	VPADDQ        Z14, Z2, Z2
+	VPMOVSXDQ     96(SI), Z10
+	VPADDQ        Z10, Z3, Z3
+	VPMOVSXDQ     128(SI), Z12
+	VPADDQ        Z12, Z4, Z4
+	VPMOVSXDQ     160(SI), Z14
+	VPADDQ        Z14, Z5, Z5
+	VPMOVSXDQ     192(SI), Z10
+	VPADDQ        Z10, Z6, Z6
+	VPMOVSXDQ     224(SI), Z12
+	VPADDQ        Z12, Z7, Z7
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPADDQ        Z4, Z0, Z0
+	VPADDQ        Z5, Z1, Z1
+	VPADDQ        Z6, Z2, Z2
+	VPADDQ        Z7, Z3, Z3
+	VPADDQ        Z2, Z0, Z0
+	VPADDQ        Z3, Z1, Z1
+	VPADDQ        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPADDQ        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPADDQ        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPADDQ        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumI32AVX2(acc *int64, x *int32, rows int)
+// func sumI32AVX2(acc *int64, x *int32, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·sumI32AVX2(SB), NOSPLIT, $0-24
+TEXT ·sumI32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -557,39 +816,80 @@ loop0:
 	VMOVUPS   480(DI), Y7
 
 loop1:
-	VPMOVSXDQ 128(SI), Y10
-	VPADDQ    Y10, Y0, Y0
-	VPMOVSXDQ 144(SI), Y12
-	VPADDQ    Y12, Y1, Y1
-	VPMOVSXDQ 160(SI), Y14
-	VPADDQ    Y14, Y2, Y2
-	VPMOVSXDQ 176(SI), Y10
-	VPADDQ    Y10, Y3, Y3
-	VPMOVSXDQ 192(SI), Y12
-	VPADDQ    Y12, Y4, Y4
-	VPMOVSXDQ 208(SI), Y14
-	VPADDQ    Y14, Y5, Y5
-	VPMOVSXDQ 224(SI), Y10
-	VPADDQ    Y10, Y6, Y6
-	VPMOVSXDQ 240(SI), Y12
-	VPADDQ    Y12, Y7, Y7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop1
-	VMOVUPS   Y0, 256(DI)
-	VMOVUPS   Y1, 288(DI)
-	VMOVUPS   Y2, 320(DI)
-	VMOVUPS   Y3, 352(DI)
-	VMOVUPS   Y4, 384(DI)
-	VMOVUPS   Y5, 416(DI)
-	VMOVUPS   Y6, 448(DI)
-	VMOVUPS   Y7, 480(DI)
+	VPMOVSXDQ    128(SI), Y10
+	VPADDQ       Y10, Y0, Y0
+	VPMOVSXDQ    144(SI), Y12
+	VPADDQ       Y12, Y1, Y1
+	VPMOVSXDQ    160(SI), Y14
+	VPADDQ       Y14, Y2, Y2
+	VPMOVSXDQ    176(SI), Y10
+	VPADDQ       Y10, Y3, Y3
+	VPMOVSXDQ    192(SI), Y12
+	VPADDQ       Y12, Y4, Y4
+	VPMOVSXDQ    208(SI), Y14
+	VPADDQ       Y14, Y5, Y5
+	VPMOVSXDQ    224(SI), Y10
+	VPADDQ       Y10, Y6, Y6
+	VPMOVSXDQ    240(SI), Y12
+	VPADDQ       Y12, Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VPADDQ       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VPADDQ       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VPADDQ       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VPADDQ       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VPADDQ       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VPADDQ       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VPADDQ       Y10, Y7, Y7
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y5, Y1, Y1
+	VPADDQ       Y6, Y2, Y2
+	VPADDQ       Y7, Y3, Y3
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPADDQ       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumU8AVX512(acc *int64, x *uint8, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumU8AVX512(SB), NOSPLIT, $0-24
+// func sumU8AVX512(acc *int64, x *uint8, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumU8AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -603,39 +903,58 @@ TEXT ·sumU8AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VPMOVZXBQ (SI), Z10
-	VPADDQ    Z10, Z0, Z0
-	VPMOVZXBQ 8(SI), Z12
-	VPADDQ    Z12, Z1, Z1
-	VPMOVZXBQ 16(SI), Z14
-	VPADDQ    Z14, Z2, Z2
-	VPMOVZXBQ 24(SI), Z10
-	VPADDQ    Z10, Z3, Z3
-	VPMOVZXBQ 32(SI), Z12
-	VPADDQ    Z12, Z4, Z4
-	VPMOVZXBQ 40(SI), Z14
-	VPADDQ    Z14, Z5, Z5
-	VPMOVZXBQ 48(SI), Z10
-	VPADDQ    Z10, Z6, Z6
-	VPMOVZXBQ 56(SI), Z12
-	VPADDQ    Z12, Z7, Z7
-	ADDQ      $0x00000040, SI
-	DECQ      CX
-	JNZ       loop0
-	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, 64(DI)
-	VMOVUPS   Z2, 128(DI)
-	VMOVUPS   Z3, 192(DI)
-	VMOVUPS   Z4, 256(DI)
-	VMOVUPS   Z5, 320(DI)
-	VMOVUPS   Z6, 384(DI)
-	VMOVUPS   Z7, 448(DI)
+	VPMOVZXBQ     (SI), Z10
+	VPADDQ        Z10, Z0, Z0
+	VPMOVZXBQ     8(SI), Z12
+	VPADDQ        Z12, Z1, Z1
+	VPMOVZXBQ     16(SI), Z14
+	VPADDQ        Z14, Z2, Z2
+	VPMOVZXBQ     24(SI), Z10
+	VPADDQ        Z10, Z3, Z3
+	VPMOVZXBQ     32(SI), Z12
+	VPADDQ        Z12, Z4, Z4
+	VPMOVZXBQ     40(SI), Z14
+	VPADDQ        Z14, Z5, Z5
+	VPMOVZXBQ     48(SI), Z10
+	VPADDQ        Z10, Z6, Z6
+	VPMOVZXBQ     56(SI), Z12
+	VPADDQ        Z12, Z7, Z7
+	ADDQ          $0x00000040, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPADDQ        Z4, Z0, Z0
+	VPADDQ        Z5, Z1, Z1
+	VPADDQ        Z6, Z2, Z2
+	VPADDQ        Z7, Z3, Z3
+	VPADDQ        Z2, Z0, Z0
+	VPADDQ        Z3, Z1, Z1
+	VPADDQ        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPADDQ        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPADDQ        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPADDQ        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumU8AVX2(acc *int64, x *uint8, rows int)
+// func sumU8AVX2(acc *int64, x *uint8, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·sumU8AVX2(SB), NOSPLIT, $0-24
+TEXT ·sumU8AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -688,39 +1007,80 @@ loop0:
 	VMOVUPS   480(DI), Y7
 
 loop1:
-	VPMOVZXBQ 32(SI), Y10
-	VPADDQ    Y10, Y0, Y0
-	VPMOVZXBQ 36(SI), Y12
-	VPADDQ    Y12, Y1, Y1
-	VPMOVZXBQ 40(SI), Y14
-	VPADDQ    Y14, Y2, Y2
-	VPMOVZXBQ 44(SI), Y10
-	VPADDQ    Y10, Y3, Y3
-	VPMOVZXBQ 48(SI), Y12
-	VPADDQ    Y12, Y4, Y4
-	VPMOVZXBQ 52(SI), Y14
-	VPADDQ    Y14, Y5, Y5
-	VPMOVZXBQ 56(SI), Y10
-	VPADDQ    Y10, Y6, Y6
-	VPMOVZXBQ 60(SI), Y12
-	VPADDQ    Y12, Y7, Y7
-	ADDQ      $0x00000040, SI
-	DECQ      CX
-	JNZ       loop1
-	VMOVUPS   Y0, 256(DI)
-	VMOVUPS   Y1, 288(DI)
-	VMOVUPS   Y2, 320(DI)
-	VMOVUPS   Y3, 352(DI)
-	VMOVUPS   Y4, 384(DI)
-	VMOVUPS   Y5, 416(DI)
-	VMOVUPS   Y6, 448(DI)
-	VMOVUPS   Y7, 480(DI)
+	VPMOVZXBQ    32(SI), Y10
+	VPADDQ       Y10, Y0, Y0
+	VPMOVZXBQ    36(SI), Y12
+	VPADDQ       Y12, Y1, Y1
+	VPMOVZXBQ    40(SI), Y14
+	VPADDQ       Y14, Y2, Y2
+	VPMOVZXBQ    44(SI), Y10
+	VPADDQ       Y10, Y3, Y3
+	VPMOVZXBQ    48(SI), Y12
+	VPADDQ       Y12, Y4, Y4
+	VPMOVZXBQ    52(SI), Y14
+	VPADDQ       Y14, Y5, Y5
+	VPMOVZXBQ    56(SI), Y10
+	VPADDQ       Y10, Y6, Y6
+	VPMOVZXBQ    60(SI), Y12
+	VPADDQ       Y12, Y7, Y7
+	ADDQ         $0x00000040, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VPADDQ       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VPADDQ       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VPADDQ       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VPADDQ       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VPADDQ       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VPADDQ       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VPADDQ       Y10, Y7, Y7
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y5, Y1, Y1
+	VPADDQ       Y6, Y2, Y2
+	VPADDQ       Y7, Y3, Y3
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPADDQ       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPADDQ       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func prodF64AVX512(acc *float64, x *float64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·prodF64AVX512(SB), NOSPLIT, $0-24
+// func prodF64AVX512(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·prodF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -734,31 +1094,50 @@ TEXT ·prodF64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VMULPD  (SI), Z0, Z0
-	VMULPD  64(SI), Z1, Z1
-	VMULPD  128(SI), Z2, Z2
-	VMULPD  192(SI), Z3, Z3
-	VMULPD  256(SI), Z4, Z4
-	VMULPD  320(SI), Z5, Z5
-	VMULPD  384(SI), Z6, Z6
-	VMULPD  448(SI), Z7, Z7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, 256(DI)
-	VMOVUPS Z5, 320(DI)
-	VMOVUPS Z6, 384(DI)
-	VMOVUPS Z7, 448(DI)
+	VMULPD        (SI), Z0, Z0
+	VMULPD        64(SI), Z1, Z1
+	VMULPD        128(SI), Z2, Z2
+	VMULPD        192(SI), Z3, Z3
+	VMULPD        256(SI), Z4, Z4
+	VMULPD        320(SI), Z5, Z5
+	VMULPD        384(SI), Z6, Z6
+	VMULPD        448(SI), Z7, Z7
+	ADDQ          $0x00000200, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VMULPD        Z4, Z0, Z0
+	VMULPD        Z5, Z1, Z1
+	VMULPD        Z6, Z2, Z2
+	VMULPD        Z7, Z3, Z3
+	VMULPD        Z2, Z0, Z0
+	VMULPD        Z3, Z1, Z1
+	VMULPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VMULPD        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VMULPD        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VMULPD        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func prodF64AVX2(acc *float64, x *float64, rows int)
-// Requires: AVX
-TEXT ·prodF64AVX2(SB), NOSPLIT, $0-24
+// func prodF64AVX2(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·prodF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -803,31 +1182,72 @@ loop0:
 	VMOVUPS 480(DI), Y7
 
 loop1:
-	VMULPD  256(SI), Y0, Y0
-	VMULPD  288(SI), Y1, Y1
-	VMULPD  320(SI), Y2, Y2
-	VMULPD  352(SI), Y3, Y3
-	VMULPD  384(SI), Y4, Y4
-	VMULPD  416(SI), Y5, Y5
-	VMULPD  448(SI), Y6, Y6
-	VMULPD  480(SI), Y7, Y7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop1
-	VMOVUPS Y0, 256(DI)
-	VMOVUPS Y1, 288(DI)
-	VMOVUPS Y2, 320(DI)
-	VMOVUPS Y3, 352(DI)
-	VMOVUPS Y4, 384(DI)
-	VMOVUPS Y5, 416(DI)
-	VMOVUPS Y6, 448(DI)
-	VMOVUPS Y7, 480(DI)
+	VMULPD       256(SI), Y0, Y0
+	VMULPD       288(SI), Y1, Y1
+	VMULPD       320(SI), Y2, Y2
+	VMULPD       352(SI), Y3, Y3
+	VMULPD       384(SI), Y4, Y4
+	VMULPD       416(SI), Y5, Y5
+	VMULPD       448(SI), Y6, Y6
+	VMULPD       480(SI), Y7, Y7
+	ADDQ         $0x00000200, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VMULPD       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VMULPD       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VMULPD       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VMULPD       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VMULPD       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VMULPD       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VMULPD       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VMULPD       Y10, Y7, Y7
+	VMULPD       Y4, Y0, Y0
+	VMULPD       Y5, Y1, Y1
+	VMULPD       Y6, Y2, Y2
+	VMULPD       Y7, Y3, Y3
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VMULPD       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VMULPD       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumSquaresF64AVX512(acc *float64, x *float64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumSquaresF64AVX512(SB), NOSPLIT, $0-24
+// func sumSquaresF64AVX512(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumSquaresF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -841,47 +1261,66 @@ TEXT ·sumSquaresF64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VMOVUPD (SI), Z10
-	VMULPD  Z10, Z10, Z10
-	VADDPD  Z10, Z0, Z0
-	VMOVUPD 64(SI), Z12
-	VMULPD  Z12, Z12, Z12
-	VADDPD  Z12, Z1, Z1
-	VMOVUPD 128(SI), Z14
-	VMULPD  Z14, Z14, Z14
-	VADDPD  Z14, Z2, Z2
-	VMOVUPD 192(SI), Z10
-	VMULPD  Z10, Z10, Z10
-	VADDPD  Z10, Z3, Z3
-	VMOVUPD 256(SI), Z12
-	VMULPD  Z12, Z12, Z12
-	VADDPD  Z12, Z4, Z4
-	VMOVUPD 320(SI), Z14
-	VMULPD  Z14, Z14, Z14
-	VADDPD  Z14, Z5, Z5
-	VMOVUPD 384(SI), Z10
-	VMULPD  Z10, Z10, Z10
-	VADDPD  Z10, Z6, Z6
-	VMOVUPD 448(SI), Z12
-	VMULPD  Z12, Z12, Z12
-	VADDPD  Z12, Z7, Z7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, 256(DI)
-	VMOVUPS Z5, 320(DI)
-	VMOVUPS Z6, 384(DI)
-	VMOVUPS Z7, 448(DI)
+	VMOVUPD       (SI), Z10
+	VMULPD        Z10, Z10, Z10
+	VADDPD        Z10, Z0, Z0
+	VMOVUPD       64(SI), Z12
+	VMULPD        Z12, Z12, Z12
+	VADDPD        Z12, Z1, Z1
+	VMOVUPD       128(SI), Z14
+	VMULPD        Z14, Z14, Z14
+	VADDPD        Z14, Z2, Z2
+	VMOVUPD       192(SI), Z10
+	VMULPD        Z10, Z10, Z10
+	VADDPD        Z10, Z3, Z3
+	VMOVUPD       256(SI), Z12
+	VMULPD        Z12, Z12, Z12
+	VADDPD        Z12, Z4, Z4
+	VMOVUPD       320(SI), Z14
+	VMULPD        Z14, Z14, Z14
+	VADDPD        Z14, Z5, Z5
+	VMOVUPD       384(SI), Z10
+	VMULPD        Z10, Z10, Z10
+	VADDPD        Z10, Z6, Z6
+	VMOVUPD       448(SI), Z12
+	VMULPD        Z12, Z12, Z12
+	VADDPD        Z12, Z7, Z7
+	ADDQ          $0x00000200, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPD        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VADDPD        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VADDPD        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumSquaresF64AVX2(acc *float64, x *float64, rows int)
-// Requires: AVX
-TEXT ·sumSquaresF64AVX2(SB), NOSPLIT, $0-24
+// func sumSquaresF64AVX2(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·sumSquaresF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -942,47 +1381,88 @@ loop0:
 	VMOVUPS 480(DI), Y7
 
 loop1:
-	VMOVUPD 256(SI), Y10
-	VMULPD  Y10, Y10, Y10
-	VADDPD  Y10, Y0, Y0
-	VMOVUPD 288(SI), Y12
-	VMULPD  Y12, Y12, Y12
-	VADDPD  Y12, Y1, Y1
-	VMOVUPD 320(SI), Y14
-	VMULPD  Y14, Y14, Y14
-	VADDPD  Y14, Y2, Y2
-	VMOVUPD 352(SI), Y10
-	VMULPD  Y10, Y10, Y10
-	VADDPD  Y10, Y3, Y3
-	VMOVUPD 384(SI), Y12
-	VMULPD  Y12, Y12, Y12
-	VADDPD  Y12, Y4, Y4
-	VMOVUPD 416(SI), Y14
-	VMULPD  Y14, Y14, Y14
-	VADDPD  Y14, Y5, Y5
-	VMOVUPD 448(SI), Y10
-	VMULPD  Y10, Y10, Y10
-	VADDPD  Y10, Y6, Y6
-	VMOVUPD 480(SI), Y12
-	VMULPD  Y12, Y12, Y12
-	VADDPD  Y12, Y7, Y7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop1
-	VMOVUPS Y0, 256(DI)
-	VMOVUPS Y1, 288(DI)
-	VMOVUPS Y2, 320(DI)
-	VMOVUPS Y3, 352(DI)
-	VMOVUPS Y4, 384(DI)
-	VMOVUPS Y5, 416(DI)
-	VMOVUPS Y6, 448(DI)
-	VMOVUPS Y7, 480(DI)
+	VMOVUPD      256(SI), Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPD      288(SI), Y12
+	VMULPD       Y12, Y12, Y12
+	VADDPD       Y12, Y1, Y1
+	VMOVUPD      320(SI), Y14
+	VMULPD       Y14, Y14, Y14
+	VADDPD       Y14, Y2, Y2
+	VMOVUPD      352(SI), Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVUPD      384(SI), Y12
+	VMULPD       Y12, Y12, Y12
+	VADDPD       Y12, Y4, Y4
+	VMOVUPD      416(SI), Y14
+	VMULPD       Y14, Y14, Y14
+	VADDPD       Y14, Y5, Y5
+	VMOVUPD      448(SI), Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
+	VMOVUPD      480(SI), Y12
+	VMULPD       Y12, Y12, Y12
+	VADDPD       Y12, Y7, Y7
+	ADDQ         $0x00000200, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VADDPD       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VADDPD       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VADDPD       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VADDPD       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VADDPD       Y10, Y7, Y7
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VADDPD       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumSquaresF32AVX512(acc *float64, x *float32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·sumSquaresF32AVX512(SB), NOSPLIT, $0-24
+// func sumSquaresF32AVX512(acc *float64, x *float32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·sumSquaresF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -996,47 +1476,66 @@ TEXT ·sumSquaresF32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VCVTPS2PD (SI), Z10
-	VMULPD    Z10, Z10, Z10
-	VADDPD    Z10, Z0, Z0
-	VCVTPS2PD 32(SI), Z12
-	VMULPD    Z12, Z12, Z12
-	VADDPD    Z12, Z1, Z1
-	VCVTPS2PD 64(SI), Z14
-	VMULPD    Z14, Z14, Z14
-	VADDPD    Z14, Z2, Z2
-	VCVTPS2PD 96(SI), Z10
-	VMULPD    Z10, Z10, Z10
-	VADDPD    Z10, Z3, Z3
-	VCVTPS2PD 128(SI), Z12
-	VMULPD    Z12, Z12, Z12
-	VADDPD    Z12, Z4, Z4
-	VCVTPS2PD 160(SI), Z14
-	VMULPD    Z14, Z14, Z14
-	VADDPD    Z14, Z5, Z5
-	VCVTPS2PD 192(SI), Z10
-	VMULPD    Z10, Z10, Z10
-	VADDPD    Z10, Z6, Z6
-	VCVTPS2PD 224(SI), Z12
-	VMULPD    Z12, Z12, Z12
-	VADDPD    Z12, Z7, Z7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop0
-	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, 64(DI)
-	VMOVUPS   Z2, 128(DI)
-	VMOVUPS   Z3, 192(DI)
-	VMOVUPS   Z4, 256(DI)
-	VMOVUPS   Z5, 320(DI)
-	VMOVUPS   Z6, 384(DI)
-	VMOVUPS   Z7, 448(DI)
+	VCVTPS2PD     (SI), Z10
+	VMULPD        Z10, Z10, Z10
+	VADDPD        Z10, Z0, Z0
+	VCVTPS2PD     32(SI), Z12
+	VMULPD        Z12, Z12, Z12
+	VADDPD        Z12, Z1, Z1
+	VCVTPS2PD     64(SI), Z14
+	VMULPD        Z14, Z14, Z14
+	VADDPD        Z14, Z2, Z2
+	VCVTPS2PD     96(SI), Z10
+	VMULPD        Z10, Z10, Z10
+	VADDPD        Z10, Z3, Z3
+	VCVTPS2PD     128(SI), Z12
+	VMULPD        Z12, Z12, Z12
+	VADDPD        Z12, Z4, Z4
+	VCVTPS2PD     160(SI), Z14
+	VMULPD        Z14, Z14, Z14
+	VADDPD        Z14, Z5, Z5
+	VCVTPS2PD     192(SI), Z10
+	VMULPD        Z10, Z10, Z10
+	VADDPD        Z10, Z6, Z6
+	VCVTPS2PD     224(SI), Z12
+	VMULPD        Z12, Z12, Z12
+	VADDPD        Z12, Z7, Z7
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPD        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VADDPD        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VADDPD        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func sumSquaresF32AVX2(acc *float64, x *float32, rows int)
-// Requires: AVX
-TEXT ·sumSquaresF32AVX2(SB), NOSPLIT, $0-24
+// func sumSquaresF32AVX2(acc *float64, x *float32, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·sumSquaresF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1097,47 +1596,88 @@ loop0:
 	VMOVUPS   480(DI), Y7
 
 loop1:
-	VCVTPS2PD 128(SI), Y10
-	VMULPD    Y10, Y10, Y10
-	VADDPD    Y10, Y0, Y0
-	VCVTPS2PD 144(SI), Y12
-	VMULPD    Y12, Y12, Y12
-	VADDPD    Y12, Y1, Y1
-	VCVTPS2PD 160(SI), Y14
-	VMULPD    Y14, Y14, Y14
-	VADDPD    Y14, Y2, Y2
-	VCVTPS2PD 176(SI), Y10
-	VMULPD    Y10, Y10, Y10
-	VADDPD    Y10, Y3, Y3
-	VCVTPS2PD 192(SI), Y12
-	VMULPD    Y12, Y12, Y12
-	VADDPD    Y12, Y4, Y4
-	VCVTPS2PD 208(SI), Y14
-	VMULPD    Y14, Y14, Y14
-	VADDPD    Y14, Y5, Y5
-	VCVTPS2PD 224(SI), Y10
-	VMULPD    Y10, Y10, Y10
-	VADDPD    Y10, Y6, Y6
-	VCVTPS2PD 240(SI), Y12
-	VMULPD    Y12, Y12, Y12
-	VADDPD    Y12, Y7, Y7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop1
-	VMOVUPS   Y0, 256(DI)
-	VMOVUPS   Y1, 288(DI)
-	VMOVUPS   Y2, 320(DI)
-	VMOVUPS   Y3, 352(DI)
-	VMOVUPS   Y4, 384(DI)
-	VMOVUPS   Y5, 416(DI)
-	VMOVUPS   Y6, 448(DI)
-	VMOVUPS   Y7, 480(DI)
+	VCVTPS2PD    128(SI), Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y0, Y0
+	VCVTPS2PD    144(SI), Y12
+	VMULPD       Y12, Y12, Y12
+	VADDPD       Y12, Y1, Y1
+	VCVTPS2PD    160(SI), Y14
+	VMULPD       Y14, Y14, Y14
+	VADDPD       Y14, Y2, Y2
+	VCVTPS2PD    176(SI), Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y3, Y3
+	VCVTPS2PD    192(SI), Y12
+	VMULPD       Y12, Y12, Y12
+	VADDPD       Y12, Y4, Y4
+	VCVTPS2PD    208(SI), Y14
+	VMULPD       Y14, Y14, Y14
+	VADDPD       Y14, Y5, Y5
+	VCVTPS2PD    224(SI), Y10
+	VMULPD       Y10, Y10, Y10
+	VADDPD       Y10, Y6, Y6
+	VCVTPS2PD    240(SI), Y12
+	VMULPD       Y12, Y12, Y12
+	VADDPD       Y12, Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VADDPD       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VADDPD       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VADDPD       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VADDPD       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VADDPD       Y10, Y7, Y7
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VADDPD       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func dotF64AVX512(acc *float64, x *float64, y *float64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·dotF64AVX512(SB), NOSPLIT, $0-32
+// func dotF64AVX512(acc *float64, x *float64, y *float64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dotF64AVX512(SB), NOSPLIT, $0-40
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
@@ -1152,40 +1692,59 @@ TEXT ·dotF64AVX512(SB), NOSPLIT, $0-32
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VMOVUPD     (SI), Z10
-	VFMADD231PD (DX), Z10, Z0
-	VMOVUPD     64(SI), Z12
-	VFMADD231PD 64(DX), Z12, Z1
-	VMOVUPD     128(SI), Z14
-	VFMADD231PD 128(DX), Z14, Z2
-	VMOVUPD     192(SI), Z10
-	VFMADD231PD 192(DX), Z10, Z3
-	VMOVUPD     256(SI), Z12
-	VFMADD231PD 256(DX), Z12, Z4
-	VMOVUPD     320(SI), Z14
-	VFMADD231PD 320(DX), Z14, Z5
-	VMOVUPD     384(SI), Z10
-	VFMADD231PD 384(DX), Z10, Z6
-	VMOVUPD     448(SI), Z12
-	VFMADD231PD 448(DX), Z12, Z7
-	ADDQ        $0x00000200, SI
-	ADDQ        $0x00000200, DX
-	DECQ        CX
-	JNZ         loop0
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	VMOVUPS     Z2, 128(DI)
-	VMOVUPS     Z3, 192(DI)
-	VMOVUPS     Z4, 256(DI)
-	VMOVUPS     Z5, 320(DI)
-	VMOVUPS     Z6, 384(DI)
-	VMOVUPS     Z7, 448(DI)
+	VMOVUPD       (SI), Z10
+	VFMADD231PD   (DX), Z10, Z0
+	VMOVUPD       64(SI), Z12
+	VFMADD231PD   64(DX), Z12, Z1
+	VMOVUPD       128(SI), Z14
+	VFMADD231PD   128(DX), Z14, Z2
+	VMOVUPD       192(SI), Z10
+	VFMADD231PD   192(DX), Z10, Z3
+	VMOVUPD       256(SI), Z12
+	VFMADD231PD   256(DX), Z12, Z4
+	VMOVUPD       320(SI), Z14
+	VFMADD231PD   320(DX), Z14, Z5
+	VMOVUPD       384(SI), Z10
+	VFMADD231PD   384(DX), Z10, Z6
+	VMOVUPD       448(SI), Z12
+	VFMADD231PD   448(DX), Z12, Z7
+	ADDQ          $0x00000200, SI
+	ADDQ          $0x00000200, DX
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+32(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPD        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VADDPD        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VADDPD        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func dotF64AVX2(acc *float64, x *float64, y *float64, rows int)
-// Requires: AVX, FMA3
-TEXT ·dotF64AVX2(SB), NOSPLIT, $0-32
+// func dotF64AVX2(acc *float64, x *float64, y *float64, rows int, fold int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
@@ -1241,40 +1800,81 @@ loop0:
 	VMOVUPS     480(DI), Y7
 
 loop1:
-	VMOVUPD     256(SI), Y10
-	VFMADD231PD 256(DX), Y10, Y0
-	VMOVUPD     288(SI), Y12
-	VFMADD231PD 288(DX), Y12, Y1
-	VMOVUPD     320(SI), Y14
-	VFMADD231PD 320(DX), Y14, Y2
-	VMOVUPD     352(SI), Y10
-	VFMADD231PD 352(DX), Y10, Y3
-	VMOVUPD     384(SI), Y12
-	VFMADD231PD 384(DX), Y12, Y4
-	VMOVUPD     416(SI), Y14
-	VFMADD231PD 416(DX), Y14, Y5
-	VMOVUPD     448(SI), Y10
-	VFMADD231PD 448(DX), Y10, Y6
-	VMOVUPD     480(SI), Y12
-	VFMADD231PD 480(DX), Y12, Y7
-	ADDQ        $0x00000200, SI
-	ADDQ        $0x00000200, DX
-	DECQ        CX
-	JNZ         loop1
-	VMOVUPS     Y0, 256(DI)
-	VMOVUPS     Y1, 288(DI)
-	VMOVUPS     Y2, 320(DI)
-	VMOVUPS     Y3, 352(DI)
-	VMOVUPS     Y4, 384(DI)
-	VMOVUPS     Y5, 416(DI)
-	VMOVUPS     Y6, 448(DI)
-	VMOVUPS     Y7, 480(DI)
+	VMOVUPD      256(SI), Y10
+	VFMADD231PD  256(DX), Y10, Y0
+	VMOVUPD      288(SI), Y12
+	VFMADD231PD  288(DX), Y12, Y1
+	VMOVUPD      320(SI), Y14
+	VFMADD231PD  320(DX), Y14, Y2
+	VMOVUPD      352(SI), Y10
+	VFMADD231PD  352(DX), Y10, Y3
+	VMOVUPD      384(SI), Y12
+	VFMADD231PD  384(DX), Y12, Y4
+	VMOVUPD      416(SI), Y14
+	VFMADD231PD  416(DX), Y14, Y5
+	VMOVUPD      448(SI), Y10
+	VFMADD231PD  448(DX), Y10, Y6
+	VMOVUPD      480(SI), Y12
+	VFMADD231PD  480(DX), Y12, Y7
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x00000200, DX
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+32(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VADDPD       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VADDPD       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VADDPD       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VADDPD       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VADDPD       Y10, Y7, Y7
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VADDPD       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func dotF32AVX512(acc *float64, x *float32, y *float32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·dotF32AVX512(SB), NOSPLIT, $0-32
+// func dotF32AVX512(acc *float64, x *float32, y *float32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dotF32AVX512(SB), NOSPLIT, $0-40
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
@@ -1289,48 +1889,67 @@ TEXT ·dotF32AVX512(SB), NOSPLIT, $0-32
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VCVTPS2PD   (SI), Z10
-	VCVTPS2PD   (DX), Z11
-	VFMADD231PD Z11, Z10, Z0
-	VCVTPS2PD   32(SI), Z12
-	VCVTPS2PD   32(DX), Z13
-	VFMADD231PD Z13, Z12, Z1
-	VCVTPS2PD   64(SI), Z14
-	VCVTPS2PD   64(DX), Z15
-	VFMADD231PD Z15, Z14, Z2
-	VCVTPS2PD   96(SI), Z10
-	VCVTPS2PD   96(DX), Z11
-	VFMADD231PD Z11, Z10, Z3
-	VCVTPS2PD   128(SI), Z12
-	VCVTPS2PD   128(DX), Z13
-	VFMADD231PD Z13, Z12, Z4
-	VCVTPS2PD   160(SI), Z14
-	VCVTPS2PD   160(DX), Z15
-	VFMADD231PD Z15, Z14, Z5
-	VCVTPS2PD   192(SI), Z10
-	VCVTPS2PD   192(DX), Z11
-	VFMADD231PD Z11, Z10, Z6
-	VCVTPS2PD   224(SI), Z12
-	VCVTPS2PD   224(DX), Z13
-	VFMADD231PD Z13, Z12, Z7
-	ADDQ        $0x00000100, SI
-	ADDQ        $0x00000100, DX
-	DECQ        CX
-	JNZ         loop0
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	VMOVUPS     Z2, 128(DI)
-	VMOVUPS     Z3, 192(DI)
-	VMOVUPS     Z4, 256(DI)
-	VMOVUPS     Z5, 320(DI)
-	VMOVUPS     Z6, 384(DI)
-	VMOVUPS     Z7, 448(DI)
+	VCVTPS2PD     (SI), Z10
+	VCVTPS2PD     (DX), Z11
+	VFMADD231PD   Z11, Z10, Z0
+	VCVTPS2PD     32(SI), Z12
+	VCVTPS2PD     32(DX), Z13
+	VFMADD231PD   Z13, Z12, Z1
+	VCVTPS2PD     64(SI), Z14
+	VCVTPS2PD     64(DX), Z15
+	VFMADD231PD   Z15, Z14, Z2
+	VCVTPS2PD     96(SI), Z10
+	VCVTPS2PD     96(DX), Z11
+	VFMADD231PD   Z11, Z10, Z3
+	VCVTPS2PD     128(SI), Z12
+	VCVTPS2PD     128(DX), Z13
+	VFMADD231PD   Z13, Z12, Z4
+	VCVTPS2PD     160(SI), Z14
+	VCVTPS2PD     160(DX), Z15
+	VFMADD231PD   Z15, Z14, Z5
+	VCVTPS2PD     192(SI), Z10
+	VCVTPS2PD     192(DX), Z11
+	VFMADD231PD   Z11, Z10, Z6
+	VCVTPS2PD     224(SI), Z12
+	VCVTPS2PD     224(DX), Z13
+	VFMADD231PD   Z13, Z12, Z7
+	ADDQ          $0x00000100, SI
+	ADDQ          $0x00000100, DX
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+32(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPD        Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VADDPD        Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VADDPD        Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func dotF32AVX2(acc *float64, x *float32, y *float32, rows int)
-// Requires: AVX, FMA3
-TEXT ·dotF32AVX2(SB), NOSPLIT, $0-32
+// func dotF32AVX2(acc *float64, x *float32, y *float32, rows int, fold int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
@@ -1394,48 +2013,89 @@ loop0:
 	VMOVUPS     480(DI), Y7
 
 loop1:
-	VCVTPS2PD   128(SI), Y10
-	VCVTPS2PD   128(DX), Y11
-	VFMADD231PD Y11, Y10, Y0
-	VCVTPS2PD   144(SI), Y12
-	VCVTPS2PD   144(DX), Y13
-	VFMADD231PD Y13, Y12, Y1
-	VCVTPS2PD   160(SI), Y14
-	VCVTPS2PD   160(DX), Y15
-	VFMADD231PD Y15, Y14, Y2
-	VCVTPS2PD   176(SI), Y10
-	VCVTPS2PD   176(DX), Y11
-	VFMADD231PD Y11, Y10, Y3
-	VCVTPS2PD   192(SI), Y12
-	VCVTPS2PD   192(DX), Y13
-	VFMADD231PD Y13, Y12, Y4
-	VCVTPS2PD   208(SI), Y14
-	VCVTPS2PD   208(DX), Y15
-	VFMADD231PD Y15, Y14, Y5
-	VCVTPS2PD   224(SI), Y10
-	VCVTPS2PD   224(DX), Y11
-	VFMADD231PD Y11, Y10, Y6
-	VCVTPS2PD   240(SI), Y12
-	VCVTPS2PD   240(DX), Y13
-	VFMADD231PD Y13, Y12, Y7
-	ADDQ        $0x00000100, SI
-	ADDQ        $0x00000100, DX
-	DECQ        CX
-	JNZ         loop1
-	VMOVUPS     Y0, 256(DI)
-	VMOVUPS     Y1, 288(DI)
-	VMOVUPS     Y2, 320(DI)
-	VMOVUPS     Y3, 352(DI)
-	VMOVUPS     Y4, 384(DI)
-	VMOVUPS     Y5, 416(DI)
-	VMOVUPS     Y6, 448(DI)
-	VMOVUPS     Y7, 480(DI)
+	VCVTPS2PD    128(SI), Y10
+	VCVTPS2PD    128(DX), Y11
+	VFMADD231PD  Y11, Y10, Y0
+	VCVTPS2PD    144(SI), Y12
+	VCVTPS2PD    144(DX), Y13
+	VFMADD231PD  Y13, Y12, Y1
+	VCVTPS2PD    160(SI), Y14
+	VCVTPS2PD    160(DX), Y15
+	VFMADD231PD  Y15, Y14, Y2
+	VCVTPS2PD    176(SI), Y10
+	VCVTPS2PD    176(DX), Y11
+	VFMADD231PD  Y11, Y10, Y3
+	VCVTPS2PD    192(SI), Y12
+	VCVTPS2PD    192(DX), Y13
+	VFMADD231PD  Y13, Y12, Y4
+	VCVTPS2PD    208(SI), Y14
+	VCVTPS2PD    208(DX), Y15
+	VFMADD231PD  Y15, Y14, Y5
+	VCVTPS2PD    224(SI), Y10
+	VCVTPS2PD    224(DX), Y11
+	VFMADD231PD  Y11, Y10, Y6
+	VCVTPS2PD    240(SI), Y12
+	VCVTPS2PD    240(DX), Y13
+	VFMADD231PD  Y13, Y12, Y7
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DX
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+32(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VADDPD       Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VADDPD       Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VADDPD       Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VADDPD       Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VADDPD       Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VADDPD       Y10, Y7, Y7
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VADDPD       Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VADDPD       Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfF32AVX512(acc *float32, x *float32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·maxOfF32AVX512(SB), NOSPLIT, $0-24
+// func maxOfF32AVX512(acc *float32, x *float32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·maxOfF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1445,35 +2105,66 @@ TEXT ·maxOfF32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 192(DI), Z3
 
 loop0:
-	VMOVUPS (SI), Z10
-	VMAXPS  Z0, Z10, Z0
-	VCMPPS  $0x03, Z10, Z10, K1
-	VMOVAPS Z10, K1, Z0
-	VMOVUPS 64(SI), Z12
-	VMAXPS  Z1, Z12, Z1
-	VCMPPS  $0x03, Z12, Z12, K1
-	VMOVAPS Z12, K1, Z1
-	VMOVUPS 128(SI), Z14
-	VMAXPS  Z2, Z14, Z2
-	VCMPPS  $0x03, Z14, Z14, K1
-	VMOVAPS Z14, K1, Z2
-	VMOVUPS 192(SI), Z10
-	VMAXPS  Z3, Z10, Z3
-	VCMPPS  $0x03, Z10, Z10, K1
-	VMOVAPS Z10, K1, Z3
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
+	VMOVUPS       (SI), Z10
+	VMAXPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VMOVUPS       64(SI), Z12
+	VMAXPS        Z1, Z12, Z1
+	VCMPPS        $0x03, Z12, Z12, K1
+	VMOVAPS       Z12, K1, Z1
+	VMOVUPS       128(SI), Z14
+	VMAXPS        Z2, Z14, Z2
+	VCMPPS        $0x03, Z14, Z14, K1
+	VMOVAPS       Z14, K1, Z2
+	VMOVUPS       192(SI), Z10
+	VMAXPS        Z3, Z10, Z3
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z3
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VMAXPS        Z0, Z2, Z0
+	VCMPPS        $0x03, Z2, Z2, K1
+	VMOVAPS       Z2, K1, Z0
+	VMAXPS        Z1, Z3, Z1
+	VCMPPS        $0x03, Z3, Z3, K1
+	VMOVAPS       Z3, K1, Z1
+	VMAXPS        Z0, Z1, Z0
+	VCMPPS        $0x03, Z1, Z1, K1
+	VMOVAPS       Z1, K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VMAXPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VMAXPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VMAXPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VMAXPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfF32AVX2(acc *float32, x *float32, rows int)
-// Requires: AVX
-TEXT ·maxOfF32AVX2(SB), NOSPLIT, $0-24
+// func maxOfF32AVX2(acc *float32, x *float32, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·maxOfF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1487,55 +2178,94 @@ TEXT ·maxOfF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 224(DI), Y7
 
 loop0:
-	VMOVUPS   (SI), Y10
-	VMAXPS    Y0, Y10, Y0
-	VCMPPS    $0x03, Y10, Y10, Y11
-	VBLENDVPS Y11, Y10, Y0, Y0
-	VMOVUPS   32(SI), Y12
-	VMAXPS    Y1, Y12, Y1
-	VCMPPS    $0x03, Y12, Y12, Y13
-	VBLENDVPS Y13, Y12, Y1, Y1
-	VMOVUPS   64(SI), Y14
-	VMAXPS    Y2, Y14, Y2
-	VCMPPS    $0x03, Y14, Y14, Y15
-	VBLENDVPS Y15, Y14, Y2, Y2
-	VMOVUPS   96(SI), Y10
-	VMAXPS    Y3, Y10, Y3
-	VCMPPS    $0x03, Y10, Y10, Y11
-	VBLENDVPS Y11, Y10, Y3, Y3
-	VMOVUPS   128(SI), Y12
-	VMAXPS    Y4, Y12, Y4
-	VCMPPS    $0x03, Y12, Y12, Y13
-	VBLENDVPS Y13, Y12, Y4, Y4
-	VMOVUPS   160(SI), Y14
-	VMAXPS    Y5, Y14, Y5
-	VCMPPS    $0x03, Y14, Y14, Y15
-	VBLENDVPS Y15, Y14, Y5, Y5
-	VMOVUPS   192(SI), Y10
-	VMAXPS    Y6, Y10, Y6
-	VCMPPS    $0x03, Y10, Y10, Y11
-	VBLENDVPS Y11, Y10, Y6, Y6
-	VMOVUPS   224(SI), Y12
-	VMAXPS    Y7, Y12, Y7
-	VCMPPS    $0x03, Y12, Y12, Y13
-	VBLENDVPS Y13, Y12, Y7, Y7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop0
-	VMOVUPS   Y0, (DI)
-	VMOVUPS   Y1, 32(DI)
-	VMOVUPS   Y2, 64(DI)
-	VMOVUPS   Y3, 96(DI)
-	VMOVUPS   Y4, 128(DI)
-	VMOVUPS   Y5, 160(DI)
-	VMOVUPS   Y6, 192(DI)
-	VMOVUPS   Y7, 224(DI)
+	VMOVUPS      (SI), Y10
+	VMAXPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VMOVUPS      32(SI), Y12
+	VMAXPS       Y1, Y12, Y1
+	VCMPPS       $0x03, Y12, Y12, Y15
+	VBLENDVPS    Y15, Y12, Y1, Y1
+	VMOVUPS      64(SI), Y14
+	VMAXPS       Y2, Y14, Y2
+	VCMPPS       $0x03, Y14, Y14, Y15
+	VBLENDVPS    Y15, Y14, Y2, Y2
+	VMOVUPS      96(SI), Y10
+	VMAXPS       Y3, Y10, Y3
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y3, Y3
+	VMOVUPS      128(SI), Y12
+	VMAXPS       Y4, Y12, Y4
+	VCMPPS       $0x03, Y12, Y12, Y15
+	VBLENDVPS    Y15, Y12, Y4, Y4
+	VMOVUPS      160(SI), Y14
+	VMAXPS       Y5, Y14, Y5
+	VCMPPS       $0x03, Y14, Y14, Y15
+	VBLENDVPS    Y15, Y14, Y5, Y5
+	VMOVUPS      192(SI), Y10
+	VMAXPS       Y6, Y10, Y6
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y6, Y6
+	VMOVUPS      224(SI), Y12
+	VMAXPS       Y7, Y12, Y7
+	VCMPPS       $0x03, Y12, Y12, Y15
+	VBLENDVPS    Y15, Y12, Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y5, 160(DI)
+	VMOVUPS      Y6, 192(DI)
+	VMOVUPS      Y7, 224(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMAXPS       Y0, Y4, Y0
+	VCMPPS       $0x03, Y4, Y4, Y15
+	VBLENDVPS    Y15, Y4, Y0, Y0
+	VMAXPS       Y1, Y5, Y1
+	VCMPPS       $0x03, Y5, Y5, Y15
+	VBLENDVPS    Y15, Y5, Y1, Y1
+	VMAXPS       Y2, Y6, Y2
+	VCMPPS       $0x03, Y6, Y6, Y15
+	VBLENDVPS    Y15, Y6, Y2, Y2
+	VMAXPS       Y3, Y7, Y3
+	VCMPPS       $0x03, Y7, Y7, Y15
+	VBLENDVPS    Y15, Y7, Y3, Y3
+	VMAXPS       Y0, Y2, Y0
+	VCMPPS       $0x03, Y2, Y2, Y15
+	VBLENDVPS    Y15, Y2, Y0, Y0
+	VMAXPS       Y1, Y3, Y1
+	VCMPPS       $0x03, Y3, Y3, Y15
+	VBLENDVPS    Y15, Y3, Y1, Y1
+	VMAXPS       Y0, Y1, Y0
+	VCMPPS       $0x03, Y1, Y1, Y15
+	VBLENDVPS    Y15, Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VMAXPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VMAXPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VMAXPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfF32AVX512(acc *float32, x *float32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·minOfF32AVX512(SB), NOSPLIT, $0-24
+// func minOfF32AVX512(acc *float32, x *float32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·minOfF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1545,35 +2275,66 @@ TEXT ·minOfF32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 192(DI), Z3
 
 loop0:
-	VMOVUPS (SI), Z10
-	VMINPS  Z0, Z10, Z0
-	VCMPPS  $0x03, Z10, Z10, K1
-	VMOVAPS Z10, K1, Z0
-	VMOVUPS 64(SI), Z12
-	VMINPS  Z1, Z12, Z1
-	VCMPPS  $0x03, Z12, Z12, K1
-	VMOVAPS Z12, K1, Z1
-	VMOVUPS 128(SI), Z14
-	VMINPS  Z2, Z14, Z2
-	VCMPPS  $0x03, Z14, Z14, K1
-	VMOVAPS Z14, K1, Z2
-	VMOVUPS 192(SI), Z10
-	VMINPS  Z3, Z10, Z3
-	VCMPPS  $0x03, Z10, Z10, K1
-	VMOVAPS Z10, K1, Z3
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
+	VMOVUPS       (SI), Z10
+	VMINPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VMOVUPS       64(SI), Z12
+	VMINPS        Z1, Z12, Z1
+	VCMPPS        $0x03, Z12, Z12, K1
+	VMOVAPS       Z12, K1, Z1
+	VMOVUPS       128(SI), Z14
+	VMINPS        Z2, Z14, Z2
+	VCMPPS        $0x03, Z14, Z14, K1
+	VMOVAPS       Z14, K1, Z2
+	VMOVUPS       192(SI), Z10
+	VMINPS        Z3, Z10, Z3
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z3
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VMINPS        Z0, Z2, Z0
+	VCMPPS        $0x03, Z2, Z2, K1
+	VMOVAPS       Z2, K1, Z0
+	VMINPS        Z1, Z3, Z1
+	VCMPPS        $0x03, Z3, Z3, K1
+	VMOVAPS       Z3, K1, Z1
+	VMINPS        Z0, Z1, Z0
+	VCMPPS        $0x03, Z1, Z1, K1
+	VMOVAPS       Z1, K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VMINPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VMINPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VMINPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VMINPS        Z0, Z10, Z0
+	VCMPPS        $0x03, Z10, Z10, K1
+	VMOVAPS       Z10, K1, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfF32AVX2(acc *float32, x *float32, rows int)
-// Requires: AVX
-TEXT ·minOfF32AVX2(SB), NOSPLIT, $0-24
+// func minOfF32AVX2(acc *float32, x *float32, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·minOfF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1587,55 +2348,94 @@ TEXT ·minOfF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 224(DI), Y7
 
 loop0:
-	VMOVUPS   (SI), Y10
-	VMINPS    Y0, Y10, Y0
-	VCMPPS    $0x03, Y10, Y10, Y11
-	VBLENDVPS Y11, Y10, Y0, Y0
-	VMOVUPS   32(SI), Y12
-	VMINPS    Y1, Y12, Y1
-	VCMPPS    $0x03, Y12, Y12, Y13
-	VBLENDVPS Y13, Y12, Y1, Y1
-	VMOVUPS   64(SI), Y14
-	VMINPS    Y2, Y14, Y2
-	VCMPPS    $0x03, Y14, Y14, Y15
-	VBLENDVPS Y15, Y14, Y2, Y2
-	VMOVUPS   96(SI), Y10
-	VMINPS    Y3, Y10, Y3
-	VCMPPS    $0x03, Y10, Y10, Y11
-	VBLENDVPS Y11, Y10, Y3, Y3
-	VMOVUPS   128(SI), Y12
-	VMINPS    Y4, Y12, Y4
-	VCMPPS    $0x03, Y12, Y12, Y13
-	VBLENDVPS Y13, Y12, Y4, Y4
-	VMOVUPS   160(SI), Y14
-	VMINPS    Y5, Y14, Y5
-	VCMPPS    $0x03, Y14, Y14, Y15
-	VBLENDVPS Y15, Y14, Y5, Y5
-	VMOVUPS   192(SI), Y10
-	VMINPS    Y6, Y10, Y6
-	VCMPPS    $0x03, Y10, Y10, Y11
-	VBLENDVPS Y11, Y10, Y6, Y6
-	VMOVUPS   224(SI), Y12
-	VMINPS    Y7, Y12, Y7
-	VCMPPS    $0x03, Y12, Y12, Y13
-	VBLENDVPS Y13, Y12, Y7, Y7
-	ADDQ      $0x00000100, SI
-	DECQ      CX
-	JNZ       loop0
-	VMOVUPS   Y0, (DI)
-	VMOVUPS   Y1, 32(DI)
-	VMOVUPS   Y2, 64(DI)
-	VMOVUPS   Y3, 96(DI)
-	VMOVUPS   Y4, 128(DI)
-	VMOVUPS   Y5, 160(DI)
-	VMOVUPS   Y6, 192(DI)
-	VMOVUPS   Y7, 224(DI)
+	VMOVUPS      (SI), Y10
+	VMINPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VMOVUPS      32(SI), Y12
+	VMINPS       Y1, Y12, Y1
+	VCMPPS       $0x03, Y12, Y12, Y15
+	VBLENDVPS    Y15, Y12, Y1, Y1
+	VMOVUPS      64(SI), Y14
+	VMINPS       Y2, Y14, Y2
+	VCMPPS       $0x03, Y14, Y14, Y15
+	VBLENDVPS    Y15, Y14, Y2, Y2
+	VMOVUPS      96(SI), Y10
+	VMINPS       Y3, Y10, Y3
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y3, Y3
+	VMOVUPS      128(SI), Y12
+	VMINPS       Y4, Y12, Y4
+	VCMPPS       $0x03, Y12, Y12, Y15
+	VBLENDVPS    Y15, Y12, Y4, Y4
+	VMOVUPS      160(SI), Y14
+	VMINPS       Y5, Y14, Y5
+	VCMPPS       $0x03, Y14, Y14, Y15
+	VBLENDVPS    Y15, Y14, Y5, Y5
+	VMOVUPS      192(SI), Y10
+	VMINPS       Y6, Y10, Y6
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y6, Y6
+	VMOVUPS      224(SI), Y12
+	VMINPS       Y7, Y12, Y7
+	VCMPPS       $0x03, Y12, Y12, Y15
+	VBLENDVPS    Y15, Y12, Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y5, 160(DI)
+	VMOVUPS      Y6, 192(DI)
+	VMOVUPS      Y7, 224(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMINPS       Y0, Y4, Y0
+	VCMPPS       $0x03, Y4, Y4, Y15
+	VBLENDVPS    Y15, Y4, Y0, Y0
+	VMINPS       Y1, Y5, Y1
+	VCMPPS       $0x03, Y5, Y5, Y15
+	VBLENDVPS    Y15, Y5, Y1, Y1
+	VMINPS       Y2, Y6, Y2
+	VCMPPS       $0x03, Y6, Y6, Y15
+	VBLENDVPS    Y15, Y6, Y2, Y2
+	VMINPS       Y3, Y7, Y3
+	VCMPPS       $0x03, Y7, Y7, Y15
+	VBLENDVPS    Y15, Y7, Y3, Y3
+	VMINPS       Y0, Y2, Y0
+	VCMPPS       $0x03, Y2, Y2, Y15
+	VBLENDVPS    Y15, Y2, Y0, Y0
+	VMINPS       Y1, Y3, Y1
+	VCMPPS       $0x03, Y3, Y3, Y15
+	VBLENDVPS    Y15, Y3, Y1, Y1
+	VMINPS       Y0, Y1, Y0
+	VCMPPS       $0x03, Y1, Y1, Y15
+	VBLENDVPS    Y15, Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VMINPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VMINPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VMINPS       Y0, Y10, Y0
+	VCMPPS       $0x03, Y10, Y10, Y15
+	VBLENDVPS    Y15, Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfF64AVX512(acc *float64, x *float64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·maxOfF64AVX512(SB), NOSPLIT, $0-24
+// func maxOfF64AVX512(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·maxOfF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1649,55 +2449,94 @@ TEXT ·maxOfF64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VMOVUPD (SI), Z10
-	VMAXPD  Z0, Z10, Z0
-	VCMPPD  $0x03, Z10, Z10, K1
-	VMOVAPD Z10, K1, Z0
-	VMOVUPD 64(SI), Z12
-	VMAXPD  Z1, Z12, Z1
-	VCMPPD  $0x03, Z12, Z12, K1
-	VMOVAPD Z12, K1, Z1
-	VMOVUPD 128(SI), Z14
-	VMAXPD  Z2, Z14, Z2
-	VCMPPD  $0x03, Z14, Z14, K1
-	VMOVAPD Z14, K1, Z2
-	VMOVUPD 192(SI), Z10
-	VMAXPD  Z3, Z10, Z3
-	VCMPPD  $0x03, Z10, Z10, K1
-	VMOVAPD Z10, K1, Z3
-	VMOVUPD 256(SI), Z12
-	VMAXPD  Z4, Z12, Z4
-	VCMPPD  $0x03, Z12, Z12, K1
-	VMOVAPD Z12, K1, Z4
-	VMOVUPD 320(SI), Z14
-	VMAXPD  Z5, Z14, Z5
-	VCMPPD  $0x03, Z14, Z14, K1
-	VMOVAPD Z14, K1, Z5
-	VMOVUPD 384(SI), Z10
-	VMAXPD  Z6, Z10, Z6
-	VCMPPD  $0x03, Z10, Z10, K1
-	VMOVAPD Z10, K1, Z6
-	VMOVUPD 448(SI), Z12
-	VMAXPD  Z7, Z12, Z7
-	VCMPPD  $0x03, Z12, Z12, K1
-	VMOVAPD Z12, K1, Z7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, 256(DI)
-	VMOVUPS Z5, 320(DI)
-	VMOVUPS Z6, 384(DI)
-	VMOVUPS Z7, 448(DI)
+	VMOVUPD       (SI), Z10
+	VMAXPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VMOVUPD       64(SI), Z12
+	VMAXPD        Z1, Z12, Z1
+	VCMPPD        $0x03, Z12, Z12, K1
+	VMOVAPD       Z12, K1, Z1
+	VMOVUPD       128(SI), Z14
+	VMAXPD        Z2, Z14, Z2
+	VCMPPD        $0x03, Z14, Z14, K1
+	VMOVAPD       Z14, K1, Z2
+	VMOVUPD       192(SI), Z10
+	VMAXPD        Z3, Z10, Z3
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z3
+	VMOVUPD       256(SI), Z12
+	VMAXPD        Z4, Z12, Z4
+	VCMPPD        $0x03, Z12, Z12, K1
+	VMOVAPD       Z12, K1, Z4
+	VMOVUPD       320(SI), Z14
+	VMAXPD        Z5, Z14, Z5
+	VCMPPD        $0x03, Z14, Z14, K1
+	VMOVAPD       Z14, K1, Z5
+	VMOVUPD       384(SI), Z10
+	VMAXPD        Z6, Z10, Z6
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z6
+	VMOVUPD       448(SI), Z12
+	VMAXPD        Z7, Z12, Z7
+	VCMPPD        $0x03, Z12, Z12, K1
+	VMOVAPD       Z12, K1, Z7
+	ADDQ          $0x00000200, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VMAXPD        Z0, Z4, Z0
+	VCMPPD        $0x03, Z4, Z4, K1
+	VMOVAPD       Z4, K1, Z0
+	VMAXPD        Z1, Z5, Z1
+	VCMPPD        $0x03, Z5, Z5, K1
+	VMOVAPD       Z5, K1, Z1
+	VMAXPD        Z2, Z6, Z2
+	VCMPPD        $0x03, Z6, Z6, K1
+	VMOVAPD       Z6, K1, Z2
+	VMAXPD        Z3, Z7, Z3
+	VCMPPD        $0x03, Z7, Z7, K1
+	VMOVAPD       Z7, K1, Z3
+	VMAXPD        Z0, Z2, Z0
+	VCMPPD        $0x03, Z2, Z2, K1
+	VMOVAPD       Z2, K1, Z0
+	VMAXPD        Z1, Z3, Z1
+	VCMPPD        $0x03, Z3, Z3, K1
+	VMOVAPD       Z3, K1, Z1
+	VMAXPD        Z0, Z1, Z0
+	VCMPPD        $0x03, Z1, Z1, K1
+	VMOVAPD       Z1, K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VMAXPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VMAXPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VMAXPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfF64AVX2(acc *float64, x *float64, rows int)
-// Requires: AVX
-TEXT ·maxOfF64AVX2(SB), NOSPLIT, $0-24
+// func maxOfF64AVX2(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·maxOfF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1713,36 +2552,36 @@ TEXT ·maxOfF64AVX2(SB), NOSPLIT, $0-24
 loop0:
 	VMOVUPD   (SI), Y10
 	VMAXPD    Y0, Y10, Y0
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y0, Y0
+	VCMPPD    $0x03, Y10, Y10, Y15
+	VBLENDVPD Y15, Y10, Y0, Y0
 	VMOVUPD   32(SI), Y12
 	VMAXPD    Y1, Y12, Y1
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y1, Y1
+	VCMPPD    $0x03, Y12, Y12, Y15
+	VBLENDVPD Y15, Y12, Y1, Y1
 	VMOVUPD   64(SI), Y14
 	VMAXPD    Y2, Y14, Y2
 	VCMPPD    $0x03, Y14, Y14, Y15
 	VBLENDVPD Y15, Y14, Y2, Y2
 	VMOVUPD   96(SI), Y10
 	VMAXPD    Y3, Y10, Y3
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y3, Y3
+	VCMPPD    $0x03, Y10, Y10, Y15
+	VBLENDVPD Y15, Y10, Y3, Y3
 	VMOVUPD   128(SI), Y12
 	VMAXPD    Y4, Y12, Y4
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y4, Y4
+	VCMPPD    $0x03, Y12, Y12, Y15
+	VBLENDVPD Y15, Y12, Y4, Y4
 	VMOVUPD   160(SI), Y14
 	VMAXPD    Y5, Y14, Y5
 	VCMPPD    $0x03, Y14, Y14, Y15
 	VBLENDVPD Y15, Y14, Y5, Y5
 	VMOVUPD   192(SI), Y10
 	VMAXPD    Y6, Y10, Y6
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y6, Y6
+	VCMPPD    $0x03, Y10, Y10, Y15
+	VBLENDVPD Y15, Y10, Y6, Y6
 	VMOVUPD   224(SI), Y12
 	VMAXPD    Y7, Y12, Y7
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y7, Y7
+	VCMPPD    $0x03, Y12, Y12, Y15
+	VBLENDVPD Y15, Y12, Y7, Y7
 	ADDQ      $0x00000200, SI
 	DECQ      CX
 	JNZ       loop0
@@ -1766,55 +2605,130 @@ loop0:
 	VMOVUPS   480(DI), Y7
 
 loop1:
-	VMOVUPD   256(SI), Y10
-	VMAXPD    Y0, Y10, Y0
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y0, Y0
-	VMOVUPD   288(SI), Y12
-	VMAXPD    Y1, Y12, Y1
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y1, Y1
-	VMOVUPD   320(SI), Y14
-	VMAXPD    Y2, Y14, Y2
-	VCMPPD    $0x03, Y14, Y14, Y15
-	VBLENDVPD Y15, Y14, Y2, Y2
-	VMOVUPD   352(SI), Y10
-	VMAXPD    Y3, Y10, Y3
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y3, Y3
-	VMOVUPD   384(SI), Y12
-	VMAXPD    Y4, Y12, Y4
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y4, Y4
-	VMOVUPD   416(SI), Y14
-	VMAXPD    Y5, Y14, Y5
-	VCMPPD    $0x03, Y14, Y14, Y15
-	VBLENDVPD Y15, Y14, Y5, Y5
-	VMOVUPD   448(SI), Y10
-	VMAXPD    Y6, Y10, Y6
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y6, Y6
-	VMOVUPD   480(SI), Y12
-	VMAXPD    Y7, Y12, Y7
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y7, Y7
-	ADDQ      $0x00000200, SI
-	DECQ      CX
-	JNZ       loop1
-	VMOVUPS   Y0, 256(DI)
-	VMOVUPS   Y1, 288(DI)
-	VMOVUPS   Y2, 320(DI)
-	VMOVUPS   Y3, 352(DI)
-	VMOVUPS   Y4, 384(DI)
-	VMOVUPS   Y5, 416(DI)
-	VMOVUPS   Y6, 448(DI)
-	VMOVUPS   Y7, 480(DI)
+	VMOVUPD      256(SI), Y10
+	VMAXPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VMOVUPD      288(SI), Y12
+	VMAXPD       Y1, Y12, Y1
+	VCMPPD       $0x03, Y12, Y12, Y15
+	VBLENDVPD    Y15, Y12, Y1, Y1
+	VMOVUPD      320(SI), Y14
+	VMAXPD       Y2, Y14, Y2
+	VCMPPD       $0x03, Y14, Y14, Y15
+	VBLENDVPD    Y15, Y14, Y2, Y2
+	VMOVUPD      352(SI), Y10
+	VMAXPD       Y3, Y10, Y3
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y3, Y3
+	VMOVUPD      384(SI), Y12
+	VMAXPD       Y4, Y12, Y4
+	VCMPPD       $0x03, Y12, Y12, Y15
+	VBLENDVPD    Y15, Y12, Y4, Y4
+	VMOVUPD      416(SI), Y14
+	VMAXPD       Y5, Y14, Y5
+	VCMPPD       $0x03, Y14, Y14, Y15
+	VBLENDVPD    Y15, Y14, Y5, Y5
+	VMOVUPD      448(SI), Y10
+	VMAXPD       Y6, Y10, Y6
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y6, Y6
+	VMOVUPD      480(SI), Y12
+	VMAXPD       Y7, Y12, Y7
+	VCMPPD       $0x03, Y12, Y12, Y15
+	VBLENDVPD    Y15, Y12, Y7, Y7
+	ADDQ         $0x00000200, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VMAXPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VMAXPD       Y1, Y10, Y1
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VMAXPD       Y2, Y10, Y2
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VMAXPD       Y3, Y10, Y3
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VMAXPD       Y4, Y10, Y4
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VMAXPD       Y5, Y10, Y5
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VMAXPD       Y6, Y10, Y6
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VMAXPD       Y7, Y10, Y7
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y7, Y7
+	VMAXPD       Y0, Y4, Y0
+	VCMPPD       $0x03, Y4, Y4, Y15
+	VBLENDVPD    Y15, Y4, Y0, Y0
+	VMAXPD       Y1, Y5, Y1
+	VCMPPD       $0x03, Y5, Y5, Y15
+	VBLENDVPD    Y15, Y5, Y1, Y1
+	VMAXPD       Y2, Y6, Y2
+	VCMPPD       $0x03, Y6, Y6, Y15
+	VBLENDVPD    Y15, Y6, Y2, Y2
+	VMAXPD       Y3, Y7, Y3
+	VCMPPD       $0x03, Y7, Y7, Y15
+	VBLENDVPD    Y15, Y7, Y3, Y3
+	VMAXPD       Y0, Y2, Y0
+	VCMPPD       $0x03, Y2, Y2, Y15
+	VBLENDVPD    Y15, Y2, Y0, Y0
+	VMAXPD       Y1, Y3, Y1
+	VCMPPD       $0x03, Y3, Y3, Y15
+	VBLENDVPD    Y15, Y3, Y1, Y1
+	VMAXPD       Y0, Y1, Y0
+	VCMPPD       $0x03, Y1, Y1, Y15
+	VBLENDVPD    Y15, Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VMAXPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VMAXPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfF64AVX512(acc *float64, x *float64, rows int)
-// Requires: AVX, AVX512F
-TEXT ·minOfF64AVX512(SB), NOSPLIT, $0-24
+// func minOfF64AVX512(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·minOfF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1828,55 +2742,94 @@ TEXT ·minOfF64AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 448(DI), Z7
 
 loop0:
-	VMOVUPD (SI), Z10
-	VMINPD  Z0, Z10, Z0
-	VCMPPD  $0x03, Z10, Z10, K1
-	VMOVAPD Z10, K1, Z0
-	VMOVUPD 64(SI), Z12
-	VMINPD  Z1, Z12, Z1
-	VCMPPD  $0x03, Z12, Z12, K1
-	VMOVAPD Z12, K1, Z1
-	VMOVUPD 128(SI), Z14
-	VMINPD  Z2, Z14, Z2
-	VCMPPD  $0x03, Z14, Z14, K1
-	VMOVAPD Z14, K1, Z2
-	VMOVUPD 192(SI), Z10
-	VMINPD  Z3, Z10, Z3
-	VCMPPD  $0x03, Z10, Z10, K1
-	VMOVAPD Z10, K1, Z3
-	VMOVUPD 256(SI), Z12
-	VMINPD  Z4, Z12, Z4
-	VCMPPD  $0x03, Z12, Z12, K1
-	VMOVAPD Z12, K1, Z4
-	VMOVUPD 320(SI), Z14
-	VMINPD  Z5, Z14, Z5
-	VCMPPD  $0x03, Z14, Z14, K1
-	VMOVAPD Z14, K1, Z5
-	VMOVUPD 384(SI), Z10
-	VMINPD  Z6, Z10, Z6
-	VCMPPD  $0x03, Z10, Z10, K1
-	VMOVAPD Z10, K1, Z6
-	VMOVUPD 448(SI), Z12
-	VMINPD  Z7, Z12, Z7
-	VCMPPD  $0x03, Z12, Z12, K1
-	VMOVAPD Z12, K1, Z7
-	ADDQ    $0x00000200, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	VMOVUPS Z4, 256(DI)
-	VMOVUPS Z5, 320(DI)
-	VMOVUPS Z6, 384(DI)
-	VMOVUPS Z7, 448(DI)
+	VMOVUPD       (SI), Z10
+	VMINPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VMOVUPD       64(SI), Z12
+	VMINPD        Z1, Z12, Z1
+	VCMPPD        $0x03, Z12, Z12, K1
+	VMOVAPD       Z12, K1, Z1
+	VMOVUPD       128(SI), Z14
+	VMINPD        Z2, Z14, Z2
+	VCMPPD        $0x03, Z14, Z14, K1
+	VMOVAPD       Z14, K1, Z2
+	VMOVUPD       192(SI), Z10
+	VMINPD        Z3, Z10, Z3
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z3
+	VMOVUPD       256(SI), Z12
+	VMINPD        Z4, Z12, Z4
+	VCMPPD        $0x03, Z12, Z12, K1
+	VMOVAPD       Z12, K1, Z4
+	VMOVUPD       320(SI), Z14
+	VMINPD        Z5, Z14, Z5
+	VCMPPD        $0x03, Z14, Z14, K1
+	VMOVAPD       Z14, K1, Z5
+	VMOVUPD       384(SI), Z10
+	VMINPD        Z6, Z10, Z6
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z6
+	VMOVUPD       448(SI), Z12
+	VMINPD        Z7, Z12, Z7
+	VCMPPD        $0x03, Z12, Z12, K1
+	VMOVAPD       Z12, K1, Z7
+	ADDQ          $0x00000200, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	VMOVUPS       Z4, 256(DI)
+	VMOVUPS       Z5, 320(DI)
+	VMOVUPS       Z6, 384(DI)
+	VMOVUPS       Z7, 448(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VMINPD        Z0, Z4, Z0
+	VCMPPD        $0x03, Z4, Z4, K1
+	VMOVAPD       Z4, K1, Z0
+	VMINPD        Z1, Z5, Z1
+	VCMPPD        $0x03, Z5, Z5, K1
+	VMOVAPD       Z5, K1, Z1
+	VMINPD        Z2, Z6, Z2
+	VCMPPD        $0x03, Z6, Z6, K1
+	VMOVAPD       Z6, K1, Z2
+	VMINPD        Z3, Z7, Z3
+	VCMPPD        $0x03, Z7, Z7, K1
+	VMOVAPD       Z7, K1, Z3
+	VMINPD        Z0, Z2, Z0
+	VCMPPD        $0x03, Z2, Z2, K1
+	VMOVAPD       Z2, K1, Z0
+	VMINPD        Z1, Z3, Z1
+	VCMPPD        $0x03, Z3, Z3, K1
+	VMOVAPD       Z3, K1, Z1
+	VMINPD        Z0, Z1, Z0
+	VCMPPD        $0x03, Z1, Z1, K1
+	VMOVAPD       Z1, K1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VMINPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VMINPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VMINPD        Z0, Z10, Z0
+	VCMPPD        $0x03, Z10, Z10, K1
+	VMOVAPD       Z10, K1, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfF64AVX2(acc *float64, x *float64, rows int)
-// Requires: AVX
-TEXT ·minOfF64AVX2(SB), NOSPLIT, $0-24
+// func minOfF64AVX2(acc *float64, x *float64, rows int, fold int)
+// Requires: AVX, AVX2
+TEXT ·minOfF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -1892,36 +2845,36 @@ TEXT ·minOfF64AVX2(SB), NOSPLIT, $0-24
 loop0:
 	VMOVUPD   (SI), Y10
 	VMINPD    Y0, Y10, Y0
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y0, Y0
+	VCMPPD    $0x03, Y10, Y10, Y15
+	VBLENDVPD Y15, Y10, Y0, Y0
 	VMOVUPD   32(SI), Y12
 	VMINPD    Y1, Y12, Y1
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y1, Y1
+	VCMPPD    $0x03, Y12, Y12, Y15
+	VBLENDVPD Y15, Y12, Y1, Y1
 	VMOVUPD   64(SI), Y14
 	VMINPD    Y2, Y14, Y2
 	VCMPPD    $0x03, Y14, Y14, Y15
 	VBLENDVPD Y15, Y14, Y2, Y2
 	VMOVUPD   96(SI), Y10
 	VMINPD    Y3, Y10, Y3
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y3, Y3
+	VCMPPD    $0x03, Y10, Y10, Y15
+	VBLENDVPD Y15, Y10, Y3, Y3
 	VMOVUPD   128(SI), Y12
 	VMINPD    Y4, Y12, Y4
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y4, Y4
+	VCMPPD    $0x03, Y12, Y12, Y15
+	VBLENDVPD Y15, Y12, Y4, Y4
 	VMOVUPD   160(SI), Y14
 	VMINPD    Y5, Y14, Y5
 	VCMPPD    $0x03, Y14, Y14, Y15
 	VBLENDVPD Y15, Y14, Y5, Y5
 	VMOVUPD   192(SI), Y10
 	VMINPD    Y6, Y10, Y6
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y6, Y6
+	VCMPPD    $0x03, Y10, Y10, Y15
+	VBLENDVPD Y15, Y10, Y6, Y6
 	VMOVUPD   224(SI), Y12
 	VMINPD    Y7, Y12, Y7
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y7, Y7
+	VCMPPD    $0x03, Y12, Y12, Y15
+	VBLENDVPD Y15, Y12, Y7, Y7
 	ADDQ      $0x00000200, SI
 	DECQ      CX
 	JNZ       loop0
@@ -1945,55 +2898,130 @@ loop0:
 	VMOVUPS   480(DI), Y7
 
 loop1:
-	VMOVUPD   256(SI), Y10
-	VMINPD    Y0, Y10, Y0
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y0, Y0
-	VMOVUPD   288(SI), Y12
-	VMINPD    Y1, Y12, Y1
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y1, Y1
-	VMOVUPD   320(SI), Y14
-	VMINPD    Y2, Y14, Y2
-	VCMPPD    $0x03, Y14, Y14, Y15
-	VBLENDVPD Y15, Y14, Y2, Y2
-	VMOVUPD   352(SI), Y10
-	VMINPD    Y3, Y10, Y3
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y3, Y3
-	VMOVUPD   384(SI), Y12
-	VMINPD    Y4, Y12, Y4
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y4, Y4
-	VMOVUPD   416(SI), Y14
-	VMINPD    Y5, Y14, Y5
-	VCMPPD    $0x03, Y14, Y14, Y15
-	VBLENDVPD Y15, Y14, Y5, Y5
-	VMOVUPD   448(SI), Y10
-	VMINPD    Y6, Y10, Y6
-	VCMPPD    $0x03, Y10, Y10, Y11
-	VBLENDVPD Y11, Y10, Y6, Y6
-	VMOVUPD   480(SI), Y12
-	VMINPD    Y7, Y12, Y7
-	VCMPPD    $0x03, Y12, Y12, Y13
-	VBLENDVPD Y13, Y12, Y7, Y7
-	ADDQ      $0x00000200, SI
-	DECQ      CX
-	JNZ       loop1
-	VMOVUPS   Y0, 256(DI)
-	VMOVUPS   Y1, 288(DI)
-	VMOVUPS   Y2, 320(DI)
-	VMOVUPS   Y3, 352(DI)
-	VMOVUPS   Y4, 384(DI)
-	VMOVUPS   Y5, 416(DI)
-	VMOVUPS   Y6, 448(DI)
-	VMOVUPS   Y7, 480(DI)
+	VMOVUPD      256(SI), Y10
+	VMINPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VMOVUPD      288(SI), Y12
+	VMINPD       Y1, Y12, Y1
+	VCMPPD       $0x03, Y12, Y12, Y15
+	VBLENDVPD    Y15, Y12, Y1, Y1
+	VMOVUPD      320(SI), Y14
+	VMINPD       Y2, Y14, Y2
+	VCMPPD       $0x03, Y14, Y14, Y15
+	VBLENDVPD    Y15, Y14, Y2, Y2
+	VMOVUPD      352(SI), Y10
+	VMINPD       Y3, Y10, Y3
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y3, Y3
+	VMOVUPD      384(SI), Y12
+	VMINPD       Y4, Y12, Y4
+	VCMPPD       $0x03, Y12, Y12, Y15
+	VBLENDVPD    Y15, Y12, Y4, Y4
+	VMOVUPD      416(SI), Y14
+	VMINPD       Y5, Y14, Y5
+	VCMPPD       $0x03, Y14, Y14, Y15
+	VBLENDVPD    Y15, Y14, Y5, Y5
+	VMOVUPD      448(SI), Y10
+	VMINPD       Y6, Y10, Y6
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y6, Y6
+	VMOVUPD      480(SI), Y12
+	VMINPD       Y7, Y12, Y7
+	VCMPPD       $0x03, Y12, Y12, Y15
+	VBLENDVPD    Y15, Y12, Y7, Y7
+	ADDQ         $0x00000200, SI
+	DECQ         CX
+	JNZ          loop1
+	VMOVUPS      Y0, 256(DI)
+	VMOVUPS      Y1, 288(DI)
+	VMOVUPS      Y2, 320(DI)
+	VMOVUPS      Y3, 352(DI)
+	VMOVUPS      Y4, 384(DI)
+	VMOVUPS      Y5, 416(DI)
+	VMOVUPS      Y6, 448(DI)
+	VMOVUPS      Y7, 480(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPS      (DI), Y0
+	VMOVUPS      256(DI), Y10
+	VMINPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      288(DI), Y10
+	VMINPD       Y1, Y10, Y1
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y1, Y1
+	VMOVUPS      64(DI), Y2
+	VMOVUPS      320(DI), Y10
+	VMINPD       Y2, Y10, Y2
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y2, Y2
+	VMOVUPS      96(DI), Y3
+	VMOVUPS      352(DI), Y10
+	VMINPD       Y3, Y10, Y3
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y3, Y3
+	VMOVUPS      128(DI), Y4
+	VMOVUPS      384(DI), Y10
+	VMINPD       Y4, Y10, Y4
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y4, Y4
+	VMOVUPS      160(DI), Y5
+	VMOVUPS      416(DI), Y10
+	VMINPD       Y5, Y10, Y5
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y5, Y5
+	VMOVUPS      192(DI), Y6
+	VMOVUPS      448(DI), Y10
+	VMINPD       Y6, Y10, Y6
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y6, Y6
+	VMOVUPS      224(DI), Y7
+	VMOVUPS      480(DI), Y10
+	VMINPD       Y7, Y10, Y7
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y7, Y7
+	VMINPD       Y0, Y4, Y0
+	VCMPPD       $0x03, Y4, Y4, Y15
+	VBLENDVPD    Y15, Y4, Y0, Y0
+	VMINPD       Y1, Y5, Y1
+	VCMPPD       $0x03, Y5, Y5, Y15
+	VBLENDVPD    Y15, Y5, Y1, Y1
+	VMINPD       Y2, Y6, Y2
+	VCMPPD       $0x03, Y6, Y6, Y15
+	VBLENDVPD    Y15, Y6, Y2, Y2
+	VMINPD       Y3, Y7, Y3
+	VCMPPD       $0x03, Y7, Y7, Y15
+	VBLENDVPD    Y15, Y7, Y3, Y3
+	VMINPD       Y0, Y2, Y0
+	VCMPPD       $0x03, Y2, Y2, Y15
+	VBLENDVPD    Y15, Y2, Y0, Y0
+	VMINPD       Y1, Y3, Y1
+	VCMPPD       $0x03, Y3, Y3, Y15
+	VBLENDVPD    Y15, Y3, Y1, Y1
+	VMINPD       Y0, Y1, Y0
+	VCMPPD       $0x03, Y1, Y1, Y15
+	VBLENDVPD    Y15, Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VMINPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VMINPD       Y0, Y10, Y0
+	VCMPPD       $0x03, Y10, Y10, Y15
+	VBLENDVPD    Y15, Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfI32AVX512(acc *int32, x *int32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·maxOfI32AVX512(SB), NOSPLIT, $0-24
+// func maxOfI32AVX512(acc *int32, x *int32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·maxOfI32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2003,23 +3031,40 @@ TEXT ·maxOfI32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 192(DI), Z3
 
 loop0:
-	VPMAXSD (SI), Z0, Z0
-	VPMAXSD 64(SI), Z1, Z1
-	VPMAXSD 128(SI), Z2, Z2
-	VPMAXSD 192(SI), Z3, Z3
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
+	VPMAXSD       (SI), Z0, Z0
+	VPMAXSD       64(SI), Z1, Z1
+	VPMAXSD       128(SI), Z2, Z2
+	VPMAXSD       192(SI), Z3, Z3
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMAXSD       Z2, Z0, Z0
+	VPMAXSD       Z3, Z1, Z1
+	VPMAXSD       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMAXSD       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMAXSD       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMAXSD       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMAXSD       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfI32AVX2(acc *int32, x *int32, rows int)
+// func maxOfI32AVX2(acc *int32, x *int32, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·maxOfI32AVX2(SB), NOSPLIT, $0-24
+TEXT ·maxOfI32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2033,31 +3078,50 @@ TEXT ·maxOfI32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 224(DI), Y7
 
 loop0:
-	VPMAXSD (SI), Y0, Y0
-	VPMAXSD 32(SI), Y1, Y1
-	VPMAXSD 64(SI), Y2, Y2
-	VPMAXSD 96(SI), Y3, Y3
-	VPMAXSD 128(SI), Y4, Y4
-	VPMAXSD 160(SI), Y5, Y5
-	VPMAXSD 192(SI), Y6, Y6
-	VPMAXSD 224(SI), Y7, Y7
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	VMOVUPS Y4, 128(DI)
-	VMOVUPS Y5, 160(DI)
-	VMOVUPS Y6, 192(DI)
-	VMOVUPS Y7, 224(DI)
+	VPMAXSD      (SI), Y0, Y0
+	VPMAXSD      32(SI), Y1, Y1
+	VPMAXSD      64(SI), Y2, Y2
+	VPMAXSD      96(SI), Y3, Y3
+	VPMAXSD      128(SI), Y4, Y4
+	VPMAXSD      160(SI), Y5, Y5
+	VPMAXSD      192(SI), Y6, Y6
+	VPMAXSD      224(SI), Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y5, 160(DI)
+	VMOVUPS      Y6, 192(DI)
+	VMOVUPS      Y7, 224(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMAXSD      Y4, Y0, Y0
+	VPMAXSD      Y5, Y1, Y1
+	VPMAXSD      Y6, Y2, Y2
+	VPMAXSD      Y7, Y3, Y3
+	VPMAXSD      Y2, Y0, Y0
+	VPMAXSD      Y3, Y1, Y1
+	VPMAXSD      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMAXSD      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMAXSD      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMAXSD      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfI32AVX512(acc *int32, x *int32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·minOfI32AVX512(SB), NOSPLIT, $0-24
+// func minOfI32AVX512(acc *int32, x *int32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·minOfI32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2067,23 +3131,40 @@ TEXT ·minOfI32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 192(DI), Z3
 
 loop0:
-	VPMINSD (SI), Z0, Z0
-	VPMINSD 64(SI), Z1, Z1
-	VPMINSD 128(SI), Z2, Z2
-	VPMINSD 192(SI), Z3, Z3
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
+	VPMINSD       (SI), Z0, Z0
+	VPMINSD       64(SI), Z1, Z1
+	VPMINSD       128(SI), Z2, Z2
+	VPMINSD       192(SI), Z3, Z3
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMINSD       Z2, Z0, Z0
+	VPMINSD       Z3, Z1, Z1
+	VPMINSD       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMINSD       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMINSD       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMINSD       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMINSD       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfI32AVX2(acc *int32, x *int32, rows int)
+// func minOfI32AVX2(acc *int32, x *int32, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·minOfI32AVX2(SB), NOSPLIT, $0-24
+TEXT ·minOfI32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2097,31 +3178,50 @@ TEXT ·minOfI32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 224(DI), Y7
 
 loop0:
-	VPMINSD (SI), Y0, Y0
-	VPMINSD 32(SI), Y1, Y1
-	VPMINSD 64(SI), Y2, Y2
-	VPMINSD 96(SI), Y3, Y3
-	VPMINSD 128(SI), Y4, Y4
-	VPMINSD 160(SI), Y5, Y5
-	VPMINSD 192(SI), Y6, Y6
-	VPMINSD 224(SI), Y7, Y7
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	VMOVUPS Y4, 128(DI)
-	VMOVUPS Y5, 160(DI)
-	VMOVUPS Y6, 192(DI)
-	VMOVUPS Y7, 224(DI)
+	VPMINSD      (SI), Y0, Y0
+	VPMINSD      32(SI), Y1, Y1
+	VPMINSD      64(SI), Y2, Y2
+	VPMINSD      96(SI), Y3, Y3
+	VPMINSD      128(SI), Y4, Y4
+	VPMINSD      160(SI), Y5, Y5
+	VPMINSD      192(SI), Y6, Y6
+	VPMINSD      224(SI), Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y5, 160(DI)
+	VMOVUPS      Y6, 192(DI)
+	VMOVUPS      Y7, 224(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMINSD      Y4, Y0, Y0
+	VPMINSD      Y5, Y1, Y1
+	VPMINSD      Y6, Y2, Y2
+	VPMINSD      Y7, Y3, Y3
+	VPMINSD      Y2, Y0, Y0
+	VPMINSD      Y3, Y1, Y1
+	VPMINSD      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMINSD      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMINSD      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMINSD      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfU32AVX512(acc *uint32, x *uint32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·maxOfU32AVX512(SB), NOSPLIT, $0-24
+// func maxOfU32AVX512(acc *uint32, x *uint32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·maxOfU32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2131,23 +3231,40 @@ TEXT ·maxOfU32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 192(DI), Z3
 
 loop0:
-	VPMAXUD (SI), Z0, Z0
-	VPMAXUD 64(SI), Z1, Z1
-	VPMAXUD 128(SI), Z2, Z2
-	VPMAXUD 192(SI), Z3, Z3
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
+	VPMAXUD       (SI), Z0, Z0
+	VPMAXUD       64(SI), Z1, Z1
+	VPMAXUD       128(SI), Z2, Z2
+	VPMAXUD       192(SI), Z3, Z3
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMAXUD       Z2, Z0, Z0
+	VPMAXUD       Z3, Z1, Z1
+	VPMAXUD       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMAXUD       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMAXUD       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMAXUD       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMAXUD       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfU32AVX2(acc *uint32, x *uint32, rows int)
+// func maxOfU32AVX2(acc *uint32, x *uint32, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·maxOfU32AVX2(SB), NOSPLIT, $0-24
+TEXT ·maxOfU32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2161,31 +3278,50 @@ TEXT ·maxOfU32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 224(DI), Y7
 
 loop0:
-	VPMAXUD (SI), Y0, Y0
-	VPMAXUD 32(SI), Y1, Y1
-	VPMAXUD 64(SI), Y2, Y2
-	VPMAXUD 96(SI), Y3, Y3
-	VPMAXUD 128(SI), Y4, Y4
-	VPMAXUD 160(SI), Y5, Y5
-	VPMAXUD 192(SI), Y6, Y6
-	VPMAXUD 224(SI), Y7, Y7
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	VMOVUPS Y4, 128(DI)
-	VMOVUPS Y5, 160(DI)
-	VMOVUPS Y6, 192(DI)
-	VMOVUPS Y7, 224(DI)
+	VPMAXUD      (SI), Y0, Y0
+	VPMAXUD      32(SI), Y1, Y1
+	VPMAXUD      64(SI), Y2, Y2
+	VPMAXUD      96(SI), Y3, Y3
+	VPMAXUD      128(SI), Y4, Y4
+	VPMAXUD      160(SI), Y5, Y5
+	VPMAXUD      192(SI), Y6, Y6
+	VPMAXUD      224(SI), Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y5, 160(DI)
+	VMOVUPS      Y6, 192(DI)
+	VMOVUPS      Y7, 224(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMAXUD      Y4, Y0, Y0
+	VPMAXUD      Y5, Y1, Y1
+	VPMAXUD      Y6, Y2, Y2
+	VPMAXUD      Y7, Y3, Y3
+	VPMAXUD      Y2, Y0, Y0
+	VPMAXUD      Y3, Y1, Y1
+	VPMAXUD      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMAXUD      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMAXUD      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMAXUD      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfU32AVX512(acc *uint32, x *uint32, rows int)
-// Requires: AVX, AVX512F
-TEXT ·minOfU32AVX512(SB), NOSPLIT, $0-24
+// func minOfU32AVX512(acc *uint32, x *uint32, rows int, fold int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·minOfU32AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2195,23 +3331,40 @@ TEXT ·minOfU32AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 192(DI), Z3
 
 loop0:
-	VPMINUD (SI), Z0, Z0
-	VPMINUD 64(SI), Z1, Z1
-	VPMINUD 128(SI), Z2, Z2
-	VPMINUD 192(SI), Z3, Z3
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
+	VPMINUD       (SI), Z0, Z0
+	VPMINUD       64(SI), Z1, Z1
+	VPMINUD       128(SI), Z2, Z2
+	VPMINUD       192(SI), Z3, Z3
+	ADDQ          $0x00000100, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	VMOVUPS       Z2, 128(DI)
+	VMOVUPS       Z3, 192(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMINUD       Z2, Z0, Z0
+	VPMINUD       Z3, Z1, Z1
+	VPMINUD       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMINUD       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMINUD       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMINUD       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMINUD       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfU32AVX2(acc *uint32, x *uint32, rows int)
+// func minOfU32AVX2(acc *uint32, x *uint32, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·minOfU32AVX2(SB), NOSPLIT, $0-24
+TEXT ·minOfU32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2225,31 +3378,50 @@ TEXT ·minOfU32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 224(DI), Y7
 
 loop0:
-	VPMINUD (SI), Y0, Y0
-	VPMINUD 32(SI), Y1, Y1
-	VPMINUD 64(SI), Y2, Y2
-	VPMINUD 96(SI), Y3, Y3
-	VPMINUD 128(SI), Y4, Y4
-	VPMINUD 160(SI), Y5, Y5
-	VPMINUD 192(SI), Y6, Y6
-	VPMINUD 224(SI), Y7, Y7
-	ADDQ    $0x00000100, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	VMOVUPS Y4, 128(DI)
-	VMOVUPS Y5, 160(DI)
-	VMOVUPS Y6, 192(DI)
-	VMOVUPS Y7, 224(DI)
+	VPMINUD      (SI), Y0, Y0
+	VPMINUD      32(SI), Y1, Y1
+	VPMINUD      64(SI), Y2, Y2
+	VPMINUD      96(SI), Y3, Y3
+	VPMINUD      128(SI), Y4, Y4
+	VPMINUD      160(SI), Y5, Y5
+	VPMINUD      192(SI), Y6, Y6
+	VPMINUD      224(SI), Y7, Y7
+	ADDQ         $0x00000100, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	VMOVUPS      Y4, 128(DI)
+	VMOVUPS      Y5, 160(DI)
+	VMOVUPS      Y6, 192(DI)
+	VMOVUPS      Y7, 224(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMINUD      Y4, Y0, Y0
+	VPMINUD      Y5, Y1, Y1
+	VPMINUD      Y6, Y2, Y2
+	VPMINUD      Y7, Y3, Y3
+	VPMINUD      Y2, Y0, Y0
+	VPMINUD      Y3, Y1, Y1
+	VPMINUD      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMINUD      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMINUD      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMINUD      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfI16AVX512(acc *int16, x *int16, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·maxOfI16AVX512(SB), NOSPLIT, $0-24
+// func maxOfI16AVX512(acc *int16, x *int16, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·maxOfI16AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2257,19 +3429,36 @@ TEXT ·maxOfI16AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 64(DI), Z1
 
 loop0:
-	VPMAXSW (SI), Z0, Z0
-	VPMAXSW 64(SI), Z1, Z1
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
+	VPMAXSW       (SI), Z0, Z0
+	VPMAXSW       64(SI), Z1, Z1
+	ADDQ          $0x00000080, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMAXSW       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMAXSW       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMAXSW       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMAXSW       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMAXSW       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMAXSW       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfI16AVX2(acc *int16, x *int16, rows int)
+// func maxOfI16AVX2(acc *int16, x *int16, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·maxOfI16AVX2(SB), NOSPLIT, $0-24
+TEXT ·maxOfI16AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2279,23 +3468,40 @@ TEXT ·maxOfI16AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 96(DI), Y3
 
 loop0:
-	VPMAXSW (SI), Y0, Y0
-	VPMAXSW 32(SI), Y1, Y1
-	VPMAXSW 64(SI), Y2, Y2
-	VPMAXSW 96(SI), Y3, Y3
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
+	VPMAXSW      (SI), Y0, Y0
+	VPMAXSW      32(SI), Y1, Y1
+	VPMAXSW      64(SI), Y2, Y2
+	VPMAXSW      96(SI), Y3, Y3
+	ADDQ         $0x00000080, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMAXSW      Y2, Y0, Y0
+	VPMAXSW      Y3, Y1, Y1
+	VPMAXSW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMAXSW      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMAXSW      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMAXSW      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMAXSW      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfI16AVX512(acc *int16, x *int16, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·minOfI16AVX512(SB), NOSPLIT, $0-24
+// func minOfI16AVX512(acc *int16, x *int16, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·minOfI16AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2303,19 +3509,36 @@ TEXT ·minOfI16AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 64(DI), Z1
 
 loop0:
-	VPMINSW (SI), Z0, Z0
-	VPMINSW 64(SI), Z1, Z1
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
+	VPMINSW       (SI), Z0, Z0
+	VPMINSW       64(SI), Z1, Z1
+	ADDQ          $0x00000080, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMINSW       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMINSW       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMINSW       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMINSW       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMINSW       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMINSW       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfI16AVX2(acc *int16, x *int16, rows int)
+// func minOfI16AVX2(acc *int16, x *int16, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·minOfI16AVX2(SB), NOSPLIT, $0-24
+TEXT ·minOfI16AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2325,23 +3548,40 @@ TEXT ·minOfI16AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 96(DI), Y3
 
 loop0:
-	VPMINSW (SI), Y0, Y0
-	VPMINSW 32(SI), Y1, Y1
-	VPMINSW 64(SI), Y2, Y2
-	VPMINSW 96(SI), Y3, Y3
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
+	VPMINSW      (SI), Y0, Y0
+	VPMINSW      32(SI), Y1, Y1
+	VPMINSW      64(SI), Y2, Y2
+	VPMINSW      96(SI), Y3, Y3
+	ADDQ         $0x00000080, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMINSW      Y2, Y0, Y0
+	VPMINSW      Y3, Y1, Y1
+	VPMINSW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMINSW      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMINSW      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMINSW      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMINSW      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfU16AVX512(acc *uint16, x *uint16, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·maxOfU16AVX512(SB), NOSPLIT, $0-24
+// func maxOfU16AVX512(acc *uint16, x *uint16, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·maxOfU16AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2349,19 +3589,36 @@ TEXT ·maxOfU16AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 64(DI), Z1
 
 loop0:
-	VPMAXUW (SI), Z0, Z0
-	VPMAXUW 64(SI), Z1, Z1
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
+	VPMAXUW       (SI), Z0, Z0
+	VPMAXUW       64(SI), Z1, Z1
+	ADDQ          $0x00000080, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMAXUW       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMAXUW       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMAXUW       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMAXUW       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMAXUW       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMAXUW       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfU16AVX2(acc *uint16, x *uint16, rows int)
+// func maxOfU16AVX2(acc *uint16, x *uint16, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·maxOfU16AVX2(SB), NOSPLIT, $0-24
+TEXT ·maxOfU16AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2371,23 +3628,40 @@ TEXT ·maxOfU16AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 96(DI), Y3
 
 loop0:
-	VPMAXUW (SI), Y0, Y0
-	VPMAXUW 32(SI), Y1, Y1
-	VPMAXUW 64(SI), Y2, Y2
-	VPMAXUW 96(SI), Y3, Y3
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
+	VPMAXUW      (SI), Y0, Y0
+	VPMAXUW      32(SI), Y1, Y1
+	VPMAXUW      64(SI), Y2, Y2
+	VPMAXUW      96(SI), Y3, Y3
+	ADDQ         $0x00000080, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMAXUW      Y2, Y0, Y0
+	VPMAXUW      Y3, Y1, Y1
+	VPMAXUW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMAXUW      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMAXUW      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMAXUW      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMAXUW      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfU16AVX512(acc *uint16, x *uint16, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·minOfU16AVX512(SB), NOSPLIT, $0-24
+// func minOfU16AVX512(acc *uint16, x *uint16, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·minOfU16AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2395,19 +3669,36 @@ TEXT ·minOfU16AVX512(SB), NOSPLIT, $0-24
 	VMOVUPS 64(DI), Z1
 
 loop0:
-	VPMINUW (SI), Z0, Z0
-	VPMINUW 64(SI), Z1, Z1
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
+	VPMINUW       (SI), Z0, Z0
+	VPMINUW       64(SI), Z1, Z1
+	ADDQ          $0x00000080, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	VMOVUPS       Z1, 64(DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VPMINUW       Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMINUW       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMINUW       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMINUW       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMINUW       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMINUW       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfU16AVX2(acc *uint16, x *uint16, rows int)
+// func minOfU16AVX2(acc *uint16, x *uint16, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·minOfU16AVX2(SB), NOSPLIT, $0-24
+TEXT ·minOfU16AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2417,40 +3708,75 @@ TEXT ·minOfU16AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 96(DI), Y3
 
 loop0:
-	VPMINUW (SI), Y0, Y0
-	VPMINUW 32(SI), Y1, Y1
-	VPMINUW 64(SI), Y2, Y2
-	VPMINUW 96(SI), Y3, Y3
-	ADDQ    $0x00000080, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
+	VPMINUW      (SI), Y0, Y0
+	VPMINUW      32(SI), Y1, Y1
+	VPMINUW      64(SI), Y2, Y2
+	VPMINUW      96(SI), Y3, Y3
+	ADDQ         $0x00000080, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMINUW      Y2, Y0, Y0
+	VPMINUW      Y3, Y1, Y1
+	VPMINUW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMINUW      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMINUW      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMINUW      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMINUW      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfI8AVX512(acc *int8, x *int8, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·maxOfI8AVX512(SB), NOSPLIT, $0-24
+// func maxOfI8AVX512(acc *int8, x *int8, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·maxOfI8AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
 	VMOVUPS (DI), Z0
 
 loop0:
-	VPMAXSB (SI), Z0, Z0
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
+	VPMAXSB       (SI), Z0, Z0
+	ADDQ          $0x00000040, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMAXSB       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMAXSB       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMAXSB       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMAXSB       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMAXSB       Z10, Z0, Z0
+	VPSRLDQ       $0x01, X0, X10
+	VPMAXSB       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfI8AVX2(acc *int8, x *int8, rows int)
+// func maxOfI8AVX2(acc *int8, x *int8, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·maxOfI8AVX2(SB), NOSPLIT, $0-24
+TEXT ·maxOfI8AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2458,36 +3784,71 @@ TEXT ·maxOfI8AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 32(DI), Y1
 
 loop0:
-	VPMAXSB (SI), Y0, Y0
-	VPMAXSB 32(SI), Y1, Y1
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
+	VPMAXSB      (SI), Y0, Y0
+	VPMAXSB      32(SI), Y1, Y1
+	ADDQ         $0x00000040, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMAXSB      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMAXSB      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMAXSB      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMAXSB      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMAXSB      Y10, Y0, Y0
+	VPSRLDQ      $0x01, X0, X10
+	VPMAXSB      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfI8AVX512(acc *int8, x *int8, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·minOfI8AVX512(SB), NOSPLIT, $0-24
+// func minOfI8AVX512(acc *int8, x *int8, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·minOfI8AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
 	VMOVUPS (DI), Z0
 
 loop0:
-	VPMINSB (SI), Z0, Z0
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
+	VPMINSB       (SI), Z0, Z0
+	ADDQ          $0x00000040, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMINSB       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMINSB       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMINSB       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMINSB       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMINSB       Z10, Z0, Z0
+	VPSRLDQ       $0x01, X0, X10
+	VPMINSB       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfI8AVX2(acc *int8, x *int8, rows int)
+// func minOfI8AVX2(acc *int8, x *int8, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·minOfI8AVX2(SB), NOSPLIT, $0-24
+TEXT ·minOfI8AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2495,36 +3856,71 @@ TEXT ·minOfI8AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 32(DI), Y1
 
 loop0:
-	VPMINSB (SI), Y0, Y0
-	VPMINSB 32(SI), Y1, Y1
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
+	VPMINSB      (SI), Y0, Y0
+	VPMINSB      32(SI), Y1, Y1
+	ADDQ         $0x00000040, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMINSB      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMINSB      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMINSB      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMINSB      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMINSB      Y10, Y0, Y0
+	VPSRLDQ      $0x01, X0, X10
+	VPMINSB      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfU8AVX512(acc *uint8, x *uint8, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·maxOfU8AVX512(SB), NOSPLIT, $0-24
+// func maxOfU8AVX512(acc *uint8, x *uint8, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·maxOfU8AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
 	VMOVUPS (DI), Z0
 
 loop0:
-	VPMAXUB (SI), Z0, Z0
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
+	VPMAXUB       (SI), Z0, Z0
+	ADDQ          $0x00000040, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMAXUB       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMAXUB       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMAXUB       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMAXUB       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMAXUB       Z10, Z0, Z0
+	VPSRLDQ       $0x01, X0, X10
+	VPMAXUB       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func maxOfU8AVX2(acc *uint8, x *uint8, rows int)
+// func maxOfU8AVX2(acc *uint8, x *uint8, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·maxOfU8AVX2(SB), NOSPLIT, $0-24
+TEXT ·maxOfU8AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2532,36 +3928,71 @@ TEXT ·maxOfU8AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 32(DI), Y1
 
 loop0:
-	VPMAXUB (SI), Y0, Y0
-	VPMAXUB 32(SI), Y1, Y1
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
+	VPMAXUB      (SI), Y0, Y0
+	VPMAXUB      32(SI), Y1, Y1
+	ADDQ         $0x00000040, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMAXUB      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMAXUB      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMAXUB      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMAXUB      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMAXUB      Y10, Y0, Y0
+	VPSRLDQ      $0x01, X0, X10
+	VPMAXUB      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfU8AVX512(acc *uint8, x *uint8, rows int)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·minOfU8AVX512(SB), NOSPLIT, $0-24
+// func minOfU8AVX512(acc *uint8, x *uint8, rows int, fold int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F
+TEXT ·minOfU8AVX512(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
 	VMOVUPS (DI), Z0
 
 loop0:
-	VPMINUB (SI), Z0, Z0
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Z0, (DI)
+	VPMINUB       (SI), Z0, Z0
+	ADDQ          $0x00000040, SI
+	DECQ          CX
+	JNZ           loop0
+	VMOVUPS       Z0, (DI)
+	MOVQ          fold+24(FP), CX
+	TESTQ         CX, CX
+	JZ            done
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VPMINUB       Z10, Z0, Z0
+	VEXTRACTI128  $0x01, Y0, X10
+	VPMINUB       Z10, Z0, Z0
+	VPSRLDQ       $0x08, X0, X10
+	VPMINUB       Z10, Z0, Z0
+	VPSRLDQ       $0x04, X0, X10
+	VPMINUB       Z10, Z0, Z0
+	VPSRLDQ       $0x02, X0, X10
+	VPMINUB       Z10, Z0, Z0
+	VPSRLDQ       $0x01, X0, X10
+	VPMINUB       Z10, Z0, Z0
+	VMOVUPS       X0, (DI)
+
+done:
 	VZEROUPPER
 	RET
 
-// func minOfU8AVX2(acc *uint8, x *uint8, rows int)
+// func minOfU8AVX2(acc *uint8, x *uint8, rows int, fold int)
 // Requires: AVX, AVX2
-TEXT ·minOfU8AVX2(SB), NOSPLIT, $0-24
+TEXT ·minOfU8AVX2(SB), NOSPLIT, $0-32
 	MOVQ    acc+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    rows+16(FP), CX
@@ -2569,12 +4000,29 @@ TEXT ·minOfU8AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS 32(DI), Y1
 
 loop0:
-	VPMINUB (SI), Y0, Y0
-	VPMINUB 32(SI), Y1, Y1
-	ADDQ    $0x00000040, SI
-	DECQ    CX
-	JNZ     loop0
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
+	VPMINUB      (SI), Y0, Y0
+	VPMINUB      32(SI), Y1, Y1
+	ADDQ         $0x00000040, SI
+	DECQ         CX
+	JNZ          loop0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	MOVQ         fold+24(FP), CX
+	TESTQ        CX, CX
+	JZ           done
+	VPMINUB      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X10
+	VPMINUB      Y10, Y0, Y0
+	VPSRLDQ      $0x08, X0, X10
+	VPMINUB      Y10, Y0, Y0
+	VPSRLDQ      $0x04, X0, X10
+	VPMINUB      Y10, Y0, Y0
+	VPSRLDQ      $0x02, X0, X10
+	VPMINUB      Y10, Y0, Y0
+	VPSRLDQ      $0x01, X0, X10
+	VPMINUB      Y10, Y0, Y0
+	VMOVUPS      X0, (DI)
+
+done:
 	VZEROUPPER
 	RET

@@ -6,110 +6,110 @@ package simd
 
 // Best is Generic in this build, so none of these is ever called.
 
-func sumF64AVX512(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func sumF64AVX512(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func sumF64AVX2(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func sumF64AVX2(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func sumF32AVX512(acc *float64, x *float32, rows int) { panic(noAssembly) }
+func sumF32AVX512(acc *float64, x *float32, rows, fold int) { panic(noAssembly) }
 
-func sumF32AVX2(acc *float64, x *float32, rows int) { panic(noAssembly) }
+func sumF32AVX2(acc *float64, x *float32, rows, fold int) { panic(noAssembly) }
 
-func sumI64AVX512(acc *int64, x *int64, rows int) { panic(noAssembly) }
+func sumI64AVX512(acc *int64, x *int64, rows, fold int) { panic(noAssembly) }
 
-func sumI64AVX2(acc *int64, x *int64, rows int) { panic(noAssembly) }
+func sumI64AVX2(acc *int64, x *int64, rows, fold int) { panic(noAssembly) }
 
-func sumU64AVX512(acc *uint64, x *uint64, rows int) { panic(noAssembly) }
+func sumU64AVX512(acc *uint64, x *uint64, rows, fold int) { panic(noAssembly) }
 
-func sumU64AVX2(acc *uint64, x *uint64, rows int) { panic(noAssembly) }
+func sumU64AVX2(acc *uint64, x *uint64, rows, fold int) { panic(noAssembly) }
 
-func sumI32AVX512(acc *int64, x *int32, rows int) { panic(noAssembly) }
+func sumI32AVX512(acc *int64, x *int32, rows, fold int) { panic(noAssembly) }
 
-func sumI32AVX2(acc *int64, x *int32, rows int) { panic(noAssembly) }
+func sumI32AVX2(acc *int64, x *int32, rows, fold int) { panic(noAssembly) }
 
-func sumU8AVX512(acc *int64, x *uint8, rows int) { panic(noAssembly) }
+func sumU8AVX512(acc *int64, x *uint8, rows, fold int) { panic(noAssembly) }
 
-func sumU8AVX2(acc *int64, x *uint8, rows int) { panic(noAssembly) }
+func sumU8AVX2(acc *int64, x *uint8, rows, fold int) { panic(noAssembly) }
 
-func prodF64AVX512(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func prodF64AVX512(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func prodF64AVX2(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func prodF64AVX2(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func sumSquaresF64AVX512(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func sumSquaresF64AVX512(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func sumSquaresF64AVX2(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func sumSquaresF64AVX2(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func sumSquaresF32AVX512(acc *float64, x *float32, rows int) { panic(noAssembly) }
+func sumSquaresF32AVX512(acc *float64, x *float32, rows, fold int) { panic(noAssembly) }
 
-func sumSquaresF32AVX2(acc *float64, x *float32, rows int) { panic(noAssembly) }
+func sumSquaresF32AVX2(acc *float64, x *float32, rows, fold int) { panic(noAssembly) }
 
-func dotF64AVX512(acc *float64, x *float64, y *float64, rows int) { panic(noAssembly) }
+func dotF64AVX512(acc *float64, x *float64, y *float64, rows, fold int) { panic(noAssembly) }
 
-func dotF64AVX2(acc *float64, x *float64, y *float64, rows int) { panic(noAssembly) }
+func dotF64AVX2(acc *float64, x *float64, y *float64, rows, fold int) { panic(noAssembly) }
 
-func dotF32AVX512(acc *float64, x *float32, y *float32, rows int) { panic(noAssembly) }
+func dotF32AVX512(acc *float64, x *float32, y *float32, rows, fold int) { panic(noAssembly) }
 
-func dotF32AVX2(acc *float64, x *float32, y *float32, rows int) { panic(noAssembly) }
+func dotF32AVX2(acc *float64, x *float32, y *float32, rows, fold int) { panic(noAssembly) }
 
-func maxOfF32AVX512(acc *float32, x *float32, rows int) { panic(noAssembly) }
+func maxOfF32AVX512(acc *float32, x *float32, rows, fold int) { panic(noAssembly) }
 
-func maxOfF32AVX2(acc *float32, x *float32, rows int) { panic(noAssembly) }
+func maxOfF32AVX2(acc *float32, x *float32, rows, fold int) { panic(noAssembly) }
 
-func minOfF32AVX512(acc *float32, x *float32, rows int) { panic(noAssembly) }
+func minOfF32AVX512(acc *float32, x *float32, rows, fold int) { panic(noAssembly) }
 
-func minOfF32AVX2(acc *float32, x *float32, rows int) { panic(noAssembly) }
+func minOfF32AVX2(acc *float32, x *float32, rows, fold int) { panic(noAssembly) }
 
-func maxOfF64AVX512(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func maxOfF64AVX512(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func maxOfF64AVX2(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func maxOfF64AVX2(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func minOfF64AVX512(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func minOfF64AVX512(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func minOfF64AVX2(acc *float64, x *float64, rows int) { panic(noAssembly) }
+func minOfF64AVX2(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
-func maxOfI32AVX512(acc *int32, x *int32, rows int) { panic(noAssembly) }
+func maxOfI32AVX512(acc *int32, x *int32, rows, fold int) { panic(noAssembly) }
 
-func maxOfI32AVX2(acc *int32, x *int32, rows int) { panic(noAssembly) }
+func maxOfI32AVX2(acc *int32, x *int32, rows, fold int) { panic(noAssembly) }
 
-func minOfI32AVX512(acc *int32, x *int32, rows int) { panic(noAssembly) }
+func minOfI32AVX512(acc *int32, x *int32, rows, fold int) { panic(noAssembly) }
 
-func minOfI32AVX2(acc *int32, x *int32, rows int) { panic(noAssembly) }
+func minOfI32AVX2(acc *int32, x *int32, rows, fold int) { panic(noAssembly) }
 
-func maxOfU32AVX512(acc *uint32, x *uint32, rows int) { panic(noAssembly) }
+func maxOfU32AVX512(acc *uint32, x *uint32, rows, fold int) { panic(noAssembly) }
 
-func maxOfU32AVX2(acc *uint32, x *uint32, rows int) { panic(noAssembly) }
+func maxOfU32AVX2(acc *uint32, x *uint32, rows, fold int) { panic(noAssembly) }
 
-func minOfU32AVX512(acc *uint32, x *uint32, rows int) { panic(noAssembly) }
+func minOfU32AVX512(acc *uint32, x *uint32, rows, fold int) { panic(noAssembly) }
 
-func minOfU32AVX2(acc *uint32, x *uint32, rows int) { panic(noAssembly) }
+func minOfU32AVX2(acc *uint32, x *uint32, rows, fold int) { panic(noAssembly) }
 
-func maxOfI16AVX512(acc *int16, x *int16, rows int) { panic(noAssembly) }
+func maxOfI16AVX512(acc *int16, x *int16, rows, fold int) { panic(noAssembly) }
 
-func maxOfI16AVX2(acc *int16, x *int16, rows int) { panic(noAssembly) }
+func maxOfI16AVX2(acc *int16, x *int16, rows, fold int) { panic(noAssembly) }
 
-func minOfI16AVX512(acc *int16, x *int16, rows int) { panic(noAssembly) }
+func minOfI16AVX512(acc *int16, x *int16, rows, fold int) { panic(noAssembly) }
 
-func minOfI16AVX2(acc *int16, x *int16, rows int) { panic(noAssembly) }
+func minOfI16AVX2(acc *int16, x *int16, rows, fold int) { panic(noAssembly) }
 
-func maxOfU16AVX512(acc *uint16, x *uint16, rows int) { panic(noAssembly) }
+func maxOfU16AVX512(acc *uint16, x *uint16, rows, fold int) { panic(noAssembly) }
 
-func maxOfU16AVX2(acc *uint16, x *uint16, rows int) { panic(noAssembly) }
+func maxOfU16AVX2(acc *uint16, x *uint16, rows, fold int) { panic(noAssembly) }
 
-func minOfU16AVX512(acc *uint16, x *uint16, rows int) { panic(noAssembly) }
+func minOfU16AVX512(acc *uint16, x *uint16, rows, fold int) { panic(noAssembly) }
 
-func minOfU16AVX2(acc *uint16, x *uint16, rows int) { panic(noAssembly) }
+func minOfU16AVX2(acc *uint16, x *uint16, rows, fold int) { panic(noAssembly) }
 
-func maxOfI8AVX512(acc *int8, x *int8, rows int) { panic(noAssembly) }
+func maxOfI8AVX512(acc *int8, x *int8, rows, fold int) { panic(noAssembly) }
 
-func maxOfI8AVX2(acc *int8, x *int8, rows int) { panic(noAssembly) }
+func maxOfI8AVX2(acc *int8, x *int8, rows, fold int) { panic(noAssembly) }
 
-func minOfI8AVX512(acc *int8, x *int8, rows int) { panic(noAssembly) }
+func minOfI8AVX512(acc *int8, x *int8, rows, fold int) { panic(noAssembly) }
 
-func minOfI8AVX2(acc *int8, x *int8, rows int) { panic(noAssembly) }
+func minOfI8AVX2(acc *int8, x *int8, rows, fold int) { panic(noAssembly) }
 
-func maxOfU8AVX512(acc *uint8, x *uint8, rows int) { panic(noAssembly) }
+func maxOfU8AVX512(acc *uint8, x *uint8, rows, fold int) { panic(noAssembly) }
 
-func maxOfU8AVX2(acc *uint8, x *uint8, rows int) { panic(noAssembly) }
+func maxOfU8AVX2(acc *uint8, x *uint8, rows, fold int) { panic(noAssembly) }
 
-func minOfU8AVX512(acc *uint8, x *uint8, rows int) { panic(noAssembly) }
+func minOfU8AVX512(acc *uint8, x *uint8, rows, fold int) { panic(noAssembly) }
 
-func minOfU8AVX2(acc *uint8, x *uint8, rows int) { panic(noAssembly) }
+func minOfU8AVX2(acc *uint8, x *uint8, rows, fold int) { panic(noAssembly) }

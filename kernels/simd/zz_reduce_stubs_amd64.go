@@ -4,272 +4,326 @@
 
 package simd
 
-// sumF64AVX512 folds rows of 64 elements into acc.
+// sumF64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumF64AVX512(acc *float64, x *float64, rows int)
+func sumF64AVX512(acc *float64, x *float64, rows int, fold int)
 
-// sumF64AVX2 folds rows of 64 elements into acc.
+// sumF64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumF64AVX2(acc *float64, x *float64, rows int)
+func sumF64AVX2(acc *float64, x *float64, rows int, fold int)
 
-// sumF32AVX512 folds rows of 64 elements into acc.
+// sumF32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumF32AVX512(acc *float64, x *float32, rows int)
+func sumF32AVX512(acc *float64, x *float32, rows int, fold int)
 
-// sumF32AVX2 folds rows of 64 elements into acc.
+// sumF32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumF32AVX2(acc *float64, x *float32, rows int)
+func sumF32AVX2(acc *float64, x *float32, rows int, fold int)
 
-// sumI64AVX512 folds rows of 64 elements into acc.
+// sumI64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumI64AVX512(acc *int64, x *int64, rows int)
+func sumI64AVX512(acc *int64, x *int64, rows int, fold int)
 
-// sumI64AVX2 folds rows of 64 elements into acc.
+// sumI64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumI64AVX2(acc *int64, x *int64, rows int)
+func sumI64AVX2(acc *int64, x *int64, rows int, fold int)
 
-// sumU64AVX512 folds rows of 64 elements into acc.
+// sumU64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumU64AVX512(acc *uint64, x *uint64, rows int)
+func sumU64AVX512(acc *uint64, x *uint64, rows int, fold int)
 
-// sumU64AVX2 folds rows of 64 elements into acc.
+// sumU64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumU64AVX2(acc *uint64, x *uint64, rows int)
+func sumU64AVX2(acc *uint64, x *uint64, rows int, fold int)
 
-// sumI32AVX512 folds rows of 64 elements into acc.
+// sumI32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumI32AVX512(acc *int64, x *int32, rows int)
+func sumI32AVX512(acc *int64, x *int32, rows int, fold int)
 
-// sumI32AVX2 folds rows of 64 elements into acc.
+// sumI32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumI32AVX2(acc *int64, x *int32, rows int)
+func sumI32AVX2(acc *int64, x *int32, rows int, fold int)
 
-// sumU8AVX512 folds rows of 64 elements into acc.
+// sumU8AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumU8AVX512(acc *int64, x *uint8, rows int)
+func sumU8AVX512(acc *int64, x *uint8, rows int, fold int)
 
-// sumU8AVX2 folds rows of 64 elements into acc.
+// sumU8AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumU8AVX2(acc *int64, x *uint8, rows int)
+func sumU8AVX2(acc *int64, x *uint8, rows int, fold int)
 
-// prodF64AVX512 folds rows of 64 elements into acc.
+// prodF64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func prodF64AVX512(acc *float64, x *float64, rows int)
+func prodF64AVX512(acc *float64, x *float64, rows int, fold int)
 
-// prodF64AVX2 folds rows of 64 elements into acc.
+// prodF64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func prodF64AVX2(acc *float64, x *float64, rows int)
+func prodF64AVX2(acc *float64, x *float64, rows int, fold int)
 
-// sumSquaresF64AVX512 folds rows of 64 elements into acc.
+// sumSquaresF64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumSquaresF64AVX512(acc *float64, x *float64, rows int)
+func sumSquaresF64AVX512(acc *float64, x *float64, rows int, fold int)
 
-// sumSquaresF64AVX2 folds rows of 64 elements into acc.
+// sumSquaresF64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumSquaresF64AVX2(acc *float64, x *float64, rows int)
+func sumSquaresF64AVX2(acc *float64, x *float64, rows int, fold int)
 
-// sumSquaresF32AVX512 folds rows of 64 elements into acc.
+// sumSquaresF32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumSquaresF32AVX512(acc *float64, x *float32, rows int)
+func sumSquaresF32AVX512(acc *float64, x *float32, rows int, fold int)
 
-// sumSquaresF32AVX2 folds rows of 64 elements into acc.
+// sumSquaresF32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func sumSquaresF32AVX2(acc *float64, x *float32, rows int)
+func sumSquaresF32AVX2(acc *float64, x *float32, rows int, fold int)
 
-// dotF64AVX512 folds rows of 64 elements into acc.
+// dotF64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func dotF64AVX512(acc *float64, x *float64, y *float64, rows int)
+func dotF64AVX512(acc *float64, x *float64, y *float64, rows int, fold int)
 
-// dotF64AVX2 folds rows of 64 elements into acc.
+// dotF64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func dotF64AVX2(acc *float64, x *float64, y *float64, rows int)
+func dotF64AVX2(acc *float64, x *float64, y *float64, rows int, fold int)
 
-// dotF32AVX512 folds rows of 64 elements into acc.
+// dotF32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func dotF32AVX512(acc *float64, x *float32, y *float32, rows int)
+func dotF32AVX512(acc *float64, x *float32, y *float32, rows int, fold int)
 
-// dotF32AVX2 folds rows of 64 elements into acc.
+// dotF32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func dotF32AVX2(acc *float64, x *float32, y *float32, rows int)
+func dotF32AVX2(acc *float64, x *float32, y *float32, rows int, fold int)
 
-// maxOfF32AVX512 folds rows of 64 elements into acc.
+// maxOfF32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfF32AVX512(acc *float32, x *float32, rows int)
+func maxOfF32AVX512(acc *float32, x *float32, rows int, fold int)
 
-// maxOfF32AVX2 folds rows of 64 elements into acc.
+// maxOfF32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfF32AVX2(acc *float32, x *float32, rows int)
+func maxOfF32AVX2(acc *float32, x *float32, rows int, fold int)
 
-// minOfF32AVX512 folds rows of 64 elements into acc.
+// minOfF32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfF32AVX512(acc *float32, x *float32, rows int)
+func minOfF32AVX512(acc *float32, x *float32, rows int, fold int)
 
-// minOfF32AVX2 folds rows of 64 elements into acc.
+// minOfF32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfF32AVX2(acc *float32, x *float32, rows int)
+func minOfF32AVX2(acc *float32, x *float32, rows int, fold int)
 
-// maxOfF64AVX512 folds rows of 64 elements into acc.
+// maxOfF64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfF64AVX512(acc *float64, x *float64, rows int)
+func maxOfF64AVX512(acc *float64, x *float64, rows int, fold int)
 
-// maxOfF64AVX2 folds rows of 64 elements into acc.
+// maxOfF64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfF64AVX2(acc *float64, x *float64, rows int)
+func maxOfF64AVX2(acc *float64, x *float64, rows int, fold int)
 
-// minOfF64AVX512 folds rows of 64 elements into acc.
+// minOfF64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfF64AVX512(acc *float64, x *float64, rows int)
+func minOfF64AVX512(acc *float64, x *float64, rows int, fold int)
 
-// minOfF64AVX2 folds rows of 64 elements into acc.
+// minOfF64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfF64AVX2(acc *float64, x *float64, rows int)
+func minOfF64AVX2(acc *float64, x *float64, rows int, fold int)
 
-// maxOfI32AVX512 folds rows of 64 elements into acc.
+// maxOfI32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfI32AVX512(acc *int32, x *int32, rows int)
+func maxOfI32AVX512(acc *int32, x *int32, rows int, fold int)
 
-// maxOfI32AVX2 folds rows of 64 elements into acc.
+// maxOfI32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfI32AVX2(acc *int32, x *int32, rows int)
+func maxOfI32AVX2(acc *int32, x *int32, rows int, fold int)
 
-// minOfI32AVX512 folds rows of 64 elements into acc.
+// minOfI32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfI32AVX512(acc *int32, x *int32, rows int)
+func minOfI32AVX512(acc *int32, x *int32, rows int, fold int)
 
-// minOfI32AVX2 folds rows of 64 elements into acc.
+// minOfI32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfI32AVX2(acc *int32, x *int32, rows int)
+func minOfI32AVX2(acc *int32, x *int32, rows int, fold int)
 
-// maxOfU32AVX512 folds rows of 64 elements into acc.
+// maxOfU32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfU32AVX512(acc *uint32, x *uint32, rows int)
+func maxOfU32AVX512(acc *uint32, x *uint32, rows int, fold int)
 
-// maxOfU32AVX2 folds rows of 64 elements into acc.
+// maxOfU32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfU32AVX2(acc *uint32, x *uint32, rows int)
+func maxOfU32AVX2(acc *uint32, x *uint32, rows int, fold int)
 
-// minOfU32AVX512 folds rows of 64 elements into acc.
+// minOfU32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfU32AVX512(acc *uint32, x *uint32, rows int)
+func minOfU32AVX512(acc *uint32, x *uint32, rows int, fold int)
 
-// minOfU32AVX2 folds rows of 64 elements into acc.
+// minOfU32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfU32AVX2(acc *uint32, x *uint32, rows int)
+func minOfU32AVX2(acc *uint32, x *uint32, rows int, fold int)
 
-// maxOfI16AVX512 folds rows of 64 elements into acc.
+// maxOfI16AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfI16AVX512(acc *int16, x *int16, rows int)
+func maxOfI16AVX512(acc *int16, x *int16, rows int, fold int)
 
-// maxOfI16AVX2 folds rows of 64 elements into acc.
+// maxOfI16AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfI16AVX2(acc *int16, x *int16, rows int)
+func maxOfI16AVX2(acc *int16, x *int16, rows int, fold int)
 
-// minOfI16AVX512 folds rows of 64 elements into acc.
+// minOfI16AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfI16AVX512(acc *int16, x *int16, rows int)
+func minOfI16AVX512(acc *int16, x *int16, rows int, fold int)
 
-// minOfI16AVX2 folds rows of 64 elements into acc.
+// minOfI16AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfI16AVX2(acc *int16, x *int16, rows int)
+func minOfI16AVX2(acc *int16, x *int16, rows int, fold int)
 
-// maxOfU16AVX512 folds rows of 64 elements into acc.
+// maxOfU16AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfU16AVX512(acc *uint16, x *uint16, rows int)
+func maxOfU16AVX512(acc *uint16, x *uint16, rows int, fold int)
 
-// maxOfU16AVX2 folds rows of 64 elements into acc.
+// maxOfU16AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfU16AVX2(acc *uint16, x *uint16, rows int)
+func maxOfU16AVX2(acc *uint16, x *uint16, rows int, fold int)
 
-// minOfU16AVX512 folds rows of 64 elements into acc.
+// minOfU16AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfU16AVX512(acc *uint16, x *uint16, rows int)
+func minOfU16AVX512(acc *uint16, x *uint16, rows int, fold int)
 
-// minOfU16AVX2 folds rows of 64 elements into acc.
+// minOfU16AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfU16AVX2(acc *uint16, x *uint16, rows int)
+func minOfU16AVX2(acc *uint16, x *uint16, rows int, fold int)
 
-// maxOfI8AVX512 folds rows of 64 elements into acc.
+// maxOfI8AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfI8AVX512(acc *int8, x *int8, rows int)
+func maxOfI8AVX512(acc *int8, x *int8, rows int, fold int)
 
-// maxOfI8AVX2 folds rows of 64 elements into acc.
+// maxOfI8AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfI8AVX2(acc *int8, x *int8, rows int)
+func maxOfI8AVX2(acc *int8, x *int8, rows int, fold int)
 
-// minOfI8AVX512 folds rows of 64 elements into acc.
+// minOfI8AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfI8AVX512(acc *int8, x *int8, rows int)
+func minOfI8AVX512(acc *int8, x *int8, rows int, fold int)
 
-// minOfI8AVX2 folds rows of 64 elements into acc.
+// minOfI8AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfI8AVX2(acc *int8, x *int8, rows int)
+func minOfI8AVX2(acc *int8, x *int8, rows int, fold int)
 
-// maxOfU8AVX512 folds rows of 64 elements into acc.
+// maxOfU8AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfU8AVX512(acc *uint8, x *uint8, rows int)
+func maxOfU8AVX512(acc *uint8, x *uint8, rows int, fold int)
 
-// maxOfU8AVX2 folds rows of 64 elements into acc.
+// maxOfU8AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func maxOfU8AVX2(acc *uint8, x *uint8, rows int)
+func maxOfU8AVX2(acc *uint8, x *uint8, rows int, fold int)
 
-// minOfU8AVX512 folds rows of 64 elements into acc.
+// minOfU8AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfU8AVX512(acc *uint8, x *uint8, rows int)
+func minOfU8AVX512(acc *uint8, x *uint8, rows int, fold int)
 
-// minOfU8AVX2 folds rows of 64 elements into acc.
+// minOfU8AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
 //
 //go:noescape
-func minOfU8AVX2(acc *uint8, x *uint8, rows int)
+func minOfU8AVX2(acc *uint8, x *uint8, rows int, fold int)

@@ -26,6 +26,7 @@ type reduction struct {
 	identity  string // initial lanes; "" takes the first element
 	serial    bool   // less than 64 elements are folded from left to right
 	asm       func(a *asm, acc, tmp vec, x, y operand.Op)
+	combine   func(a *asm, acc, tmp vec, _ operand.Op) // acc with a later lane
 }
 
 // elemCast says how an element becomes acc's type.
@@ -67,7 +68,7 @@ func extreme(mnemonic, suffix string) func(a *asm, acc, tmp vec, y operand.Op) {
 			a.do("VMOVA"+suffix, a.reg(tmp), reg.K1, a.reg(acc))
 			return
 		}
-		nan := a.reg(tmp + 1)
+		nan := a.reg(15)
 		a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp), a.reg(tmp), nan)
 		a.do("VBLENDV"+suffix, nan, a.reg(tmp), a.reg(acc), a.reg(acc))
 	}
@@ -76,7 +77,8 @@ func extreme(mnemonic, suffix string) func(a *asm, acc, tmp vec, y operand.Op) {
 func reductions() []*reduction {
 	direct := func(m string) func(a *asm, acc, tmp vec, x, y operand.Op) { return (*asm)(nil).direct(m) }
 	sum := func(name, doc string, elem, acc Elem, f func(a *asm, acc, tmp vec, x, y operand.Op)) *reduction {
-		return &reduction{name: name, doc: doc, elem: elem, acc: acc, step: "acc[j] += v", fold: "a += b", identity: "0", serial: true, asm: f}
+		return &reduction{name: name, doc: doc, elem: elem, acc: acc, step: "acc[j] += v", fold: "a += b", identity: "0", serial: true, asm: f,
+			combine: fold(map[Elem]string{F64: "VADDPD", I64: "VPADDQ", U64: "VPADDQ"}[acc])}
 	}
 	squares := func(e Elem, load string) *reduction {
 		r := sum("SumSquares"+e.Name, "the sum of the squares of x, in float64.", e, F64, viaTmp(load, square))
@@ -89,6 +91,7 @@ func reductions() []*reduction {
 		return r
 	}
 	prod := sum("ProdF64", "the product of x.", F64, F64, direct("VMULPD"))
+	prod.combine = fold("VMULPD")
 	prod.step, prod.fold, prod.identity = "acc[j] *= v", "a *= b", "1"
 	rs := []*reduction{
 		sum("SumF64", "the sum of x.", F64, F64, direct("VADDPD")),
@@ -122,7 +125,8 @@ func extremeOf(e Elem, name, relation string) *reduction {
 		r.doc += "; NaN if\n// one is. Of equal zeros the first in lane order counts."
 		r.step = fmt.Sprintf("if v %s acc[j] || v != v {\nacc[j] = v\n}", relation)
 		r.fold = fmt.Sprintf("if b %s a || b != b {\na = b\n}", relation)
-		r.asm = viaTmp("VMOVU"+suffix, extreme("V"+strings.ToUpper(name), suffix))
+		r.combine = extreme("V"+strings.ToUpper(name), suffix)
+		r.asm = viaTmp("VMOVU"+suffix, r.combine)
 		return r
 	}
 	r.doc += "."
@@ -130,7 +134,7 @@ func extremeOf(e Elem, name, relation string) *reduction {
 	mnemonic := "VP" + strings.ToUpper(name) + sign + map[int]string{1: "B", 2: "W", 4: "D"}[e.Size]
 	goName := strings.ToLower(name)
 	r.step, r.fold = fmt.Sprintf("acc[j] = %s(acc[j], v)", goName), fmt.Sprintf("a = %s(a, b)", goName)
-	r.asm = (*asm)(nil).direct(mnemonic)
+	r.asm, r.combine = (*asm)(nil).direct(mnemonic), fold(mnemonic)
 	return r
 }
 
@@ -139,7 +143,7 @@ func (r *reduction) signature() string {
 	if r.two {
 		s += fmt.Sprintf(", y *%s", r.elem.Go)
 	}
-	return s + ", rows int)"
+	return s + ", rows, fold int)"
 }
 
 func (r *reduction) asmName(t Target) string {
@@ -154,7 +158,7 @@ func (r *reduction) assemble(c *build.Context, isa Target) {
 	c.Attributes(attr.NOSPLIT)
 	c.SignatureExpr(r.signature())
 	c.Pragma("noescape")
-	c.Doc(a.name + " folds rows of 64 elements into acc.")
+	c.Doc(a.name+" folds rows of 64 elements into acc, and then, if fold is not 0,", "acc's halves into acc[0].")
 	c.Load(c.Param("acc"), reg.RDI)
 	total := reductionLanes * r.acc.Size / a.width() // registers of lanes
 	perPass := min(total, 8)
@@ -191,8 +195,44 @@ func (r *reduction) assemble(c *build.Context, isa Target) {
 			a.do("VMOVUPS", a.reg(vec(i)), accAddr(i))
 		}
 	}
+	c.Load(c.Param("fold"), reg.RCX)
+	c.TESTQ(reg.RCX, reg.RCX)
+	c.JZ(operand.LabelRef("done"))
+	r.foldLanes(a, total)
+	c.Label("done")
 	c.VZEROUPPER()
 	c.RET()
+}
+
+// foldLanes folds lane j with lane j+32, then +16 and so on: registers as long
+// as there are several, then the halves of one.
+func (r *reduction) foldLanes(a *asm, total int) {
+	acc := func(i int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: i * a.width()} }
+	half := total / 2
+	if total > 8 { // two passes' worth: the first halving is from memory
+		for i := range half {
+			a.do("VMOVUPS", acc(i), a.reg(vec(i)))
+			a.do("VMOVUPS", acc(i+half), a.reg(10))
+			r.combine(a, vec(i), 10, nil)
+		}
+		half /= 2
+	}
+	for ; half > 0; half /= 2 {
+		for i := range half {
+			r.combine(a, vec(i), vec(i+half), nil)
+		}
+	}
+	if a.isa == AVX512 {
+		a.do("VEXTRACTF64X4", operand.U8(1), z(0), y(10))
+		r.combine(a, 0, 10, nil)
+	}
+	a.do("VEXTRACTI128", operand.U8(1), y(0), x(10))
+	r.combine(a, 0, 10, nil)
+	for bytes := 8; bytes >= r.acc.Size; bytes /= 2 {
+		a.do("VPSRLDQ", operand.U8(bytes), x(0), x(10))
+		r.combine(a, 0, 10, nil)
+	}
+	a.do("VMOVUPS", x(0), operand.Mem{Base: reg.RDI})
 }
 
 // goText gives the exported function and the twin of the loop.
@@ -224,8 +264,9 @@ func (r *reduction) goText() (wrapper, twin string) {
 	}
 	w("\tn := len(x) &^ (lanes - 1)\n\tswitch Active() {\n")
 	for _, t := range []Target{AVX512, AVX2} {
-		w("\tcase %s:\n\t\tfor i := 0; i < n; i += chunk {\n\t\t\t%s(&acc[0], &x[i]%s, min(chunk, n-i)/lanes)\n\t\t}\n",
+		w("\tcase %s:\n\t\tfor i := 0; i < n; i += chunk {\n\t\t\t%s(&acc[0], &x[i]%s, min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))\n\t\t}\n",
 			map[Target]string{AVX512: "AVX512", AVX2: "AVX2"}[t], r.asmName(t), second)
+		w("\t\tif n == len(x) && n > 0 {\n\t\t\treturn acc[0]\n\t\t}\n")
 	}
 	w("\tdefault:\n\t\t%sGo(&acc, %s)\n\t}\n", name, goArgs)
 	w("\tfor j, v := range x[n:] {\n\t\t%s\n\t}\n", r.element("n+j"))
