@@ -39,6 +39,7 @@
 //	Store.ns       names: read to look one up, written to change one
 //	Buffer.mu      size, pages and mappings of one buffer
 //	table.mu       who is held, and by what name
+//	warm.mu        mappings kept for a while
 //	marks.mu       marks in memory and their files
 //	budget.mu      reservations and idle scratch
 //	countMeter.mu  the count of a folder that others share

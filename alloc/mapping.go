@@ -86,13 +86,28 @@ func (m *Mapping) Close() {
 	b := m.b
 	b.mu.Lock()
 	b.mappings--
-	m.m.refs--
+	last := m.m.refs == 1 && b.current == m.m && len(m.m.data) > 0
+	b.mu.Unlock()
+	if !last {
+		b.unhold(m.m)
+		return
+	}
+	cool(b.s.warm.keep(b, m.m))
+	if b.Path() == "" { // unlinked, now or before: what takes the last name drops only what it finds kept
+		b.s.warm.drop(b)
+	}
+}
+
+// unhold ends one hold of a mapping, and of the buffer.
+func (b *Buffer) unhold(m *mapped) {
+	b.mu.Lock()
+	m.refs--
 	var err error
-	if m.m.refs == 0 {
-		if b.current == m.m {
+	if m.refs == 0 {
+		if b.current == m {
 			b.current = nil
 		}
-		err = b.munmap(m.m.data)
+		err = b.munmap(m.data)
 	}
 	b.mu.Unlock()
 	if err != nil {

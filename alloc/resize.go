@@ -9,6 +9,7 @@ import (
 // Resize sets the size. The space of what is added is there when it returns: ENOSPC, and nothing changed, if it cannot be. A buffer
 // that is mapped does not shrink: EBUSY.
 func (b *Buffer) Resize(n int64) error {
+	b.s.warm.drop(b)
 	freed, err := b.resize(n)
 	if freed {
 		b.s.freed()
@@ -146,6 +147,7 @@ func (b *Buffer) rewrite(path string, from, n int64) error {
 
 // Allocate is fallocate(2). What would move or drop pages of a mapped buffer is refused with EBUSY.
 func (b *Buffer) Allocate(off, n int64, mode uint32) error {
+	b.s.warm.drop(b)
 	freed, err := b.allocateMode(off, n, mode)
 	if freed {
 		b.s.freed()

@@ -37,6 +37,7 @@ type Store struct {
 	count  atomic.Int64 // regular files in the tree
 
 	table       table
+	warm        warm
 	marks       marks
 	interrupted []Mark
 	onFree      atomic.Pointer[func()]
@@ -229,6 +230,7 @@ func (s *Store) freed() {
 // goes with the last of them. Every later call but the releasing of what is held fails with ESHUTDOWN. A plain store's files stay
 // in any case.
 func (s *Store) Close(keep bool) error {
+	s.warm.close()
 	s.ns.Lock()
 	defer s.ns.Unlock()
 	s.marks.mu.Lock()

@@ -53,6 +53,8 @@ func (s *Store) bury(v victim) {
 	s.ram.drop(v.fd, v.rel)
 	if v.dead {
 		s.freed()
+	} else if v.file && v.last { // its pages go with its last hold, so a warm mapping may not be that
+		s.warm.dropIf(func(e warmth) bool { return e.b.key == v.key })
 	}
 }
 
