@@ -106,7 +106,7 @@ func (p *product) packB(w *pool.Worker, b block, j0, j1 int) error {
 	return forRange(w, j1-j0, 4*nr, func(w *pool.Worker, lo, hi int) {
 		scratch := p.buffers.take()
 		defer p.buffers.give(scratch)
-		for j := lo; j < hi; j += nr {
+		for j := lo + nr*p.packWide(b, j0, lo, hi); j < hi; j += nr {
 			panel := p.buffers.panelB(j, b.steps*pitch/nr)
 			n := min(nr, hi-j)
 			p.b.pack(panel, pitch, j0+j, n, b.k0, b.depth, scratch.stage)
@@ -115,6 +115,17 @@ func (p *product) packB(w *pool.Worker, b block, j0, j1 int) error {
 			}
 		}
 	})
+}
+
+// packWide packs full panels of columns j0 + [lo, hi) several at once, where
+// B's rows can be copied; it returns how many.
+func (p *product) packWide(b block, j0, lo, hi int) int {
+	elem, m := p.kernel.Type.ElemBytes(), &p.b.m
+	if !p.b.readable() || m.rowStride != elem || p.kernel.NR*elem != 128 || b.steps == 0 {
+		return 0
+	}
+	stride := b.steps * 128
+	return simd.PackWide(p.buffers.panelB(lo, b.steps*elem), stride, m.at(j0+lo, b.k0), m.colStride, (hi-lo)/p.kernel.NR, b.steps)
 }
 
 // columnSums sets the NR sums at dst to -128 times the sums of the panel's
@@ -167,12 +178,14 @@ func (p *product) packA(s *scratch, b block, i0, i1 int) {
 }
 
 // tiles runs the micro-kernel over rows [i0, i1) and columns j0 + [lo, hi):
-// the second and first loops of the Goto scheme.
+// the second and first loops of the Goto scheme. Each call asks for a strip of
+// what will be packed next.
 func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
 	elem, mr, nr := p.kernel.Type.ElemBytes(), p.kernel.MR, p.kernel.NR
 	t := &s.tile
 	*t = simd.Tile{K: b.steps, ARow: elem, BStep: nr * elem, CRow: p.c.rowStride}
 	p.setScale(t, b.first)
+	strip := 0
 	for j := lo; j < hi; j += nr {
 		t.B = p.buffers.panelB(j, b.steps*elem)
 		if p.a.flip {
@@ -183,9 +196,50 @@ func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
 			m := min(mr, i1-i)
 			t.A, t.AStep = simd.PtrTo(s.a).Add((i-i0)*b.steps*elem), m*elem
 			t.C = p.c.at(i, j0+j)
+			if i == 0 {
+				t.Next, t.NextStep = p.aheadB(b, j0+j)
+			} else if lo == 0 {
+				t.Next, t.NextStep = p.aheadA(b, i0, i1, strip)
+				strip++
+			}
 			p.kernel.Run(t, m, n)
 		}
 	}
+}
+
+// aheadB is where packing will read what takes the place of the panel at
+// column j of block b: its columns in the next block of k, or the next block
+// of columns. The first tile of the panel asks for it.
+func (p *product) aheadB(b block, j int) (next simd.Ptr, step int) {
+	m := &p.b.m
+	k0 := b.k0 + b.depth
+	if b.last { // the next block of columns begins at k = 0
+		j, k0 = j+p.params.NC, 0
+	}
+	if j >= m.rows || m.rowStride != m.dtype.Size() {
+		return simd.Ptr{}, 0
+	}
+	return m.at(j, k0), m.colStride
+}
+
+// aheadA is strip number q of the block of A after rows [i0, i1): two cache
+// lines of as many lines of memory as a tile has steps.
+func (p *product) aheadA(b block, i0, i1, q int) (next simd.Ptr, step int) {
+	m, steps := &p.a.m, b.steps
+	size := m.dtype.Size()
+	wide := 128 / size // values in a strip's width
+	switch rows := min(i1-i0, m.rows-i1); {
+	case rows <= 0:
+		return simd.Ptr{}, 0
+	case m.colStride == size:
+		across := max((b.depth+wide-1)/wide, 1)
+		if down := q / across * steps; down < rows {
+			return m.at(i1+down, b.k0+q%across*wide), m.rowStride
+		}
+	case m.rowStride == size && q*wide < rows:
+		return m.at(i1+q*wide, b.k0), m.colStride
+	}
+	return simd.Ptr{}, 0
 }
 
 // packedA names what a scratch block of A holds.

@@ -64,20 +64,48 @@ func (o *operand) pack(dst simd.Ptr, pitch, line, n, k0, depth int, stage []byte
 	}
 }
 
-// packStaged goes through a copy of the panel with converted values side by
-// side along k.
+// packStaged goes through a copy of the panel with converted values.
 func (o *operand) packStaged(dst simd.Ptr, pitch int, src matrix, stage []byte) {
 	elem, group := o.typ.ElemBytes(), o.typ.Group()
 	n, depth := src.rows, src.cols
+	if o.halves() && src.rowStride == 2 { // lines lie side by side: step after step
+		for p := range depth {
+			o.widen(stage[p*n*elem:], src.at(0, p), n)
+		}
+		simd.PackPanel(dst, pitch, simd.PtrTo(stage), elem, n*elem, n, depth, elem)
+		return
+	}
 	whole := ndarray.NewLayout(o.value, n, roundUp(depth, group))
 	if depth%group != 0 {
 		clear(stage[:whole.Bytes()])
 	}
-	staged := ndarray.Array{Layout: whole.Range(1, 0, depth), Data: stage}
-	if err := ndarray.Convert(staged, src.array()); err != nil {
-		panic(err) // the shapes are equal
+	if o.halves() && src.colStride == 2 {
+		for i := range n {
+			o.widen(stage[i*whole.Strides[0]:], src.at(i, 0), depth)
+		}
+	} else {
+		staged := ndarray.Array{Layout: whole.Range(1, 0, depth), Data: stage}
+		if err := ndarray.Convert(staged, src.array()); err != nil {
+			panic(err) // the shapes are equal
+		}
 	}
 	simd.PackPanel(dst, pitch, simd.PtrTo(stage), whole.Strides[0], elem, n, whole.Strides[0]/elem, elem)
+}
+
+// halves tells whether the values are f16 or bf16 on their way to f32 that
+// vectors can be loaded from.
+func (o *operand) halves() bool {
+	return o.value == ndarray.F32 && o.m.dtype.Size() == 2 && !o.m.swapped && o.m.aligned()
+}
+
+// widen converts n halves that lie side by side.
+func (o *operand) widen(dst []byte, src simd.Ptr, n int) {
+	to := simd.Vector[float32](simd.PtrTo(dst), n)
+	if o.m.dtype == ndarray.F16 {
+		simd.CastF16F32(to, simd.Vector[uint16](src, n))
+	} else {
+		simd.CastBF16F32(to, simd.Vector[uint16](src, n))
+	}
 }
 
 // flip adds 128 to every byte: i8 becomes u8 with an offset that the sums of

@@ -28,13 +28,13 @@ type Params struct {
 
 // DefaultParams is the analytic choice (Low et al., "Analytical modeling is
 // enough for high-performance BLIS", TOMS 2016) for kernel k: a block of A
-// takes two thirds of the L2 cache, a block of B an eighth of the L3 cache.
+// takes two thirds of the L2 cache, a block of B a quarter of the L3 cache.
 func DefaultParams(k *simd.GemmKernel) Params {
 	l2, l3 := cacheSizes()
 	step := stepsKC * k.Type.ElemBytes()
 	return Params{
 		MC:        roundDown(l2*2/3/step, k.MR),
-		NC:        roundDown(min(l3/8, 8<<20)/step, k.NR),
+		NC:        roundDown(min(l3/4, 8<<20)/step, k.NR),
 		SmallWork: 256 * 256 * 256,
 	}
 }

@@ -21,6 +21,13 @@ func PackPanel(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps
 	}
 }
 
+// PackWide packs as many full panels as it can at once and returns their
+// number: panels of 128 bytes a step whose lines lie side by side, panel q at
+// dst + q·panelStride. It is for long rows, which are read in longer runs.
+func PackWide(dst Ptr, panelStride int, src Ptr, stepStride, panels, steps int) int {
+	return packWideAsm(dst, panelStride, src, stepStride, panels, steps)
+}
+
 func packPanelGo(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) {
 	switch elem {
 	case 4:

@@ -35,6 +35,18 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 	return 0
 }
 
+// packWideAsm packs groups of four panels.
+func packWideAsm(dst Ptr, panelStride int, src Ptr, stepStride, panels, steps int) int {
+	if Active() != AVX512 {
+		return 0
+	}
+	done := 0
+	for ; panels-done >= 4; done += 4 {
+		packWideAVX512(dst.Add(done*panelStride).byte(), panelStride, src.Add(done*128).byte(), stepStride, steps)
+	}
+	return done
+}
+
 // lanes4 is a mask of the 4-byte lanes that n bytes fill, at most 32.
 func lanes4(n int) uint64 { return 1<<(n/4) - 1 }
 

@@ -54,6 +54,11 @@ type Tile struct {
 	maskP unsafe.Pointer // the same for AVX2
 
 	alpha, alphaIm, beta, betaIm, sign1, sign2 [2]uint64
+
+	// Next, if not nil, is what will be read soon: two cache lines a step are
+	// asked for from there on, NextStep bytes apart. It need not be valid.
+	Next     Ptr
+	NextStep int
 }
 
 // Bits of Tile.flags.
@@ -67,6 +72,10 @@ const (
 // It reads NR columns of B only in kernels whose element is a group; others
 // read n.
 func (k *GemmKernel) Run(t *Tile, m, n int) {
+	next, step := t.Next, t.NextStep
+	if next == (Ptr{}) { // the kernel asks unconditionally: for what it has
+		t.Next, t.NextStep = t.B, 0
+	}
 	lanes, nv := k.NR/2, 1
 	switch {
 	case n > lanes:
@@ -85,6 +94,7 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 		t.body = m<<8 | n
 	}
 	k.run(t)
+	t.Next, t.NextStep = next, step
 }
 
 // scalar reads the first value of a pair.

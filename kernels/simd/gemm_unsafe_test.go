@@ -15,7 +15,7 @@ func TestTileLayout(t *testing.T) {
 		{unsafe.Offsetof(x.mask), 72}, {unsafe.Offsetof(x.flags), 80}, {unsafe.Offsetof(x.Init), 88},
 		{unsafe.Offsetof(x.maskP), 96}, {unsafe.Offsetof(x.alpha), 104}, {unsafe.Offsetof(x.alphaIm), 120},
 		{unsafe.Offsetof(x.beta), 136}, {unsafe.Offsetof(x.betaIm), 152}, {unsafe.Offsetof(x.sign1), 168},
-		{unsafe.Offsetof(x.sign2), 184},
+		{unsafe.Offsetof(x.sign2), 184}, {unsafe.Offsetof(x.Next), 200}, {unsafe.Offsetof(x.NextStep), 208},
 	} {
 		if f.got != f.want {
 			t.Errorf("field %d lies at %d, the assembly reads %d", i, f.got, f.want)

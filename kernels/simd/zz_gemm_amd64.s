@@ -583,6 +583,8 @@ body0:
 	MOVQ       40(R12), BX
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done43
 	PCALIGN    $0x20
@@ -593,6 +595,9 @@ loop42:
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop42
 
@@ -634,6 +639,8 @@ body1:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done47
 	PCALIGN    $0x20
@@ -646,6 +653,9 @@ loop46:
 	VBROADCASTSS (SI)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop46
 
@@ -696,6 +706,8 @@ body2:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done51
 	PCALIGN    $0x20
@@ -710,6 +722,9 @@ loop50:
 	VBROADCASTSS (SI)(DX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop50
 
@@ -771,6 +786,8 @@ body3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done55
 	PCALIGN    $0x20
@@ -788,6 +805,9 @@ loop54:
 	VFMADD231PS  Z0, Z2, Z7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop54
 
@@ -858,6 +878,8 @@ body4:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done59
 	PCALIGN    $0x20
@@ -877,6 +899,9 @@ loop58:
 	VFMADD231PS  Z0, Z2, Z8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop58
 
@@ -956,6 +981,8 @@ body5:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done63
 	PCALIGN    $0x20
@@ -977,6 +1004,9 @@ loop62:
 	VFMADD231PS  Z0, Z2, Z9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop62
 
@@ -1067,6 +1097,8 @@ body6:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done67
 	PCALIGN    $0x20
@@ -1091,6 +1123,9 @@ loop66:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop66
 
@@ -1190,6 +1225,8 @@ body7:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done71
 	PCALIGN    $0x20
@@ -1216,6 +1253,9 @@ loop70:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop70
 
@@ -1324,6 +1364,8 @@ body8:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done75
 	PCALIGN    $0x20
@@ -1352,6 +1394,9 @@ loop74:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop74
 
@@ -1471,6 +1516,8 @@ body9:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done79
 	PCALIGN    $0x20
@@ -1502,6 +1549,9 @@ loop78:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop78
 
@@ -1630,6 +1680,8 @@ body10:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done83
 	PCALIGN    $0x20
@@ -1663,6 +1715,9 @@ loop82:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop82
 
@@ -1800,6 +1855,8 @@ body11:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done87
 	PCALIGN    $0x20
@@ -1835,6 +1892,9 @@ loop86:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop86
 
@@ -1983,6 +2043,8 @@ body12:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done91
 	PCALIGN    $0x20
@@ -2021,6 +2083,9 @@ loop90:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop90
 
@@ -2178,6 +2243,8 @@ body13:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done95
 	PCALIGN    $0x20
@@ -2218,6 +2285,9 @@ loop94:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop94
 
@@ -2336,6 +2406,8 @@ body14:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done99
 	PCALIGN    $0x20
@@ -2348,6 +2420,9 @@ loop98:
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop98
 
@@ -2397,6 +2472,8 @@ body15:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done103
 	PCALIGN    $0x20
@@ -2412,6 +2489,9 @@ loop102:
 	VFMADD231PS  Z0, Z2, Z6
 	VFMADD231PS  Z1, Z2, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop102
 
@@ -2476,6 +2556,8 @@ body16:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done107
 	PCALIGN    $0x20
@@ -2494,6 +2576,9 @@ loop106:
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop106
 
@@ -2575,6 +2660,8 @@ body17:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done111
 	PCALIGN    $0x20
@@ -2597,6 +2684,9 @@ loop110:
 	VFMADD231PS  Z1, Z2, Z11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop110
 
@@ -2693,6 +2783,8 @@ body18:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done115
 	PCALIGN    $0x20
@@ -2718,6 +2810,9 @@ loop114:
 	VFMADD231PS  Z1, Z2, Z13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop114
 
@@ -2829,6 +2924,8 @@ body19:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done119
 	PCALIGN    $0x20
@@ -2857,6 +2954,9 @@ loop118:
 	VFMADD231PS  Z1, Z2, Z15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop118
 
@@ -2985,6 +3085,8 @@ body20:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done123
 	PCALIGN    $0x20
@@ -3017,6 +3119,9 @@ loop122:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop122
 
@@ -3160,6 +3265,8 @@ body21:
 	VPXORD     Z17, Z17, Z17
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done127
 	PCALIGN    $0x20
@@ -3195,6 +3302,9 @@ loop126:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop126
 
@@ -3353,6 +3463,8 @@ body22:
 	VPXORD     Z19, Z19, Z19
 	VPXORD     Z20, Z20, Z20
 	VPXORD     Z21, Z21, Z21
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done131
 	PCALIGN    $0x20
@@ -3391,6 +3503,9 @@ loop130:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop130
 
@@ -3566,6 +3681,8 @@ body23:
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done135
 	PCALIGN    $0x20
@@ -3608,6 +3725,9 @@ loop134:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop134
 
@@ -3798,6 +3918,8 @@ body24:
 	VPXORD     Z23, Z23, Z23
 	VPXORD     Z24, Z24, Z24
 	VPXORD     Z25, Z25, Z25
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done139
 	PCALIGN    $0x20
@@ -3843,6 +3965,9 @@ loop138:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop138
 
@@ -4048,6 +4173,8 @@ body25:
 	VPXORD     Z25, Z25, Z25
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done143
 	PCALIGN    $0x20
@@ -4096,6 +4223,9 @@ loop142:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop142
 
@@ -4318,6 +4448,8 @@ body26:
 	VPXORD     Z27, Z27, Z27
 	VPXORD     Z28, Z28, Z28
 	VPXORD     Z29, Z29, Z29
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done147
 	PCALIGN    $0x20
@@ -4370,6 +4502,9 @@ loop146:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop146
 
@@ -4607,6 +4742,8 @@ body27:
 	VPXORD     Z29, Z29, Z29
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done151
 	PCALIGN    $0x20
@@ -4662,6 +4799,9 @@ loop150:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop150
 
@@ -4834,6 +4974,8 @@ body28:
 	MOVQ       40(R12), BX
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done155
 	PCALIGN    $0x20
@@ -4844,6 +4986,9 @@ loop154:
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop154
 
@@ -4885,6 +5030,8 @@ body29:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done159
 	PCALIGN    $0x20
@@ -4897,6 +5044,9 @@ loop158:
 	VBROADCASTSS (SI)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop158
 
@@ -4947,6 +5097,8 @@ body30:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done163
 	PCALIGN    $0x20
@@ -4961,6 +5113,9 @@ loop162:
 	VBROADCASTSS (SI)(DX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop162
 
@@ -5022,6 +5177,8 @@ body31:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done167
 	PCALIGN    $0x20
@@ -5039,6 +5196,9 @@ loop166:
 	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop166
 
@@ -5109,6 +5269,8 @@ body32:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done171
 	PCALIGN    $0x20
@@ -5128,6 +5290,9 @@ loop170:
 	VFMADD231PS  Y0, Y2, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop170
 
@@ -5207,6 +5372,8 @@ body33:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done175
 	PCALIGN    $0x20
@@ -5228,6 +5395,9 @@ loop174:
 	VFMADD231PS  Y0, Y2, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop174
 
@@ -5318,6 +5488,8 @@ body34:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done179
 	PCALIGN    $0x20
@@ -5342,6 +5514,9 @@ loop178:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop178
 
@@ -5441,6 +5616,8 @@ body35:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done183
 	PCALIGN    $0x20
@@ -5467,6 +5644,9 @@ loop182:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop182
 
@@ -5575,6 +5755,8 @@ body36:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done187
 	PCALIGN    $0x20
@@ -5603,6 +5785,9 @@ loop186:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop186
 
@@ -5722,6 +5907,8 @@ body37:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done191
 	PCALIGN    $0x20
@@ -5753,6 +5940,9 @@ loop190:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop190
 
@@ -5881,6 +6071,8 @@ body38:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done195
 	PCALIGN    $0x20
@@ -5914,6 +6106,9 @@ loop194:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop194
 
@@ -6051,6 +6246,8 @@ body39:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done199
 	PCALIGN    $0x20
@@ -6086,6 +6283,9 @@ loop198:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop198
 
@@ -6234,6 +6434,8 @@ body40:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done203
 	PCALIGN    $0x20
@@ -6272,6 +6474,9 @@ loop202:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop202
 
@@ -6429,6 +6634,8 @@ body41:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done207
 	PCALIGN    $0x20
@@ -6469,6 +6676,9 @@ loop206:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop206
 
@@ -6798,6 +7008,8 @@ body0:
 	MOVQ       40(R12), BX
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done252
 	PCALIGN    $0x20
@@ -6808,6 +7020,9 @@ loop251:
 	VBROADCASTSD (SI), Z2
 	VFMADD231PD  Z0, Z2, Z4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop251
 
@@ -6849,6 +7064,8 @@ body1:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done256
 	PCALIGN    $0x20
@@ -6861,6 +7078,9 @@ loop255:
 	VBROADCASTSD (SI)(DX*1), Z2
 	VFMADD231PD  Z0, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop255
 
@@ -6911,6 +7131,8 @@ body2:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done260
 	PCALIGN    $0x20
@@ -6925,6 +7147,9 @@ loop259:
 	VBROADCASTSD (SI)(DX*2), Z2
 	VFMADD231PD  Z0, Z2, Z6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop259
 
@@ -6986,6 +7211,8 @@ body3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done264
 	PCALIGN    $0x20
@@ -7003,6 +7230,9 @@ loop263:
 	VFMADD231PD  Z0, Z2, Z7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop263
 
@@ -7073,6 +7303,8 @@ body4:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done268
 	PCALIGN    $0x20
@@ -7092,6 +7324,9 @@ loop267:
 	VFMADD231PD  Z0, Z2, Z8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop267
 
@@ -7171,6 +7406,8 @@ body5:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done272
 	PCALIGN    $0x20
@@ -7192,6 +7429,9 @@ loop271:
 	VFMADD231PD  Z0, Z2, Z9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop271
 
@@ -7282,6 +7522,8 @@ body6:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done276
 	PCALIGN    $0x20
@@ -7306,6 +7548,9 @@ loop275:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop275
 
@@ -7405,6 +7650,8 @@ body7:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done280
 	PCALIGN    $0x20
@@ -7431,6 +7678,9 @@ loop279:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop279
 
@@ -7539,6 +7789,8 @@ body8:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done284
 	PCALIGN    $0x20
@@ -7567,6 +7819,9 @@ loop283:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop283
 
@@ -7686,6 +7941,8 @@ body9:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done288
 	PCALIGN    $0x20
@@ -7717,6 +7974,9 @@ loop287:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop287
 
@@ -7845,6 +8105,8 @@ body10:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done292
 	PCALIGN    $0x20
@@ -7878,6 +8140,9 @@ loop291:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop291
 
@@ -8015,6 +8280,8 @@ body11:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done296
 	PCALIGN    $0x20
@@ -8050,6 +8317,9 @@ loop295:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop295
 
@@ -8198,6 +8468,8 @@ body12:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done300
 	PCALIGN    $0x20
@@ -8236,6 +8508,9 @@ loop299:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop299
 
@@ -8393,6 +8668,8 @@ body13:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done304
 	PCALIGN    $0x20
@@ -8433,6 +8710,9 @@ loop303:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop303
 
@@ -8551,6 +8831,8 @@ body14:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done308
 	PCALIGN    $0x20
@@ -8563,6 +8845,9 @@ loop307:
 	VFMADD231PD  Z0, Z2, Z4
 	VFMADD231PD  Z1, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop307
 
@@ -8612,6 +8897,8 @@ body15:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done312
 	PCALIGN    $0x20
@@ -8627,6 +8914,9 @@ loop311:
 	VFMADD231PD  Z0, Z2, Z6
 	VFMADD231PD  Z1, Z2, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop311
 
@@ -8691,6 +8981,8 @@ body16:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done316
 	PCALIGN    $0x20
@@ -8709,6 +9001,9 @@ loop315:
 	VFMADD231PD  Z0, Z2, Z8
 	VFMADD231PD  Z1, Z2, Z9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop315
 
@@ -8790,6 +9085,8 @@ body17:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done320
 	PCALIGN    $0x20
@@ -8812,6 +9109,9 @@ loop319:
 	VFMADD231PD  Z1, Z2, Z11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop319
 
@@ -8908,6 +9208,8 @@ body18:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done324
 	PCALIGN    $0x20
@@ -8933,6 +9235,9 @@ loop323:
 	VFMADD231PD  Z1, Z2, Z13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop323
 
@@ -9044,6 +9349,8 @@ body19:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done328
 	PCALIGN    $0x20
@@ -9072,6 +9379,9 @@ loop327:
 	VFMADD231PD  Z1, Z2, Z15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop327
 
@@ -9200,6 +9510,8 @@ body20:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done332
 	PCALIGN    $0x20
@@ -9232,6 +9544,9 @@ loop331:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop331
 
@@ -9375,6 +9690,8 @@ body21:
 	VPXORD     Z17, Z17, Z17
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done336
 	PCALIGN    $0x20
@@ -9410,6 +9727,9 @@ loop335:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop335
 
@@ -9568,6 +9888,8 @@ body22:
 	VPXORD     Z19, Z19, Z19
 	VPXORD     Z20, Z20, Z20
 	VPXORD     Z21, Z21, Z21
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done340
 	PCALIGN    $0x20
@@ -9606,6 +9928,9 @@ loop339:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop339
 
@@ -9781,6 +10106,8 @@ body23:
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done344
 	PCALIGN    $0x20
@@ -9823,6 +10150,9 @@ loop343:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop343
 
@@ -10013,6 +10343,8 @@ body24:
 	VPXORD     Z23, Z23, Z23
 	VPXORD     Z24, Z24, Z24
 	VPXORD     Z25, Z25, Z25
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done348
 	PCALIGN    $0x20
@@ -10058,6 +10390,9 @@ loop347:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop347
 
@@ -10263,6 +10598,8 @@ body25:
 	VPXORD     Z25, Z25, Z25
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done352
 	PCALIGN    $0x20
@@ -10311,6 +10648,9 @@ loop351:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop351
 
@@ -10533,6 +10873,8 @@ body26:
 	VPXORD     Z27, Z27, Z27
 	VPXORD     Z28, Z28, Z28
 	VPXORD     Z29, Z29, Z29
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done356
 	PCALIGN    $0x20
@@ -10585,6 +10927,9 @@ loop355:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop355
 
@@ -10822,6 +11167,8 @@ body27:
 	VPXORD     Z29, Z29, Z29
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done360
 	PCALIGN    $0x20
@@ -10877,6 +11224,9 @@ loop359:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop359
 
@@ -11049,6 +11399,8 @@ body28:
 	MOVQ       40(R12), BX
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done364
 	PCALIGN    $0x20
@@ -11059,6 +11411,9 @@ loop363:
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop363
 
@@ -11100,6 +11455,8 @@ body29:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done368
 	PCALIGN    $0x20
@@ -11112,6 +11469,9 @@ loop367:
 	VBROADCASTSD (SI)(DX*1), Y2
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop367
 
@@ -11162,6 +11522,8 @@ body30:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done372
 	PCALIGN    $0x20
@@ -11176,6 +11538,9 @@ loop371:
 	VBROADCASTSD (SI)(DX*2), Y2
 	VFMADD231PD  Y0, Y2, Y6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop371
 
@@ -11237,6 +11602,8 @@ body31:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done376
 	PCALIGN    $0x20
@@ -11254,6 +11621,9 @@ loop375:
 	VFMADD231PD  Y0, Y2, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop375
 
@@ -11324,6 +11694,8 @@ body32:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done380
 	PCALIGN    $0x20
@@ -11343,6 +11715,9 @@ loop379:
 	VFMADD231PD  Y0, Y2, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop379
 
@@ -11422,6 +11797,8 @@ body33:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done384
 	PCALIGN    $0x20
@@ -11443,6 +11820,9 @@ loop383:
 	VFMADD231PD  Y0, Y2, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop383
 
@@ -11533,6 +11913,8 @@ body34:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done388
 	PCALIGN    $0x20
@@ -11557,6 +11939,9 @@ loop387:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop387
 
@@ -11656,6 +12041,8 @@ body35:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done392
 	PCALIGN    $0x20
@@ -11682,6 +12069,9 @@ loop391:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop391
 
@@ -11790,6 +12180,8 @@ body36:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done396
 	PCALIGN    $0x20
@@ -11818,6 +12210,9 @@ loop395:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop395
 
@@ -11937,6 +12332,8 @@ body37:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done400
 	PCALIGN    $0x20
@@ -11968,6 +12365,9 @@ loop399:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop399
 
@@ -12096,6 +12496,8 @@ body38:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done404
 	PCALIGN    $0x20
@@ -12129,6 +12531,9 @@ loop403:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop403
 
@@ -12266,6 +12671,8 @@ body39:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done408
 	PCALIGN    $0x20
@@ -12301,6 +12708,9 @@ loop407:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop407
 
@@ -12449,6 +12859,8 @@ body40:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done412
 	PCALIGN    $0x20
@@ -12487,6 +12899,9 @@ loop411:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop411
 
@@ -12644,6 +13059,8 @@ body41:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done416
 	PCALIGN    $0x20
@@ -12684,6 +13101,9 @@ loop415:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop415
 
@@ -12909,6 +13329,8 @@ body0:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done440
 	PCALIGN    $0x20
@@ -12921,6 +13343,9 @@ loop439:
 	VBROADCASTSS 4(SI), Z2
 	VFMADD231PS  Z0, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop439
 
@@ -12981,6 +13406,8 @@ body1:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done445
 	PCALIGN    $0x20
@@ -12997,6 +13424,9 @@ loop444:
 	VBROADCASTSS 4(SI)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop444
 
@@ -13076,6 +13506,8 @@ body2:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done450
 	PCALIGN    $0x20
@@ -13096,6 +13528,9 @@ loop449:
 	VBROADCASTSS 4(SI)(DX*2), Z2
 	VFMADD231PS  Z0, Z2, Z9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop449
 
@@ -13196,6 +13631,8 @@ body3:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done455
 	PCALIGN    $0x20
@@ -13221,6 +13658,9 @@ loop454:
 	VFMADD231PS  Z0, Z2, Z11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop454
 
@@ -13340,6 +13780,8 @@ body4:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done460
 	PCALIGN    $0x20
@@ -13369,6 +13811,9 @@ loop459:
 	VFMADD231PS  Z0, Z2, Z13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop459
 
@@ -13507,6 +13952,8 @@ body5:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done465
 	PCALIGN    $0x20
@@ -13540,6 +13987,9 @@ loop464:
 	VFMADD231PS  Z0, Z2, Z15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop464
 
@@ -13699,6 +14149,8 @@ body6:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done470
 	PCALIGN    $0x20
@@ -13737,6 +14189,9 @@ loop469:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop469
 
@@ -13886,6 +14341,8 @@ body7:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done475
 	PCALIGN    $0x20
@@ -13901,6 +14358,9 @@ loop474:
 	VFMADD231PS  Z0, Z2, Z6
 	VFMADD231PS  Z1, Z2, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop474
 
@@ -13979,6 +14439,8 @@ body8:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done480
 	PCALIGN    $0x20
@@ -14000,6 +14462,9 @@ loop479:
 	VFMADD231PS  Z0, Z2, Z10
 	VFMADD231PS  Z1, Z2, Z11
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop479
 
@@ -14112,6 +14577,8 @@ body9:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done485
 	PCALIGN    $0x20
@@ -14139,6 +14606,9 @@ loop484:
 	VFMADD231PS  Z0, Z2, Z14
 	VFMADD231PS  Z1, Z2, Z15
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop484
 
@@ -14287,6 +14757,8 @@ body10:
 	VPXORD     Z17, Z17, Z17
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done490
 	PCALIGN    $0x20
@@ -14321,6 +14793,9 @@ loop489:
 	VFMADD231PS  Z1, Z2, Z19
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop489
 
@@ -14503,6 +14978,8 @@ body11:
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done495
 	PCALIGN    $0x20
@@ -14543,6 +15020,9 @@ loop494:
 	VFMADD231PS  Z1, Z2, Z23
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop494
 
@@ -14759,6 +15239,8 @@ body12:
 	VPXORD     Z25, Z25, Z25
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done500
 	PCALIGN    $0x20
@@ -14805,6 +15287,9 @@ loop499:
 	VFMADD231PS  Z1, Z2, Z27
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop499
 
@@ -15057,6 +15542,8 @@ body13:
 	VPXORD     Z29, Z29, Z29
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done505
 	PCALIGN    $0x20
@@ -15110,6 +15597,9 @@ loop504:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop504
 
@@ -15340,6 +15830,8 @@ body14:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done510
 	PCALIGN    $0x20
@@ -15352,6 +15844,9 @@ loop509:
 	VBROADCASTSS 4(SI), Y2
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop509
 
@@ -15412,6 +15907,8 @@ body15:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done515
 	PCALIGN    $0x20
@@ -15428,6 +15925,9 @@ loop514:
 	VBROADCASTSS 4(SI)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop514
 
@@ -15507,6 +16007,8 @@ body16:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done520
 	PCALIGN    $0x20
@@ -15527,6 +16029,9 @@ loop519:
 	VBROADCASTSS 4(SI)(DX*2), Y2
 	VFMADD231PS  Y0, Y2, Y9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop519
 
@@ -15627,6 +16132,8 @@ body17:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done525
 	PCALIGN    $0x20
@@ -15652,6 +16159,9 @@ loop524:
 	VFMADD231PS  Y0, Y2, Y11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop524
 
@@ -15771,6 +16281,8 @@ body18:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done530
 	PCALIGN    $0x20
@@ -15800,6 +16312,9 @@ loop529:
 	VFMADD231PS  Y0, Y2, Y13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop529
 
@@ -15938,6 +16453,8 @@ body19:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done535
 	PCALIGN    $0x20
@@ -15971,6 +16488,9 @@ loop534:
 	VFMADD231PS  Y0, Y2, Y15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop534
 
@@ -16130,6 +16650,8 @@ body20:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done540
 	PCALIGN    $0x20
@@ -16168,6 +16690,9 @@ loop539:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop539
 
@@ -16422,6 +16947,8 @@ body0:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done565
 	PCALIGN    $0x20
@@ -16434,6 +16961,9 @@ loop564:
 	VBROADCASTSD 8(SI), Z2
 	VFMADD231PD  Z0, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop564
 
@@ -16494,6 +17024,8 @@ body1:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done570
 	PCALIGN    $0x20
@@ -16510,6 +17042,9 @@ loop569:
 	VBROADCASTSD 8(SI)(DX*1), Z2
 	VFMADD231PD  Z0, Z2, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop569
 
@@ -16589,6 +17124,8 @@ body2:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done575
 	PCALIGN    $0x20
@@ -16609,6 +17146,9 @@ loop574:
 	VBROADCASTSD 8(SI)(DX*2), Z2
 	VFMADD231PD  Z0, Z2, Z9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop574
 
@@ -16709,6 +17249,8 @@ body3:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done580
 	PCALIGN    $0x20
@@ -16734,6 +17276,9 @@ loop579:
 	VFMADD231PD  Z0, Z2, Z11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop579
 
@@ -16853,6 +17398,8 @@ body4:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done585
 	PCALIGN    $0x20
@@ -16882,6 +17429,9 @@ loop584:
 	VFMADD231PD  Z0, Z2, Z13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop584
 
@@ -17020,6 +17570,8 @@ body5:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done590
 	PCALIGN    $0x20
@@ -17053,6 +17605,9 @@ loop589:
 	VFMADD231PD  Z0, Z2, Z15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop589
 
@@ -17212,6 +17767,8 @@ body6:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done595
 	PCALIGN    $0x20
@@ -17250,6 +17807,9 @@ loop594:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop594
 
@@ -17399,6 +17959,8 @@ body7:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done600
 	PCALIGN    $0x20
@@ -17414,6 +17976,9 @@ loop599:
 	VFMADD231PD  Z0, Z2, Z6
 	VFMADD231PD  Z1, Z2, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop599
 
@@ -17492,6 +18057,8 @@ body8:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done605
 	PCALIGN    $0x20
@@ -17513,6 +18080,9 @@ loop604:
 	VFMADD231PD  Z0, Z2, Z10
 	VFMADD231PD  Z1, Z2, Z11
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop604
 
@@ -17625,6 +18195,8 @@ body9:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done610
 	PCALIGN    $0x20
@@ -17652,6 +18224,9 @@ loop609:
 	VFMADD231PD  Z0, Z2, Z14
 	VFMADD231PD  Z1, Z2, Z15
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop609
 
@@ -17800,6 +18375,8 @@ body10:
 	VPXORD     Z17, Z17, Z17
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done615
 	PCALIGN    $0x20
@@ -17834,6 +18411,9 @@ loop614:
 	VFMADD231PD  Z1, Z2, Z19
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop614
 
@@ -18016,6 +18596,8 @@ body11:
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done620
 	PCALIGN    $0x20
@@ -18056,6 +18638,9 @@ loop619:
 	VFMADD231PD  Z1, Z2, Z23
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop619
 
@@ -18272,6 +18857,8 @@ body12:
 	VPXORD     Z25, Z25, Z25
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done625
 	PCALIGN    $0x20
@@ -18318,6 +18905,9 @@ loop624:
 	VFMADD231PD  Z1, Z2, Z27
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop624
 
@@ -18570,6 +19160,8 @@ body13:
 	VPXORD     Z29, Z29, Z29
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done630
 	PCALIGN    $0x20
@@ -18623,6 +19215,9 @@ loop629:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop629
 
@@ -18853,6 +19448,8 @@ body14:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done635
 	PCALIGN    $0x20
@@ -18865,6 +19462,9 @@ loop634:
 	VBROADCASTSD 8(SI), Y2
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop634
 
@@ -18925,6 +19525,8 @@ body15:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done640
 	PCALIGN    $0x20
@@ -18941,6 +19543,9 @@ loop639:
 	VBROADCASTSD 8(SI)(DX*1), Y2
 	VFMADD231PD  Y0, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop639
 
@@ -19020,6 +19625,8 @@ body16:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done645
 	PCALIGN    $0x20
@@ -19040,6 +19647,9 @@ loop644:
 	VBROADCASTSD 8(SI)(DX*2), Y2
 	VFMADD231PD  Y0, Y2, Y9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop644
 
@@ -19140,6 +19750,8 @@ body17:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done650
 	PCALIGN    $0x20
@@ -19165,6 +19777,9 @@ loop649:
 	VFMADD231PD  Y0, Y2, Y11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop649
 
@@ -19284,6 +19899,8 @@ body18:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done655
 	PCALIGN    $0x20
@@ -19313,6 +19930,9 @@ loop654:
 	VFMADD231PD  Y0, Y2, Y13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop654
 
@@ -19451,6 +20071,8 @@ body19:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done660
 	PCALIGN    $0x20
@@ -19484,6 +20106,9 @@ loop659:
 	VFMADD231PD  Y0, Y2, Y15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop659
 
@@ -19643,6 +20268,8 @@ body20:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done665
 	PCALIGN    $0x20
@@ -19681,6 +20308,9 @@ loop664:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop664
 
@@ -20039,6 +20669,8 @@ body0:
 	MOVQ       40(R12), BX
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done711
 	PCALIGN    $0x20
@@ -20049,15 +20681,18 @@ loop710:
 	VBROADCASTSS (SI), Z2
 
 	// VDPBF16PS 0, 2, 4 (64 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe0
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop710
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe0
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop710
 
 done711:
 	MOVQ         80(R12), AX
@@ -20097,6 +20732,8 @@ body1:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done715
 	PCALIGN    $0x20
@@ -20116,15 +20753,18 @@ loop714:
 	VBROADCASTSS (SI)(DX*1), Z2
 
 	// VDPBF16PS 0, 2, 5 (64 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe8
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop714
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe8
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop714
 
 done715:
 	MOVQ         80(R12), AX
@@ -20173,6 +20813,8 @@ body2:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done719
 	PCALIGN    $0x20
@@ -20201,15 +20843,18 @@ loop718:
 	VBROADCASTSS (SI)(DX*2), Z2
 
 	// VDPBF16PS 0, 2, 6 (64 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf0
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop718
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf0
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop718
 
 done719:
 	MOVQ         80(R12), AX
@@ -20269,6 +20914,8 @@ body3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done723
 	PCALIGN    $0x20
@@ -20306,16 +20953,19 @@ loop722:
 	VBROADCASTSS (R8), Z2
 
 	// VDPBF16PS 0, 2, 7 (64 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop722
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop722
 
 done723:
 	MOVQ         80(R12), AX
@@ -20384,6 +21034,8 @@ body4:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done727
 	PCALIGN    $0x20
@@ -20430,16 +21082,19 @@ loop726:
 	VBROADCASTSS (R8)(DX*1), Z2
 
 	// VDPBF16PS 0, 2, 8 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop726
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop726
 
 done727:
 	MOVQ         80(R12), AX
@@ -20517,6 +21172,8 @@ body5:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done731
 	PCALIGN    $0x20
@@ -20572,16 +21229,19 @@ loop730:
 	VBROADCASTSS (R8)(DX*2), Z2
 
 	// VDPBF16PS 0, 2, 9 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop730
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop730
 
 done731:
 	MOVQ         80(R12), AX
@@ -20670,6 +21330,8 @@ body6:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done735
 	PCALIGN    $0x20
@@ -20734,17 +21396,20 @@ loop734:
 	VBROADCASTSS (R9), Z2
 
 	// VDPBF16PS 0, 2, 10 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop734
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xd0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop734
 
 done735:
 	MOVQ         80(R12), AX
@@ -20842,6 +21507,8 @@ body7:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done739
 	PCALIGN    $0x20
@@ -20915,17 +21582,20 @@ loop738:
 	VBROADCASTSS (R9)(DX*1), Z2
 
 	// VDPBF16PS 0, 2, 11 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop738
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xd8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop738
 
 done739:
 	MOVQ         80(R12), AX
@@ -21032,6 +21702,8 @@ body8:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done743
 	PCALIGN    $0x20
@@ -21114,17 +21786,20 @@ loop742:
 	VBROADCASTSS (R9)(DX*2), Z2
 
 	// VDPBF16PS 0, 2, 12 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop742
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop742
 
 done743:
 	MOVQ         80(R12), AX
@@ -21242,6 +21917,8 @@ body9:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done747
 	PCALIGN    $0x20
@@ -21333,18 +22010,21 @@ loop746:
 	VBROADCASTSS (R10), Z2
 
 	// VDPBF16PS 0, 2, 13 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop746
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop746
 
 done747:
 	MOVQ         80(R12), AX
@@ -21471,6 +22151,8 @@ body10:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done751
 	PCALIGN    $0x20
@@ -21571,18 +22253,21 @@ loop750:
 	VBROADCASTSS (R10)(DX*1), Z2
 
 	// VDPBF16PS 0, 2, 14 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop750
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop750
 
 done751:
 	MOVQ         80(R12), AX
@@ -21718,6 +22403,8 @@ body11:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done755
 	PCALIGN    $0x20
@@ -21827,18 +22514,21 @@ loop754:
 	VBROADCASTSS (R10)(DX*2), Z2
 
 	// VDPBF16PS 0, 2, 15 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop754
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop754
 
 done755:
 	MOVQ         80(R12), AX
@@ -21985,6 +22675,8 @@ body12:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done759
 	PCALIGN    $0x20
@@ -22103,19 +22795,22 @@ loop758:
 	VBROADCASTSS (R11), Z2
 
 	// VDPBF16PS 0, 2, 16 (64 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	ADDQ CX, R11
-	DECQ AX
-	JNZ  loop758
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	ADDQ       CX, R11
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop758
 
 done759:
 	MOVQ         80(R12), AX
@@ -22271,6 +22966,8 @@ body13:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done763
 	PCALIGN    $0x20
@@ -22398,19 +23095,22 @@ loop762:
 	VBROADCASTSS (R11)(DX*1), Z2
 
 	// VDPBF16PS 0, 2, 17 (64 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	ADDQ CX, R11
-	DECQ AX
-	JNZ  loop762
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	ADDQ       CX, R11
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop762
 
 done763:
 	MOVQ         80(R12), AX
@@ -22527,6 +23227,8 @@ body14:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done767
 	PCALIGN    $0x20
@@ -22546,15 +23248,18 @@ loop766:
 	BYTE $0xe0
 
 	// VDPBF16PS 1, 2, 5 (64 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe9
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop766
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe9
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop766
 
 done767:
 	MOVQ         80(R12), AX
@@ -22602,6 +23307,8 @@ body15:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done771
 	PCALIGN    $0x20
@@ -22638,15 +23345,18 @@ loop770:
 	BYTE $0xf0
 
 	// VDPBF16PS 1, 2, 7 (64 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf9
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop770
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf9
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop770
 
 done771:
 	MOVQ         80(R12), AX
@@ -22709,6 +23419,8 @@ body16:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done775
 	PCALIGN    $0x20
@@ -22762,15 +23474,18 @@ loop774:
 	BYTE $0xc0
 
 	// VDPBF16PS 1, 2, 9 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc9
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop774
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc9
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop774
 
 done775:
 	MOVQ         80(R12), AX
@@ -22850,6 +23565,8 @@ body17:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done779
 	PCALIGN    $0x20
@@ -22920,16 +23637,19 @@ loop778:
 	BYTE $0xd0
 
 	// VDPBF16PS 1, 2, 11 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop778
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xd9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop778
 
 done779:
 	MOVQ         80(R12), AX
@@ -23024,6 +23744,8 @@ body18:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done783
 	PCALIGN    $0x20
@@ -23111,16 +23833,19 @@ loop782:
 	BYTE $0xe0
 
 	// VDPBF16PS 1, 2, 13 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop782
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop782
 
 done783:
 	MOVQ         80(R12), AX
@@ -23230,6 +23955,8 @@ body19:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done787
 	PCALIGN    $0x20
@@ -23334,16 +24061,19 @@ loop786:
 	BYTE $0xf0
 
 	// VDPBF16PS 1, 2, 15 (64 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop786
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop786
 
 done787:
 	MOVQ         80(R12), AX
@@ -23470,6 +24200,8 @@ body20:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done791
 	PCALIGN    $0x20
@@ -23591,17 +24323,20 @@ loop790:
 	BYTE $0xc0
 
 	// VDPBF16PS 1, 2, 17 (64 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop790
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop790
 
 done791:
 	MOVQ         80(R12), AX
@@ -23743,6 +24478,8 @@ body21:
 	VPXORD     Z17, Z17, Z17
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done795
 	PCALIGN    $0x20
@@ -23881,17 +24618,20 @@ loop794:
 	BYTE $0xd0
 
 	// VDPBF16PS 1, 2, 19 (64 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop794
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xd9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop794
 
 done795:
 	MOVQ         80(R12), AX
@@ -24048,6 +24788,8 @@ body22:
 	VPXORD     Z19, Z19, Z19
 	VPXORD     Z20, Z20, Z20
 	VPXORD     Z21, Z21, Z21
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done799
 	PCALIGN    $0x20
@@ -24203,17 +24945,20 @@ loop798:
 	BYTE $0xe0
 
 	// VDPBF16PS 1, 2, 21 (64 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop798
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop798
 
 done799:
 	MOVQ         80(R12), AX
@@ -24387,6 +25132,8 @@ body23:
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done803
 	PCALIGN    $0x20
@@ -24559,18 +25306,21 @@ loop802:
 	BYTE $0xf0
 
 	// VDPBF16PS 1, 2, 23 (64 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop802
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop802
 
 done803:
 	MOVQ         80(R12), AX
@@ -24759,6 +25509,8 @@ body24:
 	VPXORD     Z23, Z23, Z23
 	VPXORD     Z24, Z24, Z24
 	VPXORD     Z25, Z25, Z25
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done807
 	PCALIGN    $0x20
@@ -24948,18 +25700,21 @@ loop806:
 	BYTE $0xc0
 
 	// VDPBF16PS 1, 2, 25 (64 bytes)
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop806
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xc9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop806
 
 done807:
 	MOVQ         80(R12), AX
@@ -25163,6 +25918,8 @@ body25:
 	VPXORD     Z25, Z25, Z25
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done811
 	PCALIGN    $0x20
@@ -25369,18 +26126,21 @@ loop810:
 	BYTE $0xd0
 
 	// VDPBF16PS 1, 2, 27 (64 bytes)
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop810
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xd9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop810
 
 done811:
 	MOVQ         80(R12), AX
@@ -25601,6 +26361,8 @@ body26:
 	VPXORD     Z27, Z27, Z27
 	VPXORD     Z28, Z28, Z28
 	VPXORD     Z29, Z29, Z29
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done815
 	PCALIGN    $0x20
@@ -25824,19 +26586,22 @@ loop814:
 	BYTE $0xe0
 
 	// VDPBF16PS 1, 2, 29 (64 bytes)
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	ADDQ CX, R11
-	DECQ AX
-	JNZ  loop814
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xe9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	ADDQ       CX, R11
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop814
 
 done815:
 	MOVQ         80(R12), AX
@@ -26072,6 +26837,8 @@ body27:
 	VPXORD     Z29, Z29, Z29
 	VPXORD     Z30, Z30, Z30
 	VPXORD     Z31, Z31, Z31
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done819
 	PCALIGN    $0x20
@@ -26312,19 +27079,22 @@ loop818:
 	BYTE $0xf0
 
 	// VDPBF16PS 1, 2, 31 (64 bytes)
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf9
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	ADDQ CX, R11
-	DECQ AX
-	JNZ  loop818
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x48
+	BYTE       $0x52
+	BYTE       $0xf9
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	ADDQ       CX, R11
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop818
 
 done819:
 	MOVQ         80(R12), AX
@@ -26495,6 +27265,8 @@ body28:
 	MOVQ       40(R12), BX
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done823
 	PCALIGN    $0x20
@@ -26505,15 +27277,18 @@ loop822:
 	VBROADCASTSS (SI), Y2
 
 	// VDPBF16PS 0, 2, 4 (32 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xe0
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop822
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xe0
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop822
 
 done823:
 	MOVQ         80(R12), AX
@@ -26553,6 +27328,8 @@ body29:
 	MOVQ       8(R12), SI
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done827
 	PCALIGN    $0x20
@@ -26572,15 +27349,18 @@ loop826:
 	VBROADCASTSS (SI)(DX*1), Y2
 
 	// VDPBF16PS 0, 2, 5 (32 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xe8
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop826
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xe8
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop826
 
 done827:
 	MOVQ         80(R12), AX
@@ -26629,6 +27409,8 @@ body30:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done831
 	PCALIGN    $0x20
@@ -26657,15 +27439,18 @@ loop830:
 	VBROADCASTSS (SI)(DX*2), Y2
 
 	// VDPBF16PS 0, 2, 6 (32 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xf0
-	ADDQ CX, SI
-	DECQ AX
-	JNZ  loop830
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xf0
+	ADDQ       CX, SI
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop830
 
 done831:
 	MOVQ         80(R12), AX
@@ -26725,6 +27510,8 @@ body31:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done835
 	PCALIGN    $0x20
@@ -26762,16 +27549,19 @@ loop834:
 	VBROADCASTSS (R8), Y2
 
 	// VDPBF16PS 0, 2, 7 (32 bytes)
-	BYTE $0x62
-	BYTE $0xf2
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xf8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop834
+	BYTE       $0x62
+	BYTE       $0xf2
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xf8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop834
 
 done835:
 	MOVQ         80(R12), AX
@@ -26840,6 +27630,8 @@ body32:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done839
 	PCALIGN    $0x20
@@ -26886,16 +27678,19 @@ loop838:
 	VBROADCASTSS (R8)(DX*1), Y2
 
 	// VDPBF16PS 0, 2, 8 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xc0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop838
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xc0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop838
 
 done839:
 	MOVQ         80(R12), AX
@@ -26973,6 +27768,8 @@ body33:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done843
 	PCALIGN    $0x20
@@ -27028,16 +27825,19 @@ loop842:
 	VBROADCASTSS (R8)(DX*2), Y2
 
 	// VDPBF16PS 0, 2, 9 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xc8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	DECQ AX
-	JNZ  loop842
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xc8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop842
 
 done843:
 	MOVQ         80(R12), AX
@@ -27126,6 +27926,8 @@ body34:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done847
 	PCALIGN    $0x20
@@ -27190,17 +27992,20 @@ loop846:
 	VBROADCASTSS (R9), Y2
 
 	// VDPBF16PS 0, 2, 10 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xd0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop846
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xd0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop846
 
 done847:
 	MOVQ         80(R12), AX
@@ -27298,6 +28103,8 @@ body35:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done851
 	PCALIGN    $0x20
@@ -27371,17 +28178,20 @@ loop850:
 	VBROADCASTSS (R9)(DX*1), Y2
 
 	// VDPBF16PS 0, 2, 11 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xd8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop850
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xd8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop850
 
 done851:
 	MOVQ         80(R12), AX
@@ -27488,6 +28298,8 @@ body36:
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done855
 	PCALIGN    $0x20
@@ -27570,17 +28382,20 @@ loop854:
 	VBROADCASTSS (R9)(DX*2), Y2
 
 	// VDPBF16PS 0, 2, 12 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xe0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	DECQ AX
-	JNZ  loop854
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xe0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop854
 
 done855:
 	MOVQ         80(R12), AX
@@ -27698,6 +28513,8 @@ body37:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done859
 	PCALIGN    $0x20
@@ -27789,18 +28606,21 @@ loop858:
 	VBROADCASTSS (R10), Y2
 
 	// VDPBF16PS 0, 2, 13 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xe8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop858
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xe8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop858
 
 done859:
 	MOVQ         80(R12), AX
@@ -27927,6 +28747,8 @@ body38:
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done863
 	PCALIGN    $0x20
@@ -28027,18 +28849,21 @@ loop862:
 	VBROADCASTSS (R10)(DX*1), Y2
 
 	// VDPBF16PS 0, 2, 14 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xf0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop862
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xf0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop862
 
 done863:
 	MOVQ         80(R12), AX
@@ -28174,6 +28999,8 @@ body39:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done867
 	PCALIGN    $0x20
@@ -28283,18 +29110,21 @@ loop866:
 	VBROADCASTSS (R10)(DX*2), Y2
 
 	// VDPBF16PS 0, 2, 15 (32 bytes)
-	BYTE $0x62
-	BYTE $0x72
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xf8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	DECQ AX
-	JNZ  loop866
+	BYTE       $0x62
+	BYTE       $0x72
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xf8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop866
 
 done867:
 	MOVQ         80(R12), AX
@@ -28441,6 +29271,8 @@ body40:
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done871
 	PCALIGN    $0x20
@@ -28559,19 +29391,22 @@ loop870:
 	VBROADCASTSS (R11), Y2
 
 	// VDPBF16PS 0, 2, 16 (32 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xc0
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	ADDQ CX, R11
-	DECQ AX
-	JNZ  loop870
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xc0
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	ADDQ       CX, R11
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop870
 
 done871:
 	MOVQ         80(R12), AX
@@ -28727,6 +29562,8 @@ body41:
 	VXORPS     Y15, Y15, Y15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done875
 	PCALIGN    $0x20
@@ -28854,19 +29691,22 @@ loop874:
 	VBROADCASTSS (R11)(DX*1), Y2
 
 	// VDPBF16PS 0, 2, 17 (32 bytes)
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x28
-	BYTE $0x52
-	BYTE $0xc8
-	ADDQ CX, SI
-	ADDQ CX, R8
-	ADDQ CX, R9
-	ADDQ CX, R10
-	ADDQ CX, R11
-	DECQ AX
-	JNZ  loop874
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x28
+	BYTE       $0x52
+	BYTE       $0xc8
+	ADDQ       CX, SI
+	ADDQ       CX, R8
+	ADDQ       CX, R9
+	ADDQ       CX, R10
+	ADDQ       CX, R11
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	ADDQ       R15, R13
+	DECQ       AX
+	JNZ        loop874
 
 done875:
 	MOVQ         80(R12), AX
@@ -29203,6 +30043,8 @@ zero919:
 	VXORPS Y4, Y4, Y4
 
 ready920:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done922
 	PCALIGN $0x20
@@ -29213,6 +30055,9 @@ loop921:
 	VBROADCASTSS (SI), Z2
 	VPDPBUSD     Z0, Z2, Z4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop921
 
@@ -29265,6 +30110,8 @@ zero925:
 	VXORPS Y5, Y5, Y5
 
 ready926:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done928
 	PCALIGN $0x20
@@ -29277,6 +30124,9 @@ loop927:
 	VBROADCASTSS (SI)(DX*1), Z2
 	VPDPBUSD     Z0, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop927
 
@@ -29340,6 +30190,8 @@ zero931:
 	VXORPS Y6, Y6, Y6
 
 ready932:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done934
 	PCALIGN $0x20
@@ -29354,6 +30206,9 @@ loop933:
 	VBROADCASTSS (SI)(DX*2), Z2
 	VPDPBUSD     Z0, Z2, Z6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop933
 
@@ -29430,6 +30285,8 @@ zero937:
 	VXORPS Y7, Y7, Y7
 
 ready938:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done940
 	PCALIGN $0x20
@@ -29447,6 +30304,9 @@ loop939:
 	VPDPBUSD     Z0, Z2, Z7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop939
 
@@ -29534,6 +30394,8 @@ zero943:
 	VXORPS Y8, Y8, Y8
 
 ready944:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done946
 	PCALIGN $0x20
@@ -29553,6 +30415,9 @@ loop945:
 	VPDPBUSD     Z0, Z2, Z8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop945
 
@@ -29651,6 +30516,8 @@ zero949:
 	VXORPS Y9, Y9, Y9
 
 ready950:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done952
 	PCALIGN $0x20
@@ -29672,6 +30539,9 @@ loop951:
 	VPDPBUSD     Z0, Z2, Z9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop951
 
@@ -29783,6 +30653,8 @@ zero955:
 	VXORPS Y10, Y10, Y10
 
 ready956:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done958
 	PCALIGN $0x20
@@ -29807,6 +30679,9 @@ loop957:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop957
 
@@ -29929,6 +30804,8 @@ zero961:
 	VXORPS Y11, Y11, Y11
 
 ready962:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done964
 	PCALIGN $0x20
@@ -29955,6 +30832,9 @@ loop963:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop963
 
@@ -30088,6 +30968,8 @@ zero967:
 	VXORPS Y12, Y12, Y12
 
 ready968:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done970
 	PCALIGN $0x20
@@ -30116,6 +30998,9 @@ loop969:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop969
 
@@ -30262,6 +31147,8 @@ zero973:
 	VXORPS Y13, Y13, Y13
 
 ready974:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done976
 	PCALIGN $0x20
@@ -30293,6 +31180,9 @@ loop975:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop975
 
@@ -30450,6 +31340,8 @@ zero979:
 	VXORPS Y14, Y14, Y14
 
 ready980:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done982
 	PCALIGN $0x20
@@ -30483,6 +31375,9 @@ loop981:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop981
 
@@ -30651,6 +31546,8 @@ zero985:
 	VXORPS Y15, Y15, Y15
 
 ready986:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done988
 	PCALIGN $0x20
@@ -30686,6 +31583,9 @@ loop987:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop987
 
@@ -30867,6 +31767,8 @@ zero991:
 	VPXORD Z16, Z16, Z16
 
 ready992:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done994
 	PCALIGN $0x20
@@ -30905,6 +31807,9 @@ loop993:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop993
 
@@ -31097,6 +32002,8 @@ zero997:
 	VPXORD Z17, Z17, Z17
 
 ready998:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1000
 	PCALIGN $0x20
@@ -31137,6 +32044,9 @@ loop999:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop999
 
@@ -31279,6 +32189,8 @@ zero1003:
 	VXORPS Y5, Y5, Y5
 
 ready1004:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1006
 	PCALIGN $0x20
@@ -31291,6 +32203,9 @@ loop1005:
 	VPDPBUSD     Z0, Z2, Z4
 	VPDPBUSD     Z1, Z2, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1005
 
@@ -31354,6 +32269,8 @@ zero1009:
 	VXORPS Y7, Y7, Y7
 
 ready1010:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1012
 	PCALIGN $0x20
@@ -31369,6 +32286,9 @@ loop1011:
 	VPDPBUSD     Z0, Z2, Z6
 	VPDPBUSD     Z1, Z2, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1011
 
@@ -31451,6 +32371,8 @@ zero1015:
 	VXORPS Y9, Y9, Y9
 
 ready1016:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1018
 	PCALIGN $0x20
@@ -31469,6 +32391,9 @@ loop1017:
 	VPDPBUSD     Z0, Z2, Z8
 	VPDPBUSD     Z1, Z2, Z9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1017
 
@@ -31572,6 +32497,8 @@ zero1021:
 	VXORPS Y11, Y11, Y11
 
 ready1022:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1024
 	PCALIGN $0x20
@@ -31594,6 +32521,9 @@ loop1023:
 	VPDPBUSD     Z1, Z2, Z11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1023
 
@@ -31716,6 +32646,8 @@ zero1027:
 	VXORPS Y13, Y13, Y13
 
 ready1028:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1030
 	PCALIGN $0x20
@@ -31741,6 +32673,9 @@ loop1029:
 	VPDPBUSD     Z1, Z2, Z13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1029
 
@@ -31882,6 +32817,8 @@ zero1033:
 	VXORPS Y15, Y15, Y15
 
 ready1034:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1036
 	PCALIGN $0x20
@@ -31910,6 +32847,9 @@ loop1035:
 	VPDPBUSD     Z1, Z2, Z15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1035
 
@@ -32072,6 +33012,8 @@ zero1039:
 	VPXORD Z17, Z17, Z17
 
 ready1040:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1042
 	PCALIGN $0x20
@@ -32104,6 +33046,9 @@ loop1041:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1041
 
@@ -32285,6 +33230,8 @@ zero1045:
 	VPXORD Z19, Z19, Z19
 
 ready1046:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1048
 	PCALIGN $0x20
@@ -32320,6 +33267,9 @@ loop1047:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1047
 
@@ -32520,6 +33470,8 @@ zero1051:
 	VPXORD Z21, Z21, Z21
 
 ready1052:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1054
 	PCALIGN $0x20
@@ -32558,6 +33510,9 @@ loop1053:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1053
 
@@ -32779,6 +33734,8 @@ zero1057:
 	VPXORD Z23, Z23, Z23
 
 ready1058:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1060
 	PCALIGN $0x20
@@ -32821,6 +33778,9 @@ loop1059:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1059
 
@@ -33061,6 +34021,8 @@ zero1063:
 	VPXORD Z25, Z25, Z25
 
 ready1064:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1066
 	PCALIGN $0x20
@@ -33106,6 +34068,9 @@ loop1065:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1065
 
@@ -33365,6 +34330,8 @@ zero1069:
 	VPXORD Z27, Z27, Z27
 
 ready1070:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1072
 	PCALIGN $0x20
@@ -33413,6 +34380,9 @@ loop1071:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1071
 
@@ -33693,6 +34663,8 @@ zero1075:
 	VPXORD Z29, Z29, Z29
 
 ready1076:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1078
 	PCALIGN $0x20
@@ -33745,6 +34717,9 @@ loop1077:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1077
 
@@ -34044,6 +35019,8 @@ zero1081:
 	VPXORD Z31, Z31, Z31
 
 ready1082:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1084
 	PCALIGN $0x20
@@ -34099,6 +35076,9 @@ loop1083:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1083
 
@@ -34308,6 +35288,8 @@ zero1087:
 	VXORPS Y4, Y4, Y4
 
 ready1088:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1090
 	PCALIGN $0x20
@@ -34318,6 +35300,9 @@ loop1089:
 	VBROADCASTSS (SI), Y2
 	VPDPBUSD     Y0, Y2, Y4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1089
 
@@ -34370,6 +35355,8 @@ zero1093:
 	VXORPS Y5, Y5, Y5
 
 ready1094:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1096
 	PCALIGN $0x20
@@ -34382,6 +35369,9 @@ loop1095:
 	VBROADCASTSS (SI)(DX*1), Y2
 	VPDPBUSD     Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1095
 
@@ -34445,6 +35435,8 @@ zero1099:
 	VXORPS Y6, Y6, Y6
 
 ready1100:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1102
 	PCALIGN $0x20
@@ -34459,6 +35451,9 @@ loop1101:
 	VBROADCASTSS (SI)(DX*2), Y2
 	VPDPBUSD     Y0, Y2, Y6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1101
 
@@ -34535,6 +35530,8 @@ zero1105:
 	VXORPS Y7, Y7, Y7
 
 ready1106:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1108
 	PCALIGN $0x20
@@ -34552,6 +35549,9 @@ loop1107:
 	VPDPBUSD     Y0, Y2, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1107
 
@@ -34639,6 +35639,8 @@ zero1111:
 	VXORPS Y8, Y8, Y8
 
 ready1112:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1114
 	PCALIGN $0x20
@@ -34658,6 +35660,9 @@ loop1113:
 	VPDPBUSD     Y0, Y2, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1113
 
@@ -34756,6 +35761,8 @@ zero1117:
 	VXORPS Y9, Y9, Y9
 
 ready1118:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1120
 	PCALIGN $0x20
@@ -34777,6 +35784,9 @@ loop1119:
 	VPDPBUSD     Y0, Y2, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1119
 
@@ -34888,6 +35898,8 @@ zero1123:
 	VXORPS Y10, Y10, Y10
 
 ready1124:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1126
 	PCALIGN $0x20
@@ -34912,6 +35924,9 @@ loop1125:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1125
 
@@ -35034,6 +36049,8 @@ zero1129:
 	VXORPS Y11, Y11, Y11
 
 ready1130:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1132
 	PCALIGN $0x20
@@ -35060,6 +36077,9 @@ loop1131:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1131
 
@@ -35193,6 +36213,8 @@ zero1135:
 	VXORPS Y12, Y12, Y12
 
 ready1136:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1138
 	PCALIGN $0x20
@@ -35221,6 +36243,9 @@ loop1137:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1137
 
@@ -35367,6 +36392,8 @@ zero1141:
 	VXORPS Y13, Y13, Y13
 
 ready1142:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1144
 	PCALIGN $0x20
@@ -35398,6 +36425,9 @@ loop1143:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1143
 
@@ -35555,6 +36585,8 @@ zero1147:
 	VXORPS Y14, Y14, Y14
 
 ready1148:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1150
 	PCALIGN $0x20
@@ -35588,6 +36620,9 @@ loop1149:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1149
 
@@ -35756,6 +36791,8 @@ zero1153:
 	VXORPS Y15, Y15, Y15
 
 ready1154:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1156
 	PCALIGN $0x20
@@ -35791,6 +36828,9 @@ loop1155:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1155
 
@@ -35972,6 +37012,8 @@ zero1159:
 	VPXORD Z16, Z16, Z16
 
 ready1160:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1162
 	PCALIGN $0x20
@@ -36010,6 +37052,9 @@ loop1161:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1161
 
@@ -36202,6 +37247,8 @@ zero1165:
 	VPXORD Z17, Z17, Z17
 
 ready1166:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1168
 	PCALIGN $0x20
@@ -36242,6 +37289,9 @@ loop1167:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1167
 
@@ -36594,6 +37644,8 @@ zero1212:
 	VXORPS Y4, Y4, Y4
 
 ready1213:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1215
 	PCALIGN $0x20
@@ -36605,6 +37657,9 @@ loop1214:
 	VPMADDWD     Z0, Z2, Z3
 	VPADDD       Z3, Z4, Z4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1214
 
@@ -36657,6 +37712,8 @@ zero1218:
 	VXORPS Y5, Y5, Y5
 
 ready1219:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1221
 	PCALIGN $0x20
@@ -36671,6 +37728,9 @@ loop1220:
 	VPMADDWD     Z0, Z2, Z3
 	VPADDD       Z3, Z5, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1220
 
@@ -36734,6 +37794,8 @@ zero1224:
 	VXORPS Y6, Y6, Y6
 
 ready1225:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1227
 	PCALIGN $0x20
@@ -36751,6 +37813,9 @@ loop1226:
 	VPMADDWD     Z0, Z2, Z3
 	VPADDD       Z3, Z6, Z6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1226
 
@@ -36827,6 +37892,8 @@ zero1230:
 	VXORPS Y7, Y7, Y7
 
 ready1231:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1233
 	PCALIGN $0x20
@@ -36848,6 +37915,9 @@ loop1232:
 	VPADDD       Z3, Z7, Z7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1232
 
@@ -36935,6 +38005,8 @@ zero1236:
 	VXORPS Y8, Y8, Y8
 
 ready1237:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1239
 	PCALIGN $0x20
@@ -36959,6 +38031,9 @@ loop1238:
 	VPADDD       Z3, Z8, Z8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1238
 
@@ -37057,6 +38132,8 @@ zero1242:
 	VXORPS Y9, Y9, Y9
 
 ready1243:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1245
 	PCALIGN $0x20
@@ -37084,6 +38161,9 @@ loop1244:
 	VPADDD       Z3, Z9, Z9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1244
 
@@ -37195,6 +38275,8 @@ zero1248:
 	VXORPS Y10, Y10, Y10
 
 ready1249:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1251
 	PCALIGN $0x20
@@ -37226,6 +38308,9 @@ loop1250:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1250
 
@@ -37348,6 +38433,8 @@ zero1254:
 	VXORPS Y11, Y11, Y11
 
 ready1255:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1257
 	PCALIGN $0x20
@@ -37382,6 +38469,9 @@ loop1256:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1256
 
@@ -37515,6 +38605,8 @@ zero1260:
 	VXORPS Y12, Y12, Y12
 
 ready1261:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1263
 	PCALIGN $0x20
@@ -37552,6 +38644,9 @@ loop1262:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1262
 
@@ -37698,6 +38793,8 @@ zero1266:
 	VXORPS Y13, Y13, Y13
 
 ready1267:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1269
 	PCALIGN $0x20
@@ -37739,6 +38836,9 @@ loop1268:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1268
 
@@ -37896,6 +38996,8 @@ zero1272:
 	VXORPS Y14, Y14, Y14
 
 ready1273:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1275
 	PCALIGN $0x20
@@ -37940,6 +39042,9 @@ loop1274:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1274
 
@@ -38108,6 +39213,8 @@ zero1278:
 	VXORPS Y15, Y15, Y15
 
 ready1279:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1281
 	PCALIGN $0x20
@@ -38155,6 +39262,9 @@ loop1280:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1280
 
@@ -38336,6 +39446,8 @@ zero1284:
 	VPXORD Z16, Z16, Z16
 
 ready1285:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1287
 	PCALIGN $0x20
@@ -38387,6 +39499,9 @@ loop1286:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1286
 
@@ -38579,6 +39694,8 @@ zero1290:
 	VPXORD Z17, Z17, Z17
 
 ready1291:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1293
 	PCALIGN $0x20
@@ -38633,6 +39750,9 @@ loop1292:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1292
 
@@ -38775,6 +39895,8 @@ zero1296:
 	VXORPS Y5, Y5, Y5
 
 ready1297:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1299
 	PCALIGN $0x20
@@ -38789,6 +39911,9 @@ loop1298:
 	VPMADDWD     Z1, Z2, Z3
 	VPADDD       Z3, Z5, Z5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1298
 
@@ -38852,6 +39977,8 @@ zero1302:
 	VXORPS Y7, Y7, Y7
 
 ready1303:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1305
 	PCALIGN $0x20
@@ -38871,6 +39998,9 @@ loop1304:
 	VPMADDWD     Z1, Z2, Z3
 	VPADDD       Z3, Z7, Z7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1304
 
@@ -38953,6 +40083,8 @@ zero1308:
 	VXORPS Y9, Y9, Y9
 
 ready1309:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1311
 	PCALIGN $0x20
@@ -38977,6 +40109,9 @@ loop1310:
 	VPMADDWD     Z1, Z2, Z3
 	VPADDD       Z3, Z9, Z9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1310
 
@@ -39080,6 +40215,8 @@ zero1314:
 	VXORPS Y11, Y11, Y11
 
 ready1315:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1317
 	PCALIGN $0x20
@@ -39110,6 +40247,9 @@ loop1316:
 	VPADDD       Z3, Z11, Z11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1316
 
@@ -39232,6 +40372,8 @@ zero1320:
 	VXORPS Y13, Y13, Y13
 
 ready1321:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1323
 	PCALIGN $0x20
@@ -39267,6 +40409,9 @@ loop1322:
 	VPADDD       Z3, Z13, Z13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1322
 
@@ -39408,6 +40553,8 @@ zero1326:
 	VXORPS Y15, Y15, Y15
 
 ready1327:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1329
 	PCALIGN $0x20
@@ -39448,6 +40595,9 @@ loop1328:
 	VPADDD       Z3, Z15, Z15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1328
 
@@ -39610,6 +40760,8 @@ zero1332:
 	VPXORD Z17, Z17, Z17
 
 ready1333:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1335
 	PCALIGN $0x20
@@ -39656,6 +40808,9 @@ loop1334:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1334
 
@@ -39837,6 +40992,8 @@ zero1338:
 	VPXORD Z19, Z19, Z19
 
 ready1339:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1341
 	PCALIGN $0x20
@@ -39888,6 +41045,9 @@ loop1340:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1340
 
@@ -40088,6 +41248,8 @@ zero1344:
 	VPXORD Z21, Z21, Z21
 
 ready1345:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1347
 	PCALIGN $0x20
@@ -40144,6 +41306,9 @@ loop1346:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1346
 
@@ -40365,6 +41530,8 @@ zero1350:
 	VPXORD Z23, Z23, Z23
 
 ready1351:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1353
 	PCALIGN $0x20
@@ -40427,6 +41594,9 @@ loop1352:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1352
 
@@ -40667,6 +41837,8 @@ zero1356:
 	VPXORD Z25, Z25, Z25
 
 ready1357:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1359
 	PCALIGN $0x20
@@ -40734,6 +41906,9 @@ loop1358:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1358
 
@@ -40993,6 +42168,8 @@ zero1362:
 	VPXORD Z27, Z27, Z27
 
 ready1363:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1365
 	PCALIGN $0x20
@@ -41065,6 +42242,9 @@ loop1364:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1364
 
@@ -41345,6 +42525,8 @@ zero1368:
 	VPXORD Z29, Z29, Z29
 
 ready1369:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1371
 	PCALIGN $0x20
@@ -41423,6 +42605,9 @@ loop1370:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1370
 
@@ -41722,6 +42907,8 @@ zero1374:
 	VPXORD Z31, Z31, Z31
 
 ready1375:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1377
 	PCALIGN $0x20
@@ -41805,6 +42992,9 @@ loop1376:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1376
 
@@ -42014,6 +43204,8 @@ zero1380:
 	VXORPS Y4, Y4, Y4
 
 ready1381:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1383
 	PCALIGN $0x20
@@ -42025,6 +43217,9 @@ loop1382:
 	VPMADDWD     Y0, Y2, Y3
 	VPADDD       Y3, Y4, Y4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1382
 
@@ -42077,6 +43272,8 @@ zero1386:
 	VXORPS Y5, Y5, Y5
 
 ready1387:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1389
 	PCALIGN $0x20
@@ -42091,6 +43288,9 @@ loop1388:
 	VPMADDWD     Y0, Y2, Y3
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1388
 
@@ -42154,6 +43354,8 @@ zero1392:
 	VXORPS Y6, Y6, Y6
 
 ready1393:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1395
 	PCALIGN $0x20
@@ -42171,6 +43373,9 @@ loop1394:
 	VPMADDWD     Y0, Y2, Y3
 	VPADDD       Y3, Y6, Y6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1394
 
@@ -42247,6 +43452,8 @@ zero1398:
 	VXORPS Y7, Y7, Y7
 
 ready1399:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1401
 	PCALIGN $0x20
@@ -42268,6 +43475,9 @@ loop1400:
 	VPADDD       Y3, Y7, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1400
 
@@ -42355,6 +43565,8 @@ zero1404:
 	VXORPS Y8, Y8, Y8
 
 ready1405:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1407
 	PCALIGN $0x20
@@ -42379,6 +43591,9 @@ loop1406:
 	VPADDD       Y3, Y8, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1406
 
@@ -42477,6 +43692,8 @@ zero1410:
 	VXORPS Y9, Y9, Y9
 
 ready1411:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1413
 	PCALIGN $0x20
@@ -42504,6 +43721,9 @@ loop1412:
 	VPADDD       Y3, Y9, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1412
 
@@ -42615,6 +43835,8 @@ zero1416:
 	VXORPS Y10, Y10, Y10
 
 ready1417:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1419
 	PCALIGN $0x20
@@ -42646,6 +43868,9 @@ loop1418:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1418
 
@@ -42768,6 +43993,8 @@ zero1422:
 	VXORPS Y11, Y11, Y11
 
 ready1423:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1425
 	PCALIGN $0x20
@@ -42802,6 +44029,9 @@ loop1424:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1424
 
@@ -42935,6 +44165,8 @@ zero1428:
 	VXORPS Y12, Y12, Y12
 
 ready1429:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1431
 	PCALIGN $0x20
@@ -42972,6 +44204,9 @@ loop1430:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1430
 
@@ -43118,6 +44353,8 @@ zero1434:
 	VXORPS Y13, Y13, Y13
 
 ready1435:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1437
 	PCALIGN $0x20
@@ -43159,6 +44396,9 @@ loop1436:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1436
 
@@ -43316,6 +44556,8 @@ zero1440:
 	VXORPS Y14, Y14, Y14
 
 ready1441:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1443
 	PCALIGN $0x20
@@ -43360,6 +44602,9 @@ loop1442:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1442
 
@@ -43528,6 +44773,8 @@ zero1446:
 	VXORPS Y15, Y15, Y15
 
 ready1447:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1449
 	PCALIGN $0x20
@@ -43575,6 +44822,9 @@ loop1448:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	ADDQ         CX, R10
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1448
 
@@ -43756,6 +45006,8 @@ zero1452:
 	VPXORD Z16, Z16, Z16
 
 ready1453:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1455
 	PCALIGN $0x20
@@ -43807,6 +45059,9 @@ loop1454:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1454
 
@@ -43999,6 +45254,8 @@ zero1458:
 	VPXORD Z17, Z17, Z17
 
 ready1459:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1461
 	PCALIGN $0x20
@@ -44053,6 +45310,9 @@ loop1460:
 	ADDQ         CX, R9
 	ADDQ         CX, R10
 	ADDQ         CX, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1460
 
@@ -44247,6 +45507,8 @@ body0:
 	MOVQ       96(R12), R13
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1476
 	PCALIGN    $0x20
@@ -44257,6 +45519,9 @@ loop1475:
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1475
 
@@ -44300,6 +45565,8 @@ body1:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1480
 	PCALIGN    $0x20
@@ -44312,6 +45579,9 @@ loop1479:
 	VBROADCASTSS (SI)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1479
 
@@ -44364,6 +45634,8 @@ body2:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1484
 	PCALIGN    $0x20
@@ -44378,6 +45650,9 @@ loop1483:
 	VBROADCASTSS (SI)(DX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1483
 
@@ -44441,6 +45716,8 @@ body3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1488
 	PCALIGN    $0x20
@@ -44458,6 +45735,9 @@ loop1487:
 	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1487
 
@@ -44530,6 +45810,8 @@ body4:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1492
 	PCALIGN    $0x20
@@ -44549,6 +45831,9 @@ loop1491:
 	VFMADD231PS  Y0, Y2, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1491
 
@@ -44630,6 +45915,8 @@ body5:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1496
 	PCALIGN    $0x20
@@ -44651,6 +45938,9 @@ loop1495:
 	VFMADD231PS  Y0, Y2, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1495
 
@@ -44722,6 +46012,8 @@ body6:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1500
 	PCALIGN    $0x20
@@ -44734,6 +46026,9 @@ loop1499:
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1499
 
@@ -44783,6 +46078,8 @@ body7:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1504
 	PCALIGN    $0x20
@@ -44798,6 +46095,9 @@ loop1503:
 	VFMADD231PS  Y0, Y2, Y6
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1503
 
@@ -44861,6 +46161,8 @@ body8:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1508
 	PCALIGN    $0x20
@@ -44879,6 +46181,9 @@ loop1507:
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1507
 
@@ -44958,6 +46263,8 @@ body9:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1512
 	PCALIGN    $0x20
@@ -44980,6 +46287,9 @@ loop1511:
 	VFMADD231PS  Y1, Y2, Y11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1511
 
@@ -45073,6 +46383,8 @@ body10:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1516
 	PCALIGN    $0x20
@@ -45098,6 +46410,9 @@ loop1515:
 	VFMADD231PS  Y1, Y2, Y13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1515
 
@@ -45205,6 +46520,8 @@ body11:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1520
 	PCALIGN    $0x20
@@ -45233,6 +46550,9 @@ loop1519:
 	VFMADD231PS  Y1, Y2, Y15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1519
 
@@ -45389,6 +46709,8 @@ body0:
 	MOVQ       96(R12), R13
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1535
 	PCALIGN    $0x20
@@ -45399,6 +46721,9 @@ loop1534:
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1534
 
@@ -45442,6 +46767,8 @@ body1:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1539
 	PCALIGN    $0x20
@@ -45454,6 +46781,9 @@ loop1538:
 	VBROADCASTSD (SI)(DX*1), Y2
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1538
 
@@ -45506,6 +46836,8 @@ body2:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1543
 	PCALIGN    $0x20
@@ -45520,6 +46852,9 @@ loop1542:
 	VBROADCASTSD (SI)(DX*2), Y2
 	VFMADD231PD  Y0, Y2, Y6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1542
 
@@ -45583,6 +46918,8 @@ body3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1547
 	PCALIGN    $0x20
@@ -45600,6 +46937,9 @@ loop1546:
 	VFMADD231PD  Y0, Y2, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1546
 
@@ -45672,6 +47012,8 @@ body4:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1551
 	PCALIGN    $0x20
@@ -45691,6 +47033,9 @@ loop1550:
 	VFMADD231PD  Y0, Y2, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1550
 
@@ -45772,6 +47117,8 @@ body5:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1555
 	PCALIGN    $0x20
@@ -45793,6 +47140,9 @@ loop1554:
 	VFMADD231PD  Y0, Y2, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1554
 
@@ -45864,6 +47214,8 @@ body6:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1559
 	PCALIGN    $0x20
@@ -45876,6 +47228,9 @@ loop1558:
 	VFMADD231PD  Y0, Y2, Y4
 	VFMADD231PD  Y1, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1558
 
@@ -45925,6 +47280,8 @@ body7:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1563
 	PCALIGN    $0x20
@@ -45940,6 +47297,9 @@ loop1562:
 	VFMADD231PD  Y0, Y2, Y6
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1562
 
@@ -46003,6 +47363,8 @@ body8:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1567
 	PCALIGN    $0x20
@@ -46021,6 +47383,9 @@ loop1566:
 	VFMADD231PD  Y0, Y2, Y8
 	VFMADD231PD  Y1, Y2, Y9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1566
 
@@ -46100,6 +47465,8 @@ body9:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1571
 	PCALIGN    $0x20
@@ -46122,6 +47489,9 @@ loop1570:
 	VFMADD231PD  Y1, Y2, Y11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1570
 
@@ -46215,6 +47585,8 @@ body10:
 	VXORPS     Y11, Y11, Y11
 	VXORPS     Y12, Y12, Y12
 	VXORPS     Y13, Y13, Y13
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1575
 	PCALIGN    $0x20
@@ -46240,6 +47612,9 @@ loop1574:
 	VFMADD231PD  Y1, Y2, Y13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1574
 
@@ -46347,6 +47722,8 @@ body11:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1579
 	PCALIGN    $0x20
@@ -46375,6 +47752,9 @@ loop1578:
 	VFMADD231PD  Y1, Y2, Y15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1578
 
@@ -46502,6 +47882,8 @@ body0:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1588
 	PCALIGN    $0x20
@@ -46514,6 +47896,9 @@ loop1587:
 	VBROADCASTSS 4(SI), Y2
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1587
 
@@ -46576,6 +47961,8 @@ body1:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1593
 	PCALIGN    $0x20
@@ -46592,6 +47979,9 @@ loop1592:
 	VBROADCASTSS 4(SI)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1592
 
@@ -46673,6 +48063,8 @@ body2:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1598
 	PCALIGN    $0x20
@@ -46693,6 +48085,9 @@ loop1597:
 	VBROADCASTSS 4(SI)(DX*2), Y2
 	VFMADD231PS  Y0, Y2, Y9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1597
 
@@ -46783,6 +48178,8 @@ body3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1603
 	PCALIGN    $0x20
@@ -46798,6 +48195,9 @@ loop1602:
 	VFMADD231PS  Y0, Y2, Y6
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1602
 
@@ -46876,6 +48276,8 @@ body4:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1608
 	PCALIGN    $0x20
@@ -46897,6 +48299,9 @@ loop1607:
 	VFMADD231PS  Y0, Y2, Y10
 	VFMADD231PS  Y1, Y2, Y11
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1607
 
@@ -47008,6 +48413,8 @@ body5:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1613
 	PCALIGN    $0x20
@@ -47035,6 +48442,9 @@ loop1612:
 	VFMADD231PS  Y0, Y2, Y14
 	VFMADD231PS  Y1, Y2, Y15
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1612
 
@@ -47191,6 +48601,8 @@ body0:
 	VMOVUPS    (R13), Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1623
 	PCALIGN    $0x20
@@ -47203,6 +48615,9 @@ loop1622:
 	VBROADCASTSD 8(SI), Y2
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1622
 
@@ -47265,6 +48680,8 @@ body1:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1628
 	PCALIGN    $0x20
@@ -47281,6 +48698,9 @@ loop1627:
 	VBROADCASTSD 8(SI)(DX*1), Y2
 	VFMADD231PD  Y0, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1627
 
@@ -47362,6 +48782,8 @@ body2:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1633
 	PCALIGN    $0x20
@@ -47382,6 +48804,9 @@ loop1632:
 	VBROADCASTSD 8(SI)(DX*2), Y2
 	VFMADD231PD  Y0, Y2, Y9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1632
 
@@ -47472,6 +48897,8 @@ body3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1638
 	PCALIGN    $0x20
@@ -47487,6 +48914,9 @@ loop1637:
 	VFMADD231PD  Y0, Y2, Y6
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1637
 
@@ -47565,6 +48995,8 @@ body4:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1643
 	PCALIGN    $0x20
@@ -47586,6 +49018,9 @@ loop1642:
 	VFMADD231PD  Y0, Y2, Y10
 	VFMADD231PD  Y1, Y2, Y11
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1642
 
@@ -47697,6 +49132,8 @@ body5:
 	VXORPS     Y13, Y13, Y13
 	VXORPS     Y14, Y14, Y14
 	VXORPS     Y15, Y15, Y15
+	MOVQ       200(R12), R13
+	MOVQ       208(R12), R15
 	TESTQ      AX, AX
 	JZ         done1648
 	PCALIGN    $0x20
@@ -47724,6 +49161,9 @@ loop1647:
 	VFMADD231PD  Y0, Y2, Y14
 	VFMADD231PD  Y1, Y2, Y15
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1647
 
@@ -47916,6 +49356,8 @@ zero1663:
 	VXORPS Y4, Y4, Y4
 
 ready1664:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1666
 	PCALIGN $0x20
@@ -47927,6 +49369,9 @@ loop1665:
 	VPMADDWD     Y0, Y2, Y3
 	VPADDD       Y3, Y4, Y4
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1665
 
@@ -47981,6 +49426,8 @@ zero1669:
 	VXORPS Y5, Y5, Y5
 
 ready1670:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1672
 	PCALIGN $0x20
@@ -47995,6 +49442,9 @@ loop1671:
 	VPMADDWD     Y0, Y2, Y3
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1671
 
@@ -48060,6 +49510,8 @@ zero1675:
 	VXORPS Y6, Y6, Y6
 
 ready1676:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1678
 	PCALIGN $0x20
@@ -48077,6 +49529,9 @@ loop1677:
 	VPMADDWD     Y0, Y2, Y3
 	VPADDD       Y3, Y6, Y6
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1677
 
@@ -48155,6 +49610,8 @@ zero1681:
 	VXORPS Y7, Y7, Y7
 
 ready1682:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1684
 	PCALIGN $0x20
@@ -48176,6 +49633,9 @@ loop1683:
 	VPADDD       Y3, Y7, Y7
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1683
 
@@ -48265,6 +49725,8 @@ zero1687:
 	VXORPS Y8, Y8, Y8
 
 ready1688:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1690
 	PCALIGN $0x20
@@ -48289,6 +49751,9 @@ loop1689:
 	VPADDD       Y3, Y8, Y8
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1689
 
@@ -48389,6 +49854,8 @@ zero1693:
 	VXORPS Y9, Y9, Y9
 
 ready1694:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1696
 	PCALIGN $0x20
@@ -48416,6 +49883,9 @@ loop1695:
 	VPADDD       Y3, Y9, Y9
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1695
 
@@ -48503,6 +49973,8 @@ zero1699:
 	VXORPS Y5, Y5, Y5
 
 ready1700:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1702
 	PCALIGN $0x20
@@ -48517,6 +49989,9 @@ loop1701:
 	VPMADDWD     Y1, Y2, Y3
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1701
 
@@ -48580,6 +50055,8 @@ zero1705:
 	VXORPS Y7, Y7, Y7
 
 ready1706:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1708
 	PCALIGN $0x20
@@ -48599,6 +50076,9 @@ loop1707:
 	VPMADDWD     Y1, Y2, Y3
 	VPADDD       Y3, Y7, Y7
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1707
 
@@ -48680,6 +50160,8 @@ zero1711:
 	VXORPS Y9, Y9, Y9
 
 ready1712:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1714
 	PCALIGN $0x20
@@ -48704,6 +50186,9 @@ loop1713:
 	VPMADDWD     Y1, Y2, Y3
 	VPADDD       Y3, Y9, Y9
 	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1713
 
@@ -48805,6 +50290,8 @@ zero1717:
 	VXORPS Y11, Y11, Y11
 
 ready1718:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1720
 	PCALIGN $0x20
@@ -48835,6 +50322,9 @@ loop1719:
 	VPADDD       Y3, Y11, Y11
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1719
 
@@ -48954,6 +50444,8 @@ zero1723:
 	VXORPS Y13, Y13, Y13
 
 ready1724:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1726
 	PCALIGN $0x20
@@ -48989,6 +50481,9 @@ loop1725:
 	VPADDD       Y3, Y13, Y13
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1725
 
@@ -49126,6 +50621,8 @@ zero1729:
 	VXORPS Y15, Y15, Y15
 
 ready1730:
+	MOVQ    200(R12), R13
+	MOVQ    208(R12), R15
 	TESTQ   AX, AX
 	JZ      done1732
 	PCALIGN $0x20
@@ -49166,6 +50663,9 @@ loop1731:
 	VPADDD       Y3, Y15, Y15
 	ADDQ         CX, SI
 	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R15, R13
 	DECQ         AX
 	JNZ          loop1731
 
@@ -49373,8 +50873,60 @@ end1742:
 	VZEROUPPER
 	RET
 
+// func packWideAVX512(dst *byte, panelStride int, src *byte, stepStride int, steps int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·packWideAVX512(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    panelStride+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    stepStride+24(FP), DX
+	MOVQ    steps+32(FP), AX
+	IMUL3Q  $0x0c, DX, R10
+	TESTQ   AX, AX
+	JLE     done1748
+	PCALIGN $0x20
+
+loop1747:
+	MOVQ       DI, R8
+	VMOVDQU64  (SI), Z0
+	VMOVDQU64  64(SI), Z1
+	PREFETCHT0 (SI)(R10*1)
+	PREFETCHT0 64(SI)(R10*1)
+	VMOVDQU64  Z0, (R8)
+	VMOVDQU64  Z1, 64(R8)
+	ADDQ       BX, R8
+	VMOVDQU64  128(SI), Z0
+	VMOVDQU64  192(SI), Z1
+	PREFETCHT0 128(SI)(R10*1)
+	PREFETCHT0 192(SI)(R10*1)
+	VMOVDQU64  Z0, (R8)
+	VMOVDQU64  Z1, 64(R8)
+	ADDQ       BX, R8
+	VMOVDQU64  256(SI), Z0
+	VMOVDQU64  320(SI), Z1
+	PREFETCHT0 256(SI)(R10*1)
+	PREFETCHT0 320(SI)(R10*1)
+	VMOVDQU64  Z0, (R8)
+	VMOVDQU64  Z1, 64(R8)
+	ADDQ       BX, R8
+	VMOVDQU64  384(SI), Z0
+	VMOVDQU64  448(SI), Z1
+	PREFETCHT0 384(SI)(R10*1)
+	PREFETCHT0 448(SI)(R10*1)
+	VMOVDQU64  Z0, (R8)
+	VMOVDQU64  Z1, 64(R8)
+	ADDQ       DX, SI
+	ADDQ       $+128, DI
+	DECQ       AX
+	TESTQ      AX, AX
+	JG         loop1747
+
+done1748:
+	VZEROUPPER
+	RET
+
 // func packTrans32AVX512(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int, store uint64)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), DI
 	MOVQ    pitch+8(FP), BX
@@ -49385,99 +50937,115 @@ TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done1748
+	JLE     done1750
 	PCALIGN $0x20
 
-loop1747:
-	MOVQ      $0x00000010, R9
-	CMPQ      AX, R9
-	CMOVQLT   AX, R9
-	MOVQ      $-1, R10
-	BZHIQ     R9, R10, R10
-	KMOVW     R10, K1
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	VPXORD    Z12, Z12, Z12
-	VPXORD    Z13, Z13, Z13
-	VPXORD    Z14, Z14, Z14
-	VPXORD    Z15, Z15, Z15
-	VPXORD    Z0, Z0, Z0
-	MOVQ      SI, R11
-	CMPQ      CX, $0x00
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z0
-	ADDQ      DX, R11
-	CMPQ      CX, $0x01
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z1
-	ADDQ      DX, R11
-	CMPQ      CX, $0x02
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z2
-	ADDQ      DX, R11
-	CMPQ      CX, $0x03
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z3
-	ADDQ      DX, R11
-	CMPQ      CX, $0x04
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z4
-	ADDQ      DX, R11
-	CMPQ      CX, $0x05
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z5
-	ADDQ      DX, R11
-	CMPQ      CX, $0x06
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z6
-	ADDQ      DX, R11
-	CMPQ      CX, $0x07
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z7
-	ADDQ      DX, R11
-	CMPQ      CX, $0x08
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z8
-	ADDQ      DX, R11
-	CMPQ      CX, $0x09
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z9
-	ADDQ      DX, R11
-	CMPQ      CX, $0x0a
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z10
-	ADDQ      DX, R11
-	CMPQ      CX, $0x0b
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z11
-	ADDQ      DX, R11
-	CMPQ      CX, $0x0c
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z12
-	ADDQ      DX, R11
-	CMPQ      CX, $0x0d
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z13
-	ADDQ      DX, R11
-	CMPQ      CX, $0x0e
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z14
-	ADDQ      DX, R11
-	CMPQ      CX, $0x0f
-	JLE       loaded1749
-	VMOVUPS.Z (R11), K1, Z15
-	ADDQ      DX, R11
+loop1749:
+	MOVQ       $0x00000010, R9
+	CMPQ       AX, R9
+	CMOVQLT    AX, R9
+	MOVQ       $-1, R10
+	BZHIQ      R9, R10, R10
+	KMOVW      R10, K1
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z0, Z0, Z0
+	MOVQ       SI, R11
+	CMPQ       CX, $0x00
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z0
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x01
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z1
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x02
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z2
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x03
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z3
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x04
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z4
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x05
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z5
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x06
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z6
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x07
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z7
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x08
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z8
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x09
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z9
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x0a
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z10
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x0b
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z11
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x0c
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z12
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x0d
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z13
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x0e
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z14
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x0f
+	JLE        loaded1751
+	VMOVUPS.Z  (R11), K1, Z15
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
 
-loaded1749:
+loaded1751:
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -49545,78 +51113,78 @@ loaded1749:
 	VMOVUPS    Z0, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z1, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z2, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z3, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z4, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z5, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z6, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z7, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1750
+	JZ         stored1752
 	VMOVUPS    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored1750:
+stored1752:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop1747
+	JG    loop1749
 
-done1748:
+done1750:
 	VZEROUPPER
 	RET
 
 // func packTrans64AVX512(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int, store uint64)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), DI
 	MOVQ    pitch+8(FP), BX
@@ -49627,59 +51195,67 @@ TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done1752
+	JLE     done1754
 	PCALIGN $0x20
 
-loop1751:
-	MOVQ      $0x00000008, R9
-	CMPQ      AX, R9
-	CMOVQLT   AX, R9
-	MOVQ      $-1, R10
-	BZHIQ     R9, R10, R10
-	KMOVW     R10, K1
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z0, Z0, Z0
-	MOVQ      SI, R11
-	CMPQ      CX, $0x00
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z0
-	ADDQ      DX, R11
-	CMPQ      CX, $0x01
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z1
-	ADDQ      DX, R11
-	CMPQ      CX, $0x02
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z2
-	ADDQ      DX, R11
-	CMPQ      CX, $0x03
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z3
-	ADDQ      DX, R11
-	CMPQ      CX, $0x04
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z4
-	ADDQ      DX, R11
-	CMPQ      CX, $0x05
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z5
-	ADDQ      DX, R11
-	CMPQ      CX, $0x06
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z6
-	ADDQ      DX, R11
-	CMPQ      CX, $0x07
-	JLE       loaded1753
-	VMOVUPD.Z (R11), K1, Z7
-	ADDQ      DX, R11
+loop1753:
+	MOVQ       $0x00000008, R9
+	CMPQ       AX, R9
+	CMOVQLT    AX, R9
+	MOVQ       $-1, R10
+	BZHIQ      R9, R10, R10
+	KMOVW      R10, K1
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z0, Z0, Z0
+	MOVQ       SI, R11
+	CMPQ       CX, $0x00
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z0
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x01
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z1
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x02
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z2
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x03
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z3
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x04
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z4
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x05
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z5
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x06
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z6
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x07
+	JLE        loaded1755
+	VMOVUPD.Z  (R11), K1, Z7
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
 
-loaded1753:
+loaded1755:
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -49707,46 +51283,46 @@ loaded1753:
 	VMOVUPD    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1754
+	JZ         stored1756
 	VMOVUPD    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1754
+	JZ         stored1756
 	VMOVUPD    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1754
+	JZ         stored1756
 	VMOVUPD    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1754
+	JZ         stored1756
 	VMOVUPD    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1754
+	JZ         stored1756
 	VMOVUPD    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1754
+	JZ         stored1756
 	VMOVUPD    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1754
+	JZ         stored1756
 	VMOVUPD    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored1754:
+stored1756:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop1751
+	JG    loop1753
 
-done1752:
+done1754:
 	VZEROUPPER
 	RET
 
 // func packTrans32AVX2(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    dst+0(FP), DI
 	MOVQ    pitch+8(FP), BX
@@ -49755,53 +51331,61 @@ TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done1756
+	JLE     done1758
 	PCALIGN $0x20
 
-loop1755:
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y0, Y0, Y0
-	MOVQ    SI, R11
-	CMPQ    CX, $0x00
-	JLE     loaded1757
-	VMOVUPS (R11), Y0
-	ADDQ    DX, R11
-	CMPQ    CX, $0x01
-	JLE     loaded1757
-	VMOVUPS (R11), Y1
-	ADDQ    DX, R11
-	CMPQ    CX, $0x02
-	JLE     loaded1757
-	VMOVUPS (R11), Y2
-	ADDQ    DX, R11
-	CMPQ    CX, $0x03
-	JLE     loaded1757
-	VMOVUPS (R11), Y3
-	ADDQ    DX, R11
-	CMPQ    CX, $0x04
-	JLE     loaded1757
-	VMOVUPS (R11), Y4
-	ADDQ    DX, R11
-	CMPQ    CX, $0x05
-	JLE     loaded1757
-	VMOVUPS (R11), Y5
-	ADDQ    DX, R11
-	CMPQ    CX, $0x06
-	JLE     loaded1757
-	VMOVUPS (R11), Y6
-	ADDQ    DX, R11
-	CMPQ    CX, $0x07
-	JLE     loaded1757
-	VMOVUPS (R11), Y7
-	ADDQ    DX, R11
+loop1757:
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y0, Y0, Y0
+	MOVQ       SI, R11
+	CMPQ       CX, $0x00
+	JLE        loaded1759
+	VMOVUPS    (R11), Y0
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x01
+	JLE        loaded1759
+	VMOVUPS    (R11), Y1
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x02
+	JLE        loaded1759
+	VMOVUPS    (R11), Y2
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x03
+	JLE        loaded1759
+	VMOVUPS    (R11), Y3
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x04
+	JLE        loaded1759
+	VMOVUPS    (R11), Y4
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x05
+	JLE        loaded1759
+	VMOVUPS    (R11), Y5
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x06
+	JLE        loaded1759
+	VMOVUPS    (R11), Y6
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x07
+	JLE        loaded1759
+	VMOVUPS    (R11), Y7
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
 
-loaded1757:
+loaded1759:
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -49845,14 +51429,14 @@ loaded1757:
 	SUBQ       $0x08, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop1755
+	JG         loop1757
 
-done1756:
+done1758:
 	VZEROUPPER
 	RET
 
 // func packTrans64AVX2(dst *byte, pitch int, src *byte, lineStride int, lines int, steps int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    dst+0(FP), DI
 	MOVQ    pitch+8(FP), BX
@@ -49861,33 +51445,37 @@ TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done1759
+	JLE     done1761
 	PCALIGN $0x20
 
-loop1758:
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y0, Y0, Y0
-	MOVQ    SI, R11
-	CMPQ    CX, $0x00
-	JLE     loaded1760
-	VMOVUPS (R11), Y0
-	ADDQ    DX, R11
-	CMPQ    CX, $0x01
-	JLE     loaded1760
-	VMOVUPS (R11), Y1
-	ADDQ    DX, R11
-	CMPQ    CX, $0x02
-	JLE     loaded1760
-	VMOVUPS (R11), Y2
-	ADDQ    DX, R11
-	CMPQ    CX, $0x03
-	JLE     loaded1760
-	VMOVUPS (R11), Y3
-	ADDQ    DX, R11
+loop1760:
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y0, Y0, Y0
+	MOVQ       SI, R11
+	CMPQ       CX, $0x00
+	JLE        loaded1762
+	VMOVUPS    (R11), Y0
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x01
+	JLE        loaded1762
+	VMOVUPS    (R11), Y1
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x02
+	JLE        loaded1762
+	VMOVUPS    (R11), Y2
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
+	CMPQ       CX, $0x03
+	JLE        loaded1762
+	VMOVUPS    (R11), Y3
+	PREFETCHT0 512(R11)
+	ADDQ       DX, R11
 
-loaded1760:
+loaded1762:
 	VUNPCKLPD  Y1, Y0, Y4
 	VUNPCKHPD  Y1, Y0, Y5
 	VUNPCKLPD  Y3, Y2, Y6
@@ -49907,9 +51495,9 @@ loaded1760:
 	SUBQ       $0x04, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop1758
+	JG         loop1760
 
-done1759:
+done1761:
 	VZEROUPPER
 	RET
 
@@ -49930,10 +51518,10 @@ TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1762
+	JLE     done1764
 	PCALIGN $0x20
 
-loop1761:
+loop1763:
 	VPMOVZXWD.Z (SI), K1, Z0
 	VPMOVZXWD.Z 32(SI), K2, Z1
 	ADDQ        DX, SI
@@ -49949,9 +51537,9 @@ loop1761:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1761
+	JG          loop1763
 
-done1762:
+done1764:
 	VZEROUPPER
 	RET
 
@@ -49964,10 +51552,10 @@ TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1764
+	JLE     done1766
 	PCALIGN $0x20
 
-loop1763:
+loop1765:
 	VPMOVZXWD (SI), Y0
 	VPMOVZXWD 16(SI), Y1
 	ADDQ      DX, SI
@@ -49983,9 +51571,9 @@ loop1763:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1763
+	JG        loop1765
 
-done1764:
+done1766:
 	VZEROUPPER
 	RET
 
@@ -50006,10 +51594,10 @@ TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1766
+	JLE     done1768
 	PCALIGN $0x20
 
-loop1765:
+loop1767:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -50039,9 +51627,9 @@ loop1765:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1765
+	JG          loop1767
 
-done1766:
+done1768:
 	VZEROUPPER
 	RET
 
@@ -50054,10 +51642,10 @@ TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1768
+	JLE     done1770
 	PCALIGN $0x20
 
-loop1767:
+loop1769:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -50087,9 +51675,9 @@ loop1767:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1767
+	JG        loop1769
 
-done1768:
+done1770:
 	VZEROUPPER
 	RET
 
@@ -50110,10 +51698,10 @@ TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1770
+	JLE     done1772
 	PCALIGN $0x20
 
-loop1769:
+loop1771:
 	VPMOVSXBD.Z (SI), K1, Z0
 	VPMOVSXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -50133,9 +51721,9 @@ loop1769:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1769
+	JG          loop1771
 
-done1770:
+done1772:
 	VZEROUPPER
 	RET
 
@@ -50148,10 +51736,10 @@ TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1772
+	JLE     done1774
 	PCALIGN $0x20
 
-loop1771:
+loop1773:
 	VPMOVSXBD (SI), Y0
 	VPMOVSXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -50171,9 +51759,9 @@ loop1771:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1771
+	JG        loop1773
 
-done1772:
+done1774:
 	VZEROUPPER
 	RET
 
@@ -50194,10 +51782,10 @@ TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1774
+	JLE     done1776
 	PCALIGN $0x20
 
-loop1773:
+loop1775:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -50213,9 +51801,9 @@ loop1773:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1773
+	JG          loop1775
 
-done1774:
+done1776:
 	VZEROUPPER
 	RET
 
@@ -50228,10 +51816,10 @@ TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1776
+	JLE     done1778
 	PCALIGN $0x20
 
-loop1775:
+loop1777:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -50247,9 +51835,9 @@ loop1775:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1775
+	JG        loop1777
 
-done1776:
+done1778:
 	VZEROUPPER
 	RET
 
@@ -50263,10 +51851,10 @@ TEXT ·dot1F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1778
+	JLE     done1780
 	PCALIGN $0x20
 
-loop1777:
+loop1779:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -50275,9 +51863,9 @@ loop1777:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1777
+	JG          loop1779
 
-done1778:
+done1780:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -50300,10 +51888,10 @@ TEXT ·dot1F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1780
+	JLE     done1782
 	PCALIGN $0x20
 
-loop1779:
+loop1781:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -50312,9 +51900,9 @@ loop1779:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop1779
+	JG          loop1781
 
-done1780:
+done1782:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -50339,10 +51927,10 @@ TEXT ·dot1F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1782
+	JLE     done1784
 	PCALIGN $0x20
 
-loop1781:
+loop1783:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -50351,9 +51939,9 @@ loop1781:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop1781
+	JG          loop1783
 
-done1782:
+done1784:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -50374,10 +51962,10 @@ TEXT ·dot1F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1784
+	JLE     done1786
 	PCALIGN $0x20
 
-loop1783:
+loop1785:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -50386,9 +51974,9 @@ loop1783:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1783
+	JG          loop1785
 
-done1784:
+done1786:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -50420,10 +52008,10 @@ TEXT ·dot4F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1786
+	JLE     done1788
 	PCALIGN $0x20
 
-loop1785:
+loop1787:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -50441,9 +52029,9 @@ loop1785:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1785
+	JG          loop1787
 
-done1786:
+done1788:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -50499,10 +52087,10 @@ TEXT ·dot4F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1788
+	JLE     done1790
 	PCALIGN $0x20
 
-loop1787:
+loop1789:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -50520,9 +52108,9 @@ loop1787:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop1787
+	JG          loop1789
 
-done1788:
+done1790:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -50586,10 +52174,10 @@ TEXT ·dot4F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1790
+	JLE     done1792
 	PCALIGN $0x20
 
-loop1789:
+loop1791:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -50607,9 +52195,9 @@ loop1789:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop1789
+	JG          loop1791
 
-done1790:
+done1792:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -50657,10 +52245,10 @@ TEXT ·dot4F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1792
+	JLE     done1794
 	PCALIGN $0x20
 
-loop1791:
+loop1793:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -50678,9 +52266,9 @@ loop1791:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1791
+	JG          loop1793
 
-done1792:
+done1794:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0

@@ -29,6 +29,8 @@ const (
 	tileBetIm = 152
 	tileSign1 = 168
 	tileSign2 = 184
+	tileNext  = 200
+	tileNextS = 208
 )
 
 // Bits of Tile.flags.
@@ -195,10 +197,12 @@ func (t tiler) loadArgs(m, nv int) {
 	}
 	if t.integer {
 		t.initInt(m, nv)
-		return
+	} else {
+		t.loadMask()
+		t.clear(m * nv)
 	}
-	t.loadMask()
-	t.clear(m * nv)
+	t.MOVQ(t.arg(tileNext), reg.R13)
+	t.MOVQ(t.arg(tileNextS), reg.R15)
 }
 
 // rowsPerPointer is how many rows are reached from one of rowPointers: a
@@ -284,6 +288,15 @@ func (t tiler) step(m, nv int) {
 	for p := 0; p*t.rowsPerPointer() < m; p++ {
 		t.ADDQ(reg.RCX, rowPointers[p])
 	}
+	t.prefetchNext()
+}
+
+// prefetchNext asks for two lines of what will be packed next, so that its
+// way from memory is hidden behind the multiply-adds.
+func (t tiler) prefetchNext() {
+	t.PREFETCHT1(operand.Mem{Base: reg.R13})
+	t.PREFETCHT1(operand.Mem{Base: reg.R13, Disp: 64})
+	t.ADDQ(reg.R15, reg.R13)
 }
 
 // rowOfA is the address of row i of A at the present step.
