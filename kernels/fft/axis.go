@@ -60,7 +60,7 @@ func scratchFor[T simd.Float](shape, axes []int) int {
 	k, need := simd.FFT[T](), 0
 	for _, a := range axes {
 		if n := shape[a]; product(shape[a+1:]) == 1 && (product(shape[:a]) == 1 || n >= lineFrom) {
-			need = max(need, planned(k, n).scratchLen(k))
+			need = max(need, planned(k, n).scratchLen())
 		}
 	}
 	return need
@@ -69,7 +69,7 @@ func scratchFor[T simd.Float](shape, axes []int) int {
 // lines transforms contiguous lines, one at a time.
 func (a *axis[T]) lines(w *pool.Worker, l *line[T]) error {
 	size := 2 * a.n
-	need := l.scratchLen(a.k)
+	need := l.scratchLen()
 	if a.outer == 1 || a.n >= lineFrom {
 		for i := range a.outer {
 			if err := l.run(w, a.k, a.dst[i*size:], a.src[i*size:], a.dir, a.scratch[:need]); err != nil {
@@ -189,7 +189,7 @@ const gatherLines = 8
 func (a *axis[T]) gathered(w *pool.Worker, l *line[T]) error {
 	blocks := (a.inner + gatherLines - 1) / gatherLines
 	return parallel(w, a.outer*blocks, 1, func(lo, hi int) {
-		need := l.scratchLen(a.k)
+		need := l.scratchLen()
 		p := take[T](2*a.n*gatherLines + need)
 		defer give(p)
 		buf, rest := (*p)[:2*a.n*gatherLines], (*p)[2*a.n*gatherLines:][:need]

@@ -19,7 +19,7 @@ type bluestein[T simd.Float] struct {
 
 func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 	m := padLength(2*n - 1)
-	b := &bluestein[T]{n: n, inner: newLine(k, m), chirp: make([]T, 2*n), spec: make([]T, 2*m)}
+	b := &bluestein[T]{n: n, inner: planned(k, m), chirp: make([]T, 2*n), spec: make([]T, 2*m)}
 	r := newRoots(2 * n)
 	kernel := make([]T, 2*m)
 	for j, sq := 0, 0; j < n; j++ { // sq = j² mod 2n
@@ -31,13 +31,28 @@ func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 		}
 		sq = (sq + 2*j + 1) % (2 * n)
 	}
-	b.inner.runSerial(k, b.spec, kernel, forward[T]())
-	scaleReals(b.spec, 1/T(m))
+	spectrum(k, b.spec, kernel, m)
 	return b
 }
 
-// scratchLen is the scratch of run beyond that of the inner transform.
-func (b *bluestein[T]) scratchLen() int { return 4 * b.inner.n }
+// spectrum transforms the kernel of a convolution of length m and divides by m.
+// It is done in double precision: then its errors add nothing in single.
+func spectrum[T simd.Float](k *simd.FFTKernels[T], dst, kernel []T, m int) {
+	if !isSingle[T]() {
+		planned(k, m).runSerial(k, dst, kernel, forward[T]())
+		scaleReals(dst, 1/T(m))
+		return
+	}
+	wide := simd.FFTFor[float64](k.ISA)
+	x := make([]float64, 2*m)
+	for i, v := range kernel {
+		x[i] = float64(v)
+	}
+	planned(wide, m).runSerial(wide, x, x, forward[float64]())
+	for i, v := range x {
+		dst[i] = T(v / float64(m))
+	}
+}
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
 func (b *bluestein[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {

@@ -168,7 +168,10 @@ func (v *convolution) cost(x, h ndarray.Layout) kernels.Cost {
 	} else {
 		n, blocks := product(v.fft), (v.full[v.ax]+v.block-1)/v.block
 		cost.Flops = (1 + 2*float64(blocks)) * 2.5 * float64(unit) * float64(n) * math.Log2(float64(n)+1)
-		reals += 16*n + 2*lineReals(v.prec, slices.Max(v.fft))
+		reals += 8*n + 8
+		for _, l := range v.fft {
+			reals += 2 * lineReals(v.prec, l)
+		}
 	}
 	cost.Scratch = int64(reals) * int64(size)
 	return cost

@@ -82,14 +82,14 @@ func (t *trig[T]) initFour(k *simd.FFTKernels[T]) {
 }
 
 // scratchLen is the number of reals that run needs.
-func (t *trig[T]) scratchLen(k *simd.FFTKernels[T]) int {
+func (t *trig[T]) scratchLen() int {
 	switch t.kind {
 	case 1:
-		return t.n + 2*t.real.n + 2 + t.real.scratchLen(k)
+		return t.n + 2*t.real.n + 2 + t.real.scratchLen()
 	case 4:
-		return t.n + 2*t.full.n + t.full.scratchLen(k)
+		return t.n + 2*t.full.n + t.full.scratchLen()
 	}
-	return t.n + t.n + t.n + 2 + t.real.scratchLen(k)
+	return t.n + t.n + t.n + 2 + t.real.scratchLen()
 }
 
 // run transforms n reals of src to dst, which may be the same.

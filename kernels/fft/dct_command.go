@@ -83,13 +83,27 @@ func (r *trigRequest) cost(in ndarray.Layout) kernels.Cost {
 	need := 0
 	for _, a := range r.axes {
 		flops += float64(n) * (2.5*math.Log2(float64(max(r.shape[a], 2))) + 6)
-		need = max(need, lineReals(r.prec, 2*r.shape[a]+2)+8*r.shape[a])
+		need += trigReals(r.prec, r.shape[a], r.kind, r.sine)
 	}
 	return kernels.Cost{
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + n*r.prec.Size()),
-		Scratch: int64(3*n+need) * int64(r.prec.Size()),
+		Scratch: int64(2*n+need) * int64(r.prec.Size()),
 	}
+}
+
+// trigReals bounds the scratch reals of a line of n points.
+func trigReals(d ndarray.DType, n, kind int, sine bool) int {
+	switch {
+	case kind == 1:
+		l := logical(n, 1, sine)
+		return n + 2*l + 2 + lineReals(d, l)
+	case kind == 4 && n%2 == 1:
+		return n + 4*n + lineReals(d, 2*n)
+	case kind == 4:
+		return n + n + lineReals(d, n/2)
+	}
+	return n + 2*n + 2 + lineReals(d, n)
 }
 
 func runTrig[T simd.Float](x *kernels.Exec, r *trigRequest) error {
@@ -119,7 +133,7 @@ func runTrig[T simd.Float](x *kernels.Exec, r *trigRequest) error {
 		axis := realAxis[T]{
 			outer: product(r.shape[:a]), inner: product(r.shape[a+1:]) * r.unit,
 			nIn: t.n, nOut: t.n, unitIn: 1, unitOut: 1,
-			scratch: t.scratchLen(k), dst: dst, src: src, borrow: lender[T](x),
+			scratch: t.scratchLen(), dst: dst, src: src, borrow: lender[T](x),
 			fn: func(w *pool.Worker, out, in, s []T) error { return t.run(w, k, out, in, s) },
 		}
 		if err := axis.run(x.W); err != nil {

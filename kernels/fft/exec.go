@@ -86,3 +86,11 @@ func scaleReals[T simd.Float](x []T, s T) {
 		x[i] *= s
 	}
 }
+
+// realSize is the size of T in bytes.
+func realSize[T simd.Float]() int {
+	if isSingle[T]() {
+		return 4
+	}
+	return 8
+}

@@ -86,6 +86,65 @@ func machineOf[T simd.Float](k *simd.FFTKernels[T]) machine {
 	return machine{k.W, realSize[T](), maxPow2For(k.ISA), k.Columns16 != nil && k.ISA != simd.Generic}
 }
 
+// fuses tells whether the first sweep is the fused routine. It leaves nothing
+// to share between threads in the second sweep.
+func (m machine) fuses(n1, n2 int) bool { return m.fused && n1 == 16 && n1*n2 < lineFrom }
+
+// Bytes of a tile of several vectors a row: for short and for long transforms.
+const (
+	smallTile = 16 << 10
+	largeTile = 128 << 10
+)
+
+// widths are the numbers of vectors of a block in the two sweeps: as many as
+// divide the lanes evenly and leave the tile in the first cache, or for long
+// transforms, where a row should fill several cache lines, in the second.
+func (m machine) widths(n1, n2 int) (v1, v2 int) {
+	limit := smallTile
+	if n1*n2 > factorAbove {
+		limit = largeTile
+	}
+	width := func(n, lanes int) int {
+		v, vectors := 1, lanes/m.w
+		if lanes%m.w != 0 {
+			return 1
+		}
+		for d := 2; d <= vectors && d*n*2*m.w*m.size <= limit; d++ {
+			if vectors%d == 0 {
+				v = d
+			}
+		}
+		return v
+	}
+	return width(n1, n2), width(n2, n1)
+}
+
+func (m machine) sLen(n1, n2 int) int { return 2 * roundUp(n1, m.w) * n2 }
+
+func (m machine) tileLen(n1, n2 int) int {
+	v1, v2 := m.widths(n1, n2)
+	return 2 * m.w * max(v1*roundUp(n1, m.w), v2*n2)
+}
+
+// scratch is the number of reals that a line of n points needs.
+func (m machine) scratch(n int) int {
+	switch methodFor(n, m) {
+	case methodTile:
+		return 3 * n * 2 * m.w
+	case methodTwoStep:
+		n1, n2, _ := split(n, m)
+		return m.sLen(n1, n2) + 2*m.tileLen(n1, n2)
+	case methodRader:
+		return 4*(n-1) + m.scratch(n-1)
+	case methodBluestein:
+		p := padLength(2*n - 1)
+		return 4*p + m.scratch(p)
+	case methodDirect:
+		return 2 * n
+	}
+	return 0
+}
+
 // split chooses n = n1·n2 with n2 >= w for the two-step transform; ok is false
 // if there is no such split.
 func split(n int, m machine) (n1, n2 int, ok bool) {
@@ -107,7 +166,7 @@ func split(n int, m machine) (n1, n2 int, ok bool) {
 func (m machine) splitCost(n1, n2 int) float64 {
 	blocks1, blocks2 := float64((n2+m.w-1)/m.w), float64((n1+m.w-1)/m.w)
 	c := blocks2 * m.tileCost(n2)
-	if m.fused && n1 == 16 && n1*n2 < lineFrom { // it leaves nothing to share in the second sweep
+	if m.fuses(n1, n2) {
 		c += blocks1 * 16 * fusedCost
 	} else {
 		c += blocks1 * (m.tileCost(n1) + float64(roundUp(n1, m.w))*transposeCost + callCost)

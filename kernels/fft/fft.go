@@ -230,23 +230,31 @@ func (r *request) cost(in ndarray.Layout) kernels.Cost {
 }
 
 // scratchReals bounds the scratch of a run: copies of input and output where
-// they cannot be used as they lie, and what the longest line needs.
+// they cannot be used as they lie, and what lines need.
 func (r *request) scratchReals() int {
-	n := 2*product(r.in) + 2*product(r.out)
+	n := 4*product(r.in) + 2*product(r.out)
 	for _, a := range r.axes {
-		n = max(n, n+lineReals(r.prec, r.shape[a]))
+		n += lineReals(r.prec, r.shape[a])
 	}
 	return n
 }
 
-// lineReals bounds the scratch reals of a line of n points without planning it.
+// lineReals bounds the scratch reals of a line of n points, complex or real.
 func lineReals(d ndarray.DType, n int) int {
-	w := 16
-	if smooth(n) {
-		return 2*(n+w*n/max(n/w, 1)) + 8*w*w + 4*w*n
+	m := machineFor(d)
+	c := m.scratch(n) + 2*n
+	if n%2 == 0 {
+		c = max(c, m.scratch(n/2))
 	}
-	m := padLength(2 * n)
-	return 4*m + 2*m + 6*w*m/max(m/4096, 1) + 16*w*w
+	return c
+}
+
+// machineFor is the machine of the kernels in use for a real type.
+func machineFor(d ndarray.DType) machine {
+	if d == ndarray.F32 {
+		return machineOf(simd.FFT[float32]())
+	}
+	return machineOf(simd.FFT[float64]())
 }
 
 func (r *request) explain() []kernels.Entry {
@@ -322,7 +330,7 @@ func realForward[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int,
 	a := realAxis[T]{
 		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]),
 		nIn: n, nOut: n/2 + 1, unitIn: 1, unitOut: 2,
-		scratch: l.scratchLen(k), dst: dst, src: src, borrow: lend,
+		scratch: l.scratchLen(), dst: dst, src: src, borrow: lend,
 		fn: func(w *pool.Worker, out, in, s []T) error { return l.forward(w, k, out, in, s) },
 	}
 	return a.run(w)
@@ -334,7 +342,7 @@ func realInverse[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int,
 	a := realAxis[T]{
 		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]),
 		nIn: n/2 + 1, nOut: n, unitIn: 2, unitOut: 1,
-		scratch: l.scratchLen(k), dst: dst, src: src, borrow: lend,
+		scratch: l.scratchLen(), dst: dst, src: src, borrow: lend,
 		fn: func(w *pool.Worker, out, in, s []T) error { return l.inverse(w, k, out, in, T(r.scale), s) },
 	}
 	return a.run(w)

@@ -24,13 +24,14 @@ const (
 // line transforms one contiguous line of n complex numbers. It is immutable
 // and safe for concurrent use.
 type line[T simd.Float] struct {
-	n      int
-	method method
-	col    *col[T]
-	two    *twoStep[T]
-	rad    *rader[T]
-	blue   *bluestein[T]
-	dir    *direct[T]
+	n       int
+	method  method
+	scratch int
+	col     *col[T]
+	two     *twoStep[T]
+	rad     *rader[T]
+	blue    *bluestein[T]
+	dir     *direct[T]
 }
 
 // methodFor decides how a line of n >= 1 points is decomposed.
@@ -53,7 +54,8 @@ func methodFor(n int, m machine) method {
 
 // newLine plans length n >= 1.
 func newLine[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
-	l := &line[T]{n: n, method: methodFor(n, machineOf(k))}
+	m := machineOf(k)
+	l := &line[T]{n: n, method: methodFor(n, m), scratch: m.scratch(n)}
 	switch l.method {
 	case methodTwoStep:
 		n1, n2, _ := split(n, machineOf(k))
@@ -71,21 +73,7 @@ func newLine[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
 }
 
 // scratchLen is the number of reals that run needs.
-func (l *line[T]) scratchLen(k *simd.FFTKernels[T]) int {
-	switch l.method {
-	case methodTile:
-		return 3 * l.n * 2 * k.W
-	case methodTwoStep:
-		return l.two.sLen() + 2*l.two.tileLen()
-	case methodRader:
-		return l.rad.scratchLen() + l.rad.inner.scratchLen(k)
-	case methodBluestein:
-		return l.blue.scratchLen() + l.blue.inner.scratchLen(k)
-	case methodDirect:
-		return 2 * l.n
-	}
-	return 0
-}
+func (l *line[T]) scratchLen() int { return l.scratch }
 
 // run transforms src to dst (which may be the same), n complex numbers each,
 // with scratch of scratchLen reals. If w is not nil and the line is long the
@@ -118,7 +106,7 @@ func (l *line[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir d
 // runSerial is run on the calling goroutine with scratch of its own. Without a
 // pool nothing can be cancelled, so there is no error.
 func (l *line[T]) runSerial(k *simd.FFTKernels[T], dst, src []T, dir direction[T]) {
-	p := take[T](l.scratchLen(k))
+	p := take[T](l.scratchLen())
 	defer give(p)
 	if err := l.run(nil, k, dst, src, dir, *p); err != nil {
 		panic(err) // unreachable

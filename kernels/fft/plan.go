@@ -35,7 +35,7 @@ func NewPlan[T simd.Float](shape, axes []int) (*Plan[T], error) {
 	}
 	if len(axes) == 1 && shape[axes[0]] == product(shape) {
 		p.line = planned(p.k, shape[axes[0]])
-		p.scratch = p.line.scratchLen(p.k)
+		p.scratch = p.line.scratchLen()
 	} else {
 		p.scratch = scratchFor[T](p.shape, p.axes)
 	}
@@ -78,7 +78,7 @@ func NewRealPlan[T simd.Float](n int) *RealPlan[T] {
 }
 
 // Scratch is the number of reals that the transforms need as scratch.
-func (p *RealPlan[T]) Scratch() int { return p.l.scratchLen(p.k) }
+func (p *RealPlan[T]) Scratch() int { return p.l.scratchLen() }
 
 // Forward transforms the n reals of src to the n/2+1 complex numbers of dst.
 // dst and src may not overlap. Otherwise it is as [Plan.Forward].

@@ -20,7 +20,7 @@ type rader[T simd.Float] struct {
 
 func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
 	m := p - 1
-	r := &rader[T]{p: p, inner: newLine(k, m), in: make([]int32, m), out: make([]int32, m), spec: make([]T, 2*m)}
+	r := &rader[T]{p: p, inner: planned(k, m), in: make([]int32, m), out: make([]int32, m), spec: make([]T, 2*m)}
 	g := generator(p)
 	w, b := newRoots(p), make([]T, 2*m)
 	for q, v := 0, 1; q < m; q++ {
@@ -31,13 +31,9 @@ func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
 	for q, v := range r.out {
 		b[2*q], b[2*q+1] = rootAt[T](w, int(v))
 	}
-	r.inner.runSerial(k, r.spec, b, forward[T]())
-	scaleReals(r.spec, 1/T(m))
+	spectrum(k, r.spec, b, m)
 	return r
 }
-
-// scratchLen is the scratch of run beyond that of the inner transform.
-func (r *rader[T]) scratchLen() int { return 4 * (r.p - 1) }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
 func (r *rader[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {

@@ -54,13 +54,6 @@ var (
 // cdd is a complex number of two dd.
 type cdd struct{ re, im dd }
 
-func (a cdd) mul(b cdd) cdd {
-	return cdd{
-		a.re.mul(b.re).add(a.im.mul(b.im).neg()),
-		a.re.mul(b.im).add(a.im.mul(b.re)),
-	}
-}
-
 // rootDD is exp(-2πi·k/n) by Taylor series in double-double, 0 <= k < n.
 func rootDD(k, n int) cdd {
 	quarter := (8*k + n) / (2 * n)
@@ -113,8 +106,17 @@ func (r *roots) at(k int) (re, im float64) {
 	if 4*k%r.n == 0 {
 		return exactRoot(4 * k / r.n)
 	}
-	z := r.high[k>>r.shift].mul(r.low[k&(1<<r.shift-1)])
-	return z.re.hi, z.im.hi
+	h, l := &r.high[k>>r.shift], &r.low[k&(1<<r.shift-1)]
+	return diffOfProducts(h.re, l.re, h.im, l.im), diffOfProducts(h.re, l.im, h.im.neg(), l.re)
+}
+
+// diffOfProducts is a·b - c·d, rounded once but for errors below 2^-100.
+func diffOfProducts(a, b, c, d dd) float64 {
+	p, q := a.hi*b.hi, c.hi*d.hi
+	pe := math.FMA(a.hi, b.hi, -p) + (a.hi*b.lo + a.lo*b.hi)
+	qe := math.FMA(c.hi, d.hi, -q) + (c.hi*d.lo + c.lo*d.hi)
+	s := twoSum(p, -q)
+	return s.hi + (s.lo + (pe - qe))
 }
 
 // at32 is at with an error of about 2^-52, enough to be rounded to float32.

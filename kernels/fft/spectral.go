@@ -285,9 +285,9 @@ func (t *segmenter[T]) matrix(w *pool.Worker, mat, line []T) error {
 
 func (t *segmenter[T]) scratchLen() int {
 	if t.full != nil {
-		return t.full.scratchLen(t.k)
+		return t.full.scratchLen()
 	}
-	return t.real.scratchLen(t.k)
+	return t.real.scratchLen()
 }
 
 func (t *segmenter[T]) transform(freq, seg, rest []T) {

@@ -22,6 +22,7 @@ type twoStep[T simd.Float] struct {
 	n1, n2 int
 	v1, v2 int // vectors of a block in each sweep
 	c1, c2 *col[T]
+	tile   int  // tileLen
 	fused  bool // n1 is 16: the first sweep is one routine
 	// Twiddles exp(-2πi·j2·k1/n) in the order of their use: for each block of
 	// columns, for each W values of k1, for each vector of the block, W rows
@@ -36,10 +37,9 @@ const factorAbove = 1 << 14
 
 func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
-	t.v1, t.v2 = t.width(n1, n2), t.width(n2, n1)
-	if n1 == 16 && n1*n2 < lineFrom && k.Columns16 != nil && k.ISA != simd.Generic {
-		t.fused = true
-	}
+	m := machineOf(k)
+	t.v1, t.v2 = m.widths(n1, n2)
+	t.fused, t.tile = m.fuses(n1, n2), m.tileLen(n1, n2)
 	r := newRoots(n1 * n2)
 	if t.fused || n1*n2 <= factorAbove {
 		for _, j := range starts(n2, t.v1*k.W) {
@@ -78,40 +78,6 @@ func (t *twoStep[T]) blockTable(r *roots, j2 int) {
 	}
 }
 
-// width is the number of vectors of a block of columns of n points, of which
-// there are lanes side by side: as many as divide them evenly and leave the
-// tile in the first cache, or for long transforms, where a row should fill
-// several cache lines, in the second.
-func (t *twoStep[T]) width(n, lanes int) int {
-	limit := smallTile
-	if t.n1*t.n2 > factorAbove {
-		limit = largeTile
-	}
-	if lanes%t.k.W != 0 {
-		return 1
-	}
-	v, vectors := 1, lanes/t.k.W
-	for d := 2; d <= vectors && d*n*2*t.k.W*realSize[T]() <= limit; d++ {
-		if vectors%d == 0 {
-			v = d
-		}
-	}
-	return v
-}
-
-// Bytes of a tile that width aims at.
-var (
-	smallTile = 16 << 10
-	largeTile = 128 << 10
-)
-
-func realSize[T simd.Float]() int {
-	if isSingle[T]() {
-		return 4
-	}
-	return 8
-}
-
 // starts lists the first of each w of n; the last block overlaps the one before
 // it if w does not divide n, and there is one block if n < w.
 func starts(n, w int) []int {
@@ -134,13 +100,10 @@ func (t *twoStep[T]) laneTable(r *roots, j2, k1 int) {
 	}
 }
 
-// sLen is the length of the scratch s between the sweeps.
-func (t *twoStep[T]) sLen() int { return 2 * roundUp(t.n1, t.k.W) * t.n2 }
-
-// tileLen is the length of each of the two tiles that a sweep needs.
-func (t *twoStep[T]) tileLen() int {
-	return 2 * t.k.W * max(t.v1*roundUp(t.n1, t.k.W), t.v2*t.n2)
-}
+// sLen is the length of the scratch s between the sweeps, tileLen that of each
+// of the two tiles that a sweep needs.
+func (t *twoStep[T]) sLen() int    { return machineOf(t.k).sLen(t.n1, t.n2) }
+func (t *twoStep[T]) tileLen() int { return t.tile }
 
 // run transforms src to dst. In parallel if w is not nil; else with the given
 // tiles, two of them.
