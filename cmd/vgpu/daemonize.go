@@ -32,9 +32,7 @@ func daemonize() error {
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), readyFD+"=3")
 	cmd.ExtraFiles = []*os.File{w}
-	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	absolute(cmd.Args)
 	errs, err := os.CreateTemp("", "vgpu-start-*.log")
 	if err != nil {
 		return err
@@ -68,21 +66,8 @@ func startFailure(cmd *exec.Cmd, errs *os.File) error {
 	return &exitError{status, fmt.Errorf("%s", msg)}
 }
 
-// absolute makes the mount point's path independent of the working directory,
-// which the daemon leaves.
-func absolute(args []string) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return
-	}
-	last := len(args) - 1
-	if p := args[last]; !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "-") {
-		args[last] = wd + "/" + p
-	}
-}
-
 // tellParent says that the device is mounted, if somebody waits to hear it,
-// and lets go of the terminal.
+// and leaves the directory that the command was given in.
 func tellParent() {
 	fd, err := strconv.Atoi(os.Getenv(readyFD))
 	if err != nil {
@@ -90,6 +75,9 @@ func tellParent() {
 	}
 	f := os.NewFile(uintptr(fd), "ready")
 	defer f.Close()
+	if err := os.Chdir("/"); err != nil {
+		log.Printf("the daemon stays in its working directory: %v", err)
+	}
 	if _, err := f.WriteString("ready\n"); err != nil {
 		log.Printf("the starting process was not told: %v", err)
 	}

@@ -55,11 +55,11 @@ func run(args []string) (status int) {
 			panic(v) // with the stack, for the report
 		}
 	}()
-	if name := filepath.Base(args[0]); strings.HasPrefix(name, "mount.") {
-		return report(mountHelper(args[1:]))
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if name := filepath.Base(args[0]); strings.HasPrefix(name, "mount.") {
+		return report(mountHelper(ctx, args[1:]))
+	}
 	root := rootCommand()
 	root.SetArgs(args[1:])
 	return report(root.ExecuteContext(ctx))

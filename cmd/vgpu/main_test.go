@@ -165,11 +165,11 @@ func optionText(o mountOptions) string {
 func TestMountHelperChecksItsWords(t *testing.T) {
 	for _, args := range [][]string{{}, {"a"}, {"a", "b", "c"}, {"-o", "nosuch", "a", "b"}, {"-onosuch", "a", "b"}} {
 		var e *exitError
-		if err := mountHelper(args); !errors.As(err, &e) || e.status != exitUsage {
+		if err := mountHelper(t.Context(), args); !errors.As(err, &e) || e.status != exitUsage {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
-	if err := mountHelper([]string{"vgpu0", "/nowhere", "-f", "-v", "-n", "-t", "fuse.vgpu"}); err != nil {
+	if err := mountHelper(t.Context(), []string{"vgpu0", "/nowhere", "-f", "-v", "-n", "-t", "fuse.vgpu"}); err != nil {
 		t.Errorf("a fake mount: %v", err)
 	}
 }

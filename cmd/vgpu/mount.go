@@ -89,6 +89,9 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 		return daemonize()
 	}
 	dir, err := filepath.Abs(dir)
+	if err == nil && o.state != "" {
+		o.state, err = filepath.Abs(o.state) // a daemon leaves its working directory
+	}
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 // mountHelper is mount(8)'s helper: mount.vgpu SOURCE DIR [-sfnv] [-o OPTIONS]
 // (mount(8), "External helpers"). It goes to the background once mounted.
-func mountHelper(args []string) error {
+func mountHelper(ctx context.Context, args []string) error {
 	o := mountOptions{daemon: true, allowOther: true, stopTimeout: 5 * time.Second}
 	var operands []string
 	for i := 0; i < len(args); i++ {
@@ -38,7 +38,7 @@ func mountHelper(args []string) error {
 	if src := operands[0]; o.name == "" && src != "none" && src != "vgpu" {
 		o.name = src
 	}
-	return mountDevice(context.Background(), operands[1], &o)
+	return mountDevice(ctx, operands[1], &o)
 }
 
 // parse reads a list of mount(8) options. An underscore is as good as a dash.

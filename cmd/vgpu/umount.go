@@ -64,7 +64,7 @@ func daemonOf(dir string) (pid int, err error) {
 // waitGone waits for a process to end that is not our child.
 func waitGone(ctx context.Context, pid int, dir string) error {
 	for {
-		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		if ended(pid) {
 			return nil
 		}
 		select {
@@ -73,4 +73,14 @@ func waitGone(ctx context.Context, pid int, dir string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// ended tells whether a process has ended. One that its parent has not asked
+// after yet (a zombie) has: some containers' first process is slow at that.
+func ended(pid int) bool {
+	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
 }
