@@ -20,10 +20,14 @@ import (
 // binary is the vgpu under test, built once a run.
 var binary string
 
+// testPrefix begins the names of this run's temporary directories: another run
+// may be under way.
+var testPrefix = fmt.Sprintf("vgpu-tests-%d-", os.Getpid())
+
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "vgpu-tests-")
+	dir, err := os.MkdirTemp("", testPrefix)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -36,7 +40,7 @@ func testMain(m *testing.M) int {
 	}
 	os.Chmod(dir, 0o755) // ordinary users run it too
 	code := m.Run()
-	if left := mounts("vgpu-tests-"); len(left) > 0 {
+	if left := mounts(testPrefix); len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "mounts are left over:", left)
 		code = 1
 	}
@@ -113,7 +117,7 @@ type dev struct {
 // test ends it is stopped, and must leave nothing behind.
 func mount(t *testing.T, flags ...string) *dev {
 	t.Helper()
-	top, err := os.MkdirTemp("", "vgpu-tests-"+strings.Map(safe, t.Name())+"-")
+	top, err := os.MkdirTemp("", testPrefix+strings.Map(safe, t.Name())+"-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,250 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// vgpu runs the program and returns what it printed and its exit status.
+func vgpu(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	return execute(t, binary, stdin, args...)
+}
+
+// execute runs a program; one that is not done within a minute has failed.
+func execute(t *testing.T, path, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.WaitDelay = time.Minute
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// usage is the exit status of a wrong command line: EX_USAGE of sysexits.h.
+const usage = 64
+
+func TestRunCommand(t *testing.T) {
+	dir := t.TempDir()
+	steps := filepath.Join(t.TempDir(), "steps")
+	if err := os.WriteFile(steps, []byte("# steps\nfill s.npy:i32:4 value=5\n\nsum s.npy\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args   []string
+		stdin  string
+		stdout string
+		status int
+		stderr string // part of it
+	}{
+		{[]string{"run", "-C", dir, "fill a.npy:f32:2x3 value=2", "sum a.npy", "max a.npy"}, "", "12.0\n2.0\n", 0, ""},
+		{[]string{"run", "-C", dir, "-f", steps}, "", "20\n", 0, ""},
+		{[]string{"run", "-C", dir, "-f", "-"}, "sum a.npy\nmean a.npy", "12.0\n2.0\n", 0, ""},
+		{[]string{"run", "-C", dir, "sum a.npy", "-f", "-"}, "sum s.npy\n", "12.0\n20\n", 0, ""},
+		{[]string{"run", "-C", dir, "--threads", "1", "--isa", "generic", "--mem", "16M", "sum a.npy"}, "", "12.0\n", 0, ""},
+		{[]string{"run", "-C", dir, "sum a.npy", "bogus", "fill after.npy:f32:1"}, "", "12.0\n", 1, "EINVAL: unknown verb bogus\nbogus\n^~~~~\n"},
+		{[]string{"run", "-C", dir, "sum nosuch.npy"}, "", "", 1, "ENOENT: nosuch.npy: no such buffer\nsum nosuch.npy\n    ^~~~~~~~~~\n"},
+		{[]string{"run", "-C", dir, "fault f.bin"}, "", "", 1, "EIO"},
+		{[]string{"run", "-C", dir, "-f", steps + "-nosuch"}, "", "", 1, "no such file"},
+		{[]string{"run", "-C", dir, "-f", "-"}, "sum a.npy\nbogus\nfill after.npy:f32:1\n", "12.0\n", 1, "bogus"},
+		{[]string{"run", "-C", dir, "-f", "-"}, "sum " + strings.Repeat("x", 70000) + "\n", "", 1, ""},
+		{[]string{"run", "-C", dir}, "", "", usage, "takes commands"},
+		{[]string{"run", "-C", dir, "sum a.npy\nsum a.npy"}, "", "", usage, "one line"},
+		{[]string{"run", "-C", dir, "--isa", "sse9", "nop"}, "", "", usage, "isa"},
+		{[]string{"run", "-C", dir, "--threads", "-1", "nop"}, "", "", usage, "threads"},
+		{[]string{"run", "-C", dir, "--mem", "lots", "nop"}, "", "", usage, "mem"},
+	} {
+		stdout, stderr, status := vgpu(t, c.stdin, c.args...)
+		if stdout != c.stdout || status != c.status || !strings.Contains(stderr, c.stderr) || (status == 0) != (stderr == "") {
+			t.Errorf("%q: status %d\n%s%s", c.args, status, stdout, stderr)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "after.npy")); err == nil {
+		t.Error("a command ran after one that failed")
+	}
+	stdout, _, status := vgpu(t, "", "run", "-C", dir, "--stats", "copy a.npy b.npy")
+	if status != 0 || !regexp.MustCompile(`^job=\d+ verb=copy seconds=[0-9.]+ `).MatchString(stdout) {
+		t.Errorf("--stats: %d %q", status, stdout)
+	}
+	stdout, _, status = vgpu(t, "", "run", "-C", dir, "explain gemm a.npy a.npy[:,0:2] c.npy tb=t")
+	if status != 1 || stdout != "" {
+		t.Errorf("explain of what does not fit: %d %q", status, stdout)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// Ctrl-C ends a run with the status that shells know, at once.
+func TestRunInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	d := &dev{t: t, dir: dir}
+	w := d.spawn(binary, "run", "--stats", "spin seconds=0.001", "spin seconds=600")
+	d.eventually("the first command is done", func() bool { return d.ready(w) })
+	if err := w.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	d.ended(w)
+	if got := w.cmd.ProcessState.ExitCode(); got != 130 || !strings.Contains(w.out.String(), "interrupted") {
+		t.Errorf("status %d\n%s", got, w.out.String())
+	}
+}
+
+// ready tells whether a process has the pool's threads, so that it computes.
+func (d *dev) ready(w *waiter) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", w.cmd.Process.Pid))
+	if err != nil {
+		return false
+	}
+	f := strings.Fields(string(text)[bytes.LastIndexByte(text, ')')+1:])
+	ticks, err := strconv.Atoi(f[11]) // utime
+	return err == nil && ticks >= 5
+}
+
+func TestBenchCommand(t *testing.T) {
+	stdout, stderr, status := vgpu(t, "", "bench", "gemm a:f64:64x32 b:f64:32x16 c", "--reps", "3", "--json", "--threads", "1")
+	var r struct {
+		Command, Kernel, ISA *string
+		Threads, Reps        *int
+		Seconds              map[string]float64
+		Flops, Bytes, Gflops float64
+		Peak                 float64 `json:"peak_gflops"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || status != 0 {
+		t.Fatalf("%v: status %d\n%s%s", err, status, stdout, stderr)
+	}
+	if *r.Kernel != "gemm" || *r.Command == "" || *r.ISA == "" || *r.Threads != 1 || *r.Reps != 3 || r.Flops != 2*64*32*16 ||
+		r.Bytes != 8*(64*32+32*16+64*16) || r.Gflops <= 0 || r.Peak <= 0 {
+		t.Errorf("%s", stdout)
+	}
+	if s := r.Seconds; !(s["min"] > 0 && s["min"] <= s["median"] && s["median"] <= s["max"]) {
+		t.Errorf("%v", s)
+	}
+	in := filepath.Join(t.TempDir(), "x.npy")
+	if _, stderr, status := vgpu(t, "", "run", "-C", filepath.Dir(in), "random x.npy:f32:1000"); status != 0 {
+		t.Fatal(stderr)
+	}
+	stdout, stderr, status = vgpu(t, "", "bench", "sum x", "--input", "x="+in, "--reps", "2")
+	if status != 0 || !strings.Contains(stdout, "2 repetitions") {
+		t.Errorf("%d\n%s%s", status, stdout, stderr)
+	}
+	for want, args := range map[int][][]string{
+		usage: {{"bench"}, {"bench", "sum x"}, {"bench", "sum x:f32:8", "--input", "x"}, {"bench", "--nosuch"}},
+		1:     {{"bench", "bogus"}, {"bench", "sum x", "--input", "x=/nosuch"}, {"bench", "sum 'x"}},
+	} {
+		for _, a := range args {
+			if stdout, stderr, status := vgpu(t, "", a...); status != want || stderr == "" || stdout != "" {
+				t.Errorf("%q: status %d, want %d\n%s%s", a, status, want, stdout, stderr)
+			}
+		}
+	}
+	if left, err := filepath.Glob("/dev/shm/vgpu-bench-*"); err != nil || len(left) > 0 {
+		t.Logf("in /dev/shm, perhaps of others: %v, %v", left, err)
+	}
+}
+
+func TestLooking(t *testing.T) {
+	d := mount(t)
+	stdout, _, status := vgpu(t, "", "info", "--json")
+	var info map[string]any
+	if err := json.Unmarshal([]byte(stdout), &info); err != nil || status != 0 {
+		t.Fatalf("%v: %d %s", err, status, stdout)
+	}
+	for _, key := range []string{"version", "abi", "arch", "isa", "threads", "peak_flops_f32", "peak_bytes"} {
+		if info[key] == nil {
+			t.Errorf("info has no %s: %s", key, stdout)
+		}
+	}
+	stdout, _, status = vgpu(t, "", "info", "-d", d.dir)
+	if status != 0 || !regexp.MustCompile(`(?m)^passthrough +yes$`).MatchString(stdout) {
+		t.Errorf("info of a device: %d\n%s", status, stdout)
+	}
+	d.run("fill a.npy:f32:1000", "sum a.npy")
+	stdout, _, status = vgpu(t, "", "top", "--once", d.dir)
+	if status != 0 || !strings.Contains(stdout, "running, up") || !strings.Contains(stdout, "sum a.npy") || !strings.Contains(stdout, "main") {
+		t.Errorf("top: %d\n%s", status, stdout)
+	}
+	if _, stderr, status := vgpu(t, "", "top", "--once", t.TempDir()); status != 1 || stderr == "" {
+		t.Errorf("top of no device: %d %s", status, stderr)
+	}
+	stdout, _, status = vgpu(t, "", "man")
+	if status != 0 || strings.Count(stdout, "\n") < 40 {
+		t.Errorf("man: %d\n%s", status, stdout)
+	}
+	stdout, _, status = vgpu(t, "", "man", "gemm")
+	if status != 0 || stdout != d.read("kernels/gemm") {
+		t.Errorf("man gemm: %d, is not kernels/gemm", status)
+	}
+	stdout, _, status = vgpu(t, "", "man", "--roff", "gemm")
+	if status != 0 || !strings.Contains(stdout, ".TH ") {
+		t.Errorf("man --roff: %d\n%.200s", status, stdout)
+	}
+	a, _, s1 := vgpu(t, "", "version")
+	b, _, s2 := vgpu(t, "", "--version")
+	if a != b || s1 != 0 || s2 != 0 || !strings.HasPrefix(a, "vgpu ") {
+		t.Errorf("%d %q, %d %q", s1, a, s2, b)
+	}
+	stdout, stderr, status := vgpu(t, "", "doctor")
+	if status != 0 || regexp.MustCompile(`(?m)^bad`).MatchString(stdout) || strings.Count(stdout, "\nok") < 5 {
+		t.Errorf("doctor: %d\n%s%s", status, stdout, stderr)
+	}
+}
+
+// A wrong command line is status 64, says what is wrong, and prints nothing on
+// standard output.
+func TestUsageErrors(t *testing.T) {
+	for _, args := range [][]string{
+		{"bogus"}, {"--bogus"}, {"version", "x"}, {"info", "x"}, {"info", "--nosuch"}, {"man", "nosuch"}, {"man", "a", "b"}, {"doctor", "x"},
+		{"mount"}, {"mount", "/a", "/b"}, {"mount", "--mem", "x", "/a"}, {"mount", "-o", "nosuch", "/nosuch/dir"}, {"mount", "-o", "mem=x", "/nosuch/dir"},
+		{"mount", "--mode", "999", "/nosuch/dir"}, {"mount", "--group", "no-such-group", "/nosuch/dir"}, {"mount", "--isa", "x", "/nosuch/dir"},
+		{"mount", "--name", "a/b", "/nosuch/dir"}, {"mount", "--cpus", "x", "/nosuch/dir"}, {"mount", "--stop-timeout", "x", "/nosuch/dir"},
+		{"umount"}, {"umount", "a", "b"}, {"top", "a", "b"}, {"run"},
+	} {
+		stdout, stderr, status := vgpu(t, "", args...)
+		if status != usage || stdout != "" || !strings.HasPrefix(stderr, "vgpu: ") {
+			t.Errorf("%q: status %d\n%s%s", args, status, stdout, stderr)
+		}
+	}
+	if _, err := os.Stat("/nosuch"); err == nil {
+		t.Error("a refused mount made its mount point")
+	}
+	if stdout, _, status := vgpu(t, ""); status != 0 || !strings.Contains(stdout, "mount") {
+		t.Errorf("without arguments: %d\n%s", status, stdout)
+	}
+	if stdout, _, status := vgpu(t, "", "run", "--help"); status != 0 || !strings.Contains(stdout, "-C") {
+		t.Errorf("--help: %d\n%s", status, stdout)
+	}
+}
+
+// The completion scripts parse in their shells, and complete kernels' names.
+func TestCompletions(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		stdout, stderr, status := vgpu(t, "", "completion", shell)
+		if status != 0 || len(stdout) < 1000 {
+			t.Errorf("%s: %d %s", shell, status, stderr)
+		}
+		if path, err := exec.LookPath(shell); err == nil {
+			if _, stderr, status := execute(t, path, stdout, "-n"); status != 0 {
+				t.Errorf("%s -n: %s", shell, stderr)
+			}
+		}
+	}
+	if stdout, _, status := vgpu(t, "", "__complete", "man", "gem"); status != 0 || !strings.Contains(stdout, "\ngemm\n") {
+		t.Errorf("%d %s", status, stdout)
+	}
+}
