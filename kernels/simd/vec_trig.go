@@ -95,17 +95,28 @@ func timesHalfPi(hi, lo uint64) (r, low float64) {
 	return s, (r - s) + low
 }
 
+// An infinity, too, is beyond the vector code's range.
+
 func sinHugeF64(x float64) float64 {
+	if math.IsInf(x, 0) {
+		return math.NaN()
+	}
 	n, r, low := reduceHuge(x)
 	return sinReducedOne(r, low, uint64(n))
 }
 
 func cosHugeF64(x float64) float64 {
+	if math.IsInf(x, 0) {
+		return math.NaN()
+	}
 	n, r, low := reduceHuge(x)
 	return sinReducedOne(r, low, uint64(n+1))
 }
 
 func tanHugeF64(x float64) float64 {
+	if math.IsInf(x, 0) {
+		return math.NaN()
+	}
 	n, r, low := reduceHuge(x)
 	return tanReducedOne(r, low, uint64(n))
 }

@@ -1293,77 +1293,58 @@ TEXT ·sinF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTD mathConstants<>+96(SB), Z31
-	VPBROADCASTD mathConstants<>+2240(SB), Z30
-	VPBROADCASTD mathConstants<>+2304(SB), Z29
-	VPBROADCASTD mathConstants<>+352(SB), Z28
-	VPXORD       Z27, Z27, Z27
-	VPBROADCASTD mathConstants<>+2112(SB), Z26
-	VPBROADCASTD mathConstants<>+2144(SB), Z25
-	VPBROADCASTD mathConstants<>+1248(SB), Z24
-	VPBROADCASTD mathConstants<>+2176(SB), Z23
-	VPBROADCASTD mathConstants<>+2208(SB), Z22
-	VPBROADCASTD mathConstants<>+2272(SB), Z21
-	VPBROADCASTD mathConstants<>+2336(SB), Z20
-	VPBROADCASTD mathConstants<>+384(SB), Z19
-	VPBROADCASTD mathConstants<>+544(SB), Z18
-	VPBROADCASTD mathConstants<>+2368(SB), Z17
-	VPBROADCASTD mathConstants<>+2400(SB), Z16
-	VPBROADCASTD mathConstants<>+2432(SB), Z15
-	VPBROADCASTD mathConstants<>+2464(SB), Z14
-	VPBROADCASTD mathConstants<>+2496(SB), Z13
-	VPBROADCASTD mathConstants<>+2528(SB), Z12
-	VPBROADCASTD mathConstants<>+2560(SB), Z11
+	VPXORD       Z30, Z30, Z30
+	VPBROADCASTD mathConstants<>+2112(SB), Z29
+	VPBROADCASTD mathConstants<>+2144(SB), Z28
+	VPBROADCASTD mathConstants<>+2176(SB), Z27
+	VPBROADCASTD mathConstants<>+2208(SB), Z26
+	VPBROADCASTD mathConstants<>+2240(SB), Z25
+	VPBROADCASTD mathConstants<>+2272(SB), Z24
+	VPBROADCASTD mathConstants<>+2304(SB), Z23
+	VPBROADCASTD mathConstants<>+2336(SB), Z22
+	VPBROADCASTD mathConstants<>+2368(SB), Z21
+	VPBROADCASTD mathConstants<>+2400(SB), Z20
+	VPBROADCASTD mathConstants<>+2432(SB), Z19
+	VPBROADCASTD mathConstants<>+2464(SB), Z18
+	VPBROADCASTD mathConstants<>+352(SB), Z17
+	VPBROADCASTD mathConstants<>+2496(SB), Z16
+	VPBROADCASTD mathConstants<>+2528(SB), Z15
+	VPBROADCASTD mathConstants<>+2560(SB), Z14
+	VPBROADCASTD mathConstants<>+2592(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
 
 loop:
 	VMOVUPS      (SI)(AX*4), Z0
-	VCMPPS       $0x00, Z27, Z0, K1
-	VPANDD       Z26, Z0, Z1
-	VCMPPS       $0x01, Z1, Z25, K2
-	VCMPPS       $0x01, Z24, Z1, K3
-	KANDW        K3, K2, K2
+	VCMPPS       $0x00, Z30, Z0, K1
+	VPANDD       Z29, Z0, Z1
+	VCMPPS       $0x01, Z1, Z28, K2
 	KORTESTW     K2, K2
 	JNZ          bail
 	VMOVAPS      Z31, Z1
-	VFMADD231PS  Z23, Z0, Z1
+	VFMADD231PS  Z27, Z0, Z1
 	VSUBPS       Z31, Z1, Z2
 	VMOVAPS      Z0, Z3
-	VFNMADD231PS Z22, Z2, Z3
-	VMULPS       Z30, Z2, Z4
-	VMOVAPS      Z4, Z5
-	VFMSUB231PS  Z30, Z2, Z5
-	VSUBPS       Z4, Z3, Z6
-	VSUBPS       Z6, Z3, Z3
-	VSUBPS       Z4, Z3, Z4
-	VSUBPS       Z5, Z4, Z5
-	VFNMADD231PS Z21, Z2, Z5
-	VMULPS       Z6, Z6, Z2
-	VPANDD       Z29, Z1, Z4
-	VPCMPEQD     Z29, Z4, K2
-	VPANDD       Z20, Z1, Z1
+	VFNMADD231PS Z26, Z2, Z3
+	VFNMADD231PS Z25, Z2, Z3
+	VFNMADD231PS Z24, Z2, Z3
+	VMULPS       Z3, Z3, Z2
+	VPTESTMD     Z23, Z1, K2
+	VPANDD       Z22, Z1, Z1
 	VPSLLD       $0x1e, Z1, Z1
-	VMULPS       Z19, Z2, Z4
-	VPXORD       Z18, Z4, Z4
-	VADDPS       Z4, Z28, Z3
-	VSUBPS       Z3, Z28, Z7
-	VADDPS       Z4, Z7, Z4
-	VMULPS       Z2, Z2, Z7
-	VMOVAPS      Z16, Z8
-	VFMADD231PS  Z2, Z17, Z8
-	VFMADD213PS  Z15, Z2, Z8
-	VFMADD231PS  Z8, Z7, Z4
-	VFNMADD231PS Z5, Z6, Z4
-	VADDPS       Z4, Z3, Z4
-	VMULPS       Z2, Z6, Z3
-	VMOVAPS      Z13, Z8
-	VFMADD231PS  Z2, Z14, Z8
-	VFMADD213PS  Z12, Z2, Z8
-	VFMADD213PS  Z11, Z2, Z8
-	VFMADD231PS  Z8, Z3, Z5
-	VADDPS       Z5, Z6, Z5
-	VBLENDMPS    Z4, Z5, K2, Z4
+	VMOVAPS      Z20, Z4
+	VFMADD231PS  Z2, Z21, Z4
+	VFMADD213PS  Z19, Z2, Z4
+	VFMADD213PS  Z18, Z2, Z4
+	VFMADD213PS  Z17, Z2, Z4
+	VMULPS       Z2, Z3, Z5
+	VMOVAPS      Z15, Z6
+	VFMADD231PS  Z2, Z16, Z6
+	VFMADD213PS  Z14, Z2, Z6
+	VFMADD213PS  Z13, Z2, Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBLENDMPS    Z4, Z3, K2, Z4
 	VPXORD       Z1, Z4, Z1
 	VBLENDMPS    Z0, Z1, K1, Z0
 	VMOVUPS      Z0, (DI)(AX*4)
@@ -1379,51 +1360,34 @@ tail:
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
 	VMOVUPS.Z    (SI)(AX*4), K7, Z0
-	VCMPPS       $0x00, Z27, Z0, K1
-	VPANDD       Z26, Z0, Z1
-	VCMPPS       $0x01, Z1, Z25, K2
-	VCMPPS       $0x01, Z24, Z1, K3
-	KANDW        K3, K2, K2
+	VCMPPS       $0x00, Z30, Z0, K1
+	VPANDD       Z29, Z0, Z1
+	VCMPPS       $0x01, Z1, Z28, K2
 	KORTESTW     K2, K2
 	JNZ          bail
 	VMOVAPS      Z31, Z1
-	VFMADD231PS  Z23, Z0, Z1
+	VFMADD231PS  Z27, Z0, Z1
 	VSUBPS       Z31, Z1, Z2
 	VMOVAPS      Z0, Z3
-	VFNMADD231PS Z22, Z2, Z3
-	VMULPS       Z30, Z2, Z4
-	VMOVAPS      Z4, Z5
-	VFMSUB231PS  Z30, Z2, Z5
-	VSUBPS       Z4, Z3, Z6
-	VSUBPS       Z6, Z3, Z3
-	VSUBPS       Z4, Z3, Z4
-	VSUBPS       Z5, Z4, Z5
-	VFNMADD231PS Z21, Z2, Z5
-	VMULPS       Z6, Z6, Z2
-	VPANDD       Z29, Z1, Z4
-	VPCMPEQD     Z29, Z4, K2
-	VPANDD       Z20, Z1, Z1
+	VFNMADD231PS Z26, Z2, Z3
+	VFNMADD231PS Z25, Z2, Z3
+	VFNMADD231PS Z24, Z2, Z3
+	VMULPS       Z3, Z3, Z2
+	VPTESTMD     Z23, Z1, K2
+	VPANDD       Z22, Z1, Z1
 	VPSLLD       $0x1e, Z1, Z1
-	VMULPS       Z19, Z2, Z4
-	VPXORD       Z18, Z4, Z4
-	VADDPS       Z4, Z28, Z3
-	VSUBPS       Z3, Z28, Z7
-	VADDPS       Z4, Z7, Z4
-	VMULPS       Z2, Z2, Z7
-	VMOVAPS      Z16, Z8
-	VFMADD231PS  Z2, Z17, Z8
-	VFMADD213PS  Z15, Z2, Z8
-	VFMADD231PS  Z8, Z7, Z4
-	VFNMADD231PS Z5, Z6, Z4
-	VADDPS       Z4, Z3, Z4
-	VMULPS       Z2, Z6, Z3
-	VMOVAPS      Z13, Z8
-	VFMADD231PS  Z2, Z14, Z8
-	VFMADD213PS  Z12, Z2, Z8
-	VFMADD213PS  Z11, Z2, Z8
-	VFMADD231PS  Z8, Z3, Z5
-	VADDPS       Z5, Z6, Z5
-	VBLENDMPS    Z4, Z5, K2, Z4
+	VMOVAPS      Z20, Z4
+	VFMADD231PS  Z2, Z21, Z4
+	VFMADD213PS  Z19, Z2, Z4
+	VFMADD213PS  Z18, Z2, Z4
+	VFMADD213PS  Z17, Z2, Z4
+	VMULPS       Z2, Z3, Z5
+	VMOVAPS      Z15, Z6
+	VFMADD231PS  Z2, Z16, Z6
+	VFMADD213PS  Z14, Z2, Z6
+	VFMADD213PS  Z13, Z2, Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBLENDMPS    Z4, Z3, K2, Z4
 	VPXORD       Z1, Z4, Z1
 	VBLENDMPS    Z0, Z1, K1, Z0
 	VMOVUPS      Z0, K7, (DI)(AX*4)
@@ -1442,66 +1406,51 @@ TEXT ·sinF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+96(SB), Y15
-	VMOVUPS mathConstants<>+2240(SB), Y14
-	VMOVUPS mathConstants<>+2304(SB), Y13
-	VMOVUPS mathConstants<>+352(SB), Y12
+	VMOVUPS mathConstants<>+2304(SB), Y14
+	VPXOR   Y13, Y13, Y13
+	VMOVUPS mathConstants<>+2112(SB), Y12
+	VMOVUPS mathConstants<>+2144(SB), Y11
+	VMOVUPS mathConstants<>+2176(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
 
 loop:
 	VMOVUPS      (SI)(AX*4), Y0
-	VCMPPS       $0x00, mathConstants<>+1152(SB), Y0, Y1
-	VPAND        mathConstants<>+2112(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2144(SB), Y3
-	VCMPPS       $0x01, Y2, Y3, Y3
-	VCMPPS       $0x01, mathConstants<>+1248(SB), Y2, Y2
-	VPAND        Y2, Y3, Y3
-	VMOVMSKPS    Y3, R10
+	VCMPPS       $0x00, Y13, Y0, Y1
+	VPAND        Y12, Y0, Y2
+	VCMPPS       $0x01, Y2, Y11, Y2
+	VMOVMSKPS    Y2, R10
 	TESTL        R10, R10
 	JNZ          bail
-	VMOVAPS      Y15, Y3
-	VFMADD231PS  mathConstants<>+2176(SB), Y0, Y3
-	VSUBPS       Y15, Y3, Y2
+	VMOVAPS      Y15, Y2
+	VFMADD231PS  Y10, Y0, Y2
+	VSUBPS       Y15, Y2, Y3
 	VMOVAPS      Y0, Y4
-	VFNMADD231PS mathConstants<>+2208(SB), Y2, Y4
-	VMULPS       Y14, Y2, Y5
-	VMOVAPS      Y5, Y6
-	VFMSUB231PS  Y14, Y2, Y6
-	VSUBPS       Y5, Y4, Y7
-	VSUBPS       Y7, Y4, Y4
-	VSUBPS       Y5, Y4, Y5
-	VSUBPS       Y6, Y5, Y6
-	VFNMADD231PS mathConstants<>+2272(SB), Y2, Y6
-	VMULPS       Y7, Y7, Y2
-	VPAND        Y13, Y3, Y5
-	VPCMPEQD     Y13, Y5, Y5
-	VPAND        mathConstants<>+2336(SB), Y3, Y3
-	VPSLLD       $0x1e, Y3, Y3
-	VMULPS       mathConstants<>+384(SB), Y2, Y4
-	VPXOR        mathConstants<>+544(SB), Y4, Y4
-	VADDPS       Y4, Y12, Y8
-	VSUBPS       Y8, Y12, Y9
-	VADDPS       Y4, Y9, Y4
-	VMULPS       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+2400(SB), Y10
-	VMOVAPS      Y10, Y11
-	VFMADD231PS  mathConstants<>+2368(SB), Y2, Y11
-	VFMADD213PS  mathConstants<>+2432(SB), Y2, Y11
-	VFMADD231PS  Y11, Y9, Y4
-	VFNMADD231PS Y6, Y7, Y4
-	VADDPS       Y4, Y8, Y4
-	VMULPS       Y2, Y7, Y8
-	VMOVUPS      mathConstants<>+2496(SB), Y11
-	VMOVAPS      Y11, Y9
-	VFMADD231PS  mathConstants<>+2464(SB), Y2, Y9
-	VFMADD213PS  mathConstants<>+2528(SB), Y2, Y9
-	VFMADD213PS  mathConstants<>+2560(SB), Y2, Y9
-	VFMADD231PS  Y9, Y8, Y6
-	VADDPS       Y6, Y7, Y6
-	VBLENDVPS    Y5, Y4, Y6, Y4
-	VPXOR        Y3, Y4, Y3
-	VBLENDVPS    Y1, Y0, Y3, Y0
+	VFNMADD231PS mathConstants<>+2208(SB), Y3, Y4
+	VFNMADD231PS mathConstants<>+2240(SB), Y3, Y4
+	VFNMADD231PS mathConstants<>+2272(SB), Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VPAND        Y14, Y2, Y5
+	VPCMPEQD     Y14, Y5, Y5
+	VPAND        mathConstants<>+2336(SB), Y2, Y2
+	VPSLLD       $0x1e, Y2, Y2
+	VMOVUPS      mathConstants<>+2400(SB), Y6
+	VMOVAPS      Y6, Y7
+	VFMADD231PS  mathConstants<>+2368(SB), Y3, Y7
+	VFMADD213PS  mathConstants<>+2432(SB), Y3, Y7
+	VFMADD213PS  mathConstants<>+2464(SB), Y3, Y7
+	VFMADD213PS  mathConstants<>+352(SB), Y3, Y7
+	VMULPS       Y3, Y4, Y6
+	VMOVUPS      mathConstants<>+2528(SB), Y8
+	VMOVAPS      Y8, Y9
+	VFMADD231PS  mathConstants<>+2496(SB), Y3, Y9
+	VFMADD213PS  mathConstants<>+2560(SB), Y3, Y9
+	VFMADD213PS  mathConstants<>+2592(SB), Y3, Y9
+	VFMADD231PS  Y9, Y6, Y4
+	VBLENDVPS    Y5, Y7, Y4, Y7
+	VPXOR        Y2, Y7, Y2
+	VBLENDVPS    Y1, Y0, Y2, Y0
 	VMOVUPS      Y0, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
@@ -1519,76 +1468,57 @@ TEXT ·cosF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTD mathConstants<>+2304(SB), Z31
-	VPBROADCASTD mathConstants<>+96(SB), Z30
-	VPBROADCASTD mathConstants<>+2240(SB), Z29
-	VPBROADCASTD mathConstants<>+352(SB), Z28
-	VPBROADCASTD mathConstants<>+2112(SB), Z27
-	VPBROADCASTD mathConstants<>+2144(SB), Z26
-	VPBROADCASTD mathConstants<>+1248(SB), Z25
-	VPBROADCASTD mathConstants<>+2176(SB), Z24
-	VPBROADCASTD mathConstants<>+2208(SB), Z23
-	VPBROADCASTD mathConstants<>+2272(SB), Z22
-	VPBROADCASTD mathConstants<>+2336(SB), Z21
-	VPBROADCASTD mathConstants<>+384(SB), Z20
-	VPBROADCASTD mathConstants<>+544(SB), Z19
-	VPBROADCASTD mathConstants<>+2368(SB), Z18
-	VPBROADCASTD mathConstants<>+2400(SB), Z17
-	VPBROADCASTD mathConstants<>+2432(SB), Z16
-	VPBROADCASTD mathConstants<>+2464(SB), Z15
-	VPBROADCASTD mathConstants<>+2496(SB), Z14
-	VPBROADCASTD mathConstants<>+2528(SB), Z13
-	VPBROADCASTD mathConstants<>+2560(SB), Z12
+	VPBROADCASTD mathConstants<>+96(SB), Z31
+	VPBROADCASTD mathConstants<>+2304(SB), Z30
+	VPBROADCASTD mathConstants<>+2112(SB), Z29
+	VPBROADCASTD mathConstants<>+2144(SB), Z28
+	VPBROADCASTD mathConstants<>+2176(SB), Z27
+	VPBROADCASTD mathConstants<>+2208(SB), Z26
+	VPBROADCASTD mathConstants<>+2240(SB), Z25
+	VPBROADCASTD mathConstants<>+2272(SB), Z24
+	VPBROADCASTD mathConstants<>+2336(SB), Z23
+	VPBROADCASTD mathConstants<>+2368(SB), Z22
+	VPBROADCASTD mathConstants<>+2400(SB), Z21
+	VPBROADCASTD mathConstants<>+2432(SB), Z20
+	VPBROADCASTD mathConstants<>+2464(SB), Z19
+	VPBROADCASTD mathConstants<>+352(SB), Z18
+	VPBROADCASTD mathConstants<>+2496(SB), Z17
+	VPBROADCASTD mathConstants<>+2528(SB), Z16
+	VPBROADCASTD mathConstants<>+2560(SB), Z15
+	VPBROADCASTD mathConstants<>+2592(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
 
 loop:
 	VMOVUPS      (SI)(AX*4), Z0
-	VPANDD       Z27, Z0, Z1
-	VCMPPS       $0x01, Z1, Z26, K1
-	VCMPPS       $0x01, Z25, Z1, K2
-	KANDW        K2, K1, K1
+	VPANDD       Z29, Z0, Z1
+	VCMPPS       $0x01, Z1, Z28, K1
 	KORTESTW     K1, K1
 	JNZ          bail
-	VMOVAPS      Z30, Z1
-	VFMADD231PS  Z24, Z0, Z1
-	VSUBPS       Z30, Z1, Z2
-	VFNMADD231PS Z23, Z2, Z0
-	VMULPS       Z29, Z2, Z3
-	VMOVAPS      Z3, Z4
-	VFMSUB231PS  Z29, Z2, Z4
-	VSUBPS       Z3, Z0, Z5
-	VSUBPS       Z5, Z0, Z0
-	VSUBPS       Z3, Z0, Z3
-	VSUBPS       Z4, Z3, Z4
-	VFNMADD231PS Z22, Z2, Z4
-	VMULPS       Z5, Z5, Z2
-	VPADDD       Z31, Z1, Z1
-	VPANDD       Z31, Z1, Z3
-	VPCMPEQD     Z31, Z3, K1
-	VPANDD       Z21, Z1, Z1
+	VMOVAPS      Z31, Z1
+	VFMADD231PS  Z27, Z0, Z1
+	VSUBPS       Z31, Z1, Z2
+	VFNMADD231PS Z26, Z2, Z0
+	VFNMADD231PS Z25, Z2, Z0
+	VFNMADD231PS Z24, Z2, Z0
+	VMULPS       Z0, Z0, Z2
+	VPADDD       Z30, Z1, Z1
+	VPTESTMD     Z30, Z1, K1
+	VPANDD       Z23, Z1, Z1
 	VPSLLD       $0x1e, Z1, Z1
-	VMULPS       Z20, Z2, Z3
-	VPXORD       Z19, Z3, Z3
-	VADDPS       Z3, Z28, Z0
-	VSUBPS       Z0, Z28, Z6
-	VADDPS       Z3, Z6, Z3
-	VMULPS       Z2, Z2, Z6
-	VMOVAPS      Z17, Z7
-	VFMADD231PS  Z2, Z18, Z7
-	VFMADD213PS  Z16, Z2, Z7
-	VFMADD231PS  Z7, Z6, Z3
-	VFNMADD231PS Z4, Z5, Z3
-	VADDPS       Z3, Z0, Z3
-	VMULPS       Z2, Z5, Z0
-	VMOVAPS      Z14, Z7
-	VFMADD231PS  Z2, Z15, Z7
-	VFMADD213PS  Z13, Z2, Z7
-	VFMADD213PS  Z12, Z2, Z7
-	VFMADD231PS  Z7, Z0, Z4
-	VADDPS       Z4, Z5, Z4
-	VBLENDMPS    Z3, Z4, K1, Z3
+	VMOVAPS      Z21, Z3
+	VFMADD231PS  Z2, Z22, Z3
+	VFMADD213PS  Z20, Z2, Z3
+	VFMADD213PS  Z19, Z2, Z3
+	VFMADD213PS  Z18, Z2, Z3
+	VMULPS       Z2, Z0, Z4
+	VMOVAPS      Z16, Z5
+	VFMADD231PS  Z2, Z17, Z5
+	VFMADD213PS  Z15, Z2, Z5
+	VFMADD213PS  Z14, Z2, Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBLENDMPS    Z3, Z0, K1, Z3
 	VPXORD       Z1, Z3, Z1
 	VMOVUPS      Z1, (DI)(AX*4)
 	ADDQ         $0x10, AX
@@ -1603,50 +1533,33 @@ tail:
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
 	VMOVUPS.Z    (SI)(AX*4), K7, Z0
-	VPANDD       Z27, Z0, Z1
-	VCMPPS       $0x01, Z1, Z26, K1
-	VCMPPS       $0x01, Z25, Z1, K2
-	KANDW        K2, K1, K1
+	VPANDD       Z29, Z0, Z1
+	VCMPPS       $0x01, Z1, Z28, K1
 	KORTESTW     K1, K1
 	JNZ          bail
-	VMOVAPS      Z30, Z1
-	VFMADD231PS  Z24, Z0, Z1
-	VSUBPS       Z30, Z1, Z2
-	VFNMADD231PS Z23, Z2, Z0
-	VMULPS       Z29, Z2, Z3
-	VMOVAPS      Z3, Z4
-	VFMSUB231PS  Z29, Z2, Z4
-	VSUBPS       Z3, Z0, Z5
-	VSUBPS       Z5, Z0, Z0
-	VSUBPS       Z3, Z0, Z3
-	VSUBPS       Z4, Z3, Z4
-	VFNMADD231PS Z22, Z2, Z4
-	VMULPS       Z5, Z5, Z2
-	VPADDD       Z31, Z1, Z1
-	VPANDD       Z31, Z1, Z3
-	VPCMPEQD     Z31, Z3, K1
-	VPANDD       Z21, Z1, Z1
+	VMOVAPS      Z31, Z1
+	VFMADD231PS  Z27, Z0, Z1
+	VSUBPS       Z31, Z1, Z2
+	VFNMADD231PS Z26, Z2, Z0
+	VFNMADD231PS Z25, Z2, Z0
+	VFNMADD231PS Z24, Z2, Z0
+	VMULPS       Z0, Z0, Z2
+	VPADDD       Z30, Z1, Z1
+	VPTESTMD     Z30, Z1, K1
+	VPANDD       Z23, Z1, Z1
 	VPSLLD       $0x1e, Z1, Z1
-	VMULPS       Z20, Z2, Z3
-	VPXORD       Z19, Z3, Z3
-	VADDPS       Z3, Z28, Z0
-	VSUBPS       Z0, Z28, Z6
-	VADDPS       Z3, Z6, Z3
-	VMULPS       Z2, Z2, Z6
-	VMOVAPS      Z17, Z7
-	VFMADD231PS  Z2, Z18, Z7
-	VFMADD213PS  Z16, Z2, Z7
-	VFMADD231PS  Z7, Z6, Z3
-	VFNMADD231PS Z4, Z5, Z3
-	VADDPS       Z3, Z0, Z3
-	VMULPS       Z2, Z5, Z0
-	VMOVAPS      Z14, Z7
-	VFMADD231PS  Z2, Z15, Z7
-	VFMADD213PS  Z13, Z2, Z7
-	VFMADD213PS  Z12, Z2, Z7
-	VFMADD231PS  Z7, Z0, Z4
-	VADDPS       Z4, Z5, Z4
-	VBLENDMPS    Z3, Z4, K1, Z3
+	VMOVAPS      Z21, Z3
+	VFMADD231PS  Z2, Z22, Z3
+	VFMADD213PS  Z20, Z2, Z3
+	VFMADD213PS  Z19, Z2, Z3
+	VFMADD213PS  Z18, Z2, Z3
+	VMULPS       Z2, Z0, Z4
+	VMOVAPS      Z16, Z5
+	VFMADD231PS  Z2, Z17, Z5
+	VFMADD213PS  Z15, Z2, Z5
+	VFMADD213PS  Z14, Z2, Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBLENDMPS    Z3, Z0, K1, Z3
 	VPXORD       Z1, Z3, Z1
 	VMOVUPS      Z1, K7, (DI)(AX*4)
 	ADDQ         R9, AX
@@ -1665,65 +1578,51 @@ TEXT ·cosF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+2304(SB), Y15
 	VMOVUPS mathConstants<>+96(SB), Y14
-	VMOVUPS mathConstants<>+2240(SB), Y13
-	VMOVUPS mathConstants<>+352(SB), Y12
-	VMOVUPS mathConstants<>+2112(SB), Y11
-	VMOVUPS mathConstants<>+2144(SB), Y10
+	VMOVUPS mathConstants<>+2112(SB), Y13
+	VMOVUPS mathConstants<>+2144(SB), Y12
+	VMOVUPS mathConstants<>+2176(SB), Y11
+	VMOVUPS mathConstants<>+2208(SB), Y10
+	VMOVUPS mathConstants<>+2240(SB), Y9
+	VMOVUPS mathConstants<>+2272(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
 
 loop:
 	VMOVUPS      (SI)(AX*4), Y0
-	VPAND        Y11, Y0, Y1
-	VCMPPS       $0x01, Y1, Y10, Y2
-	VCMPPS       $0x01, mathConstants<>+1248(SB), Y1, Y1
-	VPAND        Y1, Y2, Y2
-	VMOVMSKPS    Y2, R10
+	VPAND        Y13, Y0, Y1
+	VCMPPS       $0x01, Y1, Y12, Y1
+	VMOVMSKPS    Y1, R10
 	TESTL        R10, R10
 	JNZ          bail
-	VMOVAPS      Y14, Y2
-	VFMADD231PS  mathConstants<>+2176(SB), Y0, Y2
-	VSUBPS       Y14, Y2, Y1
-	VFNMADD231PS mathConstants<>+2208(SB), Y1, Y0
-	VMULPS       Y13, Y1, Y3
-	VMOVAPS      Y3, Y4
-	VFMSUB231PS  Y13, Y1, Y4
-	VSUBPS       Y3, Y0, Y5
-	VSUBPS       Y5, Y0, Y0
-	VSUBPS       Y3, Y0, Y3
-	VSUBPS       Y4, Y3, Y4
-	VFNMADD231PS mathConstants<>+2272(SB), Y1, Y4
-	VMULPS       Y5, Y5, Y1
-	VPADDD       Y15, Y2, Y2
-	VPAND        Y15, Y2, Y3
+	VMOVAPS      Y14, Y1
+	VFMADD231PS  Y11, Y0, Y1
+	VSUBPS       Y14, Y1, Y2
+	VFNMADD231PS Y10, Y2, Y0
+	VFNMADD231PS Y9, Y2, Y0
+	VFNMADD231PS Y8, Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VPADDD       Y15, Y1, Y1
+	VPAND        Y15, Y1, Y3
 	VPCMPEQD     Y15, Y3, Y3
-	VPAND        mathConstants<>+2336(SB), Y2, Y2
-	VPSLLD       $0x1e, Y2, Y2
-	VMULPS       mathConstants<>+384(SB), Y1, Y0
-	VPXOR        mathConstants<>+544(SB), Y0, Y0
-	VADDPS       Y0, Y12, Y6
-	VSUBPS       Y6, Y12, Y7
-	VADDPS       Y0, Y7, Y0
-	VMULPS       Y1, Y1, Y7
-	VMOVUPS      mathConstants<>+2400(SB), Y8
-	VMOVAPS      Y8, Y9
-	VFMADD231PS  mathConstants<>+2368(SB), Y1, Y9
-	VFMADD213PS  mathConstants<>+2432(SB), Y1, Y9
-	VFMADD231PS  Y9, Y7, Y0
-	VFNMADD231PS Y4, Y5, Y0
-	VADDPS       Y0, Y6, Y0
-	VMULPS       Y1, Y5, Y6
-	VMOVUPS      mathConstants<>+2496(SB), Y9
-	VMOVAPS      Y9, Y7
-	VFMADD231PS  mathConstants<>+2464(SB), Y1, Y7
-	VFMADD213PS  mathConstants<>+2528(SB), Y1, Y7
-	VFMADD213PS  mathConstants<>+2560(SB), Y1, Y7
-	VFMADD231PS  Y7, Y6, Y4
-	VADDPS       Y4, Y5, Y4
-	VBLENDVPS    Y3, Y0, Y4, Y0
-	VPXOR        Y2, Y0, Y2
-	VMOVUPS      Y2, (DI)(AX*4)
+	VPAND        mathConstants<>+2336(SB), Y1, Y1
+	VPSLLD       $0x1e, Y1, Y1
+	VMOVUPS      mathConstants<>+2400(SB), Y4
+	VMOVAPS      Y4, Y5
+	VFMADD231PS  mathConstants<>+2368(SB), Y2, Y5
+	VFMADD213PS  mathConstants<>+2432(SB), Y2, Y5
+	VFMADD213PS  mathConstants<>+2464(SB), Y2, Y5
+	VFMADD213PS  mathConstants<>+352(SB), Y2, Y5
+	VMULPS       Y2, Y0, Y4
+	VMOVUPS      mathConstants<>+2528(SB), Y6
+	VMOVAPS      Y6, Y7
+	VFMADD231PS  mathConstants<>+2496(SB), Y2, Y7
+	VFMADD213PS  mathConstants<>+2560(SB), Y2, Y7
+	VFMADD213PS  mathConstants<>+2592(SB), Y2, Y7
+	VFMADD231PS  Y7, Y4, Y0
+	VBLENDVPS    Y3, Y5, Y0, Y5
+	VPXOR        Y1, Y5, Y1
+	VMOVUPS      Y1, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -1740,27 +1639,26 @@ TEXT ·tanF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
-	VPBROADCASTQ mathConstants<>+2752(SB), Z30
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2784(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3104(SB), Z28
+	VPBROADCASTQ mathConstants<>+3136(SB), Z28
 	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+2592(SB), Z26
-	VPBROADCASTQ mathConstants<>+2624(SB), Z25
-	VPBROADCASTQ mathConstants<>+2080(SB), Z24
-	VPBROADCASTQ mathConstants<>+2656(SB), Z23
-	VPBROADCASTQ mathConstants<>+2720(SB), Z22
-	VPBROADCASTQ mathConstants<>+2784(SB), Z21
-	VPBROADCASTQ mathConstants<>+2816(SB), Z20
-	VPBROADCASTQ mathConstants<>+2848(SB), Z19
-	VPBROADCASTQ mathConstants<>+2880(SB), Z18
-	VPBROADCASTQ mathConstants<>+2912(SB), Z17
-	VPBROADCASTQ mathConstants<>+1728(SB), Z16
-	VPBROADCASTQ mathConstants<>+2944(SB), Z15
-	VPBROADCASTQ mathConstants<>+2976(SB), Z14
-	VPBROADCASTQ mathConstants<>+3008(SB), Z13
-	VPBROADCASTQ mathConstants<>+3040(SB), Z12
-	VPBROADCASTQ mathConstants<>+3072(SB), Z11
+	VPBROADCASTQ mathConstants<>+2624(SB), Z26
+	VPBROADCASTQ mathConstants<>+2656(SB), Z25
+	VPBROADCASTQ mathConstants<>+2688(SB), Z24
+	VPBROADCASTQ mathConstants<>+2752(SB), Z23
+	VPBROADCASTQ mathConstants<>+2816(SB), Z22
+	VPBROADCASTQ mathConstants<>+2848(SB), Z21
+	VPBROADCASTQ mathConstants<>+2880(SB), Z20
+	VPBROADCASTQ mathConstants<>+2912(SB), Z19
+	VPBROADCASTQ mathConstants<>+2944(SB), Z18
+	VPBROADCASTQ mathConstants<>+1728(SB), Z17
+	VPBROADCASTQ mathConstants<>+2976(SB), Z16
+	VPBROADCASTQ mathConstants<>+3008(SB), Z15
+	VPBROADCASTQ mathConstants<>+3040(SB), Z14
+	VPBROADCASTQ mathConstants<>+3072(SB), Z13
+	VPBROADCASTQ mathConstants<>+3104(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -1770,15 +1668,13 @@ loop:
 	VCMPPD       $0x00, Z27, Z0, K1
 	VPANDQ       Z26, Z0, Z1
 	VCMPPD       $0x01, Z1, Z25, K2
-	VCMPPD       $0x01, Z24, Z1, K3
-	KANDB        K3, K2, K2
 	KORTESTB     K2, K2
 	JNZ          bail
 	VMOVAPS      Z31, Z1
-	VFMADD231PD  Z23, Z0, Z1
+	VFMADD231PD  Z24, Z0, Z1
 	VSUBPD       Z31, Z1, Z2
 	VMOVAPS      Z0, Z3
-	VFNMADD231PD Z22, Z2, Z3
+	VFNMADD231PD Z23, Z2, Z3
 	VMULPD       Z30, Z2, Z4
 	VMOVAPS      Z4, Z5
 	VFMSUB231PD  Z30, Z2, Z5
@@ -1786,38 +1682,38 @@ loop:
 	VSUBPD       Z6, Z3, Z3
 	VSUBPD       Z4, Z3, Z4
 	VSUBPD       Z5, Z4, Z5
-	VFNMADD231PD Z21, Z2, Z5
+	VFNMADD231PD Z22, Z2, Z5
 	VMULPD       Z6, Z6, Z2
 	VMULPD       Z2, Z6, Z4
-	VMOVAPS      Z19, Z3
-	VFMADD231PD  Z2, Z20, Z3
+	VMOVAPS      Z20, Z3
+	VFMADD231PD  Z2, Z21, Z3
+	VFMADD213PD  Z19, Z2, Z3
 	VFMADD213PD  Z18, Z2, Z3
-	VFMADD213PD  Z17, Z2, Z3
 	VFMADD213PD  Z5, Z3, Z4
 	VADDPD       Z4, Z6, Z4
-	VMULPD       Z16, Z2, Z3
-	VPXORQ       Z15, Z3, Z3
+	VMULPD       Z17, Z2, Z3
+	VPXORQ       Z16, Z3, Z3
 	VADDPD       Z3, Z29, Z7
 	VSUBPD       Z7, Z29, Z8
 	VADDPD       Z3, Z8, Z3
 	VMULPD       Z2, Z2, Z8
-	VMOVAPS      Z13, Z9
-	VFMADD231PD  Z2, Z14, Z9
+	VMOVAPS      Z14, Z9
+	VFMADD231PD  Z2, Z15, Z9
+	VFMADD213PD  Z13, Z2, Z9
 	VFMADD213PD  Z12, Z2, Z9
-	VFMADD213PD  Z11, Z2, Z9
 	VFMADD231PD  Z9, Z8, Z3
 	VFNMADD231PD Z5, Z6, Z3
 	VADDPD       Z3, Z7, Z3
-	VPANDQ       Z28, Z1, Z1
-	VPCMPEQQ     Z28, Z1, K2
-	VBLENDMPD    Z3, Z4, K2, Z7
+	VPANDQ       Z28, Z1, Z7
+	VPTESTMQ     Z28, Z1, K2
+	VBLENDMPD    Z3, Z4, K2, Z1
 	VBLENDMPD    Z4, Z3, K2, Z4
-	VDIVPD       Z4, Z7, Z4
-	VPSLLQ       $0x3f, Z1, Z1
-	VPXORQ       Z1, Z4, Z1
-	VBLENDMPD    Z0, Z1, K1, Z0
-	VCVTPD2PS    Z0, Y1
-	VMOVUPS      Y1, (DI)(AX*4)
+	VDIVPD       Z4, Z1, Z4
+	VPSLLQ       $0x3f, Z7, Z7
+	VPXORQ       Z7, Z4, Z7
+	VBLENDMPD    Z0, Z7, K1, Z0
+	VCVTPD2PS    Z0, Y7
+	VMOVUPS      Y7, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -1833,15 +1729,13 @@ tail:
 	VCMPPD       $0x00, Z27, Z0, K1
 	VPANDQ       Z26, Z0, Z1
 	VCMPPD       $0x01, Z1, Z25, K2
-	VCMPPD       $0x01, Z24, Z1, K3
-	KANDB        K3, K2, K2
 	KORTESTB     K2, K2
 	JNZ          bail
 	VMOVAPS      Z31, Z1
-	VFMADD231PD  Z23, Z0, Z1
+	VFMADD231PD  Z24, Z0, Z1
 	VSUBPD       Z31, Z1, Z2
 	VMOVAPS      Z0, Z3
-	VFNMADD231PD Z22, Z2, Z3
+	VFNMADD231PD Z23, Z2, Z3
 	VMULPD       Z30, Z2, Z4
 	VMOVAPS      Z4, Z5
 	VFMSUB231PD  Z30, Z2, Z5
@@ -1849,38 +1743,38 @@ tail:
 	VSUBPD       Z6, Z3, Z3
 	VSUBPD       Z4, Z3, Z4
 	VSUBPD       Z5, Z4, Z5
-	VFNMADD231PD Z21, Z2, Z5
+	VFNMADD231PD Z22, Z2, Z5
 	VMULPD       Z6, Z6, Z2
 	VMULPD       Z2, Z6, Z4
-	VMOVAPS      Z19, Z3
-	VFMADD231PD  Z2, Z20, Z3
+	VMOVAPS      Z20, Z3
+	VFMADD231PD  Z2, Z21, Z3
+	VFMADD213PD  Z19, Z2, Z3
 	VFMADD213PD  Z18, Z2, Z3
-	VFMADD213PD  Z17, Z2, Z3
 	VFMADD213PD  Z5, Z3, Z4
 	VADDPD       Z4, Z6, Z4
-	VMULPD       Z16, Z2, Z3
-	VPXORQ       Z15, Z3, Z3
+	VMULPD       Z17, Z2, Z3
+	VPXORQ       Z16, Z3, Z3
 	VADDPD       Z3, Z29, Z7
 	VSUBPD       Z7, Z29, Z8
 	VADDPD       Z3, Z8, Z3
 	VMULPD       Z2, Z2, Z8
-	VMOVAPS      Z13, Z9
-	VFMADD231PD  Z2, Z14, Z9
+	VMOVAPS      Z14, Z9
+	VFMADD231PD  Z2, Z15, Z9
+	VFMADD213PD  Z13, Z2, Z9
 	VFMADD213PD  Z12, Z2, Z9
-	VFMADD213PD  Z11, Z2, Z9
 	VFMADD231PD  Z9, Z8, Z3
 	VFNMADD231PD Z5, Z6, Z3
 	VADDPD       Z3, Z7, Z3
-	VPANDQ       Z28, Z1, Z1
-	VPCMPEQQ     Z28, Z1, K2
-	VBLENDMPD    Z3, Z4, K2, Z7
+	VPANDQ       Z28, Z1, Z7
+	VPTESTMQ     Z28, Z1, K2
+	VBLENDMPD    Z3, Z4, K2, Z1
 	VBLENDMPD    Z4, Z3, K2, Z4
-	VDIVPD       Z4, Z7, Z4
-	VPSLLQ       $0x3f, Z1, Z1
-	VPXORQ       Z1, Z4, Z1
-	VBLENDMPD    Z0, Z1, K1, Z0
-	VCVTPD2PS    Z0, Y1
-	VMOVDQU32    Y1, K7, (DI)(AX*4)
+	VDIVPD       Z4, Z1, Z4
+	VPSLLQ       $0x3f, Z7, Z7
+	VPXORQ       Z7, Z4, Z7
+	VBLENDMPD    Z0, Z7, K1, Z0
+	VCVTPD2PS    Z0, Y7
+	VMOVDQU32    Y7, K7, (DI)(AX*4)
 	ADDQ         R9, AX
 
 done:
@@ -1895,10 +1789,10 @@ TEXT ·tanF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
-	VMOVUPS mathConstants<>+2752(SB), Y14
-	VMOVUPS mathConstants<>+1440(SB), Y13
-	VMOVUPS mathConstants<>+3104(SB), Y12
+	VMOVUPS mathConstants<>+3136(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -1906,60 +1800,59 @@ TEXT ·tanF32AVX2(SB), NOSPLIT, $0-32
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
 	VCMPPD       $0x00, mathConstants<>+1984(SB), Y0, Y1
-	VPAND        mathConstants<>+2592(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2624(SB), Y3
+	VPAND        mathConstants<>+2624(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+2656(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
-	VCMPPD       $0x01, mathConstants<>+2080(SB), Y2, Y2
-	VPAND        Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
-	VMOVAPS      Y15, Y3
-	VFMADD231PD  mathConstants<>+2656(SB), Y0, Y3
-	VSUBPD       Y15, Y3, Y2
+	VMOVAPS      Y14, Y3
+	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y3
+	VSUBPD       Y14, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y4
-	VMULPD       Y14, Y2, Y5
+	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y4
+	VMULPD       Y13, Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMSUB231PD  Y14, Y2, Y6
+	VFMSUB231PD  Y13, Y2, Y6
 	VSUBPD       Y5, Y4, Y7
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2784(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+2848(SB), Y4
+	VMOVUPS      mathConstants<>+2880(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+2816(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+2880(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+2848(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+2912(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+2944(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
 	VADDPD       Y5, Y7, Y5
 	VMULPD       mathConstants<>+1728(SB), Y2, Y8
-	VPXOR        mathConstants<>+2944(SB), Y8, Y8
-	VADDPD       Y8, Y13, Y4
-	VSUBPD       Y4, Y13, Y9
+	VPXOR        mathConstants<>+2976(SB), Y8, Y8
+	VADDPD       Y8, Y12, Y4
+	VSUBPD       Y4, Y12, Y9
 	VADDPD       Y8, Y9, Y8
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+3008(SB), Y10
+	VMOVUPS      mathConstants<>+3040(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+2976(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+3040(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+3008(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+3072(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+3104(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y8
 	VFNMADD231PD Y6, Y7, Y8
 	VADDPD       Y8, Y4, Y8
-	VPAND        Y12, Y3, Y3
-	VPCMPEQQ     Y12, Y3, Y4
-	VBLENDVPD    Y4, Y8, Y5, Y6
-	VBLENDVPD    Y4, Y5, Y8, Y5
+	VPAND        Y15, Y3, Y4
+	VPAND        Y15, Y3, Y3
+	VPCMPEQQ     Y15, Y3, Y3
+	VBLENDVPD    Y3, Y8, Y5, Y6
+	VBLENDVPD    Y3, Y5, Y8, Y5
 	VDIVPD       Y5, Y6, Y5
-	VPSLLQ       $0x3f, Y3, Y3
-	VPXOR        Y3, Y5, Y3
-	VBLENDVPD    Y1, Y0, Y3, Y0
-	VCVTPD2PSY   Y0, X3
-	VMOVUPS      X3, (DI)(AX*4)
+	VPSLLQ       $0x3f, Y4, Y4
+	VPXOR        Y4, Y5, Y4
+	VBLENDVPD    Y1, Y0, Y4, Y0
+	VCVTPD2PSY   Y0, X4
+	VMOVUPS      X4, (DI)(AX*4)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -1976,22 +1869,22 @@ TEXT ·asinF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2592(SB), Z31
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
 	VPBROADCASTQ mathConstants<>+1728(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+2720(SB), Z28
-	VPBROADCASTQ mathConstants<>+3392(SB), Z27
+	VPBROADCASTQ mathConstants<>+2752(SB), Z28
+	VPBROADCASTQ mathConstants<>+3424(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+3136(SB), Z25
-	VPBROADCASTQ mathConstants<>+3168(SB), Z24
-	VPBROADCASTQ mathConstants<>+3200(SB), Z23
-	VPBROADCASTQ mathConstants<>+3232(SB), Z22
-	VPBROADCASTQ mathConstants<>+3264(SB), Z21
-	VPBROADCASTQ mathConstants<>+3296(SB), Z20
-	VPBROADCASTQ mathConstants<>+3328(SB), Z19
-	VPBROADCASTQ mathConstants<>+3360(SB), Z18
-	VPBROADCASTQ mathConstants<>+2752(SB), Z17
-	VPBROADCASTQ mathConstants<>+2944(SB), Z16
+	VPBROADCASTQ mathConstants<>+3168(SB), Z25
+	VPBROADCASTQ mathConstants<>+3200(SB), Z24
+	VPBROADCASTQ mathConstants<>+3232(SB), Z23
+	VPBROADCASTQ mathConstants<>+3264(SB), Z22
+	VPBROADCASTQ mathConstants<>+3296(SB), Z21
+	VPBROADCASTQ mathConstants<>+3328(SB), Z20
+	VPBROADCASTQ mathConstants<>+3360(SB), Z19
+	VPBROADCASTQ mathConstants<>+3392(SB), Z18
+	VPBROADCASTQ mathConstants<>+2784(SB), Z17
+	VPBROADCASTQ mathConstants<>+2976(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2100,13 +1993,13 @@ TEXT ·asinF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2592(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1728(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+2720(SB), Y12
-	VMOVUPS mathConstants<>+3392(SB), Y11
+	VMOVUPS mathConstants<>+2752(SB), Y12
+	VMOVUPS mathConstants<>+3424(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+3136(SB), Y9
+	VMOVUPS mathConstants<>+3168(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2129,13 +2022,13 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
-	VFMADD213PD  mathConstants<>+3168(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3200(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3232(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3264(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3296(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3328(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3360(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3392(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -2143,12 +2036,12 @@ loop:
 	VSUBPD       Y5, Y12, Y3
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y6, Y7, Y6
-	VADDPD       mathConstants<>+2752(SB), Y4, Y4
+	VADDPD       mathConstants<>+2784(SB), Y4, Y4
 	VFMADD231PD  Y6, Y11, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y2, Y4, Y1, Y4
 	VPAND        Y15, Y4, Y4
-	VPAND        mathConstants<>+2944(SB), Y0, Y0
+	VPAND        mathConstants<>+2976(SB), Y0, Y0
 	VPOR         Y0, Y4, Y0
 	VCVTPD2PSY   Y0, X4
 	VMOVUPS      X4, (DI)(AX*4)
@@ -2167,24 +2060,24 @@ TEXT ·acosF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+2944(SB), Z30
+	VPBROADCASTQ mathConstants<>+2976(SB), Z30
 	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2720(SB), Z28
-	VPBROADCASTQ mathConstants<>+3424(SB), Z27
-	VPBROADCASTQ mathConstants<>+3392(SB), Z26
-	VPBROADCASTQ mathConstants<>+2592(SB), Z25
+	VPBROADCASTQ mathConstants<>+2752(SB), Z28
+	VPBROADCASTQ mathConstants<>+3456(SB), Z27
+	VPBROADCASTQ mathConstants<>+3424(SB), Z26
+	VPBROADCASTQ mathConstants<>+2624(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+3136(SB), Z23
-	VPBROADCASTQ mathConstants<>+3168(SB), Z22
-	VPBROADCASTQ mathConstants<>+3200(SB), Z21
-	VPBROADCASTQ mathConstants<>+3232(SB), Z20
-	VPBROADCASTQ mathConstants<>+3264(SB), Z19
-	VPBROADCASTQ mathConstants<>+3296(SB), Z18
-	VPBROADCASTQ mathConstants<>+3328(SB), Z17
-	VPBROADCASTQ mathConstants<>+3360(SB), Z16
-	VPBROADCASTQ mathConstants<>+2752(SB), Z15
+	VPBROADCASTQ mathConstants<>+3168(SB), Z23
+	VPBROADCASTQ mathConstants<>+3200(SB), Z22
+	VPBROADCASTQ mathConstants<>+3232(SB), Z21
+	VPBROADCASTQ mathConstants<>+3264(SB), Z20
+	VPBROADCASTQ mathConstants<>+3296(SB), Z19
+	VPBROADCASTQ mathConstants<>+3328(SB), Z18
+	VPBROADCASTQ mathConstants<>+3360(SB), Z17
+	VPBROADCASTQ mathConstants<>+3392(SB), Z16
+	VPBROADCASTQ mathConstants<>+2784(SB), Z15
 	VPBROADCASTQ mathConstants<>+1760(SB), Z14
-	VPBROADCASTQ mathConstants<>+3456(SB), Z13
+	VPBROADCASTQ mathConstants<>+3488(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2316,18 +2209,18 @@ TEXT ·acosF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+2944(SB), Y14
+	VMOVUPS mathConstants<>+2976(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2720(SB), Y12
-	VMOVUPS mathConstants<>+3424(SB), Y11
-	VMOVUPS mathConstants<>+3392(SB), Y10
+	VMOVUPS mathConstants<>+2752(SB), Y12
+	VMOVUPS mathConstants<>+3456(SB), Y11
+	VMOVUPS mathConstants<>+3424(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
 	VPAND        Y14, Y0, Y2
 	VCMPPD       $0x01, Y1, Y13, Y3
 	VMOVUPS      mathConstants<>+1440(SB), Y4
@@ -2344,15 +2237,15 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+3168(SB), Y8
+	VMOVUPS      mathConstants<>+3200(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+3136(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3200(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+3168(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3232(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3264(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3296(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3328(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3360(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+3392(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -2360,7 +2253,7 @@ loop:
 	VSUBPD       Y6, Y12, Y4
 	VADDPD       Y1, Y4, Y1
 	VPXOR        Y2, Y9, Y2
-	VMOVUPS      mathConstants<>+2752(SB), Y4
+	VMOVUPS      mathConstants<>+2784(SB), Y4
 	VSUBPD       Y2, Y4, Y4
 	VADDPD       Y4, Y1, Y4
 	VADDPD       Y4, Y6, Y4
@@ -2372,7 +2265,7 @@ loop:
 	VSUBPD       Y1, Y11, Y2
 	VADDPD       Y5, Y2, Y5
 	VADDPD       Y7, Y9, Y7
-	VADDPD       mathConstants<>+3456(SB), Y5, Y5
+	VADDPD       mathConstants<>+3488(SB), Y5, Y5
 	VFMADD231PD  Y7, Y10, Y5
 	VADDPD       Y5, Y1, Y5
 	VCMPPD       $0x01, Y15, Y0, Y0
@@ -2395,23 +2288,23 @@ TEXT ·atanF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+3520(SB), Z30
+	VPBROADCASTQ mathConstants<>+3552(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+3488(SB), Z28
-	VPBROADCASTQ mathConstants<>+2592(SB), Z27
-	VPBROADCASTQ mathConstants<>+2944(SB), Z26
-	VPBROADCASTQ mathConstants<>+3552(SB), Z25
-	VPBROADCASTQ mathConstants<>+3584(SB), Z24
-	VPBROADCASTQ mathConstants<>+3616(SB), Z23
-	VPBROADCASTQ mathConstants<>+3648(SB), Z22
-	VPBROADCASTQ mathConstants<>+3680(SB), Z21
-	VPBROADCASTQ mathConstants<>+3712(SB), Z20
-	VPBROADCASTQ mathConstants<>+3744(SB), Z19
-	VPBROADCASTQ mathConstants<>+3776(SB), Z18
-	VPBROADCASTQ mathConstants<>+2720(SB), Z17
-	VPBROADCASTQ mathConstants<>+3808(SB), Z16
-	VPBROADCASTQ mathConstants<>+2752(SB), Z15
-	VPBROADCASTQ mathConstants<>+3840(SB), Z14
+	VPBROADCASTQ mathConstants<>+3520(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+2976(SB), Z26
+	VPBROADCASTQ mathConstants<>+3584(SB), Z25
+	VPBROADCASTQ mathConstants<>+3616(SB), Z24
+	VPBROADCASTQ mathConstants<>+3648(SB), Z23
+	VPBROADCASTQ mathConstants<>+3680(SB), Z22
+	VPBROADCASTQ mathConstants<>+3712(SB), Z21
+	VPBROADCASTQ mathConstants<>+3744(SB), Z20
+	VPBROADCASTQ mathConstants<>+3776(SB), Z19
+	VPBROADCASTQ mathConstants<>+3808(SB), Z18
+	VPBROADCASTQ mathConstants<>+2752(SB), Z17
+	VPBROADCASTQ mathConstants<>+3840(SB), Z16
+	VPBROADCASTQ mathConstants<>+2784(SB), Z15
+	VPBROADCASTQ mathConstants<>+3872(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2517,13 +2410,13 @@ TEXT ·atanF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+3520(SB), Y14
+	VMOVUPS mathConstants<>+3552(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+3488(SB), Y12
-	VMOVUPS mathConstants<>+2592(SB), Y11
-	VMOVUPS mathConstants<>+2944(SB), Y10
-	VMOVUPS mathConstants<>+3552(SB), Y9
-	VMOVUPS mathConstants<>+3584(SB), Y8
+	VMOVUPS mathConstants<>+3520(SB), Y12
+	VMOVUPS mathConstants<>+2624(SB), Y11
+	VMOVUPS mathConstants<>+2976(SB), Y10
+	VMOVUPS mathConstants<>+3584(SB), Y9
+	VMOVUPS mathConstants<>+3616(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2546,17 +2439,17 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
-	VFMADD213PD mathConstants<>+3616(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3648(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3680(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3712(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3744(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3776(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+3808(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
-	VBLENDVPD   Y2, mathConstants<>+3808(SB), Y13, Y5
-	VBLENDVPD   Y3, mathConstants<>+2720(SB), Y5, Y5
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y13, Y2
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y13, Y5
+	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y5, Y5
+	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y13, Y2
+	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
 	VADDPD      Y1, Y5, Y3
 	VSUBPD      Y3, Y5, Y5
 	VADDPD      Y1, Y5, Y1
@@ -2581,27 +2474,27 @@ TEXT ·sinhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3904(SB), Z29
-	VPBROADCASTQ mathConstants<>+3936(SB), Z28
-	VPBROADCASTQ mathConstants<>+3968(SB), Z27
-	VPBROADCASTQ mathConstants<>+4000(SB), Z26
-	VPBROADCASTQ mathConstants<>+4032(SB), Z25
-	VPBROADCASTQ mathConstants<>+4064(SB), Z24
-	VPBROADCASTQ mathConstants<>+4096(SB), Z23
-	VPBROADCASTQ mathConstants<>+4128(SB), Z22
-	VPBROADCASTQ mathConstants<>+4160(SB), Z21
-	VPBROADCASTQ mathConstants<>+4192(SB), Z20
+	VPBROADCASTQ mathConstants<>+3936(SB), Z29
+	VPBROADCASTQ mathConstants<>+3968(SB), Z28
+	VPBROADCASTQ mathConstants<>+4000(SB), Z27
+	VPBROADCASTQ mathConstants<>+4032(SB), Z26
+	VPBROADCASTQ mathConstants<>+4064(SB), Z25
+	VPBROADCASTQ mathConstants<>+4096(SB), Z24
+	VPBROADCASTQ mathConstants<>+4128(SB), Z23
+	VPBROADCASTQ mathConstants<>+4160(SB), Z22
+	VPBROADCASTQ mathConstants<>+4192(SB), Z21
+	VPBROADCASTQ mathConstants<>+4224(SB), Z20
 	VPBROADCASTQ mathConstants<>+1728(SB), Z19
-	VPBROADCASTQ mathConstants<>+2944(SB), Z18
-	VPBROADCASTQ mathConstants<>+2592(SB), Z17
-	VPBROADCASTQ mathConstants<>+3872(SB), Z16
-	VPBROADCASTQ mathConstants<>+4224(SB), Z15
-	VPBROADCASTQ mathConstants<>+4288(SB), Z14
-	VPBROADCASTQ mathConstants<>+4256(SB), Z13
-	VPBROADCASTQ mathConstants<>+4320(SB), Z12
-	VPBROADCASTQ mathConstants<>+4352(SB), Z11
+	VPBROADCASTQ mathConstants<>+2976(SB), Z18
+	VPBROADCASTQ mathConstants<>+2624(SB), Z17
+	VPBROADCASTQ mathConstants<>+3904(SB), Z16
+	VPBROADCASTQ mathConstants<>+4256(SB), Z15
+	VPBROADCASTQ mathConstants<>+4320(SB), Z14
+	VPBROADCASTQ mathConstants<>+4288(SB), Z13
+	VPBROADCASTQ mathConstants<>+4352(SB), Z12
+	VPBROADCASTQ mathConstants<>+4384(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2740,22 +2633,22 @@ TEXT ·sinhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+3904(SB), Y12
-	VMOVUPS mathConstants<>+3936(SB), Y11
-	VMOVUPS mathConstants<>+3968(SB), Y10
-	VMOVUPS mathConstants<>+4000(SB), Y9
-	VMOVUPS mathConstants<>+4032(SB), Y8
+	VMOVUPS mathConstants<>+3936(SB), Y12
+	VMOVUPS mathConstants<>+3968(SB), Y11
+	VMOVUPS mathConstants<>+4000(SB), Y10
+	VMOVUPS mathConstants<>+4032(SB), Y9
+	VMOVUPS mathConstants<>+4064(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+3872(SB), Y2
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+3904(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMOVAPS      Y15, Y3
 	VFMADD231PD  Y12, Y2, Y3
@@ -2764,11 +2657,11 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
-	VFMADD213PD  mathConstants<>+4064(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4160(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4192(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+4224(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
 	VADDPD       Y2, Y14, Y2
@@ -2784,11 +2677,11 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y14, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+4224(SB), Y4
+	VMOVUPS      mathConstants<>+4256(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4256(SB), Y2
+	VMOVUPS      mathConstants<>+4288(SB), Y2
 	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4288(SB), Y3
+	VMOVUPS      mathConstants<>+4320(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMOVAPS      Y15, Y2
 	VFMADD231PD  Y12, Y3, Y2
@@ -2797,28 +2690,28 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4320(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4352(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y14, Y2, Y2
 	VSUBPD       Y13, Y2, Y6
 	VFMADD231PD  Y2, Y3, Y6
 	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+2944(SB), Y4, Y4
+	VPAND        mathConstants<>+2976(SB), Y4, Y4
 	VPOR         Y4, Y6, Y4
 	VADDPD       Y14, Y4, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y4, Y6
 	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4352(SB), Y1, Y1
+	VCMPPD       $0x01, mathConstants<>+4384(SB), Y1, Y1
 	VBLENDVPD    Y1, Y6, Y5, Y6
-	VPAND        mathConstants<>+2944(SB), Y0, Y0
+	VPAND        mathConstants<>+2976(SB), Y0, Y0
 	VPOR         Y0, Y6, Y0
 	VCVTPD2PSY   Y0, X6
 	VMOVUPS      X6, (DI)(AX*4)
@@ -2836,21 +2729,21 @@ TEXT ·coshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3872(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
-	VPBROADCASTQ mathConstants<>+3904(SB), Z27
-	VPBROADCASTQ mathConstants<>+3936(SB), Z26
-	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+4000(SB), Z24
-	VPBROADCASTQ mathConstants<>+4032(SB), Z23
-	VPBROADCASTQ mathConstants<>+4064(SB), Z22
-	VPBROADCASTQ mathConstants<>+4096(SB), Z21
-	VPBROADCASTQ mathConstants<>+4128(SB), Z20
-	VPBROADCASTQ mathConstants<>+4160(SB), Z19
-	VPBROADCASTQ mathConstants<>+4192(SB), Z18
-	VPBROADCASTQ mathConstants<>+4384(SB), Z17
+	VPBROADCASTQ mathConstants<>+3904(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+3936(SB), Z27
+	VPBROADCASTQ mathConstants<>+3968(SB), Z26
+	VPBROADCASTQ mathConstants<>+4000(SB), Z25
+	VPBROADCASTQ mathConstants<>+4032(SB), Z24
+	VPBROADCASTQ mathConstants<>+4064(SB), Z23
+	VPBROADCASTQ mathConstants<>+4096(SB), Z22
+	VPBROADCASTQ mathConstants<>+4128(SB), Z21
+	VPBROADCASTQ mathConstants<>+4160(SB), Z20
+	VPBROADCASTQ mathConstants<>+4192(SB), Z19
+	VPBROADCASTQ mathConstants<>+4224(SB), Z18
+	VPBROADCASTQ mathConstants<>+4416(SB), Z17
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2927,18 +2820,18 @@ TEXT ·coshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+3872(SB), Y13
-	VMOVUPS mathConstants<>+2592(SB), Y12
-	VMOVUPS mathConstants<>+3904(SB), Y11
-	VMOVUPS mathConstants<>+3936(SB), Y10
-	VMOVUPS mathConstants<>+3968(SB), Y9
-	VMOVUPS mathConstants<>+4000(SB), Y8
-	VMOVUPS mathConstants<>+4032(SB), Y7
-	VMOVUPS mathConstants<>+4064(SB), Y6
-	VMOVUPS mathConstants<>+4096(SB), Y5
-	VMOVUPS mathConstants<>+4128(SB), Y4
+	VMOVUPS mathConstants<>+3904(SB), Y13
+	VMOVUPS mathConstants<>+2624(SB), Y12
+	VMOVUPS mathConstants<>+3936(SB), Y11
+	VMOVUPS mathConstants<>+3968(SB), Y10
+	VMOVUPS mathConstants<>+4000(SB), Y9
+	VMOVUPS mathConstants<>+4032(SB), Y8
+	VMOVUPS mathConstants<>+4064(SB), Y7
+	VMOVUPS mathConstants<>+4096(SB), Y6
+	VMOVUPS mathConstants<>+4128(SB), Y5
+	VMOVUPS mathConstants<>+4160(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2957,8 +2850,8 @@ loop:
 	VFMADD213PD  Y6, Y0, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+4160(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+4192(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+4224(SB), Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VADDPD       Y0, Y14, Y0
@@ -2974,7 +2867,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4384(SB), Y2
+	VMOVUPS      mathConstants<>+4416(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VCVTPD2PSY   Y2, X3
@@ -2997,12 +2890,12 @@ TEXT ·tanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTD mathConstants<>+96(SB), Z30
 	VPBROADCASTD mathConstants<>+2112(SB), Z29
 	VPBROADCASTD mathConstants<>+544(SB), Z28
-	VPBROADCASTD mathConstants<>+4416(SB), Z27
-	VPBROADCASTD mathConstants<>+4448(SB), Z26
-	VPBROADCASTD mathConstants<>+4480(SB), Z25
-	VPBROADCASTD mathConstants<>+4512(SB), Z24
-	VPBROADCASTD mathConstants<>+4544(SB), Z23
-	VPBROADCASTD mathConstants<>+4576(SB), Z22
+	VPBROADCASTD mathConstants<>+4448(SB), Z27
+	VPBROADCASTD mathConstants<>+4480(SB), Z26
+	VPBROADCASTD mathConstants<>+4512(SB), Z25
+	VPBROADCASTD mathConstants<>+4544(SB), Z24
+	VPBROADCASTD mathConstants<>+4576(SB), Z23
+	VPBROADCASTD mathConstants<>+4608(SB), Z22
 	VPBROADCASTD mathConstants<>+32(SB), Z21
 	VPBROADCASTD mathConstants<>+0(SB), Z20
 	VPBROADCASTD mathConstants<>+64(SB), Z19
@@ -3013,8 +2906,8 @@ TEXT ·tanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTD mathConstants<>+256(SB), Z14
 	VPBROADCASTD mathConstants<>+288(SB), Z13
 	VPBROADCASTD mathConstants<>+320(SB), Z12
-	VPBROADCASTD mathConstants<>+4608(SB), Z11
-	VPBROADCASTD mathConstants<>+4640(SB), Z10
+	VPBROADCASTD mathConstants<>+4640(SB), Z11
+	VPBROADCASTD mathConstants<>+4672(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
@@ -3119,11 +3012,11 @@ TEXT ·tanhF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+352(SB), Y14
 	VMOVUPS mathConstants<>+2112(SB), Y13
 	VMOVUPS mathConstants<>+544(SB), Y12
-	VMOVUPS mathConstants<>+4416(SB), Y11
-	VMOVUPS mathConstants<>+4448(SB), Y10
-	VMOVUPS mathConstants<>+4480(SB), Y9
-	VMOVUPS mathConstants<>+4512(SB), Y8
-	VMOVUPS mathConstants<>+4544(SB), Y7
+	VMOVUPS mathConstants<>+4448(SB), Y11
+	VMOVUPS mathConstants<>+4480(SB), Y10
+	VMOVUPS mathConstants<>+4512(SB), Y9
+	VMOVUPS mathConstants<>+4544(SB), Y8
+	VMOVUPS mathConstants<>+4576(SB), Y7
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
@@ -3140,7 +3033,7 @@ loop:
 	VFMADD213PS  Y8, Y0, Y4
 	VFMADD213PS  Y7, Y0, Y4
 	VFMADD213PS  Y1, Y4, Y3
-	VMOVUPS      mathConstants<>+4576(SB), Y4
+	VMOVUPS      mathConstants<>+4608(SB), Y4
 	VMINPS       Y1, Y4, Y4
 	VADDPS       Y4, Y4, Y4
 	VMOVUPS      mathConstants<>+0(SB), Y0
@@ -3173,10 +3066,10 @@ loop:
 	VPADDD       Y14, Y5, Y5
 	VMULPS       Y5, Y6, Y5
 	VADDPS       Y14, Y5, Y5
-	VMOVUPS      mathConstants<>+4608(SB), Y6
+	VMOVUPS      mathConstants<>+4640(SB), Y6
 	VDIVPS       Y5, Y6, Y6
 	VSUBPS       Y6, Y14, Y6
-	VCMPPS       $0x01, mathConstants<>+4640(SB), Y1, Y1
+	VCMPPS       $0x01, mathConstants<>+4672(SB), Y1, Y1
 	VBLENDVPS    Y1, Y3, Y6, Y3
 	VPOR         Y2, Y3, Y2
 	VMOVUPS      Y2, (DI)(AX*4)
@@ -3196,8 +3089,8 @@ TEXT ·asinhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4672(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+4704(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
 	VPBROADCASTQ mathConstants<>+1472(SB), Z27
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
 	VPBROADCASTQ mathConstants<>+1536(SB), Z25
@@ -3279,9 +3172,9 @@ loop:
 	VBLENDMPD      Z2, Z6, K2, Z2
 	VCMPPD         $0x00, Z30, Z1, K2
 	VBLENDMPD      Z1, Z2, K2, Z1
-	VBLENDMPD.BCST mathConstants<>+3936(SB), Z30, K1, Z2
+	VBLENDMPD.BCST mathConstants<>+3968(SB), Z30, K1, Z2
 	VADDPD         Z2, Z1, Z2
-	VPANDQ.BCST    mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST    mathConstants<>+2976(SB), Z0, Z0
 	VPORQ          Z0, Z2, Z0
 	VCVTPD2PS      Z0, Y2
 	VMOVUPS        Y2, (DI)(AX*4)
@@ -3355,9 +3248,9 @@ tail:
 	VBLENDMPD      Z2, Z6, K2, Z2
 	VCMPPD         $0x00, Z30, Z1, K2
 	VBLENDMPD      Z1, Z2, K2, Z1
-	VBLENDMPD.BCST mathConstants<>+3936(SB), Z30, K1, Z2
+	VBLENDMPD.BCST mathConstants<>+3968(SB), Z30, K1, Z2
 	VADDPD         Z2, Z1, Z2
-	VPANDQ.BCST    mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST    mathConstants<>+2976(SB), Z0, Z0
 	VPORQ          Z0, Z2, Z0
 	VCVTPD2PS      Z0, Y2
 	VMOVDQU32      Y2, K7, (DI)(AX*4)
@@ -3375,8 +3268,8 @@ TEXT ·asinhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4672(SB), Y13
-	VMOVUPS mathConstants<>+2592(SB), Y12
+	VMOVUPS mathConstants<>+4704(SB), Y13
+	VMOVUPS mathConstants<>+2624(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -3444,9 +3337,9 @@ loop:
 	VBLENDVPD   Y8, Y3, Y6, Y3
 	VCMPPD      $0x00, Y14, Y1, Y6
 	VBLENDVPD   Y6, Y1, Y3, Y1
-	VBLENDVPD   Y2, mathConstants<>+3936(SB), Y14, Y2
+	VBLENDVPD   Y2, mathConstants<>+3968(SB), Y14, Y2
 	VADDPD      Y2, Y1, Y2
-	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPAND       mathConstants<>+2976(SB), Y0, Y0
 	VPOR        Y0, Y2, Y0
 	VCVTPD2PSY  Y0, X2
 	VMOVUPS     X2, (DI)(AX*4)
@@ -3466,7 +3359,7 @@ TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+4672(SB), Z29
+	VPBROADCASTQ mathConstants<>+4704(SB), Z29
 	VPBROADCASTQ mathConstants<>+2016(SB), Z28
 	VPBROADCASTQ mathConstants<>+1472(SB), Z27
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
@@ -3550,7 +3443,7 @@ loop:
 	VBLENDMPD      Z1, Z5, K2, Z1
 	VCMPPD         $0x00, Z31, Z0, K2
 	VBLENDMPD      Z0, Z1, K2, Z0
-	VBLENDMPD.BCST mathConstants<>+3936(SB), Z31, K1, Z1
+	VBLENDMPD.BCST mathConstants<>+3968(SB), Z31, K1, Z1
 	VADDPD         Z1, Z0, Z1
 	VCVTPD2PS      Z1, Y0
 	VMOVUPS        Y0, (DI)(AX*4)
@@ -3624,7 +3517,7 @@ tail:
 	VBLENDMPD      Z1, Z5, K2, Z1
 	VCMPPD         $0x00, Z31, Z0, K2
 	VBLENDMPD      Z0, Z1, K2, Z0
-	VBLENDMPD.BCST mathConstants<>+3936(SB), Z31, K1, Z1
+	VBLENDMPD.BCST mathConstants<>+3968(SB), Z31, K1, Z1
 	VADDPD         Z1, Z0, Z1
 	VCVTPD2PS      Z1, Y0
 	VMOVDQU32      Y0, K7, (DI)(AX*4)
@@ -3642,7 +3535,7 @@ TEXT ·acoshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+4672(SB), Y13
+	VMOVUPS mathConstants<>+4704(SB), Y13
 	VMOVUPS mathConstants<>+2016(SB), Y12
 	VMOVUPS mathConstants<>+1472(SB), Y11
 	XORL    AX, AX
@@ -3711,7 +3604,7 @@ loop:
 	VBLENDVPD   Y5, Y2, Y7, Y2
 	VCMPPD      $0x00, Y15, Y0, Y7
 	VBLENDVPD   Y7, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3936(SB), Y15, Y1
+	VBLENDVPD   Y1, mathConstants<>+3968(SB), Y15, Y1
 	VADDPD      Y1, Y0, Y1
 	VCVTPD2PSY  Y1, X0
 	VMOVUPS     X0, (DI)(AX*4)
@@ -3732,7 +3625,7 @@ TEXT ·atanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
 	VPBROADCASTQ mathConstants<>+1472(SB), Z27
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
 	VPBROADCASTQ mathConstants<>+1536(SB), Z25
@@ -3809,7 +3702,7 @@ loop:
 	VCMPPD      $0x00, Z30, Z1, K1
 	VBLENDMPD   Z1, Z3, K1, Z1
 	VMULPD      Z1, Z29, Z1
-	VPANDQ.BCST mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST mathConstants<>+2976(SB), Z0, Z0
 	VPORQ       Z0, Z1, Z0
 	VCVTPD2PS   Z0, Y1
 	VMOVUPS     Y1, (DI)(AX*4)
@@ -3878,7 +3771,7 @@ tail:
 	VCMPPD      $0x00, Z30, Z1, K1
 	VBLENDMPD   Z1, Z3, K1, Z1
 	VMULPD      Z1, Z29, Z1
-	VPANDQ.BCST mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST mathConstants<>+2976(SB), Z0, Z0
 	VPORQ       Z0, Z1, Z0
 	VCVTPD2PS   Z0, Y1
 	VMOVDQU32   Y1, K7, (DI)(AX*4)
@@ -3897,7 +3790,7 @@ TEXT ·atanhF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2592(SB), Y12
+	VMOVUPS mathConstants<>+2624(SB), Y12
 	VMOVUPS mathConstants<>+1472(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -3961,7 +3854,7 @@ loop:
 	VCMPPD      $0x00, Y14, Y1, Y5
 	VBLENDVPD   Y5, Y1, Y3, Y1
 	VMULPD      Y1, Y13, Y1
-	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPAND       mathConstants<>+2976(SB), Y0, Y0
 	VPOR        Y0, Y1, Y0
 	VCVTPD2PSY  Y0, X1
 	VMOVUPS     X1, (DI)(AX*4)
@@ -3981,18 +3874,18 @@ TEXT ·cbrtF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+1568(SB), Z30
-	VPBROADCASTQ mathConstants<>+2592(SB), Z29
-	VPBROADCASTQ mathConstants<>+4704(SB), Z28
-	VPBROADCASTQ mathConstants<>+4736(SB), Z27
-	VPBROADCASTQ mathConstants<>+4800(SB), Z26
-	VPBROADCASTQ mathConstants<>+4768(SB), Z25
-	VPBROADCASTQ mathConstants<>+4832(SB), Z24
-	VPBROADCASTQ mathConstants<>+4864(SB), Z23
-	VPBROADCASTQ mathConstants<>+4928(SB), Z22
-	VPBROADCASTQ mathConstants<>+4896(SB), Z21
+	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+4736(SB), Z28
+	VPBROADCASTQ mathConstants<>+4768(SB), Z27
+	VPBROADCASTQ mathConstants<>+4832(SB), Z26
+	VPBROADCASTQ mathConstants<>+4800(SB), Z25
+	VPBROADCASTQ mathConstants<>+4864(SB), Z24
+	VPBROADCASTQ mathConstants<>+4896(SB), Z23
+	VPBROADCASTQ mathConstants<>+4960(SB), Z22
+	VPBROADCASTQ mathConstants<>+4928(SB), Z21
 	VPBROADCASTQ mathConstants<>+2080(SB), Z20
 	VPXORQ       Z19, Z19, Z19
-	VPBROADCASTQ mathConstants<>+2944(SB), Z18
+	VPBROADCASTQ mathConstants<>+2976(SB), Z18
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4101,12 +3994,12 @@ TEXT ·cbrtF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+1568(SB), Y14
-	VMOVUPS mathConstants<>+2592(SB), Y13
-	VMOVUPS mathConstants<>+4704(SB), Y12
-	VMOVUPS mathConstants<>+4736(SB), Y11
-	VMOVUPS mathConstants<>+4800(SB), Y10
-	VMOVUPS mathConstants<>+4768(SB), Y9
-	VMOVUPS mathConstants<>+4832(SB), Y8
+	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+4736(SB), Y12
+	VMOVUPS mathConstants<>+4768(SB), Y11
+	VMOVUPS mathConstants<>+4832(SB), Y10
+	VMOVUPS mathConstants<>+4800(SB), Y9
+	VMOVUPS mathConstants<>+4864(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4122,7 +4015,7 @@ loop:
 	VPSRLQ      $0x20, Y4, Y5
 	VPOR        Y14, Y5, Y5
 	VSUBPD      Y14, Y5, Y5
-	VFMADD213PD mathConstants<>+4864(SB), Y8, Y5
+	VFMADD213PD mathConstants<>+4896(SB), Y8, Y5
 	VPSLLQ      $0x20, Y5, Y5
 	VMULPD      Y5, Y5, Y6
 	VMULPD      Y5, Y6, Y6
@@ -4140,14 +4033,14 @@ loop:
 	VADDPD      Y4, Y5, Y4
 	VDIVPD      Y4, Y7, Y4
 	VMULPD      Y4, Y6, Y4
-	VBLENDVPD   Y3, mathConstants<>+4896(SB), Y15, Y3
-	VBLENDVPD   Y2, mathConstants<>+4928(SB), Y3, Y3
+	VBLENDVPD   Y3, mathConstants<>+4928(SB), Y15, Y3
+	VBLENDVPD   Y2, mathConstants<>+4960(SB), Y3, Y3
 	VMULPD      Y3, Y4, Y3
 	VCMPPD      $0x01, mathConstants<>+2080(SB), Y1, Y4
 	VPXOR       Y2, Y2, Y2
 	VCMPPD      $0x01, Y1, Y2, Y2
 	VPAND       Y2, Y4, Y4
-	VPAND       mathConstants<>+2944(SB), Y0, Y2
+	VPAND       mathConstants<>+2976(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VBLENDVPD   Y4, Y2, Y0, Y2
 	VCVTPD2PSY  Y2, X0
@@ -4167,29 +4060,29 @@ TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+4992(SB), Z30
-	VPBROADCASTQ mathConstants<>+2944(SB), Z29
-	VPBROADCASTQ mathConstants<>+2688(SB), Z28
-	VPBROADCASTQ mathConstants<>+2592(SB), Z27
-	VPBROADCASTQ mathConstants<>+4960(SB), Z26
-	VPBROADCASTQ mathConstants<>+5024(SB), Z25
-	VPBROADCASTQ mathConstants<>+4256(SB), Z24
-	VPBROADCASTQ mathConstants<>+3904(SB), Z23
-	VPBROADCASTQ mathConstants<>+3936(SB), Z22
-	VPBROADCASTQ mathConstants<>+3968(SB), Z21
-	VPBROADCASTQ mathConstants<>+4000(SB), Z20
-	VPBROADCASTQ mathConstants<>+4032(SB), Z19
-	VPBROADCASTQ mathConstants<>+4064(SB), Z18
-	VPBROADCASTQ mathConstants<>+4096(SB), Z17
-	VPBROADCASTQ mathConstants<>+4128(SB), Z16
-	VPBROADCASTQ mathConstants<>+4160(SB), Z15
-	VPBROADCASTQ mathConstants<>+4192(SB), Z14
-	VPBROADCASTQ mathConstants<>+5056(SB), Z13
-	VPBROADCASTQ mathConstants<>+5088(SB), Z12
-	VPBROADCASTQ mathConstants<>+5120(SB), Z11
-	VPBROADCASTQ mathConstants<>+5152(SB), Z10
-	VPBROADCASTQ mathConstants<>+5184(SB), Z9
-	VPBROADCASTQ mathConstants<>+5216(SB), Z8
+	VPBROADCASTQ mathConstants<>+5024(SB), Z30
+	VPBROADCASTQ mathConstants<>+2976(SB), Z29
+	VPBROADCASTQ mathConstants<>+2720(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+4992(SB), Z26
+	VPBROADCASTQ mathConstants<>+5056(SB), Z25
+	VPBROADCASTQ mathConstants<>+4288(SB), Z24
+	VPBROADCASTQ mathConstants<>+3936(SB), Z23
+	VPBROADCASTQ mathConstants<>+3968(SB), Z22
+	VPBROADCASTQ mathConstants<>+4000(SB), Z21
+	VPBROADCASTQ mathConstants<>+4032(SB), Z20
+	VPBROADCASTQ mathConstants<>+4064(SB), Z19
+	VPBROADCASTQ mathConstants<>+4096(SB), Z18
+	VPBROADCASTQ mathConstants<>+4128(SB), Z17
+	VPBROADCASTQ mathConstants<>+4160(SB), Z16
+	VPBROADCASTQ mathConstants<>+4192(SB), Z15
+	VPBROADCASTQ mathConstants<>+4224(SB), Z14
+	VPBROADCASTQ mathConstants<>+5088(SB), Z13
+	VPBROADCASTQ mathConstants<>+5120(SB), Z12
+	VPBROADCASTQ mathConstants<>+5152(SB), Z11
+	VPBROADCASTQ mathConstants<>+5184(SB), Z10
+	VPBROADCASTQ mathConstants<>+5216(SB), Z9
+	VPBROADCASTQ mathConstants<>+5248(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4228,25 +4121,25 @@ loop:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4300,25 +4193,25 @@ tail:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4341,13 +4234,13 @@ TEXT ·erfF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+4992(SB), Y13
-	VMOVUPS mathConstants<>+2944(SB), Y12
-	VMOVUPS mathConstants<>+2592(SB), Y11
-	VMOVUPS mathConstants<>+4960(SB), Y10
-	VMOVUPS mathConstants<>+5024(SB), Y9
-	VMOVUPS mathConstants<>+4256(SB), Y8
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+5024(SB), Y13
+	VMOVUPS mathConstants<>+2976(SB), Y12
+	VMOVUPS mathConstants<>+2624(SB), Y11
+	VMOVUPS mathConstants<>+4992(SB), Y10
+	VMOVUPS mathConstants<>+5056(SB), Y9
+	VMOVUPS mathConstants<>+4288(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4364,18 +4257,18 @@ loop:
 	VMINPD       Y3, Y8, Y3
 	VMAXPD       Y3, Y9, Y3
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y4
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y4
 	VSUBPD       Y14, Y4, Y4
-	VFNMADD231PD mathConstants<>+3936(SB), Y4, Y3
 	VFNMADD231PD mathConstants<>+3968(SB), Y4, Y3
-	VMOVUPS      mathConstants<>+4032(SB), Y6
+	VFNMADD231PD mathConstants<>+4000(SB), Y4, Y3
+	VMOVUPS      mathConstants<>+4064(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PD  mathConstants<>+4000(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+4032(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y7
 	VMULPD       Y3, Y3, Y6
 	VFMADD231PD  Y7, Y6, Y3
 	VADDPD       Y3, Y15, Y3
@@ -4391,10 +4284,9 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+5088(SB), Y7
+	VMOVUPS      mathConstants<>+5120(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+5056(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+5088(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
@@ -4402,21 +4294,22 @@ loop:
 	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5312(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5344(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5376(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD132PD  mathConstants<>+1760(SB), Y15, Y2
 	VDIVPD       Y2, Y3, Y2
 	VSUBPD       Y2, Y15, Y2
 	VMINPD       Y1, Y15, Y3
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5408(SB), Y5
+	VMOVUPS      mathConstants<>+5440(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5376(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5440(SB), Y6, Y7
+	VFMADD231PD  mathConstants<>+5408(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5472(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5504(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5536(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5568(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5600(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5632(SB), Y6, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4441,29 +4334,29 @@ TEXT ·erfcF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5664(SB), Z30
-	VPBROADCASTQ mathConstants<>+4992(SB), Z29
-	VPBROADCASTQ mathConstants<>+2688(SB), Z28
+	VPBROADCASTQ mathConstants<>+5696(SB), Z30
+	VPBROADCASTQ mathConstants<>+5024(SB), Z29
+	VPBROADCASTQ mathConstants<>+2720(SB), Z28
 	VPBROADCASTQ mathConstants<>+1760(SB), Z27
-	VPBROADCASTQ mathConstants<>+2592(SB), Z26
-	VPBROADCASTQ mathConstants<>+5632(SB), Z25
-	VPBROADCASTQ mathConstants<>+2944(SB), Z24
-	VPBROADCASTQ mathConstants<>+5024(SB), Z23
-	VPBROADCASTQ mathConstants<>+4256(SB), Z22
-	VPBROADCASTQ mathConstants<>+3904(SB), Z21
-	VPBROADCASTQ mathConstants<>+3936(SB), Z20
-	VPBROADCASTQ mathConstants<>+3968(SB), Z19
-	VPBROADCASTQ mathConstants<>+4000(SB), Z18
-	VPBROADCASTQ mathConstants<>+4032(SB), Z17
-	VPBROADCASTQ mathConstants<>+4064(SB), Z16
-	VPBROADCASTQ mathConstants<>+4096(SB), Z15
-	VPBROADCASTQ mathConstants<>+4128(SB), Z14
-	VPBROADCASTQ mathConstants<>+4160(SB), Z13
-	VPBROADCASTQ mathConstants<>+4192(SB), Z12
-	VPBROADCASTQ mathConstants<>+5056(SB), Z11
-	VPBROADCASTQ mathConstants<>+5088(SB), Z10
-	VPBROADCASTQ mathConstants<>+5120(SB), Z9
-	VPBROADCASTQ mathConstants<>+5152(SB), Z8
+	VPBROADCASTQ mathConstants<>+2624(SB), Z26
+	VPBROADCASTQ mathConstants<>+5664(SB), Z25
+	VPBROADCASTQ mathConstants<>+2976(SB), Z24
+	VPBROADCASTQ mathConstants<>+5056(SB), Z23
+	VPBROADCASTQ mathConstants<>+4288(SB), Z22
+	VPBROADCASTQ mathConstants<>+3936(SB), Z21
+	VPBROADCASTQ mathConstants<>+3968(SB), Z20
+	VPBROADCASTQ mathConstants<>+4000(SB), Z19
+	VPBROADCASTQ mathConstants<>+4032(SB), Z18
+	VPBROADCASTQ mathConstants<>+4064(SB), Z17
+	VPBROADCASTQ mathConstants<>+4096(SB), Z16
+	VPBROADCASTQ mathConstants<>+4128(SB), Z15
+	VPBROADCASTQ mathConstants<>+4160(SB), Z14
+	VPBROADCASTQ mathConstants<>+4192(SB), Z13
+	VPBROADCASTQ mathConstants<>+4224(SB), Z12
+	VPBROADCASTQ mathConstants<>+5088(SB), Z11
+	VPBROADCASTQ mathConstants<>+5120(SB), Z10
+	VPBROADCASTQ mathConstants<>+5152(SB), Z9
+	VPBROADCASTQ mathConstants<>+5184(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4501,12 +4394,12 @@ loop:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -4514,18 +4407,18 @@ loop:
 	VSUBPD           Z2, Z27, Z3
 	VBLENDMPD        Z3, Z2, K1, Z3
 	VMINPD           Z0, Z31, Z2
-	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5376(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4577,12 +4470,12 @@ tail:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -4590,18 +4483,18 @@ tail:
 	VSUBPD           Z2, Z27, Z3
 	VBLENDMPD        Z3, Z2, K1, Z3
 	VMINPD           Z0, Z31, Z2
-	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5376(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4623,13 +4516,13 @@ TEXT ·erfcF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5664(SB), Y13
-	VMOVUPS mathConstants<>+4992(SB), Y12
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+5696(SB), Y13
+	VMOVUPS mathConstants<>+5024(SB), Y12
 	VMOVUPS mathConstants<>+1760(SB), Y11
-	VMOVUPS mathConstants<>+2592(SB), Y10
-	VMOVUPS mathConstants<>+5632(SB), Y9
-	VMOVUPS mathConstants<>+2944(SB), Y8
+	VMOVUPS mathConstants<>+2624(SB), Y10
+	VMOVUPS mathConstants<>+5664(SB), Y9
+	VMOVUPS mathConstants<>+2976(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4644,23 +4537,23 @@ loop:
 	VADDPD       Y12, Y2, Y5
 	VDIVPD       Y5, Y4, Y5
 	VPXOR        Y8, Y3, Y3
-	VMOVUPS      mathConstants<>+4256(SB), Y4
+	VMOVUPS      mathConstants<>+4288(SB), Y4
 	VMINPD       Y3, Y4, Y4
-	VMOVUPS      mathConstants<>+5024(SB), Y3
+	VMOVUPS      mathConstants<>+5056(SB), Y3
 	VMAXPD       Y4, Y3, Y3
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y4
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y4
 	VSUBPD       Y14, Y4, Y4
-	VFNMADD231PD mathConstants<>+3936(SB), Y4, Y3
 	VFNMADD231PD mathConstants<>+3968(SB), Y4, Y3
-	VMOVUPS      mathConstants<>+4032(SB), Y6
+	VFNMADD231PD mathConstants<>+4000(SB), Y4, Y3
+	VMOVUPS      mathConstants<>+4064(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PD  mathConstants<>+4000(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+4032(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y7
 	VMULPD       Y3, Y3, Y6
 	VFMADD231PD  Y7, Y6, Y3
 	VADDPD       Y3, Y15, Y3
@@ -4676,10 +4569,9 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+5088(SB), Y7
+	VMOVUPS      mathConstants<>+5120(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+5056(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+5088(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
@@ -4687,6 +4579,7 @@ loop:
 	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5312(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5344(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5376(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD213PD  Y15, Y11, Y2
 	VDIVPD       Y2, Y3, Y2
@@ -4694,18 +4587,18 @@ loop:
 	VSUBPD       Y2, Y11, Y6
 	VBLENDVPD    Y3, Y6, Y2, Y6
 	VMINPD       Y0, Y15, Y2
-	VMOVUPS      mathConstants<>+3552(SB), Y3
+	VMOVUPS      mathConstants<>+3584(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMULPD       Y3, Y3, Y2
-	VMOVUPS      mathConstants<>+5408(SB), Y5
+	VMOVUPS      mathConstants<>+5440(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5376(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5440(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+5408(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5472(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5504(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5536(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5568(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5600(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5632(SB), Y2, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VSUBPD       Y7, Y15, Y7
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4916,23 +4809,23 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+2944(SB), Z29
-	VPBROADCASTQ mathConstants<>+5024(SB), Z28
-	VPBROADCASTQ mathConstants<>+4256(SB), Z27
-	VPBROADCASTQ mathConstants<>+3904(SB), Z26
-	VPBROADCASTQ mathConstants<>+3936(SB), Z25
-	VPBROADCASTQ mathConstants<>+3968(SB), Z24
-	VPBROADCASTQ mathConstants<>+4000(SB), Z23
-	VPBROADCASTQ mathConstants<>+4032(SB), Z22
-	VPBROADCASTQ mathConstants<>+4064(SB), Z21
-	VPBROADCASTQ mathConstants<>+4096(SB), Z20
-	VPBROADCASTQ mathConstants<>+4128(SB), Z19
-	VPBROADCASTQ mathConstants<>+4160(SB), Z18
-	VPBROADCASTQ mathConstants<>+4192(SB), Z17
-	VPBROADCASTQ mathConstants<>+5696(SB), Z16
+	VPBROADCASTQ mathConstants<>+2720(SB), Z30
+	VPBROADCASTQ mathConstants<>+2976(SB), Z29
+	VPBROADCASTQ mathConstants<>+5056(SB), Z28
+	VPBROADCASTQ mathConstants<>+4288(SB), Z27
+	VPBROADCASTQ mathConstants<>+3936(SB), Z26
+	VPBROADCASTQ mathConstants<>+3968(SB), Z25
+	VPBROADCASTQ mathConstants<>+4000(SB), Z24
+	VPBROADCASTQ mathConstants<>+4032(SB), Z23
+	VPBROADCASTQ mathConstants<>+4064(SB), Z22
+	VPBROADCASTQ mathConstants<>+4096(SB), Z21
+	VPBROADCASTQ mathConstants<>+4128(SB), Z20
+	VPBROADCASTQ mathConstants<>+4160(SB), Z19
+	VPBROADCASTQ mathConstants<>+4192(SB), Z18
+	VPBROADCASTQ mathConstants<>+4224(SB), Z17
+	VPBROADCASTQ mathConstants<>+5728(SB), Z16
 	VPXORQ       Z15, Z15, Z15
-	VPBROADCASTQ mathConstants<>+4704(SB), Z14
+	VPBROADCASTQ mathConstants<>+4736(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5019,17 +4912,17 @@ TEXT ·siluF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2944(SB), Y13
-	VMOVUPS mathConstants<>+5024(SB), Y12
-	VMOVUPS mathConstants<>+4256(SB), Y11
-	VMOVUPS mathConstants<>+3904(SB), Y10
-	VMOVUPS mathConstants<>+3936(SB), Y9
-	VMOVUPS mathConstants<>+3968(SB), Y8
-	VMOVUPS mathConstants<>+4000(SB), Y7
-	VMOVUPS mathConstants<>+4032(SB), Y6
-	VMOVUPS mathConstants<>+4064(SB), Y5
+	VMOVUPS mathConstants<>+2976(SB), Y13
+	VMOVUPS mathConstants<>+5056(SB), Y12
+	VMOVUPS mathConstants<>+4288(SB), Y11
+	VMOVUPS mathConstants<>+3936(SB), Y10
+	VMOVUPS mathConstants<>+3968(SB), Y9
+	VMOVUPS mathConstants<>+4000(SB), Y8
+	VMOVUPS mathConstants<>+4032(SB), Y7
+	VMOVUPS mathConstants<>+4064(SB), Y6
+	VMOVUPS mathConstants<>+4096(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5047,10 +4940,10 @@ loop:
 	VMOVAPS      Y6, Y3
 	VFMADD231PD  Y1, Y7, Y3
 	VFMADD213PD  Y5, Y1, Y3
-	VFMADD213PD  mathConstants<>+4096(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+4128(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+4160(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+4192(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+4224(SB), Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
 	VADDPD       Y1, Y14, Y1
@@ -5065,11 +4958,11 @@ loop:
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       Y14, Y4, Y4
 	VMULPD       Y4, Y3, Y4
-	VMOVUPS      mathConstants<>+5696(SB), Y3
+	VMOVUPS      mathConstants<>+5728(SB), Y3
 	VMAXPD       Y0, Y3, Y3
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y3, Y0
 	VBLENDVPD    Y0, Y4, Y14, Y0
-	VMOVUPS      mathConstants<>+4704(SB), Y1
+	VMOVUPS      mathConstants<>+4736(SB), Y1
 	VMINPD       Y3, Y1, Y1
 	VMULPD       Y0, Y1, Y0
 	VADDPD       Y4, Y14, Y4
@@ -5091,28 +4984,28 @@ TEXT ·geluF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1728(SB), Z31
-	VPBROADCASTQ mathConstants<>+2944(SB), Z30
+	VPBROADCASTQ mathConstants<>+2976(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+5664(SB), Z28
-	VPBROADCASTQ mathConstants<>+4992(SB), Z27
-	VPBROADCASTQ mathConstants<>+2688(SB), Z26
-	VPBROADCASTQ mathConstants<>+2592(SB), Z25
-	VPBROADCASTQ mathConstants<>+5728(SB), Z24
+	VPBROADCASTQ mathConstants<>+5696(SB), Z28
+	VPBROADCASTQ mathConstants<>+5024(SB), Z27
+	VPBROADCASTQ mathConstants<>+2720(SB), Z26
+	VPBROADCASTQ mathConstants<>+2624(SB), Z25
+	VPBROADCASTQ mathConstants<>+5760(SB), Z24
 	VPBROADCASTQ mathConstants<>+1696(SB), Z23
-	VPBROADCASTQ mathConstants<>+5024(SB), Z22
-	VPBROADCASTQ mathConstants<>+4256(SB), Z21
-	VPBROADCASTQ mathConstants<>+3904(SB), Z20
-	VPBROADCASTQ mathConstants<>+3936(SB), Z19
-	VPBROADCASTQ mathConstants<>+3968(SB), Z18
-	VPBROADCASTQ mathConstants<>+4000(SB), Z17
-	VPBROADCASTQ mathConstants<>+4032(SB), Z16
-	VPBROADCASTQ mathConstants<>+4064(SB), Z15
-	VPBROADCASTQ mathConstants<>+4096(SB), Z14
-	VPBROADCASTQ mathConstants<>+4128(SB), Z13
-	VPBROADCASTQ mathConstants<>+4160(SB), Z12
-	VPBROADCASTQ mathConstants<>+4192(SB), Z11
-	VPBROADCASTQ mathConstants<>+5056(SB), Z10
-	VPBROADCASTQ mathConstants<>+5088(SB), Z9
+	VPBROADCASTQ mathConstants<>+5056(SB), Z22
+	VPBROADCASTQ mathConstants<>+4288(SB), Z21
+	VPBROADCASTQ mathConstants<>+3936(SB), Z20
+	VPBROADCASTQ mathConstants<>+3968(SB), Z19
+	VPBROADCASTQ mathConstants<>+4000(SB), Z18
+	VPBROADCASTQ mathConstants<>+4032(SB), Z17
+	VPBROADCASTQ mathConstants<>+4064(SB), Z16
+	VPBROADCASTQ mathConstants<>+4096(SB), Z15
+	VPBROADCASTQ mathConstants<>+4128(SB), Z14
+	VPBROADCASTQ mathConstants<>+4160(SB), Z13
+	VPBROADCASTQ mathConstants<>+4192(SB), Z12
+	VPBROADCASTQ mathConstants<>+4224(SB), Z11
+	VPBROADCASTQ mathConstants<>+5088(SB), Z10
+	VPBROADCASTQ mathConstants<>+5120(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5151,7 +5044,6 @@ loop:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
-	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
@@ -5159,6 +5051,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5312(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5344(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -5170,15 +5063,15 @@ loop:
 	VPANDQ           Z30, Z0, Z5
 	VPXORQ           Z5, Z4, Z5
 	VMULPD           Z5, Z5, Z4
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z6
 	VMOVAPS          Z6, Z3
-	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z3
 	VFMADD213PD      Z5, Z5, Z3
 	VFMADD213PD      Z31, Z31, Z3
 	VMULPD           Z3, Z0, Z3
@@ -5230,7 +5123,6 @@ tail:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
-	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
@@ -5238,6 +5130,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5312(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5344(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1760(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -5249,15 +5142,15 @@ tail:
 	VPANDQ           Z30, Z0, Z5
 	VPXORQ           Z5, Z4, Z5
 	VMULPD           Z5, Z5, Z4
-	VPBROADCASTQ     mathConstants<>+5408(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z6
 	VMOVAPS          Z6, Z3
-	VFMADD231PD.BCST mathConstants<>+5376(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z3
 	VFMADD213PD      Z5, Z5, Z3
 	VFMADD213PD      Z31, Z31, Z3
 	VMULPD           Z3, Z0, Z3
@@ -5278,12 +5171,12 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1728(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
+	VMOVUPS mathConstants<>+2720(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
-	VMOVUPS mathConstants<>+2944(SB), Y12
-	VMOVUPS mathConstants<>+5664(SB), Y11
-	VMOVUPS mathConstants<>+4992(SB), Y10
-	VMOVUPS mathConstants<>+2592(SB), Y9
+	VMOVUPS mathConstants<>+2976(SB), Y12
+	VMOVUPS mathConstants<>+5696(SB), Y11
+	VMOVUPS mathConstants<>+5024(SB), Y10
+	VMOVUPS mathConstants<>+2624(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5291,7 +5184,7 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
 	VPAND        Y9, Y0, Y1
-	VMOVUPS      mathConstants<>+5728(SB), Y2
+	VMOVUPS      mathConstants<>+5760(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1696(SB), Y2, Y1
 	VMULPD       Y2, Y2, Y3
@@ -5302,23 +5195,23 @@ loop:
 	VADDPD       Y10, Y4, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y12, Y3, Y3
-	VMOVUPS      mathConstants<>+4256(SB), Y5
+	VMOVUPS      mathConstants<>+4288(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+5024(SB), Y3
+	VMOVUPS      mathConstants<>+5056(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3936(SB), Y5, Y3
 	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y3
-	VMOVUPS      mathConstants<>+4032(SB), Y7
+	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y3
+	VMOVUPS      mathConstants<>+4064(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+4000(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+4032(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y8
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y8, Y7, Y3
 	VADDPD       Y3, Y13, Y3
@@ -5334,10 +5227,9 @@ loop:
 	VPADDQ       Y13, Y7, Y7
 	VMULPD       Y7, Y8, Y7
 	VMULPD       Y7, Y2, Y7
-	VMOVUPS      mathConstants<>+5088(SB), Y2
+	VMOVUPS      mathConstants<>+5120(SB), Y2
 	VMOVAPS      Y2, Y8
-	VFMADD231PD  mathConstants<>+5056(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5120(SB), Y6, Y8
+	VFMADD231PD  mathConstants<>+5088(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5152(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5184(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5216(SB), Y6, Y8
@@ -5345,6 +5237,7 @@ loop:
 	VFMADD213PD  mathConstants<>+5280(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5312(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5344(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5376(SB), Y6, Y8
 	VMULPD       Y8, Y7, Y8
 	VFMADD132PD  mathConstants<>+1760(SB), Y13, Y4
 	VDIVPD       Y4, Y8, Y4
@@ -5356,15 +5249,15 @@ loop:
 	VPAND        Y12, Y0, Y8
 	VPXOR        Y8, Y4, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+5408(SB), Y6
+	VMOVUPS      mathConstants<>+5440(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+5376(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5440(SB), Y4, Y2
+	VFMADD231PD  mathConstants<>+5408(SB), Y4, Y2
 	VFMADD213PD  mathConstants<>+5472(SB), Y4, Y2
 	VFMADD213PD  mathConstants<>+5504(SB), Y4, Y2
 	VFMADD213PD  mathConstants<>+5536(SB), Y4, Y2
 	VFMADD213PD  mathConstants<>+5568(SB), Y4, Y2
 	VFMADD213PD  mathConstants<>+5600(SB), Y4, Y2
+	VFMADD213PD  mathConstants<>+5632(SB), Y4, Y2
 	VFMADD213PD  Y8, Y8, Y2
 	VFMADD213PD  Y15, Y15, Y2
 	VMULPD       Y2, Y0, Y2
@@ -5387,26 +5280,26 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+5760(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
-	VPBROADCASTQ mathConstants<>+5792(SB), Z27
-	VPBROADCASTQ mathConstants<>+5824(SB), Z26
-	VPBROADCASTQ mathConstants<>+5024(SB), Z25
-	VPBROADCASTQ mathConstants<>+4256(SB), Z24
-	VPBROADCASTQ mathConstants<>+3904(SB), Z23
-	VPBROADCASTQ mathConstants<>+3936(SB), Z22
-	VPBROADCASTQ mathConstants<>+3968(SB), Z21
-	VPBROADCASTQ mathConstants<>+4000(SB), Z20
-	VPBROADCASTQ mathConstants<>+4032(SB), Z19
-	VPBROADCASTQ mathConstants<>+4064(SB), Z18
-	VPBROADCASTQ mathConstants<>+4096(SB), Z17
-	VPBROADCASTQ mathConstants<>+4128(SB), Z16
-	VPBROADCASTQ mathConstants<>+4160(SB), Z15
-	VPBROADCASTQ mathConstants<>+4192(SB), Z14
-	VPBROADCASTQ mathConstants<>+5696(SB), Z13
+	VPBROADCASTQ mathConstants<>+2720(SB), Z30
+	VPBROADCASTQ mathConstants<>+5792(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+5824(SB), Z27
+	VPBROADCASTQ mathConstants<>+5856(SB), Z26
+	VPBROADCASTQ mathConstants<>+5056(SB), Z25
+	VPBROADCASTQ mathConstants<>+4288(SB), Z24
+	VPBROADCASTQ mathConstants<>+3936(SB), Z23
+	VPBROADCASTQ mathConstants<>+3968(SB), Z22
+	VPBROADCASTQ mathConstants<>+4000(SB), Z21
+	VPBROADCASTQ mathConstants<>+4032(SB), Z20
+	VPBROADCASTQ mathConstants<>+4064(SB), Z19
+	VPBROADCASTQ mathConstants<>+4096(SB), Z18
+	VPBROADCASTQ mathConstants<>+4128(SB), Z17
+	VPBROADCASTQ mathConstants<>+4160(SB), Z16
+	VPBROADCASTQ mathConstants<>+4192(SB), Z15
+	VPBROADCASTQ mathConstants<>+4224(SB), Z14
+	VPBROADCASTQ mathConstants<>+5728(SB), Z13
 	VPXORQ       Z12, Z12, Z12
-	VPBROADCASTQ mathConstants<>+4704(SB), Z11
+	VPBROADCASTQ mathConstants<>+4736(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5504,16 +5397,16 @@ TEXT ·geluTanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5760(SB), Y13
-	VMOVUPS mathConstants<>+2592(SB), Y12
-	VMOVUPS mathConstants<>+5792(SB), Y11
-	VMOVUPS mathConstants<>+5824(SB), Y10
-	VMOVUPS mathConstants<>+5024(SB), Y9
-	VMOVUPS mathConstants<>+4256(SB), Y8
-	VMOVUPS mathConstants<>+3904(SB), Y7
-	VMOVUPS mathConstants<>+3936(SB), Y6
-	VMOVUPS mathConstants<>+3968(SB), Y5
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+5792(SB), Y13
+	VMOVUPS mathConstants<>+2624(SB), Y12
+	VMOVUPS mathConstants<>+5824(SB), Y11
+	VMOVUPS mathConstants<>+5856(SB), Y10
+	VMOVUPS mathConstants<>+5056(SB), Y9
+	VMOVUPS mathConstants<>+4288(SB), Y8
+	VMOVUPS mathConstants<>+3936(SB), Y7
+	VMOVUPS mathConstants<>+3968(SB), Y6
+	VMOVUPS mathConstants<>+4000(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5533,14 +5426,14 @@ loop:
 	VSUBPD       Y14, Y1, Y1
 	VFNMADD231PD Y6, Y1, Y2
 	VFNMADD231PD Y5, Y1, Y2
-	VMOVUPS      mathConstants<>+4032(SB), Y3
+	VMOVUPS      mathConstants<>+4064(SB), Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PD  mathConstants<>+4000(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4064(SB), Y2, Y4
+	VFMADD231PD  mathConstants<>+4032(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4160(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4192(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+4224(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y3
 	VFMADD231PD  Y4, Y3, Y2
 	VADDPD       Y2, Y15, Y2
@@ -5555,11 +5448,11 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y4, Y3
-	VMOVUPS      mathConstants<>+5696(SB), Y4
+	VMOVUPS      mathConstants<>+5728(SB), Y4
 	VMAXPD       Y0, Y4, Y4
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y4, Y0
 	VBLENDVPD    Y0, Y3, Y15, Y0
-	VMOVUPS      mathConstants<>+4704(SB), Y2
+	VMOVUPS      mathConstants<>+4736(SB), Y2
 	VMINPD       Y4, Y2, Y2
 	VMULPD       Y0, Y2, Y0
 	VADDPD       Y3, Y15, Y3
@@ -5584,9 +5477,9 @@ TEXT ·powF32AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+2080(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
 	VPBROADCASTQ mathConstants<>+1728(SB), Z27
-	VPBROADCASTQ mathConstants<>+2688(SB), Z26
+	VPBROADCASTQ mathConstants<>+2720(SB), Z26
 	VPBROADCASTQ mathConstants<>+1472(SB), Z25
 	VPBROADCASTQ mathConstants<>+1504(SB), Z24
 	VPBROADCASTQ mathConstants<>+1536(SB), Z23
@@ -5602,8 +5495,8 @@ TEXT ·powF32AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1888(SB), Z13
 	VPBROADCASTQ mathConstants<>+1920(SB), Z12
 	VPBROADCASTQ mathConstants<>+1952(SB), Z11
-	VPBROADCASTQ mathConstants<>+5024(SB), Z10
-	VPBROADCASTQ mathConstants<>+4256(SB), Z9
+	VPBROADCASTQ mathConstants<>+5056(SB), Z10
+	VPBROADCASTQ mathConstants<>+4288(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5646,18 +5539,18 @@ loop:
 	VMINPD            Z2, Z9, Z2
 	VMAXPD            Z2, Z10, Z2
 	VMOVAPS           Z26, Z4
-	VFMADD231PD.BCST  mathConstants<>+3904(SB), Z2, Z4
+	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z4
 	VSUBPD            Z26, Z4, Z4
-	VFNMADD231PD.BCST mathConstants<>+3936(SB), Z4, Z2
 	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z4, Z2
-	VPBROADCASTQ      mathConstants<>+4032(SB), Z3
+	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z4, Z2
+	VPBROADCASTQ      mathConstants<>+4064(SB), Z3
 	VMOVAPS           Z3, Z7
-	VFMADD231PD.BCST  mathConstants<>+4000(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4064(SB), Z2, Z7
+	VFMADD231PD.BCST  mathConstants<>+4032(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4096(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4128(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4160(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4192(SB), Z2, Z7
+	VFMADD213PD.BCST  mathConstants<>+4224(SB), Z2, Z7
 	VMULPD            Z2, Z2, Z3
 	VFMADD231PD       Z7, Z3, Z2
 	VADDPD            Z2, Z31, Z2
@@ -5692,7 +5585,7 @@ loop:
 	VRNDSCALEPD       $0x0b, Z2, Z4
 	VCMPPD            $0x04, Z2, Z4, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2944(SB), Z0, Z2
+	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z2
 	VBLENDMPD         Z2, Z30, K3, Z2
 	VPXORQ            Z2, Z3, Z2
 	VCMPPD            $0x03, Z0, Z0, K3
@@ -5754,18 +5647,18 @@ tail:
 	VMINPD            Z2, Z9, Z2
 	VMAXPD            Z2, Z10, Z2
 	VMOVAPS           Z26, Z4
-	VFMADD231PD.BCST  mathConstants<>+3904(SB), Z2, Z4
+	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z4
 	VSUBPD            Z26, Z4, Z4
-	VFNMADD231PD.BCST mathConstants<>+3936(SB), Z4, Z2
 	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z4, Z2
-	VPBROADCASTQ      mathConstants<>+4032(SB), Z3
+	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z4, Z2
+	VPBROADCASTQ      mathConstants<>+4064(SB), Z3
 	VMOVAPS           Z3, Z7
-	VFMADD231PD.BCST  mathConstants<>+4000(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4064(SB), Z2, Z7
+	VFMADD231PD.BCST  mathConstants<>+4032(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4096(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4128(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4160(SB), Z2, Z7
 	VFMADD213PD.BCST  mathConstants<>+4192(SB), Z2, Z7
+	VFMADD213PD.BCST  mathConstants<>+4224(SB), Z2, Z7
 	VMULPD            Z2, Z2, Z3
 	VFMADD231PD       Z7, Z3, Z2
 	VADDPD            Z2, Z31, Z2
@@ -5800,7 +5693,7 @@ tail:
 	VRNDSCALEPD       $0x0b, Z2, Z4
 	VCMPPD            $0x04, Z2, Z4, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2944(SB), Z0, Z2
+	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z2
 	VBLENDMPD         Z2, Z30, K3, Z2
 	VPXORQ            Z2, Z3, Z2
 	VCMPPD            $0x03, Z0, Z0, K3
@@ -5829,9 +5722,9 @@ TEXT ·powF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+2688(SB), Y13
+	VMOVUPS mathConstants<>+2720(SB), Y13
 	VMOVUPS mathConstants<>+2080(SB), Y12
-	VMOVUPS mathConstants<>+2592(SB), Y11
+	VMOVUPS mathConstants<>+2624(SB), Y11
 	VMOVUPS mathConstants<>+1728(SB), Y10
 	VMOVUPS mathConstants<>+1472(SB), Y9
 	XORL    AX, AX
@@ -5875,23 +5768,23 @@ loop:
 	VADDPD       Y2, Y4, Y2
 	VADDPD       Y2, Y5, Y2
 	VMULPD       Y2, Y1, Y2
-	VMOVUPS      mathConstants<>+4256(SB), Y5
+	VMOVUPS      mathConstants<>+4288(SB), Y5
 	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+5024(SB), Y2
+	VMOVUPS      mathConstants<>+5056(SB), Y2
 	VMAXPD       Y5, Y2, Y2
 	VMOVAPS      Y13, Y5
-	VFMADD231PD  mathConstants<>+3904(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y5
 	VSUBPD       Y13, Y5, Y5
-	VFNMADD231PD mathConstants<>+3936(SB), Y5, Y2
 	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y2
-	VMOVUPS      mathConstants<>+4032(SB), Y4
+	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y2
+	VMOVUPS      mathConstants<>+4064(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+4000(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+4064(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+4032(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+4160(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+4192(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+4224(SB), Y2, Y8
 	VMULPD       Y2, Y2, Y4
 	VFMADD231PD  Y8, Y4, Y2
 	VADDPD       Y2, Y15, Y2
@@ -5938,7 +5831,7 @@ loop:
 	VROUNDPD     $0x0b, Y8, Y2
 	VCMPPD       $0x04, Y8, Y2, Y8
 	VPAND        Y8, Y4, Y4
-	VPAND        mathConstants<>+2944(SB), Y0, Y8
+	VPAND        mathConstants<>+2976(SB), Y0, Y8
 	VBLENDVPD    Y4, Y8, Y14, Y8
 	VPXOR        Y8, Y6, Y8
 	VCMPPD       $0x03, Y0, Y0, Y6
@@ -5969,27 +5862,27 @@ TEXT ·atan2F32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2592(SB), Z29
-	VPBROADCASTQ mathConstants<>+4704(SB), Z28
-	VPBROADCASTQ mathConstants<>+4736(SB), Z27
+	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+4736(SB), Z28
+	VPBROADCASTQ mathConstants<>+4768(SB), Z27
 	VPBROADCASTQ mathConstants<>+2080(SB), Z26
-	VPBROADCASTQ mathConstants<>+3520(SB), Z25
-	VPBROADCASTQ mathConstants<>+2944(SB), Z24
-	VPBROADCASTQ mathConstants<>+4896(SB), Z23
-	VPBROADCASTQ mathConstants<>+5856(SB), Z22
-	VPBROADCASTQ mathConstants<>+3584(SB), Z21
-	VPBROADCASTQ mathConstants<>+3616(SB), Z20
-	VPBROADCASTQ mathConstants<>+3648(SB), Z19
-	VPBROADCASTQ mathConstants<>+3680(SB), Z18
-	VPBROADCASTQ mathConstants<>+3712(SB), Z17
-	VPBROADCASTQ mathConstants<>+3744(SB), Z16
-	VPBROADCASTQ mathConstants<>+3776(SB), Z15
-	VPBROADCASTQ mathConstants<>+2720(SB), Z14
-	VPBROADCASTQ mathConstants<>+3808(SB), Z13
-	VPBROADCASTQ mathConstants<>+2752(SB), Z12
-	VPBROADCASTQ mathConstants<>+3840(SB), Z11
-	VPBROADCASTQ mathConstants<>+3424(SB), Z10
-	VPBROADCASTQ mathConstants<>+3456(SB), Z9
+	VPBROADCASTQ mathConstants<>+3552(SB), Z25
+	VPBROADCASTQ mathConstants<>+2976(SB), Z24
+	VPBROADCASTQ mathConstants<>+4928(SB), Z23
+	VPBROADCASTQ mathConstants<>+5888(SB), Z22
+	VPBROADCASTQ mathConstants<>+3616(SB), Z21
+	VPBROADCASTQ mathConstants<>+3648(SB), Z20
+	VPBROADCASTQ mathConstants<>+3680(SB), Z19
+	VPBROADCASTQ mathConstants<>+3712(SB), Z18
+	VPBROADCASTQ mathConstants<>+3744(SB), Z17
+	VPBROADCASTQ mathConstants<>+3776(SB), Z16
+	VPBROADCASTQ mathConstants<>+3808(SB), Z15
+	VPBROADCASTQ mathConstants<>+2752(SB), Z14
+	VPBROADCASTQ mathConstants<>+3840(SB), Z13
+	VPBROADCASTQ mathConstants<>+2784(SB), Z12
+	VPBROADCASTQ mathConstants<>+3872(SB), Z11
+	VPBROADCASTQ mathConstants<>+3456(SB), Z10
+	VPBROADCASTQ mathConstants<>+3488(SB), Z9
 	VPBROADCASTQ mathConstants<>+2016(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6160,11 +6053,11 @@ TEXT ·atan2F32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2592(SB), Y13
-	VMOVUPS mathConstants<>+4704(SB), Y12
-	VMOVUPS mathConstants<>+4736(SB), Y11
+	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+4736(SB), Y12
+	VMOVUPS mathConstants<>+4768(SB), Y11
 	VMOVUPS mathConstants<>+2080(SB), Y10
-	VMOVUPS mathConstants<>+3520(SB), Y9
+	VMOVUPS mathConstants<>+3552(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6180,8 +6073,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5856(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4896(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5888(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4928(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -6199,7 +6092,7 @@ loop:
 	VCMPPD      $0x01, Y4, Y2, Y2
 	VMULPD      Y4, Y9, Y3
 	VCMPPD      $0x01, Y3, Y6, Y3
-	VPXOR       mathConstants<>+2944(SB), Y6, Y5
+	VPXOR       mathConstants<>+2976(SB), Y6, Y5
 	VSUBPD      Y6, Y4, Y7
 	VBLENDVPD   Y2, Y7, Y4, Y7
 	VBLENDVPD   Y3, Y5, Y7, Y5
@@ -6209,31 +6102,31 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+3616(SB), Y6
+	VMOVUPS     mathConstants<>+3648(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+3584(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3648(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+3616(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+3680(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+3712(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+3744(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+3776(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3808(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
-	VBLENDVPD   Y2, mathConstants<>+3808(SB), Y15, Y7
-	VBLENDVPD   Y3, mathConstants<>+2720(SB), Y7, Y7
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y15, Y2
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y15, Y7
+	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y7, Y7
+	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y15, Y2
+	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
 	VADDPD      Y4, Y7, Y3
 	VSUBPD      Y3, Y7, Y7
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y2, Y8, Y2
 	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y3, Y2
-	VMOVUPS     mathConstants<>+3424(SB), Y3
+	VMOVUPS     mathConstants<>+3456(SB), Y3
 	VSUBPD      Y2, Y3, Y3
-	VADDPD      mathConstants<>+3456(SB), Y3, Y3
+	VADDPD      mathConstants<>+3488(SB), Y3, Y3
 	VPCMPGTQ    Y1, Y15, Y4
 	VBLENDVPD   Y4, Y3, Y2, Y3
-	VPAND       mathConstants<>+2944(SB), Y0, Y2
+	VPAND       mathConstants<>+2976(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VCMPPD      $0x03, Y1, Y1, Y1
 	VCMPPD      $0x03, Y0, Y0, Y0
@@ -6257,7 +6150,7 @@ TEXT ·hypotF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+2080(SB), Z31
-	VPBROADCASTQ mathConstants<>+2592(SB), Z30
+	VPBROADCASTQ mathConstants<>+2624(SB), Z30
 	VPBROADCASTQ mathConstants<>+2016(SB), Z29
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6327,7 +6220,7 @@ TEXT ·hypotF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+2080(SB), Y15
-	VMOVUPS mathConstants<>+2592(SB), Y14
+	VMOVUPS mathConstants<>+2624(SB), Y14
 	VMOVUPS mathConstants<>+2016(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -6367,22 +6260,22 @@ TEXT ·expF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
-	VPBROADCASTQ mathConstants<>+5024(SB), Z30
-	VPBROADCASTQ mathConstants<>+4256(SB), Z29
-	VPBROADCASTQ mathConstants<>+3904(SB), Z28
-	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+5888(SB), Z25
-	VPBROADCASTQ mathConstants<>+5920(SB), Z24
-	VPBROADCASTQ mathConstants<>+5952(SB), Z23
-	VPBROADCASTQ mathConstants<>+5984(SB), Z22
-	VPBROADCASTQ mathConstants<>+6016(SB), Z21
-	VPBROADCASTQ mathConstants<>+6048(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+5056(SB), Z30
+	VPBROADCASTQ mathConstants<>+4288(SB), Z29
+	VPBROADCASTQ mathConstants<>+3936(SB), Z28
+	VPBROADCASTQ mathConstants<>+3968(SB), Z27
+	VPBROADCASTQ mathConstants<>+4000(SB), Z26
+	VPBROADCASTQ mathConstants<>+5920(SB), Z25
+	VPBROADCASTQ mathConstants<>+5952(SB), Z24
+	VPBROADCASTQ mathConstants<>+5984(SB), Z23
+	VPBROADCASTQ mathConstants<>+6016(SB), Z22
+	VPBROADCASTQ mathConstants<>+6048(SB), Z21
+	VPBROADCASTQ mathConstants<>+6080(SB), Z20
+	VPBROADCASTQ mathConstants<>+6112(SB), Z19
+	VPBROADCASTQ mathConstants<>+6144(SB), Z18
+	VPBROADCASTQ mathConstants<>+6176(SB), Z17
+	VPBROADCASTQ mathConstants<>+6208(SB), Z16
 	VPBROADCASTQ mathConstants<>+1728(SB), Z15
 	VPBROADCASTQ mathConstants<>+1440(SB), Z14
 	XORL         AX, AX
@@ -6461,18 +6354,18 @@ TEXT ·expF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+5024(SB), Y12
-	VMOVUPS mathConstants<>+4256(SB), Y11
-	VMOVUPS mathConstants<>+3904(SB), Y10
-	VMOVUPS mathConstants<>+3936(SB), Y9
-	VMOVUPS mathConstants<>+3968(SB), Y8
-	VMOVUPS mathConstants<>+5888(SB), Y7
-	VMOVUPS mathConstants<>+5920(SB), Y6
-	VMOVUPS mathConstants<>+5952(SB), Y5
-	VMOVUPS mathConstants<>+5984(SB), Y4
+	VMOVUPS mathConstants<>+5056(SB), Y12
+	VMOVUPS mathConstants<>+4288(SB), Y11
+	VMOVUPS mathConstants<>+3936(SB), Y10
+	VMOVUPS mathConstants<>+3968(SB), Y9
+	VMOVUPS mathConstants<>+4000(SB), Y8
+	VMOVUPS mathConstants<>+5920(SB), Y7
+	VMOVUPS mathConstants<>+5952(SB), Y6
+	VMOVUPS mathConstants<>+5984(SB), Y5
+	VMOVUPS mathConstants<>+6016(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6490,12 +6383,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+6016(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6048(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6080(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -6527,20 +6420,20 @@ TEXT ·exp2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+6240(SB), Z29
-	VPBROADCASTQ mathConstants<>+6208(SB), Z28
-	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+5888(SB), Z26
-	VPBROADCASTQ mathConstants<>+5920(SB), Z25
-	VPBROADCASTQ mathConstants<>+5952(SB), Z24
-	VPBROADCASTQ mathConstants<>+5984(SB), Z23
-	VPBROADCASTQ mathConstants<>+6016(SB), Z22
-	VPBROADCASTQ mathConstants<>+6048(SB), Z21
-	VPBROADCASTQ mathConstants<>+6080(SB), Z20
-	VPBROADCASTQ mathConstants<>+6112(SB), Z19
-	VPBROADCASTQ mathConstants<>+6144(SB), Z18
-	VPBROADCASTQ mathConstants<>+6176(SB), Z17
+	VPBROADCASTQ mathConstants<>+2720(SB), Z30
+	VPBROADCASTQ mathConstants<>+6272(SB), Z29
+	VPBROADCASTQ mathConstants<>+6240(SB), Z28
+	VPBROADCASTQ mathConstants<>+3968(SB), Z27
+	VPBROADCASTQ mathConstants<>+5920(SB), Z26
+	VPBROADCASTQ mathConstants<>+5952(SB), Z25
+	VPBROADCASTQ mathConstants<>+5984(SB), Z24
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
 	VPBROADCASTQ mathConstants<>+1728(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6618,18 +6511,18 @@ TEXT ·exp2F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+6240(SB), Y12
-	VMOVUPS mathConstants<>+6208(SB), Y11
-	VMOVUPS mathConstants<>+3936(SB), Y10
-	VMOVUPS mathConstants<>+5888(SB), Y9
-	VMOVUPS mathConstants<>+5920(SB), Y8
-	VMOVUPS mathConstants<>+5952(SB), Y7
-	VMOVUPS mathConstants<>+5984(SB), Y6
-	VMOVUPS mathConstants<>+6016(SB), Y5
-	VMOVUPS mathConstants<>+6048(SB), Y4
+	VMOVUPS mathConstants<>+6272(SB), Y12
+	VMOVUPS mathConstants<>+6240(SB), Y11
+	VMOVUPS mathConstants<>+3968(SB), Y10
+	VMOVUPS mathConstants<>+5920(SB), Y9
+	VMOVUPS mathConstants<>+5952(SB), Y8
+	VMOVUPS mathConstants<>+5984(SB), Y7
+	VMOVUPS mathConstants<>+6016(SB), Y6
+	VMOVUPS mathConstants<>+6048(SB), Y5
+	VMOVUPS mathConstants<>+6080(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6649,10 +6542,10 @@ loop:
 	VFMADD213PD Y6, Y0, Y2
 	VFMADD213PD Y5, Y0, Y2
 	VFMADD213PD Y4, Y0, Y2
-	VFMADD213PD mathConstants<>+6080(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6112(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6144(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6176(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD Y13, Y0, Y2
 	VMULPD      Y0, Y0, Y3
 	VFMADD231PD Y2, Y3, Y0
@@ -6683,26 +6576,26 @@ TEXT ·expm1F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
 	VPBROADCASTQ mathConstants<>+1728(SB), Z30
-	VPBROADCASTQ mathConstants<>+4288(SB), Z29
-	VPBROADCASTQ mathConstants<>+4256(SB), Z28
-	VPBROADCASTQ mathConstants<>+3904(SB), Z27
-	VPBROADCASTQ mathConstants<>+3936(SB), Z26
-	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+5888(SB), Z24
-	VPBROADCASTQ mathConstants<>+5920(SB), Z23
-	VPBROADCASTQ mathConstants<>+5952(SB), Z22
-	VPBROADCASTQ mathConstants<>+5984(SB), Z21
-	VPBROADCASTQ mathConstants<>+6016(SB), Z20
-	VPBROADCASTQ mathConstants<>+6048(SB), Z19
-	VPBROADCASTQ mathConstants<>+6080(SB), Z18
-	VPBROADCASTQ mathConstants<>+6112(SB), Z17
-	VPBROADCASTQ mathConstants<>+6144(SB), Z16
-	VPBROADCASTQ mathConstants<>+6176(SB), Z15
-	VPBROADCASTQ mathConstants<>+4320(SB), Z14
+	VPBROADCASTQ mathConstants<>+4320(SB), Z29
+	VPBROADCASTQ mathConstants<>+4288(SB), Z28
+	VPBROADCASTQ mathConstants<>+3936(SB), Z27
+	VPBROADCASTQ mathConstants<>+3968(SB), Z26
+	VPBROADCASTQ mathConstants<>+4000(SB), Z25
+	VPBROADCASTQ mathConstants<>+5920(SB), Z24
+	VPBROADCASTQ mathConstants<>+5952(SB), Z23
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+6016(SB), Z21
+	VPBROADCASTQ mathConstants<>+6048(SB), Z20
+	VPBROADCASTQ mathConstants<>+6080(SB), Z19
+	VPBROADCASTQ mathConstants<>+6112(SB), Z18
+	VPBROADCASTQ mathConstants<>+6144(SB), Z17
+	VPBROADCASTQ mathConstants<>+6176(SB), Z16
+	VPBROADCASTQ mathConstants<>+6208(SB), Z15
+	VPBROADCASTQ mathConstants<>+4352(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
-	VPBROADCASTQ mathConstants<>+2944(SB), Z12
+	VPBROADCASTQ mathConstants<>+2976(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6791,17 +6684,17 @@ TEXT ·expm1F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1728(SB), Y14
-	VMOVUPS mathConstants<>+4288(SB), Y13
-	VMOVUPS mathConstants<>+4256(SB), Y12
-	VMOVUPS mathConstants<>+3904(SB), Y11
-	VMOVUPS mathConstants<>+3936(SB), Y10
-	VMOVUPS mathConstants<>+3968(SB), Y9
-	VMOVUPS mathConstants<>+5888(SB), Y8
-	VMOVUPS mathConstants<>+5920(SB), Y7
-	VMOVUPS mathConstants<>+5952(SB), Y6
-	VMOVUPS mathConstants<>+5984(SB), Y5
+	VMOVUPS mathConstants<>+4320(SB), Y13
+	VMOVUPS mathConstants<>+4288(SB), Y12
+	VMOVUPS mathConstants<>+3936(SB), Y11
+	VMOVUPS mathConstants<>+3968(SB), Y10
+	VMOVUPS mathConstants<>+4000(SB), Y9
+	VMOVUPS mathConstants<>+5920(SB), Y8
+	VMOVUPS mathConstants<>+5952(SB), Y7
+	VMOVUPS mathConstants<>+5984(SB), Y6
+	VMOVUPS mathConstants<>+6016(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6819,22 +6712,22 @@ loop:
 	VFMADD231PD  Y1, Y8, Y3
 	VFMADD213PD  Y6, Y1, Y3
 	VFMADD213PD  Y5, Y1, Y3
-	VFMADD213PD  mathConstants<>+6016(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6048(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6080(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y3
 	VFMADD213PD  Y14, Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
-	VPADDQ       mathConstants<>+4320(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4352(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       mathConstants<>+1440(SB), Y2, Y2
 	VSUBPD       Y14, Y2, Y3
 	VFMADD231PD  Y2, Y1, Y3
 	VADDPD       Y3, Y3, Y3
-	VPAND        mathConstants<>+2944(SB), Y0, Y0
+	VPAND        mathConstants<>+2976(SB), Y0, Y0
 	VPOR         Y0, Y3, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -6863,13 +6756,13 @@ TEXT ·logF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z22
 	VPBROADCASTQ mathConstants<>+1728(SB), Z21
 	VPBROADCASTQ mathConstants<>+1760(SB), Z20
-	VPBROADCASTQ mathConstants<>+6272(SB), Z19
-	VPBROADCASTQ mathConstants<>+6304(SB), Z18
-	VPBROADCASTQ mathConstants<>+6336(SB), Z17
-	VPBROADCASTQ mathConstants<>+6368(SB), Z16
-	VPBROADCASTQ mathConstants<>+6400(SB), Z15
-	VPBROADCASTQ mathConstants<>+6432(SB), Z14
-	VPBROADCASTQ mathConstants<>+6464(SB), Z13
+	VPBROADCASTQ mathConstants<>+6304(SB), Z19
+	VPBROADCASTQ mathConstants<>+6336(SB), Z18
+	VPBROADCASTQ mathConstants<>+6368(SB), Z17
+	VPBROADCASTQ mathConstants<>+6400(SB), Z16
+	VPBROADCASTQ mathConstants<>+6432(SB), Z15
+	VPBROADCASTQ mathConstants<>+6464(SB), Z14
+	VPBROADCASTQ mathConstants<>+6496(SB), Z13
 	VPBROADCASTQ mathConstants<>+1920(SB), Z12
 	VPBROADCASTQ mathConstants<>+1952(SB), Z11
 	VPBROADCASTQ mathConstants<>+2016(SB), Z10
@@ -7019,14 +6912,14 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6304(SB), Y6
+	VMOVUPS     mathConstants<>+6336(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6272(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6336(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6304(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6496(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
@@ -7061,7 +6954,7 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+3904(SB), Z31
+	VPBROADCASTQ mathConstants<>+3936(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1472(SB), Z29
 	VPBROADCASTQ mathConstants<>+1504(SB), Z28
@@ -7074,14 +6967,14 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1728(SB), Z20
 	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6272(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
-	VPBROADCASTQ mathConstants<>+6368(SB), Z15
-	VPBROADCASTQ mathConstants<>+6400(SB), Z14
-	VPBROADCASTQ mathConstants<>+6432(SB), Z13
-	VPBROADCASTQ mathConstants<>+6464(SB), Z12
-	VPBROADCASTQ mathConstants<>+6496(SB), Z11
+	VPBROADCASTQ mathConstants<>+6304(SB), Z18
+	VPBROADCASTQ mathConstants<>+6336(SB), Z17
+	VPBROADCASTQ mathConstants<>+6368(SB), Z16
+	VPBROADCASTQ mathConstants<>+6400(SB), Z15
+	VPBROADCASTQ mathConstants<>+6432(SB), Z14
+	VPBROADCASTQ mathConstants<>+6464(SB), Z13
+	VPBROADCASTQ mathConstants<>+6496(SB), Z12
+	VPBROADCASTQ mathConstants<>+6528(SB), Z11
 	VPBROADCASTQ mathConstants<>+2016(SB), Z10
 	VPBROADCASTQ mathConstants<>+2048(SB), Z9
 	VPBROADCASTQ mathConstants<>+2080(SB), Z8
@@ -7205,7 +7098,7 @@ TEXT ·log2F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3904(SB), Y15
+	VMOVUPS mathConstants<>+3936(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1472(SB), Y13
 	VMOVUPS mathConstants<>+1504(SB), Y12
@@ -7235,21 +7128,21 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6304(SB), Y6
+	VMOVUPS     mathConstants<>+6336(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6272(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6336(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6304(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6496(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6496(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6528(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
 	VADDPD      Y7, Y1, Y3
 	VSUBPD      Y3, Y1, Y1
@@ -7280,7 +7173,7 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+6528(SB), Z31
+	VPBROADCASTQ mathConstants<>+6560(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1472(SB), Z29
 	VPBROADCASTQ mathConstants<>+1504(SB), Z28
@@ -7293,16 +7186,16 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1728(SB), Z20
 	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6272(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
-	VPBROADCASTQ mathConstants<>+6368(SB), Z15
-	VPBROADCASTQ mathConstants<>+6400(SB), Z14
-	VPBROADCASTQ mathConstants<>+6432(SB), Z13
-	VPBROADCASTQ mathConstants<>+6464(SB), Z12
-	VPBROADCASTQ mathConstants<>+6560(SB), Z11
-	VPBROADCASTQ mathConstants<>+6592(SB), Z10
-	VPBROADCASTQ mathConstants<>+6624(SB), Z9
+	VPBROADCASTQ mathConstants<>+6304(SB), Z18
+	VPBROADCASTQ mathConstants<>+6336(SB), Z17
+	VPBROADCASTQ mathConstants<>+6368(SB), Z16
+	VPBROADCASTQ mathConstants<>+6400(SB), Z15
+	VPBROADCASTQ mathConstants<>+6432(SB), Z14
+	VPBROADCASTQ mathConstants<>+6464(SB), Z13
+	VPBROADCASTQ mathConstants<>+6496(SB), Z12
+	VPBROADCASTQ mathConstants<>+6592(SB), Z11
+	VPBROADCASTQ mathConstants<>+6624(SB), Z10
+	VPBROADCASTQ mathConstants<>+6656(SB), Z9
 	VPBROADCASTQ mathConstants<>+2016(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -7428,7 +7321,7 @@ TEXT ·log10F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+6528(SB), Y15
+	VMOVUPS mathConstants<>+6560(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1472(SB), Y13
 	VMOVUPS mathConstants<>+1504(SB), Y12
@@ -7458,24 +7351,24 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6304(SB), Y6
+	VMOVUPS     mathConstants<>+6336(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6272(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6336(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6304(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6496(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6560(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6592(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
-	VMULPD      mathConstants<>+6592(SB), Y1, Y3
-	VFMADD231PD mathConstants<>+6624(SB), Y1, Y4
+	VMULPD      mathConstants<>+6624(SB), Y1, Y3
+	VFMADD231PD mathConstants<>+6656(SB), Y1, Y4
 	VADDPD      Y7, Y3, Y1
 	VSUBPD      Y1, Y3, Y3
 	VADDPD      Y7, Y3, Y7
@@ -7517,13 +7410,13 @@ TEXT ·log1pF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1696(SB), Z22
 	VPBROADCASTQ mathConstants<>+1728(SB), Z21
 	VPBROADCASTQ mathConstants<>+1760(SB), Z20
-	VPBROADCASTQ mathConstants<>+6272(SB), Z19
-	VPBROADCASTQ mathConstants<>+6304(SB), Z18
-	VPBROADCASTQ mathConstants<>+6336(SB), Z17
-	VPBROADCASTQ mathConstants<>+6368(SB), Z16
-	VPBROADCASTQ mathConstants<>+6400(SB), Z15
-	VPBROADCASTQ mathConstants<>+6432(SB), Z14
-	VPBROADCASTQ mathConstants<>+6464(SB), Z13
+	VPBROADCASTQ mathConstants<>+6304(SB), Z19
+	VPBROADCASTQ mathConstants<>+6336(SB), Z18
+	VPBROADCASTQ mathConstants<>+6368(SB), Z17
+	VPBROADCASTQ mathConstants<>+6400(SB), Z16
+	VPBROADCASTQ mathConstants<>+6432(SB), Z15
+	VPBROADCASTQ mathConstants<>+6464(SB), Z14
+	VPBROADCASTQ mathConstants<>+6496(SB), Z13
 	VPBROADCASTQ mathConstants<>+1920(SB), Z12
 	VPBROADCASTQ mathConstants<>+1952(SB), Z11
 	VPBROADCASTQ mathConstants<>+2016(SB), Z10
@@ -7696,14 +7589,14 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y4, Y3
 	VDIVPD      Y3, Y4, Y3
 	VMULPD      Y3, Y3, Y7
-	VMOVUPS     mathConstants<>+6304(SB), Y8
+	VMOVUPS     mathConstants<>+6336(SB), Y8
 	VMOVAPS     Y8, Y9
-	VFMADD231PD mathConstants<>+6272(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6336(SB), Y7, Y9
+	VFMADD231PD mathConstants<>+6304(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6368(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6400(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6432(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6464(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6496(SB), Y7, Y9
 	VMULPD      Y9, Y7, Y9
 	VADDPD      Y9, Y5, Y9
 	VFMSUB231PD Y9, Y3, Y5
@@ -7742,46 +7635,44 @@ TEXT ·sinF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
-	VPBROADCASTQ mathConstants<>+2752(SB), Z30
-	VPBROADCASTQ mathConstants<>+3104(SB), Z29
-	VPBROADCASTQ mathConstants<>+1440(SB), Z28
-	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+2592(SB), Z26
-	VPBROADCASTQ mathConstants<>+2624(SB), Z25
-	VPBROADCASTQ mathConstants<>+2080(SB), Z24
-	VPBROADCASTQ mathConstants<>+2656(SB), Z23
-	VPBROADCASTQ mathConstants<>+2720(SB), Z22
-	VPBROADCASTQ mathConstants<>+2784(SB), Z21
-	VPBROADCASTQ mathConstants<>+6656(SB), Z20
-	VPBROADCASTQ mathConstants<>+1728(SB), Z19
-	VPBROADCASTQ mathConstants<>+2944(SB), Z18
-	VPBROADCASTQ mathConstants<>+6688(SB), Z17
-	VPBROADCASTQ mathConstants<>+6720(SB), Z16
-	VPBROADCASTQ mathConstants<>+6752(SB), Z15
-	VPBROADCASTQ mathConstants<>+6784(SB), Z14
-	VPBROADCASTQ mathConstants<>+6816(SB), Z13
-	VPBROADCASTQ mathConstants<>+6848(SB), Z12
-	VPBROADCASTQ mathConstants<>+6880(SB), Z11
-	VPBROADCASTQ mathConstants<>+6912(SB), Z10
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2784(SB), Z30
+	VPBROADCASTQ mathConstants<>+1440(SB), Z29
+	VPXORQ       Z28, Z28, Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+2656(SB), Z26
+	VPBROADCASTQ mathConstants<>+2688(SB), Z25
+	VPBROADCASTQ mathConstants<>+2752(SB), Z24
+	VPBROADCASTQ mathConstants<>+2816(SB), Z23
+	VPBROADCASTQ mathConstants<>+3136(SB), Z22
+	VPBROADCASTQ mathConstants<>+6688(SB), Z21
+	VPBROADCASTQ mathConstants<>+1728(SB), Z20
+	VPBROADCASTQ mathConstants<>+2976(SB), Z19
+	VPBROADCASTQ mathConstants<>+6720(SB), Z18
+	VPBROADCASTQ mathConstants<>+6752(SB), Z17
+	VPBROADCASTQ mathConstants<>+6784(SB), Z16
+	VPBROADCASTQ mathConstants<>+6816(SB), Z15
+	VPBROADCASTQ mathConstants<>+6848(SB), Z14
+	VPBROADCASTQ mathConstants<>+6880(SB), Z13
+	VPBROADCASTQ mathConstants<>+6912(SB), Z12
+	VPBROADCASTQ mathConstants<>+6944(SB), Z11
+	VPBROADCASTQ mathConstants<>+6976(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
 	VMOVUPD          (SI)(AX*8), Z0
-	VCMPPD           $0x00, Z27, Z0, K1
-	VPANDQ           Z26, Z0, Z1
-	VCMPPD           $0x01, Z1, Z25, K2
-	VCMPPD           $0x01, Z24, Z1, K3
-	KANDB            K3, K2, K2
+	VCMPPD           $0x00, Z28, Z0, K1
+	VPANDQ           Z27, Z0, Z1
+	VCMPPD           $0x01, Z1, Z26, K2
 	KORTESTB         K2, K2
 	JNZ              bail
 	VMOVAPS          Z31, Z1
-	VFMADD231PD      Z23, Z0, Z1
+	VFMADD231PD      Z25, Z0, Z1
 	VSUBPD           Z31, Z1, Z2
 	VMOVAPS          Z0, Z3
-	VFNMADD231PD     Z22, Z2, Z3
+	VFNMADD231PD     Z24, Z2, Z3
 	VMULPD           Z30, Z2, Z4
 	VMOVAPS          Z4, Z5
 	VFMSUB231PD      Z30, Z2, Z5
@@ -7789,34 +7680,33 @@ loop:
 	VSUBPD           Z6, Z3, Z3
 	VSUBPD           Z4, Z3, Z4
 	VSUBPD           Z5, Z4, Z5
-	VFNMADD231PD     Z21, Z2, Z5
+	VFNMADD231PD     Z23, Z2, Z5
 	VMULPD           Z6, Z6, Z2
-	VPANDQ           Z29, Z1, Z4
-	VPCMPEQQ         Z29, Z4, K2
-	VPANDQ           Z20, Z1, Z1
+	VPTESTMQ         Z22, Z1, K2
+	VPANDQ           Z21, Z1, Z1
 	VPSLLQ           $0x3e, Z1, Z1
-	VMULPD           Z19, Z2, Z4
-	VPXORQ           Z18, Z4, Z4
-	VADDPD           Z4, Z28, Z3
-	VSUBPD           Z3, Z28, Z7
+	VMULPD           Z20, Z2, Z4
+	VPXORQ           Z19, Z4, Z4
+	VADDPD           Z4, Z29, Z3
+	VSUBPD           Z3, Z29, Z7
 	VADDPD           Z4, Z7, Z4
 	VMULPD           Z2, Z2, Z7
-	VMOVAPS          Z16, Z8
-	VFMADD231PD      Z2, Z17, Z8
+	VMOVAPS          Z17, Z8
+	VFMADD231PD      Z2, Z18, Z8
+	VFMADD213PD      Z16, Z2, Z8
 	VFMADD213PD      Z15, Z2, Z8
 	VFMADD213PD      Z14, Z2, Z8
 	VFMADD213PD      Z13, Z2, Z8
-	VFMADD213PD      Z12, Z2, Z8
 	VFMADD231PD      Z8, Z7, Z4
 	VFNMADD231PD     Z5, Z6, Z4
 	VADDPD           Z4, Z3, Z4
 	VMULPD           Z2, Z6, Z3
-	VMOVAPS          Z10, Z8
-	VFMADD231PD      Z2, Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+6944(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6976(SB), Z2, Z8
+	VMOVAPS          Z11, Z8
+	VFMADD231PD      Z2, Z12, Z8
+	VFMADD213PD      Z10, Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7835,18 +7725,16 @@ tail:
 	BZHIQ            R9, R10, R10
 	KMOVQ            R10, K7
 	VMOVUPD.Z        (SI)(AX*8), K7, Z0
-	VCMPPD           $0x00, Z27, Z0, K1
-	VPANDQ           Z26, Z0, Z1
-	VCMPPD           $0x01, Z1, Z25, K2
-	VCMPPD           $0x01, Z24, Z1, K3
-	KANDB            K3, K2, K2
+	VCMPPD           $0x00, Z28, Z0, K1
+	VPANDQ           Z27, Z0, Z1
+	VCMPPD           $0x01, Z1, Z26, K2
 	KORTESTB         K2, K2
 	JNZ              bail
 	VMOVAPS          Z31, Z1
-	VFMADD231PD      Z23, Z0, Z1
+	VFMADD231PD      Z25, Z0, Z1
 	VSUBPD           Z31, Z1, Z2
 	VMOVAPS          Z0, Z3
-	VFNMADD231PD     Z22, Z2, Z3
+	VFNMADD231PD     Z24, Z2, Z3
 	VMULPD           Z30, Z2, Z4
 	VMOVAPS          Z4, Z5
 	VFMSUB231PD      Z30, Z2, Z5
@@ -7854,34 +7742,33 @@ tail:
 	VSUBPD           Z6, Z3, Z3
 	VSUBPD           Z4, Z3, Z4
 	VSUBPD           Z5, Z4, Z5
-	VFNMADD231PD     Z21, Z2, Z5
+	VFNMADD231PD     Z23, Z2, Z5
 	VMULPD           Z6, Z6, Z2
-	VPANDQ           Z29, Z1, Z4
-	VPCMPEQQ         Z29, Z4, K2
-	VPANDQ           Z20, Z1, Z1
+	VPTESTMQ         Z22, Z1, K2
+	VPANDQ           Z21, Z1, Z1
 	VPSLLQ           $0x3e, Z1, Z1
-	VMULPD           Z19, Z2, Z4
-	VPXORQ           Z18, Z4, Z4
-	VADDPD           Z4, Z28, Z3
-	VSUBPD           Z3, Z28, Z7
+	VMULPD           Z20, Z2, Z4
+	VPXORQ           Z19, Z4, Z4
+	VADDPD           Z4, Z29, Z3
+	VSUBPD           Z3, Z29, Z7
 	VADDPD           Z4, Z7, Z4
 	VMULPD           Z2, Z2, Z7
-	VMOVAPS          Z16, Z8
-	VFMADD231PD      Z2, Z17, Z8
+	VMOVAPS          Z17, Z8
+	VFMADD231PD      Z2, Z18, Z8
+	VFMADD213PD      Z16, Z2, Z8
 	VFMADD213PD      Z15, Z2, Z8
 	VFMADD213PD      Z14, Z2, Z8
 	VFMADD213PD      Z13, Z2, Z8
-	VFMADD213PD      Z12, Z2, Z8
 	VFMADD231PD      Z8, Z7, Z4
 	VFNMADD231PD     Z5, Z6, Z4
 	VADDPD           Z4, Z3, Z4
 	VMULPD           Z2, Z6, Z3
-	VMOVAPS          Z10, Z8
-	VFMADD231PD      Z2, Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+6944(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+6976(SB), Z2, Z8
+	VMOVAPS          Z11, Z8
+	VFMADD231PD      Z2, Z12, Z8
+	VFMADD213PD      Z10, Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7902,9 +7789,9 @@ TEXT ·sinF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
-	VMOVUPS mathConstants<>+2752(SB), Y14
-	VMOVUPS mathConstants<>+3104(SB), Y13
+	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2784(SB), Y14
+	VMOVUPS mathConstants<>+3136(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -7913,19 +7800,17 @@ TEXT ·sinF64AVX2(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VCMPPD       $0x00, mathConstants<>+1984(SB), Y0, Y1
-	VPAND        mathConstants<>+2592(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2624(SB), Y3
+	VPAND        mathConstants<>+2624(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+2656(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
-	VCMPPD       $0x01, mathConstants<>+2080(SB), Y2, Y2
-	VPAND        Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y15, Y3
-	VFMADD231PD  mathConstants<>+2656(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y3
 	VSUBPD       Y15, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y4
 	VMULPD       Y14, Y2, Y5
 	VMOVAPS      Y5, Y6
 	VFMSUB231PD  Y14, Y2, Y6
@@ -7933,36 +7818,36 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2784(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VPAND        Y13, Y3, Y5
 	VPCMPEQQ     Y13, Y5, Y5
-	VPAND        mathConstants<>+6656(SB), Y3, Y3
+	VPAND        mathConstants<>+6688(SB), Y3, Y3
 	VPSLLQ       $0x3e, Y3, Y3
 	VMULPD       mathConstants<>+1728(SB), Y2, Y4
-	VPXOR        mathConstants<>+2944(SB), Y4, Y4
+	VPXOR        mathConstants<>+2976(SB), Y4, Y4
 	VADDPD       Y4, Y12, Y8
 	VSUBPD       Y8, Y12, Y9
 	VADDPD       Y4, Y9, Y4
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+6720(SB), Y10
+	VMOVUPS      mathConstants<>+6752(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+6688(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6752(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+6720(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6880(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y4
 	VFNMADD231PD Y6, Y7, Y4
 	VADDPD       Y4, Y8, Y4
 	VMULPD       Y2, Y7, Y8
-	VMOVUPS      mathConstants<>+6912(SB), Y11
+	VMOVUPS      mathConstants<>+6944(SB), Y11
 	VMOVAPS      Y11, Y9
-	VFMADD231PD  mathConstants<>+6880(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6944(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+6912(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7072(SB), Y2, Y9
 	VFMADD231PD  Y9, Y8, Y6
 	VADDPD       Y6, Y7, Y6
 	VBLENDVPD    Y5, Y4, Y6, Y4
@@ -7985,29 +7870,29 @@ TEXT ·cosF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+3104(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+2752(SB), Z29
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2784(SB), Z30
+	VPBROADCASTQ mathConstants<>+3136(SB), Z29
 	VPBROADCASTQ mathConstants<>+1440(SB), Z28
-	VPBROADCASTQ mathConstants<>+2592(SB), Z27
-	VPBROADCASTQ mathConstants<>+2624(SB), Z26
-	VPBROADCASTQ mathConstants<>+2080(SB), Z25
-	VPBROADCASTQ mathConstants<>+2656(SB), Z24
-	VPBROADCASTQ mathConstants<>+2720(SB), Z23
-	VPBROADCASTQ mathConstants<>+2784(SB), Z22
-	VPBROADCASTQ mathConstants<>+6656(SB), Z21
-	VPBROADCASTQ mathConstants<>+1728(SB), Z20
-	VPBROADCASTQ mathConstants<>+2944(SB), Z19
-	VPBROADCASTQ mathConstants<>+6688(SB), Z18
-	VPBROADCASTQ mathConstants<>+6720(SB), Z17
-	VPBROADCASTQ mathConstants<>+6752(SB), Z16
-	VPBROADCASTQ mathConstants<>+6784(SB), Z15
-	VPBROADCASTQ mathConstants<>+6816(SB), Z14
-	VPBROADCASTQ mathConstants<>+6848(SB), Z13
-	VPBROADCASTQ mathConstants<>+6880(SB), Z12
-	VPBROADCASTQ mathConstants<>+6912(SB), Z11
-	VPBROADCASTQ mathConstants<>+6944(SB), Z10
-	VPBROADCASTQ mathConstants<>+6976(SB), Z9
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+2656(SB), Z26
+	VPBROADCASTQ mathConstants<>+2688(SB), Z25
+	VPBROADCASTQ mathConstants<>+2752(SB), Z24
+	VPBROADCASTQ mathConstants<>+2816(SB), Z23
+	VPBROADCASTQ mathConstants<>+6688(SB), Z22
+	VPBROADCASTQ mathConstants<>+1728(SB), Z21
+	VPBROADCASTQ mathConstants<>+2976(SB), Z20
+	VPBROADCASTQ mathConstants<>+6720(SB), Z19
+	VPBROADCASTQ mathConstants<>+6752(SB), Z18
+	VPBROADCASTQ mathConstants<>+6784(SB), Z17
+	VPBROADCASTQ mathConstants<>+6816(SB), Z16
+	VPBROADCASTQ mathConstants<>+6848(SB), Z15
+	VPBROADCASTQ mathConstants<>+6880(SB), Z14
+	VPBROADCASTQ mathConstants<>+6912(SB), Z13
+	VPBROADCASTQ mathConstants<>+6944(SB), Z12
+	VPBROADCASTQ mathConstants<>+6976(SB), Z11
+	VPBROADCASTQ mathConstants<>+7008(SB), Z10
+	VPBROADCASTQ mathConstants<>+7040(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8016,50 +7901,47 @@ loop:
 	VMOVUPD          (SI)(AX*8), Z0
 	VPANDQ           Z27, Z0, Z1
 	VCMPPD           $0x01, Z1, Z26, K1
-	VCMPPD           $0x01, Z25, Z1, K2
-	KANDB            K2, K1, K1
 	KORTESTB         K1, K1
 	JNZ              bail
-	VMOVAPS          Z30, Z1
-	VFMADD231PD      Z24, Z0, Z1
-	VSUBPD           Z30, Z1, Z2
-	VFNMADD231PD     Z23, Z2, Z0
-	VMULPD           Z29, Z2, Z3
+	VMOVAPS          Z31, Z1
+	VFMADD231PD      Z25, Z0, Z1
+	VSUBPD           Z31, Z1, Z2
+	VFNMADD231PD     Z24, Z2, Z0
+	VMULPD           Z30, Z2, Z3
 	VMOVAPS          Z3, Z4
-	VFMSUB231PD      Z29, Z2, Z4
+	VFMSUB231PD      Z30, Z2, Z4
 	VSUBPD           Z3, Z0, Z5
 	VSUBPD           Z5, Z0, Z0
 	VSUBPD           Z3, Z0, Z3
 	VSUBPD           Z4, Z3, Z4
-	VFNMADD231PD     Z22, Z2, Z4
+	VFNMADD231PD     Z23, Z2, Z4
 	VMULPD           Z5, Z5, Z2
-	VPADDQ           Z31, Z1, Z1
-	VPANDQ           Z31, Z1, Z3
-	VPCMPEQQ         Z31, Z3, K1
-	VPANDQ           Z21, Z1, Z1
+	VPADDQ           Z29, Z1, Z1
+	VPTESTMQ         Z29, Z1, K1
+	VPANDQ           Z22, Z1, Z1
 	VPSLLQ           $0x3e, Z1, Z1
-	VMULPD           Z20, Z2, Z3
-	VPXORQ           Z19, Z3, Z3
+	VMULPD           Z21, Z2, Z3
+	VPXORQ           Z20, Z3, Z3
 	VADDPD           Z3, Z28, Z0
 	VSUBPD           Z0, Z28, Z6
 	VADDPD           Z3, Z6, Z3
 	VMULPD           Z2, Z2, Z6
-	VMOVAPS          Z17, Z7
-	VFMADD231PD      Z2, Z18, Z7
+	VMOVAPS          Z18, Z7
+	VFMADD231PD      Z2, Z19, Z7
+	VFMADD213PD      Z17, Z2, Z7
 	VFMADD213PD      Z16, Z2, Z7
 	VFMADD213PD      Z15, Z2, Z7
 	VFMADD213PD      Z14, Z2, Z7
-	VFMADD213PD      Z13, Z2, Z7
 	VFMADD231PD      Z7, Z6, Z3
 	VFNMADD231PD     Z4, Z5, Z3
 	VADDPD           Z3, Z0, Z3
 	VMULPD           Z2, Z5, Z0
-	VMOVAPS          Z11, Z7
-	VFMADD231PD      Z2, Z12, Z7
+	VMOVAPS          Z12, Z7
+	VFMADD231PD      Z2, Z13, Z7
+	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8079,50 +7961,47 @@ tail:
 	VMOVUPD.Z        (SI)(AX*8), K7, Z0
 	VPANDQ           Z27, Z0, Z1
 	VCMPPD           $0x01, Z1, Z26, K1
-	VCMPPD           $0x01, Z25, Z1, K2
-	KANDB            K2, K1, K1
 	KORTESTB         K1, K1
 	JNZ              bail
-	VMOVAPS          Z30, Z1
-	VFMADD231PD      Z24, Z0, Z1
-	VSUBPD           Z30, Z1, Z2
-	VFNMADD231PD     Z23, Z2, Z0
-	VMULPD           Z29, Z2, Z3
+	VMOVAPS          Z31, Z1
+	VFMADD231PD      Z25, Z0, Z1
+	VSUBPD           Z31, Z1, Z2
+	VFNMADD231PD     Z24, Z2, Z0
+	VMULPD           Z30, Z2, Z3
 	VMOVAPS          Z3, Z4
-	VFMSUB231PD      Z29, Z2, Z4
+	VFMSUB231PD      Z30, Z2, Z4
 	VSUBPD           Z3, Z0, Z5
 	VSUBPD           Z5, Z0, Z0
 	VSUBPD           Z3, Z0, Z3
 	VSUBPD           Z4, Z3, Z4
-	VFNMADD231PD     Z22, Z2, Z4
+	VFNMADD231PD     Z23, Z2, Z4
 	VMULPD           Z5, Z5, Z2
-	VPADDQ           Z31, Z1, Z1
-	VPANDQ           Z31, Z1, Z3
-	VPCMPEQQ         Z31, Z3, K1
-	VPANDQ           Z21, Z1, Z1
+	VPADDQ           Z29, Z1, Z1
+	VPTESTMQ         Z29, Z1, K1
+	VPANDQ           Z22, Z1, Z1
 	VPSLLQ           $0x3e, Z1, Z1
-	VMULPD           Z20, Z2, Z3
-	VPXORQ           Z19, Z3, Z3
+	VMULPD           Z21, Z2, Z3
+	VPXORQ           Z20, Z3, Z3
 	VADDPD           Z3, Z28, Z0
 	VSUBPD           Z0, Z28, Z6
 	VADDPD           Z3, Z6, Z3
 	VMULPD           Z2, Z2, Z6
-	VMOVAPS          Z17, Z7
-	VFMADD231PD      Z2, Z18, Z7
+	VMOVAPS          Z18, Z7
+	VFMADD231PD      Z2, Z19, Z7
+	VFMADD213PD      Z17, Z2, Z7
 	VFMADD213PD      Z16, Z2, Z7
 	VFMADD213PD      Z15, Z2, Z7
 	VFMADD213PD      Z14, Z2, Z7
-	VFMADD213PD      Z13, Z2, Z7
 	VFMADD231PD      Z7, Z6, Z3
 	VFNMADD231PD     Z4, Z5, Z3
 	VADDPD           Z3, Z0, Z3
 	VMULPD           Z2, Z5, Z0
-	VMOVAPS          Z11, Z7
-	VFMADD231PD      Z2, Z12, Z7
+	VMOVAPS          Z12, Z7
+	VFMADD231PD      Z2, Z13, Z7
+	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8142,12 +8021,12 @@ TEXT ·cosF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3104(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+2752(SB), Y13
+	VMOVUPS mathConstants<>+3136(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+2784(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
-	VMOVUPS mathConstants<>+2592(SB), Y11
-	VMOVUPS mathConstants<>+2624(SB), Y10
+	VMOVUPS mathConstants<>+2624(SB), Y11
+	VMOVUPS mathConstants<>+2656(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8155,59 +8034,57 @@ TEXT ·cosF64AVX2(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        Y11, Y0, Y1
-	VCMPPD       $0x01, Y1, Y10, Y2
-	VCMPPD       $0x01, mathConstants<>+2080(SB), Y1, Y1
-	VPAND        Y1, Y2, Y2
-	VMOVMSKPD    Y2, R10
+	VCMPPD       $0x01, Y1, Y10, Y1
+	VMOVMSKPD    Y1, R10
 	TESTL        R10, R10
 	JNZ          bail
-	VMOVAPS      Y14, Y2
-	VFMADD231PD  mathConstants<>+2656(SB), Y0, Y2
-	VSUBPD       Y14, Y2, Y1
-	VFNMADD231PD mathConstants<>+2720(SB), Y1, Y0
-	VMULPD       Y13, Y1, Y3
+	VMOVAPS      Y14, Y1
+	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y1
+	VSUBPD       Y14, Y1, Y2
+	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y0
+	VMULPD       Y13, Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMSUB231PD  Y13, Y1, Y4
+	VFMSUB231PD  Y13, Y2, Y4
 	VSUBPD       Y3, Y0, Y5
 	VSUBPD       Y5, Y0, Y0
 	VSUBPD       Y3, Y0, Y3
 	VSUBPD       Y4, Y3, Y4
-	VFNMADD231PD mathConstants<>+2784(SB), Y1, Y4
-	VMULPD       Y5, Y5, Y1
-	VPADDQ       Y15, Y2, Y2
-	VPAND        Y15, Y2, Y3
+	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y4
+	VMULPD       Y5, Y5, Y2
+	VPADDQ       Y15, Y1, Y1
+	VPAND        Y15, Y1, Y3
 	VPCMPEQQ     Y15, Y3, Y3
-	VPAND        mathConstants<>+6656(SB), Y2, Y2
-	VPSLLQ       $0x3e, Y2, Y2
-	VMULPD       mathConstants<>+1728(SB), Y1, Y0
-	VPXOR        mathConstants<>+2944(SB), Y0, Y0
+	VPAND        mathConstants<>+6688(SB), Y1, Y1
+	VPSLLQ       $0x3e, Y1, Y1
+	VMULPD       mathConstants<>+1728(SB), Y2, Y0
+	VPXOR        mathConstants<>+2976(SB), Y0, Y0
 	VADDPD       Y0, Y12, Y6
 	VSUBPD       Y6, Y12, Y7
 	VADDPD       Y0, Y7, Y0
-	VMULPD       Y1, Y1, Y7
-	VMOVUPS      mathConstants<>+6720(SB), Y8
+	VMULPD       Y2, Y2, Y7
+	VMOVUPS      mathConstants<>+6752(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+6688(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6752(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6784(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6816(SB), Y1, Y9
-	VFMADD213PD  mathConstants<>+6848(SB), Y1, Y9
+	VFMADD231PD  mathConstants<>+6720(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+6880(SB), Y2, Y9
 	VFMADD231PD  Y9, Y7, Y0
 	VFNMADD231PD Y4, Y5, Y0
 	VADDPD       Y0, Y6, Y0
-	VMULPD       Y1, Y5, Y6
-	VMOVUPS      mathConstants<>+6912(SB), Y9
+	VMULPD       Y2, Y5, Y6
+	VMOVUPS      mathConstants<>+6944(SB), Y9
 	VMOVAPS      Y9, Y7
-	VFMADD231PD  mathConstants<>+6880(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+6944(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+6976(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+7008(SB), Y1, Y7
-	VFMADD213PD  mathConstants<>+7040(SB), Y1, Y7
+	VFMADD231PD  mathConstants<>+6912(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7072(SB), Y2, Y7
 	VFMADD231PD  Y7, Y6, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y3, Y0, Y4, Y0
-	VPXOR        Y2, Y0, Y2
-	VMOVUPD      Y2, (DI)(AX*8)
+	VPXOR        Y1, Y0, Y1
+	VMOVUPD      Y1, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -8224,27 +8101,27 @@ TEXT ·tanF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
-	VPBROADCASTQ mathConstants<>+2752(SB), Z30
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2784(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3104(SB), Z28
+	VPBROADCASTQ mathConstants<>+3136(SB), Z28
 	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+2592(SB), Z26
-	VPBROADCASTQ mathConstants<>+2624(SB), Z25
-	VPBROADCASTQ mathConstants<>+2080(SB), Z24
-	VPBROADCASTQ mathConstants<>+2656(SB), Z23
-	VPBROADCASTQ mathConstants<>+2720(SB), Z22
-	VPBROADCASTQ mathConstants<>+2784(SB), Z21
-	VPBROADCASTQ mathConstants<>+6880(SB), Z20
-	VPBROADCASTQ mathConstants<>+6912(SB), Z19
-	VPBROADCASTQ mathConstants<>+6944(SB), Z18
-	VPBROADCASTQ mathConstants<>+6976(SB), Z17
-	VPBROADCASTQ mathConstants<>+7008(SB), Z16
-	VPBROADCASTQ mathConstants<>+7040(SB), Z15
-	VPBROADCASTQ mathConstants<>+1728(SB), Z14
-	VPBROADCASTQ mathConstants<>+2944(SB), Z13
-	VPBROADCASTQ mathConstants<>+6688(SB), Z12
-	VPBROADCASTQ mathConstants<>+6720(SB), Z11
+	VPBROADCASTQ mathConstants<>+2624(SB), Z26
+	VPBROADCASTQ mathConstants<>+2656(SB), Z25
+	VPBROADCASTQ mathConstants<>+2688(SB), Z24
+	VPBROADCASTQ mathConstants<>+2752(SB), Z23
+	VPBROADCASTQ mathConstants<>+2816(SB), Z22
+	VPBROADCASTQ mathConstants<>+6912(SB), Z21
+	VPBROADCASTQ mathConstants<>+6944(SB), Z20
+	VPBROADCASTQ mathConstants<>+6976(SB), Z19
+	VPBROADCASTQ mathConstants<>+7008(SB), Z18
+	VPBROADCASTQ mathConstants<>+7040(SB), Z17
+	VPBROADCASTQ mathConstants<>+7072(SB), Z16
+	VPBROADCASTQ mathConstants<>+1728(SB), Z15
+	VPBROADCASTQ mathConstants<>+2976(SB), Z14
+	VPBROADCASTQ mathConstants<>+6720(SB), Z13
+	VPBROADCASTQ mathConstants<>+6752(SB), Z12
+	VPBROADCASTQ mathConstants<>+6784(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8254,15 +8131,13 @@ loop:
 	VCMPPD           $0x00, Z27, Z0, K1
 	VPANDQ           Z26, Z0, Z1
 	VCMPPD           $0x01, Z1, Z25, K2
-	VCMPPD           $0x01, Z24, Z1, K3
-	KANDB            K3, K2, K2
 	KORTESTB         K2, K2
 	JNZ              bail
 	VMOVAPS          Z31, Z1
-	VFMADD231PD      Z23, Z0, Z1
+	VFMADD231PD      Z24, Z0, Z1
 	VSUBPD           Z31, Z1, Z2
 	VMOVAPS          Z0, Z3
-	VFNMADD231PD     Z22, Z2, Z3
+	VFNMADD231PD     Z23, Z2, Z3
 	VMULPD           Z30, Z2, Z4
 	VMOVAPS          Z4, Z5
 	VFMSUB231PD      Z30, Z2, Z5
@@ -8270,40 +8145,40 @@ loop:
 	VSUBPD           Z6, Z3, Z3
 	VSUBPD           Z4, Z3, Z4
 	VSUBPD           Z5, Z4, Z5
-	VFNMADD231PD     Z21, Z2, Z5
+	VFNMADD231PD     Z22, Z2, Z5
 	VMULPD           Z6, Z6, Z2
 	VMULPD           Z2, Z6, Z4
-	VMOVAPS          Z19, Z3
-	VFMADD231PD      Z2, Z20, Z3
+	VMOVAPS          Z20, Z3
+	VFMADD231PD      Z2, Z21, Z3
+	VFMADD213PD      Z19, Z2, Z3
 	VFMADD213PD      Z18, Z2, Z3
 	VFMADD213PD      Z17, Z2, Z3
 	VFMADD213PD      Z16, Z2, Z3
-	VFMADD213PD      Z15, Z2, Z3
 	VFMADD213PD      Z5, Z3, Z4
 	VADDPD           Z4, Z6, Z4
-	VMULPD           Z14, Z2, Z3
-	VPXORQ           Z13, Z3, Z3
+	VMULPD           Z15, Z2, Z3
+	VPXORQ           Z14, Z3, Z3
 	VADDPD           Z3, Z29, Z7
 	VSUBPD           Z7, Z29, Z8
 	VADDPD           Z3, Z8, Z3
 	VMULPD           Z2, Z2, Z8
-	VMOVAPS          Z11, Z9
-	VFMADD231PD      Z2, Z12, Z9
-	VFMADD213PD.BCST mathConstants<>+6752(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6784(SB), Z2, Z9
+	VMOVAPS          Z12, Z9
+	VFMADD231PD      Z2, Z13, Z9
+	VFMADD213PD      Z11, Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6880(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
-	VPANDQ           Z28, Z1, Z1
-	VPCMPEQQ         Z28, Z1, K2
-	VBLENDMPD        Z3, Z4, K2, Z7
+	VPANDQ           Z28, Z1, Z7
+	VPTESTMQ         Z28, Z1, K2
+	VBLENDMPD        Z3, Z4, K2, Z1
 	VBLENDMPD        Z4, Z3, K2, Z4
-	VDIVPD           Z4, Z7, Z4
-	VPSLLQ           $0x3f, Z1, Z1
-	VPXORQ           Z1, Z4, Z1
-	VBLENDMPD        Z0, Z1, K1, Z0
+	VDIVPD           Z4, Z1, Z4
+	VPSLLQ           $0x3f, Z7, Z7
+	VPXORQ           Z7, Z4, Z7
+	VBLENDMPD        Z0, Z7, K1, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
 	CMPQ             AX, R9
@@ -8320,15 +8195,13 @@ tail:
 	VCMPPD           $0x00, Z27, Z0, K1
 	VPANDQ           Z26, Z0, Z1
 	VCMPPD           $0x01, Z1, Z25, K2
-	VCMPPD           $0x01, Z24, Z1, K3
-	KANDB            K3, K2, K2
 	KORTESTB         K2, K2
 	JNZ              bail
 	VMOVAPS          Z31, Z1
-	VFMADD231PD      Z23, Z0, Z1
+	VFMADD231PD      Z24, Z0, Z1
 	VSUBPD           Z31, Z1, Z2
 	VMOVAPS          Z0, Z3
-	VFNMADD231PD     Z22, Z2, Z3
+	VFNMADD231PD     Z23, Z2, Z3
 	VMULPD           Z30, Z2, Z4
 	VMOVAPS          Z4, Z5
 	VFMSUB231PD      Z30, Z2, Z5
@@ -8336,40 +8209,40 @@ tail:
 	VSUBPD           Z6, Z3, Z3
 	VSUBPD           Z4, Z3, Z4
 	VSUBPD           Z5, Z4, Z5
-	VFNMADD231PD     Z21, Z2, Z5
+	VFNMADD231PD     Z22, Z2, Z5
 	VMULPD           Z6, Z6, Z2
 	VMULPD           Z2, Z6, Z4
-	VMOVAPS          Z19, Z3
-	VFMADD231PD      Z2, Z20, Z3
+	VMOVAPS          Z20, Z3
+	VFMADD231PD      Z2, Z21, Z3
+	VFMADD213PD      Z19, Z2, Z3
 	VFMADD213PD      Z18, Z2, Z3
 	VFMADD213PD      Z17, Z2, Z3
 	VFMADD213PD      Z16, Z2, Z3
-	VFMADD213PD      Z15, Z2, Z3
 	VFMADD213PD      Z5, Z3, Z4
 	VADDPD           Z4, Z6, Z4
-	VMULPD           Z14, Z2, Z3
-	VPXORQ           Z13, Z3, Z3
+	VMULPD           Z15, Z2, Z3
+	VPXORQ           Z14, Z3, Z3
 	VADDPD           Z3, Z29, Z7
 	VSUBPD           Z7, Z29, Z8
 	VADDPD           Z3, Z8, Z3
 	VMULPD           Z2, Z2, Z8
-	VMOVAPS          Z11, Z9
-	VFMADD231PD      Z2, Z12, Z9
-	VFMADD213PD.BCST mathConstants<>+6752(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6784(SB), Z2, Z9
+	VMOVAPS          Z12, Z9
+	VFMADD231PD      Z2, Z13, Z9
+	VFMADD213PD      Z11, Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+6880(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
-	VPANDQ           Z28, Z1, Z1
-	VPCMPEQQ         Z28, Z1, K2
-	VBLENDMPD        Z3, Z4, K2, Z7
+	VPANDQ           Z28, Z1, Z7
+	VPTESTMQ         Z28, Z1, K2
+	VBLENDMPD        Z3, Z4, K2, Z1
 	VBLENDMPD        Z4, Z3, K2, Z4
-	VDIVPD           Z4, Z7, Z4
-	VPSLLQ           $0x3f, Z1, Z1
-	VPXORQ           Z1, Z4, Z1
-	VBLENDMPD        Z0, Z1, K1, Z0
+	VDIVPD           Z4, Z1, Z4
+	VPSLLQ           $0x3f, Z7, Z7
+	VPXORQ           Z7, Z4, Z7
+	VBLENDMPD        Z0, Z7, K1, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
 
@@ -8385,10 +8258,10 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
-	VMOVUPS mathConstants<>+2752(SB), Y14
-	VMOVUPS mathConstants<>+1440(SB), Y13
-	VMOVUPS mathConstants<>+3104(SB), Y12
+	VMOVUPS mathConstants<>+3136(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8396,62 +8269,61 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VCMPPD       $0x00, mathConstants<>+1984(SB), Y0, Y1
-	VPAND        mathConstants<>+2592(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2624(SB), Y3
+	VPAND        mathConstants<>+2624(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+2656(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
-	VCMPPD       $0x01, mathConstants<>+2080(SB), Y2, Y2
-	VPAND        Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
-	VMOVAPS      Y15, Y3
-	VFMADD231PD  mathConstants<>+2656(SB), Y0, Y3
-	VSUBPD       Y15, Y3, Y2
+	VMOVAPS      Y14, Y3
+	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y3
+	VSUBPD       Y14, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y4
-	VMULPD       Y14, Y2, Y5
+	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y4
+	VMULPD       Y13, Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMSUB231PD  Y14, Y2, Y6
+	VFMSUB231PD  Y13, Y2, Y6
 	VSUBPD       Y5, Y4, Y7
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2784(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+6912(SB), Y4
+	VMOVUPS      mathConstants<>+6944(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+6880(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+6944(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+6912(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7072(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
 	VADDPD       Y5, Y7, Y5
 	VMULPD       mathConstants<>+1728(SB), Y2, Y8
-	VPXOR        mathConstants<>+2944(SB), Y8, Y8
-	VADDPD       Y8, Y13, Y4
-	VSUBPD       Y4, Y13, Y9
+	VPXOR        mathConstants<>+2976(SB), Y8, Y8
+	VADDPD       Y8, Y12, Y4
+	VSUBPD       Y4, Y12, Y9
 	VADDPD       Y8, Y9, Y8
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+6720(SB), Y10
+	VMOVUPS      mathConstants<>+6752(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+6688(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6752(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+6720(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+6880(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y8
 	VFNMADD231PD Y6, Y7, Y8
 	VADDPD       Y8, Y4, Y8
-	VPAND        Y12, Y3, Y3
-	VPCMPEQQ     Y12, Y3, Y4
-	VBLENDVPD    Y4, Y8, Y5, Y6
-	VBLENDVPD    Y4, Y5, Y8, Y5
+	VPAND        Y15, Y3, Y4
+	VPAND        Y15, Y3, Y3
+	VPCMPEQQ     Y15, Y3, Y3
+	VBLENDVPD    Y3, Y8, Y5, Y6
+	VBLENDVPD    Y3, Y5, Y8, Y5
 	VDIVPD       Y5, Y6, Y5
-	VPSLLQ       $0x3f, Y3, Y3
-	VPXOR        Y3, Y5, Y3
-	VBLENDVPD    Y1, Y0, Y3, Y0
+	VPSLLQ       $0x3f, Y4, Y4
+	VPXOR        Y4, Y5, Y4
+	VBLENDVPD    Y1, Y0, Y4, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
@@ -8469,27 +8341,27 @@ TEXT ·asinF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2592(SB), Z31
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
 	VPBROADCASTQ mathConstants<>+1728(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+2720(SB), Z28
-	VPBROADCASTQ mathConstants<>+3392(SB), Z27
+	VPBROADCASTQ mathConstants<>+2752(SB), Z28
+	VPBROADCASTQ mathConstants<>+3424(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+7072(SB), Z25
-	VPBROADCASTQ mathConstants<>+7104(SB), Z24
-	VPBROADCASTQ mathConstants<>+7136(SB), Z23
-	VPBROADCASTQ mathConstants<>+7168(SB), Z22
-	VPBROADCASTQ mathConstants<>+7200(SB), Z21
-	VPBROADCASTQ mathConstants<>+7232(SB), Z20
-	VPBROADCASTQ mathConstants<>+7264(SB), Z19
-	VPBROADCASTQ mathConstants<>+7296(SB), Z18
-	VPBROADCASTQ mathConstants<>+7328(SB), Z17
-	VPBROADCASTQ mathConstants<>+7360(SB), Z16
-	VPBROADCASTQ mathConstants<>+7392(SB), Z15
-	VPBROADCASTQ mathConstants<>+7424(SB), Z14
-	VPBROADCASTQ mathConstants<>+7456(SB), Z13
-	VPBROADCASTQ mathConstants<>+2752(SB), Z12
-	VPBROADCASTQ mathConstants<>+2944(SB), Z11
+	VPBROADCASTQ mathConstants<>+7104(SB), Z25
+	VPBROADCASTQ mathConstants<>+7136(SB), Z24
+	VPBROADCASTQ mathConstants<>+7168(SB), Z23
+	VPBROADCASTQ mathConstants<>+7200(SB), Z22
+	VPBROADCASTQ mathConstants<>+7232(SB), Z21
+	VPBROADCASTQ mathConstants<>+7264(SB), Z20
+	VPBROADCASTQ mathConstants<>+7296(SB), Z19
+	VPBROADCASTQ mathConstants<>+7328(SB), Z18
+	VPBROADCASTQ mathConstants<>+7360(SB), Z17
+	VPBROADCASTQ mathConstants<>+7392(SB), Z16
+	VPBROADCASTQ mathConstants<>+7424(SB), Z15
+	VPBROADCASTQ mathConstants<>+7456(SB), Z14
+	VPBROADCASTQ mathConstants<>+7488(SB), Z13
+	VPBROADCASTQ mathConstants<>+2784(SB), Z12
+	VPBROADCASTQ mathConstants<>+2976(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8606,13 +8478,13 @@ TEXT ·asinF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2592(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1728(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+2720(SB), Y12
-	VMOVUPS mathConstants<>+3392(SB), Y11
+	VMOVUPS mathConstants<>+2752(SB), Y12
+	VMOVUPS mathConstants<>+3424(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+7072(SB), Y9
+	VMOVUPS mathConstants<>+7104(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8635,7 +8507,6 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
-	VFMADD213PD  mathConstants<>+7104(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7136(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7168(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7200(SB), Y3, Y7
@@ -8647,6 +8518,7 @@ loop:
 	VFMADD213PD  mathConstants<>+7392(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7424(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7456(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7488(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -8654,12 +8526,12 @@ loop:
 	VSUBPD       Y5, Y12, Y3
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y6, Y7, Y6
-	VADDPD       mathConstants<>+2752(SB), Y4, Y4
+	VADDPD       mathConstants<>+2784(SB), Y4, Y4
 	VFMADD231PD  Y6, Y11, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y2, Y4, Y1, Y4
 	VPAND        Y15, Y4, Y4
-	VPAND        mathConstants<>+2944(SB), Y0, Y0
+	VPAND        mathConstants<>+2976(SB), Y0, Y0
 	VPOR         Y0, Y4, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -8677,27 +8549,27 @@ TEXT ·acosF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+2944(SB), Z30
+	VPBROADCASTQ mathConstants<>+2976(SB), Z30
 	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2720(SB), Z28
-	VPBROADCASTQ mathConstants<>+3424(SB), Z27
-	VPBROADCASTQ mathConstants<>+3392(SB), Z26
-	VPBROADCASTQ mathConstants<>+2592(SB), Z25
+	VPBROADCASTQ mathConstants<>+2752(SB), Z28
+	VPBROADCASTQ mathConstants<>+3456(SB), Z27
+	VPBROADCASTQ mathConstants<>+3424(SB), Z26
+	VPBROADCASTQ mathConstants<>+2624(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+7072(SB), Z23
-	VPBROADCASTQ mathConstants<>+7104(SB), Z22
-	VPBROADCASTQ mathConstants<>+7136(SB), Z21
-	VPBROADCASTQ mathConstants<>+7168(SB), Z20
-	VPBROADCASTQ mathConstants<>+7200(SB), Z19
-	VPBROADCASTQ mathConstants<>+7232(SB), Z18
-	VPBROADCASTQ mathConstants<>+7264(SB), Z17
-	VPBROADCASTQ mathConstants<>+7296(SB), Z16
-	VPBROADCASTQ mathConstants<>+7328(SB), Z15
-	VPBROADCASTQ mathConstants<>+7360(SB), Z14
-	VPBROADCASTQ mathConstants<>+7392(SB), Z13
-	VPBROADCASTQ mathConstants<>+7424(SB), Z12
-	VPBROADCASTQ mathConstants<>+7456(SB), Z11
-	VPBROADCASTQ mathConstants<>+2752(SB), Z10
+	VPBROADCASTQ mathConstants<>+7104(SB), Z23
+	VPBROADCASTQ mathConstants<>+7136(SB), Z22
+	VPBROADCASTQ mathConstants<>+7168(SB), Z21
+	VPBROADCASTQ mathConstants<>+7200(SB), Z20
+	VPBROADCASTQ mathConstants<>+7232(SB), Z19
+	VPBROADCASTQ mathConstants<>+7264(SB), Z18
+	VPBROADCASTQ mathConstants<>+7296(SB), Z17
+	VPBROADCASTQ mathConstants<>+7328(SB), Z16
+	VPBROADCASTQ mathConstants<>+7360(SB), Z15
+	VPBROADCASTQ mathConstants<>+7392(SB), Z14
+	VPBROADCASTQ mathConstants<>+7424(SB), Z13
+	VPBROADCASTQ mathConstants<>+7456(SB), Z12
+	VPBROADCASTQ mathConstants<>+7488(SB), Z11
+	VPBROADCASTQ mathConstants<>+2784(SB), Z10
 	VPBROADCASTQ mathConstants<>+1760(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -8752,7 +8624,7 @@ loop:
 	VSUBPD       Z1, Z27, Z3
 	VADDPD       Z4, Z3, Z4
 	VADDPD       Z6, Z7, Z6
-	VADDPD.BCST  mathConstants<>+3456(SB), Z4, Z4
+	VADDPD.BCST  mathConstants<>+3488(SB), Z4, Z4
 	VFMADD231PD  Z6, Z26, Z4
 	VADDPD       Z4, Z1, Z4
 	VCMPPD       $0x01, Z31, Z0, K2
@@ -8818,7 +8690,7 @@ tail:
 	VSUBPD       Z1, Z27, Z3
 	VADDPD       Z4, Z3, Z4
 	VADDPD       Z6, Z7, Z6
-	VADDPD.BCST  mathConstants<>+3456(SB), Z4, Z4
+	VADDPD.BCST  mathConstants<>+3488(SB), Z4, Z4
 	VFMADD231PD  Z6, Z26, Z4
 	VADDPD       Z4, Z1, Z4
 	VCMPPD       $0x01, Z31, Z0, K2
@@ -8838,18 +8710,18 @@ TEXT ·acosF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+2944(SB), Y14
+	VMOVUPS mathConstants<>+2976(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2720(SB), Y12
-	VMOVUPS mathConstants<>+3424(SB), Y11
-	VMOVUPS mathConstants<>+3392(SB), Y10
+	VMOVUPS mathConstants<>+2752(SB), Y12
+	VMOVUPS mathConstants<>+3456(SB), Y11
+	VMOVUPS mathConstants<>+3424(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
 	VPAND        Y14, Y0, Y2
 	VCMPPD       $0x01, Y1, Y13, Y3
 	VMOVUPS      mathConstants<>+1440(SB), Y4
@@ -8866,10 +8738,9 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+7104(SB), Y8
+	VMOVUPS      mathConstants<>+7136(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7072(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7136(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+7104(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7168(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7200(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7232(SB), Y4, Y9
@@ -8880,6 +8751,7 @@ loop:
 	VFMADD213PD  mathConstants<>+7392(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7424(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7456(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7488(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -8887,7 +8759,7 @@ loop:
 	VSUBPD       Y6, Y12, Y4
 	VADDPD       Y1, Y4, Y1
 	VPXOR        Y2, Y9, Y2
-	VMOVUPS      mathConstants<>+2752(SB), Y4
+	VMOVUPS      mathConstants<>+2784(SB), Y4
 	VSUBPD       Y2, Y4, Y4
 	VADDPD       Y4, Y1, Y4
 	VADDPD       Y4, Y6, Y4
@@ -8899,7 +8771,7 @@ loop:
 	VSUBPD       Y1, Y11, Y2
 	VADDPD       Y5, Y2, Y5
 	VADDPD       Y7, Y9, Y7
-	VADDPD       mathConstants<>+3456(SB), Y5, Y5
+	VADDPD       mathConstants<>+3488(SB), Y5, Y5
 	VFMADD231PD  Y7, Y10, Y5
 	VADDPD       Y5, Y1, Y5
 	VCMPPD       $0x01, Y15, Y0, Y0
@@ -8921,29 +8793,29 @@ TEXT ·atanF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+3520(SB), Z30
+	VPBROADCASTQ mathConstants<>+3552(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+3488(SB), Z28
-	VPBROADCASTQ mathConstants<>+2592(SB), Z27
-	VPBROADCASTQ mathConstants<>+2944(SB), Z26
-	VPBROADCASTQ mathConstants<>+3552(SB), Z25
-	VPBROADCASTQ mathConstants<>+7488(SB), Z24
-	VPBROADCASTQ mathConstants<>+7520(SB), Z23
-	VPBROADCASTQ mathConstants<>+7552(SB), Z22
-	VPBROADCASTQ mathConstants<>+7584(SB), Z21
-	VPBROADCASTQ mathConstants<>+7616(SB), Z20
-	VPBROADCASTQ mathConstants<>+7648(SB), Z19
-	VPBROADCASTQ mathConstants<>+7680(SB), Z18
-	VPBROADCASTQ mathConstants<>+7712(SB), Z17
-	VPBROADCASTQ mathConstants<>+7744(SB), Z16
-	VPBROADCASTQ mathConstants<>+7776(SB), Z15
-	VPBROADCASTQ mathConstants<>+7808(SB), Z14
-	VPBROADCASTQ mathConstants<>+7840(SB), Z13
-	VPBROADCASTQ mathConstants<>+7872(SB), Z12
-	VPBROADCASTQ mathConstants<>+2720(SB), Z11
-	VPBROADCASTQ mathConstants<>+3808(SB), Z10
-	VPBROADCASTQ mathConstants<>+2752(SB), Z9
-	VPBROADCASTQ mathConstants<>+3840(SB), Z8
+	VPBROADCASTQ mathConstants<>+3520(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+2976(SB), Z26
+	VPBROADCASTQ mathConstants<>+3584(SB), Z25
+	VPBROADCASTQ mathConstants<>+7520(SB), Z24
+	VPBROADCASTQ mathConstants<>+7552(SB), Z23
+	VPBROADCASTQ mathConstants<>+7584(SB), Z22
+	VPBROADCASTQ mathConstants<>+7616(SB), Z21
+	VPBROADCASTQ mathConstants<>+7648(SB), Z20
+	VPBROADCASTQ mathConstants<>+7680(SB), Z19
+	VPBROADCASTQ mathConstants<>+7712(SB), Z18
+	VPBROADCASTQ mathConstants<>+7744(SB), Z17
+	VPBROADCASTQ mathConstants<>+7776(SB), Z16
+	VPBROADCASTQ mathConstants<>+7808(SB), Z15
+	VPBROADCASTQ mathConstants<>+7840(SB), Z14
+	VPBROADCASTQ mathConstants<>+7872(SB), Z13
+	VPBROADCASTQ mathConstants<>+7904(SB), Z12
+	VPBROADCASTQ mathConstants<>+2752(SB), Z11
+	VPBROADCASTQ mathConstants<>+3840(SB), Z10
+	VPBROADCASTQ mathConstants<>+2784(SB), Z9
+	VPBROADCASTQ mathConstants<>+3872(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9059,13 +8931,13 @@ TEXT ·atanF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+3520(SB), Y14
+	VMOVUPS mathConstants<>+3552(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+3488(SB), Y12
-	VMOVUPS mathConstants<>+2592(SB), Y11
-	VMOVUPS mathConstants<>+2944(SB), Y10
-	VMOVUPS mathConstants<>+3552(SB), Y9
-	VMOVUPS mathConstants<>+7488(SB), Y8
+	VMOVUPS mathConstants<>+3520(SB), Y12
+	VMOVUPS mathConstants<>+2624(SB), Y11
+	VMOVUPS mathConstants<>+2976(SB), Y10
+	VMOVUPS mathConstants<>+3584(SB), Y9
+	VMOVUPS mathConstants<>+7520(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9088,7 +8960,6 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
-	VFMADD213PD mathConstants<>+7520(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7552(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7584(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7616(SB), Y4, Y6
@@ -9100,11 +8971,12 @@ loop:
 	VFMADD213PD mathConstants<>+7808(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7840(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7872(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7904(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
-	VBLENDVPD   Y2, mathConstants<>+3808(SB), Y13, Y5
-	VBLENDVPD   Y3, mathConstants<>+2720(SB), Y5, Y5
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y13, Y2
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y13, Y5
+	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y5, Y5
+	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y13, Y2
+	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
 	VADDPD      Y1, Y5, Y3
 	VSUBPD      Y3, Y5, Y5
 	VADDPD      Y1, Y5, Y1
@@ -9128,30 +9000,30 @@ TEXT ·sinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
 	VPBROADCASTQ mathConstants<>+1728(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3904(SB), Z28
-	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+5888(SB), Z25
-	VPBROADCASTQ mathConstants<>+5920(SB), Z24
-	VPBROADCASTQ mathConstants<>+5952(SB), Z23
-	VPBROADCASTQ mathConstants<>+5984(SB), Z22
-	VPBROADCASTQ mathConstants<>+6016(SB), Z21
-	VPBROADCASTQ mathConstants<>+6048(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
-	VPBROADCASTQ mathConstants<>+2944(SB), Z15
-	VPBROADCASTQ mathConstants<>+2592(SB), Z14
-	VPBROADCASTQ mathConstants<>+3872(SB), Z13
-	VPBROADCASTQ mathConstants<>+4224(SB), Z12
-	VPBROADCASTQ mathConstants<>+4288(SB), Z11
-	VPBROADCASTQ mathConstants<>+4256(SB), Z10
-	VPBROADCASTQ mathConstants<>+4320(SB), Z9
-	VPBROADCASTQ mathConstants<>+4352(SB), Z8
+	VPBROADCASTQ mathConstants<>+3936(SB), Z28
+	VPBROADCASTQ mathConstants<>+3968(SB), Z27
+	VPBROADCASTQ mathConstants<>+4000(SB), Z26
+	VPBROADCASTQ mathConstants<>+5920(SB), Z25
+	VPBROADCASTQ mathConstants<>+5952(SB), Z24
+	VPBROADCASTQ mathConstants<>+5984(SB), Z23
+	VPBROADCASTQ mathConstants<>+6016(SB), Z22
+	VPBROADCASTQ mathConstants<>+6048(SB), Z21
+	VPBROADCASTQ mathConstants<>+6080(SB), Z20
+	VPBROADCASTQ mathConstants<>+6112(SB), Z19
+	VPBROADCASTQ mathConstants<>+6144(SB), Z18
+	VPBROADCASTQ mathConstants<>+6176(SB), Z17
+	VPBROADCASTQ mathConstants<>+6208(SB), Z16
+	VPBROADCASTQ mathConstants<>+2976(SB), Z15
+	VPBROADCASTQ mathConstants<>+2624(SB), Z14
+	VPBROADCASTQ mathConstants<>+3904(SB), Z13
+	VPBROADCASTQ mathConstants<>+4256(SB), Z12
+	VPBROADCASTQ mathConstants<>+4320(SB), Z11
+	VPBROADCASTQ mathConstants<>+4288(SB), Z10
+	VPBROADCASTQ mathConstants<>+4352(SB), Z9
+	VPBROADCASTQ mathConstants<>+4384(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9304,22 +9176,22 @@ TEXT ·sinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+3904(SB), Y12
-	VMOVUPS mathConstants<>+3936(SB), Y11
-	VMOVUPS mathConstants<>+3968(SB), Y10
-	VMOVUPS mathConstants<>+5888(SB), Y9
-	VMOVUPS mathConstants<>+5920(SB), Y8
+	VMOVUPS mathConstants<>+3936(SB), Y12
+	VMOVUPS mathConstants<>+3968(SB), Y11
+	VMOVUPS mathConstants<>+4000(SB), Y10
+	VMOVUPS mathConstants<>+5920(SB), Y9
+	VMOVUPS mathConstants<>+5952(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+3872(SB), Y2
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+3904(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMOVAPS      Y15, Y3
 	VFMADD231PD  Y12, Y2, Y3
@@ -9328,7 +9200,6 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
-	VFMADD213PD  mathConstants<>+5952(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+5984(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6016(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6048(SB), Y2, Y4
@@ -9336,6 +9207,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y4
 	VFMADD213PD  Y13, Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
@@ -9352,11 +9224,11 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y14, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+4224(SB), Y4
+	VMOVUPS      mathConstants<>+4256(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4256(SB), Y2
+	VMOVUPS      mathConstants<>+4288(SB), Y2
 	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4288(SB), Y3
+	VMOVUPS      mathConstants<>+4320(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMOVAPS      Y15, Y2
 	VFMADD231PD  Y12, Y3, Y2
@@ -9365,7 +9237,6 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
-	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y6
@@ -9373,24 +9244,25 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y6
 	VFMADD213PD  Y13, Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4320(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4352(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y14, Y2, Y2
 	VSUBPD       Y13, Y2, Y6
 	VFMADD231PD  Y2, Y3, Y6
 	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+2944(SB), Y4, Y4
+	VPAND        mathConstants<>+2976(SB), Y4, Y4
 	VPOR         Y4, Y6, Y4
 	VADDPD       Y14, Y4, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y4, Y6
 	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4352(SB), Y1, Y1
+	VCMPPD       $0x01, mathConstants<>+4384(SB), Y1, Y1
 	VBLENDVPD    Y1, Y6, Y5, Y6
-	VPAND        mathConstants<>+2944(SB), Y0, Y0
+	VPAND        mathConstants<>+2976(SB), Y0, Y0
 	VPOR         Y0, Y6, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -9407,25 +9279,25 @@ TEXT ·coshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2688(SB), Z31
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3872(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
-	VPBROADCASTQ mathConstants<>+3904(SB), Z27
-	VPBROADCASTQ mathConstants<>+3936(SB), Z26
-	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+5888(SB), Z24
-	VPBROADCASTQ mathConstants<>+5920(SB), Z23
-	VPBROADCASTQ mathConstants<>+5952(SB), Z22
-	VPBROADCASTQ mathConstants<>+5984(SB), Z21
-	VPBROADCASTQ mathConstants<>+6016(SB), Z20
-	VPBROADCASTQ mathConstants<>+6048(SB), Z19
-	VPBROADCASTQ mathConstants<>+6080(SB), Z18
-	VPBROADCASTQ mathConstants<>+6112(SB), Z17
-	VPBROADCASTQ mathConstants<>+6144(SB), Z16
-	VPBROADCASTQ mathConstants<>+6176(SB), Z15
+	VPBROADCASTQ mathConstants<>+3904(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+3936(SB), Z27
+	VPBROADCASTQ mathConstants<>+3968(SB), Z26
+	VPBROADCASTQ mathConstants<>+4000(SB), Z25
+	VPBROADCASTQ mathConstants<>+5920(SB), Z24
+	VPBROADCASTQ mathConstants<>+5952(SB), Z23
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+6016(SB), Z21
+	VPBROADCASTQ mathConstants<>+6048(SB), Z20
+	VPBROADCASTQ mathConstants<>+6080(SB), Z19
+	VPBROADCASTQ mathConstants<>+6112(SB), Z18
+	VPBROADCASTQ mathConstants<>+6144(SB), Z17
+	VPBROADCASTQ mathConstants<>+6176(SB), Z16
+	VPBROADCASTQ mathConstants<>+6208(SB), Z15
 	VPBROADCASTQ mathConstants<>+1728(SB), Z14
-	VPBROADCASTQ mathConstants<>+4384(SB), Z13
+	VPBROADCASTQ mathConstants<>+4416(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9508,18 +9380,18 @@ TEXT ·coshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2688(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+3872(SB), Y12
-	VMOVUPS mathConstants<>+2592(SB), Y11
-	VMOVUPS mathConstants<>+3904(SB), Y10
-	VMOVUPS mathConstants<>+3936(SB), Y9
-	VMOVUPS mathConstants<>+3968(SB), Y8
-	VMOVUPS mathConstants<>+5888(SB), Y7
-	VMOVUPS mathConstants<>+5920(SB), Y6
-	VMOVUPS mathConstants<>+5952(SB), Y5
-	VMOVUPS mathConstants<>+5984(SB), Y4
+	VMOVUPS mathConstants<>+3904(SB), Y12
+	VMOVUPS mathConstants<>+2624(SB), Y11
+	VMOVUPS mathConstants<>+3936(SB), Y10
+	VMOVUPS mathConstants<>+3968(SB), Y9
+	VMOVUPS mathConstants<>+4000(SB), Y8
+	VMOVUPS mathConstants<>+5920(SB), Y7
+	VMOVUPS mathConstants<>+5952(SB), Y6
+	VMOVUPS mathConstants<>+5984(SB), Y5
+	VMOVUPS mathConstants<>+6016(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9537,12 +9409,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+6016(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6048(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6080(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9559,7 +9431,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4384(SB), Y2
+	VMOVUPS      mathConstants<>+4416(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VMOVUPD      Y2, (DI)(AX*8)
@@ -9577,27 +9449,27 @@ TEXT ·tanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2944(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
+	VPBROADCASTQ mathConstants<>+2976(SB), Z31
+	VPBROADCASTQ mathConstants<>+2720(SB), Z30
 	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
-	VPBROADCASTQ mathConstants<>+4352(SB), Z27
-	VPBROADCASTQ mathConstants<>+4288(SB), Z26
-	VPBROADCASTQ mathConstants<>+4256(SB), Z25
-	VPBROADCASTQ mathConstants<>+3904(SB), Z24
-	VPBROADCASTQ mathConstants<>+3936(SB), Z23
-	VPBROADCASTQ mathConstants<>+3968(SB), Z22
-	VPBROADCASTQ mathConstants<>+5888(SB), Z21
-	VPBROADCASTQ mathConstants<>+5920(SB), Z20
-	VPBROADCASTQ mathConstants<>+5952(SB), Z19
-	VPBROADCASTQ mathConstants<>+5984(SB), Z18
-	VPBROADCASTQ mathConstants<>+6016(SB), Z17
-	VPBROADCASTQ mathConstants<>+6048(SB), Z16
-	VPBROADCASTQ mathConstants<>+6080(SB), Z15
-	VPBROADCASTQ mathConstants<>+6112(SB), Z14
-	VPBROADCASTQ mathConstants<>+6144(SB), Z13
-	VPBROADCASTQ mathConstants<>+6176(SB), Z12
-	VPBROADCASTQ mathConstants<>+4320(SB), Z11
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+4384(SB), Z27
+	VPBROADCASTQ mathConstants<>+4320(SB), Z26
+	VPBROADCASTQ mathConstants<>+4288(SB), Z25
+	VPBROADCASTQ mathConstants<>+3936(SB), Z24
+	VPBROADCASTQ mathConstants<>+3968(SB), Z23
+	VPBROADCASTQ mathConstants<>+4000(SB), Z22
+	VPBROADCASTQ mathConstants<>+5920(SB), Z21
+	VPBROADCASTQ mathConstants<>+5952(SB), Z20
+	VPBROADCASTQ mathConstants<>+5984(SB), Z19
+	VPBROADCASTQ mathConstants<>+6016(SB), Z18
+	VPBROADCASTQ mathConstants<>+6048(SB), Z17
+	VPBROADCASTQ mathConstants<>+6080(SB), Z16
+	VPBROADCASTQ mathConstants<>+6112(SB), Z15
+	VPBROADCASTQ mathConstants<>+6144(SB), Z14
+	VPBROADCASTQ mathConstants<>+6176(SB), Z13
+	VPBROADCASTQ mathConstants<>+6208(SB), Z12
+	VPBROADCASTQ mathConstants<>+4352(SB), Z11
 	VPBROADCASTQ mathConstants<>+1440(SB), Z10
 	VPBROADCASTQ mathConstants<>+1760(SB), Z9
 	XORL         AX, AX
@@ -9702,16 +9574,16 @@ TEXT ·tanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2944(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
+	VMOVUPS mathConstants<>+2976(SB), Y15
+	VMOVUPS mathConstants<>+2720(SB), Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2592(SB), Y12
-	VMOVUPS mathConstants<>+4352(SB), Y11
-	VMOVUPS mathConstants<>+4288(SB), Y10
-	VMOVUPS mathConstants<>+4256(SB), Y9
-	VMOVUPS mathConstants<>+3904(SB), Y8
-	VMOVUPS mathConstants<>+3936(SB), Y7
-	VMOVUPS mathConstants<>+3968(SB), Y6
+	VMOVUPS mathConstants<>+2624(SB), Y12
+	VMOVUPS mathConstants<>+4384(SB), Y11
+	VMOVUPS mathConstants<>+4320(SB), Y10
+	VMOVUPS mathConstants<>+4288(SB), Y9
+	VMOVUPS mathConstants<>+3936(SB), Y8
+	VMOVUPS mathConstants<>+3968(SB), Y7
+	VMOVUPS mathConstants<>+4000(SB), Y6
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9729,10 +9601,9 @@ loop:
 	VSUBPD       Y14, Y3, Y4
 	VFNMADD231PD Y7, Y4, Y2
 	VFNMADD231PD Y6, Y4, Y2
-	VMOVUPS      mathConstants<>+5920(SB), Y4
+	VMOVUPS      mathConstants<>+5952(SB), Y4
 	VMOVAPS      Y4, Y5
-	VFMADD231PD  mathConstants<>+5888(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5952(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+5920(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+5984(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6016(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6048(SB), Y2, Y5
@@ -9740,10 +9611,11 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y5
 	VFMADD213PD  Y13, Y2, Y5
 	VMULPD       Y2, Y2, Y4
 	VFMADD231PD  Y5, Y4, Y2
-	VPADDQ       mathConstants<>+4320(SB), Y3, Y3
+	VPADDQ       mathConstants<>+4352(SB), Y3, Y3
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       mathConstants<>+1440(SB), Y3, Y3
 	VSUBPD       Y13, Y3, Y5
@@ -9771,8 +9643,8 @@ TEXT ·asinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4672(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+4704(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
 	VPBROADCASTQ mathConstants<>+1472(SB), Z27
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
 	VPBROADCASTQ mathConstants<>+1536(SB), Z25
@@ -9783,13 +9655,13 @@ TEXT ·asinhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1696(SB), Z20
 	VPBROADCASTQ mathConstants<>+1728(SB), Z19
 	VPBROADCASTQ mathConstants<>+1760(SB), Z18
-	VPBROADCASTQ mathConstants<>+6272(SB), Z17
-	VPBROADCASTQ mathConstants<>+6304(SB), Z16
-	VPBROADCASTQ mathConstants<>+6336(SB), Z15
-	VPBROADCASTQ mathConstants<>+6368(SB), Z14
-	VPBROADCASTQ mathConstants<>+6400(SB), Z13
-	VPBROADCASTQ mathConstants<>+6432(SB), Z12
-	VPBROADCASTQ mathConstants<>+6464(SB), Z11
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
+	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6368(SB), Z15
+	VPBROADCASTQ mathConstants<>+6400(SB), Z14
+	VPBROADCASTQ mathConstants<>+6432(SB), Z13
+	VPBROADCASTQ mathConstants<>+6464(SB), Z12
+	VPBROADCASTQ mathConstants<>+6496(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9858,9 +9730,9 @@ loop:
 	VBLENDMPD        Z2, Z6, K2, Z2
 	VCMPPD           $0x00, Z30, Z1, K2
 	VBLENDMPD        Z1, Z2, K2, Z1
-	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z30, K1, Z2
+	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z30, K1, Z2
 	VADDPD           Z2, Z1, Z2
-	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
 	VPORQ            Z0, Z2, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -9937,9 +9809,9 @@ tail:
 	VBLENDMPD        Z2, Z6, K2, Z2
 	VCMPPD           $0x00, Z30, Z1, K2
 	VBLENDMPD        Z1, Z2, K2, Z1
-	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z30, K1, Z2
+	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z30, K1, Z2
 	VADDPD           Z2, Z1, Z2
-	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
 	VPORQ            Z0, Z2, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -9956,8 +9828,8 @@ TEXT ·asinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4672(SB), Y13
-	VMOVUPS mathConstants<>+2592(SB), Y12
+	VMOVUPS mathConstants<>+4704(SB), Y13
+	VMOVUPS mathConstants<>+2624(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9997,14 +9869,14 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y6, Y4
 	VDIVPD      Y4, Y6, Y4
 	VMULPD      Y4, Y4, Y9
-	VMOVUPS     mathConstants<>+6304(SB), Y10
+	VMOVUPS     mathConstants<>+6336(SB), Y10
 	VMOVAPS     Y10, Y11
-	VFMADD231PD mathConstants<>+6272(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6336(SB), Y9, Y11
+	VFMADD231PD mathConstants<>+6304(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6368(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6400(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6432(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6464(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6496(SB), Y9, Y11
 	VMULPD      Y11, Y9, Y11
 	VADDPD      Y11, Y7, Y11
 	VFMSUB231PD Y11, Y4, Y7
@@ -10028,9 +9900,9 @@ loop:
 	VBLENDVPD   Y8, Y3, Y6, Y3
 	VCMPPD      $0x00, Y14, Y1, Y6
 	VBLENDVPD   Y6, Y1, Y3, Y1
-	VBLENDVPD   Y2, mathConstants<>+3936(SB), Y14, Y2
+	VBLENDVPD   Y2, mathConstants<>+3968(SB), Y14, Y2
 	VADDPD      Y2, Y1, Y2
-	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPAND       mathConstants<>+2976(SB), Y0, Y0
 	VPOR        Y0, Y2, Y0
 	VMOVUPD     Y0, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10049,7 +9921,7 @@ TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+4672(SB), Z29
+	VPBROADCASTQ mathConstants<>+4704(SB), Z29
 	VPBROADCASTQ mathConstants<>+2016(SB), Z28
 	VPBROADCASTQ mathConstants<>+1472(SB), Z27
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
@@ -10061,13 +9933,13 @@ TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1696(SB), Z20
 	VPBROADCASTQ mathConstants<>+1728(SB), Z19
 	VPBROADCASTQ mathConstants<>+1760(SB), Z18
-	VPBROADCASTQ mathConstants<>+6272(SB), Z17
-	VPBROADCASTQ mathConstants<>+6304(SB), Z16
-	VPBROADCASTQ mathConstants<>+6336(SB), Z15
-	VPBROADCASTQ mathConstants<>+6368(SB), Z14
-	VPBROADCASTQ mathConstants<>+6400(SB), Z13
-	VPBROADCASTQ mathConstants<>+6432(SB), Z12
-	VPBROADCASTQ mathConstants<>+6464(SB), Z11
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
+	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6368(SB), Z15
+	VPBROADCASTQ mathConstants<>+6400(SB), Z14
+	VPBROADCASTQ mathConstants<>+6432(SB), Z13
+	VPBROADCASTQ mathConstants<>+6464(SB), Z12
+	VPBROADCASTQ mathConstants<>+6496(SB), Z11
 	VPBROADCASTQ mathConstants<>+1920(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -10136,7 +10008,7 @@ loop:
 	VBLENDMPD        Z1, Z5, K2, Z1
 	VCMPPD           $0x00, Z31, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z31, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10212,7 +10084,7 @@ tail:
 	VBLENDMPD        Z1, Z5, K2, Z1
 	VCMPPD           $0x00, Z31, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3936(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z31, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10229,7 +10101,7 @@ TEXT ·acoshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+4672(SB), Y13
+	VMOVUPS mathConstants<>+4704(SB), Y13
 	VMOVUPS mathConstants<>+2016(SB), Y12
 	VMOVUPS mathConstants<>+1472(SB), Y11
 	XORL    AX, AX
@@ -10271,14 +10143,14 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y5, Y4
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y8
-	VMOVUPS     mathConstants<>+6304(SB), Y9
+	VMOVUPS     mathConstants<>+6336(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6272(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6336(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6304(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6368(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6400(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6432(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6464(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6496(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
 	VFMSUB231PD Y10, Y4, Y6
@@ -10301,7 +10173,7 @@ loop:
 	VBLENDVPD   Y5, Y2, Y7, Y2
 	VCMPPD      $0x00, Y15, Y0, Y7
 	VBLENDVPD   Y7, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3936(SB), Y15, Y1
+	VBLENDVPD   Y1, mathConstants<>+3968(SB), Y15, Y1
 	VADDPD      Y1, Y0, Y1
 	VMOVUPD     Y1, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10321,7 +10193,7 @@ TEXT ·atanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
 	VPBROADCASTQ mathConstants<>+1472(SB), Z27
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
 	VPBROADCASTQ mathConstants<>+1536(SB), Z25
@@ -10331,13 +10203,13 @@ TEXT ·atanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1664(SB), Z21
 	VPBROADCASTQ mathConstants<>+1696(SB), Z20
 	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6272(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
-	VPBROADCASTQ mathConstants<>+6368(SB), Z15
-	VPBROADCASTQ mathConstants<>+6400(SB), Z14
-	VPBROADCASTQ mathConstants<>+6432(SB), Z13
-	VPBROADCASTQ mathConstants<>+6464(SB), Z12
+	VPBROADCASTQ mathConstants<>+6304(SB), Z18
+	VPBROADCASTQ mathConstants<>+6336(SB), Z17
+	VPBROADCASTQ mathConstants<>+6368(SB), Z16
+	VPBROADCASTQ mathConstants<>+6400(SB), Z15
+	VPBROADCASTQ mathConstants<>+6432(SB), Z14
+	VPBROADCASTQ mathConstants<>+6464(SB), Z13
+	VPBROADCASTQ mathConstants<>+6496(SB), Z12
 	VPBROADCASTQ mathConstants<>+1920(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -10402,7 +10274,7 @@ loop:
 	VCMPPD           $0x00, Z30, Z1, K1
 	VBLENDMPD        Z1, Z3, K1, Z1
 	VMULPD           Z1, Z29, Z1
-	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
 	VPORQ            Z0, Z1, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10474,7 +10346,7 @@ tail:
 	VCMPPD           $0x00, Z30, Z1, K1
 	VBLENDMPD        Z1, Z3, K1, Z1
 	VMULPD           Z1, Z29, Z1
-	VPANDQ.BCST      mathConstants<>+2944(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
 	VPORQ            Z0, Z1, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10492,7 +10364,7 @@ TEXT ·atanhF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2592(SB), Y12
+	VMOVUPS mathConstants<>+2624(SB), Y12
 	VMOVUPS mathConstants<>+1472(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -10527,14 +10399,14 @@ loop:
 	VADDPD      mathConstants<>+1760(SB), Y5, Y4
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y8
-	VMOVUPS     mathConstants<>+6304(SB), Y9
+	VMOVUPS     mathConstants<>+6336(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6272(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6336(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6304(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6368(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6400(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6432(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6464(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6496(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
 	VFMSUB231PD Y10, Y4, Y6
@@ -10559,7 +10431,7 @@ loop:
 	VCMPPD      $0x00, Y14, Y1, Y5
 	VBLENDVPD   Y5, Y1, Y3, Y1
 	VMULPD      Y1, Y13, Y1
-	VPAND       mathConstants<>+2944(SB), Y0, Y0
+	VPAND       mathConstants<>+2976(SB), Y0, Y0
 	VPOR        Y0, Y1, Y0
 	VMOVUPD     Y0, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10578,19 +10450,19 @@ TEXT ·cbrtF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+1568(SB), Z30
-	VPBROADCASTQ mathConstants<>+2592(SB), Z29
-	VPBROADCASTQ mathConstants<>+4704(SB), Z28
-	VPBROADCASTQ mathConstants<>+4736(SB), Z27
-	VPBROADCASTQ mathConstants<>+4800(SB), Z26
-	VPBROADCASTQ mathConstants<>+4768(SB), Z25
-	VPBROADCASTQ mathConstants<>+4832(SB), Z24
-	VPBROADCASTQ mathConstants<>+4864(SB), Z23
-	VPBROADCASTQ mathConstants<>+4992(SB), Z22
-	VPBROADCASTQ mathConstants<>+4928(SB), Z21
-	VPBROADCASTQ mathConstants<>+4896(SB), Z20
+	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+4736(SB), Z28
+	VPBROADCASTQ mathConstants<>+4768(SB), Z27
+	VPBROADCASTQ mathConstants<>+4832(SB), Z26
+	VPBROADCASTQ mathConstants<>+4800(SB), Z25
+	VPBROADCASTQ mathConstants<>+4864(SB), Z24
+	VPBROADCASTQ mathConstants<>+4896(SB), Z23
+	VPBROADCASTQ mathConstants<>+5024(SB), Z22
+	VPBROADCASTQ mathConstants<>+4960(SB), Z21
+	VPBROADCASTQ mathConstants<>+4928(SB), Z20
 	VPBROADCASTQ mathConstants<>+2080(SB), Z19
 	VPXORQ       Z18, Z18, Z18
-	VPBROADCASTQ mathConstants<>+2944(SB), Z17
+	VPBROADCASTQ mathConstants<>+2976(SB), Z17
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10713,12 +10585,12 @@ TEXT ·cbrtF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+1568(SB), Y14
-	VMOVUPS mathConstants<>+2592(SB), Y13
-	VMOVUPS mathConstants<>+4704(SB), Y12
-	VMOVUPS mathConstants<>+4736(SB), Y11
-	VMOVUPS mathConstants<>+4800(SB), Y10
-	VMOVUPS mathConstants<>+4768(SB), Y9
-	VMOVUPS mathConstants<>+4832(SB), Y8
+	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+4736(SB), Y12
+	VMOVUPS mathConstants<>+4768(SB), Y11
+	VMOVUPS mathConstants<>+4832(SB), Y10
+	VMOVUPS mathConstants<>+4800(SB), Y9
+	VMOVUPS mathConstants<>+4864(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -10734,7 +10606,7 @@ loop:
 	VPSRLQ       $0x20, Y4, Y5
 	VPOR         Y14, Y5, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFMADD213PD  mathConstants<>+4864(SB), Y8, Y5
+	VFMADD213PD  mathConstants<>+4896(SB), Y8, Y5
 	VPSLLQ       $0x20, Y5, Y5
 	VMULPD       Y5, Y5, Y6
 	VMULPD       Y5, Y6, Y6
@@ -10757,17 +10629,17 @@ loop:
 	VFMSUB231PD  Y5, Y5, Y7
 	VFNMADD231PD Y5, Y6, Y4
 	VFNMADD231PD Y5, Y7, Y4
-	VMULPD       mathConstants<>+4992(SB), Y6, Y6
+	VMULPD       mathConstants<>+5024(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y5, Y6
-	VBLENDVPD    Y3, mathConstants<>+4896(SB), Y15, Y3
-	VBLENDVPD    Y2, mathConstants<>+4928(SB), Y3, Y3
+	VBLENDVPD    Y3, mathConstants<>+4928(SB), Y15, Y3
+	VBLENDVPD    Y2, mathConstants<>+4960(SB), Y3, Y3
 	VMULPD       Y3, Y6, Y3
 	VCMPPD       $0x01, mathConstants<>+2080(SB), Y1, Y6
 	VPXOR        Y2, Y2, Y2
 	VCMPPD       $0x01, Y1, Y2, Y2
 	VPAND        Y2, Y6, Y6
-	VPAND        mathConstants<>+2944(SB), Y0, Y2
+	VPAND        mathConstants<>+2976(SB), Y0, Y2
 	VPOR         Y2, Y3, Y2
 	VBLENDVPD    Y6, Y2, Y0, Y2
 	VMOVUPD      Y2, (DI)(AX*8)
@@ -10786,24 +10658,24 @@ TEXT ·erfF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2944(SB), Z30
-	VPBROADCASTQ mathConstants<>+7904(SB), Z29
-	VPBROADCASTQ mathConstants<>+2688(SB), Z28
-	VPBROADCASTQ mathConstants<>+3968(SB), Z27
-	VPBROADCASTQ mathConstants<>+8608(SB), Z26
-	VPBROADCASTQ mathConstants<>+2592(SB), Z25
-	VPBROADCASTQ mathConstants<>+4960(SB), Z24
-	VPBROADCASTQ mathConstants<>+5024(SB), Z23
-	VPBROADCASTQ mathConstants<>+4256(SB), Z22
-	VPBROADCASTQ mathConstants<>+3904(SB), Z21
-	VPBROADCASTQ mathConstants<>+3936(SB), Z20
-	VPBROADCASTQ mathConstants<>+5888(SB), Z19
-	VPBROADCASTQ mathConstants<>+5920(SB), Z18
-	VPBROADCASTQ mathConstants<>+5952(SB), Z17
-	VPBROADCASTQ mathConstants<>+5984(SB), Z16
-	VPBROADCASTQ mathConstants<>+6016(SB), Z15
-	VPBROADCASTQ mathConstants<>+6048(SB), Z14
-	VPBROADCASTQ mathConstants<>+6080(SB), Z13
+	VPBROADCASTQ mathConstants<>+2976(SB), Z30
+	VPBROADCASTQ mathConstants<>+7936(SB), Z29
+	VPBROADCASTQ mathConstants<>+2720(SB), Z28
+	VPBROADCASTQ mathConstants<>+4000(SB), Z27
+	VPBROADCASTQ mathConstants<>+8640(SB), Z26
+	VPBROADCASTQ mathConstants<>+2624(SB), Z25
+	VPBROADCASTQ mathConstants<>+4992(SB), Z24
+	VPBROADCASTQ mathConstants<>+5056(SB), Z23
+	VPBROADCASTQ mathConstants<>+4288(SB), Z22
+	VPBROADCASTQ mathConstants<>+3936(SB), Z21
+	VPBROADCASTQ mathConstants<>+3968(SB), Z20
+	VPBROADCASTQ mathConstants<>+5920(SB), Z19
+	VPBROADCASTQ mathConstants<>+5952(SB), Z18
+	VPBROADCASTQ mathConstants<>+5984(SB), Z17
+	VPBROADCASTQ mathConstants<>+6016(SB), Z16
+	VPBROADCASTQ mathConstants<>+6048(SB), Z15
+	VPBROADCASTQ mathConstants<>+6080(SB), Z14
+	VPBROADCASTQ mathConstants<>+6112(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10841,9 +10713,9 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -10851,10 +10723,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
@@ -10873,6 +10744,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -10897,10 +10769,9 @@ loop:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8640(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8704(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z4, Z3
@@ -10911,6 +10782,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8960(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8992(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9024(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -10962,9 +10834,9 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -10972,10 +10844,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
@@ -10994,6 +10865,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -11018,10 +10890,9 @@ tail:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8640(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8704(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z4, Z3
@@ -11032,6 +10903,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8960(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+8992(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9024(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -11053,45 +10925,44 @@ TEXT ·erfF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+2944(SB), Y13
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+2976(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+4960(SB), Y2
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+4992(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+7904(SB), Y2, Y5
-	VADDPD       mathConstants<>+7904(SB), Y2, Y6
+	VSUBPD       mathConstants<>+7936(SB), Y2, Y5
+	VADDPD       mathConstants<>+7936(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y13, Y3, Y3
 	VPXOR        Y13, Y4, Y4
-	VMOVUPS      mathConstants<>+4256(SB), Y5
+	VMOVUPS      mathConstants<>+4288(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+5024(SB), Y3
+	VMOVUPS      mathConstants<>+5056(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3936(SB), Y5, Y3
-	VMOVAPS      Y3, Y7
-	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y7
-	VSUBPD       Y7, Y3, Y3
 	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y3
+	VMOVAPS      Y3, Y7
+	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y7
+	VSUBPD       Y7, Y3, Y3
+	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y3
 	VADDPD       Y7, Y15, Y8
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+5920(SB), Y11
+	VMOVUPS      mathConstants<>+5952(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+5888(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5952(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+5920(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
@@ -11099,6 +10970,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1728(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11116,10 +10988,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+7968(SB), Y8
+	VMOVUPS      mathConstants<>+8000(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7936(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8000(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+7968(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8032(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8064(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8096(SB), Y6, Y9
@@ -11138,9 +11009,10 @@ loop:
 	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8608(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8608(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8608(SB), Y8
+	VADDPD       mathConstants<>+8640(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8640(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11163,10 +11035,9 @@ loop:
 	VSUBPD       Y6, Y15, Y6
 	VMINPD       Y1, Y15, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+8672(SB), Y2
+	VMOVUPS      mathConstants<>+8704(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8640(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8704(SB), Y4, Y5
+	VFMADD231PD  mathConstants<>+8672(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8736(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8768(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8800(SB), Y4, Y5
@@ -11177,6 +11048,7 @@ loop:
 	VFMADD213PD  mathConstants<>+8960(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+8992(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9024(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9056(SB), Y4, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11200,24 +11072,24 @@ TEXT ·erfcF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5664(SB), Z30
-	VPBROADCASTQ mathConstants<>+7904(SB), Z29
-	VPBROADCASTQ mathConstants<>+2944(SB), Z28
-	VPBROADCASTQ mathConstants<>+2688(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+8608(SB), Z25
-	VPBROADCASTQ mathConstants<>+2592(SB), Z24
-	VPBROADCASTQ mathConstants<>+5632(SB), Z23
-	VPBROADCASTQ mathConstants<>+5024(SB), Z22
-	VPBROADCASTQ mathConstants<>+4256(SB), Z21
-	VPBROADCASTQ mathConstants<>+3904(SB), Z20
-	VPBROADCASTQ mathConstants<>+3936(SB), Z19
-	VPBROADCASTQ mathConstants<>+5888(SB), Z18
-	VPBROADCASTQ mathConstants<>+5920(SB), Z17
-	VPBROADCASTQ mathConstants<>+5952(SB), Z16
-	VPBROADCASTQ mathConstants<>+5984(SB), Z15
-	VPBROADCASTQ mathConstants<>+6016(SB), Z14
-	VPBROADCASTQ mathConstants<>+6048(SB), Z13
+	VPBROADCASTQ mathConstants<>+5696(SB), Z30
+	VPBROADCASTQ mathConstants<>+7936(SB), Z29
+	VPBROADCASTQ mathConstants<>+2976(SB), Z28
+	VPBROADCASTQ mathConstants<>+2720(SB), Z27
+	VPBROADCASTQ mathConstants<>+4000(SB), Z26
+	VPBROADCASTQ mathConstants<>+8640(SB), Z25
+	VPBROADCASTQ mathConstants<>+2624(SB), Z24
+	VPBROADCASTQ mathConstants<>+5664(SB), Z23
+	VPBROADCASTQ mathConstants<>+5056(SB), Z22
+	VPBROADCASTQ mathConstants<>+4288(SB), Z21
+	VPBROADCASTQ mathConstants<>+3936(SB), Z20
+	VPBROADCASTQ mathConstants<>+3968(SB), Z19
+	VPBROADCASTQ mathConstants<>+5920(SB), Z18
+	VPBROADCASTQ mathConstants<>+5952(SB), Z17
+	VPBROADCASTQ mathConstants<>+5984(SB), Z16
+	VPBROADCASTQ mathConstants<>+6016(SB), Z15
+	VPBROADCASTQ mathConstants<>+6048(SB), Z14
+	VPBROADCASTQ mathConstants<>+6080(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11255,10 +11127,10 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6080(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11266,10 +11138,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
@@ -11288,6 +11159,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11314,13 +11186,12 @@ loop:
 	VSUBPD           Z6, Z9, Z9
 	VBLENDMPD        Z9, Z6, K1, Z9
 	VMINPD           Z0, Z31, Z6
-	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8640(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z3
@@ -11331,6 +11202,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11381,10 +11253,10 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6080(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11392,10 +11264,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+7968(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7936(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8000(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
@@ -11414,6 +11285,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11440,13 +11312,12 @@ tail:
 	VSUBPD           Z6, Z9, Z9
 	VBLENDMPD        Z9, Z6, K1, Z9
 	VMINPD           Z0, Z31, Z6
-	VPBROADCASTQ     mathConstants<>+3552(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+8672(SB), Z2
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8640(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z3
@@ -11457,6 +11328,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11477,46 +11349,45 @@ TEXT ·erfcF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5664(SB), Y13
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+5696(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5632(SB), Y2
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5664(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMAXPD       Y2, Y13, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+7904(SB), Y2, Y5
-	VADDPD       mathConstants<>+7904(SB), Y2, Y6
+	VSUBPD       mathConstants<>+7936(SB), Y2, Y5
+	VADDPD       mathConstants<>+7936(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
-	VPXOR        mathConstants<>+2944(SB), Y3, Y3
-	VPXOR        mathConstants<>+2944(SB), Y4, Y4
-	VMOVUPS      mathConstants<>+4256(SB), Y5
+	VPXOR        mathConstants<>+2976(SB), Y3, Y3
+	VPXOR        mathConstants<>+2976(SB), Y4, Y4
+	VMOVUPS      mathConstants<>+4288(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+5024(SB), Y3
+	VMOVUPS      mathConstants<>+5056(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3936(SB), Y5, Y3
-	VMOVAPS      Y3, Y7
-	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y7
-	VSUBPD       Y7, Y3, Y3
 	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y3
+	VMOVAPS      Y3, Y7
+	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y7
+	VSUBPD       Y7, Y3, Y3
+	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y3
 	VADDPD       Y7, Y15, Y8
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+5920(SB), Y11
+	VMOVUPS      mathConstants<>+5952(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+5888(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5952(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+5920(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
@@ -11524,6 +11395,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1728(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11541,10 +11413,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+7968(SB), Y8
+	VMOVUPS      mathConstants<>+8000(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7936(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8000(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+7968(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8032(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8064(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8096(SB), Y6, Y9
@@ -11563,9 +11434,10 @@ loop:
 	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8608(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8608(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8608(SB), Y8
+	VADDPD       mathConstants<>+8640(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8640(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11590,13 +11462,12 @@ loop:
 	VSUBPD       Y6, Y4, Y4
 	VBLENDVPD    Y8, Y4, Y6, Y4
 	VMINPD       Y0, Y15, Y6
-	VMOVUPS      mathConstants<>+3552(SB), Y8
+	VMOVUPS      mathConstants<>+3584(SB), Y8
 	VMAXPD       Y6, Y8, Y8
 	VMULPD       Y8, Y8, Y6
-	VMOVUPS      mathConstants<>+8672(SB), Y2
+	VMOVUPS      mathConstants<>+8704(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8640(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8704(SB), Y6, Y5
+	VFMADD231PD  mathConstants<>+8672(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8736(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8768(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8800(SB), Y6, Y5
@@ -11607,6 +11478,7 @@ loop:
 	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+8992(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9024(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VSUBPD       Y5, Y15, Y5
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11629,23 +11501,23 @@ TEXT ·sigmoidF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+3968(SB), Z29
-	VPBROADCASTQ mathConstants<>+2944(SB), Z28
-	VPBROADCASTQ mathConstants<>+5024(SB), Z27
-	VPBROADCASTQ mathConstants<>+4256(SB), Z26
-	VPBROADCASTQ mathConstants<>+3904(SB), Z25
-	VPBROADCASTQ mathConstants<>+3936(SB), Z24
-	VPBROADCASTQ mathConstants<>+5888(SB), Z23
-	VPBROADCASTQ mathConstants<>+5920(SB), Z22
-	VPBROADCASTQ mathConstants<>+5952(SB), Z21
-	VPBROADCASTQ mathConstants<>+5984(SB), Z20
-	VPBROADCASTQ mathConstants<>+6016(SB), Z19
-	VPBROADCASTQ mathConstants<>+6048(SB), Z18
-	VPBROADCASTQ mathConstants<>+6080(SB), Z17
-	VPBROADCASTQ mathConstants<>+6112(SB), Z16
-	VPBROADCASTQ mathConstants<>+6144(SB), Z15
-	VPBROADCASTQ mathConstants<>+6176(SB), Z14
+	VPBROADCASTQ mathConstants<>+2720(SB), Z30
+	VPBROADCASTQ mathConstants<>+4000(SB), Z29
+	VPBROADCASTQ mathConstants<>+2976(SB), Z28
+	VPBROADCASTQ mathConstants<>+5056(SB), Z27
+	VPBROADCASTQ mathConstants<>+4288(SB), Z26
+	VPBROADCASTQ mathConstants<>+3936(SB), Z25
+	VPBROADCASTQ mathConstants<>+3968(SB), Z24
+	VPBROADCASTQ mathConstants<>+5920(SB), Z23
+	VPBROADCASTQ mathConstants<>+5952(SB), Z22
+	VPBROADCASTQ mathConstants<>+5984(SB), Z21
+	VPBROADCASTQ mathConstants<>+6016(SB), Z20
+	VPBROADCASTQ mathConstants<>+6048(SB), Z19
+	VPBROADCASTQ mathConstants<>+6080(SB), Z18
+	VPBROADCASTQ mathConstants<>+6112(SB), Z17
+	VPBROADCASTQ mathConstants<>+6144(SB), Z16
+	VPBROADCASTQ mathConstants<>+6176(SB), Z15
+	VPBROADCASTQ mathConstants<>+6208(SB), Z14
 	VPBROADCASTQ mathConstants<>+1728(SB), Z13
 	VPXORQ       Z12, Z12, Z12
 	XORL         AX, AX
@@ -11761,12 +11633,12 @@ TEXT ·sigmoidF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+3968(SB), Y13
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+4000(SB), Y13
 	VMOVUPS mathConstants<>+1728(SB), Y12
-	VMOVUPS mathConstants<>+2944(SB), Y11
-	VMOVUPS mathConstants<>+5024(SB), Y10
-	VMOVUPS mathConstants<>+4256(SB), Y9
+	VMOVUPS mathConstants<>+2976(SB), Y11
+	VMOVUPS mathConstants<>+5056(SB), Y10
+	VMOVUPS mathConstants<>+4288(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -11777,9 +11649,9 @@ loop:
 	VMINPD       Y1, Y9, Y1
 	VMAXPD       Y1, Y10, Y1
 	VMOVAPS      Y14, Y2
-	VFMADD231PD  mathConstants<>+3904(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+3936(SB), Y1, Y2
 	VSUBPD       Y14, Y2, Y2
-	VFNMADD231PD mathConstants<>+3936(SB), Y2, Y1
+	VFNMADD231PD mathConstants<>+3968(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFNMADD231PD Y13, Y2, Y3
 	VSUBPD       Y3, Y1, Y1
@@ -11788,10 +11660,9 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5920(SB), Y7
+	VMOVUPS      mathConstants<>+5952(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+5888(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+5920(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
@@ -11799,6 +11670,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
 	VFMADD213PD  Y12, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -11840,27 +11712,27 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2944(SB), Z30
-	VPBROADCASTQ mathConstants<>+2688(SB), Z29
-	VPBROADCASTQ mathConstants<>+3968(SB), Z28
-	VPBROADCASTQ mathConstants<>+5024(SB), Z27
-	VPBROADCASTQ mathConstants<>+4256(SB), Z26
-	VPBROADCASTQ mathConstants<>+3904(SB), Z25
-	VPBROADCASTQ mathConstants<>+3936(SB), Z24
-	VPBROADCASTQ mathConstants<>+5888(SB), Z23
-	VPBROADCASTQ mathConstants<>+5920(SB), Z22
-	VPBROADCASTQ mathConstants<>+5952(SB), Z21
-	VPBROADCASTQ mathConstants<>+5984(SB), Z20
-	VPBROADCASTQ mathConstants<>+6016(SB), Z19
-	VPBROADCASTQ mathConstants<>+6048(SB), Z18
-	VPBROADCASTQ mathConstants<>+6080(SB), Z17
-	VPBROADCASTQ mathConstants<>+6112(SB), Z16
-	VPBROADCASTQ mathConstants<>+6144(SB), Z15
-	VPBROADCASTQ mathConstants<>+6176(SB), Z14
+	VPBROADCASTQ mathConstants<>+2976(SB), Z30
+	VPBROADCASTQ mathConstants<>+2720(SB), Z29
+	VPBROADCASTQ mathConstants<>+4000(SB), Z28
+	VPBROADCASTQ mathConstants<>+5056(SB), Z27
+	VPBROADCASTQ mathConstants<>+4288(SB), Z26
+	VPBROADCASTQ mathConstants<>+3936(SB), Z25
+	VPBROADCASTQ mathConstants<>+3968(SB), Z24
+	VPBROADCASTQ mathConstants<>+5920(SB), Z23
+	VPBROADCASTQ mathConstants<>+5952(SB), Z22
+	VPBROADCASTQ mathConstants<>+5984(SB), Z21
+	VPBROADCASTQ mathConstants<>+6016(SB), Z20
+	VPBROADCASTQ mathConstants<>+6048(SB), Z19
+	VPBROADCASTQ mathConstants<>+6080(SB), Z18
+	VPBROADCASTQ mathConstants<>+6112(SB), Z17
+	VPBROADCASTQ mathConstants<>+6144(SB), Z16
+	VPBROADCASTQ mathConstants<>+6176(SB), Z15
+	VPBROADCASTQ mathConstants<>+6208(SB), Z14
 	VPBROADCASTQ mathConstants<>+1728(SB), Z13
-	VPBROADCASTQ mathConstants<>+5696(SB), Z12
+	VPBROADCASTQ mathConstants<>+5728(SB), Z12
 	VPXORQ       Z11, Z11, Z11
-	VPBROADCASTQ mathConstants<>+9056(SB), Z10
+	VPBROADCASTQ mathConstants<>+9088(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11994,12 +11866,12 @@ TEXT ·siluF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+2944(SB), Y13
-	VMOVUPS mathConstants<>+3968(SB), Y12
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+2976(SB), Y13
+	VMOVUPS mathConstants<>+4000(SB), Y12
 	VMOVUPS mathConstants<>+1728(SB), Y11
-	VMOVUPS mathConstants<>+5024(SB), Y10
-	VMOVUPS mathConstants<>+4256(SB), Y9
+	VMOVUPS mathConstants<>+5056(SB), Y10
+	VMOVUPS mathConstants<>+4288(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -12010,9 +11882,9 @@ loop:
 	VMINPD       Y1, Y9, Y1
 	VMAXPD       Y1, Y10, Y1
 	VMOVAPS      Y14, Y2
-	VFMADD231PD  mathConstants<>+3904(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+3936(SB), Y1, Y2
 	VSUBPD       Y14, Y2, Y2
-	VFNMADD231PD mathConstants<>+3936(SB), Y2, Y1
+	VFNMADD231PD mathConstants<>+3968(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFNMADD231PD Y12, Y2, Y3
 	VSUBPD       Y3, Y1, Y1
@@ -12021,10 +11893,9 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5920(SB), Y7
+	VMOVUPS      mathConstants<>+5952(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+5888(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+5920(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
@@ -12032,6 +11903,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
 	VFMADD213PD  Y11, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -12047,7 +11919,7 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y15, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+5696(SB), Y4
+	VMOVUPS      mathConstants<>+5728(SB), Y4
 	VMAXPD       Y0, Y4, Y4
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y4, Y0
 	VBLENDVPD    Y0, Y5, Y15, Y0
@@ -12064,7 +11936,7 @@ loop:
 	VFMADD231PD  Y8, Y0, Y6
 	VPAND        Y13, Y4, Y8
 	VPOR         Y8, Y6, Y8
-	VCMPPD       $0x01, mathConstants<>+9056(SB), Y4, Y6
+	VCMPPD       $0x01, mathConstants<>+9088(SB), Y4, Y6
 	VCMPPD       $0x03, Y4, Y4, Y0
 	VBLENDVPD    Y0, Y8, Y4, Y4
 	VBLENDVPD    Y6, Y8, Y4, Y8
@@ -12085,22 +11957,22 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1728(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2944(SB), Z29
-	VPBROADCASTQ mathConstants<>+5664(SB), Z28
-	VPBROADCASTQ mathConstants<>+7904(SB), Z27
-	VPBROADCASTQ mathConstants<>+2688(SB), Z26
-	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+8608(SB), Z24
-	VPBROADCASTQ mathConstants<>+2592(SB), Z23
-	VPBROADCASTQ mathConstants<>+5728(SB), Z22
+	VPBROADCASTQ mathConstants<>+2976(SB), Z29
+	VPBROADCASTQ mathConstants<>+5696(SB), Z28
+	VPBROADCASTQ mathConstants<>+7936(SB), Z27
+	VPBROADCASTQ mathConstants<>+2720(SB), Z26
+	VPBROADCASTQ mathConstants<>+4000(SB), Z25
+	VPBROADCASTQ mathConstants<>+8640(SB), Z24
+	VPBROADCASTQ mathConstants<>+2624(SB), Z23
+	VPBROADCASTQ mathConstants<>+5760(SB), Z22
 	VPBROADCASTQ mathConstants<>+1696(SB), Z21
-	VPBROADCASTQ mathConstants<>+5024(SB), Z20
-	VPBROADCASTQ mathConstants<>+4256(SB), Z19
-	VPBROADCASTQ mathConstants<>+3904(SB), Z18
-	VPBROADCASTQ mathConstants<>+3936(SB), Z17
-	VPBROADCASTQ mathConstants<>+5888(SB), Z16
-	VPBROADCASTQ mathConstants<>+5920(SB), Z15
-	VPBROADCASTQ mathConstants<>+5952(SB), Z14
+	VPBROADCASTQ mathConstants<>+5056(SB), Z20
+	VPBROADCASTQ mathConstants<>+4288(SB), Z19
+	VPBROADCASTQ mathConstants<>+3936(SB), Z18
+	VPBROADCASTQ mathConstants<>+3968(SB), Z17
+	VPBROADCASTQ mathConstants<>+5920(SB), Z16
+	VPBROADCASTQ mathConstants<>+5952(SB), Z15
+	VPBROADCASTQ mathConstants<>+5984(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12139,13 +12011,13 @@ loop:
 	VMOVAPS          Z15, Z12
 	VFMADD231PD      Z8, Z16, Z12
 	VFMADD213PD      Z14, Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6016(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6048(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6080(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z8, Z12
 	VFMADD213PD      Z31, Z8, Z12
 	VFMADD231PD      Z12, Z11, Z10
 	VADDPD           Z4, Z3, Z4
@@ -12153,10 +12025,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z10
 	VADDPD           Z10, Z9, Z10
 	VSCALEFPD        Z6, Z10, Z6
-	VPBROADCASTQ     mathConstants<>+7968(SB), Z10
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z10
 	VMOVAPS          Z10, Z9
-	VFMADD231PD.BCST mathConstants<>+7936(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8000(SB), Z7, Z9
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8096(SB), Z7, Z9
@@ -12175,6 +12046,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z7, Z9
 	VMULPD           Z9, Z7, Z9
 	VADDPD           Z9, Z24, Z7
 	VSUBPD           Z7, Z24, Z10
@@ -12204,10 +12076,9 @@ loop:
 	VPANDQ           Z29, Z0, Z3
 	VPXORQ           Z3, Z7, Z3
 	VMULPD           Z3, Z3, Z7
-	VPBROADCASTQ     mathConstants<>+8672(SB), Z5
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+8640(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8704(SB), Z7, Z6
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z7, Z6
@@ -12218,6 +12089,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8960(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8992(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+9024(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z7, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -12268,13 +12140,13 @@ tail:
 	VMOVAPS          Z15, Z12
 	VFMADD231PD      Z8, Z16, Z12
 	VFMADD213PD      Z14, Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6016(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6048(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6080(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z8, Z12
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z8, Z12
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z8, Z12
 	VFMADD213PD      Z31, Z8, Z12
 	VFMADD231PD      Z12, Z11, Z10
 	VADDPD           Z4, Z3, Z4
@@ -12282,10 +12154,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z10
 	VADDPD           Z10, Z9, Z10
 	VSCALEFPD        Z6, Z10, Z6
-	VPBROADCASTQ     mathConstants<>+7968(SB), Z10
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z10
 	VMOVAPS          Z10, Z9
-	VFMADD231PD.BCST mathConstants<>+7936(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8000(SB), Z7, Z9
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8032(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8064(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8096(SB), Z7, Z9
@@ -12304,6 +12175,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z9
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z9
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z7, Z9
 	VMULPD           Z9, Z7, Z9
 	VADDPD           Z9, Z24, Z7
 	VSUBPD           Z7, Z24, Z10
@@ -12333,10 +12205,9 @@ tail:
 	VPANDQ           Z29, Z0, Z3
 	VPXORQ           Z3, Z7, Z3
 	VMULPD           Z3, Z3, Z7
-	VPBROADCASTQ     mathConstants<>+8672(SB), Z5
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+8640(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8704(SB), Z7, Z6
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8736(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8768(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8800(SB), Z7, Z6
@@ -12347,6 +12218,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8960(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+8992(SB), Z7, Z6
 	VFMADD213PD.BCST mathConstants<>+9024(SB), Z7, Z6
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z7, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -12373,43 +12245,42 @@ TEXT ·geluF64AVX2(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5728(SB), Y2
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5760(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1696(SB), Y2, Y1
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
 	VMULPD       Y2, Y14, Y2
-	VMAXPD       mathConstants<>+5664(SB), Y1, Y5
+	VMAXPD       mathConstants<>+5696(SB), Y1, Y5
 	VMULPD       Y3, Y14, Y3
 	VMULPD       Y4, Y14, Y4
-	VSUBPD       mathConstants<>+7904(SB), Y5, Y6
-	VADDPD       mathConstants<>+7904(SB), Y5, Y7
+	VSUBPD       mathConstants<>+7936(SB), Y5, Y6
+	VADDPD       mathConstants<>+7936(SB), Y5, Y7
 	VDIVPD       Y7, Y6, Y7
-	VPXOR        mathConstants<>+2944(SB), Y3, Y3
-	VPXOR        mathConstants<>+2944(SB), Y4, Y4
-	VMOVUPS      mathConstants<>+4256(SB), Y6
+	VPXOR        mathConstants<>+2976(SB), Y3, Y3
+	VPXOR        mathConstants<>+2976(SB), Y4, Y4
+	VMOVUPS      mathConstants<>+4288(SB), Y6
 	VMINPD       Y3, Y6, Y6
-	VMOVUPS      mathConstants<>+5024(SB), Y3
+	VMOVUPS      mathConstants<>+5056(SB), Y3
 	VMAXPD       Y6, Y3, Y3
-	VMOVUPS      mathConstants<>+2688(SB), Y6
+	VMOVUPS      mathConstants<>+2720(SB), Y6
 	VMOVAPS      Y6, Y8
-	VFMADD231PD  mathConstants<>+3904(SB), Y3, Y8
-	VSUBPD       mathConstants<>+2688(SB), Y8, Y8
-	VFNMADD231PD mathConstants<>+3936(SB), Y8, Y3
-	VMOVAPS      Y3, Y6
-	VFNMADD231PD mathConstants<>+3968(SB), Y8, Y6
-	VSUBPD       Y6, Y3, Y3
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y8
+	VSUBPD       mathConstants<>+2720(SB), Y8, Y8
 	VFNMADD231PD mathConstants<>+3968(SB), Y8, Y3
+	VMOVAPS      Y3, Y6
+	VFNMADD231PD mathConstants<>+4000(SB), Y8, Y6
+	VSUBPD       Y6, Y3, Y3
+	VFNMADD231PD mathConstants<>+4000(SB), Y8, Y3
 	VADDPD       Y6, Y15, Y9
 	VSUBPD       Y9, Y15, Y10
 	VADDPD       Y6, Y10, Y10
 	VMULPD       Y6, Y6, Y11
-	VMOVUPS      mathConstants<>+5920(SB), Y12
+	VMOVUPS      mathConstants<>+5952(SB), Y12
 	VMOVAPS      Y12, Y13
-	VFMADD231PD  mathConstants<>+5888(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5952(SB), Y6, Y13
+	VFMADD231PD  mathConstants<>+5920(SB), Y6, Y13
 	VFMADD213PD  mathConstants<>+5984(SB), Y6, Y13
 	VFMADD213PD  mathConstants<>+6016(SB), Y6, Y13
 	VFMADD213PD  mathConstants<>+6048(SB), Y6, Y13
@@ -12417,6 +12288,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y6, Y13
 	VFMADD213PD  mathConstants<>+6144(SB), Y6, Y13
 	VFMADD213PD  mathConstants<>+6176(SB), Y6, Y13
+	VFMADD213PD  mathConstants<>+6208(SB), Y6, Y13
 	VFMADD213PD  Y14, Y6, Y13
 	VFMADD231PD  Y13, Y11, Y10
 	VADDPD       Y4, Y3, Y4
@@ -12424,20 +12296,19 @@ loop:
 	VFMADD231PD  Y3, Y4, Y10
 	VADDPD       Y10, Y9, Y10
 	VMOVAPS      Y8, Y9
-	VFMADD213PD  mathConstants<>+2688(SB), Y14, Y9
-	VSUBPD       mathConstants<>+2688(SB), Y9, Y3
+	VFMADD213PD  mathConstants<>+2720(SB), Y14, Y9
+	VSUBPD       mathConstants<>+2720(SB), Y9, Y3
 	VSUBPD       Y3, Y8, Y3
-	VADDPD       mathConstants<>+2688(SB), Y3, Y3
+	VADDPD       mathConstants<>+2720(SB), Y3, Y3
 	VPSLLQ       $0x34, Y9, Y9
 	VPADDQ       Y15, Y9, Y9
 	VMULPD       Y9, Y10, Y9
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y9, Y3
-	VMOVUPS      mathConstants<>+7968(SB), Y9
+	VMOVUPS      mathConstants<>+8000(SB), Y9
 	VMOVAPS      Y9, Y10
-	VFMADD231PD  mathConstants<>+7936(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8000(SB), Y7, Y10
+	VFMADD231PD  mathConstants<>+7968(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8032(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8064(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8096(SB), Y7, Y10
@@ -12456,9 +12327,10 @@ loop:
 	VFMADD213PD  mathConstants<>+8512(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8544(SB), Y7, Y10
 	VFMADD213PD  mathConstants<>+8576(SB), Y7, Y10
+	VFMADD213PD  mathConstants<>+8608(SB), Y7, Y10
 	VMULPD       Y10, Y7, Y10
-	VADDPD       mathConstants<>+8608(SB), Y10, Y7
-	VMOVUPS      mathConstants<>+8608(SB), Y9
+	VADDPD       mathConstants<>+8640(SB), Y10, Y7
+	VMOVUPS      mathConstants<>+8640(SB), Y9
 	VSUBPD       Y7, Y9, Y9
 	VADDPD       Y10, Y9, Y10
 	VMULPD       Y3, Y2, Y9
@@ -12479,17 +12351,16 @@ loop:
 	VFNMADD231PD Y5, Y7, Y8
 	VFMADD231PD  Y9, Y8, Y7
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y9
-	VPXOR        mathConstants<>+2944(SB), Y7, Y8
+	VPXOR        mathConstants<>+2976(SB), Y7, Y8
 	VSUBPD       Y7, Y0, Y7
 	VBLENDVPD    Y9, Y8, Y7, Y8
 	VMINPD       Y1, Y15, Y7
-	VPAND        mathConstants<>+2944(SB), Y0, Y9
+	VPAND        mathConstants<>+2976(SB), Y0, Y9
 	VPXOR        Y9, Y7, Y9
 	VMULPD       Y9, Y9, Y7
-	VMOVUPS      mathConstants<>+8672(SB), Y5
+	VMOVUPS      mathConstants<>+8704(SB), Y5
 	VMOVAPS      Y5, Y3
-	VFMADD231PD  mathConstants<>+8640(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8704(SB), Y7, Y3
+	VFMADD231PD  mathConstants<>+8672(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8736(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8768(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8800(SB), Y7, Y3
@@ -12500,10 +12371,11 @@ loop:
 	VFMADD213PD  mathConstants<>+8960(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+8992(SB), Y7, Y3
 	VFMADD213PD  mathConstants<>+9024(SB), Y7, Y3
+	VFMADD213PD  mathConstants<>+9056(SB), Y7, Y3
 	VFMADD213PD  Y9, Y9, Y3
 	VFMADD213PD  Y14, Y14, Y3
 	VMULPD       Y3, Y0, Y3
-	VMOVUPS      mathConstants<>+5664(SB), Y0
+	VMOVUPS      mathConstants<>+5696(SB), Y0
 	VCMPPD       $0x01, Y1, Y0, Y0
 	VBLENDVPD    Y0, Y8, Y3, Y8
 	VMOVUPD      Y8, (DI)(AX*8)
@@ -12522,27 +12394,27 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5792(SB), Z30
-	VPBROADCASTQ mathConstants<>+2944(SB), Z29
-	VPBROADCASTQ mathConstants<>+9120(SB), Z28
-	VPBROADCASTQ mathConstants<>+2688(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+5760(SB), Z25
-	VPBROADCASTQ mathConstants<>+2592(SB), Z24
-	VPBROADCASTQ mathConstants<>+9088(SB), Z23
-	VPBROADCASTQ mathConstants<>+9152(SB), Z22
-	VPBROADCASTQ mathConstants<>+5024(SB), Z21
-	VPBROADCASTQ mathConstants<>+4256(SB), Z20
-	VPBROADCASTQ mathConstants<>+3904(SB), Z19
-	VPBROADCASTQ mathConstants<>+3936(SB), Z18
-	VPBROADCASTQ mathConstants<>+5888(SB), Z17
-	VPBROADCASTQ mathConstants<>+5920(SB), Z16
-	VPBROADCASTQ mathConstants<>+5952(SB), Z15
-	VPBROADCASTQ mathConstants<>+5984(SB), Z14
-	VPBROADCASTQ mathConstants<>+6016(SB), Z13
-	VPBROADCASTQ mathConstants<>+6048(SB), Z12
-	VPBROADCASTQ mathConstants<>+6080(SB), Z11
-	VPBROADCASTQ mathConstants<>+6112(SB), Z10
+	VPBROADCASTQ mathConstants<>+5824(SB), Z30
+	VPBROADCASTQ mathConstants<>+2976(SB), Z29
+	VPBROADCASTQ mathConstants<>+9152(SB), Z28
+	VPBROADCASTQ mathConstants<>+2720(SB), Z27
+	VPBROADCASTQ mathConstants<>+4000(SB), Z26
+	VPBROADCASTQ mathConstants<>+5792(SB), Z25
+	VPBROADCASTQ mathConstants<>+2624(SB), Z24
+	VPBROADCASTQ mathConstants<>+9120(SB), Z23
+	VPBROADCASTQ mathConstants<>+9184(SB), Z22
+	VPBROADCASTQ mathConstants<>+5056(SB), Z21
+	VPBROADCASTQ mathConstants<>+4288(SB), Z20
+	VPBROADCASTQ mathConstants<>+3936(SB), Z19
+	VPBROADCASTQ mathConstants<>+3968(SB), Z18
+	VPBROADCASTQ mathConstants<>+5920(SB), Z17
+	VPBROADCASTQ mathConstants<>+5952(SB), Z16
+	VPBROADCASTQ mathConstants<>+5984(SB), Z15
+	VPBROADCASTQ mathConstants<>+6016(SB), Z14
+	VPBROADCASTQ mathConstants<>+6048(SB), Z13
+	VPBROADCASTQ mathConstants<>+6080(SB), Z12
+	VPBROADCASTQ mathConstants<>+6112(SB), Z11
+	VPBROADCASTQ mathConstants<>+6144(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12599,8 +12471,8 @@ loop:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12608,7 +12480,7 @@ loop:
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5696(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5728(SB), Z6
 	VMAXPD           Z0, Z6, Z6
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
@@ -12625,7 +12497,7 @@ loop:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+9056(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+9088(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12692,8 +12564,8 @@ tail:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+6176(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1728(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12701,7 +12573,7 @@ tail:
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5696(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5728(SB), Z6
 	VMAXPD           Z0, Z6, Z6
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
@@ -12718,7 +12590,7 @@ tail:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+9056(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+9088(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12736,19 +12608,19 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+5792(SB), Y13
-	VMOVUPS mathConstants<>+2944(SB), Y12
-	VMOVUPS mathConstants<>+9120(SB), Y11
-	VMOVUPS mathConstants<>+3968(SB), Y10
+	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+5824(SB), Y13
+	VMOVUPS mathConstants<>+2976(SB), Y12
+	VMOVUPS mathConstants<>+9152(SB), Y11
+	VMOVUPS mathConstants<>+4000(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2592(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5760(SB), Y2
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5792(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y1
 	VMOVAPS      Y1, Y3
@@ -12757,7 +12629,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+9088(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9120(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -12768,7 +12640,7 @@ loop:
 	VMULPD       Y11, Y2, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  Y11, Y2, Y6
-	VFMADD231PD  mathConstants<>+9152(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+9184(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -12776,14 +12648,14 @@ loop:
 	VFMADD231PD  Y5, Y3, Y4
 	VPXOR        Y12, Y2, Y2
 	VPXOR        Y12, Y4, Y4
-	VMOVUPS      mathConstants<>+4256(SB), Y5
+	VMOVUPS      mathConstants<>+4288(SB), Y5
 	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+5024(SB), Y2
+	VMOVUPS      mathConstants<>+5056(SB), Y2
 	VMAXPD       Y5, Y2, Y2
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3904(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3936(SB), Y5, Y2
+	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y2
 	VMOVAPS      Y2, Y3
 	VFNMADD231PD Y10, Y5, Y3
 	VSUBPD       Y3, Y2, Y2
@@ -12792,10 +12664,9 @@ loop:
 	VSUBPD       Y1, Y15, Y6
 	VADDPD       Y3, Y6, Y6
 	VMULPD       Y3, Y3, Y7
-	VMOVUPS      mathConstants<>+5920(SB), Y8
+	VMOVUPS      mathConstants<>+5952(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+5888(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5952(SB), Y3, Y9
+	VFMADD231PD  mathConstants<>+5920(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y9
@@ -12803,6 +12674,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+1728(SB), Y3, Y9
 	VFMADD231PD  Y9, Y7, Y6
 	VADDPD       Y4, Y2, Y4
@@ -12820,7 +12692,7 @@ loop:
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y15, Y2, Y2
 	VMULPD       Y2, Y1, Y2
-	VMOVUPS      mathConstants<>+5696(SB), Y1
+	VMOVUPS      mathConstants<>+5728(SB), Y1
 	VMAXPD       Y0, Y1, Y1
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y1, Y0
 	VBLENDVPD    Y0, Y2, Y15, Y0
@@ -12837,7 +12709,7 @@ loop:
 	VFMADD231PD  Y4, Y0, Y9
 	VPAND        Y12, Y1, Y4
 	VPOR         Y4, Y9, Y4
-	VCMPPD       $0x01, mathConstants<>+9056(SB), Y1, Y9
+	VCMPPD       $0x01, mathConstants<>+9088(SB), Y1, Y9
 	VCMPPD       $0x03, Y1, Y1, Y0
 	VBLENDVPD    Y0, Y4, Y1, Y1
 	VBLENDVPD    Y9, Y4, Y1, Y4
@@ -12860,9 +12732,9 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+2080(SB), Z29
-	VPBROADCASTQ mathConstants<>+2592(SB), Z28
-	VPBROADCASTQ mathConstants<>+9472(SB), Z27
-	VPBROADCASTQ mathConstants<>+2688(SB), Z26
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+9504(SB), Z27
+	VPBROADCASTQ mathConstants<>+2720(SB), Z26
 	VPBROADCASTQ mathConstants<>+1728(SB), Z25
 	VPBROADCASTQ mathConstants<>+1472(SB), Z24
 	VPBROADCASTQ mathConstants<>+1504(SB), Z23
@@ -12872,12 +12744,12 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1600(SB), Z19
 	VPBROADCASTQ mathConstants<>+1664(SB), Z18
 	VPBROADCASTQ mathConstants<>+1696(SB), Z17
-	VPBROADCASTQ mathConstants<>+9184(SB), Z16
-	VPBROADCASTQ mathConstants<>+9216(SB), Z15
-	VPBROADCASTQ mathConstants<>+9248(SB), Z14
-	VPBROADCASTQ mathConstants<>+9280(SB), Z13
-	VPBROADCASTQ mathConstants<>+9312(SB), Z12
-	VPBROADCASTQ mathConstants<>+9344(SB), Z11
+	VPBROADCASTQ mathConstants<>+9216(SB), Z16
+	VPBROADCASTQ mathConstants<>+9248(SB), Z15
+	VPBROADCASTQ mathConstants<>+9280(SB), Z14
+	VPBROADCASTQ mathConstants<>+9312(SB), Z13
+	VPBROADCASTQ mathConstants<>+9344(SB), Z12
+	VPBROADCASTQ mathConstants<>+9376(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12916,14 +12788,14 @@ loop:
 	VFMADD213PD       Z13, Z2, Z5
 	VFMADD213PD       Z12, Z2, Z5
 	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9376(SB), Z2, Z5
 	VFMADD213PD.BCST  mathConstants<>+9408(SB), Z2, Z5
 	VFMADD213PD.BCST  mathConstants<>+9440(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9472(SB), Z2, Z5
 	VMULPD            Z5, Z2, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9504(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9536(SB), Z5, Z5
 	VMULPD            Z8, Z2, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z2, Z10
@@ -12954,22 +12826,21 @@ loop:
 	VFMSUB213PD       Z2, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9536(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9568(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4256(SB), Z6
+	VPBROADCASTQ      mathConstants<>+4288(SB), Z6
 	VMINPD            Z2, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+5024(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5056(SB), Z2
 	VMAXPD            Z6, Z2, Z2
 	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3904(SB), Z2, Z6
+	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z6
 	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3936(SB), Z6, Z2
-	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z10
+	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z2
+	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z6, Z10
 	VADDPD            Z10, Z2, Z10
-	VPBROADCASTQ      mathConstants<>+5920(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5952(SB), Z2
 	VMOVAPS           Z2, Z4
-	VFMADD231PD.BCST  mathConstants<>+5888(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5952(SB), Z10, Z4
+	VFMADD231PD.BCST  mathConstants<>+5920(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+5984(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6016(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z10, Z4
@@ -12977,6 +12848,7 @@ loop:
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z4
 	VFMADD213PD       Z25, Z10, Z4
 	VMULPD            Z10, Z10, Z2
 	VFMADD231PD       Z4, Z2, Z10
@@ -13012,7 +12884,7 @@ loop:
 	VRNDSCALEPD       $0x0b, Z10, Z6
 	VCMPPD            $0x04, Z10, Z6, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2944(SB), Z0, Z10
+	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z10
 	VBLENDMPD         Z10, Z30, K3, Z10
 	VPXORQ            Z10, Z2, Z10
 	VCMPPD            $0x03, Z0, Z0, K3
@@ -13069,14 +12941,14 @@ tail:
 	VFMADD213PD       Z13, Z2, Z5
 	VFMADD213PD       Z12, Z2, Z5
 	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9376(SB), Z2, Z5
 	VFMADD213PD.BCST  mathConstants<>+9408(SB), Z2, Z5
 	VFMADD213PD.BCST  mathConstants<>+9440(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9472(SB), Z2, Z5
 	VMULPD            Z5, Z2, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9504(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9536(SB), Z5, Z5
 	VMULPD            Z8, Z2, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z2, Z10
@@ -13107,22 +12979,21 @@ tail:
 	VFMSUB213PD       Z2, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9536(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9568(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4256(SB), Z6
+	VPBROADCASTQ      mathConstants<>+4288(SB), Z6
 	VMINPD            Z2, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+5024(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5056(SB), Z2
 	VMAXPD            Z6, Z2, Z2
 	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3904(SB), Z2, Z6
+	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z6
 	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3936(SB), Z6, Z2
-	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z10
+	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z2
+	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z6, Z10
 	VADDPD            Z10, Z2, Z10
-	VPBROADCASTQ      mathConstants<>+5920(SB), Z2
+	VPBROADCASTQ      mathConstants<>+5952(SB), Z2
 	VMOVAPS           Z2, Z4
-	VFMADD231PD.BCST  mathConstants<>+5888(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5952(SB), Z10, Z4
+	VFMADD231PD.BCST  mathConstants<>+5920(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+5984(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6016(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z10, Z4
@@ -13130,6 +13001,7 @@ tail:
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z4
 	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z4
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z4
 	VFMADD213PD       Z25, Z10, Z4
 	VMULPD            Z10, Z10, Z2
 	VFMADD231PD       Z4, Z2, Z10
@@ -13165,7 +13037,7 @@ tail:
 	VRNDSCALEPD       $0x0b, Z10, Z6
 	VCMPPD            $0x04, Z10, Z6, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2944(SB), Z0, Z10
+	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z10
 	VBLENDMPD         Z10, Z30, K3, Z10
 	VPXORQ            Z10, Z2, Z10
 	VCMPPD            $0x03, Z0, Z0, K3
@@ -13193,9 +13065,9 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+2688(SB), Y13
+	VMOVUPS mathConstants<>+2720(SB), Y13
 	VMOVUPS mathConstants<>+2080(SB), Y12
-	VMOVUPS mathConstants<>+2592(SB), Y11
+	VMOVUPS mathConstants<>+2624(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13229,22 +13101,22 @@ loop:
 	VFMSUB231PD  Y7, Y7, Y4
 	VADDPD       Y7, Y7, Y3
 	VFMADD231PD  Y6, Y3, Y4
-	VMOVUPS      mathConstants<>+9216(SB), Y3
+	VMOVUPS      mathConstants<>+9248(SB), Y3
 	VMOVAPS      Y3, Y8
-	VFMADD231PD  mathConstants<>+9184(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9248(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+9216(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9280(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9312(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9344(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9376(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9408(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9440(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9472(SB), Y2, Y8
 	VMULPD       Y8, Y2, Y8
-	VADDPD       mathConstants<>+9472(SB), Y8, Y3
-	VMOVUPS      mathConstants<>+9472(SB), Y9
+	VADDPD       mathConstants<>+9504(SB), Y8, Y3
+	VMOVUPS      mathConstants<>+9504(SB), Y9
 	VSUBPD       Y3, Y9, Y9
 	VADDPD       Y8, Y9, Y8
-	VADDPD       mathConstants<>+9504(SB), Y8, Y8
+	VADDPD       mathConstants<>+9536(SB), Y8, Y8
 	VMULPD       Y3, Y2, Y9
 	VMOVAPS      Y9, Y10
 	VFMSUB231PD  Y3, Y2, Y10
@@ -13275,22 +13147,21 @@ loop:
 	VFMSUB213PD  Y2, Y1, Y10
 	VFMADD231PD  Y6, Y1, Y10
 	VPAND        Y11, Y2, Y6
-	VCMPPD       $0x01, mathConstants<>+9536(SB), Y6, Y6
+	VCMPPD       $0x01, mathConstants<>+9568(SB), Y6, Y6
 	VBLENDVPD    Y6, Y10, Y14, Y10
-	VMOVUPS      mathConstants<>+4256(SB), Y6
+	VMOVUPS      mathConstants<>+4288(SB), Y6
 	VMINPD       Y2, Y6, Y6
-	VMOVUPS      mathConstants<>+5024(SB), Y2
+	VMOVUPS      mathConstants<>+5056(SB), Y2
 	VMAXPD       Y6, Y2, Y2
 	VMOVAPS      Y13, Y6
-	VFMADD231PD  mathConstants<>+3904(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y6
 	VSUBPD       Y13, Y6, Y6
-	VFNMADD231PD mathConstants<>+3936(SB), Y6, Y2
-	VFNMADD231PD mathConstants<>+3968(SB), Y6, Y10
+	VFNMADD231PD mathConstants<>+3968(SB), Y6, Y2
+	VFNMADD231PD mathConstants<>+4000(SB), Y6, Y10
 	VADDPD       Y10, Y2, Y10
-	VMOVUPS      mathConstants<>+5920(SB), Y2
+	VMOVUPS      mathConstants<>+5952(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+5888(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5952(SB), Y10, Y5
+	VFMADD231PD  mathConstants<>+5920(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+5984(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+6016(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+6048(SB), Y10, Y5
@@ -13298,6 +13169,7 @@ loop:
 	VFMADD213PD  mathConstants<>+6112(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+6144(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+6176(SB), Y10, Y5
+	VFMADD213PD  mathConstants<>+6208(SB), Y10, Y5
 	VFMADD213PD  mathConstants<>+1728(SB), Y10, Y5
 	VMULPD       Y10, Y10, Y2
 	VFMADD231PD  Y5, Y2, Y10
@@ -13345,7 +13217,7 @@ loop:
 	VROUNDPD     $0x0b, Y5, Y10
 	VCMPPD       $0x04, Y5, Y10, Y5
 	VPAND        Y5, Y2, Y2
-	VPAND        mathConstants<>+2944(SB), Y0, Y5
+	VPAND        mathConstants<>+2976(SB), Y0, Y5
 	VBLENDVPD    Y2, Y5, Y14, Y5
 	VPXOR        Y5, Y7, Y5
 	VCMPPD       $0x03, Y0, Y0, Y7
@@ -13375,29 +13247,29 @@ TEXT ·atan2F64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2592(SB), Z29
-	VPBROADCASTQ mathConstants<>+4704(SB), Z28
-	VPBROADCASTQ mathConstants<>+4736(SB), Z27
+	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+4736(SB), Z28
+	VPBROADCASTQ mathConstants<>+4768(SB), Z27
 	VPBROADCASTQ mathConstants<>+2080(SB), Z26
-	VPBROADCASTQ mathConstants<>+3520(SB), Z25
-	VPBROADCASTQ mathConstants<>+2944(SB), Z24
-	VPBROADCASTQ mathConstants<>+4896(SB), Z23
-	VPBROADCASTQ mathConstants<>+5856(SB), Z22
-	VPBROADCASTQ mathConstants<>+7488(SB), Z21
-	VPBROADCASTQ mathConstants<>+7520(SB), Z20
-	VPBROADCASTQ mathConstants<>+7552(SB), Z19
-	VPBROADCASTQ mathConstants<>+7584(SB), Z18
-	VPBROADCASTQ mathConstants<>+7616(SB), Z17
-	VPBROADCASTQ mathConstants<>+7648(SB), Z16
-	VPBROADCASTQ mathConstants<>+7680(SB), Z15
-	VPBROADCASTQ mathConstants<>+7712(SB), Z14
-	VPBROADCASTQ mathConstants<>+7744(SB), Z13
-	VPBROADCASTQ mathConstants<>+7776(SB), Z12
-	VPBROADCASTQ mathConstants<>+7808(SB), Z11
-	VPBROADCASTQ mathConstants<>+7840(SB), Z10
-	VPBROADCASTQ mathConstants<>+7872(SB), Z9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z8
-	VPBROADCASTQ mathConstants<>+3808(SB), Z7
+	VPBROADCASTQ mathConstants<>+3552(SB), Z25
+	VPBROADCASTQ mathConstants<>+2976(SB), Z24
+	VPBROADCASTQ mathConstants<>+4928(SB), Z23
+	VPBROADCASTQ mathConstants<>+5888(SB), Z22
+	VPBROADCASTQ mathConstants<>+7520(SB), Z21
+	VPBROADCASTQ mathConstants<>+7552(SB), Z20
+	VPBROADCASTQ mathConstants<>+7584(SB), Z19
+	VPBROADCASTQ mathConstants<>+7616(SB), Z18
+	VPBROADCASTQ mathConstants<>+7648(SB), Z17
+	VPBROADCASTQ mathConstants<>+7680(SB), Z16
+	VPBROADCASTQ mathConstants<>+7712(SB), Z15
+	VPBROADCASTQ mathConstants<>+7744(SB), Z14
+	VPBROADCASTQ mathConstants<>+7776(SB), Z13
+	VPBROADCASTQ mathConstants<>+7808(SB), Z12
+	VPBROADCASTQ mathConstants<>+7840(SB), Z11
+	VPBROADCASTQ mathConstants<>+7872(SB), Z10
+	VPBROADCASTQ mathConstants<>+7904(SB), Z9
+	VPBROADCASTQ mathConstants<>+2752(SB), Z8
+	VPBROADCASTQ mathConstants<>+3840(SB), Z7
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -13458,17 +13330,17 @@ loop:
 	VMULPD         Z6, Z2, Z6
 	VBLENDMPD      Z7, Z31, K3, Z2
 	VBLENDMPD      Z8, Z2, K2, Z2
-	VBLENDMPD.BCST mathConstants<>+3840(SB), Z31, K3, Z3
-	VBLENDMPD.BCST mathConstants<>+2752(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+3872(SB), Z31, K3, Z3
+	VBLENDMPD.BCST mathConstants<>+2784(SB), Z3, K2, Z3
 	VADDPD         Z5, Z2, Z4
 	VSUBPD         Z4, Z2, Z2
 	VADDPD         Z5, Z2, Z5
 	VADDPD         Z3, Z6, Z3
 	VADDPD         Z3, Z5, Z3
 	VADDPD         Z3, Z4, Z3
-	VPBROADCASTQ   mathConstants<>+3424(SB), Z4
+	VPBROADCASTQ   mathConstants<>+3456(SB), Z4
 	VSUBPD         Z3, Z4, Z4
-	VADDPD.BCST    mathConstants<>+3456(SB), Z4, Z4
+	VADDPD.BCST    mathConstants<>+3488(SB), Z4, Z4
 	VPCMPGTQ       Z1, Z31, K2
 	VBLENDMPD      Z4, Z3, K2, Z4
 	VPANDQ         Z24, Z0, Z3
@@ -13544,17 +13416,17 @@ tail:
 	VMULPD         Z6, Z2, Z6
 	VBLENDMPD      Z7, Z31, K3, Z2
 	VBLENDMPD      Z8, Z2, K2, Z2
-	VBLENDMPD.BCST mathConstants<>+3840(SB), Z31, K3, Z3
-	VBLENDMPD.BCST mathConstants<>+2752(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+3872(SB), Z31, K3, Z3
+	VBLENDMPD.BCST mathConstants<>+2784(SB), Z3, K2, Z3
 	VADDPD         Z5, Z2, Z4
 	VSUBPD         Z4, Z2, Z2
 	VADDPD         Z5, Z2, Z5
 	VADDPD         Z3, Z6, Z3
 	VADDPD         Z3, Z5, Z3
 	VADDPD         Z3, Z4, Z3
-	VPBROADCASTQ   mathConstants<>+3424(SB), Z4
+	VPBROADCASTQ   mathConstants<>+3456(SB), Z4
 	VSUBPD         Z3, Z4, Z4
-	VADDPD.BCST    mathConstants<>+3456(SB), Z4, Z4
+	VADDPD.BCST    mathConstants<>+3488(SB), Z4, Z4
 	VPCMPGTQ       Z1, Z31, K2
 	VBLENDMPD      Z4, Z3, K2, Z4
 	VPANDQ         Z24, Z0, Z3
@@ -13579,11 +13451,11 @@ TEXT ·atan2F64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2592(SB), Y13
-	VMOVUPS mathConstants<>+4704(SB), Y12
-	VMOVUPS mathConstants<>+4736(SB), Y11
+	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+4736(SB), Y12
+	VMOVUPS mathConstants<>+4768(SB), Y11
 	VMOVUPS mathConstants<>+2080(SB), Y10
-	VMOVUPS mathConstants<>+3520(SB), Y9
+	VMOVUPS mathConstants<>+3552(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13599,8 +13471,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5856(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4896(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5888(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4928(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -13618,7 +13490,7 @@ loop:
 	VCMPPD      $0x01, Y4, Y2, Y2
 	VMULPD      Y4, Y9, Y3
 	VCMPPD      $0x01, Y3, Y6, Y3
-	VPXOR       mathConstants<>+2944(SB), Y6, Y5
+	VPXOR       mathConstants<>+2976(SB), Y6, Y5
 	VSUBPD      Y6, Y4, Y7
 	VBLENDVPD   Y2, Y7, Y4, Y7
 	VBLENDVPD   Y3, Y5, Y7, Y5
@@ -13628,10 +13500,9 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+7520(SB), Y6
+	VMOVUPS     mathConstants<>+7552(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+7488(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7552(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+7520(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7584(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7616(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7648(SB), Y5, Y8
@@ -13642,23 +13513,24 @@ loop:
 	VFMADD213PD mathConstants<>+7808(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7840(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7872(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7904(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
-	VBLENDVPD   Y2, mathConstants<>+3808(SB), Y15, Y7
-	VBLENDVPD   Y3, mathConstants<>+2720(SB), Y7, Y7
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y15, Y2
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y15, Y7
+	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y7, Y7
+	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y15, Y2
+	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
 	VADDPD      Y4, Y7, Y3
 	VSUBPD      Y3, Y7, Y7
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y2, Y8, Y2
 	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y3, Y2
-	VMOVUPS     mathConstants<>+3424(SB), Y3
+	VMOVUPS     mathConstants<>+3456(SB), Y3
 	VSUBPD      Y2, Y3, Y3
-	VADDPD      mathConstants<>+3456(SB), Y3, Y3
+	VADDPD      mathConstants<>+3488(SB), Y3, Y3
 	VPCMPGTQ    Y1, Y15, Y4
 	VBLENDVPD   Y4, Y3, Y2, Y3
-	VPAND       mathConstants<>+2944(SB), Y0, Y2
+	VPAND       mathConstants<>+2976(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VCMPPD      $0x03, Y1, Y1, Y1
 	VCMPPD      $0x03, Y0, Y0, Y0
@@ -13681,12 +13553,12 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+2080(SB), Z31
-	VPBROADCASTQ mathConstants<>+2592(SB), Z30
-	VPBROADCASTQ mathConstants<>+9664(SB), Z29
-	VPBROADCASTQ mathConstants<>+9632(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z30
+	VPBROADCASTQ mathConstants<>+9696(SB), Z29
+	VPBROADCASTQ mathConstants<>+9664(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+9568(SB), Z26
-	VPBROADCASTQ mathConstants<>+9600(SB), Z25
+	VPBROADCASTQ mathConstants<>+9600(SB), Z26
+	VPBROADCASTQ mathConstants<>+9632(SB), Z25
 	VPXORQ       Z24, Z24, Z24
 	VPBROADCASTQ mathConstants<>+2016(SB), Z23
 	XORL         AX, AX
@@ -13807,12 +13679,12 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+2080(SB), Y15
-	VMOVUPS mathConstants<>+2592(SB), Y14
-	VMOVUPS mathConstants<>+9664(SB), Y13
-	VMOVUPS mathConstants<>+9632(SB), Y12
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+9696(SB), Y13
+	VMOVUPS mathConstants<>+9664(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+9568(SB), Y10
-	VMOVUPS mathConstants<>+9600(SB), Y9
+	VMOVUPS mathConstants<>+9600(SB), Y10
+	VMOVUPS mathConstants<>+9632(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -14179,908 +14051,912 @@ DATA mathConstants<>+2432(SB)/8, $0x3d2aaaa53d2aaaa5
 DATA mathConstants<>+2440(SB)/8, $0x3d2aaaa53d2aaaa5
 DATA mathConstants<>+2448(SB)/8, $0x3d2aaaa53d2aaaa5
 DATA mathConstants<>+2456(SB)/8, $0x3d2aaaa53d2aaaa5
-DATA mathConstants<>+2464(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2472(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2480(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2488(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2496(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2504(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2512(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2520(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2528(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2536(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2544(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2552(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2560(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2568(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2576(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2584(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2592(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2600(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2608(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2616(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2624(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2632(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2640(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2648(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2656(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2664(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2672(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2680(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2688(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2696(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2704(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2712(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2720(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2728(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2736(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2744(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2752(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2760(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2768(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2776(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2784(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2792(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2800(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2808(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2816(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2824(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2832(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2840(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2848(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2856(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2864(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2872(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2880(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2888(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2896(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2904(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2912(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2920(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2928(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2936(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2944(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2952(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2960(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2968(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2976(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+2984(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+2992(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+3000(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+3008(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3016(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3024(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3032(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3040(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3048(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3056(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3064(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3072(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3080(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3088(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3096(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3104(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3112(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3120(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3128(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3136(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3144(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3152(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3160(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3168(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3176(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3184(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3192(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3200(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3208(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3216(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3224(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3232(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3240(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3248(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3256(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3264(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3272(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3280(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3288(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3296(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3304(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3312(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3320(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3328(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3336(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3344(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3352(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3360(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3368(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3376(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3384(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3392(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3400(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3408(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3416(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3424(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3432(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3440(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3448(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3456(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3464(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3472(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3480(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3488(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3496(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3504(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3512(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3520(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3528(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3536(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3544(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3552(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3560(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3568(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3576(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3584(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3592(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3600(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3608(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3616(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3624(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3632(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3640(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3648(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3656(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3664(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3672(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3680(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3688(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3696(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3704(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3712(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3720(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3728(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3736(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3744(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3752(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3760(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3768(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3776(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3784(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3792(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3800(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3808(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3816(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3824(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3832(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3840(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3848(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3856(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3864(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3872(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3880(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3888(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3896(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3904(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3912(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3920(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3928(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3936(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3944(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3952(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3960(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3968(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+3976(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+3984(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+3992(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+4000(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4008(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4016(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4024(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4032(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4040(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4048(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4056(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4064(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4072(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4080(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4088(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4096(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4104(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4112(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4120(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4128(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4136(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4144(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4152(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4160(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4168(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4176(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4184(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4192(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4200(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4208(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4216(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4224(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4232(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4240(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4248(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4256(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4264(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4272(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4280(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4288(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4296(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4304(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4312(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4320(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4328(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4336(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4344(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4352(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4360(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4368(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4376(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4384(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4392(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4400(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4408(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4416(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4424(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4432(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4440(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4448(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4456(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4464(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4472(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4480(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4488(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4496(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4504(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4512(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4520(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4528(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4536(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4544(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4552(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4560(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4568(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4576(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4584(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4592(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4600(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4608(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4616(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4624(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4632(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4640(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4648(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4656(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4664(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4672(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4680(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4688(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4696(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4704(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4712(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4720(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4728(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4736(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4744(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4752(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4760(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4768(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4776(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4784(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4792(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4800(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4808(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4816(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4824(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4832(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4840(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4848(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4856(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4864(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4872(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4880(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4888(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4896(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4904(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4912(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4920(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4928(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4936(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4944(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4952(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4960(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4968(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4976(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4984(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4992(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5000(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5008(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5016(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5024(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5032(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5040(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5048(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5056(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5064(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5072(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5080(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5088(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5096(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5104(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5112(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5120(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5128(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5136(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5144(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5152(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5160(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5168(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5176(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5184(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5192(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5200(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5208(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5216(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5224(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5232(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5240(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5248(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5256(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5264(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5272(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5280(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5288(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5296(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5304(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5312(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5320(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5328(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5336(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5344(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5352(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5360(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5368(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5376(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5384(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5392(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5400(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5408(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5416(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5424(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5432(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5440(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5448(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5456(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5464(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5472(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5480(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5488(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5496(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5504(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5512(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5520(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5528(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5536(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5544(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5552(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5560(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5568(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5576(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5584(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5592(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5600(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5608(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5616(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5624(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5632(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5640(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5648(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5656(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5664(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5672(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5680(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5688(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5696(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5704(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5712(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5720(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5728(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5736(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5744(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5752(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5760(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5768(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5776(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5784(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5792(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5800(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5808(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5816(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5824(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5832(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5840(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5848(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5856(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5864(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5872(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5880(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5888(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5896(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5904(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5912(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5920(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5928(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5936(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5944(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5952(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5960(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5968(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5976(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5984(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+5992(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6000(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6008(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6016(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6024(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6032(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6040(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6048(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6056(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6064(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6072(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6080(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6088(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6096(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6104(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6112(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6120(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6128(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6136(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6144(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6152(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6160(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6168(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6176(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6184(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6192(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6200(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6208(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6216(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6224(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6232(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6240(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6248(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6256(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6264(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6272(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6280(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6288(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6296(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6304(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6312(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6320(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6328(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6336(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6344(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6352(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6360(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6368(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6376(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6384(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6392(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6400(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6408(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6416(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6424(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6432(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6440(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6448(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6456(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6464(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6472(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6480(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6488(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6496(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6504(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6512(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6520(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6528(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6536(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6544(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6552(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6560(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6568(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6576(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6584(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6592(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6600(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6608(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6616(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6624(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6632(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6640(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6648(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6656(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6664(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6672(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6680(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6688(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6696(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6704(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6712(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6720(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6728(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6736(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6744(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6752(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6760(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6768(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6776(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6784(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6792(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6800(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6808(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6816(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6824(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6832(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6840(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6848(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6856(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6864(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6872(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6880(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6888(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6896(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6904(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6912(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6920(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6928(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6936(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6944(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6952(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6960(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6968(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6976(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+6984(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+6992(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7000(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7008(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7016(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7024(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7032(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7040(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7048(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7056(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7064(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7072(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7080(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7088(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7096(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7104(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7112(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7120(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7128(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7136(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7144(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7152(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7160(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7168(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7176(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7184(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7192(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7200(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7208(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7216(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7224(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7232(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7240(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7248(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7256(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7264(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7272(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7280(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7288(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7296(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7304(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7312(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7320(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7328(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7336(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7344(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7352(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7360(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7368(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7376(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7384(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7392(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7400(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7408(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7416(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7424(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7432(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7440(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7448(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7456(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7464(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7472(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7480(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7488(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7496(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7504(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7512(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7520(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7528(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7536(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7544(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7552(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7560(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7568(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7576(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7584(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7592(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7600(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7608(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7616(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7624(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7632(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7640(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7648(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7656(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7664(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7672(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7680(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7688(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7696(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7704(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7712(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7720(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7728(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7736(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7744(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7752(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7760(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7768(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7776(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7784(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7792(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7800(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7808(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7816(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7824(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7832(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7840(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7848(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7856(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7864(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7872(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7880(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7888(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7896(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7904(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7912(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7920(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7928(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7936(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7944(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7952(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7960(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7968(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+7976(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+7984(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+7992(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8000(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8008(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8016(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8024(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8032(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8040(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8048(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8056(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8064(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8072(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8080(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8088(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8096(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8104(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8112(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8120(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8128(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8136(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8144(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8152(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8160(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8168(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8176(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8184(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8192(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8200(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8208(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8216(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8224(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8232(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8240(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8248(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8256(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8264(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8272(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8280(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8288(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8296(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8304(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8312(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8320(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8328(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8336(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8344(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8352(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8360(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8368(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8376(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8384(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8392(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8400(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8408(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8416(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8424(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8432(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8440(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8448(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8456(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8464(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8472(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8480(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8488(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8496(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8504(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8512(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8520(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8528(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8536(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8544(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8552(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8560(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8568(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8576(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8584(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8592(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8600(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8608(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8616(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8624(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8632(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8640(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8648(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8656(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8664(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8672(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8680(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8688(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8696(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8704(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8712(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8720(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8728(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8736(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8744(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8752(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8760(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8768(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8776(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8784(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8792(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8800(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8808(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8816(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8824(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8832(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8840(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8848(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8856(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8864(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8872(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8880(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8888(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8896(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8904(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8912(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8920(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8928(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8936(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8944(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8952(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8960(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8968(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8976(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8984(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+8992(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9000(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9008(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9016(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9024(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9032(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9040(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9048(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9056(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9064(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9072(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9080(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9088(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9096(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9104(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9112(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9120(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9128(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9136(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9144(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9152(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9160(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9168(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9176(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9184(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9192(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9200(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9208(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9216(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9224(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9232(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9240(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9248(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9256(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9264(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9272(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9280(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9288(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9296(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9304(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9312(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9320(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9328(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9336(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9344(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9352(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9360(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9368(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9376(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9384(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9392(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9400(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9408(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9416(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9424(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9432(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9440(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9448(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9456(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9464(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9472(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9480(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9488(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9496(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9504(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9512(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9520(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9528(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9536(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9544(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9552(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9560(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9568(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9576(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9584(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9592(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9600(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9608(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9616(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9624(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9632(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9640(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9648(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9656(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9664(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9672(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9680(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9688(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $9696
+DATA mathConstants<>+2464(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2472(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2480(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2488(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2496(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2504(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2512(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2520(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2528(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2536(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2544(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2552(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2560(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2568(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2576(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2584(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2592(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2600(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2608(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2616(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2624(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2632(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2640(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2648(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2656(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2664(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2672(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2680(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2688(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2696(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2704(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2712(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2720(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2728(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2736(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2744(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2752(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2760(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2768(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2776(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2784(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2792(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2800(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2808(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2816(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2824(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2832(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2840(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2848(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2856(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2864(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2872(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2880(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2888(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2896(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2904(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2912(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2920(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2928(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2936(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2944(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2952(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2960(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2968(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2976(SB)/8, $0x8000000000000000
+DATA mathConstants<>+2984(SB)/8, $0x8000000000000000
+DATA mathConstants<>+2992(SB)/8, $0x8000000000000000
+DATA mathConstants<>+3000(SB)/8, $0x8000000000000000
+DATA mathConstants<>+3008(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+3016(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+3024(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+3032(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+3040(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+3048(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+3056(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+3064(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+3072(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+3080(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+3088(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+3096(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+3104(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3112(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3120(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3128(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3136(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3144(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3152(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3160(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3168(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3176(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3184(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3192(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3200(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3208(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3216(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3224(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3232(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3240(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3248(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3256(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3264(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3272(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3280(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3288(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3296(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3304(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3312(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3320(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3328(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3336(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3344(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3352(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3360(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3368(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3376(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3384(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3392(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3400(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3408(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3416(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3424(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3432(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3440(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3448(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3456(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3464(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3472(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3480(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3488(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3496(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3504(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3512(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3520(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3528(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3536(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3544(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3552(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3560(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3568(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3576(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3584(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3592(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3600(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3608(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3616(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3624(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3632(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3640(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3648(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3656(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3664(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3672(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3680(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3688(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3696(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3704(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3712(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3720(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3728(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3736(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3744(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3752(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3760(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3768(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3776(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3784(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3792(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3800(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3808(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3816(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3824(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3832(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3840(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3848(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3856(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3864(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3872(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3880(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3888(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3896(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3904(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3912(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3920(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3928(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3936(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3944(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3952(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3960(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3968(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3976(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3984(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3992(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+4000(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+4008(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+4016(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+4024(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+4032(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+4040(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+4048(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+4056(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+4064(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+4072(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+4080(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+4088(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+4096(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4104(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4112(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4120(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4128(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4136(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4144(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4152(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4160(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4168(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4176(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4184(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4192(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4200(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4208(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4216(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4224(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4232(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4240(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4248(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4256(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4264(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4272(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4280(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4288(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4296(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4304(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4312(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4320(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4328(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4336(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4344(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4352(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4360(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4368(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4376(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4384(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4392(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4400(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4408(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4416(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4424(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4432(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4440(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4448(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4456(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4464(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4472(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4480(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4488(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4496(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4504(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4512(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4520(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4528(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4536(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4544(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4552(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4560(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4568(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4576(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4584(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4592(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4600(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4608(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4616(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4624(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4632(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4640(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4648(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4656(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4664(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4672(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4680(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4688(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4696(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4704(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4712(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4720(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4728(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4736(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4744(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4752(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4760(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4768(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4776(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4784(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4792(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4800(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4808(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4816(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4824(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4832(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4840(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4848(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4856(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4864(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4872(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4880(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4888(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4896(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4904(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4912(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4920(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4928(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4936(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4944(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4952(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4960(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4968(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4976(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4984(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4992(SB)/8, $0x401a000000000000
+DATA mathConstants<>+5000(SB)/8, $0x401a000000000000
+DATA mathConstants<>+5008(SB)/8, $0x401a000000000000
+DATA mathConstants<>+5016(SB)/8, $0x401a000000000000
+DATA mathConstants<>+5024(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5032(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5040(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5048(SB)/8, $0x4008000000000000
+DATA mathConstants<>+5056(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5064(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5072(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5080(SB)/8, $0xc087500000000000
+DATA mathConstants<>+5088(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5096(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5104(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5112(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5120(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5128(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5136(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5144(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5152(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5160(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5168(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5176(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5184(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5192(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5200(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5208(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5216(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5224(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5232(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5240(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5248(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5256(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5264(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5272(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5280(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5288(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5296(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5304(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5312(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5320(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5328(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5336(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5344(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5352(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5360(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5368(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5376(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5384(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5392(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5400(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5408(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5416(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5424(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5432(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5440(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5448(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5456(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5464(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5472(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5480(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5488(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5496(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5504(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5512(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5520(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5528(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5536(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5544(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5552(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5560(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5568(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5576(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5584(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5592(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5600(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5608(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5616(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5624(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5632(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5640(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5648(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5656(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5664(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5672(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5680(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5688(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5696(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5704(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5712(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5720(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5728(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5736(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5744(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5752(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5760(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5768(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5776(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5784(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5792(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5800(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5808(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5816(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5824(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5832(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5840(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5848(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5856(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5864(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5872(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5880(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5888(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5896(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5904(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5912(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5920(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5928(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5936(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5944(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5952(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5960(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5968(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5976(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+5984(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+5992(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6000(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6008(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6016(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6024(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6032(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6040(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6048(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6056(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6064(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6072(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6080(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6088(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6096(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6104(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6112(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6120(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6128(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6136(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6144(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6152(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6160(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6168(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6176(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6184(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6192(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6200(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6208(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6216(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6224(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6232(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6240(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6248(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6256(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6264(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6272(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6280(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6288(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6296(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6304(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6312(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6320(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6328(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6336(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6344(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6352(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6360(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6368(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6376(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6384(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6392(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6400(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6408(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6416(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6424(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6432(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6440(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6448(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6456(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6464(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6472(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6480(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6488(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6496(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6504(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6512(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6520(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6528(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6536(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6544(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6552(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6560(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6568(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6576(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6584(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6592(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6600(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6608(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6616(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6624(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6632(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6640(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6648(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6656(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6664(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6672(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6680(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6688(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6696(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6704(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6712(SB)/8, $0x0000000000000002
+DATA mathConstants<>+6720(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6728(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6736(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6744(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+6752(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6760(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6768(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6776(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+6784(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6792(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6800(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6808(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+6816(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6824(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6832(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6840(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+6848(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6856(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6864(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6872(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+6880(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6888(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6896(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6904(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+6912(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6920(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6928(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6936(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+6944(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6952(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6960(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6968(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+6976(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+6984(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+6992(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7000(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7008(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7016(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7024(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7032(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7040(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7048(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7056(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7064(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7072(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7080(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7088(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7096(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7104(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7112(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7120(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7128(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7136(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7144(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7152(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7160(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7168(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7176(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7184(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7192(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7200(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7208(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7216(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7224(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7232(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7240(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7248(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7256(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7264(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7272(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7280(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7288(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7296(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7304(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7312(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7320(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7328(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7336(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7344(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7352(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7360(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7368(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7376(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7384(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7392(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7400(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7408(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7416(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7424(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7432(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7440(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7448(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7456(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7464(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7472(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7480(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7488(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7496(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7504(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7512(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7520(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7528(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7536(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7544(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7552(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7560(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7568(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7576(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7584(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7592(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7600(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7608(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7616(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7624(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7632(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7640(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7648(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7656(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7664(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7672(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7680(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7688(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7696(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7704(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+7712(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7720(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7728(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7736(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+7744(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7752(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7760(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7768(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+7776(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7784(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7792(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7800(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+7808(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7816(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7824(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7832(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+7840(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7848(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7856(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7864(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+7872(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7880(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7888(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7896(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+7904(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7912(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7920(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7928(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+7936(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7944(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7952(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7960(SB)/8, $0x4010000000000000
+DATA mathConstants<>+7968(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+7976(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+7984(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+7992(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8000(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8008(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8016(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8024(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8032(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8040(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8048(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8056(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8064(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8072(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8080(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8088(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8096(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8104(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8112(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8120(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8128(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8136(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8144(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8152(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8160(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8168(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8176(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8184(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8192(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8200(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8208(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8216(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8224(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8232(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8240(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8248(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8256(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8264(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8272(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8280(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8288(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8296(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8304(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8312(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8320(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8328(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8336(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8344(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8352(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8360(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8368(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8376(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8384(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8392(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8400(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8408(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8416(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8424(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8432(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8440(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8448(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8456(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8464(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8472(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8480(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8488(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8496(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8504(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8512(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8520(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8528(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8536(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8544(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8552(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8560(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8568(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8576(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8584(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8592(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8600(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8608(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8616(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8624(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8632(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8640(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8648(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8656(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8664(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8672(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8680(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8688(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8696(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+8704(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8712(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8720(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8728(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+8736(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8744(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8752(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8760(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+8768(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8776(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8784(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8792(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+8800(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8808(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8816(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8824(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+8832(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8840(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8848(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8856(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+8864(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8872(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8880(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8888(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+8896(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8904(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8912(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8920(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+8928(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8936(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8944(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8952(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+8960(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8968(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8976(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8984(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+8992(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9000(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9008(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9016(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9024(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9032(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9040(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9048(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9056(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9064(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9072(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9080(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9088(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9096(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9104(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9112(SB)/8, $0x408f400000000000
+DATA mathConstants<>+9120(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9128(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9136(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9144(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9152(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9160(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9168(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9176(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9184(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9192(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9200(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9208(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9216(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9224(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9232(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9240(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9248(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9256(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9264(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9272(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9280(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9288(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9296(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9304(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9312(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9320(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9328(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9336(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9344(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9352(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9360(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9368(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9376(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9384(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9392(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9400(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9408(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9416(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9424(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9432(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9440(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9448(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9456(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9464(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9472(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9480(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9488(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9496(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9504(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9512(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9520(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9528(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9536(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9544(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9552(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9560(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9568(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9576(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9584(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9592(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9600(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9608(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9616(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9624(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9632(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9640(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9648(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9656(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9664(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9672(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9680(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9688(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9696(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9704(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9712(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9720(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $9728

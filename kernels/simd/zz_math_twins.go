@@ -318,47 +318,32 @@ func sinF32One(x float32) float32 {
 	t3 := x == float32(0.0)
 	t6 := math.Float32bits(x) & 0x7fffffff
 	t10 := float32(65536.0) < math.Float32frombits(t6)
-	t13 := math.Float32frombits(t6) < math.Float32frombits(0x7f800000)
-	t14 := t10 && t13
-	if t14 {
+	if t10 {
 		return sinHugeF32(x)
 	}
-	t19 := fma32(x, float32(0x1.45f306p-01), float32(0x1.8p+23))
-	t21 := t19 - float32(0x1.8p+23)
-	t29 := fma32(-(t21), float32(0x1.921fb6p+00), x)
-	t30 := float32(t21 * float32(-0x1.777a5cp-25))
-	t31 := fma32(t21, float32(-0x1.777a5cp-25), -(t30))
-	r := t29 - t30
-	t33 := t29 - r
-	t34 := t33 - t30
-	t35 := t34 - t31
-	low := fma32(-(t21), float32(-0x1.ee59dap-50), t35)
-	t37 := float32(r * r)
-	t39 := math.Float32bits(t19) & 0x1
-	t40 := t39 == 0x1
-	t42 := math.Float32bits(t19) & 0x2
-	t43 := t42 << 30
-	t46 := float32(t37 * float32(0x1p-01))
-	t51 := math.Float32bits(t46) ^ 0x80000000
-	t53 := float32(1.0) + math.Float32frombits(t51)
-	t54 := float32(1.0) - t53
-	t55 := t54 + math.Float32frombits(t51)
-	t56 := float32(t37 * t37)
-	t61 := fma32(float32(0x1.99e12p-16), t37, float32(-0x1.6c0c1ap-10))
-	t64 := fma32(t61, t37, float32(0x1.55554ap-05))
-	t65 := fma32(t56, t64, t55)
-	t66 := fma32(-(r), low, t65)
-	t67 := t53 + t66
-	t68 := float32(r * t37)
-	t73 := fma32(float32(0x1.7bfdf2p-19), t37, float32(-0x1.a058fcp-13))
-	t76 := fma32(t73, t37, float32(0x1.111174p-07))
-	t79 := fma32(t76, t37, float32(-0x1.555556p-03))
-	t80 := fma32(t68, t79, low)
-	t81 := r + t80
-	t82 := sel(t40, t67, t81)
-	t84 := math.Float32bits(t82) ^ t43
-	t86 := sel(t3, x, math.Float32frombits(t84))
-	return t86
+	t15 := fma32(x, float32(0x1.45f306p-01), float32(0x1.8p+23))
+	t17 := t15 - float32(0x1.8p+23)
+	t25 := fma32(-(t17), float32(0x1.921fb6p+00), x)
+	t26 := fma32(-(t17), float32(-0x1.777a5cp-25), t25)
+	r := fma32(-(t17), float32(-0x1.ee59dap-50), t26)
+	t28 := float32(r * r)
+	t30 := math.Float32bits(t15) & 0x1
+	t31 := t30 == 0x1
+	t33 := math.Float32bits(t15) & 0x2
+	t34 := t33 << 30
+	t39 := fma32(float32(0x1.99e12p-16), t28, float32(-0x1.6c0c1ap-10))
+	t42 := fma32(t39, t28, float32(0x1.55554ap-05))
+	t45 := fma32(t28, t42, float32(-0x1p-01))
+	t48 := fma32(t28, t45, float32(1.0))
+	t49 := float32(r * t28)
+	t54 := fma32(float32(0x1.7bfdf2p-19), t28, float32(-0x1.a058fcp-13))
+	t57 := fma32(t54, t28, float32(0x1.111174p-07))
+	t60 := fma32(t57, t28, float32(-0x1.555556p-03))
+	t61 := fma32(t49, t60, r)
+	t62 := sel(t31, t48, t61)
+	t64 := math.Float32bits(t62) ^ t34
+	t66 := sel(t3, x, math.Float32frombits(t64))
+	return t66
 }
 
 func sinF32Go(dst []float32, x []float32) {
@@ -371,47 +356,32 @@ func sinF32Go(dst []float32, x []float32) {
 func cosF32One(x float32) float32 {
 	t3 := math.Float32bits(x) & 0x7fffffff
 	t7 := float32(65536.0) < math.Float32frombits(t3)
-	t10 := math.Float32frombits(t3) < math.Float32frombits(0x7f800000)
-	t11 := t7 && t10
-	if t11 {
+	if t7 {
 		return cosHugeF32(x)
 	}
-	t16 := fma32(x, float32(0x1.45f306p-01), float32(0x1.8p+23))
-	t18 := t16 - float32(0x1.8p+23)
-	t26 := fma32(-(t18), float32(0x1.921fb6p+00), x)
-	t27 := float32(t18 * float32(-0x1.777a5cp-25))
-	t28 := fma32(t18, float32(-0x1.777a5cp-25), -(t27))
-	r := t26 - t27
-	t30 := t26 - r
-	t31 := t30 - t27
-	t32 := t31 - t28
-	low := fma32(-(t18), float32(-0x1.ee59dap-50), t32)
-	t34 := float32(r * r)
-	t36 := math.Float32bits(t16) + 0x1
-	t37 := t36 & 0x1
-	t38 := t37 == 0x1
-	t40 := t36 & 0x2
-	t41 := t40 << 30
-	t44 := float32(t34 * float32(0x1p-01))
-	t49 := math.Float32bits(t44) ^ 0x80000000
-	t51 := float32(1.0) + math.Float32frombits(t49)
-	t52 := float32(1.0) - t51
-	t53 := t52 + math.Float32frombits(t49)
-	t54 := float32(t34 * t34)
-	t59 := fma32(float32(0x1.99e12p-16), t34, float32(-0x1.6c0c1ap-10))
-	t62 := fma32(t59, t34, float32(0x1.55554ap-05))
-	t63 := fma32(t54, t62, t53)
-	t64 := fma32(-(r), low, t63)
-	t65 := t51 + t64
-	t66 := float32(r * t34)
-	t71 := fma32(float32(0x1.7bfdf2p-19), t34, float32(-0x1.a058fcp-13))
-	t74 := fma32(t71, t34, float32(0x1.111174p-07))
-	t77 := fma32(t74, t34, float32(-0x1.555556p-03))
-	t78 := fma32(t66, t77, low)
-	t79 := r + t78
-	t80 := sel(t38, t65, t79)
-	t82 := math.Float32bits(t80) ^ t41
-	return math.Float32frombits(t82)
+	t12 := fma32(x, float32(0x1.45f306p-01), float32(0x1.8p+23))
+	t14 := t12 - float32(0x1.8p+23)
+	t22 := fma32(-(t14), float32(0x1.921fb6p+00), x)
+	t23 := fma32(-(t14), float32(-0x1.777a5cp-25), t22)
+	r := fma32(-(t14), float32(-0x1.ee59dap-50), t23)
+	t25 := float32(r * r)
+	t27 := math.Float32bits(t12) + 0x1
+	t28 := t27 & 0x1
+	t29 := t28 == 0x1
+	t31 := t27 & 0x2
+	t32 := t31 << 30
+	t37 := fma32(float32(0x1.99e12p-16), t25, float32(-0x1.6c0c1ap-10))
+	t40 := fma32(t37, t25, float32(0x1.55554ap-05))
+	t43 := fma32(t25, t40, float32(-0x1p-01))
+	t46 := fma32(t25, t43, float32(1.0))
+	t47 := float32(r * t25)
+	t52 := fma32(float32(0x1.7bfdf2p-19), t25, float32(-0x1.a058fcp-13))
+	t55 := fma32(t52, t25, float32(0x1.111174p-07))
+	t58 := fma32(t55, t25, float32(-0x1.555556p-03))
+	t59 := fma32(t47, t58, r)
+	t60 := sel(t29, t46, t59)
+	t62 := math.Float32bits(t60) ^ t32
+	return math.Float32frombits(t62)
 }
 
 func cosF32Go(dst []float32, x []float32) {
@@ -425,49 +395,48 @@ func tanF32One(x float32) float32 {
 	t3 := float64(x) == float64(0.0)
 	t6 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
 	t10 := float64(0x1p+27) < math.Float64frombits(t6)
-	t13 := math.Float64frombits(t6) < math.Float64frombits(0x7ff0000000000000)
-	t14 := t10 && t13
-	if t14 {
+	if t10 {
 		return tanHugeF32(x)
 	}
-	t19 := math.FMA(float64(x), float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
-	t21 := t19 - float64(0x1.8p+52)
-	t29 := math.FMA(-(t21), float64(0x1.921fb54442d18p+00), float64(x))
-	t30 := float64(t21 * float64(0x1.1a62633145c07p-54))
-	t31 := math.FMA(t21, float64(0x1.1a62633145c07p-54), -(t30))
-	r := t29 - t30
-	t33 := t29 - r
-	t34 := t33 - t30
-	t35 := t34 - t31
-	low := math.FMA(-(t21), float64(-0x1.f1976b7ed8fbcp-110), t35)
-	t37 := float64(r * r)
-	t38 := float64(r * t37)
-	t43 := math.FMA(float64(0x1.6ccc2f6b9c18cp-19), t37, float64(-0x1.a00f6a172e862p-13))
-	t46 := math.FMA(t43, t37, float64(0x1.111108555b076p-07))
-	t49 := math.FMA(t46, t37, float64(-0x1.5555554c61db5p-03))
-	t50 := math.FMA(t38, t49, low)
-	t51 := r + t50
-	t54 := float64(t37 * float64(0x1p-01))
-	t59 := math.Float64bits(t54) ^ 0x8000000000000000
-	t61 := float64(1.0) + math.Float64frombits(t59)
-	t62 := float64(1.0) - t61
-	t63 := t62 + math.Float64frombits(t59)
-	t64 := float64(t37 * t37)
-	t69 := math.FMA(float64(-0x1.24216a48ece43p-22), t37, float64(0x1.a010f2db09e01p-16))
-	t72 := math.FMA(t69, t37, float64(-0x1.6c16b854c8ff2p-10))
-	t75 := math.FMA(t72, t37, float64(0x1.5555554f0fd82p-05))
-	t76 := math.FMA(t64, t75, t63)
-	t77 := math.FMA(-(r), low, t76)
-	t78 := t61 + t77
-	t80 := math.Float64bits(t19) & 0x1
-	t81 := t80 == 0x1
-	t82 := sel(t81, t78, t51)
-	t83 := sel(t81, t51, t78)
-	t84 := t82 / t83
-	t85 := t80 << 63
-	t87 := math.Float64bits(t84) ^ t85
-	t89 := sel(t3, float64(x), math.Float64frombits(t87))
-	return float32(t89)
+	t15 := math.FMA(float64(x), float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
+	t17 := t15 - float64(0x1.8p+52)
+	t25 := math.FMA(-(t17), float64(0x1.921fb54442d18p+00), float64(x))
+	t26 := float64(t17 * float64(0x1.1a62633145c07p-54))
+	t27 := math.FMA(t17, float64(0x1.1a62633145c07p-54), -(t26))
+	r := t25 - t26
+	t29 := t25 - r
+	t30 := t29 - t26
+	t31 := t30 - t27
+	low := math.FMA(-(t17), float64(-0x1.f1976b7ed8fbcp-110), t31)
+	t33 := float64(r * r)
+	t34 := float64(r * t33)
+	t39 := math.FMA(float64(0x1.6ccc2f6b9c18cp-19), t33, float64(-0x1.a00f6a172e862p-13))
+	t42 := math.FMA(t39, t33, float64(0x1.111108555b076p-07))
+	t45 := math.FMA(t42, t33, float64(-0x1.5555554c61db5p-03))
+	t46 := math.FMA(t34, t45, low)
+	t47 := r + t46
+	t50 := float64(t33 * float64(0x1p-01))
+	t55 := math.Float64bits(t50) ^ 0x8000000000000000
+	t57 := float64(1.0) + math.Float64frombits(t55)
+	t58 := float64(1.0) - t57
+	t59 := t58 + math.Float64frombits(t55)
+	t60 := float64(t33 * t33)
+	t65 := math.FMA(float64(-0x1.24216a48ece43p-22), t33, float64(0x1.a010f2db09e01p-16))
+	t68 := math.FMA(t65, t33, float64(-0x1.6c16b854c8ff2p-10))
+	t71 := math.FMA(t68, t33, float64(0x1.5555554f0fd82p-05))
+	t72 := math.FMA(t60, t71, t59)
+	t73 := math.FMA(-(r), low, t72)
+	t74 := t57 + t73
+	t76 := math.Float64bits(t15) & 0x1
+	t77 := math.Float64bits(t15) & 0x1
+	t78 := t77 == 0x1
+	t79 := sel(t78, t74, t47)
+	t80 := sel(t78, t47, t74)
+	t81 := t79 / t80
+	t82 := t76 << 63
+	t84 := math.Float64bits(t81) ^ t82
+	t86 := sel(t3, float64(x), math.Float64frombits(t84))
+	return float32(t86)
 }
 
 func tanF32Go(dst []float32, x []float32) {
@@ -1964,52 +1933,50 @@ func sinF64One(x float64) float64 {
 	t3 := x == float64(0.0)
 	t6 := math.Float64bits(x) & 0x7fffffffffffffff
 	t10 := float64(0x1p+27) < math.Float64frombits(t6)
-	t13 := math.Float64frombits(t6) < math.Float64frombits(0x7ff0000000000000)
-	t14 := t10 && t13
-	if t14 {
+	if t10 {
 		return sinHugeF64(x)
 	}
-	t19 := math.FMA(x, float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
-	t21 := t19 - float64(0x1.8p+52)
-	t29 := math.FMA(-(t21), float64(0x1.921fb54442d18p+00), x)
-	t30 := float64(t21 * float64(0x1.1a62633145c07p-54))
-	t31 := math.FMA(t21, float64(0x1.1a62633145c07p-54), -(t30))
-	r := t29 - t30
-	t33 := t29 - r
-	t34 := t33 - t30
-	t35 := t34 - t31
-	low := math.FMA(-(t21), float64(-0x1.f1976b7ed8fbcp-110), t35)
-	t37 := float64(r * r)
-	t39 := math.Float64bits(t19) & 0x1
-	t40 := t39 == 0x1
-	t42 := math.Float64bits(t19) & 0x2
-	t43 := t42 << 62
-	t46 := float64(t37 * float64(0x1p-01))
-	t51 := math.Float64bits(t46) ^ 0x8000000000000000
-	t53 := float64(1.0) + math.Float64frombits(t51)
-	t54 := float64(1.0) - t53
-	t55 := t54 + math.Float64frombits(t51)
-	t56 := float64(t37 * t37)
-	t61 := math.FMA(float64(-0x1.8fa3aaf366e1p-37), t37, float64(0x1.1ee9d7900a881p-29))
-	t64 := math.FMA(t61, t37, float64(-0x1.27e4f7ed0e4c7p-22))
-	t67 := math.FMA(t64, t37, float64(0x1.a01a019c8b363p-16))
-	t70 := math.FMA(t67, t37, float64(-0x1.6c16c16c15003p-10))
-	t73 := math.FMA(t70, t37, float64(0x1.555555555554bp-05))
-	t74 := math.FMA(t56, t73, t55)
-	t75 := math.FMA(-(r), low, t74)
-	t76 := t53 + t75
-	t77 := float64(r * t37)
-	t82 := math.FMA(float64(0x1.5d88c2b11d9f7p-33), t37, float64(-0x1.ae5e43f0d9ac6p-26))
-	t85 := math.FMA(t82, t37, float64(0x1.71de354d64257p-19))
-	t88 := math.FMA(t85, t37, float64(-0x1.a01a019be2ae9p-13))
-	t91 := math.FMA(t88, t37, float64(0x1.111111110f714p-07))
-	t94 := math.FMA(t91, t37, float64(-0x1.5555555555548p-03))
-	t95 := math.FMA(t77, t94, low)
-	t96 := r + t95
-	t97 := sel(t40, t76, t96)
-	t99 := math.Float64bits(t97) ^ t43
-	t101 := sel(t3, x, math.Float64frombits(t99))
-	return t101
+	t15 := math.FMA(x, float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
+	t17 := t15 - float64(0x1.8p+52)
+	t25 := math.FMA(-(t17), float64(0x1.921fb54442d18p+00), x)
+	t26 := float64(t17 * float64(0x1.1a62633145c07p-54))
+	t27 := math.FMA(t17, float64(0x1.1a62633145c07p-54), -(t26))
+	r := t25 - t26
+	t29 := t25 - r
+	t30 := t29 - t26
+	t31 := t30 - t27
+	low := math.FMA(-(t17), float64(-0x1.f1976b7ed8fbcp-110), t31)
+	t33 := float64(r * r)
+	t35 := math.Float64bits(t15) & 0x1
+	t36 := t35 == 0x1
+	t38 := math.Float64bits(t15) & 0x2
+	t39 := t38 << 62
+	t42 := float64(t33 * float64(0x1p-01))
+	t47 := math.Float64bits(t42) ^ 0x8000000000000000
+	t49 := float64(1.0) + math.Float64frombits(t47)
+	t50 := float64(1.0) - t49
+	t51 := t50 + math.Float64frombits(t47)
+	t52 := float64(t33 * t33)
+	t57 := math.FMA(float64(-0x1.8fa3aaf366e1p-37), t33, float64(0x1.1ee9d7900a881p-29))
+	t60 := math.FMA(t57, t33, float64(-0x1.27e4f7ed0e4c7p-22))
+	t63 := math.FMA(t60, t33, float64(0x1.a01a019c8b363p-16))
+	t66 := math.FMA(t63, t33, float64(-0x1.6c16c16c15003p-10))
+	t69 := math.FMA(t66, t33, float64(0x1.555555555554bp-05))
+	t70 := math.FMA(t52, t69, t51)
+	t71 := math.FMA(-(r), low, t70)
+	t72 := t49 + t71
+	t73 := float64(r * t33)
+	t78 := math.FMA(float64(0x1.5d88c2b11d9f7p-33), t33, float64(-0x1.ae5e43f0d9ac6p-26))
+	t81 := math.FMA(t78, t33, float64(0x1.71de354d64257p-19))
+	t84 := math.FMA(t81, t33, float64(-0x1.a01a019be2ae9p-13))
+	t87 := math.FMA(t84, t33, float64(0x1.111111110f714p-07))
+	t90 := math.FMA(t87, t33, float64(-0x1.5555555555548p-03))
+	t91 := math.FMA(t73, t90, low)
+	t92 := r + t91
+	t93 := sel(t36, t72, t92)
+	t95 := math.Float64bits(t93) ^ t39
+	t97 := sel(t3, x, math.Float64frombits(t95))
+	return t97
 }
 
 func sinF64Go(dst []float64, x []float64) {
@@ -2022,52 +1989,50 @@ func sinF64Go(dst []float64, x []float64) {
 func cosF64One(x float64) float64 {
 	t3 := math.Float64bits(x) & 0x7fffffffffffffff
 	t7 := float64(0x1p+27) < math.Float64frombits(t3)
-	t10 := math.Float64frombits(t3) < math.Float64frombits(0x7ff0000000000000)
-	t11 := t7 && t10
-	if t11 {
+	if t7 {
 		return cosHugeF64(x)
 	}
-	t16 := math.FMA(x, float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
-	t18 := t16 - float64(0x1.8p+52)
-	t26 := math.FMA(-(t18), float64(0x1.921fb54442d18p+00), x)
-	t27 := float64(t18 * float64(0x1.1a62633145c07p-54))
-	t28 := math.FMA(t18, float64(0x1.1a62633145c07p-54), -(t27))
-	r := t26 - t27
-	t30 := t26 - r
-	t31 := t30 - t27
-	t32 := t31 - t28
-	low := math.FMA(-(t18), float64(-0x1.f1976b7ed8fbcp-110), t32)
-	t34 := float64(r * r)
-	t36 := math.Float64bits(t16) + 0x1
-	t37 := t36 & 0x1
-	t38 := t37 == 0x1
-	t40 := t36 & 0x2
-	t41 := t40 << 62
-	t44 := float64(t34 * float64(0x1p-01))
-	t49 := math.Float64bits(t44) ^ 0x8000000000000000
-	t51 := float64(1.0) + math.Float64frombits(t49)
-	t52 := float64(1.0) - t51
-	t53 := t52 + math.Float64frombits(t49)
-	t54 := float64(t34 * t34)
-	t59 := math.FMA(float64(-0x1.8fa3aaf366e1p-37), t34, float64(0x1.1ee9d7900a881p-29))
-	t62 := math.FMA(t59, t34, float64(-0x1.27e4f7ed0e4c7p-22))
-	t65 := math.FMA(t62, t34, float64(0x1.a01a019c8b363p-16))
-	t68 := math.FMA(t65, t34, float64(-0x1.6c16c16c15003p-10))
-	t71 := math.FMA(t68, t34, float64(0x1.555555555554bp-05))
-	t72 := math.FMA(t54, t71, t53)
-	t73 := math.FMA(-(r), low, t72)
-	t74 := t51 + t73
-	t75 := float64(r * t34)
-	t80 := math.FMA(float64(0x1.5d88c2b11d9f7p-33), t34, float64(-0x1.ae5e43f0d9ac6p-26))
-	t83 := math.FMA(t80, t34, float64(0x1.71de354d64257p-19))
-	t86 := math.FMA(t83, t34, float64(-0x1.a01a019be2ae9p-13))
-	t89 := math.FMA(t86, t34, float64(0x1.111111110f714p-07))
-	t92 := math.FMA(t89, t34, float64(-0x1.5555555555548p-03))
-	t93 := math.FMA(t75, t92, low)
-	t94 := r + t93
-	t95 := sel(t38, t74, t94)
-	t97 := math.Float64bits(t95) ^ t41
-	return math.Float64frombits(t97)
+	t12 := math.FMA(x, float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
+	t14 := t12 - float64(0x1.8p+52)
+	t22 := math.FMA(-(t14), float64(0x1.921fb54442d18p+00), x)
+	t23 := float64(t14 * float64(0x1.1a62633145c07p-54))
+	t24 := math.FMA(t14, float64(0x1.1a62633145c07p-54), -(t23))
+	r := t22 - t23
+	t26 := t22 - r
+	t27 := t26 - t23
+	t28 := t27 - t24
+	low := math.FMA(-(t14), float64(-0x1.f1976b7ed8fbcp-110), t28)
+	t30 := float64(r * r)
+	t32 := math.Float64bits(t12) + 0x1
+	t33 := t32 & 0x1
+	t34 := t33 == 0x1
+	t36 := t32 & 0x2
+	t37 := t36 << 62
+	t40 := float64(t30 * float64(0x1p-01))
+	t45 := math.Float64bits(t40) ^ 0x8000000000000000
+	t47 := float64(1.0) + math.Float64frombits(t45)
+	t48 := float64(1.0) - t47
+	t49 := t48 + math.Float64frombits(t45)
+	t50 := float64(t30 * t30)
+	t55 := math.FMA(float64(-0x1.8fa3aaf366e1p-37), t30, float64(0x1.1ee9d7900a881p-29))
+	t58 := math.FMA(t55, t30, float64(-0x1.27e4f7ed0e4c7p-22))
+	t61 := math.FMA(t58, t30, float64(0x1.a01a019c8b363p-16))
+	t64 := math.FMA(t61, t30, float64(-0x1.6c16c16c15003p-10))
+	t67 := math.FMA(t64, t30, float64(0x1.555555555554bp-05))
+	t68 := math.FMA(t50, t67, t49)
+	t69 := math.FMA(-(r), low, t68)
+	t70 := t47 + t69
+	t71 := float64(r * t30)
+	t76 := math.FMA(float64(0x1.5d88c2b11d9f7p-33), t30, float64(-0x1.ae5e43f0d9ac6p-26))
+	t79 := math.FMA(t76, t30, float64(0x1.71de354d64257p-19))
+	t82 := math.FMA(t79, t30, float64(-0x1.a01a019be2ae9p-13))
+	t85 := math.FMA(t82, t30, float64(0x1.111111110f714p-07))
+	t88 := math.FMA(t85, t30, float64(-0x1.5555555555548p-03))
+	t89 := math.FMA(t71, t88, low)
+	t90 := r + t89
+	t91 := sel(t34, t70, t90)
+	t93 := math.Float64bits(t91) ^ t37
+	return math.Float64frombits(t93)
 }
 
 func cosF64Go(dst []float64, x []float64) {
@@ -2081,53 +2046,52 @@ func tanF64One(x float64) float64 {
 	t3 := x == float64(0.0)
 	t6 := math.Float64bits(x) & 0x7fffffffffffffff
 	t10 := float64(0x1p+27) < math.Float64frombits(t6)
-	t13 := math.Float64frombits(t6) < math.Float64frombits(0x7ff0000000000000)
-	t14 := t10 && t13
-	if t14 {
+	if t10 {
 		return tanHugeF64(x)
 	}
-	t19 := math.FMA(x, float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
-	t21 := t19 - float64(0x1.8p+52)
-	t29 := math.FMA(-(t21), float64(0x1.921fb54442d18p+00), x)
-	t30 := float64(t21 * float64(0x1.1a62633145c07p-54))
-	t31 := math.FMA(t21, float64(0x1.1a62633145c07p-54), -(t30))
-	r := t29 - t30
-	t33 := t29 - r
-	t34 := t33 - t30
-	t35 := t34 - t31
-	low := math.FMA(-(t21), float64(-0x1.f1976b7ed8fbcp-110), t35)
-	t37 := float64(r * r)
-	t38 := float64(r * t37)
-	t43 := math.FMA(float64(0x1.5d88c2b11d9f7p-33), t37, float64(-0x1.ae5e43f0d9ac6p-26))
-	t46 := math.FMA(t43, t37, float64(0x1.71de354d64257p-19))
-	t49 := math.FMA(t46, t37, float64(-0x1.a01a019be2ae9p-13))
-	t52 := math.FMA(t49, t37, float64(0x1.111111110f714p-07))
-	t55 := math.FMA(t52, t37, float64(-0x1.5555555555548p-03))
-	t56 := math.FMA(t38, t55, low)
-	t57 := r + t56
-	t60 := float64(t37 * float64(0x1p-01))
-	t65 := math.Float64bits(t60) ^ 0x8000000000000000
-	t67 := float64(1.0) + math.Float64frombits(t65)
-	t68 := float64(1.0) - t67
-	t69 := t68 + math.Float64frombits(t65)
-	t70 := float64(t37 * t37)
-	t75 := math.FMA(float64(-0x1.8fa3aaf366e1p-37), t37, float64(0x1.1ee9d7900a881p-29))
-	t78 := math.FMA(t75, t37, float64(-0x1.27e4f7ed0e4c7p-22))
-	t81 := math.FMA(t78, t37, float64(0x1.a01a019c8b363p-16))
-	t84 := math.FMA(t81, t37, float64(-0x1.6c16c16c15003p-10))
-	t87 := math.FMA(t84, t37, float64(0x1.555555555554bp-05))
-	t88 := math.FMA(t70, t87, t69)
-	t89 := math.FMA(-(r), low, t88)
-	t90 := t67 + t89
-	t92 := math.Float64bits(t19) & 0x1
-	t93 := t92 == 0x1
-	t94 := sel(t93, t90, t57)
-	t95 := sel(t93, t57, t90)
-	t96 := t94 / t95
-	t97 := t92 << 63
-	t99 := math.Float64bits(t96) ^ t97
-	t101 := sel(t3, x, math.Float64frombits(t99))
-	return t101
+	t15 := math.FMA(x, float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
+	t17 := t15 - float64(0x1.8p+52)
+	t25 := math.FMA(-(t17), float64(0x1.921fb54442d18p+00), x)
+	t26 := float64(t17 * float64(0x1.1a62633145c07p-54))
+	t27 := math.FMA(t17, float64(0x1.1a62633145c07p-54), -(t26))
+	r := t25 - t26
+	t29 := t25 - r
+	t30 := t29 - t26
+	t31 := t30 - t27
+	low := math.FMA(-(t17), float64(-0x1.f1976b7ed8fbcp-110), t31)
+	t33 := float64(r * r)
+	t34 := float64(r * t33)
+	t39 := math.FMA(float64(0x1.5d88c2b11d9f7p-33), t33, float64(-0x1.ae5e43f0d9ac6p-26))
+	t42 := math.FMA(t39, t33, float64(0x1.71de354d64257p-19))
+	t45 := math.FMA(t42, t33, float64(-0x1.a01a019be2ae9p-13))
+	t48 := math.FMA(t45, t33, float64(0x1.111111110f714p-07))
+	t51 := math.FMA(t48, t33, float64(-0x1.5555555555548p-03))
+	t52 := math.FMA(t34, t51, low)
+	t53 := r + t52
+	t56 := float64(t33 * float64(0x1p-01))
+	t61 := math.Float64bits(t56) ^ 0x8000000000000000
+	t63 := float64(1.0) + math.Float64frombits(t61)
+	t64 := float64(1.0) - t63
+	t65 := t64 + math.Float64frombits(t61)
+	t66 := float64(t33 * t33)
+	t71 := math.FMA(float64(-0x1.8fa3aaf366e1p-37), t33, float64(0x1.1ee9d7900a881p-29))
+	t74 := math.FMA(t71, t33, float64(-0x1.27e4f7ed0e4c7p-22))
+	t77 := math.FMA(t74, t33, float64(0x1.a01a019c8b363p-16))
+	t80 := math.FMA(t77, t33, float64(-0x1.6c16c16c15003p-10))
+	t83 := math.FMA(t80, t33, float64(0x1.555555555554bp-05))
+	t84 := math.FMA(t66, t83, t65)
+	t85 := math.FMA(-(r), low, t84)
+	t86 := t63 + t85
+	t88 := math.Float64bits(t15) & 0x1
+	t89 := math.Float64bits(t15) & 0x1
+	t90 := t89 == 0x1
+	t91 := sel(t90, t86, t53)
+	t92 := sel(t90, t53, t86)
+	t93 := t91 / t92
+	t94 := t88 << 63
+	t96 := math.Float64bits(t93) ^ t94
+	t98 := sel(t3, x, math.Float64frombits(t96))
+	return t98
 }
 
 func tanF64Go(dst []float64, x []float64) {
@@ -3661,11 +3625,12 @@ func tanReducedOne(r float64, low float64, quadrant uint64) float64 {
 	t55 := math.FMA(-(r), low, t54)
 	t56 := t33 + t55
 	t58 := quadrant & 0x1
-	t59 := t58 == 0x1
-	t60 := sel(t59, t56, t23)
-	t61 := sel(t59, t23, t56)
-	t62 := t60 / t61
-	t63 := t58 << 63
-	t65 := math.Float64bits(t62) ^ t63
-	return math.Float64frombits(t65)
+	t59 := quadrant & 0x1
+	t60 := t59 == 0x1
+	t61 := sel(t60, t56, t23)
+	t62 := sel(t60, t23, t56)
+	t63 := t61 / t62
+	t64 := t58 << 63
+	t66 := math.Float64bits(t63) ^ t64
+	return math.Float64frombits(t66)
 }

@@ -80,7 +80,8 @@ const (
 	OpSar // imm, arithmetic; not for 64-bit lanes below AVX512
 	OpCmp // float; imm: predicate
 	OpIEq
-	OpIGt // signed
+	OpIGt  // signed
+	OpTest // a & b is not zero; AVX512 only
 	OpMAnd
 	OpMOr
 	OpMNot
@@ -352,6 +353,15 @@ func (b *Builder) IsNaN(x *Value) *Value { return b.cmp(predUnord, x, x) }
 // IEq and IGt compare integers, signed.
 func (b *Builder) IEq(x, y *Value) *Value { want(Int, x, y); return b.add(OpIEq, Mask, 0, x, y) }
 func (b *Builder) IGt(x, y *Value) *Value { want(Int, x, y); return b.add(OpIGt, Mask, 0, x, y) }
+
+// Test tells whether x has the bit, a power of two.
+func (b *Builder) Test(x, bit *Value) *Value {
+	want(Int, x, bit)
+	if b.Target == AVX512 {
+		return b.add(OpTest, Mask, 0, x, bit)
+	}
+	return b.IEq(b.And(x, bit), bit)
+}
 
 func (b *Builder) MAnd(x, y *Value) *Value { return b.mop(OpMAnd, x, y) }
 func (b *Builder) MOr(x, y *Value) *Value  { return b.mop(OpMOr, x, y) }

@@ -181,6 +181,8 @@ func (a *asm) value(v *Value) {
 		a.compare(v, "VPCMPEQ"+a.in())
 	case OpIGt:
 		a.compare(v, "VPCMPGT"+a.in())
+	case OpTest:
+		a.compare(v, "VPTESTM"+a.in())
 	case OpMAnd, OpMOr, OpMNot:
 		a.mask(v)
 	case OpSel:

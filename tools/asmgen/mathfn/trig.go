@@ -8,16 +8,18 @@ import "math"
 // Beyond the limit lanes go to a scalar reduction by all of 2/π (Payne and
 // Hanek, SIGNUM 18, 1983): kernels/simd/vec_trig.go.
 
-// reduced is an argument less a multiple of π/2.
+// reduced is an argument less a multiple of π/2; low may be nil.
 type reduced struct{ r, low, quadrant *Value }
 
 func (b *Builder) reduce(x *Value) reduced {
 	limit := pick(b, 0x1p16, 0x1p27, 0x1p27)
-	a := b.Abs(x)
-	b.Bail(b.MAnd(b.Gt(a, b.C(limit)), b.Lt(a, b.Inf())))
+	b.Bail(b.Gt(b.Abs(x), b.C(limit)))
 	n, shifted := b.RoundShift(x, b.C(2/math.Pi))
 	p1, p2, p3 := b.halfPi()
 	r := b.FNMA(n, p1, x)
+	if b.Bits == 32 { // an error of one unit of r is bearable, and shorter
+		return reduced{b.Name("r", b.FNMA(n, p3, b.FNMA(n, p2, r))), nil, shifted}
+	}
 	h, l := b.twoProd(n, p2)
 	s := b.Name("r", b.Sub(r, h))
 	low := b.Sub(b.Sub(b.Sub(r, s), h), l)
@@ -39,13 +41,19 @@ func (b *Builder) halfPi() (p1, p2, p3 *Value) {
 // sinPoly is sin(r + low), cosPoly cos(r + low).
 func (b *Builder) sinPoly(a reduced, z *Value) *Value {
 	cube := b.Mul(a.r, z)
-	return b.Add(a.r, b.FMA(cube, b.Horner(z, pick(b, sinF32, sinF64, sinWide)...), a.low))
+	if a.low == nil {
+		return b.FMA(cube, b.Horner(z, sinF32...), a.r)
+	}
+	return b.Add(a.r, b.FMA(cube, b.Horner(z, pick(b, nil, sinF64, sinWide)...), a.low))
 }
 
 func (b *Builder) cosPoly(a reduced, z *Value) *Value {
+	if a.low == nil {
+		return b.FMA(z, b.FMA(z, b.Horner(z, cosF32...), b.C(-0.5)), b.C(1))
+	}
 	half := b.Mul(z, b.C(0.5))
 	w, err := b.fastTwoSum(b.C(1), b.Neg(half))
-	rest := b.FMA(b.Mul(z, z), b.Horner(z, pick(b, cosF32, cosF64, cosWide)...), err)
+	rest := b.FMA(b.Mul(z, z), b.Horner(z, pick(b, nil, cosF64, cosWide)...), err)
 	return b.Add(w, b.FNMA(a.r, a.low, rest))
 }
 
@@ -56,7 +64,7 @@ func (b *Builder) wave(a reduced, quarter uint64) *Value {
 	if quarter != 0 {
 		q = b.IAdd(q, b.K(quarter))
 	}
-	odd := b.IEq(b.And(q, b.K(1)), b.K(1))
+	odd := b.Test(q, b.K(1))
 	sign := b.Shl(b.And(q, b.K(2)), b.Bits-2)
 	return b.XorSign(b.Sel(odd, b.cosPoly(a, z), b.sinPoly(a, z)), sign)
 }
@@ -76,7 +84,7 @@ func (b *Builder) slope(a reduced) *Value {
 	z := b.Mul(a.r, a.r)
 	s, c := b.sinPoly(a, z), b.cosPoly(a, z)
 	parity := b.And(a.quadrant, b.K(1))
-	odd := b.IEq(parity, b.K(1))
+	odd := b.Test(a.quadrant, b.K(1))
 	y := b.Div(b.Sel(odd, c, s), b.Sel(odd, s, c))
 	return b.XorSign(y, b.Shl(parity, b.Bits-1))
 }
