@@ -7,6 +7,10 @@ import (
 	"vgpu/kernels/pool"
 )
 
+// streamFrom is the number of bytes from which an output is copied past the
+// caches: they would not hold it, and its lines need not be read first.
+const streamFrom = 16 << 20
+
 // frame is the registers of one piece under way.
 type frame struct{ regs []register }
 
@@ -20,6 +24,7 @@ type run struct {
 	// register, of outputs in their order.
 	widen  []func(dst []float32, lo int)
 	narrow []func(lo int, x []float32)
+	stream []bool // by output: whether it is computed in a register and copied past the caches
 
 	mu   sync.Mutex // guards idle
 	idle []*frame
@@ -63,7 +68,10 @@ func (r *run) open(in []ndarray.Array) error {
 		r.in[i.in] = a
 	}
 	for _, o := range p.outputs {
-		r.wins[o.reg] = r.wins[o.reg] || o.own && r.out[o.out].Direct() && r.out[o.out].DType == p.regs[o.reg]
+		whole := o.own && r.out[o.out].Direct() && r.out[o.out].DType == p.regs[o.reg]
+		stream := whole && !r.wins[o.reg] && r.out[o.out].Bytes() >= streamFrom
+		r.wins[o.reg] = r.wins[o.reg] || whole && !stream
+		r.stream = append(r.stream, stream)
 		r.narrow = append(r.narrow, narrowing(r.out[o.out]))
 	}
 	return nil
@@ -135,6 +143,8 @@ func (r *run) chunk(f *frame, lo, n int) {
 	}
 	for i, o := range p.outputs {
 		switch {
+		case r.stream[i]:
+			f.regs[o.reg].stream(r.out[o.out], lo, n)
 		case r.narrow[i] != nil:
 			r.narrow[i](lo, reg[float32](f, o.reg, n))
 		case !o.own || !r.wins[o.reg]:
