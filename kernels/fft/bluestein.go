@@ -21,32 +21,46 @@ func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 	m := padLength(2*n - 1)
 	b := &bluestein[T]{n: n, inner: planned(k, m), chirp: make([]T, 2*n), spec: make([]T, 2*m)}
 	r := newRoots(2 * n)
-	kernel := make([]T, 2*m)
-	for j, sq := 0, 0; j < n; j++ { // sq = j² mod 2n
-		re, im := rootAt[T](r, sq)
-		b.chirp[2*j], b.chirp[2*j+1] = re, im
-		kernel[2*j], kernel[2*j+1] = re, -im
-		if j > 0 {
-			kernel[2*(m-j)], kernel[2*(m-j)+1] = re, -im
-		}
-		sq = (sq + 2*j + 1) % (2 * n)
+	for j := range n {
+		b.chirp[2*j], b.chirp[2*j+1] = rootAt[T](r, j*j%(2*n))
 	}
-	spectrum(k, b.spec, kernel, m)
+	spectrum(k, b.spec, m, 2*n, func(j int) int {
+		if j = min(j, m-j); j >= n {
+			return -1
+		}
+		return (2*n - j*j%(2*n)) % (2 * n) // the conjugate
+	})
 	return b
 }
 
-// spectrum transforms the kernel of a convolution of length m and divides by m.
-// It is done in double precision: then its errors add nothing in single.
-func spectrum[T simd.Float](k *simd.FFTKernels[T], dst, kernel []T, m int) {
-	if !isSingle[T]() {
-		planned(k, m).runSerial(k, dst, kernel, forward[T]())
-		scaleReals(dst, 1/T(m))
+// exactSpectrumMax is the longest convolution whose kernel's spectrum is
+// computed in double-double: milliseconds.
+const exactSpectrumMax = 1 << 14
+
+// spectrum transforms the kernel of a convolution of length m, whose element j
+// is exp(-2πi·at(j)/n) or, if at(j) < 0, zero, and divides by m. It is more
+// precise than the transforms it is used with, so that its errors, a third of
+// all, are spared: double for single precision, double-double for double.
+func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m, n int, at func(j int) int) {
+	r := newRoots(n)
+	if !isSingle[T]() && m <= exactSpectrumMax {
+		x := make([]cdd, m)
+		for j := range x {
+			if e := at(j); e >= 0 {
+				x[j] = r.exact(e)
+			}
+		}
+		for i, z := range transformDD(x, newRoots(m)) {
+			dst[2*i], dst[2*i+1] = T(z.re.hi/float64(m)), T(z.im.hi/float64(m))
+		}
 		return
 	}
 	wide := simd.FFTFor[float64](k.ISA)
 	x := make([]float64, 2*m)
-	for i, v := range kernel {
-		x[i] = float64(v)
+	for j := range m {
+		if e := at(j); e >= 0 {
+			x[2*j], x[2*j+1] = r.at(e)
+		}
 	}
 	planned(wide, m).runSerial(wide, x, x, forward[float64]())
 	for i, v := range x {

@@ -22,16 +22,12 @@ func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
 	m := p - 1
 	r := &rader[T]{p: p, inner: planned(k, m), in: make([]int32, m), out: make([]int32, m), spec: make([]T, 2*m)}
 	g := generator(p)
-	w, b := newRoots(p), make([]T, 2*m)
 	for q, v := 0, 1; q < m; q++ {
 		r.in[q] = int32(v)
 		r.out[(m-q)%m] = int32(v)
 		v = v * g % p
 	}
-	for q, v := range r.out {
-		b[2*q], b[2*q+1] = rootAt[T](w, int(v))
-	}
-	spectrum(k, r.spec, b, m)
+	spectrum(k, r.spec, m, p, func(q int) int { return int(r.out[q]) })
 	return r
 }
 

@@ -54,6 +54,16 @@ var (
 // cdd is a complex number of two dd.
 type cdd struct{ re, im dd }
 
+func (a cdd) add(b cdd) cdd { return cdd{a.re.add(b.re), a.im.add(b.im)} }
+func (a cdd) sub(b cdd) cdd { return a.add(cdd{b.re.neg(), b.im.neg()}) }
+
+func (a cdd) mul(b cdd) cdd {
+	return cdd{
+		a.re.mul(b.re).add(a.im.mul(b.im).neg()),
+		a.re.mul(b.im).add(a.im.mul(b.re)),
+	}
+}
+
 // rootDD is exp(-2πi·k/n) by Taylor series in double-double, 0 <= k < n.
 func rootDD(k, n int) cdd {
 	quarter := (8*k + n) / (2 * n)
@@ -108,6 +118,53 @@ func (r *roots) at(k int) (re, im float64) {
 	}
 	h, l := &r.high[k>>r.shift], &r.low[k&(1<<r.shift-1)]
 	return diffOfProducts(h.re, l.re, h.im, l.im), diffOfProducts(h.re, l.im, h.im.neg(), l.re)
+}
+
+// exact is exp(-2πi·k/n) in double-double.
+func (r *roots) exact(k int) cdd { return r.high[k>>r.shift].mul(r.low[k&(1<<r.shift-1)]) }
+
+// transformDD is the transform of x, whose length is smooth and that of r's
+// roots, in double-double: for tables, not for speed.
+func transformDD(x []cdd, r *roots) []cdd {
+	w := make([]cdd, r.n)
+	for k := range w {
+		w[k] = r.exact(k)
+	}
+	out := make([]cdd, len(x))
+	recurseDD(out, x, 1, w)
+	return out
+}
+
+// recurseDD transforms x[0], x[step], ... to out by decimation in time.
+func recurseDD(out, x []cdd, step int, w []cdd) {
+	n := len(out)
+	if n == 1 {
+		out[0] = x[0]
+		return
+	}
+	p := 2
+	for n%p != 0 {
+		p++
+	}
+	m := n / p
+	part := make([]cdd, n)
+	for q := range p {
+		recurseDD(part[q*m:(q+1)*m], x[q*step:], step*p, w)
+	}
+	for k := range m {
+		if p == 2 {
+			t := part[m+k].mul(w[k*step])
+			out[k], out[m+k] = part[k].add(t), part[k].sub(t)
+			continue
+		}
+		for j := k; j < n; j += m {
+			sum := part[k]
+			for q := 1; q < p; q++ {
+				sum = sum.add(part[q*m+k].mul(w[q*j%n*step]))
+			}
+			out[j] = sum
+		}
+	}
 }
 
 // diffOfProducts is a·b - c·d, rounded once but for errors below 2^-100.
