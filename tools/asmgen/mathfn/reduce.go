@@ -264,8 +264,12 @@ func (r *reduction) goText() (wrapper, twin string) {
 	}
 	w("\tn := len(x) &^ (lanes - 1)\n\tswitch Active() {\n")
 	for _, t := range []Target{AVX512, AVX2} {
-		w("\tcase %s:\n\t\tfor i := 0; i < n; i += chunk {\n\t\t\t%s(&acc[0], &x[i]%s, min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))\n\t\t}\n",
-			map[Target]string{AVX512: "AVX512", AVX2: "AVX2"}[t], r.asmName(t), second)
+		step := "chunk"
+		if t == AVX2 { // of which the second pass should find the first's lines
+			step = "chunk/4"
+		}
+		w("\tcase %s:\n\t\tfor i := 0; i < n; i += %s {\n", map[Target]string{AVX512: "AVX512", AVX2: "AVX2"}[t], step)
+		w("\t\t\t%s(&acc[0], &x[i]%s, min(%s, n-i)/lanes, flag(i+%s >= len(x) && n == len(x)))\n\t\t}\n", r.asmName(t), second, step, step)
 		w("\t\tif n == len(x) && n > 0 {\n\t\t\treturn acc[0]\n\t\t}\n")
 	}
 	w("\tdefault:\n\t\t%sGo(&acc, %s)\n\t}\n", name, goArgs)
