@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -159,6 +158,13 @@ static void put(const char *path, const char *text)
 	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);
 }
 
+static void *patient_writer(void *none)
+{
+	int w = open("queues/full/ctl", O_WRONLY);
+	CHECK(w >= 0 && write(w, "nop\nnop\n", 8) == 8 && close(w) == 0);
+	return none;
+}
+
 /* A full queue: EAGAIN on a handle that does not block; one that does waits. */
 static void step_full(void)
 {
@@ -170,16 +176,11 @@ static void step_full(void)
 	CHECK(write(fd, "nop\n", 4) == -1 && errno == EAGAIN);
 	CHECK(write(fd, "n", 1) == 1);
 	CHECK(write(fd, "op\n", 3) == -1 && errno == EAGAIN);
-	pid_t child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		int w = open("queues/full/ctl", O_WRONLY);
-		_exit(w >= 0 && write(w, "nop\nnop\n", 8) == 8 && close(w) == 0 ? 0 : 1);
-	}
-	int status;
-	CHECK(waitpid(child, &status, WNOHANG) == 0);
+	pthread_t writer; /* not a child, whose end would flush our copy of fd */
+	CHECK(pthread_create(&writer, NULL, patient_writer, NULL) == 0);
+	CHECK(pthread_tryjoin_np(writer, NULL) == EBUSY);
 	put("queues/full/paused", "0\n");
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(pthread_join(writer, NULL) == 0);
 	/* The same bytes again, now that there is room: the line is whole. */
 	int again;
 	while ((again = write(fd, "op\n", 3)) == -1)
