@@ -21,28 +21,52 @@ func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 	m := padLength(2*n - 1)
 	b := &bluestein[T]{n: n, inner: planned(k, m), chirp: make([]T, 2*n), spec: make([]T, 2*m)}
 	r := newRoots(2 * n)
-	for j := range n {
-		b.chirp[2*j], b.chirp[2*j+1] = rootAt[T](r, j*j%(2*n))
-	}
-	spectrum(k, b.spec, m, 2*n, func(j int) int {
-		if j = min(j, m-j); j >= n {
-			return -1
+	for j, sq := 0, 0; j < n; j++ { // sq = j² mod 2n
+		b.chirp[2*j], b.chirp[2*j+1] = rootAt[T](r, sq)
+		if sq += 2*j + 1; sq >= 2*n {
+			sq -= 2 * n
 		}
-		return (2*n - j*j%(2*n)) % (2 * n) // the conjugate
-	})
+	}
+	b.kernelSpectrum(k, r)
 	return b
 }
 
-// exactSpectrumMax is the longest convolution whose kernel's spectrum is
-// computed in double-double: milliseconds.
-const exactSpectrumMax = 1 << 14
+// wideSpectrumMax is the longest convolution in single precision whose
+// kernel's spectrum is computed in double precision, exactSpectrumMax the
+// longest in double precision with one in double-double. The kernel's errors,
+// a third of all, are then spared; beyond, planning would take too long.
+const (
+	wideSpectrumMax  = 1 << 18
+	exactSpectrumMax = 1 << 14
+)
+
+// kernelSpectrum fills in spec: the transform of conj(c[j]) at j and -j.
+func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
+	n, m := b.n, b.inner.n
+	if m <= wideSpectrumMax {
+		spectrum(k, b.spec, m, r, func(j int) int {
+			if j = min(j, m-j); j >= n {
+				return -1
+			}
+			return (2*n - j*j%(2*n)) % (2 * n)
+		})
+		return
+	}
+	for j := range n {
+		re, im := b.chirp[2*j], -b.chirp[2*j+1]
+		b.spec[2*j], b.spec[2*j+1] = re, im
+		if j > 0 {
+			b.spec[2*(m-j)], b.spec[2*(m-j)+1] = re, im
+		}
+	}
+	b.inner.runSerial(k, b.spec, b.spec, forward[T]())
+	scaleReals(b.spec, 1/T(m))
+}
 
 // spectrum transforms the kernel of a convolution of length m, whose element j
-// is exp(-2πi·at(j)/n) or, if at(j) < 0, zero, and divides by m. It is more
-// precise than the transforms it is used with, so that its errors, a third of
-// all, are spared: double for single precision, double-double for double.
-func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m, n int, at func(j int) int) {
-	r := newRoots(n)
+// is the root at(j), or zero if at(j) < 0, and divides by m; more precisely
+// than the transforms it is used with, except for long ones.
+func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m int, r *roots, at func(j int) int) {
 	if !isSingle[T]() && m <= exactSpectrumMax {
 		x := make([]cdd, m)
 		for j := range x {

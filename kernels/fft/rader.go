@@ -27,7 +27,7 @@ func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
 		r.out[(m-q)%m] = int32(v)
 		v = v * g % p
 	}
-	spectrum(k, r.spec, m, p, func(q int) int { return int(r.out[q]) })
+	spectrum(k, r.spec, m, newRoots(p), func(q int) int { return int(r.out[q]) })
 	return r
 }
 
