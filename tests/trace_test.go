@@ -180,9 +180,9 @@ func (tr *tracer) step(verb, rest string) (string, error) {
 	path := tr.d.path(operand)
 	switch verb {
 	case "write":
-		return "", store(path, unescape(more)+"\n", os.O_TRUNC)
+		return "", echo(path, unescape(more)+"\n", os.O_TRUNC)
 	case "append":
-		return "", store(path, unescape(more)+"\n", os.O_APPEND)
+		return "", echo(path, unescape(more)+"\n", os.O_APPEND)
 	case "send":
 		return "", store(path, unescape(more), os.O_TRUNC)
 	case "truncate":
@@ -300,8 +300,19 @@ func (tr *tracer) newest(queue string) error {
 	return nil
 }
 
-// store opens, writes and closes, as a shell's redirection does; close's
-// error counts.
+// echo opens, writes and closes, as a shell does, which ignores what close says:
+// that a job has failed meanwhile, perhaps.
+func echo(path, text string, flags int) error {
+	fd, err := syscall.Open(path, os.O_WRONLY|os.O_CREATE|syscall.O_CLOEXEC|flags, 0o666)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	_, err = syscall.Write(fd, []byte(text))
+	return err
+}
+
+// store opens, writes and closes, and close's error counts.
 func store(path, text string, flags int) error {
 	fd, err := syscall.Open(path, os.O_WRONLY|os.O_CREATE|syscall.O_CLOEXEC|flags, 0o666)
 	if err != nil {

@@ -133,8 +133,11 @@ def queue():
     with open("queues/py/wait") as f:
         assert f.read() == ""
     assert all(np.load(f"buffers/q{i}.npy").sum() == 100 * i for i in range(20))
-    with open("queues/py/ctl", "w") as f:
-        print("fault", file=f)
+    try:
+        with open("queues/py/ctl", "w") as f:
+            print("fault", file=f)
+    except OSError as e:  # close tells of it, if it has failed by then; wait does in any case
+        assert e.errno == errno.EIO
     w = open("queues/py/wait", "rb", buffering=0)
     assert b"failed: EIO" in w.read(4096)
     fails(errno.EIO, lambda: w.read(4096))
