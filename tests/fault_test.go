@@ -74,7 +74,10 @@ func (c *client) asleep() bool {
 // has to be true beside.
 func (d *dev) stuck(c *client, also func() bool) {
 	d.t.Helper()
-	d.eventually(fmt.Sprintf("%v is blocked", c.cmd.Args), func() bool { return also() && c.asleep() })
+	if !d.within(30*time.Second, func() bool { return also() && c.asleep() }) {
+		c.kill()
+		d.t.Fatalf("%v did not come to wait: %v\n%s%s%s", c.cmd.Args, c.cmd.ProcessState, c.out.String(), d.read("stat"), d.read("errors"))
+	}
 }
 
 // field reads a value of a file of `key value` lines.
@@ -128,8 +131,12 @@ func TestClientKilled(t *testing.T) {
 		check := d.bystander()
 		must(t, os.Mkdir(d.path("queues/q"), 0o755))
 		spin := "spin seconds=600"
+		step := func(state string, f func()) {
+			t.Log("killed while it does this:", state)
+			f()
+		}
 
-		t.Run("blocked on depth", func(t *testing.T) {
+		step("blocked on depth", func() {
 			must(t, d.write("queues/q/paused", "1\n"), d.write("queues/q/depth", "1\n"), d.write("queues/q/ctl", "nop\n"))
 			c := d.client("sh", "-c", "echo nop > queues/q/ctl")
 			d.stuck(c, always)
@@ -140,13 +147,13 @@ func TestClientKilled(t *testing.T) {
 				t.Errorf("%s jobs were accepted", n)
 			}
 		})
-		t.Run("run", func(t *testing.T) {
+		step("run", func() {
 			c := d.client("sh", "-c", "echo '"+spin+"' > run")
 			d.stuck(c, d.is("queues/run/status", "running", "1"))
 			c.kill()
 			d.eventually("its job is cancelled", d.is("queues/run/status", "cancelled", "1"))
 		})
-		t.Run("run, queued", func(t *testing.T) {
+		step("run, queued", func() {
 			must(t, d.write("queues/q/ctl", "spin seconds=600 threads=1\n"))
 			c := d.client("sh", "-c", "printf 'spin seconds=600\\nfill never.npy shape=3 value=1\\n' > run")
 			d.stuck(c, d.is("queues/run/status", "pending", "2"))
@@ -154,7 +161,7 @@ func TestClientKilled(t *testing.T) {
 			d.eventually("its jobs are cancelled", d.is("queues/run/status", "pending", "0"))
 			d.cancelAll("q")
 		})
-		t.Run("wait", func(t *testing.T) {
+		step("wait", func() {
 			must(t, d.write("queues/q/ctl", spin+"\n"))
 			c := d.client("cat", "queues/q/wait")
 			d.stuck(c, always)
@@ -164,12 +171,12 @@ func TestClientKilled(t *testing.T) {
 			}
 			d.cancelAll("q")
 		})
-		t.Run("events", func(t *testing.T) {
+		step("events", func() {
 			c := d.client("cat", "queues/q/events")
 			d.stuck(c, always)
 			c.kill()
 		})
-		t.Run("open", func(t *testing.T) {
+		step("open", func() {
 			d.run("fill x.npy shape=8 value=1")
 			must(t, d.write("queues/q/paused", "1\n"), d.write("queues/q/ctl", "fill x.npy shape=8 value=2\n"))
 			c := d.client("cat", "buffers/x.npy")
@@ -181,7 +188,7 @@ func TestClientKilled(t *testing.T) {
 			must(t, d.write("queues/q/paused", "0\n"))
 			d.run("nop x.npy")
 		})
-		t.Run("open files", func(t *testing.T) {
+		step("open files", func() {
 			c := d.client("sh", "-c", "exec 3<>buffers/open 4>queues/q/ctl 5<queues/q/wait 6<stat; printf 'fill cut' >&4; echo more >&3; echo ready >&3; kill -STOP $$")
 			d.eventually("it has its files open", func() bool { return bytes.Contains(readFile(d.path("buffers/open")), []byte("ready")) })
 			c.kill()

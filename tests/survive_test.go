@@ -197,8 +197,13 @@ func TestStopDrains(t *testing.T) {
 	if !bytes.Equal(d.bytes("b.npy"), d.bytes("c.npy")) {
 		t.Error("the job that was waited for is not done")
 	}
-	d.flags = nil // the next stop gives the memory back
+	d.flags = nil
 	d.terminate()
+	d.restart()
+	d.terminate() // without --keep, which gives the memory back
+	if left := mounts(d.state); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
 }
 
 // terminate stops the daemon as systemd does.
