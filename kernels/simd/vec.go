@@ -20,10 +20,6 @@ const chunk = 4096
 // lanes is the number of partial results of a reduction.
 const lanes = 64
 
-// noAssembly is what the stand-ins for assembly panic with. It is never seen,
-// since Force refuses a level that the build lacks.
-const noAssembly = "simd: this build has no assembly"
-
 // need panics if an operand is shorter than the destination.
 func need(n int, lengths ...int) {
 	for _, l := range lengths {

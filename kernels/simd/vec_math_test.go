@@ -100,8 +100,8 @@ func TestAccuracyF32(t *testing.T) {
 	switch {
 	case exhaustive:
 		step = 1
-	case Best() == Generic: // the twins, whose bits are the same, take their time
-		step = 9973
+	case Best() == Generic || testing.Short(): // the twins, whose bits are the same, take their time
+		step = 19997
 	}
 	for _, e := range elementaries {
 		t.Run(e.name, func(t *testing.T) {
@@ -202,8 +202,8 @@ func errorULP64(got float64, want *big.Float) float64 {
 
 func samplesF64(s span) []float64 {
 	n := 300
-	if Best() == Generic {
-		n = 100
+	if Best() == Generic || testing.Short() {
+		n = 60
 	}
 	if exhaustive {
 		n = 100000

@@ -1,0 +1,135 @@
+package mathfn
+
+import (
+	"bytes"
+	"go/parser"
+	"go/token"
+	"strings"
+	"testing"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+)
+
+// assembly compiles what generate adds and gives the text.
+func assembly(t *testing.T, generate func(c *build.Context)) string {
+	t.Helper()
+	c := build.NewContext()
+	generate(c)
+	file, err := c.Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pass.Compile.Execute(file); err != nil {
+		t.Fatal(err)
+	}
+	text, err := printer.NewGoAsm(printer.Config{Pkg: "simd"}).Print(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestFamilies makes every family twice: it must assemble, its Go must parse,
+// every routine must be there for both instruction sets, and the texts must be the same.
+func TestFamilies(t *testing.T) {
+	for _, f := range Families() {
+		t.Run(f.Name, func(t *testing.T) {
+			text := assembly(t, f.Generate)
+			if again := assembly(t, f.Generate); again != text {
+				t.Error("the assembly differs from run to run")
+			}
+			for _, r := range f.routines {
+				if !strings.Contains(text, "·"+r.asmName(AVX512)+"(SB)") {
+					t.Errorf("no %s", r.asmName(AVX512))
+				}
+				if has := strings.Contains(text, "·"+r.asmName(AVX2)+"(SB)"); has == r.NoAVX2 {
+					t.Errorf("%s: AVX2 %v", r.Name, has)
+				}
+			}
+			checkGo(t, f)
+		})
+	}
+}
+
+func checkGo(t *testing.T, f Family) {
+	files, err := f.GoFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if _, err := parser.ParseFile(token.NewFileSet(), name, text, 0); err != nil {
+			t.Error(err)
+		}
+		if !bytes.HasPrefix(text, []byte("// Code generated ")) || !bytes.Contains(text, []byte("DO NOT EDIT.")) {
+			t.Errorf("%s has no marker", name)
+		}
+	}
+}
+
+// crowded keeps n values alive at once: x+1, x+2, ..., then their product.
+func crowded(n int) *Routine {
+	return elementwise("Crowded", F32, "", func(b *Builder, in []*Value) *Value {
+		var vs []*Value
+		for i := range n {
+			vs = append(vs, b.Add(in[0], b.C(float64(i+1))))
+		}
+		p := vs[0]
+		for _, v := range vs[1:] {
+			p = b.Mul(p, v)
+		}
+		return p
+	}, "x")
+}
+
+// TestSpills wants the stack to be used when, and only when, the registers
+// are too few, and every value that comes back to have been stored.
+func TestSpills(t *testing.T) {
+	for _, c := range []struct {
+		isa    Target
+		values int
+		spills bool
+	}{{AVX2, 8, false}, {AVX2, 24, true}, {AVX512, 24, false}, {AVX512, 48, true}} {
+		text := assembly(t, func(b *build.Context) {
+			pl := newPool("constants")
+			assemble(b, pl, crowded(c.values), c.isa)
+			pl.emit(b)
+		})
+		stores, loads := 0, 0
+		for line := range strings.Lines(text) {
+			stores += strings.Count(line, "(SP)\n")
+			loads += strings.Count(line, "(SP), ")
+		}
+		if (stores > 0) != c.spills || stores != loads {
+			t.Errorf("%d values on target %d: %d stores to the stack, %d loads from it", c.values, c.isa, stores, loads)
+		}
+	}
+}
+
+// TestBuilder checks what the recorder simplifies.
+func TestBuilder(t *testing.T) {
+	b := &Builder{Target: GoTwin, Bits: 32, consts: map[uint64]*Value{}}
+	if b.C(1) == b.C(2) || root(b.C(1)) != root(b.C(1)) {
+		t.Error("constants are not told apart, or not shared")
+	}
+	if v := root(b.Neg(b.C(1))); v.op != OpConst || v.imm != 0xbf800000 {
+		t.Errorf("-1 is %v", v)
+	}
+	x := b.input(0, Param{Name: "x", Elem: F32})
+	if b.AsF(b.AsI(x)) != x {
+		t.Error("there and back is not nothing")
+	}
+	unused := b.Mul(x, x)
+	for _, v := range live(b.vals, b.Add(x, b.C(1)), nil) {
+		if v == unused {
+			t.Error("an unused value stays")
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("an integer passes for a float")
+		}
+	}()
+	b.Add(x, b.K(1))
+}
