@@ -47,12 +47,12 @@ var (
 
 var unaryF32 = map[op]func(dst, x []float32){
 	"copy": copyTo[float32], "neg": simd.NegF32, "abs": simd.AbsF32, "sign": simd.SignF32, "square": simd.SquareF32,
-	"relu": simd.ReluF32, "reciprocal": simd.ReciprocalF32, "sqrt": simd.SqrtF32, "rsqrt": simd.RsqrtF32, "cbrt": via(math.Cbrt),
+	"relu": simd.ReluF32, "reciprocal": simd.ReciprocalF32, "sqrt": simd.SqrtF32, "rsqrt": simd.RsqrtF32, "cbrt": simd.CbrtF32,
 	"exp": simd.ExpF32, "exp2": simd.Exp2F32, "expm1": simd.Expm1F32,
 	"log": simd.LogF32, "log2": simd.Log2F32, "log10": simd.Log10F32, "log1p": simd.Log1pF32,
 	"sin": simd.SinF32, "cos": simd.CosF32, "tan": simd.TanF32, "asin": simd.AsinF32, "acos": simd.AcosF32, "atan": simd.AtanF32,
 	"sinh": simd.SinhF32, "cosh": simd.CoshF32, "tanh": simd.TanhF32,
-	"asinh": via(math.Asinh), "acosh": via(math.Acosh), "atanh": via(math.Atanh),
+	"asinh": simd.AsinhF32, "acosh": simd.AcoshF32, "atanh": simd.AtanhF32,
 	"erf": simd.ErfF32, "erfc": simd.ErfcF32, "gamma": via(math.Gamma), "lgamma": via(lgamma),
 	"sigmoid": simd.SigmoidF32, "gelu": simd.GeluF32, "silu": simd.SiluF32,
 	"floor": simd.FloorF32, "ceil": simd.CeilF32, "round": simd.RoundToEvenF32, "trunc": simd.TruncF32,
@@ -61,12 +61,12 @@ var unaryF32 = map[op]func(dst, x []float32){
 
 var unaryF64 = map[op]func(dst, x []float64){
 	"copy": copyTo[float64], "neg": simd.NegF64, "abs": simd.AbsF64, "sign": simd.SignF64, "square": simd.SquareF64,
-	"relu": simd.ReluF64, "reciprocal": simd.ReciprocalF64, "sqrt": simd.SqrtF64, "rsqrt": simd.RsqrtF64, "cbrt": each(math.Cbrt),
+	"relu": simd.ReluF64, "reciprocal": simd.ReciprocalF64, "sqrt": simd.SqrtF64, "rsqrt": simd.RsqrtF64, "cbrt": simd.CbrtF64,
 	"exp": simd.ExpF64, "exp2": simd.Exp2F64, "expm1": simd.Expm1F64,
 	"log": simd.LogF64, "log2": simd.Log2F64, "log10": simd.Log10F64, "log1p": simd.Log1pF64,
 	"sin": simd.SinF64, "cos": simd.CosF64, "tan": simd.TanF64, "asin": simd.AsinF64, "acos": simd.AcosF64, "atan": simd.AtanF64,
 	"sinh": simd.SinhF64, "cosh": simd.CoshF64, "tanh": simd.TanhF64,
-	"asinh": each(math.Asinh), "acosh": each(math.Acosh), "atanh": each(math.Atanh),
+	"asinh": simd.AsinhF64, "acosh": simd.AcoshF64, "atanh": simd.AtanhF64,
 	"erf": simd.ErfF64, "erfc": simd.ErfcF64, "gamma": each(math.Gamma), "lgamma": each(lgamma),
 	"sigmoid": simd.SigmoidF64, "gelu": simd.GeluF64, "silu": simd.SiluF64,
 	"floor": simd.FloorF64, "ceil": simd.CeilF64, "round": simd.RoundToEvenF64, "trunc": simd.TruncF64,
@@ -77,14 +77,14 @@ var binaryF32 = map[op]func(dst, a, b []float32){
 	"add": simd.AddF32, "sub": simd.SubF32, "mul": simd.MulF32, "div": simd.DivF32,
 	"floordiv": floorDivFloat[float32], "mod": modFloat[float32], "pow": simd.PowF32,
 	"min": simd.MinF32, "max": simd.MaxF32, "fmod": via2(math.Mod),
-	"atan2": simd.Atan2F32, "hypot": via2(math.Hypot), "copysign": simd.CopySignF32,
+	"atan2": simd.Atan2F32, "hypot": simd.HypotF32, "copysign": simd.CopySignF32,
 }
 
 var binaryF64 = map[op]func(dst, a, b []float64){
 	"add": simd.AddF64, "sub": simd.SubF64, "mul": simd.MulF64, "div": simd.DivF64,
 	"floordiv": floorDivFloat[float64], "mod": modFloat[float64], "pow": simd.PowF64,
 	"min": simd.MinF64, "max": simd.MaxF64, "fmod": each2(math.Mod),
-	"atan2": simd.Atan2F64, "hypot": each2(math.Hypot), "copysign": simd.CopySignF64,
+	"atan2": simd.Atan2F64, "hypot": simd.HypotF64, "copysign": simd.CopySignF64,
 }
 
 // The vector loops of integers.
