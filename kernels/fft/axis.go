@@ -66,6 +66,16 @@ func scratchFor[T simd.Float](shape, axes []int) int {
 	return need
 }
 
+// taskReals bounds the scratch reals that each task of a transform along one
+// axis of n points takes for itself.
+func (m machine) taskReals(n int) int {
+	gathered := 0
+	if !smooth(n) || n > colMax {
+		gathered = 16 * n
+	}
+	return max(m.scratch(n)+gathered, 8*m.w*min(n, colMax), largeTile*2/m.size)
+}
+
 // lines transforms contiguous lines, one at a time.
 func (a *axis[T]) lines(w *pool.Worker, l *line[T]) error {
 	size := 2 * a.n
@@ -181,21 +191,25 @@ func (a *axis[T]) lineStart(i int) int {
 	return 2 * (i/a.inner*a.n*a.inner + i%a.inner)
 }
 
-// gatherLines is how many neighbouring lines are copied together: a cache line
-// or two of each row.
-const gatherLines = 8
+// gatherLines is how many neighbouring lines of n elements are copied together:
+// a cache line or two of each row, less if that takes megabytes.
+func gatherLines[T simd.Float](n int) int {
+	const most, reals = 8, 1 << 20
+	return max(min(most, reals/(2*n)), 32/realSize[T]())
+}
 
 // gathered copies strided lines into contiguous ones and back.
 func (a *axis[T]) gathered(w *pool.Worker, l *line[T]) error {
-	blocks := (a.inner + gatherLines - 1) / gatherLines
+	lines := gatherLines[T](a.n)
+	blocks := (a.inner + lines - 1) / lines
 	return parallel(w, a.outer*blocks, 1, func(lo, hi int) {
-		need := l.scratchLen()
-		p := take[T](2*a.n*gatherLines + need)
+		need, size := l.scratchLen(), 2*a.n*lines
+		p := take[T](size + need)
 		defer give(p)
-		buf, rest := (*p)[:2*a.n*gatherLines], (*p)[2*a.n*gatherLines:][:need]
+		buf, rest := (*p)[:size], (*p)[size:][:need]
 		for i := lo; i < hi; i++ {
-			first := i % blocks * gatherLines
-			a.gatheredBlock(l, buf, rest, i/blocks*a.n*a.inner+first, min(gatherLines, a.inner-first))
+			first := i % blocks * lines
+			a.gatheredBlock(l, buf, rest, i/blocks*a.n*a.inner+first, min(lines, a.inner-first))
 		}
 	})
 }

@@ -88,7 +88,7 @@ func (r *trigRequest) cost(in ndarray.Layout) kernels.Cost {
 	return kernels.Cost{
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + n*r.prec.Size()),
-		Scratch: int64(2*n+need) * int64(r.prec.Size()),
+		Scratch: int64(2*n+need+2*taskScratch(r.prec, r.shape, r.axes)) * int64(r.prec.Size()),
 	}
 }
 

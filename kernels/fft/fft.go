@@ -24,6 +24,7 @@ package fft
 
 import (
 	"math"
+	"runtime"
 	"slices"
 
 	"vgpu/kernels"
@@ -236,7 +237,16 @@ func (r *request) scratchReals() int {
 	for _, a := range r.axes {
 		n += lineReals(r.prec, r.shape[a])
 	}
-	return n
+	return n + taskScratch(r.prec, r.shape, r.axes)
+}
+
+// taskScratch bounds the reals that all tasks at once take for themselves.
+func taskScratch(d ndarray.DType, shape, axes []int) int {
+	m, each := machineFor(d), 0
+	for _, a := range axes {
+		each = max(each, m.taskReals(shape[a]))
+	}
+	return each * runtime.GOMAXPROCS(0)
 }
 
 // lineReals bounds the scratch reals of a line of n points, complex or real.

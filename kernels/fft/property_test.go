@@ -121,6 +121,36 @@ func testInverse[T simd.Float](t *testing.T) {
 	}
 }
 
+// TestArraysInPlace: an array may be transformed where it lies, with the same
+// bits, whatever is left over of blocks.
+func TestArraysInPlace(t *testing.T) {
+	rng := newRand(6)
+	eachISA(t, func(t *testing.T) {
+		for _, c := range [][2][]int{
+			{{20, 37}, {0}}, {{6, 20, 37}, {0, 1, 2}}, {{64, 21}, {0, 1}}, {{7, 3, 100}, {1}}, {{130, 67}, {0, 1}}, {{16, 16, 16, 5}, {0, 2}},
+			{{67, 33}, {0}}, {{9, 40, 50}, {1, 2}}, {{30, 2, 40, 50}, {0, 2, 3}}, {{1, 5}, {0}},
+		} {
+			p, err := NewPlan[float32](c[0], c[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := normals[float32](rng, 2*product(c[0]))
+			y, scratch := make([]float32, len(x)), make([]float32, p.Scratch())
+			for _, err := range []error{p.Forward(nil, y, x, scratch), p.Forward(nil, x, x, scratch)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !slices.Equal(x, y) {
+				t.Errorf("%v over %v: in place gives other bits", c[0], c[1])
+			}
+			if err := p.Inverse(nil, x, x, 1, scratch); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // TestErgun checks the properties by which FFTW's own bench verifies a
 // transform without a reference (Ergün, STOC 1995): it is linear, it takes an
 // impulse to a character and a constant to an impulse, hidden in random

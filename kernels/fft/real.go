@@ -172,14 +172,15 @@ func (a *realAxis[T]) run(w *pool.Worker) error {
 			}
 		})
 	}
-	blocks := (a.inner + gatherLines - 1) / gatherLines
-	return parallel(w, a.outer*blocks, max(1, pieceReals/(size*gatherLines)), func(lo, hi int) {
-		in, out := a.nIn*a.unitIn*gatherLines, a.nOut*a.unitOut*gatherLines
+	lines := gatherLines[T](size)
+	blocks := (a.inner + lines - 1) / lines
+	return parallel(w, a.outer*blocks, max(1, pieceReals/(size*lines)), func(lo, hi int) {
+		in, out := a.nIn*a.unitIn*lines, a.nOut*a.unitOut*lines
 		p := take[T](in + out + a.scratch)
 		defer give(p)
 		for i := lo; i < hi; i++ {
-			first := i % blocks * gatherLines
-			a.block((*p)[:in], (*p)[in:in+out], (*p)[in+out:][:a.scratch], i/blocks, first, min(gatherLines, a.inner-first))
+			first := i % blocks * lines
+			a.block((*p)[:in], (*p)[in:in+out], (*p)[in+out:][:a.scratch], i/blocks, first, min(lines, a.inner-first))
 		}
 	})
 }
