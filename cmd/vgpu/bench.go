@@ -25,6 +25,7 @@ type benchOptions struct {
 	reps   int
 	inputs []string
 	json   bool
+	report string // directory of a report
 }
 
 func benchCommand() *cobra.Command {
@@ -35,8 +36,16 @@ func benchCommand() *cobra.Command {
 		Long: "Times a command. Its inputs are written as NAME:DTYPE:SHAPE and filled with random numbers, or given as files.\n" +
 			"Operands live in memory (/dev/shm). Each repetition overwrites the outputs of the one before.",
 		Example: "  vgpu bench 'gemm a:f32:1024x1024 b:f32:1024x1024 c' --threads 1 --json\n  vgpu bench 'sum x' --input x=data.npy\n  vgpu bench launch",
-		Args:    minArgs(1, "a command"),
+		Args: func(c *cobra.Command, args []string) error {
+			if o.report != "" {
+				return exactArgs(0, "no command beside --report")(c, args)
+			}
+			return minArgs(1, "a command")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.report != "" {
+				return writeReport(c.Context(), &o, reportLines(), c.OutOrStdout())
+			}
 			r, err := benchLine(c.Context(), &o, strings.Join(args, " "))
 			if err != nil {
 				return err
@@ -51,7 +60,8 @@ func benchCommand() *cobra.Command {
 	f.StringVar(&o.cpus, "cpus", "", "CPUs that compute, such as 0-3,8")
 	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE: a file for an input")
 	f.BoolVar(&o.json, "json", false, "one line of JSON")
-	c.AddCommand(launchCommand(), suiteCommand())
+	f.StringVar(&o.report, "report", "", "time a list of commands and write report.json and the picture roofline.svg into this `directory`")
+	c.AddCommand(launchCommand(), suiteCommand(), diskCommand())
 	return c
 }
 

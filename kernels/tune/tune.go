@@ -120,7 +120,10 @@ func Parse(text []byte) (*Entry, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("not a tuning entry: text follows it")
 	}
-	return &e, e.check()
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	return &e, nil
 }
 
 // check refuses what is no entry on any machine.
