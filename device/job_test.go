@@ -69,7 +69,7 @@ func TestRetained(t *testing.T) {
 		l.do("mute")
 	}
 	jobs := l.d.Queue(MainQueue).Jobs()
-	if n := len(jobs); n < 9 || n > 8+8/8+3 || jobs[0] != hold || jobs[n-1].ID != 101 {
+	if n := len(jobs); n < 9 || n > 8+1+3 || jobs[0] != hold || jobs[n-1].ID != 101 {
 		t.Errorf("%d jobs, from %d to %d", n, jobs[0].ID, jobs[n-1].ID)
 	}
 	l.gate("g").release()

@@ -21,7 +21,7 @@ type Session struct {
 
 	mu     sync.Mutex // guards what follows; never held while waiting
 	lines  LineBuffer
-	answer []byte // of the last write, not yet read (run)
+	answer []byte // of jobs that have ended, not yet read (run)
 	errs   cursor
 }
 
@@ -135,13 +135,20 @@ func (s *Session) collect(ctx context.Context, jobs []*Job) error {
 		}
 	}
 	s.mu.Lock()
-	s.answer = out.Bytes()
+	s.answer = append(s.answer, out.Bytes()...)
+	if over := len(s.answer) - maxAnswer; over > 0 { // nobody reads them: the oldest lines go
+		cut := over + bytes.IndexByte(s.answer[over:], '\n') + 1
+		s.answer = bytes.Clone(s.answer[cut:])
+	}
 	s.mu.Unlock()
 	if first != nil && ctx.Err() != nil && errors.Is(first, syscall.ECANCELED) {
 		return syscall.EINTR
 	}
 	return first
 }
+
+// maxAnswer bounds the answers kept for a reader.
+const maxAnswer = 1 << 20
 
 // answerText is the answer, or a line of statistics for a kernel that gives none.
 func (s *Snapshot) answerText() string {
@@ -154,8 +161,8 @@ func (s *Snapshot) answerText() string {
 	return s.Answer + "\n"
 }
 
-// Read takes the answers of the last write that have not been read yet; 0 at
-// their end.
+// Read takes the answers that have not been read yet, oldest first; 0 at their
+// end.
 func (s *Session) Read(p []byte) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

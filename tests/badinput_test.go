@@ -133,7 +133,7 @@ func TestBadLines(t *testing.T) {
 			t.Fatalf("%s: before:\n%s\nafter:\n%s", c.what, before, after)
 		}
 	}
-	if text := d.read("errors"); strings.ContainsAny(text, "\x00\x1b") || !utf8.ValidString(text) {
+	if text := d.read("errors"); strings.ContainsFunc(text, func(r rune) bool { return r == 0 || r == 0x1b }) || !utf8.ValidString(text) {
 		t.Errorf("control characters in errors: %q", text)
 	}
 }
