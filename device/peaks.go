@@ -82,7 +82,7 @@ func (d *Device) copyRate(w *pool.Worker) (float64, error) {
 			src[i] = 1 // a page never written is read from one page of zeros, in the cache
 		}
 	}
-	if err := w.For(copyBytes, 1<<20, touch); err != nil {
+	if err := w.For(size, 1<<20, touch); err != nil {
 		return 0, err
 	}
 	var best float64
