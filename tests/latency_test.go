@@ -3,16 +3,28 @@ package tests
 import (
 	"encoding/json"
 	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 )
 
 // The launch figures come, whole and sane. What they amount to is for the
 // benchmarks to say.
 func TestBenchLaunch(t *testing.T) {
-	d := mount(t)
-	out := output(t, binary, "bench", "launch", "--json", "--device", d.dir)
+	tmp := t.TempDir()
+	cmd := exec.Command(binary, "bench", "launch", "--json") // it mounts a device for the purpose
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") }), "TMPDIR="+tmp)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := os.ReadDir(tmp); err != nil || len(list) > 0 || len(mounts(tmp)) > 0 {
+		t.Errorf("it left %v %v %v", list, mounts(tmp), err)
+	}
 	var figures []map[string]any
-	if err := json.Unmarshal([]byte(out), &figures); err != nil {
+	if err := json.Unmarshal(out, &figures); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if len(figures) < 4 {

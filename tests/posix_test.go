@@ -9,8 +9,7 @@ import (
 
 // posixExclusions are go-fuse's tests that do not apply to buffers/, and why.
 var posixExclusions = map[string]string{
-	"FcntlFlockLocksFile": "locks are the kernel's own (no POSIX locks in the daemon)",
-	"FcntlFlockSetLk":     "locks are the kernel's own (no POSIX locks in the daemon)",
+	"FcntlFlockLocksFile": "two descriptors of one process are to exclude each other, which POSIX locks do not; the locks are the kernel's own here",
 }
 
 // go-fuse's tests of a file system, on buffers/. The mount is another

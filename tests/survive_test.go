@@ -291,7 +291,7 @@ func exitCode(err error) int {
 
 // A mount point that was unmounted by hand ends the daemon cleanly.
 func TestUnmountedByHand(t *testing.T) {
-	d := mount(t)
+	d := mount(t, "--stop-timeout", "10ms")
 	d.queue("spin seconds=600")
 	output(t, binary, "umount", d.dir)
 	d.stopped = true
