@@ -31,10 +31,13 @@ func multiply[T float64 | complex128](d ndarray.DType, tA, tB blas.Transpose, m,
 	if !q.Init() {
 		panic("no kernel")
 	}
-	if err := q.Run(nil, &heap{}); err != nil {
+	blasHeap.used = 0
+	if err := q.Run(nil, &blasHeap); err != nil {
 		panic(err)
 	}
 }
+
+var blasHeap heap
 
 // blasMatrix views op(x), rows x cols, of leading dimension ld.
 func blasMatrix[T float64 | complex128](d ndarray.DType, op blas.Transpose, rows, cols int, x []T, ld int) ndarray.Array {
@@ -56,10 +59,21 @@ func blasMatrix[T float64 | complex128](d ndarray.DType, op blas.Transpose, rows
 	return ndarray.Array{Layout: l, Data: unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), len(x)*size)}
 }
 
-// heap lends memory of the Go heap.
-type heap struct{}
+// heap lends memory of the Go heap: the same again to the next run, once
+// reset.
+type heap struct {
+	b    []byte
+	used int
+}
 
-func (*heap) Alloc(n int) []byte { return ndarray.New(ndarray.U8, n).Data }
+func (h *heap) Alloc(n int) []byte {
+	if h.used+n > len(h.b) {
+		h.b, h.used = ndarray.New(ndarray.U8, max(2*len(h.b), 1<<20, n)).Data, 0
+	}
+	b := h.b[h.used : h.used+n]
+	h.used += (n + 63) / 64 * 64
+	return b
+}
 
 // TestBLAS runs gonum's suites, which judge BLAS implementations, over our
 // kernels.

@@ -196,7 +196,9 @@ func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
 			m := min(mr, i1-i)
 			t.A, t.AStep = simd.PtrTo(s.a).Add((i-i0)*b.steps*elem), m*elem
 			t.C = p.c.at(i, j0+j)
-			if i == 0 {
+			if b.depth == 0 {
+				t.Next = simd.Ptr{} // nothing lies ahead
+			} else if i == 0 {
 				t.Next, t.NextStep = p.aheadB(b, j0+j)
 			} else if lo == 0 {
 				t.Next, t.NextStep = p.aheadA(b, i0, i1, strip)

@@ -16,6 +16,11 @@ func (t *Tile) size() (m, n int) { return t.body >> 8, t.body & 0xff }
 // tileReal is C = alpha·(A·B) + beta·C on numbers of one type.
 func tileReal[T realNumber](t *Tile) {
 	m, n := t.size()
+	if m == genericMR && n == genericNR {
+		acc := fullTile[T](t)
+		finish(t, &acc)
+		return
+	}
 	var acc [genericMR][genericNR]T
 	size := sizeOf[T]()
 	for p := range t.K {
@@ -29,6 +34,24 @@ func tileReal[T realNumber](t *Tile) {
 		}
 	}
 	finish(t, &acc)
+}
+
+// fullTile is the sums of a whole tile, in variables that the compiler keeps
+// in registers.
+func fullTile[T realNumber](t *Tile) [genericMR][genericNR]T {
+	var c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33 T
+	for p := range t.K {
+		a, b := t.A.Add(p*t.AStep), At[[genericNR]T](t.B.Add(p*t.BStep))
+		x := At[T](a)
+		c00, c01, c02, c03 = c00+x*b[0], c01+x*b[1], c02+x*b[2], c03+x*b[3]
+		x = At[T](a.Add(t.ARow))
+		c10, c11, c12, c13 = c10+x*b[0], c11+x*b[1], c12+x*b[2], c13+x*b[3]
+		x = At[T](a.Add(2 * t.ARow))
+		c20, c21, c22, c23 = c20+x*b[0], c21+x*b[1], c22+x*b[2], c23+x*b[3]
+		x = At[T](a.Add(3 * t.ARow))
+		c30, c31, c32, c33 = c30+x*b[0], c31+x*b[1], c32+x*b[2], c33+x*b[3]
+	}
+	return [genericMR][genericNR]T{{c00, c01, c02, c03}, {c10, c11, c12, c13}, {c20, c21, c22, c23}, {c30, c31, c32, c33}}
 }
 
 // tileBF16 adds pairs: the sum of the products at p and p+1 comes last, as
