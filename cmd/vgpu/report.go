@@ -144,7 +144,7 @@ func saveRoofline(file, title string, peaks device.Peaks, points []reportPoint) 
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{0xe4}, color.Gray{0xe4}
 	p.Add(grid)
 	p.Legend.Left, p.Legend.Top = true, true
-	p.Legend.TextStyle.Font.Size = vg.Points(9)
+	p.Legend.TextStyle.Font.Size, p.Legend.Padding = vg.Points(9), vg.Points(3)
 	x0, x1 := 0.05, 1000.0
 	y0 := 0.4
 	for _, pt := range points {
