@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vgpu/alloc"
+	"vgpu/iouring"
 	"vgpu/kernels/simd"
 )
 
@@ -51,7 +52,7 @@ func (d *Device) Info() []Field {
 	}
 	return append(out,
 		Field{"max_line", 65536}, Field{"max_queues", maxQueues}, Field{"queue_depth", d.cfg.Depth}, Field{"jobs_retained", d.cfg.Retain},
-		Field{"kernel", kernelRelease()}, Field{"go", runtime.Version()},
+		Field{"kernel", kernelRelease()}, Field{"io_uring", iouring.Probe().String()}, Field{"go", runtime.Version()},
 	)
 }
 

@@ -61,7 +61,7 @@ func benchCommand() *cobra.Command {
 	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE: a file for an input")
 	f.BoolVar(&o.json, "json", false, "one line of JSON")
 	f.StringVar(&o.report, "report", "", "time a list of commands and write report.json and the picture roofline.svg into this `directory`")
-	c.AddCommand(launchCommand(), suiteCommand())
+	c.AddCommand(launchCommand(), suiteCommand(), diskCommand())
 	return c
 }
 

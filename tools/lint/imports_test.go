@@ -26,6 +26,7 @@ var forbidden = []struct{ pkg, imports, why string }{
 	{"vfs", "vgpu/cmd", "imports run downward only"},
 	{"vfs", "vgpu/alloc", "vfs calls device, and device calls alloc"},
 	{"kernels/pool", "vgpu/", "the pool knows nothing of what it runs"},
+	{"iouring", "vgpu/", "iouring stands on golang.org/x/sys alone"},
 	{"kernels/simd", "vgpu/kernels/gemm", "simd is below the families"},
 	{"kernels/simd", "vgpu/kernels/fft", "simd is below the families"},
 	{"kernels/ndarray", "vgpu/kernels/simd", "ndarray is below simd's users"},
