@@ -7,7 +7,6 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
-	"vgpu/kernels/simd"
 )
 
 // planGemm checks a gemm line.
@@ -298,5 +297,3 @@ func (r *reading) addend(x *kernels.Exec, i int) *ndarray.Array {
 	l := r.matrices(stretch(x.In[i].Layout, r.outShape))
 	return &ndarray.Array{Layout: l, Data: x.In[i].Data}
 }
-
-var _ = simd.Generic

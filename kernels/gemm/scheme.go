@@ -71,6 +71,3 @@ func pairsOf(d ndarray.DType) form {
 
 // symmetric tells whether A and B can change places.
 func (s *scheme) symmetric() bool { return s.a == s.b || s.typ != simd.GemmVNNI }
-
-// integer tells whether alpha and beta are integers.
-func (s *scheme) integer() bool { return s.sum.IsInteger() }

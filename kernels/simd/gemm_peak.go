@@ -1,6 +1,9 @@
 package simd
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Peak measures the multiply-add rate of the calling thread for a type: the
 // best of several runs of a few milliseconds, in operations a second (a
@@ -30,9 +33,7 @@ func peakGo(n int) {
 		a, b, c, d = a*x+y, b*x+y, c*x+y, d*x+y
 		e, f, g, h = e*x+y, f*x+y, g*x+y, h*x+y
 	}
-	peakSink = a + b + c + d + e + f + g + h
+	runtime.KeepAlive(a + b + c + d + e + f + g + h)
 }
-
-var peakSink float64
 
 const peakGoOps = 16
