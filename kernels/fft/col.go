@@ -36,6 +36,7 @@ type rows[T simd.Float] struct {
 	buf    []T
 	pitch  int
 	layout simd.FFTLayout
+	stream bool // of an output: too large for the caches
 }
 
 // exec transforms v vectors a row from src to dst, by way of the tiles a and
@@ -52,7 +53,7 @@ func (c *col[T]) exec(dst, src rows[T], v int, scale, a, b []T) {
 			relay = k.DeinterleaveSwapped
 		}
 		relay(a, src.buf, c.n, v, src.pitch, row)
-		src = rows[T]{a, row, simd.Planar}
+		src = rows[T]{buf: a, pitch: row}
 	}
 	s, m := 1, c.n
 	for i, r := range c.radix[:last] {
@@ -64,10 +65,10 @@ func (c *col[T]) exec(dst, src rows[T], v int, scale, a, b []T) {
 			a, b = b, a
 		}
 		s *= r
-		src = rows[T]{a, row, simd.Planar}
+		src = rows[T]{buf: a, pitch: row}
 	}
 	r := c.radix[last]
-	c.last(r, dst.layout, src.layout)(dst.buf, src.buf, scale, s, v, s*src.pitch, src.pitch, s*dst.pitch, dst.pitch)
+	c.last(r, dst, src.layout)(dst.buf, src.buf, scale, s, v, s*src.pitch, src.pitch, s*dst.pitch, dst.pitch)
 }
 
 // result is the tile in which exec's last pass finds its input: a Planar
@@ -99,11 +100,15 @@ func (c *col[T]) first(r int, l simd.FFTLayout) simd.FFTPass[T] {
 }
 
 // last is the pass that ends a transform, or is all of it.
-func (c *col[T]) last(r int, out, in simd.FFTLayout) simd.FFTPass[T] {
+func (c *col[T]) last(r int, out rows[T], in simd.FFTLayout) simd.FFTPass[T] {
 	switch {
-	case out == simd.Interleaved:
+	case out.layout == simd.Interleaved && out.stream:
+		return c.k.LastStream[r]
+	case out.layout == simd.Interleaved:
 		return c.k.Last[r]
-	case out == simd.Swapped:
+	case out.layout == simd.Swapped && out.stream:
+		return c.k.LastScaledStream[r]
+	case out.layout == simd.Swapped:
 		return c.k.LastScaled[r]
 	case in == simd.Interleaved:
 		return c.k.FirstN[r]

@@ -23,6 +23,7 @@ type twoStep[T simd.Float] struct {
 	v1, v2 int // vectors of a block in each sweep
 	c1, c2 *col[T]
 	tile   int  // tileLen
+	stream bool // stores of both sweeps go past the caches
 	fused  bool // n1 is 16: the first sweep is one routine
 	// Twiddles exp(-2πi·j2·k1/n) in the order of their use: for each block of
 	// columns, for each W values of k1, for each vector of the block, W rows
@@ -35,10 +36,16 @@ type twoStep[T simd.Float] struct {
 // table entries: below it the whole table stays in the second cache.
 const factorAbove = 1 << 14
 
+// streamBytes is the size of a line from which its parts do not stay in the
+// caches between the sweeps: stores that go past them spare reading what they
+// overwrite.
+const streamBytes = 8 << 20
+
 func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
 	m := machineOf(k)
 	t.v1, t.v2 = m.widths(n1, n2)
+	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile = m.fuses(n1, n2), m.tileLen(n1, n2)
 	r := newRoots(n1 * n2)
 	if t.fused || n1*n2 <= factorAbove {
@@ -155,7 +162,7 @@ func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir direction[T], ti
 	half, row := t.tileLen(), 2*w*t.v1
 	a, b := tiles[:half], tiles[half:2*half]
 	out := t.c1.result(a, b)
-	t.c1.exec(rows[T]{out, row, simd.Planar}, rows[T]{src[2*j2:], 2 * t.n2, dir.in}, t.v1, nil, a, b)
+	t.c1.exec(rows[T]{buf: out, pitch: row}, rows[T]{src[2*j2:], 2 * t.n2, dir.in, false}, t.v1, nil, a, b)
 	t.transpose(s, out, block, j2)
 }
 
@@ -165,10 +172,14 @@ func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 	w := t.k.W
 	row, drow, square := 2*w*t.v1, 2*w*t.v2, 2*w*w
 	blocks, whole := (t.n1+w-1)/w, t.n1/w
+	transpose := t.k.Transpose
+	if t.stream {
+		transpose = t.k.TransposeStream
+	}
 	kb := 0
 	if t.v1 == 1 && t.v2 == 1 && whole > 1 { // at even distances: in one call
 		tw, u := t.twiddles(block, 0, 0)
-		t.k.Transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.n2*drow)
+		transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.n2*drow)
 		kb = whole
 	}
 	for ; kb < blocks; kb++ {
@@ -180,7 +191,7 @@ func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 		}
 		for v := range t.v1 {
 			tw, u := t.twiddles(block, kb, v)
-			t.k.Transpose(to[v*w*drow:], from[v*2*w:], tw, u, 1, row, 0, drow, 0)
+			transpose(to[v*w*drow:], from[v*2*w:], tw, u, 1, row, 0, drow, 0)
 		}
 	}
 }
@@ -209,16 +220,16 @@ func (t *twoStep[T]) rows(dst, s []T, lo, hi int, dir direction[T], tiles []T) {
 func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir direction[T], tiles []T) {
 	half, row := t.tileLen(), 2*t.k.W*t.v2
 	a, b := tiles[:half], tiles[half:2*half]
-	src := rows[T]{s[block*t.n2*row:], row, simd.Planar}
+	src := rows[T]{buf: s[block*t.n2*row:], pitch: row}
 	if t.fused {
-		src = rows[T]{s[block*row:], 2 * t.n1, simd.Planar}
+		src = rows[T]{buf: s[block*row:], pitch: 2 * t.n1}
 	}
 	if t.n1 >= t.k.W {
-		t.c2.exec(rows[T]{dst[2*k1:], 2 * t.n1, dir.out}, src, t.v2, dir.scale, a, b)
+		t.c2.exec(rows[T]{dst[2*k1:], 2 * t.n1, dir.out, t.stream}, src, t.v2, dir.scale, a, b)
 		return
 	}
 	out := t.c2.other(a, b)
-	t.c2.exec(rows[T]{out, row, dir.out}, src, 1, dir.scale, a, b)
+	t.c2.exec(rows[T]{out, row, dir.out, false}, src, 1, dir.scale, a, b)
 	for i := range t.n2 {
 		copy(dst[2*i*t.n1:][:2*t.n1], out[i*row:])
 	}

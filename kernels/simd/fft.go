@@ -47,6 +47,9 @@ type FFTKernels[T Float] struct {
 	Last                        FFTPasses[T] // planar to interleaved, without twiddles
 	// LastScaled writes Swapped, times tw[0].
 	LastScaled FFTPasses[T]
+	// LastStream and LastScaledStream are the same with stores that go past
+	// the caches, for results much larger than those.
+	LastStream, LastScaledStream FFTPasses[T]
 
 	// Transpose turns nb blocks of W x W complex numbers and multiplies them by
 	// twiddles on the way. Block b reads its row i (a planar vector over lanes
@@ -57,6 +60,8 @@ type FFTKernels[T Float] struct {
 	//
 	// and writes row l, lane i at dst[b*dblock + l*drow:].
 	Transpose func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int)
+	// TransposeStream is Transpose, with u, and stores past the caches.
+	TransposeStream func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int)
 	// Columns16 is FirstN[16] of v vectors at rows of distance sk, then their
 	// transposition, in one: column j2 of the 16 rows becomes 16 values
 	//

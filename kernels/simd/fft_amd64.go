@@ -9,12 +9,12 @@ type fftAsmPass[T Float] = func(dst, src, tw *T, m, v, sk, sp, dj, dp int)
 type fftTable[T Float] struct {
 	w int
 
-	passMid, passMidN, passFirst, passFirstN, passFirstSwapped, passFirstSwappedN, passLast, passLastScaled map[int]fftAsmPass[T]
+	passMid, passMidN, passFirst, passFirstN, passFirstSwapped, passFirstSwappedN, passLast, passLastScaled, passLastStream, passLastScaledStream map[int]fftAsmPass[T]
 
-	asmTranspose, asmTransposeFactored      func(dst, src, t, u *T, nb, srow, sblock, drow, dblock int)
-	asmDeinterleave, asmDeinterleaveSwapped func(dst, src *T, rows, v, srow, drow int)
-	asmColumns16, asmColumns16Swapped       func(dst, src, t *T, v, sk int)
-	asmMul                                  func(dst, a, b *T, n int)
+	asmTranspose, asmTransposeFactored, asmTransposeFactoredStream func(dst, src, t, u *T, nb, srow, sblock, drow, dblock int)
+	asmDeinterleave, asmDeinterleaveSwapped                        func(dst, src *T, rows, v, srow, drow int)
+	asmColumns16, asmColumns16Swapped                              func(dst, src, t *T, v, sk int)
+	asmMul                                                         func(dst, a, b *T, n int)
 }
 
 func fftAVX2F32() *FFTKernels[float32]   { return fftTableF32AVX2.kernels(AVX2) }
@@ -26,17 +26,20 @@ func fftAVX512F64() *FFTKernels[float64] { return fftTableF64AVX512.kernels(AVX5
 func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	k := &FFTKernels[T]{
 		ISA: isa, W: t.w,
-		Mid:           t.passes(t.passMid, true),
-		MidN:          t.passes(t.passMidN, false),
-		First:         t.passes(t.passFirst, true),
-		FirstN:        t.passes(t.passFirstN, false),
-		FirstSwapped:  t.passes(t.passFirstSwapped, true),
-		FirstSwappedN: t.passes(t.passFirstSwappedN, false),
-		Last:          t.passes(t.passLast, false),
-		LastScaled:    t.passes(t.passLastScaled, false),
-		Deinterleave:  t.copier(t.asmDeinterleave), DeinterleaveSwapped: t.copier(t.asmDeinterleaveSwapped),
+		Mid:              t.passes(t.passMid, true),
+		MidN:             t.passes(t.passMidN, false),
+		First:            t.passes(t.passFirst, true),
+		FirstN:           t.passes(t.passFirstN, false),
+		FirstSwapped:     t.passes(t.passFirstSwapped, true),
+		FirstSwappedN:    t.passes(t.passFirstSwappedN, false),
+		Last:             t.passes(t.passLast, false),
+		LastScaled:       t.passes(t.passLastScaled, false),
+		LastStream:       t.streams(t.passLastStream, t.passLast),
+		LastScaledStream: t.streams(t.passLastScaledStream, t.passLastScaled),
+		Deinterleave:     t.copier(t.asmDeinterleave), DeinterleaveSwapped: t.copier(t.asmDeinterleaveSwapped),
 	}
 	k.Transpose = t.transpose
+	k.TransposeStream = t.transposeStream
 	k.Mul = t.mul
 	if t.asmColumns16 != nil {
 		k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
@@ -49,6 +52,43 @@ func (t fftTable[T]) passes(asm map[int]fftAsmPass[T], twiddles bool) (out FFTPa
 		out[r] = t.pass(f, r, twiddles)
 	}
 	return out
+}
+
+// streams are passes with streaming stores, which fault unless they are
+// aligned to a vector: then the plain pass is taken.
+func (t fftTable[T]) streams(asm, plain map[int]fftAsmPass[T]) (out FFTPasses[T]) {
+	for r := range asm {
+		stream, usual := t.pass(asm[r], r, false), t.pass(plain[r], r, false)
+		out[r] = func(dst, src, tw []T, m, v, sk, sp, dj, dp int) {
+			if t.aligned(dst, dj, dp) {
+				stream(dst, src, tw, m, v, sk, sp, dj, dp)
+			} else {
+				usual(dst, src, tw, m, v, sk, sp, dj, dp)
+			}
+		}
+	}
+	return out
+}
+
+// aligned tells whether rows of dst at these distances begin at whole vectors.
+func (t fftTable[T]) aligned(dst []T, strides ...int) bool {
+	for _, s := range strides {
+		if s%t.w != 0 {
+			return false
+		}
+	}
+	return alignedTo(dst, 64)
+}
+
+func (t fftTable[T]) transposeStream(dst, src, tw, u []T, nb, srow, sblock, drow, dblock int) {
+	f := t.asmTransposeFactored
+	if t.aligned(dst, drow, dblock) {
+		f = t.asmTransposeFactoredStream
+	}
+	t.checkTranspose(dst, src, tw, u, nb, srow, sblock, drow, dblock)
+	if nb > 0 {
+		f(&dst[0], &src[0], &tw[0], &u[0], nb, srow, sblock, drow, dblock)
+	}
 }
 
 func (t fftTable[T]) pass(f fftAsmPass[T], r int, twiddles bool) FFTPass[T] {
@@ -68,19 +108,22 @@ func (t fftTable[T]) pass(f fftAsmPass[T], r int, twiddles bool) FFTPass[T] {
 	}
 }
 
-func (t fftTable[T]) transpose(dst, src, tw, u []T, nb, srow, sblock, drow, dblock int) {
-	if nb <= 0 {
-		return
-	}
+func (t fftTable[T]) checkTranspose(dst, src, tw, u []T, nb, srow, sblock, drow, dblock int) {
 	w := t.w
-	if (nb-1)*sblock+(w-1)*srow+2*w > len(src) || (nb-1)*dblock+(w-1)*drow+2*w > len(dst) || 2*w*w*nb > len(tw) || u != nil && 2*w*nb > len(u) {
+	if nb > 0 && ((nb-1)*sblock+(w-1)*srow+2*w > len(src) || (nb-1)*dblock+(w-1)*drow+2*w > len(dst) || 2*w*w*nb > len(tw) || u != nil && 2*w*nb > len(u)) {
 		panic("simd: fft transposition beyond its operands")
 	}
-	if u == nil {
+}
+
+func (t fftTable[T]) transpose(dst, src, tw, u []T, nb, srow, sblock, drow, dblock int) {
+	t.checkTranspose(dst, src, tw, u, nb, srow, sblock, drow, dblock)
+	switch {
+	case nb <= 0:
+	case u == nil:
 		t.asmTranspose(&dst[0], &src[0], &tw[0], nil, nb, srow, sblock, drow, dblock)
-		return
+	default:
+		t.asmTransposeFactored(&dst[0], &src[0], &tw[0], &u[0], nb, srow, sblock, drow, dblock)
 	}
-	t.asmTransposeFactored(&dst[0], &src[0], &tw[0], &u[0], nb, srow, sblock, drow, dblock)
 }
 
 func (t fftTable[T]) copier(f func(dst, src *T, rows, v, srow, drow int)) func(dst, src []T, rows, v, srow, drow int) {

@@ -19,6 +19,8 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 	k.Transpose = func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int) {
 		fftTransposeGo(w, dst, src, t, u, nb, srow, sblock, drow, dblock)
 	}
+	k.TransposeStream = k.Transpose
+	k.LastStream, k.LastScaledStream = k.Last, k.LastScaled
 	k.Deinterleave = func(dst, src []T, rows, v, srow, drow int) {
 		fftRelayGo(w, dst, src, rows, v, srow, drow, Interleaved)
 	}

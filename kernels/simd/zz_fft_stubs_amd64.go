@@ -44,6 +44,16 @@ func fftLast16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk 
 //go:noescape
 func fftLastScaled16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream16F32AVX2 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream16F32AVX2 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream16F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid13F32AVX2 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -83,6 +93,16 @@ func fftLast13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk 
 //
 //go:noescape
 func fftLastScaled13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream13F32AVX2 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream13F32AVX2 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream13F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid11F32AVX2 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -124,6 +144,16 @@ func fftLast11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk 
 //go:noescape
 func fftLastScaled11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream11F32AVX2 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream11F32AVX2 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream11F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid8F32AVX2 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -163,6 +193,16 @@ func fftLast8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //
 //go:noescape
 func fftLastScaled8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream8F32AVX2 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream8F32AVX2 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream8F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid7F32AVX2 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -204,6 +244,16 @@ func fftLast7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftLastScaled7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream7F32AVX2 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream7F32AVX2 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream7F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid5F32AVX2 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -243,6 +293,16 @@ func fftLast5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //
 //go:noescape
 func fftLastScaled5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream5F32AVX2 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream5F32AVX2 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream5F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid4F32AVX2 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -284,6 +344,16 @@ func fftLast4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftLastScaled4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream4F32AVX2 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream4F32AVX2 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream4F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid3F32AVX2 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -323,6 +393,16 @@ func fftLast3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //
 //go:noescape
 func fftLastScaled3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream3F32AVX2 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream3F32AVX2 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream3F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid2F32AVX2 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -364,6 +444,16 @@ func fftLast2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk i
 //go:noescape
 func fftLastScaled2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream2F32AVX2 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream2F32AVX2 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftTransposeF32AVX2 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape
@@ -373,6 +463,11 @@ func fftTransposeF32AVX2(dst *float32, src *float32, t *float32, u *float32, nb 
 //
 //go:noescape
 func fftTransposeFactoredF32AVX2(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
+
+// fftTransposeFactoredStreamF32AVX2 transposes blocks of 8 x 8; its twin is fftTransposeGo.
+//
+//go:noescape
+func fftTransposeFactoredStreamF32AVX2(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF32AVX2 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //
@@ -429,6 +524,16 @@ func fftLast16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk 
 //go:noescape
 func fftLastScaled16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream16F64AVX2 is a radix-16 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream16F64AVX2 is a radix-16 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid13F64AVX2 is a radix-13 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -468,6 +573,16 @@ func fftLast13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk 
 //
 //go:noescape
 func fftLastScaled13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream13F64AVX2 is a radix-13 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream13F64AVX2 is a radix-13 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream13F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid11F64AVX2 is a radix-11 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -509,6 +624,16 @@ func fftLast11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk 
 //go:noescape
 func fftLastScaled11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream11F64AVX2 is a radix-11 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream11F64AVX2 is a radix-11 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream11F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid8F64AVX2 is a radix-8 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -548,6 +673,16 @@ func fftLast8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //
 //go:noescape
 func fftLastScaled8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream8F64AVX2 is a radix-8 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream8F64AVX2 is a radix-8 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream8F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid7F64AVX2 is a radix-7 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -589,6 +724,16 @@ func fftLast7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftLastScaled7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream7F64AVX2 is a radix-7 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream7F64AVX2 is a radix-7 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream7F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid5F64AVX2 is a radix-5 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -628,6 +773,16 @@ func fftLast5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //
 //go:noescape
 func fftLastScaled5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream5F64AVX2 is a radix-5 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream5F64AVX2 is a radix-5 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream5F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid4F64AVX2 is a radix-4 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -669,6 +824,16 @@ func fftLast4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftLastScaled4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream4F64AVX2 is a radix-4 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream4F64AVX2 is a radix-4 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream4F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid3F64AVX2 is a radix-3 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -708,6 +873,16 @@ func fftLast3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //
 //go:noescape
 func fftLastScaled3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream3F64AVX2 is a radix-3 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream3F64AVX2 is a radix-3 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream3F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid2F64AVX2 is a radix-2 pass of 4 lanes; its twin is fftPassGo.
 //
@@ -749,6 +924,16 @@ func fftLast2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk i
 //go:noescape
 func fftLastScaled2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream2F64AVX2 is a radix-2 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream2F64AVX2 is a radix-2 pass of 4 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftTransposeF64AVX2 transposes blocks of 4 x 4; its twin is fftTransposeGo.
 //
 //go:noescape
@@ -758,6 +943,11 @@ func fftTransposeF64AVX2(dst *float64, src *float64, t *float64, u *float64, nb 
 //
 //go:noescape
 func fftTransposeFactoredF64AVX2(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
+
+// fftTransposeFactoredStreamF64AVX2 transposes blocks of 4 x 4; its twin is fftTransposeGo.
+//
+//go:noescape
+func fftTransposeFactoredStreamF64AVX2(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF64AVX2 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //
@@ -814,6 +1004,16 @@ func fftLast16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, s
 //go:noescape
 func fftLastScaled16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream16F32AVX512 is a radix-16 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream16F32AVX512 is a radix-16 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream16F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid13F32AVX512 is a radix-13 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -853,6 +1053,16 @@ func fftLast13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, s
 //
 //go:noescape
 func fftLastScaled13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream13F32AVX512 is a radix-13 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream13F32AVX512 is a radix-13 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream13F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid11F32AVX512 is a radix-11 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -894,6 +1104,16 @@ func fftLast11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, s
 //go:noescape
 func fftLastScaled11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream11F32AVX512 is a radix-11 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream11F32AVX512 is a radix-11 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream11F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid8F32AVX512 is a radix-8 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -933,6 +1153,16 @@ func fftLast8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //
 //go:noescape
 func fftLastScaled8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream8F32AVX512 is a radix-8 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream8F32AVX512 is a radix-8 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream8F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid7F32AVX512 is a radix-7 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -974,6 +1204,16 @@ func fftLast7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftLastScaled7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream7F32AVX512 is a radix-7 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream7F32AVX512 is a radix-7 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream7F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid5F32AVX512 is a radix-5 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -1013,6 +1253,16 @@ func fftLast5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //
 //go:noescape
 func fftLastScaled5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream5F32AVX512 is a radix-5 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream5F32AVX512 is a radix-5 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream5F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid4F32AVX512 is a radix-4 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -1054,6 +1304,16 @@ func fftLast4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftLastScaled4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream4F32AVX512 is a radix-4 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream4F32AVX512 is a radix-4 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream4F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid3F32AVX512 is a radix-3 pass of 16 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -1093,6 +1353,16 @@ func fftLast3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //
 //go:noescape
 func fftLastScaled3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream3F32AVX512 is a radix-3 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream3F32AVX512 is a radix-3 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream3F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid2F32AVX512 is a radix-2 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -1134,6 +1404,16 @@ func fftLast2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk
 //go:noescape
 func fftLastScaled2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream2F32AVX512 is a radix-2 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream2F32AVX512 is a radix-2 pass of 16 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream2F32AVX512(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftColumns16F32AVX512 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
 //
 //go:noescape
@@ -1153,6 +1433,11 @@ func fftTransposeF32AVX512(dst *float32, src *float32, t *float32, u *float32, n
 //
 //go:noescape
 func fftTransposeFactoredF32AVX512(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
+
+// fftTransposeFactoredStreamF32AVX512 transposes blocks of 16 x 16; its twin is fftTransposeGo.
+//
+//go:noescape
+func fftTransposeFactoredStreamF32AVX512(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF32AVX512 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //
@@ -1209,6 +1494,16 @@ func fftLast16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, s
 //go:noescape
 func fftLastScaled16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream16F64AVX512 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream16F64AVX512 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid13F64AVX512 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -1248,6 +1543,16 @@ func fftLast13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, s
 //
 //go:noescape
 func fftLastScaled13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream13F64AVX512 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream13F64AVX512 is a radix-13 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream13F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid11F64AVX512 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1289,6 +1594,16 @@ func fftLast11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, s
 //go:noescape
 func fftLastScaled11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream11F64AVX512 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream11F64AVX512 is a radix-11 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream11F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid8F64AVX512 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -1328,6 +1643,16 @@ func fftLast8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //
 //go:noescape
 func fftLastScaled8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream8F64AVX512 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream8F64AVX512 is a radix-8 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream8F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid7F64AVX512 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1369,6 +1694,16 @@ func fftLast7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftLastScaled7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream7F64AVX512 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream7F64AVX512 is a radix-7 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream7F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid5F64AVX512 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -1408,6 +1743,16 @@ func fftLast5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //
 //go:noescape
 func fftLastScaled5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream5F64AVX512 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream5F64AVX512 is a radix-5 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream5F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid4F64AVX512 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1449,6 +1794,16 @@ func fftLast4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftLastScaled4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream4F64AVX512 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream4F64AVX512 is a radix-4 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream4F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftMid3F64AVX512 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -1488,6 +1843,16 @@ func fftLast3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //
 //go:noescape
 func fftLastScaled3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastStream3F64AVX512 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream3F64AVX512 is a radix-3 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream3F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
 // fftMid2F64AVX512 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
 //
@@ -1529,6 +1894,16 @@ func fftLast2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk
 //go:noescape
 func fftLastScaled2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftLastStream2F64AVX512 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastStream2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftLastScaledStream2F64AVX512 is a radix-2 pass of 8 lanes; its twin is fftPassGo.
+//
+//go:noescape
+func fftLastScaledStream2F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
 // fftColumns16F64AVX512 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
 //
 //go:noescape
@@ -1548,6 +1923,11 @@ func fftTransposeF64AVX512(dst *float64, src *float64, t *float64, u *float64, n
 //
 //go:noescape
 func fftTransposeFactoredF64AVX512(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
+
+// fftTransposeFactoredStreamF64AVX512 transposes blocks of 8 x 8; its twin is fftTransposeGo.
+//
+//go:noescape
+func fftTransposeFactoredStreamF64AVX512(dst *float64, src *float64, t *float64, u *float64, nb int, srow int, sblock int, drow int, dblock int)
 
 // fftDeinterleaveF64AVX512 copies rows of vectors to planar layout; its twin is fftRelayGo.
 //

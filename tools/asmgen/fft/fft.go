@@ -40,8 +40,9 @@ func Generate(c *build.Context) {
 			t.fused(interleaved)
 			t.fused(swapped)
 		}
-		t.transpose(false)
-		t.transpose(true)
+		t.transpose(false, false)
+		t.transpose(true, false)
+		t.transpose(true, true)
 		t.deinterleave(interleaved)
 		t.deinterleave(swapped)
 		t.multiply()
@@ -61,7 +62,7 @@ func GoFiles() (map[string][]byte, error) {
 			}
 			fmt.Fprintf(&b, "},\n")
 		}
-		for _, n := range []string{"Transpose", "TransposeFactored", "Deinterleave", "DeinterleaveSwapped", "Mul"} {
+		for _, n := range []string{"Transpose", "TransposeFactored", "TransposeFactoredStream", "Deinterleave", "DeinterleaveSwapped", "Mul"} {
 			fmt.Fprintf(&b, "asm%s: fft%s%s,\n", n, n, t.suffix())
 		}
 		if t.avx512 {

@@ -39,8 +39,7 @@ func (t *target) fused(in layout) {
 	t.ADDQ(operand.I32(fusedRadix*2*t.bytes()), twiddle)
 	t.DECQ(count)
 	t.JNE(operand.LabelRef("vectors"))
-	t.VZEROUPPER()
-	t.RET()
+	t.end()
 }
 
 func (t *target) fusedBody(in layout, regs []int) {

@@ -40,8 +40,7 @@ func (t *target) deinterleave(in layout) {
 	t.ADDQ(reg.R11, reg.R9)
 	t.DECQ(reg.RCX)
 	t.JNE(operand.LabelRef("rows"))
-	t.VZEROUPPER()
-	t.RET()
+	t.end()
 }
 
 // multiply makes the product of interleaved complex numbers, n whole vectors.
@@ -76,6 +75,5 @@ func (t *target) multiply() {
 	}
 	t.DECQ(reg.RCX)
 	t.JNE(operand.LabelRef("vectors"))
-	t.VZEROUPPER()
-	t.RET()
+	t.end()
 }

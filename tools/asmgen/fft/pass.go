@@ -13,6 +13,7 @@ type variant struct {
 	in, out  layout
 	twiddles bool
 	scaled   bool
+	stream   bool
 }
 
 type layout uint8
@@ -24,14 +25,16 @@ const (
 )
 
 var variants = []variant{
-	{"Mid", planar, planar, true, false},
-	{"MidN", planar, planar, false, false},
-	{"First", interleaved, planar, true, false},
-	{"FirstN", interleaved, planar, false, false},
-	{"FirstSwapped", swapped, planar, true, false},
-	{"FirstSwappedN", swapped, planar, false, false},
-	{"Last", planar, interleaved, false, false},
-	{"LastScaled", planar, swapped, false, true},
+	{"Mid", planar, planar, true, false, false},
+	{"MidN", planar, planar, false, false, false},
+	{"First", interleaved, planar, true, false, false},
+	{"FirstN", interleaved, planar, false, false, false},
+	{"FirstSwapped", swapped, planar, true, false, false},
+	{"FirstSwappedN", swapped, planar, false, false, false},
+	{"Last", planar, interleaved, false, false, false},
+	{"LastScaled", planar, swapped, false, true, false},
+	{"LastStream", planar, interleaved, false, false, true},
+	{"LastScaledStream", planar, swapped, false, true, true},
 }
 
 // radices that have codelets; simd.FFTRadices is the same list.
@@ -108,6 +111,8 @@ func (t *target) arg(name string) operand.Mem {
 
 // pass makes one function.
 func (t *target) pass(v variant, r int) {
+	t.stream = v.stream
+	defer func() { t.stream = false }()
 	name := passName(v, r, t)
 	t.Function(name)
 	t.Doc(fmt.Sprintf("%s is a radix-%d pass of %d lanes; its twin is fftPassGo.", name, r, t.lanes()))
@@ -127,7 +132,7 @@ func (t *target) pass(v variant, r int) {
 	if v.in != planar {
 		t.prefetch(inBase, inStep, srcRow, "sp", r)
 	}
-	if v.out != planar {
+	if v.out != planar && !v.stream {
 		t.prefetch(outBase, outStep, dstRow, "dp", r)
 	}
 	t.groups(inBase, inStep, r)
@@ -150,8 +155,7 @@ func (t *target) pass(v variant, r int) {
 	t.advance(dstRow, "dp")
 	t.DECQ(t.arg("m"))
 	t.JNE(operand.LabelRef("rows"))
-	t.VZEROUPPER()
-	t.RET()
+	t.end()
 }
 
 // passSetup loads strides, in bytes, and index vectors, and returns the

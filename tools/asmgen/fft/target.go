@@ -15,7 +15,8 @@ import (
 type target struct {
 	*build.Context
 	avx512 bool
-	size   int // bytes of a real
+	size   int  // bytes of a real
+	stream bool // stores go past the caches
 	consts map[string]operand.Mem
 	prog   *program
 }
@@ -66,6 +67,15 @@ func (t *target) loadOne() {
 		name := map[int]string{4: "VBROADCASTSS", 8: "VBROADCASTSD"}[t.size]
 		t.ins(name, true, "", t.constant(1), t.vec(regOne))
 	}
+}
+
+// end returns, after the streaming stores are seen by all.
+func (t *target) end() {
+	if t.stream {
+		t.SFENCE()
+	}
+	t.VZEROUPPER()
+	t.RET()
 }
 
 // registers are the vector registers but the last n.
@@ -165,7 +175,11 @@ func (t *target) broadcast(m operand.Mem) *value {
 }
 
 func (t *target) store(m operand.Mem, v *value) {
-	t.prog.add(&value{kind: store, name: "VMOVU", a: v, mem: &m, imm: -1})
+	name := "VMOVU"
+	if t.stream {
+		name = "VMOVNT"
+	}
+	t.prog.add(&value{kind: store, name: name, a: v, mem: &m, imm: -1})
 }
 
 func (t *target) op2(name string, a, b *value) *value {

@@ -8,12 +8,19 @@ import (
 )
 
 // transpose makes the twiddle and transpose routine of simd.FFTKernels; with
-// factored, each row's twiddles are multiplied by a number of u.
-func (t *target) transpose(factored bool) {
-	name := "fftTranspose" + t.suffix()
+// factored, each row's twiddles are multiplied by a number of u; with stream,
+// stores go past the caches.
+func (t *target) transpose(factored, stream bool) {
+	t.stream = stream
+	defer func() { t.stream = false }()
+	name := "fftTranspose"
 	if factored {
-		name = "fftTransposeFactored" + t.suffix()
+		name += "Factored"
 	}
+	if stream {
+		name += "Stream"
+	}
+	name += t.suffix()
 	t.Function(name)
 	t.Doc(fmt.Sprintf("%s transposes blocks of %d x %[2]d; its twin is fftTransposeGo.", name, t.lanes()))
 	t.Pragma("noescape")
@@ -52,8 +59,7 @@ func (t *target) transpose(factored bool) {
 	t.ADDQ(outBase[1], outBase[0])
 	t.DECQ(t.arg("nb"))
 	t.JNE(operand.LabelRef("blocks"))
-	t.VZEROUPPER()
-	t.RET()
+	t.end()
 }
 
 func (t *target) transposeBody(factored bool) {
