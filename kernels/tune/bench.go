@@ -22,11 +22,13 @@ type bench struct {
 	mem     *region
 	close   func()
 	reps    int // products in a sample
+	// sampleTime is about what one takes, in nanoseconds.
+	sampleTime float64
 }
 
-// sampleTime is how long a sample lasts at least: long against handing a job
+// minSample is how long a sample lasts at least: long against handing a job
 // to the pool, so that small products are timed by what they cost in a row.
-const sampleTime = 2 * time.Millisecond
+const minSample = 2 * time.Millisecond
 
 // scratchFor is what the packing buffers of any candidate take at the most.
 func scratchFor(q gemm.Problem) int64 {
@@ -37,18 +39,27 @@ func scratchFor(q gemm.Problem) int64 {
 // errNoProduct is told of a point whose types are not multiplied.
 var errNoProduct = errors.New("tune: no such product")
 
+// problem is a point's product, without data; ok is false if the types are not
+// multiplied.
+func (pt Point) problem() (q gemm.Problem, ok bool) {
+	q.Alpha = 1
+	q.A.Layout, q.B.Layout = ndarray.NewLayout(pt.DType, pt.M, pt.K), ndarray.NewLayout(pt.DType, pt.K, pt.N)
+	q.C.Layout = ndarray.NewLayout(pt.DType, pt.M, pt.N)
+	if ok = q.Init(); ok {
+		q.C.Layout = ndarray.NewLayout(q.SumType(), pt.M, pt.N)
+	}
+	return q, ok
+}
+
 // prepare makes operands for a point.
 func (s *search) prepare(pt Point) (*bench, error) {
-	q := gemm.Problem{Alpha: 1}
-	q.A.Layout, q.B.Layout = ndarray.NewLayout(pt.DType, pt.M, pt.K), ndarray.NewLayout(pt.DType, pt.K, pt.N)
-	if !q.Init() {
+	whole, ok := pt.problem()
+	class, alone := whole.Class()
+	if !ok || !alone {
 		return nil, errNoProduct
 	}
-	q.C.Layout = ndarray.NewLayout(q.SumType(), pt.M, pt.N)
-	class, ok := q.Class()
-	if !ok {
-		return nil, errNoProduct
-	}
+	pt = pt.measured()
+	q, _ := pt.problem() // of the same types
 	scratch := scratchFor(q)
 	need := int64(q.A.Bytes()+q.B.Bytes()+q.C.Bytes()) + scratch + 8<<20 // blocks begin on huge pages
 	mem, close, err := s.opt.Memory(need)
@@ -86,15 +97,16 @@ func (b *bench) calibrate() error {
 			return err
 		}
 		total := t * float64(b.reps)
-		if total >= sampleTime.Seconds() {
+		if total >= minSample.Seconds() {
+			b.sampleTime = total * 1e9
 			return nil
 		}
-		b.reps = 1 + int(1.2*float64(b.reps)*min(8, sampleTime.Seconds()/max(total, 1e-9)))
+		b.reps = 1 + int(1.2*float64(b.reps)*min(8, minSample.Seconds()/max(total, 1e-9)))
 	}
 }
 
 // unpacked tells whether the parameters take the path without packing.
-func (b *bench) unpacked(p gemm.Params) bool { return b.pt.M*b.pt.N*b.pt.K <= p.SmallWork }
+func (b *bench) unpacked(p gemm.Params) bool { return b.pt.work() <= p.SmallWork }
 
 // run is the seconds that one product takes.
 func (b *bench) run(p gemm.Params) (seconds float64, err error) {

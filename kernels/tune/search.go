@@ -92,9 +92,27 @@ type Point struct {
 	Threads int
 }
 
+// work is m·n·k.
+func (pt Point) work() int { return pt.M * pt.N * pt.K }
+
+// measured is the product that is timed for a point: of a large one a part
+// that has as many blocks of MC, NC and KC as it takes for each to matter.
+func (pt Point) measured() Point {
+	if pt.work() > maxUnpacked {
+		pt.M, pt.K = min(pt.M, 2048), min(pt.K, 1024)
+	}
+	return pt
+}
+
 // weight is the share of the time that a point gets: large products take
 // longer, but not in proportion.
-func (pt Point) weight() float64 { return math.Cbrt(float64(pt.M) * float64(pt.N) * float64(pt.K)) }
+func (pt Point) weight() float64 {
+	work := float64(pt.measured().work())
+	if pt.DType.IsComplex() {
+		work *= 4
+	}
+	return 2000 + math.Sqrt(work)
+}
 
 // Points are the points of a search with up to that many threads.
 func Points(quick bool, threads int) (list []Point) {
@@ -133,6 +151,9 @@ type search struct {
 // nil if there was no time for a comparison, or no memory.
 func (s *search) point(pt Point, limit time.Duration) (*Entry, error) {
 	start := time.Now()
+	if limit <= 0 {
+		return nil, nil
+	}
 	b, err := s.prepare(pt)
 	if errors.Is(err, syscall.ENOMEM) {
 		return nil, nil // the device is too small for it: there will be no such products
@@ -157,7 +178,7 @@ func (s *search) point(pt Point, limit time.Duration) (*Entry, error) {
 			return nil, err
 		}
 		if results == nil {
-			break
+			continue // there was no time for it
 		}
 		tried += len(list) - 1
 		best = choose(results)
@@ -184,7 +205,7 @@ func (s *search) verdict(b *bench, pt Point, best, def gemm.Params, tried int, l
 // stages are the parameters in the order in which they are searched: each
 // lists candidates beside the best so far, which is the first.
 func (s *search) stages(b *bench, unpacked bool) []func(gemm.Params) []gemm.Params {
-	work := b.pt.M * b.pt.N * b.pt.K
+	work := b.pt.work()
 	path := func(p gemm.Params) []gemm.Params {
 		other := p
 		if other.SmallWork = -1; !unpacked {
@@ -270,6 +291,9 @@ func (s *search) compare(b *bench, list []gemm.Params, limit time.Duration) ([]r
 		results[i].params = p
 	}
 	start := time.Now()
+	if time.Duration(b.sampleTime*float64(len(list)*minRounds)) > limit {
+		return nil, nil
+	}
 	for round := 0; round < maxRounds; round++ {
 		spent := time.Since(start)
 		if round > 0 && spent/time.Duration(round)*time.Duration(max(round+1, minRounds)) > limit {
@@ -351,7 +375,7 @@ func (b *bench) entry(pt Point, r, def result, tried int, seed uint64) *Entry {
 		Key:    Key{Kernel: "gemm", Class: b.class.String(), Threads: pt.Threads, Version: b.class.Version(), Machine: ThisMachine()},
 		Value:  r.params.Values(),
 		Evidence: Evidence{
-			Shape: fmt.Sprintf("%dx%dx%d", pt.M, pt.N, pt.K), Median: r.median(), Spread: round3(r.spread()), Samples: len(r.times),
+			Shape: fmt.Sprintf("%dx%dx%d", b.pt.M, b.pt.N, b.pt.K), Median: r.median(), Spread: round3(r.spread()), Samples: len(r.times),
 			Gflops: gflops(r.median()), Default: gflops(def.median()), Candidates: tried, Seed: seed, Time: time.Now().UTC().Truncate(time.Second),
 		},
 	}
