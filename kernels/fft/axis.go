@@ -32,6 +32,8 @@ func along[T simd.Float](w *pool.Worker, dst, src []T, shape []int, ax int, dir 
 		return nil
 	}
 	w = forkFrom(w, total)
+	// What is not transformed again need not stay in the caches.
+	a.dir.stream = a.dir.stream && total*2*realSize[T]() >= streamBytes && &dst[0] != &src[0]
 	l := planned(a.k, a.n)
 	switch {
 	case a.inner == 1 && (a.outer == 1 || !a.asLanes(l)):
@@ -328,6 +330,7 @@ func axisByAxis[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, i
 				dir = inverse(scale)
 			}
 		}
+		dir.stream = i == 0
 		if err := along(w, dst, src, shape, axes[i], dir, scratch); err != nil {
 			return err
 		}

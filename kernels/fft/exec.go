@@ -13,14 +13,15 @@ import (
 type direction[T simd.Float] struct {
 	in, out simd.FFTLayout
 	scale   []T
+	stream  bool // the results of a batch are too large for the caches
 }
 
 func forward[T simd.Float]() direction[T] {
-	return direction[T]{simd.Interleaved, simd.Interleaved, nil}
+	return direction[T]{in: simd.Interleaved, out: simd.Interleaved}
 }
 
 func inverse[T simd.Float](scale T) direction[T] {
-	return direction[T]{simd.Swapped, simd.Swapped, []T{scale}}
+	return direction[T]{in: simd.Swapped, out: simd.Swapped, scale: []T{scale}}
 }
 
 // pieceReals is about how many reals one task of a parallel sweep handles: a

@@ -39,7 +39,7 @@ const factorAbove = 1 << 14
 // streamBytes is the size of a line from which its parts do not stay in the
 // caches between the sweeps: stores that go past them spare reading what they
 // overwrite.
-const streamBytes = 8 << 20
+const streamBytes = 7 << 20
 
 func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
@@ -225,7 +225,12 @@ func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir direction[T], tiles
 		src = rows[T]{buf: s[block*row:], pitch: 2 * t.n1}
 	}
 	if t.n1 >= t.k.W {
-		t.c2.exec(rows[T]{dst[2*k1:], 2 * t.n1, dir.out, t.stream}, src, t.v2, dir.scale, a, b)
+		to := rows[T]{dst[2*k1:], 2 * t.n1, dir.out, t.stream || dir.stream}
+		if r := t.c2.radix; len(r) == 1 { // the call alone, for the sake of short lines
+			t.c2.last(r[0], to, simd.Planar)(to.buf, src.buf, dir.scale, 1, t.v2, src.pitch, 0, to.pitch, 0)
+			return
+		}
+		t.c2.exec(to, src, t.v2, dir.scale, a, b)
 		return
 	}
 	out := t.c2.other(a, b)
