@@ -48,8 +48,7 @@ var spin = &kernels.Kernel{
 	Plan: planSpin,
 }
 
-// slice is how long a spinning worker goes without looking whether its job
-// was cancelled.
+// slice is the length of a spinning worker's pieces.
 const slice = time.Millisecond
 
 func planSpin(c *kernels.Call) (*kernels.Plan, error) {
@@ -58,12 +57,15 @@ func planSpin(c *kernels.Call) (*kernels.Plan, error) {
 		return nil, c.Opt("seconds").Errorf("0 to 86400, not %g", sec)
 	}
 	return &kernels.Plan{Run: func(x *kernels.Exec) error {
-		end := time.Now().Add(time.Duration(sec * 1e9))
-		return x.W.For(x.W.Threads(), 1, func(w *pool.Worker, _, _ int) {
-			for w.Err() == nil && time.Now().Before(end) {
-				busy(min(slice, time.Until(end)))
+		// In short rounds, as a kernel should be: between two pieces a worker
+		// turns to jobs that are more urgent.
+		for end := time.Now().Add(time.Duration(sec * 1e9)); time.Now().Before(end); {
+			err := x.W.For(x.W.Threads(), 1, func(*pool.Worker, int, int) { busy(min(slice, time.Until(end))) })
+			if err != nil {
+				return err
 			}
-		})
+		}
+		return nil
 	}}, nil
 }
 
