@@ -141,7 +141,7 @@ var all128 = [8]byte{128, 128, 128, 128}
 
 // multiply runs block b of k over columns [j0, j1) of C.
 func (p *product) multiply(w *pool.Worker, b block, j0, j1 int) error {
-	mc, nj := p.taskShape(w, j1-j0)
+	mc, nj := p.taskShape(w)
 	return forRange2(w, p.c.rows, j1-j0, mc, nj, func(w *pool.Worker, i0, i1, lo, hi int) {
 		s := p.buffers.take()
 		defer p.buffers.give(s)
@@ -153,16 +153,14 @@ func (p *product) multiply(w *pool.Worker, b block, j0, j1 int) error {
 	})
 }
 
-// taskShape divides rows among workers when there are fewer blocks of MC rows
-// than would keep them busy.
-func (p *product) taskShape(w *pool.Worker, n int) (mc, nj int) {
-	mc = min(p.params.MC, p.buffers.rowsA)
-	mr := p.kernel.MR
-	if t := threads(w); t > 1 {
-		share := roundUp((p.c.rows+t-1)/t, mr)
-		mc = min(mc, max(share, mr))
-	}
-	return mc, max(roundDown(columnsPerTask, p.kernel.NR), p.kernel.NR)
+// taskShape is the size of a task on C: rows are shared out evenly among blocks
+// of at most MC, as many for every worker.
+func (p *product) taskShape(w *pool.Worker) (mc, nj int) {
+	mr, nr := p.kernel.MR, p.kernel.NR
+	most := min(p.params.MC, p.buffers.rowsA)
+	blocks := roundUp((p.c.rows+most-1)/most, threads(w))
+	mc = min(roundUp((p.c.rows+blocks-1)/blocks, mr), most)
+	return mc, roundDown(columnsPerTask, nr)
 }
 
 // packA packs rows [i0, i1) of block b into s, unless they are there.
