@@ -58,6 +58,9 @@
 //
 // Kernels before 5.10 run on threads. SINGLE_ISSUER and DEFER_TASKRUN are
 // reported but not used: they bind a ring to one thread, and a goroutine has
-// none. COOP_TASKRUN neither: it delays completions until the thread that submitted enters
-// the kernel, which here may be computing. SQPOLL and IOPOLL cost a core.
+// none; nor is COOP_TASKRUN, which delays completions until the thread that
+// submitted enters the kernel, and that may be computing. Tried all the same
+// with everything on one thread (Linux 6.18, virtio disk, 4 KiB random
+// reads), they made no difference: 6 to 8 us of CPU an operation with 32 in
+// flight, with and without. SQPOLL and IOPOLL cost a core.
 package iouring

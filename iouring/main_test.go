@@ -131,7 +131,26 @@ func open(t testing.TB, opt Options) *Ring {
 // file makes a file that is closed at the end.
 func file(t testing.TB, flags int, size int64) int {
 	t.Helper()
-	return fileAt(t, filepath.Join(t.TempDir(), "f"), flags, size)
+	return fileAt(t, filepath.Join(tempDir(t), "f"), flags, size)
+}
+
+// tempDir is a directory that has direct I/O.
+func tempDir(t testing.TB) string {
+	t.Helper()
+	for _, base := range []string{"", "/var/tmp", "."} {
+		dir, err := os.MkdirTemp(base, "iouring-test-")
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_DIRECT|unix.O_CLOEXEC, 0o600)
+		if err == nil {
+			unix.Close(fd)
+			return dir
+		}
+	}
+	t.Fatal("no directory with direct I/O: TMPDIR names one")
+	return ""
 }
 
 func fileAt(t testing.TB, path string, flags int, size int64) int {

@@ -61,11 +61,6 @@ type Ring struct {
 	closed   bool
 }
 
-type waiter struct {
-	ready func() bool   // called with Ring.mu held
-	ch    chan struct{} // of capacity 1: look again
-}
-
 // Open makes a ring. Close it.
 func Open(opt Options) (*Ring, error) {
 	if opt.Window == 0 {
@@ -137,87 +132,6 @@ func (r *Ring) InFlight() int {
 }
 
 func (r *Ring) inFlight() int { return len(r.slots) - len(r.free) }
-
-// RegisterBuffers tells the kernel of memory that operations will use again
-// and again, and replaces what it was told before; nil just forgets.
-// Transfers whose buffer lies in one of them then need no look-up of pages.
-// Each is 1 byte to 1 GiB, and there are 1024 at most. They are locked in
-// memory, which RLIMIT_MEMLOCK bounds: ENOMEM then, and the ring works as
-// before without them. EBUSY while operations are in flight.
-func (r *Ring) RegisterBuffers(bufs [][]byte) error {
-	for i, b := range bufs {
-		if len(b) == 0 || len(b) > maxTransfer {
-			return fmt.Errorf("iouring: registered buffer %d has %d bytes: it may have 1 to 1 GiB: %w", i, len(b), unix.EINVAL)
-		}
-	}
-	return r.registering("buffers", len(bufs), func() error { return r.b.registerBuffers(bufs) })
-}
-
-// RegisterFiles tells the kernel of files that operations with FixedFile name
-// by their index, and replaces what it was told before; nil just forgets. The
-// descriptors may then be closed: the ring holds on to the files. 1024 at
-// most. EBUSY while operations are in flight.
-func (r *Ring) RegisterFiles(fds []int) error {
-	return r.registering("files", len(fds), func() error {
-		own, err := dupAll(fds)
-		if err == nil {
-			if err = r.b.registerFiles(own); err != nil {
-				err = errors.Join(err, closeAll(own))
-				own = nil
-			}
-		}
-		err = errors.Join(err, closeAll(r.files))
-		r.files = own
-		return err
-	})
-}
-
-// registering does f while nothing is in flight and nothing is submitted.
-func (r *Ring) registering(what string, n int, f func() error) error {
-	if n > 1024 {
-		return fmt.Errorf("iouring: %d registered %s: 1024 at most: %w", n, what, unix.EINVAL)
-	}
-	r.mu.Lock()
-	switch {
-	case r.closed:
-		r.mu.Unlock()
-		return ErrClosed
-	case r.inFlight() > 0 || r.register:
-		r.mu.Unlock()
-		return fmt.Errorf("iouring: %s cannot be registered while operations are in flight: %w", what, unix.EBUSY)
-	}
-	r.register = true
-	r.mu.Unlock()
-	err := f()
-	r.mu.Lock()
-	r.register = false
-	r.signal()
-	r.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("iouring: registering %d %s: %w", n, what, err)
-	}
-	return nil
-}
-
-// dupAll duplicates descriptors, for the life of a registration.
-func dupAll(fds []int) ([]int, error) {
-	var own []int
-	for i, fd := range fds {
-		d, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("file %d, descriptor %d: %w", i, fd, err), closeAll(own))
-		}
-		own = append(own, d)
-	}
-	return own, nil
-}
-
-func closeAll(fds []int) (err error) {
-	for _, fd := range fds {
-		err = errors.Join(err, unix.Close(fd))
-	}
-	return err
-}
 
 // Close cancels what is in flight, waits for it to end, and frees the ring.
 // Queues still hand out what has ended. It waits as long as an operation that
@@ -316,6 +230,9 @@ func (r *Ring) deliver(list []completion) {
 	r.mu.Lock()
 	for _, c := range list {
 		o := r.slots[c.id&slotMask]
+		if o == nil || o.id != c.id {
+			panic(fmt.Sprintf("iouring: a result of an attempt %#x that is not in flight", c.id))
+		}
 		o.res, o.got = c.res, true
 		o.chain.out--
 		if ch := o.chain; ch.settle(r.end) {
@@ -338,78 +255,4 @@ func (r *Ring) end(o *Op, err error) {
 	o.Err, o.queue, o.chain = err, nil, nil
 	q.inFlight--
 	q.done = append(q.done, o)
-}
-
-// wait blocks until ready holds, which is true at once if it does, whatever
-// ctx says. r.mu is held by the caller, and again on return.
-func (r *Ring) wait(ctx context.Context, ready func() bool) error {
-	if ready() {
-		return nil
-	}
-	w := &waiter{ready: ready, ch: make(chan struct{}, 1)}
-	r.waiters = append(r.waiters, w)
-	defer r.leave(w)
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, r.interrupt)()
-	}
-	for !ready() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		lead := r.b.reaps() && !r.reaping && r.inFlight() > 0
-		r.reaping = r.reaping || lead
-		r.mu.Unlock()
-		if lead {
-			r.b.reap()
-		} else {
-			select {
-			case <-w.ch:
-			case <-ctx.Done():
-			}
-		}
-		r.mu.Lock()
-		if lead {
-			r.reaping = false
-		}
-	}
-	return nil
-}
-
-// leave takes a waiter off the list. r.mu is held.
-func (r *Ring) leave(w *waiter) {
-	r.waiters = slices.DeleteFunc(r.waiters, func(x *waiter) bool { return x == w })
-	r.appoint()
-}
-
-// appoint makes a waiter the leader if there is none. r.mu is held.
-func (r *Ring) appoint() {
-	if !r.reaping && len(r.waiters) > 0 {
-		r.waiters[0].look()
-	}
-}
-
-// signal wakes those who wait for what has come. r.mu is held.
-func (r *Ring) signal() {
-	for _, w := range r.waiters {
-		if w.ready() {
-			w.look()
-		}
-	}
-}
-
-func (w *waiter) look() {
-	select {
-	case w.ch <- struct{}{}:
-	default:
-	}
-}
-
-// interrupt makes the leader look at its context again.
-func (r *Ring) interrupt() {
-	r.mu.Lock()
-	reaping := r.reaping
-	r.mu.Unlock()
-	if reaping {
-		r.b.wake()
-	}
 }

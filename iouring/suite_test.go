@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -501,6 +502,45 @@ func TestDoCancelled(t *testing.T) {
 			t.Errorf("%q", o.Buf)
 		}
 	})
+}
+
+// TestThreadEnds submits from a thread that then ends: the kernel cancels what
+// the thread began, and the ring takes it up again.
+func TestThreadEnds(t *testing.T) {
+	eachBlocking(t, 4, func(t *testing.T, r *Ring) {
+		rd, wr := pipe(t)
+		q := r.NewQueue()
+		o := &Op{Code: Read, FD: rd, Off: -1, Buf: make([]byte, 3), Link: true}
+		after := &Op{}
+		tid := onMortalThread(func() { submit(t, q, o, after) })
+		task := fmt.Sprintf("/proc/self/task/%d", tid)
+		if !poll(func() bool { _, err := os.Stat(task); return os.IsNotExist(err) }) {
+			t.Fatal("the thread does not end")
+		}
+		if _, err := unix.Write(wr, []byte("abc")); err != nil {
+			t.Fatal(err)
+		}
+		if next(t, q) != o || next(t, q) != after || o.Err != nil || after.Err != nil || string(o.Buf) != "abc" {
+			t.Errorf("%q, %v, %v", o.Buf, o.Err, after.Err)
+		}
+	})
+}
+
+// onMortalThread calls f on a thread that ends after it, and returns the
+// thread's id. The process's first thread does not end.
+func onMortalThread(f func()) int {
+	tid := make(chan int)
+	go func() {
+		runtime.LockOSThread() // without unlocking the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() {
+			defer runtime.UnlockOSThread()
+			tid <- onMortalThread(f)
+			return
+		}
+		f()
+		tid <- unix.Gettid()
+	}()
+	return <-tid
 }
 
 // TestClose closes with operations in flight and goroutines that wait.

@@ -1,6 +1,8 @@
 #!/bin/sh
 # `vgpu bench disk` against fio's io_uring with direct=1, on files of the same
-# size in the same directory, in turn, in one run; medians of ROUNDS.
+# size in the same directory, in turn, in one run; medians of ROUNDS, and the
+# median of the rounds' ratios. Each lays its file anew every time: where a file
+# lies on a disk, and what the disk still has of it, matters more than who reads.
 #   tools/disk_bench.sh bin/vgpu DIR
 set -eu
 bin=$(realpath "$1")
@@ -17,11 +19,12 @@ ours() {
 }
 # theirs RW BS QD: bytes a second, from fio's KiB a second
 theirs() {
+	fio --name=x --filename="$top/fio" --size="$size" --rw=write --bs=1m --iodepth=8 --ioengine=io_uring --direct=1 --end_fsync=1 --output="$top/laid"
 	fio --name=x --filename="$top/fio" --size="$size" --rw="$1" --bs="$2" --iodepth="$3" --ioengine=io_uring --direct=1 --norandommap \
 		--time_based --runtime="$seconds" --output-format=terse --terse-version=3 |
 		awk -F';' -v rw="$1" '{printf "%.0f\n", (rw ~ /read/ ? $7 : $48) * 1024}'
+	rm "$top/fio"
 }
-fio --name=x --filename="$top/fio" --size="$size" --rw=write --bs=1m --direct=1 --end_fsync=1 --output="$top/laid"
 printf '%-18s %12s %12s %8s\n' '' 'ours MB/s' 'fio MB/s' ratio
 for shape in ${SHAPES:-write-1m-qd1 write-1m-qd8 write-1m-qd32 read-1m-qd1 read-1m-qd8 read-1m-qd32 randread-4k-qd1 randread-4k-qd32}; do
 	rw=${shape%%-*} rest=${shape#*-}
@@ -29,9 +32,15 @@ for shape in ${SHAPES:-write-1m-qd1 write-1m-qd8 write-1m-qd32 read-1m-qd1 read-
 	: >"$top/t"
 	i=0
 	while [ $i -lt "$rounds" ]; do
-		ours "$shape" >>"$top/o"
-		theirs "$rw" "${rest%-*}" "${rest#*-qd}" >>"$top/t"
+		if [ $((i % 2)) -eq 0 ]; then
+			ours "$shape" >>"$top/o"
+			theirs "$rw" "${rest%-*}" "${rest#*-qd}" >>"$top/t"
+		else
+			theirs "$rw" "${rest%-*}" "${rest#*-qd}" >>"$top/t"
+			ours "$shape" >>"$top/o"
+		fi
 		i=$((i + 1))
 	done
-	awk -v n="$shape" -v o="$(median <"$top/o")" -v t="$(median <"$top/t")" 'BEGIN {printf "%-18s %12.1f %12.1f %8.2f\n", n, o / 1e6, t / 1e6, o / t}'
+	ratio=$(paste "$top/o" "$top/t" | awk '{print $1 / $2}' | median)
+	awk -v n="$shape" -v o="$(median <"$top/o")" -v t="$(median <"$top/t")" -v r="$ratio" 'BEGIN {printf "%-18s %12.1f %12.1f %8.2f\n", n, o / 1e6, t / 1e6, r}'
 done
