@@ -183,6 +183,9 @@ func (s *search) point(pt Point, limit time.Duration) (*Entry, error) {
 		tried += len(list) - 1
 		best = choose(results)
 	}
+	if tried == 1 {
+		return nil, nil
+	}
 	return s.verdict(b, pt, best, def, tried, limit-time.Since(start))
 }
 
