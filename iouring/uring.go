@@ -142,8 +142,9 @@ func (u *uring) pass(t taken) {
 	}
 }
 
-// push takes the next entry of the submission queue, in which there is room.
-// sqMu is held.
+// push takes the next entry of the submission queue, in which there is room,
+// for the caller to fill in: without SQPOLL the kernel looks at it in flush
+// only. sqMu is held.
 func (u *uring) push(endsChain bool) *sqe {
 	tail := load(u.q.sqTail)
 	u.chains = append(u.chains, endsChain)
