@@ -171,6 +171,9 @@ func (m machine) splitCost(n1, n2 int) float64 {
 	} else {
 		c += blocks1 * (m.tileCost(n1) + float64(roundUp(n1, m.w))*transposeCost + callCost)
 	}
+	if n1 > n2 && n1*n2 > factorAbove { // more places to write to at once than to read from
+		c *= 1.15
+	}
 	if n1 < m.w { // rows are copied out one by one
 		c += float64(8 * n2)
 	}

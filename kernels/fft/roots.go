@@ -28,7 +28,7 @@ func (a dd) add(b dd) dd {
 func (a dd) neg() dd { return dd{-a.hi, -a.lo} }
 
 func (a dd) mul(b dd) dd {
-	p := a.hi * b.hi
+	p := float64(a.hi * b.hi) // the conversion keeps compilers from fusing it with a sum
 	e := math.FMA(a.hi, b.hi, -p)
 	return fastSum(p, e+(a.hi*b.lo+a.lo*b.hi))
 }
@@ -169,7 +169,7 @@ func recurseDD(out, x []cdd, step int, w []cdd) {
 
 // diffOfProducts is a·b - c·d, rounded once but for errors below 2^-100.
 func diffOfProducts(a, b, c, d dd) float64 {
-	p, q := a.hi*b.hi, c.hi*d.hi
+	p, q := float64(a.hi*b.hi), float64(c.hi*d.hi)
 	pe := math.FMA(a.hi, b.hi, -p) + (a.hi*b.lo + a.lo*b.hi)
 	qe := math.FMA(c.hi, d.hi, -q) + (c.hi*d.lo + c.lo*d.hi)
 	s := twoSum(p, -q)
