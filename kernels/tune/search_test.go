@@ -211,3 +211,15 @@ func TestRegion(t *testing.T) {
 		t.Error("the whole slab, and then some")
 	}
 }
+
+func TestClock(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		start, x := Clock(threads), 1.0
+		for Clock(threads) == start {
+			x *= 1.0000001
+		}
+		if d := Clock(threads) - start; d <= 0 || x < 1 {
+			t.Errorf("%d threads: the clock goes by %g s", threads, d)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"vgpu/kernels/command"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/tune"
 )
 
 //go:embed harness/numpy.py
@@ -122,7 +123,7 @@ func spread(a ndarray.Array) {
 
 func (l *line) sample(ctx context.Context, reps int) (seconds float64, err error) {
 	err = l.pool.Run(ctx, pool.Options{Threads: 1}, func(w *pool.Worker) error {
-		start := now(1)
+		start := tune.Clock(1)
 		for range reps {
 			plan, err := l.call.Check() // a plan runs once
 			if err != nil {
@@ -133,7 +134,7 @@ func (l *line) sample(ctx context.Context, reps int) (seconds float64, err error
 				return err
 			}
 		}
-		seconds = now(1) - start
+		seconds = tune.Clock(1) - start
 		return nil
 	})
 	return seconds, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -11,6 +10,7 @@ import (
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
+	"vgpu/kernels/tune"
 )
 
 // ours is this program's products, computed in this process.
@@ -128,9 +128,10 @@ func fill(a ndarray.Array) {
 	}
 }
 
+// sample times with the clock that the harness uses too.
 func (o *ours) sample(ctx context.Context, reps int) (seconds float64, err error) {
 	err = o.pool.Run(ctx, pool.Options{Threads: o.threads}, func(w *pool.Worker) error {
-		start := now(o.threads)
+		start := tune.Clock(o.threads)
 		for range reps {
 			q := o.problem
 			o.mem.used = o.base
@@ -138,24 +139,10 @@ func (o *ours) sample(ctx context.Context, reps int) (seconds float64, err error
 				return err
 			}
 		}
-		seconds = now(o.threads) - start
+		seconds = tune.Clock(o.threads) - start
 		return nil
 	})
 	return seconds, err
-}
-
-// now is a clock in seconds: of one thread its processor time, which other
-// load disturbs least; of several wall time. The harness does the same.
-func now(threads int) float64 {
-	clock := int32(unix.CLOCK_MONOTONIC)
-	if threads == 1 {
-		clock = unix.CLOCK_THREAD_CPUTIME_ID
-	}
-	var ts unix.Timespec
-	if err := unix.ClockGettime(clock, &ts); err != nil {
-		panic(err) // the kernel has both
-	}
-	return time.Duration(ts.Nano()).Seconds()
 }
 
 // peak is the multiply-add rate of that many threads together, of the
