@@ -50,6 +50,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err := dispatch(ctx, os.Args[1:])
+	if ctx.Err() != nil { // what the harnesses say to that is of no use
+		err = errors.New("interrupted")
+	}
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return
 	}
