@@ -36,7 +36,7 @@ Small products stay on one thread; batches of small products are divided by item
 		{Text: "a product of two matrices", Lines: []string{
 			"random a.npy:f32:300x200 seed=1", "random b.npy:f32:200x100 seed=2", "gemm a.npy b.npy c.npy"}},
 		{Text: "update a part of C with a transposed factor", Lines: []string{
-			"random a.npy:f64:20x50 seed=1", "random b.npy:f64:20x30 seed=2", "fill c.npy:f64:64x64 1",
+			"random a.npy:f64:20x50 seed=1", "random b.npy:f64:20x30 seed=2", "fill c.npy:f64:64x64 value=1",
 			"gemm a.npy b.npy c.npy[0:50,0:30] ta=t alpha=2 beta=1"}},
 		{Text: "a layer of a network: a batch of rows, weights stored as outputs x inputs", Lines: []string{
 			"random x.npy:f32:8x16x64 seed=1", "random w.npy:f32:128x64 seed=2", "random bias.npy:f32:128 seed=3",

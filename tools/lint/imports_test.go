@@ -29,7 +29,7 @@ var forbidden = []struct{ pkg, imports, why string }{
 	{"iouring", "vgpu/", "iouring stands on golang.org/x/sys alone"},
 	{"kernels/simd", "vgpu/kernels/gemm", "simd is below the families"},
 	{"kernels/simd", "vgpu/kernels/fft", "simd is below the families"},
-	{"kernels/ndarray", "vgpu/kernels/simd", "ndarray is below simd's users"},
+	{"kernels/simd", "vgpu/kernels/ndarray", "simd is below ndarray, whose conversions use it"},
 }
 
 // only lists imports that one package alone may have.

@@ -110,7 +110,8 @@ func TestSpills(t *testing.T) {
 // TestBuilder checks what the recorder simplifies.
 func TestBuilder(t *testing.T) {
 	b := &Builder{Target: GoTwin, Bits: 32, consts: map[uint64]*Value{}}
-	if b.C(1) == b.C(2) || root(b.C(1)) != root(b.C(1)) {
+	one, again := root(b.C(1)), root(b.C(1))
+	if b.C(1) == b.C(2) || one != again {
 		t.Error("constants are not told apart, or not shared")
 	}
 	if v := root(b.Neg(b.C(1))); v.op != OpConst || v.imm != 0xbf800000 {
