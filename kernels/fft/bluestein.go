@@ -37,7 +37,7 @@ func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 // a third of all, are then spared; beyond, planning would take too long.
 const (
 	wideSpectrumMax  = 1 << 18
-	exactSpectrumMax = 1 << 14
+	exactSpectrumMax = 1 << 15
 )
 
 // kernelSpectrum fills in spec: the transform of conj(c[j]) at j and -j.
@@ -50,6 +50,7 @@ func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
 			}
 			return (2*n - j*j%(2*n)) % (2 * n)
 		})
+		b.symmetrize()
 		return
 	}
 	for j := range n {
@@ -61,6 +62,18 @@ func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
 	}
 	b.inner.runSerial(k, b.spec, b.spec, forward[T]())
 	scaleReals(b.spec, 1/T(m))
+	b.symmetrize()
+}
+
+// symmetrize replaces elements k and m-k of the spectrum, equal because the
+// kernel is even, by their mean: half the variance of their errors.
+func (b *bluestein[T]) symmetrize() {
+	m := b.inner.n
+	for i, j := 1, m-1; i < j; i, j = i+1, j-1 {
+		re, im := (b.spec[2*i]+b.spec[2*j])/2, (b.spec[2*i+1]+b.spec[2*j+1])/2
+		b.spec[2*i], b.spec[2*i+1] = re, im
+		b.spec[2*j], b.spec[2*j+1] = re, im
+	}
 }
 
 // spectrum transforms the kernel of a convolution of length m, whose element j

@@ -34,6 +34,10 @@ type line[T simd.Float] struct {
 	dir     *direct[T]
 }
 
+// raderPasses is the largest number of passes that the convolution of Rader's
+// method may take: more (n-1 = 2·3^9) would exceed the error bound.
+const raderPasses = 7
+
 // methodFor decides how a line of n >= 1 points is decomposed.
 func methodFor(n int, m machine) method {
 	switch {
@@ -46,7 +50,7 @@ func methodFor(n int, m machine) method {
 		return methodTile
 	case n <= directMax:
 		return methodDirect
-	case smooth(n-1) && isPrime(n):
+	case smooth(n-1) && len(radices(n-1, m.maxPow2)) <= raderPasses && isPrime(n):
 		return methodRader
 	}
 	return methodBluestein

@@ -33,7 +33,7 @@ func testAccuracy[T simd.Float](t *testing.T) {
 	rng := newRand(1)
 	ns := lengths()
 	if simd.Active() == simd.Best() {
-		ns = append(ns, 44100, 1<<15, 65537, 1<<17, 100003)
+		ns = append(ns, 44100, 1<<15, 65537, 1<<17, 100003, 150011)
 	}
 	for _, n := range ns {
 		x := normals[T](rng, 2*n)
@@ -42,7 +42,7 @@ func testAccuracy[T simd.Float](t *testing.T) {
 		planned(k, n).runSerial(k, y, x, forward[T]())
 		samples := 24
 		if n > 10000 {
-			samples = 12
+			samples = 32
 		}
 		if e, bound := sampledError(rng, y, x, samples), errorBound[T](n); !(e <= bound) {
 			t.Errorf("n=%d (%s): error %.3g > %.3g", n, describeFor(k, n), e, bound)
@@ -54,9 +54,9 @@ func testAccuracy[T simd.Float](t *testing.T) {
 // x, against the definition summed in double-double.
 func sampledError[T simd.Float](rng *rand.Rand, y, x []T, samples int) float64 {
 	n := len(x) / 2
-	table := make([]cdd, n)
+	table, r := make([]cdd, n), newRoots(n)
 	for i := range table {
-		table[i] = rootDD(i, n)
+		table[i] = r.exact(i)
 	}
 	num, den := 0.0, 0.0
 	for s := range min(samples, n) {

@@ -28,7 +28,22 @@ func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
 		v = v * g % p
 	}
 	spectrum(k, r.spec, m, newRoots(p), func(q int) int { return int(r.out[q]) })
+	r.symmetrize()
 	return r
+}
+
+// symmetrize takes the mean of what is known twice: g^((p-1)/2) = -1 makes the
+// second half of the kernel the conjugate of the first, so that elements k and
+// -k of the spectrum are conjugate for even k, and for odd k up to the sign.
+func (r *rader[T]) symmetrize() {
+	m := r.p - 1
+	sign := T(-1)
+	for i, j := 1, m-1; i < j; i, j = i+1, j-1 {
+		re, im := (r.spec[2*i]+sign*r.spec[2*j])/2, (r.spec[2*i+1]-sign*r.spec[2*j+1])/2
+		r.spec[2*i], r.spec[2*i+1] = re, im
+		r.spec[2*j], r.spec[2*j+1] = sign*re, -sign*im
+		sign = -sign
+	}
 }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
