@@ -165,7 +165,7 @@ func measureGemm(ctx context.Context, o *gemmOptions, points []point) (rows []ro
 		return nil, err
 	}
 	defer p.Close()
-	m := &meet{harness: harness, pool: p, peers: map[string]*process{}, policy: policy{60 * time.Millisecond, 5, 25, o.budget}}
+	m := &meet{harness: harness, pool: p, peers: map[string]*process{}, policy: policy{60 * time.Millisecond, 3, 25, o.budget}}
 	if o.quick {
 		m.policy = policy{20 * time.Millisecond, 3, 7, o.budget / 3}
 	}
