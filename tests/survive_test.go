@@ -104,6 +104,7 @@ func TestDaemonKilledAtRandom(t *testing.T) {
 	d.run("random in.npy shape=200000 seed=5", "fill zero.npy shape=1000 value=0")
 	in, zero := d.bytes("in.npy"), d.bytes("zero.npy")
 	value := 0
+	var told strings.Builder // what the error lists of all daemons have said: a bad buffer stays so over several
 	for round := range rounds {
 		load := d.client("sh", "-c", fmt.Sprintf(`i=%d; while :; do i=$((i+1)); printf 'fill v%%d.npy shape=50000 value=%%d\nsort in.npy s%%d.npy\nfill zero.npy shape=1000 value=0\n' $((i%%5)) $i $((i%%3)) >> queues/main/ctl || exit 1; done`, value))
 		// A moment that no clock chooses: so many jobs later.
@@ -114,7 +115,8 @@ func TestDaemonKilledAtRandom(t *testing.T) {
 		load.kill()
 		value += 1000
 		d.restart()
-		d.checkSound(round, in, zero)
+		told.WriteString(d.read("errors"))
+		d.checkSound(round, told.String(), in, zero)
 	}
 	if now := d.bytes("in.npy"); !bytes.Equal(now, in) {
 		t.Error("an input has changed")
@@ -130,10 +132,9 @@ func (d *dev) done() int {
 	return n
 }
 
-// checkSound reads all buffers: each is bad and told so, or whole.
-func (d *dev) checkSound(round int, in, zero []byte) {
+// checkSound reads all buffers: each is bad and was told to be, or whole.
+func (d *dev) checkSound(round int, errs string, in, zero []byte) {
 	d.t.Helper()
-	errs := d.read("errors")
 	list, err := os.ReadDir(d.path("buffers"))
 	must(d.t, err)
 	d.run("sort in.npy sorted.npy")
