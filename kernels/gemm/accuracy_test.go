@@ -140,7 +140,7 @@ func TestSameBits(t *testing.T) {
 	onEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 16))
 		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.BF16} {
-			const m, n, k = 30, 47, 1030
+			const m, n, k = 30, 147, 1030 // two strips of B
 			a, b := noise(r, d, true, m, k), noise(r, d, true, k, n)
 			var first []complex128
 			for _, p := range []Params{{}, {SmallWork: -1}, {SmallWork: 1 << 40}, {MC: 1, NC: 1}, {MC: 28, NC: 64, SmallWork: -1}, {MC: 1000, NC: 40, SmallWork: -1}} {

@@ -27,6 +27,7 @@
 //	matmul.go           Problem: batches
 //	run.go              one product: which loops, which buffers
 //	loops.go, pack.go   the packed loops
+//	thin.go             few rows: B strip by strip
 //	small.go            products on operands as they lie
 //	vector.go           products with a vector
 //	epilogue.go         bias, activation, residual

@@ -80,6 +80,9 @@ func (p *product) run(w *pool.Worker) error {
 // runPacked is the scheme of Goto and van de Geijn: its fifth loop over
 // columns, its fourth over k.
 func (p *product) runPacked(w *pool.Worker) error {
+	if p.buffers.strips {
+		return p.runThin(w)
+	}
 	nc := p.params.NC
 	for j0 := 0; j0 < p.c.cols; j0 += nc {
 		j1 := min(j0+nc, p.c.cols)
@@ -106,7 +109,8 @@ func (p *product) packB(w *pool.Worker, b block, j0, j1 int) error {
 	return forRange(w, j1-j0, 4*nr, func(w *pool.Worker, lo, hi int) {
 		scratch := p.buffers.take()
 		defer p.buffers.give(scratch)
-		for j := lo + nr*p.packWide(b, j0, lo, hi); j < hi; j += nr {
+		first := p.packWide(p.buffers.panelB(lo, b.steps*pitch/nr), b, j0+lo, j0+hi)
+		for j := lo + nr*first; j < hi; j += nr {
 			panel := p.buffers.panelB(j, b.steps*pitch/nr)
 			n := min(nr, hi-j)
 			p.b.pack(panel, pitch, j0+j, n, b.k0, b.depth, scratch.stage)
@@ -117,15 +121,14 @@ func (p *product) packB(w *pool.Worker, b block, j0, j1 int) error {
 	})
 }
 
-// packWide packs full panels of columns j0 + [lo, hi) several at once, where
-// B's rows can be copied; it returns how many.
-func (p *product) packWide(b block, j0, lo, hi int) int {
+// packWide packs full panels of columns [j0, j1) to dst, several at once,
+// where B's rows can be copied; it returns how many.
+func (p *product) packWide(dst simd.Ptr, b block, j0, j1 int) int {
 	elem, m := p.kernel.Type.ElemBytes(), &p.b.m
 	if !p.b.readable() || m.rowStride != elem || p.kernel.NR*elem != 128 || b.steps == 0 {
 		return 0
 	}
-	stride := b.steps * 128
-	return simd.PackWide(p.buffers.panelB(lo, b.steps*elem), stride, m.at(j0+lo, b.k0), m.colStride, (hi-lo)/p.kernel.NR, b.steps)
+	return simd.PackWide(dst, b.steps*128, m.at(j0, b.k0), m.colStride, (j1-j0)/p.kernel.NR, b.steps)
 }
 
 // columnSums sets the NR sums at dst to -128 times the sums of the panel's
@@ -146,7 +149,7 @@ func (p *product) multiply(w *pool.Worker, b block, j0, j1 int) error {
 		s := p.buffers.take()
 		defer p.buffers.give(s)
 		p.packA(s, b, i0, i1)
-		p.tiles(s, b, i0, i1, j0, lo, hi)
+		p.tiles(s, b, i0, i1, j0, lo, hi, p.buffers.panelB(lo, b.steps*p.kernel.Type.ElemBytes()))
 		if b.last {
 			p.finished(i0, i1, j0+lo, j0+hi)
 		}
@@ -176,16 +179,17 @@ func (p *product) packA(s *scratch, b block, i0, i1 int) {
 }
 
 // tiles runs the micro-kernel over rows [i0, i1) and columns j0 + [lo, hi):
-// the second and first loops of the Goto scheme. Each call asks for a strip of
+// the second and first loops of the Goto scheme. panels is where the first
+// panel of B lies. Each call asks for a strip of
 // what will be packed next.
-func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
+func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int, panels simd.Ptr) {
 	elem, mr, nr := p.kernel.Type.ElemBytes(), p.kernel.MR, p.kernel.NR
 	t := &s.tile
 	*t = simd.Tile{K: b.steps, ARow: elem, BStep: nr * elem, CRow: p.c.rowStride}
 	p.setScale(t, b.first)
 	strip := 0
 	for j := lo; j < hi; j += nr {
-		t.B = p.buffers.panelB(j, b.steps*elem)
+		t.B = panels.Add((j - lo) * b.steps * elem)
 		if p.a.flip {
 			t.Init = p.buffers.sums(j)
 		}
@@ -209,11 +213,16 @@ func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int) {
 
 // aheadB is where packing will read what takes the place of the panel at
 // column j of block b: its columns in the next block of k, or the next block
-// of columns. The first tile of the panel asks for it.
+// of columns; of strips, the next strip. The first tile of the panel asks for it.
 func (p *product) aheadB(b block, j int) (next simd.Ptr, step int) {
 	m := &p.b.m
 	k0 := b.k0 + b.depth
-	if b.last { // the next block of columns begins at k = 0
+	switch {
+	case p.buffers.strips:
+		if j, k0 = j+stripPanels*p.kernel.NR, b.k0; j >= m.rows && !b.last {
+			j, k0 = j-m.rows, b.k0+b.depth // about where the next block of k begins
+		}
+	case b.last: // the next block of columns begins at k = 0
 		j, k0 = j+p.params.NC, 0
 	}
 	if j >= m.rows || m.rowStride != m.dtype.Size() {
@@ -252,6 +261,7 @@ type packedA struct {
 // scratch is what a task needs for itself.
 type scratch struct {
 	a      []byte
+	strip  []byte // of B, if there are strips
 	stage  []byte
 	tile   simd.Tile
 	packed packedA
@@ -262,6 +272,7 @@ type scratch struct {
 // often holds the block of A they need.
 type buffers struct {
 	b, init []byte
+	strips  bool   // B is packed strip by strip into scratches, not into b
 	slab    []byte // a scratch copy of C
 	rowsA   int    // rows that fit into scratch.a
 

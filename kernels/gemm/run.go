@@ -128,9 +128,9 @@ func convertRows(w *pool.Worker, dst, src ndarray.Array) error {
 
 // sizes are the bytes of a problem's buffers.
 type sizes struct {
-	rowsA         int // rows of a packed block of A
-	a, stage      int // of each worker
-	b, init, slab int
+	rowsA           int // rows of a packed block of A
+	a, stage, strip int // of each worker
+	b, init, slab   int
 }
 
 // sizesFor computes what an m x n x k product needs at the most.
@@ -142,7 +142,11 @@ func (q *Problem) sizesFor(m, n, k int, slab bool) (z sizes) {
 	z.a = z.rowsA * steps * elem
 	z.stage = stageBytes(kernel, steps)
 	cols := roundUp(min(q.Params.NC, n), kernel.NR)
-	z.b = cols * steps * elem
+	if q.thin(m) {
+		z.strip = min(stripPanels*kernel.NR, roundUp(n, kernel.NR)) * steps * elem
+	} else {
+		z.b = cols * steps * elem
+	}
 	if q.scheme.a.flip || q.scheme.b.flip {
 		z.init = 4 * cols
 	}
@@ -192,7 +196,7 @@ func (q *Problem) Scratch(slab bool) int64 {
 	bound := int64(0)
 	try := func(m, n, items int) {
 		z := q.sizesFor(m, n, k, slab)
-		shared, own := int64(z.b+z.init+z.slab), int64(z.a+z.stage)
+		shared, own := int64(z.b+z.init+z.slab), int64(z.a+z.stage+z.strip)
 		if items > 1 && q.smallItems() {
 			shared *= t
 		}
@@ -224,7 +228,7 @@ func (l *lender) get() *buffers {
 // newBuffers allocates for t workers.
 func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers {
 	z := q.sizes()
-	b := &buffers{b: mem.Alloc(z.b), rowsA: z.rowsA}
+	b := &buffers{b: mem.Alloc(z.b), rowsA: z.rowsA, strips: z.strip > 0}
 	b.some.L = &b.mu
 	if z.init > 0 {
 		b.init = mem.Alloc(z.init)
@@ -233,7 +237,7 @@ func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers {
 		b.slab = mem.Alloc(z.slab)
 	}
 	for range min(t, planThreads()) {
-		b.free = append(b.free, &scratch{a: mem.Alloc(z.a), stage: mem.Alloc(z.stage)})
+		b.free = append(b.free, &scratch{a: mem.Alloc(z.a), stage: mem.Alloc(z.stage), strip: mem.Alloc(z.strip)})
 	}
 	return b
 }
