@@ -48,7 +48,7 @@ arm64:
 
 ## race: unit tests under the race detector
 race:
-	$(GO) test -race -count=1 -short -timeout 15m ./alloc/... ./device/... ./vfs/... ./kernels/... ./cmd/...
+	$(GO) test -race -count=1 -short -timeout 15m ./alloc/... ./iouring/... ./device/... ./vfs/... ./kernels/... ./cmd/...
 
 ## coverage: unit tests and black-box tests with counters, and the share of the code they reach together
 coverage:

@@ -60,7 +60,7 @@ func build(out string) error {
 			return err
 		}
 		os.Setenv("GOCOVERDIR", abs)
-		args = append(args, "-cover", "-coverpkg=vgpu/alloc/...,vgpu/cmd/...,vgpu/device/...,vgpu/kernels/...,vgpu/vfs/...")
+		args = append(args, "-cover", "-coverpkg=vgpu/alloc/...,vgpu/cmd/...,vgpu/device/...,vgpu/iouring/...,vgpu/kernels/...,vgpu/vfs/...")
 	}
 	cmd := exec.Command("go", append(args, "vgpu/cmd/vgpu")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

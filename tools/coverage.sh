@@ -6,8 +6,8 @@ dir=$1
 floor=85
 rm -rf "$dir"
 mkdir -p "$dir/unit" "$dir/blackbox"
-go test -count=1 -timeout 15m -cover -coverpkg=./alloc/...,./cmd/...,./device/...,./kernels/...,./vfs/... \
-	./alloc/... ./device/... ./vfs/... ./kernels/... ./cmd/... -args -test.gocoverdir="$dir/unit" >"$dir/unit.log" 2>&1 || {
+go test -count=1 -timeout 15m -cover -coverpkg=./alloc/...,./cmd/...,./device/...,./iouring/...,./kernels/...,./vfs/... \
+	./alloc/... ./iouring/... ./device/... ./vfs/... ./kernels/... ./cmd/... -args -test.gocoverdir="$dir/unit" >"$dir/unit.log" 2>&1 || {
 	cat "$dir/unit.log"
 	exit 1
 }

@@ -11,7 +11,8 @@ while read -r prog package why; do
 	echo "deps: $package is missing: $why"
 	missing="$missing $package"
 done <<LIST
-gcc gcc clients in C
+gcc gcc clients in C, and the race detector
+/usr/include/stdio.h libc6-dev the same
 python3 python3 clients in Python
 /usr/lib/python3/dist-packages/numpy python3-numpy the reference for values and NPY files
 /usr/lib/python3/dist-packages/scipy python3-scipy the reference for transforms
