@@ -66,6 +66,9 @@ func (q *Problem) bind(p *product) {
 	if p.depth == 0 {
 		p.scale.alpha = 1
 	}
+	if q.Act == "" && q.Bias == nil && q.Residual == nil {
+		return // without a look at the table
+	}
 	if act := activations[q.Act]; q.Bias != nil || q.Residual != nil || act != nil {
 		p.finish = &epilogue{bias: q.Bias, residual: q.Residual, act: act}
 	}

@@ -99,13 +99,6 @@ func (p *product) addRows(w *pool.Worker) error {
 		w = nil
 	}
 	return forRange(w, p.c.cols, addGrain, func(_ *pool.Worker, lo, hi int) {
-		t := tilePool.Get().(*simd.Tile)
-		for k0 := 0; k0 < shared.depth; k0 += addRowsDepth {
-			depth := min(addRowsDepth, shared.depth-k0)
-			shared.smallTiles(t, block{k0: k0, depth: depth, steps: depth, first: k0 == 0}, 0, 1, lo, hi)
-		}
-		*t = simd.Tile{}
-		tilePool.Put(t)
-		shared.finished(0, 1, lo, hi)
+		shared.smallPart(addRowsDepth, 0, 1, lo, hi)
 	})
 }

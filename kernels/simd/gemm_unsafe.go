@@ -113,14 +113,19 @@ var laneMask = func() (m [128]byte) {
 // one.
 func (t *Tile) Scale(typ GemmType, alpha, beta complex128, conjA, conjB bool) {
 	t.flags = flagsOf(alpha == 1, beta == 0, beta == 1)
+	if !typ.Complex() { // field by field: a pair returned would wait for its halves
+		x, y := math.Float64bits(real(alpha)), math.Float64bits(real(beta))
+		if typ.laneBytes() == 4 {
+			x, y = uint64(math.Float32bits(float32(real(alpha)))), uint64(math.Float32bits(float32(real(beta))))
+		}
+		t.alpha[0], t.beta[0] = x, y
+		return
+	}
 	pair := pairF32
 	if typ.laneBytes() == 8 {
 		pair = pairF64
 	}
 	t.alpha, t.beta = pair(real(alpha), real(alpha)), pair(real(beta), real(beta))
-	if !typ.Complex() {
-		return
-	}
 	t.alphaIm, t.betaIm = pair(-imag(alpha), imag(alpha)), pair(-imag(beta), imag(beta))
 	// With a = ar + i·ai, b = br + i·bi the kernel has ar·(br, bi) and, swapped, ai·(bi, br).
 	s1, s2 := [2]float64{1, 1}, [2]float64{-1, 1}
