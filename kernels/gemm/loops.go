@@ -156,11 +156,19 @@ func (p *product) multiply(w *pool.Worker, b block, j0, j1 int) error {
 	})
 }
 
+// narrowTiles bounds the columns of a narrow product, and the rows of its
+// blocks of A, in tiles. Such a block is read a few times only, so what counts
+// is its way from memory: what is asked for ahead stays in the L2 cache with it.
+const narrowTiles = 4
+
 // taskShape is the size of a task on C: rows are shared out evenly among blocks
 // of at most MC, as many for every worker.
 func (p *product) taskShape(w *pool.Worker) (mc, nj int) {
 	mr, nr := p.kernel.MR, p.kernel.NR
 	most := min(p.params.MC, p.buffers.rowsA)
+	if p.c.cols <= narrowTiles*nr {
+		most = min(most, narrowTiles*mr)
+	}
 	blocks := roundUp((p.c.rows+most-1)/most, threads(w))
 	mc = min(roundUp((p.c.rows+blocks-1)/blocks, mr), most)
 	return mc, roundDown(columnsPerTask, nr)
@@ -203,7 +211,7 @@ func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int, panels simd
 			} else if i == 0 {
 				t.Next, t.NextStep = p.aheadB(b, j0+j)
 			} else if lo == 0 {
-				t.Next, t.NextStep = p.aheadA(b, i0, i1, strip)
+				p.aheadA(t, b, i0, i1, strip)
 				strip++
 			}
 			p.kernel.Run(t, m, n)
@@ -231,24 +239,22 @@ func (p *product) aheadB(b block, j int) (next simd.Ptr, step int) {
 	return m.at(j, k0), m.colStride
 }
 
-// aheadA is strip number q of the block of A after rows [i0, i1): two cache
-// lines of as many lines of memory as a tile has steps.
-func (p *product) aheadA(b block, i0, i1, q int) (next simd.Ptr, step int) {
-	m, steps := &p.a.m, b.steps
+// aheadA asks for part number q of the block of A after rows [i0, i1), as much
+// as a tile has steps: whole rows of the block, or strips of two cache lines.
+func (p *product) aheadA(t *simd.Tile, b block, i0, i1, q int) {
+	m := &p.a.m
 	size := m.dtype.Size()
-	wide := 128 / size // values in a strip's width
-	switch rows := min(i1-i0, m.rows-i1); {
-	case rows <= 0:
-		return simd.Ptr{}, 0
+	rows := min(i1-i0, m.rows-i1)
+	t.Next = simd.Ptr{}
+	switch {
 	case m.colStride == size:
-		across := max((b.depth+wide-1)/wide, 1)
-		if down := q / across * steps; down < rows {
-			return m.at(i1+down, b.k0+q%across*wide), m.rowStride
+		run := max((b.depth*size+127)/128, 1)
+		if down := q * max(b.steps/run, 1); down < rows {
+			t.Next, t.NextStep, t.NextRun, t.NextJump = m.at(i1+down, b.k0), 128, run, m.rowStride-128*run
 		}
-	case m.rowStride == size && q*wide < rows:
-		return m.at(i1+q*wide, b.k0), m.colStride
+	case m.rowStride == size && q*128/size < rows:
+		t.Next, t.NextStep = m.at(i1+q*128/size, b.k0), m.colStride
 	}
-	return simd.Ptr{}, 0
 }
 
 // packedA names what a scratch block of A holds.

@@ -56,9 +56,11 @@ type Tile struct {
 	alpha, alphaIm, beta, betaIm, sign1, sign2 [2]uint64
 
 	// Next, if not nil, is what will be read soon: two cache lines a step are
-	// asked for from there on, NextStep bytes apart. It need not be valid.
-	Next     Ptr
-	NextStep int
+	// asked for from there on, NextStep bytes apart; after NextRun steps, if
+	// that is not 0, it jumps by NextJump more. It need not be valid.
+	Next              Ptr
+	NextStep          int
+	NextRun, NextJump int
 }
 
 // Bits of Tile.flags.
@@ -74,7 +76,10 @@ const (
 func (k *GemmKernel) Run(t *Tile, m, n int) {
 	next, step := t.Next, t.NextStep
 	if next == (Ptr{}) { // the kernel asks unconditionally: for what it has
-		t.Next, t.NextStep = t.B, 0
+		t.Next, t.NextStep, t.NextRun = t.B, 0, 0
+	}
+	if t.NextRun == 0 {
+		t.NextRun, t.NextJump = t.K, 0
 	}
 	lanes, nv := k.NR/2, 1
 	switch {
@@ -94,7 +99,7 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 		t.body = m<<8 | n
 	}
 	k.run(t)
-	t.Next, t.NextStep = next, step
+	t.Next, t.NextStep, t.NextRun = next, step, 0
 }
 
 // scalar reads the first value of a pair.

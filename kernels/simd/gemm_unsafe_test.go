@@ -16,6 +16,7 @@ func TestTileLayout(t *testing.T) {
 		{unsafe.Offsetof(x.maskP), 96}, {unsafe.Offsetof(x.alpha), 104}, {unsafe.Offsetof(x.alphaIm), 120},
 		{unsafe.Offsetof(x.beta), 136}, {unsafe.Offsetof(x.betaIm), 152}, {unsafe.Offsetof(x.sign1), 168},
 		{unsafe.Offsetof(x.sign2), 184}, {unsafe.Offsetof(x.Next), 200}, {unsafe.Offsetof(x.NextStep), 208},
+		{unsafe.Offsetof(x.NextRun), 216}, {unsafe.Offsetof(x.NextJump), 224},
 	} {
 		if f.got != f.want {
 			t.Errorf("field %d lies at %d, the assembly reads %d", i, f.got, f.want)

@@ -359,7 +359,7 @@ loop:
 	RET
 
 // func tileF32AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, FMA3, MMX+
 TEXT ·tileF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
@@ -586,10 +586,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done43
-	PCALIGN    $0x20
+	JZ         done44
 
-loop42:
+run42:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop43:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -598,27 +604,30 @@ loop42:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop42
+	DECQ         R14
+	JNZ          loop43
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run42
 
-done43:
+done44:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip44
+	JZ           skip45
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 
-skip44:
+skip45:
 	TESTQ        $0x00000002, AX
-	JZ           skip45
+	JZ           skip46
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip45:
+skip46:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
@@ -642,10 +651,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done47
-	PCALIGN    $0x20
+	JZ         done49
 
-loop46:
+run47:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop48:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -656,22 +671,25 @@ loop46:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop46
+	DECQ         R14
+	JNZ          loop48
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run47
 
-done47:
+done49:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip48
+	JZ           skip50
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip48:
+skip50:
 	TESTQ        $0x00000002, AX
-	JZ           skip49
+	JZ           skip51
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -680,7 +698,7 @@ skip48:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip49:
+skip51:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -709,10 +727,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done51
-	PCALIGN    $0x20
+	JZ         done54
 
-loop50:
+run52:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop53:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -725,23 +749,26 @@ loop50:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop50
+	DECQ         R14
+	JNZ          loop53
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run52
 
-done51:
+done54:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip52
+	JZ           skip55
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip52:
+skip55:
 	TESTQ        $0x00000002, AX
-	JZ           skip53
+	JZ           skip56
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -753,7 +780,7 @@ skip52:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip53:
+skip56:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -789,10 +816,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done55
-	PCALIGN    $0x20
+	JZ         done59
 
-loop54:
+run57:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop58:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -808,24 +841,27 @@ loop54:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop54
+	DECQ         R14
+	JNZ          loop58
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run57
 
-done55:
+done59:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip56
+	JZ           skip60
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip56:
+skip60:
 	TESTQ        $0x00000002, AX
-	JZ           skip57
+	JZ           skip61
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -840,7 +876,7 @@ skip56:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip57:
+skip61:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -881,10 +917,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done59
-	PCALIGN    $0x20
+	JZ         done64
 
-loop58:
+run62:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop63:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -902,15 +944,18 @@ loop58:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop58
+	DECQ         R14
+	JNZ          loop63
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run62
 
-done59:
+done64:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip60
+	JZ           skip65
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -918,9 +963,9 @@ done59:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 
-skip60:
+skip65:
 	TESTQ        $0x00000002, AX
-	JZ           skip61
+	JZ           skip66
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -938,7 +983,7 @@ skip60:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip61:
+skip66:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -984,10 +1029,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done63
-	PCALIGN    $0x20
+	JZ         done69
 
-loop62:
+run67:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop68:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1007,15 +1058,18 @@ loop62:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop62
+	DECQ         R14
+	JNZ          loop68
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run67
 
-done63:
+done69:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip64
+	JZ           skip70
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1024,9 +1078,9 @@ done63:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip64:
+skip70:
 	TESTQ        $0x00000002, AX
-	JZ           skip65
+	JZ           skip71
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1047,7 +1101,7 @@ skip64:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip65:
+skip71:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1100,10 +1154,16 @@ body6:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done67
-	PCALIGN    $0x20
+	JZ         done74
 
-loop66:
+run72:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop73:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1126,15 +1186,18 @@ loop66:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop66
+	DECQ         R14
+	JNZ          loop73
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run72
 
-done67:
+done74:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip68
+	JZ           skip75
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1144,9 +1207,9 @@ done67:
 	VMULPS       Z0, Z9, Z9
 	VMULPS       Z0, Z10, Z10
 
-skip68:
+skip75:
 	TESTQ        $0x00000002, AX
-	JZ           skip69
+	JZ           skip76
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1170,7 +1233,7 @@ skip68:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip69:
+skip76:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1228,10 +1291,16 @@ body7:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done71
-	PCALIGN    $0x20
+	JZ         done79
 
-loop70:
+run77:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop78:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1256,15 +1325,18 @@ loop70:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop70
+	DECQ         R14
+	JNZ          loop78
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run77
 
-done71:
+done79:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip72
+	JZ           skip80
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1275,9 +1347,9 @@ done71:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip72:
+skip80:
 	TESTQ        $0x00000002, AX
-	JZ           skip73
+	JZ           skip81
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1304,7 +1376,7 @@ skip72:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip73:
+skip81:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1367,10 +1439,16 @@ body8:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done75
-	PCALIGN    $0x20
+	JZ         done84
 
-loop74:
+run82:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop83:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1397,15 +1475,18 @@ loop74:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop74
+	DECQ         R14
+	JNZ          loop83
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run82
 
-done75:
+done84:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip76
+	JZ           skip85
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1417,9 +1498,9 @@ done75:
 	VMULPS       Z0, Z11, Z11
 	VMULPS       Z0, Z12, Z12
 
-skip76:
+skip85:
 	TESTQ        $0x00000002, AX
-	JZ           skip77
+	JZ           skip86
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1449,7 +1530,7 @@ skip76:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip77:
+skip86:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1519,10 +1600,16 @@ body9:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done79
-	PCALIGN    $0x20
+	JZ         done89
 
-loop78:
+run87:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop88:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1552,15 +1639,18 @@ loop78:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop78
+	DECQ         R14
+	JNZ          loop88
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run87
 
-done79:
+done89:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip80
+	JZ           skip90
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1573,9 +1663,9 @@ done79:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip80:
+skip90:
 	TESTQ        $0x00000002, AX
-	JZ           skip81
+	JZ           skip91
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1608,7 +1698,7 @@ skip80:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip81:
+skip91:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1683,10 +1773,16 @@ body10:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done83
-	PCALIGN    $0x20
+	JZ         done94
 
-loop82:
+run92:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop93:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1718,15 +1814,18 @@ loop82:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop82
+	DECQ         R14
+	JNZ          loop93
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run92
 
-done83:
+done94:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip84
+	JZ           skip95
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1740,9 +1839,9 @@ done83:
 	VMULPS       Z0, Z13, Z13
 	VMULPS       Z0, Z14, Z14
 
-skip84:
+skip95:
 	TESTQ        $0x00000002, AX
-	JZ           skip85
+	JZ           skip96
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1778,7 +1877,7 @@ skip84:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip85:
+skip96:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1858,10 +1957,16 @@ body11:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done87
-	PCALIGN    $0x20
+	JZ         done99
 
-loop86:
+run97:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop98:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -1895,15 +2000,18 @@ loop86:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop86
+	DECQ         R14
+	JNZ          loop98
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run97
 
-done87:
+done99:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip88
+	JZ           skip100
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1918,9 +2026,9 @@ done87:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip88:
+skip100:
 	TESTQ        $0x00000002, AX
-	JZ           skip89
+	JZ           skip101
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1959,7 +2067,7 @@ skip88:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip89:
+skip101:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -2046,10 +2154,16 @@ body12:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done91
-	PCALIGN    $0x20
+	JZ         done104
 
-loop90:
+run102:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop103:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -2086,15 +2200,18 @@ loop90:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop90
+	DECQ         R14
+	JNZ          loop103
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run102
 
-done91:
+done104:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip92
+	JZ           skip105
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2110,9 +2227,9 @@ done91:
 	VMULPS       Z0, Z15, Z15
 	VMULPS       Z0, Z16, Z16
 
-skip92:
+skip105:
 	TESTQ        $0x00000002, AX
-	JZ           skip93
+	JZ           skip106
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -2154,7 +2271,7 @@ skip92:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip93:
+skip106:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -2246,10 +2363,16 @@ body13:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done95
-	PCALIGN    $0x20
+	JZ         done109
 
-loop94:
+run107:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop108:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -2288,15 +2411,18 @@ loop94:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop94
+	DECQ         R14
+	JNZ          loop108
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run107
 
-done95:
+done109:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip96
+	JZ           skip110
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2313,9 +2439,9 @@ done95:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip96:
+skip110:
 	TESTQ        $0x00000002, AX
-	JZ           skip97
+	JZ           skip111
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -2360,7 +2486,7 @@ skip96:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip97:
+skip111:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -2409,10 +2535,16 @@ body14:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done99
-	PCALIGN    $0x20
+	JZ         done114
 
-loop98:
+run112:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop113:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2423,22 +2555,25 @@ loop98:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop98
+	DECQ         R14
+	JNZ          loop113
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run112
 
-done99:
+done114:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip100
+	JZ           skip115
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip100:
+skip115:
 	TESTQ        $0x00000002, AX
-	JZ           skip101
+	JZ           skip116
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2446,7 +2581,7 @@ skip100:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip101:
+skip116:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2475,10 +2610,16 @@ body15:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done103
-	PCALIGN    $0x20
+	JZ         done119
 
-loop102:
+run117:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop118:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2492,24 +2633,27 @@ loop102:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop102
+	DECQ         R14
+	JNZ          loop118
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run117
 
-done103:
+done119:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip104
+	JZ           skip120
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip104:
+skip120:
 	TESTQ        $0x00000002, AX
-	JZ           skip105
+	JZ           skip121
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2522,7 +2666,7 @@ skip104:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip105:
+skip121:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2559,10 +2703,16 @@ body16:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done107
-	PCALIGN    $0x20
+	JZ         done124
 
-loop106:
+run122:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop123:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2579,15 +2729,18 @@ loop106:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop106
+	DECQ         R14
+	JNZ          loop123
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run122
 
-done107:
+done124:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip108
+	JZ           skip125
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2596,9 +2749,9 @@ done107:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip108:
+skip125:
 	TESTQ        $0x00000002, AX
-	JZ           skip109
+	JZ           skip126
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2616,7 +2769,7 @@ skip108:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip109:
+skip126:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2663,10 +2816,16 @@ body17:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done111
-	PCALIGN    $0x20
+	JZ         done129
 
-loop110:
+run127:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop128:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2687,15 +2846,18 @@ loop110:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop110
+	DECQ         R14
+	JNZ          loop128
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run127
 
-done111:
+done129:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip112
+	JZ           skip130
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2706,9 +2868,9 @@ done111:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip112:
+skip130:
 	TESTQ        $0x00000002, AX
-	JZ           skip113
+	JZ           skip131
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2731,7 +2893,7 @@ skip112:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip113:
+skip131:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2786,10 +2948,16 @@ body18:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done115
-	PCALIGN    $0x20
+	JZ         done134
 
-loop114:
+run132:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop133:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2813,15 +2981,18 @@ loop114:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop114
+	DECQ         R14
+	JNZ          loop133
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run132
 
-done115:
+done134:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip116
+	JZ           skip135
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2834,9 +3005,9 @@ done115:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip116:
+skip135:
 	TESTQ        $0x00000002, AX
-	JZ           skip117
+	JZ           skip136
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2864,7 +3035,7 @@ skip116:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip117:
+skip136:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2927,10 +3098,16 @@ body19:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done119
-	PCALIGN    $0x20
+	JZ         done139
 
-loop118:
+run137:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop138:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2957,15 +3134,18 @@ loop118:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop118
+	DECQ         R14
+	JNZ          loop138
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run137
 
-done119:
+done139:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip120
+	JZ           skip140
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2980,9 +3160,9 @@ done119:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip120:
+skip140:
 	TESTQ        $0x00000002, AX
-	JZ           skip121
+	JZ           skip141
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3015,7 +3195,7 @@ skip120:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip121:
+skip141:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3088,10 +3268,16 @@ body20:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done123
-	PCALIGN    $0x20
+	JZ         done144
 
-loop122:
+run142:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop143:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3122,15 +3308,18 @@ loop122:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop122
+	DECQ         R14
+	JNZ          loop143
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run142
 
-done123:
+done144:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip124
+	JZ           skip145
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3147,9 +3336,9 @@ done123:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip124:
+skip145:
 	TESTQ        $0x00000002, AX
-	JZ           skip125
+	JZ           skip146
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3187,7 +3376,7 @@ skip124:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip125:
+skip146:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3268,10 +3457,16 @@ body21:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done127
-	PCALIGN    $0x20
+	JZ         done149
 
-loop126:
+run147:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop148:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3305,15 +3500,18 @@ loop126:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop126
+	DECQ         R14
+	JNZ          loop148
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run147
 
-done127:
+done149:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip128
+	JZ           skip150
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3332,9 +3530,9 @@ done127:
 	VMULPS       Z0, Z18, Z18
 	VMULPS       Z0, Z19, Z19
 
-skip128:
+skip150:
 	TESTQ        $0x00000002, AX
-	JZ           skip129
+	JZ           skip151
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3377,7 +3575,7 @@ skip128:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z19
 
-skip129:
+skip151:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3466,10 +3664,16 @@ body22:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done131
-	PCALIGN    $0x20
+	JZ         done154
 
-loop130:
+run152:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop153:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3506,15 +3710,18 @@ loop130:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop130
+	DECQ         R14
+	JNZ          loop153
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run152
 
-done131:
+done154:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip132
+	JZ           skip155
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3535,9 +3742,9 @@ done131:
 	VMULPS       Z0, Z20, Z20
 	VMULPS       Z0, Z21, Z21
 
-skip132:
+skip155:
 	TESTQ        $0x00000002, AX
-	JZ           skip133
+	JZ           skip156
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3585,7 +3792,7 @@ skip132:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip133:
+skip156:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3684,10 +3891,16 @@ body23:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done135
-	PCALIGN    $0x20
+	JZ         done159
 
-loop134:
+run157:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop158:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3728,15 +3941,18 @@ loop134:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop134
+	DECQ         R14
+	JNZ          loop158
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run157
 
-done135:
+done159:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip136
+	JZ           skip160
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3759,9 +3975,9 @@ done135:
 	VMULPS       Z0, Z22, Z22
 	VMULPS       Z0, Z23, Z23
 
-skip136:
+skip160:
 	TESTQ        $0x00000002, AX
-	JZ           skip137
+	JZ           skip161
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3814,7 +4030,7 @@ skip136:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z23
 
-skip137:
+skip161:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -3921,10 +4137,16 @@ body24:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done139
-	PCALIGN    $0x20
+	JZ         done164
 
-loop138:
+run162:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop163:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -3968,15 +4190,18 @@ loop138:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop138
+	DECQ         R14
+	JNZ          loop163
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run162
 
-done139:
+done164:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip140
+	JZ           skip165
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4001,9 +4226,9 @@ done139:
 	VMULPS       Z0, Z24, Z24
 	VMULPS       Z0, Z25, Z25
 
-skip140:
+skip165:
 	TESTQ        $0x00000002, AX
-	JZ           skip141
+	JZ           skip166
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4061,7 +4286,7 @@ skip140:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip141:
+skip166:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -4176,10 +4401,16 @@ body25:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done143
-	PCALIGN    $0x20
+	JZ         done169
 
-loop142:
+run167:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop168:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -4226,15 +4457,18 @@ loop142:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop142
+	DECQ         R14
+	JNZ          loop168
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run167
 
-done143:
+done169:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip144
+	JZ           skip170
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4261,9 +4495,9 @@ done143:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip144:
+skip170:
 	TESTQ        $0x00000002, AX
-	JZ           skip145
+	JZ           skip171
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4326,7 +4560,7 @@ skip144:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip145:
+skip171:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -4451,10 +4685,16 @@ body26:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done147
-	PCALIGN    $0x20
+	JZ         done174
 
-loop146:
+run172:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop173:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -4505,15 +4745,18 @@ loop146:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop146
+	DECQ         R14
+	JNZ          loop173
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run172
 
-done147:
+done174:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip148
+	JZ           skip175
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4542,9 +4785,9 @@ done147:
 	VMULPS       Z0, Z28, Z28
 	VMULPS       Z0, Z29, Z29
 
-skip148:
+skip175:
 	TESTQ        $0x00000002, AX
-	JZ           skip149
+	JZ           skip176
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4612,7 +4855,7 @@ skip148:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip149:
+skip176:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -4745,10 +4988,16 @@ body27:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done151
-	PCALIGN    $0x20
+	JZ         done179
 
-loop150:
+run177:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop178:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -4802,15 +5051,18 @@ loop150:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop150
+	DECQ         R14
+	JNZ          loop178
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run177
 
-done151:
+done179:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip152
+	JZ           skip180
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4841,9 +5093,9 @@ done151:
 	VMULPS       Z0, Z30, Z30
 	VMULPS       Z0, Z31, Z31
 
-skip152:
+skip180:
 	TESTQ        $0x00000002, AX
-	JZ           skip153
+	JZ           skip181
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4916,7 +5168,7 @@ skip152:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z31
 
-skip153:
+skip181:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -4977,10 +5229,16 @@ body28:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done155
-	PCALIGN    $0x20
+	JZ         done184
 
-loop154:
+run182:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop183:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -4989,27 +5247,30 @@ loop154:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop154
+	DECQ         R14
+	JNZ          loop183
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run182
 
-done155:
+done184:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip156
+	JZ           skip185
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip156:
+skip185:
 	TESTQ        $0x00000002, AX
-	JZ           skip157
+	JZ           skip186
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip157:
+skip186:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
@@ -5033,10 +5294,16 @@ body29:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done159
-	PCALIGN    $0x20
+	JZ         done189
 
-loop158:
+run187:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop188:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5047,22 +5314,25 @@ loop158:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop158
+	DECQ         R14
+	JNZ          loop188
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run187
 
-done159:
+done189:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip160
+	JZ           skip190
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip160:
+skip190:
 	TESTQ        $0x00000002, AX
-	JZ           skip161
+	JZ           skip191
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5071,7 +5341,7 @@ skip160:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip161:
+skip191:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5100,10 +5370,16 @@ body30:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done163
-	PCALIGN    $0x20
+	JZ         done194
 
-loop162:
+run192:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop193:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5116,23 +5392,26 @@ loop162:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop162
+	DECQ         R14
+	JNZ          loop193
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run192
 
-done163:
+done194:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip164
+	JZ           skip195
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip164:
+skip195:
 	TESTQ        $0x00000002, AX
-	JZ           skip165
+	JZ           skip196
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5144,7 +5423,7 @@ skip164:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip165:
+skip196:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5180,10 +5459,16 @@ body31:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done167
-	PCALIGN    $0x20
+	JZ         done199
 
-loop166:
+run197:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop198:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5199,24 +5484,27 @@ loop166:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop166
+	DECQ         R14
+	JNZ          loop198
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run197
 
-done167:
+done199:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip168
+	JZ           skip200
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip168:
+skip200:
 	TESTQ        $0x00000002, AX
-	JZ           skip169
+	JZ           skip201
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5231,7 +5519,7 @@ skip168:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip169:
+skip201:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5272,10 +5560,16 @@ body32:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done171
-	PCALIGN    $0x20
+	JZ         done204
 
-loop170:
+run202:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop203:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5293,15 +5587,18 @@ loop170:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop170
+	DECQ         R14
+	JNZ          loop203
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run202
 
-done171:
+done204:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip172
+	JZ           skip205
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -5309,9 +5606,9 @@ done171:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip172:
+skip205:
 	TESTQ        $0x00000002, AX
-	JZ           skip173
+	JZ           skip206
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5329,7 +5626,7 @@ skip172:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip173:
+skip206:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5375,10 +5672,16 @@ body33:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done175
-	PCALIGN    $0x20
+	JZ         done209
 
-loop174:
+run207:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop208:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5398,15 +5701,18 @@ loop174:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop174
+	DECQ         R14
+	JNZ          loop208
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run207
 
-done175:
+done209:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip176
+	JZ           skip210
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -5415,9 +5721,9 @@ done175:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip176:
+skip210:
 	TESTQ        $0x00000002, AX
-	JZ           skip177
+	JZ           skip211
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5438,7 +5744,7 @@ skip176:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip177:
+skip211:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5491,10 +5797,16 @@ body34:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done179
-	PCALIGN    $0x20
+	JZ         done214
 
-loop178:
+run212:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop213:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5517,15 +5829,18 @@ loop178:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop178
+	DECQ         R14
+	JNZ          loop213
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run212
 
-done179:
+done214:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip180
+	JZ           skip215
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -5535,9 +5850,9 @@ done179:
 	VMULPS       Y0, Y9, Y9
 	VMULPS       Y0, Y10, Y10
 
-skip180:
+skip215:
 	TESTQ        $0x00000002, AX
-	JZ           skip181
+	JZ           skip216
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5561,7 +5876,7 @@ skip180:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip181:
+skip216:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5619,10 +5934,16 @@ body35:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done183
-	PCALIGN    $0x20
+	JZ         done219
 
-loop182:
+run217:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop218:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5647,15 +5968,18 @@ loop182:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop182
+	DECQ         R14
+	JNZ          loop218
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run217
 
-done183:
+done219:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip184
+	JZ           skip220
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -5666,9 +5990,9 @@ done183:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip184:
+skip220:
 	TESTQ        $0x00000002, AX
-	JZ           skip185
+	JZ           skip221
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5695,7 +6019,7 @@ skip184:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip185:
+skip221:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5758,10 +6082,16 @@ body36:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done187
-	PCALIGN    $0x20
+	JZ         done224
 
-loop186:
+run222:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop223:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5788,15 +6118,18 @@ loop186:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop186
+	DECQ         R14
+	JNZ          loop223
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run222
 
-done187:
+done224:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip188
+	JZ           skip225
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -5808,9 +6141,9 @@ done187:
 	VMULPS       Y0, Y11, Y11
 	VMULPS       Y0, Y12, Y12
 
-skip188:
+skip225:
 	TESTQ        $0x00000002, AX
-	JZ           skip189
+	JZ           skip226
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5840,7 +6173,7 @@ skip188:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y12
 
-skip189:
+skip226:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5910,10 +6243,16 @@ body37:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done191
-	PCALIGN    $0x20
+	JZ         done229
 
-loop190:
+run227:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop228:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -5943,15 +6282,18 @@ loop190:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop190
+	DECQ         R14
+	JNZ          loop228
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run227
 
-done191:
+done229:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip192
+	JZ           skip230
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -5964,9 +6306,9 @@ done191:
 	VMULPS       Y0, Y12, Y12
 	VMULPS       Y0, Y13, Y13
 
-skip192:
+skip230:
 	TESTQ        $0x00000002, AX
-	JZ           skip193
+	JZ           skip231
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5999,7 +6341,7 @@ skip192:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip193:
+skip231:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -6074,10 +6416,16 @@ body38:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done195
-	PCALIGN    $0x20
+	JZ         done234
 
-loop194:
+run232:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop233:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -6109,15 +6457,18 @@ loop194:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop194
+	DECQ         R14
+	JNZ          loop233
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run232
 
-done195:
+done234:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip196
+	JZ           skip235
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -6131,9 +6482,9 @@ done195:
 	VMULPS       Y0, Y13, Y13
 	VMULPS       Y0, Y14, Y14
 
-skip196:
+skip235:
 	TESTQ        $0x00000002, AX
-	JZ           skip197
+	JZ           skip236
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -6169,7 +6520,7 @@ skip196:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y14
 
-skip197:
+skip236:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -6249,10 +6600,16 @@ body39:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done199
-	PCALIGN    $0x20
+	JZ         done239
 
-loop198:
+run237:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop238:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -6286,15 +6643,18 @@ loop198:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop198
+	DECQ         R14
+	JNZ          loop238
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run237
 
-done199:
+done239:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip200
+	JZ           skip240
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -6309,9 +6669,9 @@ done199:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip200:
+skip240:
 	TESTQ        $0x00000002, AX
-	JZ           skip201
+	JZ           skip241
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -6350,7 +6710,7 @@ skip200:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip201:
+skip241:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -6437,10 +6797,16 @@ body40:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done203
-	PCALIGN    $0x20
+	JZ         done244
 
-loop202:
+run242:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop243:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -6477,15 +6843,18 @@ loop202:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop202
+	DECQ         R14
+	JNZ          loop243
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run242
 
-done203:
+done244:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip204
+	JZ           skip245
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -6501,9 +6870,9 @@ done203:
 	VMULPS       Y0, Y15, Y15
 	VMULPS       Y0, Y16, Y16
 
-skip204:
+skip245:
 	TESTQ        $0x00000002, AX
-	JZ           skip205
+	JZ           skip246
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -6545,7 +6914,7 @@ skip204:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y16
 
-skip205:
+skip246:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -6637,10 +7006,16 @@ body41:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done207
-	PCALIGN    $0x20
+	JZ         done249
 
-loop206:
+run247:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop248:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -6679,15 +7054,18 @@ loop206:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop206
+	DECQ         R14
+	JNZ          loop248
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run247
 
-done207:
+done249:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip208
+	JZ           skip250
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -6704,9 +7082,9 @@ done207:
 	VMULPS       Y0, Y16, Y16
 	VMULPS       Y0, Y17, Y17
 
-skip208:
+skip250:
 	TESTQ        $0x00000002, AX
-	JZ           skip209
+	JZ           skip251
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -6751,7 +7129,7 @@ skip208:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y17
 
-skip209:
+skip251:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -6784,216 +7162,216 @@ skip209:
 	RET
 
 // func tileF64AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, FMA3, MMX+
 TEXT ·tileF64AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
 	CMPQ  AX, $0x15
-	JGE   from210
+	JGE   from252
 	CMPQ  AX, $0x0a
-	JGE   from211
+	JGE   from253
 	CMPQ  AX, $0x05
-	JGE   from212
+	JGE   from254
 	CMPQ  AX, $0x02
-	JGE   from213
+	JGE   from255
 	CMPQ  AX, $0x01
-	JGE   from214
+	JGE   from256
 	JMP   body0
 
-from214:
+from256:
 	JMP body1
 
-from213:
+from255:
 	CMPQ AX, $0x03
-	JGE  from215
+	JGE  from257
 	JMP  body2
 
-from215:
+from257:
 	CMPQ AX, $0x04
-	JGE  from216
+	JGE  from258
 	JMP  body3
 
-from216:
+from258:
 	JMP body4
 
-from212:
+from254:
 	CMPQ AX, $0x07
-	JGE  from217
+	JGE  from259
 	CMPQ AX, $0x06
-	JGE  from218
+	JGE  from260
 	JMP  body5
 
-from218:
+from260:
 	JMP body6
 
-from217:
+from259:
 	CMPQ AX, $0x08
-	JGE  from219
+	JGE  from261
 	JMP  body7
 
-from219:
+from261:
 	CMPQ AX, $0x09
-	JGE  from220
+	JGE  from262
 	JMP  body8
 
-from220:
+from262:
 	JMP body9
 
-from211:
+from253:
 	CMPQ AX, $0x0f
-	JGE  from221
+	JGE  from263
 	CMPQ AX, $0x0c
-	JGE  from222
+	JGE  from264
 	CMPQ AX, $0x0b
-	JGE  from223
+	JGE  from265
 	JMP  body10
 
-from223:
+from265:
 	JMP body11
 
-from222:
+from264:
 	CMPQ AX, $0x0d
-	JGE  from224
+	JGE  from266
 	JMP  body12
 
-from224:
+from266:
 	CMPQ AX, $0x0e
-	JGE  from225
+	JGE  from267
 	JMP  body13
 
-from225:
+from267:
 	JMP body14
 
-from221:
+from263:
 	CMPQ AX, $0x12
-	JGE  from226
+	JGE  from268
 	CMPQ AX, $0x10
-	JGE  from227
+	JGE  from269
 	JMP  body15
 
-from227:
+from269:
 	CMPQ AX, $0x11
-	JGE  from228
+	JGE  from270
 	JMP  body16
 
-from228:
+from270:
 	JMP body17
 
-from226:
+from268:
 	CMPQ AX, $0x13
-	JGE  from229
+	JGE  from271
 	JMP  body18
 
-from229:
+from271:
 	CMPQ AX, $0x14
-	JGE  from230
+	JGE  from272
 	JMP  body19
 
-from230:
+from272:
 	JMP body20
 
-from210:
+from252:
 	CMPQ AX, $0x1f
-	JGE  from231
+	JGE  from273
 	CMPQ AX, $0x1a
-	JGE  from232
+	JGE  from274
 	CMPQ AX, $0x17
-	JGE  from233
+	JGE  from275
 	CMPQ AX, $0x16
-	JGE  from234
+	JGE  from276
 	JMP  body21
 
-from234:
+from276:
 	JMP body22
 
-from233:
+from275:
 	CMPQ AX, $0x18
-	JGE  from235
+	JGE  from277
 	JMP  body23
 
-from235:
+from277:
 	CMPQ AX, $0x19
-	JGE  from236
+	JGE  from278
 	JMP  body24
 
-from236:
+from278:
 	JMP body25
 
-from232:
+from274:
 	CMPQ AX, $0x1c
-	JGE  from237
+	JGE  from279
 	CMPQ AX, $0x1b
-	JGE  from238
+	JGE  from280
 	JMP  body26
 
-from238:
+from280:
 	JMP body27
 
-from237:
+from279:
 	CMPQ AX, $0x1d
-	JGE  from239
+	JGE  from281
 	JMP  body28
 
-from239:
+from281:
 	CMPQ AX, $0x1e
-	JGE  from240
+	JGE  from282
 	JMP  body29
 
-from240:
+from282:
 	JMP body30
 
-from231:
+from273:
 	CMPQ AX, $0x24
-	JGE  from241
+	JGE  from283
 	CMPQ AX, $0x21
-	JGE  from242
+	JGE  from284
 	CMPQ AX, $0x20
-	JGE  from243
+	JGE  from285
 	JMP  body31
 
-from243:
+from285:
 	JMP body32
 
-from242:
+from284:
 	CMPQ AX, $0x22
-	JGE  from244
+	JGE  from286
 	JMP  body33
 
-from244:
+from286:
 	CMPQ AX, $0x23
-	JGE  from245
+	JGE  from287
 	JMP  body34
 
-from245:
+from287:
 	JMP body35
 
-from241:
+from283:
 	CMPQ AX, $0x27
-	JGE  from246
+	JGE  from288
 	CMPQ AX, $0x25
-	JGE  from247
+	JGE  from289
 	JMP  body36
 
-from247:
+from289:
 	CMPQ AX, $0x26
-	JGE  from248
+	JGE  from290
 	JMP  body37
 
-from248:
+from290:
 	JMP body38
 
-from246:
+from288:
 	CMPQ AX, $0x28
-	JGE  from249
+	JGE  from291
 	JMP  body39
 
-from249:
+from291:
 	CMPQ AX, $0x29
-	JGE  from250
+	JGE  from292
 	JMP  body40
 
-from250:
+from292:
 	JMP body41
 
 body0:
@@ -7011,10 +7389,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done252
-	PCALIGN    $0x20
+	JZ         done295
 
-loop251:
+run293:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop294:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7023,27 +7407,30 @@ loop251:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop251
+	DECQ         R14
+	JNZ          loop294
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run293
 
-done252:
+done295:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip253
+	JZ           skip296
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 
-skip253:
+skip296:
 	TESTQ        $0x00000002, AX
-	JZ           skip254
+	JZ           skip297
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z4
 
-skip254:
+skip297:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	VZEROUPPER
@@ -7067,10 +7454,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done256
-	PCALIGN    $0x20
+	JZ         done300
 
-loop255:
+run298:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop299:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7081,22 +7474,25 @@ loop255:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop255
+	DECQ         R14
+	JNZ          loop299
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run298
 
-done256:
+done300:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip257
+	JZ           skip301
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 
-skip257:
+skip301:
 	TESTQ        $0x00000002, AX
-	JZ           skip258
+	JZ           skip302
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7105,7 +7501,7 @@ skip257:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z5
 
-skip258:
+skip302:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7134,10 +7530,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done260
-	PCALIGN    $0x20
+	JZ         done305
 
-loop259:
+run303:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop304:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7150,23 +7552,26 @@ loop259:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop259
+	DECQ         R14
+	JNZ          loop304
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run303
 
-done260:
+done305:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip261
+	JZ           skip306
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 
-skip261:
+skip306:
 	TESTQ        $0x00000002, AX
-	JZ           skip262
+	JZ           skip307
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7178,7 +7583,7 @@ skip261:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z6
 
-skip262:
+skip307:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7214,10 +7619,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done264
-	PCALIGN    $0x20
+	JZ         done310
 
-loop263:
+run308:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop309:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7233,24 +7644,27 @@ loop263:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop263
+	DECQ         R14
+	JNZ          loop309
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run308
 
-done264:
+done310:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip265
+	JZ           skip311
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 	VMULPD       Z0, Z7, Z7
 
-skip265:
+skip311:
 	TESTQ        $0x00000002, AX
-	JZ           skip266
+	JZ           skip312
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7265,7 +7679,7 @@ skip265:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z7
 
-skip266:
+skip312:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7306,10 +7720,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done268
-	PCALIGN    $0x20
+	JZ         done315
 
-loop267:
+run313:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop314:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7327,15 +7747,18 @@ loop267:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop267
+	DECQ         R14
+	JNZ          loop314
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run313
 
-done268:
+done315:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip269
+	JZ           skip316
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7343,9 +7766,9 @@ done268:
 	VMULPD       Z0, Z7, Z7
 	VMULPD       Z0, Z8, Z8
 
-skip269:
+skip316:
 	TESTQ        $0x00000002, AX
-	JZ           skip270
+	JZ           skip317
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7363,7 +7786,7 @@ skip269:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z8
 
-skip270:
+skip317:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7409,10 +7832,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done272
-	PCALIGN    $0x20
+	JZ         done320
 
-loop271:
+run318:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop319:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7432,15 +7861,18 @@ loop271:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop271
+	DECQ         R14
+	JNZ          loop319
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run318
 
-done272:
+done320:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip273
+	JZ           skip321
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7449,9 +7881,9 @@ done272:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip273:
+skip321:
 	TESTQ        $0x00000002, AX
-	JZ           skip274
+	JZ           skip322
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7472,7 +7904,7 @@ skip273:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip274:
+skip322:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7525,10 +7957,16 @@ body6:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done276
-	PCALIGN    $0x20
+	JZ         done325
 
-loop275:
+run323:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop324:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7551,15 +7989,18 @@ loop275:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop275
+	DECQ         R14
+	JNZ          loop324
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run323
 
-done276:
+done325:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip277
+	JZ           skip326
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7569,9 +8010,9 @@ done276:
 	VMULPD       Z0, Z9, Z9
 	VMULPD       Z0, Z10, Z10
 
-skip277:
+skip326:
 	TESTQ        $0x00000002, AX
-	JZ           skip278
+	JZ           skip327
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7595,7 +8036,7 @@ skip277:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z10
 
-skip278:
+skip327:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7653,10 +8094,16 @@ body7:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done280
-	PCALIGN    $0x20
+	JZ         done330
 
-loop279:
+run328:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop329:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7681,15 +8128,18 @@ loop279:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop279
+	DECQ         R14
+	JNZ          loop329
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run328
 
-done280:
+done330:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip281
+	JZ           skip331
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7700,9 +8150,9 @@ done280:
 	VMULPD       Z0, Z10, Z10
 	VMULPD       Z0, Z11, Z11
 
-skip281:
+skip331:
 	TESTQ        $0x00000002, AX
-	JZ           skip282
+	JZ           skip332
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7729,7 +8179,7 @@ skip281:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z11
 
-skip282:
+skip332:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7792,10 +8242,16 @@ body8:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done284
-	PCALIGN    $0x20
+	JZ         done335
 
-loop283:
+run333:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop334:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7822,15 +8278,18 @@ loop283:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop283
+	DECQ         R14
+	JNZ          loop334
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run333
 
-done284:
+done335:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip285
+	JZ           skip336
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7842,9 +8301,9 @@ done284:
 	VMULPD       Z0, Z11, Z11
 	VMULPD       Z0, Z12, Z12
 
-skip285:
+skip336:
 	TESTQ        $0x00000002, AX
-	JZ           skip286
+	JZ           skip337
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -7874,7 +8333,7 @@ skip285:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z12
 
-skip286:
+skip337:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -7944,10 +8403,16 @@ body9:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done288
-	PCALIGN    $0x20
+	JZ         done340
 
-loop287:
+run338:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop339:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -7977,15 +8442,18 @@ loop287:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop287
+	DECQ         R14
+	JNZ          loop339
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run338
 
-done288:
+done340:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip289
+	JZ           skip341
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7998,9 +8466,9 @@ done288:
 	VMULPD       Z0, Z12, Z12
 	VMULPD       Z0, Z13, Z13
 
-skip289:
+skip341:
 	TESTQ        $0x00000002, AX
-	JZ           skip290
+	JZ           skip342
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -8033,7 +8501,7 @@ skip289:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z13
 
-skip290:
+skip342:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -8108,10 +8576,16 @@ body10:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done292
-	PCALIGN    $0x20
+	JZ         done345
 
-loop291:
+run343:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop344:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -8143,15 +8617,18 @@ loop291:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop291
+	DECQ         R14
+	JNZ          loop344
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run343
 
-done292:
+done345:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip293
+	JZ           skip346
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8165,9 +8642,9 @@ done292:
 	VMULPD       Z0, Z13, Z13
 	VMULPD       Z0, Z14, Z14
 
-skip293:
+skip346:
 	TESTQ        $0x00000002, AX
-	JZ           skip294
+	JZ           skip347
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -8203,7 +8680,7 @@ skip293:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z14
 
-skip294:
+skip347:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -8283,10 +8760,16 @@ body11:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done296
-	PCALIGN    $0x20
+	JZ         done350
 
-loop295:
+run348:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop349:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -8320,15 +8803,18 @@ loop295:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop295
+	DECQ         R14
+	JNZ          loop349
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run348
 
-done296:
+done350:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip297
+	JZ           skip351
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8343,9 +8829,9 @@ done296:
 	VMULPD       Z0, Z14, Z14
 	VMULPD       Z0, Z15, Z15
 
-skip297:
+skip351:
 	TESTQ        $0x00000002, AX
-	JZ           skip298
+	JZ           skip352
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -8384,7 +8870,7 @@ skip297:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z15
 
-skip298:
+skip352:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -8471,10 +8957,16 @@ body12:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done300
-	PCALIGN    $0x20
+	JZ         done355
 
-loop299:
+run353:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop354:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -8511,15 +9003,18 @@ loop299:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop299
+	DECQ         R14
+	JNZ          loop354
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run353
 
-done300:
+done355:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip301
+	JZ           skip356
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8535,9 +9030,9 @@ done300:
 	VMULPD       Z0, Z15, Z15
 	VMULPD       Z0, Z16, Z16
 
-skip301:
+skip356:
 	TESTQ        $0x00000002, AX
-	JZ           skip302
+	JZ           skip357
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -8579,7 +9074,7 @@ skip301:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z16
 
-skip302:
+skip357:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -8671,10 +9166,16 @@ body13:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done304
-	PCALIGN    $0x20
+	JZ         done360
 
-loop303:
+run358:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop359:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -8713,15 +9214,18 @@ loop303:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop303
+	DECQ         R14
+	JNZ          loop359
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run358
 
-done304:
+done360:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip305
+	JZ           skip361
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8738,9 +9242,9 @@ done304:
 	VMULPD       Z0, Z16, Z16
 	VMULPD       Z0, Z17, Z17
 
-skip305:
+skip361:
 	TESTQ        $0x00000002, AX
-	JZ           skip306
+	JZ           skip362
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -8785,7 +9289,7 @@ skip305:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z17
 
-skip306:
+skip362:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -8834,10 +9338,16 @@ body14:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done308
-	PCALIGN    $0x20
+	JZ         done365
 
-loop307:
+run363:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop364:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -8848,22 +9358,25 @@ loop307:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop307
+	DECQ         R14
+	JNZ          loop364
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run363
 
-done308:
+done365:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip309
+	JZ           skip366
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 
-skip309:
+skip366:
 	TESTQ        $0x00000002, AX
-	JZ           skip310
+	JZ           skip367
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8871,7 +9384,7 @@ skip309:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z5
 
-skip310:
+skip367:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -8900,10 +9413,16 @@ body15:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done312
-	PCALIGN    $0x20
+	JZ         done370
 
-loop311:
+run368:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop369:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -8917,24 +9436,27 @@ loop311:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop311
+	DECQ         R14
+	JNZ          loop369
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run368
 
-done312:
+done370:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip313
+	JZ           skip371
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 	VMULPD       Z0, Z7, Z7
 
-skip313:
+skip371:
 	TESTQ        $0x00000002, AX
-	JZ           skip314
+	JZ           skip372
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8947,7 +9469,7 @@ skip313:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z7
 
-skip314:
+skip372:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -8984,10 +9506,16 @@ body16:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done316
-	PCALIGN    $0x20
+	JZ         done375
 
-loop315:
+run373:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop374:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -9004,15 +9532,18 @@ loop315:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop315
+	DECQ         R14
+	JNZ          loop374
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run373
 
-done316:
+done375:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip317
+	JZ           skip376
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9021,9 +9552,9 @@ done316:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip317:
+skip376:
 	TESTQ        $0x00000002, AX
-	JZ           skip318
+	JZ           skip377
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9041,7 +9572,7 @@ skip317:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip318:
+skip377:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -9088,10 +9619,16 @@ body17:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done320
-	PCALIGN    $0x20
+	JZ         done380
 
-loop319:
+run378:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop379:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -9112,15 +9649,18 @@ loop319:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop319
+	DECQ         R14
+	JNZ          loop379
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run378
 
-done320:
+done380:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip321
+	JZ           skip381
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9131,9 +9671,9 @@ done320:
 	VMULPD       Z0, Z10, Z10
 	VMULPD       Z0, Z11, Z11
 
-skip321:
+skip381:
 	TESTQ        $0x00000002, AX
-	JZ           skip322
+	JZ           skip382
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9156,7 +9696,7 @@ skip321:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z11
 
-skip322:
+skip382:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -9211,10 +9751,16 @@ body18:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done324
-	PCALIGN    $0x20
+	JZ         done385
 
-loop323:
+run383:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop384:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -9238,15 +9784,18 @@ loop323:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop323
+	DECQ         R14
+	JNZ          loop384
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run383
 
-done324:
+done385:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip325
+	JZ           skip386
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9259,9 +9808,9 @@ done324:
 	VMULPD       Z0, Z12, Z12
 	VMULPD       Z0, Z13, Z13
 
-skip325:
+skip386:
 	TESTQ        $0x00000002, AX
-	JZ           skip326
+	JZ           skip387
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9289,7 +9838,7 @@ skip325:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z13
 
-skip326:
+skip387:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -9352,10 +9901,16 @@ body19:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done328
-	PCALIGN    $0x20
+	JZ         done390
 
-loop327:
+run388:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop389:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -9382,15 +9937,18 @@ loop327:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop327
+	DECQ         R14
+	JNZ          loop389
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run388
 
-done328:
+done390:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip329
+	JZ           skip391
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9405,9 +9963,9 @@ done328:
 	VMULPD       Z0, Z14, Z14
 	VMULPD       Z0, Z15, Z15
 
-skip329:
+skip391:
 	TESTQ        $0x00000002, AX
-	JZ           skip330
+	JZ           skip392
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9440,7 +9998,7 @@ skip329:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z15
 
-skip330:
+skip392:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -9513,10 +10071,16 @@ body20:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done332
-	PCALIGN    $0x20
+	JZ         done395
 
-loop331:
+run393:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop394:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -9547,15 +10111,18 @@ loop331:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop331
+	DECQ         R14
+	JNZ          loop394
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run393
 
-done332:
+done395:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip333
+	JZ           skip396
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9572,9 +10139,9 @@ done332:
 	VMULPD       Z0, Z16, Z16
 	VMULPD       Z0, Z17, Z17
 
-skip333:
+skip396:
 	TESTQ        $0x00000002, AX
-	JZ           skip334
+	JZ           skip397
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9612,7 +10179,7 @@ skip333:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z17
 
-skip334:
+skip397:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -9693,10 +10260,16 @@ body21:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done336
-	PCALIGN    $0x20
+	JZ         done400
 
-loop335:
+run398:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop399:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -9730,15 +10303,18 @@ loop335:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop335
+	DECQ         R14
+	JNZ          loop399
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run398
 
-done336:
+done400:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip337
+	JZ           skip401
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9757,9 +10333,9 @@ done336:
 	VMULPD       Z0, Z18, Z18
 	VMULPD       Z0, Z19, Z19
 
-skip337:
+skip401:
 	TESTQ        $0x00000002, AX
-	JZ           skip338
+	JZ           skip402
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9802,7 +10378,7 @@ skip337:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z19
 
-skip338:
+skip402:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -9891,10 +10467,16 @@ body22:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done340
-	PCALIGN    $0x20
+	JZ         done405
 
-loop339:
+run403:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop404:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -9931,15 +10513,18 @@ loop339:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop339
+	DECQ         R14
+	JNZ          loop404
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run403
 
-done340:
+done405:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip341
+	JZ           skip406
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9960,9 +10545,9 @@ done340:
 	VMULPD       Z0, Z20, Z20
 	VMULPD       Z0, Z21, Z21
 
-skip341:
+skip406:
 	TESTQ        $0x00000002, AX
-	JZ           skip342
+	JZ           skip407
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10010,7 +10595,7 @@ skip341:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z21
 
-skip342:
+skip407:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -10109,10 +10694,16 @@ body23:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done344
-	PCALIGN    $0x20
+	JZ         done410
 
-loop343:
+run408:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop409:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10153,15 +10744,18 @@ loop343:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop343
+	DECQ         R14
+	JNZ          loop409
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run408
 
-done344:
+done410:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip345
+	JZ           skip411
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -10184,9 +10778,9 @@ done344:
 	VMULPD       Z0, Z22, Z22
 	VMULPD       Z0, Z23, Z23
 
-skip345:
+skip411:
 	TESTQ        $0x00000002, AX
-	JZ           skip346
+	JZ           skip412
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10239,7 +10833,7 @@ skip345:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z23
 
-skip346:
+skip412:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -10346,10 +10940,16 @@ body24:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done348
-	PCALIGN    $0x20
+	JZ         done415
 
-loop347:
+run413:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop414:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10393,15 +10993,18 @@ loop347:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop347
+	DECQ         R14
+	JNZ          loop414
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run413
 
-done348:
+done415:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip349
+	JZ           skip416
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -10426,9 +11029,9 @@ done348:
 	VMULPD       Z0, Z24, Z24
 	VMULPD       Z0, Z25, Z25
 
-skip349:
+skip416:
 	TESTQ        $0x00000002, AX
-	JZ           skip350
+	JZ           skip417
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10486,7 +11089,7 @@ skip349:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z25
 
-skip350:
+skip417:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -10601,10 +11204,16 @@ body25:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done352
-	PCALIGN    $0x20
+	JZ         done420
 
-loop351:
+run418:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop419:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10651,15 +11260,18 @@ loop351:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop351
+	DECQ         R14
+	JNZ          loop419
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run418
 
-done352:
+done420:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip353
+	JZ           skip421
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -10686,9 +11298,9 @@ done352:
 	VMULPD       Z0, Z26, Z26
 	VMULPD       Z0, Z27, Z27
 
-skip353:
+skip421:
 	TESTQ        $0x00000002, AX
-	JZ           skip354
+	JZ           skip422
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10751,7 +11363,7 @@ skip353:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z27
 
-skip354:
+skip422:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -10876,10 +11488,16 @@ body26:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done356
-	PCALIGN    $0x20
+	JZ         done425
 
-loop355:
+run423:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop424:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -10930,15 +11548,18 @@ loop355:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop355
+	DECQ         R14
+	JNZ          loop424
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run423
 
-done356:
+done425:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip357
+	JZ           skip426
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -10967,9 +11588,9 @@ done356:
 	VMULPD       Z0, Z28, Z28
 	VMULPD       Z0, Z29, Z29
 
-skip357:
+skip426:
 	TESTQ        $0x00000002, AX
-	JZ           skip358
+	JZ           skip427
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11037,7 +11658,7 @@ skip357:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z29
 
-skip358:
+skip427:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -11170,10 +11791,16 @@ body27:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done360
-	PCALIGN    $0x20
+	JZ         done430
 
-loop359:
+run428:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop429:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -11227,15 +11854,18 @@ loop359:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop359
+	DECQ         R14
+	JNZ          loop429
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run428
 
-done360:
+done430:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip361
+	JZ           skip431
 	VBROADCASTSD 104(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -11266,9 +11896,9 @@ done360:
 	VMULPD       Z0, Z30, Z30
 	VMULPD       Z0, Z31, Z31
 
-skip361:
+skip431:
 	TESTQ        $0x00000002, AX
-	JZ           skip362
+	JZ           skip432
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11341,7 +11971,7 @@ skip361:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z31
 
-skip362:
+skip432:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -11402,10 +12032,16 @@ body28:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done364
-	PCALIGN    $0x20
+	JZ         done435
 
-loop363:
+run433:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop434:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -11414,27 +12050,30 @@ loop363:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop363
+	DECQ         R14
+	JNZ          loop434
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run433
 
-done364:
+done435:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip365
+	JZ           skip436
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 
-skip365:
+skip436:
 	TESTQ        $0x00000002, AX
-	JZ           skip366
+	JZ           skip437
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y4
 
-skip366:
+skip437:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	VZEROUPPER
@@ -11458,10 +12097,16 @@ body29:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done368
-	PCALIGN    $0x20
+	JZ         done440
 
-loop367:
+run438:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop439:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -11472,22 +12117,25 @@ loop367:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop367
+	DECQ         R14
+	JNZ          loop439
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run438
 
-done368:
+done440:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip369
+	JZ           skip441
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip369:
+skip441:
 	TESTQ        $0x00000002, AX
-	JZ           skip370
+	JZ           skip442
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -11496,7 +12144,7 @@ skip369:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip370:
+skip442:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -11525,10 +12173,16 @@ body30:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done372
-	PCALIGN    $0x20
+	JZ         done445
 
-loop371:
+run443:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop444:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -11541,23 +12195,26 @@ loop371:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop371
+	DECQ         R14
+	JNZ          loop444
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run443
 
-done372:
+done445:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip373
+	JZ           skip446
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 
-skip373:
+skip446:
 	TESTQ        $0x00000002, AX
-	JZ           skip374
+	JZ           skip447
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -11569,7 +12226,7 @@ skip373:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y6
 
-skip374:
+skip447:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -11605,10 +12262,16 @@ body31:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done376
-	PCALIGN    $0x20
+	JZ         done450
 
-loop375:
+run448:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop449:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -11624,24 +12287,27 @@ loop375:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop375
+	DECQ         R14
+	JNZ          loop449
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run448
 
-done376:
+done450:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip377
+	JZ           skip451
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip377:
+skip451:
 	TESTQ        $0x00000002, AX
-	JZ           skip378
+	JZ           skip452
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -11656,7 +12322,7 @@ skip377:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip378:
+skip452:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -11697,10 +12363,16 @@ body32:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done380
-	PCALIGN    $0x20
+	JZ         done455
 
-loop379:
+run453:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop454:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -11718,15 +12390,18 @@ loop379:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop379
+	DECQ         R14
+	JNZ          loop454
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run453
 
-done380:
+done455:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip381
+	JZ           skip456
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -11734,9 +12409,9 @@ done380:
 	VMULPD       Y0, Y7, Y7
 	VMULPD       Y0, Y8, Y8
 
-skip381:
+skip456:
 	TESTQ        $0x00000002, AX
-	JZ           skip382
+	JZ           skip457
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -11754,7 +12429,7 @@ skip381:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y8
 
-skip382:
+skip457:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -11800,10 +12475,16 @@ body33:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done384
-	PCALIGN    $0x20
+	JZ         done460
 
-loop383:
+run458:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop459:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -11823,15 +12504,18 @@ loop383:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop383
+	DECQ         R14
+	JNZ          loop459
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run458
 
-done384:
+done460:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip385
+	JZ           skip461
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -11840,9 +12524,9 @@ done384:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip385:
+skip461:
 	TESTQ        $0x00000002, AX
-	JZ           skip386
+	JZ           skip462
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -11863,7 +12547,7 @@ skip385:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip386:
+skip462:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -11916,10 +12600,16 @@ body34:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done388
-	PCALIGN    $0x20
+	JZ         done465
 
-loop387:
+run463:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop464:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -11942,15 +12632,18 @@ loop387:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop387
+	DECQ         R14
+	JNZ          loop464
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run463
 
-done388:
+done465:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip389
+	JZ           skip466
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -11960,9 +12653,9 @@ done388:
 	VMULPD       Y0, Y9, Y9
 	VMULPD       Y0, Y10, Y10
 
-skip389:
+skip466:
 	TESTQ        $0x00000002, AX
-	JZ           skip390
+	JZ           skip467
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -11986,7 +12679,7 @@ skip389:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y10
 
-skip390:
+skip467:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -12044,10 +12737,16 @@ body35:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done392
-	PCALIGN    $0x20
+	JZ         done470
 
-loop391:
+run468:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop469:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -12072,15 +12771,18 @@ loop391:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop391
+	DECQ         R14
+	JNZ          loop469
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run468
 
-done392:
+done470:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip393
+	JZ           skip471
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -12091,9 +12793,9 @@ done392:
 	VMULPD       Y0, Y10, Y10
 	VMULPD       Y0, Y11, Y11
 
-skip393:
+skip471:
 	TESTQ        $0x00000002, AX
-	JZ           skip394
+	JZ           skip472
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -12120,7 +12822,7 @@ skip393:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y11
 
-skip394:
+skip472:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -12183,10 +12885,16 @@ body36:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done396
-	PCALIGN    $0x20
+	JZ         done475
 
-loop395:
+run473:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop474:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -12213,15 +12921,18 @@ loop395:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop395
+	DECQ         R14
+	JNZ          loop474
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run473
 
-done396:
+done475:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip397
+	JZ           skip476
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -12233,9 +12944,9 @@ done396:
 	VMULPD       Y0, Y11, Y11
 	VMULPD       Y0, Y12, Y12
 
-skip397:
+skip476:
 	TESTQ        $0x00000002, AX
-	JZ           skip398
+	JZ           skip477
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -12265,7 +12976,7 @@ skip397:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y12
 
-skip398:
+skip477:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -12335,10 +13046,16 @@ body37:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done400
-	PCALIGN    $0x20
+	JZ         done480
 
-loop399:
+run478:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop479:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -12368,15 +13085,18 @@ loop399:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop399
+	DECQ         R14
+	JNZ          loop479
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run478
 
-done400:
+done480:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip401
+	JZ           skip481
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -12389,9 +13109,9 @@ done400:
 	VMULPD       Y0, Y12, Y12
 	VMULPD       Y0, Y13, Y13
 
-skip401:
+skip481:
 	TESTQ        $0x00000002, AX
-	JZ           skip402
+	JZ           skip482
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -12424,7 +13144,7 @@ skip401:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y13
 
-skip402:
+skip482:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -12499,10 +13219,16 @@ body38:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done404
-	PCALIGN    $0x20
+	JZ         done485
 
-loop403:
+run483:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop484:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -12534,15 +13260,18 @@ loop403:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop403
+	DECQ         R14
+	JNZ          loop484
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run483
 
-done404:
+done485:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip405
+	JZ           skip486
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -12556,9 +13285,9 @@ done404:
 	VMULPD       Y0, Y13, Y13
 	VMULPD       Y0, Y14, Y14
 
-skip405:
+skip486:
 	TESTQ        $0x00000002, AX
-	JZ           skip406
+	JZ           skip487
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -12594,7 +13323,7 @@ skip405:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y14
 
-skip406:
+skip487:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -12674,10 +13403,16 @@ body39:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done408
-	PCALIGN    $0x20
+	JZ         done490
 
-loop407:
+run488:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop489:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -12711,15 +13446,18 @@ loop407:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop407
+	DECQ         R14
+	JNZ          loop489
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run488
 
-done408:
+done490:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip409
+	JZ           skip491
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -12734,9 +13472,9 @@ done408:
 	VMULPD       Y0, Y14, Y14
 	VMULPD       Y0, Y15, Y15
 
-skip409:
+skip491:
 	TESTQ        $0x00000002, AX
-	JZ           skip410
+	JZ           skip492
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -12775,7 +13513,7 @@ skip409:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y15
 
-skip410:
+skip492:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -12862,10 +13600,16 @@ body40:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done412
-	PCALIGN    $0x20
+	JZ         done495
 
-loop411:
+run493:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop494:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -12902,15 +13646,18 @@ loop411:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop411
+	DECQ         R14
+	JNZ          loop494
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run493
 
-done412:
+done495:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip413
+	JZ           skip496
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -12926,9 +13673,9 @@ done412:
 	VMULPD       Y0, Y15, Y15
 	VMULPD       Y0, Y16, Y16
 
-skip413:
+skip496:
 	TESTQ        $0x00000002, AX
-	JZ           skip414
+	JZ           skip497
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -12970,7 +13717,7 @@ skip413:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y16
 
-skip414:
+skip497:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -13062,10 +13809,16 @@ body41:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done416
-	PCALIGN    $0x20
+	JZ         done500
 
-loop415:
+run498:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop499:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -13104,15 +13857,18 @@ loop415:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop415
+	DECQ         R14
+	JNZ          loop499
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run498
 
-done416:
+done500:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip417
+	JZ           skip501
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -13129,9 +13885,9 @@ done416:
 	VMULPD       Y0, Y16, Y16
 	VMULPD       Y0, Y17, Y17
 
-skip417:
+skip501:
 	TESTQ        $0x00000002, AX
-	JZ           skip418
+	JZ           skip502
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -13176,7 +13932,7 @@ skip417:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y17
 
-skip418:
+skip502:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -13209,111 +13965,111 @@ skip418:
 	RET
 
 // func tileC64AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, FMA3, MMX+
 TEXT ·tileC64AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
 	CMPQ  AX, $0x0a
-	JGE   from419
+	JGE   from503
 	CMPQ  AX, $0x05
-	JGE   from420
+	JGE   from504
 	CMPQ  AX, $0x02
-	JGE   from421
+	JGE   from505
 	CMPQ  AX, $0x01
-	JGE   from422
+	JGE   from506
 	JMP   body0
 
-from422:
+from506:
 	JMP body1
 
-from421:
+from505:
 	CMPQ AX, $0x03
-	JGE  from423
+	JGE  from507
 	JMP  body2
 
-from423:
+from507:
 	CMPQ AX, $0x04
-	JGE  from424
+	JGE  from508
 	JMP  body3
 
-from424:
+from508:
 	JMP body4
 
-from420:
+from504:
 	CMPQ AX, $0x07
-	JGE  from425
+	JGE  from509
 	CMPQ AX, $0x06
-	JGE  from426
+	JGE  from510
 	JMP  body5
 
-from426:
+from510:
 	JMP body6
 
-from425:
+from509:
 	CMPQ AX, $0x08
-	JGE  from427
+	JGE  from511
 	JMP  body7
 
-from427:
+from511:
 	CMPQ AX, $0x09
-	JGE  from428
+	JGE  from512
 	JMP  body8
 
-from428:
+from512:
 	JMP body9
 
-from419:
+from503:
 	CMPQ AX, $0x0f
-	JGE  from429
+	JGE  from513
 	CMPQ AX, $0x0c
-	JGE  from430
+	JGE  from514
 	CMPQ AX, $0x0b
-	JGE  from431
+	JGE  from515
 	JMP  body10
 
-from431:
+from515:
 	JMP body11
 
-from430:
+from514:
 	CMPQ AX, $0x0d
-	JGE  from432
+	JGE  from516
 	JMP  body12
 
-from432:
+from516:
 	CMPQ AX, $0x0e
-	JGE  from433
+	JGE  from517
 	JMP  body13
 
-from433:
+from517:
 	JMP body14
 
-from429:
+from513:
 	CMPQ AX, $0x12
-	JGE  from434
+	JGE  from518
 	CMPQ AX, $0x10
-	JGE  from435
+	JGE  from519
 	JMP  body15
 
-from435:
+from519:
 	CMPQ AX, $0x11
-	JGE  from436
+	JGE  from520
 	JMP  body16
 
-from436:
+from520:
 	JMP body17
 
-from434:
+from518:
 	CMPQ AX, $0x13
-	JGE  from437
+	JGE  from521
 	JMP  body18
 
-from437:
+from521:
 	CMPQ AX, $0x14
-	JGE  from438
+	JGE  from522
 	JMP  body19
 
-from438:
+from522:
 	JMP body20
 
 body0:
@@ -13332,10 +14088,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done440
-	PCALIGN    $0x20
+	JZ         done525
 
-loop439:
+run523:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop524:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -13346,10 +14108,13 @@ loop439:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop439
+	DECQ         R14
+	JNZ          loop524
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run523
 
-done440:
+done525:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -13359,31 +14124,31 @@ done440:
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 	TESTQ        $0x00000001, AX
-	JZ           skip441
+	JZ           skip526
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 
-skip441:
+skip526:
 	TESTQ        $0x00000002, AX
-	JZ           skip442
+	JZ           skip527
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip442:
+skip527:
 	TESTQ        $0x00000004, AX
-	JZ           skip443
+	JZ           skip528
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip443:
+skip528:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
@@ -13409,10 +14174,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done445
-	PCALIGN    $0x20
+	JZ         done531
 
-loop444:
+run529:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop530:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -13427,10 +14198,13 @@ loop444:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop444
+	DECQ         R14
+	JNZ          loop530
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run529
 
-done445:
+done531:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -13443,7 +14217,7 @@ done445:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 	TESTQ        $0x00000001, AX
-	JZ           skip446
+	JZ           skip532
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -13453,9 +14227,9 @@ done445:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 
-skip446:
+skip532:
 	TESTQ        $0x00000002, AX
-	JZ           skip447
+	JZ           skip533
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13464,9 +14238,9 @@ skip446:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip447:
+skip533:
 	TESTQ        $0x00000004, AX
-	JZ           skip448
+	JZ           skip534
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13477,7 +14251,7 @@ skip447:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip448:
+skip534:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -13509,10 +14283,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done450
-	PCALIGN    $0x20
+	JZ         done537
 
-loop449:
+run535:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop536:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -13531,10 +14311,13 @@ loop449:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop449
+	DECQ         R14
+	JNZ          loop536
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run535
 
-done450:
+done537:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -13550,7 +14333,7 @@ done450:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 	TESTQ        $0x00000001, AX
-	JZ           skip451
+	JZ           skip538
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -13563,9 +14346,9 @@ done450:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 
-skip451:
+skip538:
 	TESTQ        $0x00000002, AX
-	JZ           skip452
+	JZ           skip539
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13577,9 +14360,9 @@ skip451:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip452:
+skip539:
 	TESTQ        $0x00000004, AX
-	JZ           skip453
+	JZ           skip540
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13594,7 +14377,7 @@ skip452:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip453:
+skip540:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -13634,10 +14417,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done455
-	PCALIGN    $0x20
+	JZ         done543
 
-loop454:
+run541:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop542:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -13661,10 +14450,13 @@ loop454:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop454
+	DECQ         R14
+	JNZ          loop542
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run541
 
-done455:
+done543:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -13683,7 +14475,7 @@ done455:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 	TESTQ        $0x00000001, AX
-	JZ           skip456
+	JZ           skip544
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -13699,9 +14491,9 @@ done455:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 
-skip456:
+skip544:
 	TESTQ        $0x00000002, AX
-	JZ           skip457
+	JZ           skip545
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13716,9 +14508,9 @@ skip456:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip457:
+skip545:
 	TESTQ        $0x00000004, AX
-	JZ           skip458
+	JZ           skip546
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13737,7 +14529,7 @@ skip457:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip458:
+skip546:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -13783,10 +14575,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done460
-	PCALIGN    $0x20
+	JZ         done549
 
-loop459:
+run547:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop548:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -13814,10 +14612,13 @@ loop459:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop459
+	DECQ         R14
+	JNZ          loop548
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run547
 
-done460:
+done549:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -13839,7 +14640,7 @@ done460:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z13, Z1, Z12
 	TESTQ        $0x00000001, AX
-	JZ           skip461
+	JZ           skip550
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -13858,9 +14659,9 @@ done460:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z13, Z1, Z12
 
-skip461:
+skip550:
 	TESTQ        $0x00000002, AX
-	JZ           skip462
+	JZ           skip551
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13878,9 +14679,9 @@ skip461:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip462:
+skip551:
 	TESTQ        $0x00000004, AX
-	JZ           skip463
+	JZ           skip552
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -13903,7 +14704,7 @@ skip462:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip463:
+skip552:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -13955,10 +14756,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done465
-	PCALIGN    $0x20
+	JZ         done555
 
-loop464:
+run553:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop554:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -13990,10 +14797,13 @@ loop464:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop464
+	DECQ         R14
+	JNZ          loop554
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run553
 
-done465:
+done555:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -14018,7 +14828,7 @@ done465:
 	VMULPS       Z0, Z14, Z14
 	VFMADD231PS  Z15, Z1, Z14
 	TESTQ        $0x00000001, AX
-	JZ           skip466
+	JZ           skip556
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -14040,9 +14850,9 @@ done465:
 	VMULPS       Z0, Z14, Z14
 	VFMADD231PS  Z15, Z1, Z14
 
-skip466:
+skip556:
 	TESTQ        $0x00000002, AX
-	JZ           skip467
+	JZ           skip557
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14063,9 +14873,9 @@ skip466:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip467:
+skip557:
 	TESTQ        $0x00000004, AX
-	JZ           skip468
+	JZ           skip558
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14092,7 +14902,7 @@ skip467:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip468:
+skip558:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14152,10 +14962,16 @@ body6:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done470
-	PCALIGN    $0x20
+	JZ         done561
 
-loop469:
+run559:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop560:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -14192,10 +15008,13 @@ loop469:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop469
+	DECQ         R14
+	JNZ          loop560
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run559
 
-done470:
+done561:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -14223,7 +15042,7 @@ done470:
 	VMULPS       Z0, Z16, Z16
 	VFMADD231PS  Z17, Z1, Z16
 	TESTQ        $0x00000001, AX
-	JZ           skip471
+	JZ           skip562
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -14248,9 +15067,9 @@ done470:
 	VMULPS       Z0, Z16, Z16
 	VFMADD231PS  Z17, Z1, Z16
 
-skip471:
+skip562:
 	TESTQ        $0x00000002, AX
-	JZ           skip472
+	JZ           skip563
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14274,9 +15093,9 @@ skip471:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip472:
+skip563:
 	TESTQ        $0x00000004, AX
-	JZ           skip473
+	JZ           skip564
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -14307,7 +15126,7 @@ skip472:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip473:
+skip564:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14344,10 +15163,16 @@ body7:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done475
-	PCALIGN    $0x20
+	JZ         done567
 
-loop474:
+run565:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop566:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14361,10 +15186,13 @@ loop474:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop474
+	DECQ         R14
+	JNZ          loop566
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run565
 
-done475:
+done567:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -14377,7 +15205,7 @@ done475:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 	TESTQ        $0x00000001, AX
-	JZ           skip476
+	JZ           skip568
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -14387,9 +15215,9 @@ done475:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 
-skip476:
+skip568:
 	TESTQ        $0x00000002, AX
-	JZ           skip477
+	JZ           skip569
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14397,9 +15225,9 @@ skip476:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip477:
+skip569:
 	TESTQ        $0x00000004, AX
-	JZ           skip478
+	JZ           skip570
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14409,7 +15237,7 @@ skip477:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip478:
+skip570:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -14442,10 +15270,16 @@ body8:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done480
-	PCALIGN    $0x20
+	JZ         done573
 
-loop479:
+run571:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop572:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14465,10 +15299,13 @@ loop479:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop479
+	DECQ         R14
+	JNZ          loop572
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run571
 
-done480:
+done573:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -14487,7 +15324,7 @@ done480:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 	TESTQ        $0x00000001, AX
-	JZ           skip481
+	JZ           skip574
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -14503,9 +15340,9 @@ done480:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 
-skip481:
+skip574:
 	TESTQ        $0x00000002, AX
-	JZ           skip482
+	JZ           skip575
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14518,9 +15355,9 @@ skip481:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip482:
+skip575:
 	TESTQ        $0x00000004, AX
-	JZ           skip483
+	JZ           skip576
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14537,7 +15374,7 @@ skip482:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip483:
+skip576:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -14580,10 +15417,16 @@ body9:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done485
-	PCALIGN    $0x20
+	JZ         done579
 
-loop484:
+run577:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop578:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14609,10 +15452,13 @@ loop484:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop484
+	DECQ         R14
+	JNZ          loop578
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run577
 
-done485:
+done579:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -14637,7 +15483,7 @@ done485:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 	TESTQ        $0x00000001, AX
-	JZ           skip486
+	JZ           skip580
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -14659,9 +15505,9 @@ done485:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 
-skip486:
+skip580:
 	TESTQ        $0x00000002, AX
-	JZ           skip487
+	JZ           skip581
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14679,9 +15525,9 @@ skip486:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip487:
+skip581:
 	TESTQ        $0x00000004, AX
-	JZ           skip488
+	JZ           skip582
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14705,7 +15551,7 @@ skip487:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip488:
+skip582:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -14760,10 +15606,16 @@ body10:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done490
-	PCALIGN    $0x20
+	JZ         done585
 
-loop489:
+run583:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop584:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14796,10 +15648,13 @@ loop489:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop489
+	DECQ         R14
+	JNZ          loop584
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run583
 
-done490:
+done585:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -14830,7 +15685,7 @@ done490:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 	TESTQ        $0x00000001, AX
-	JZ           skip491
+	JZ           skip586
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -14858,9 +15713,9 @@ done490:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 
-skip491:
+skip586:
 	TESTQ        $0x00000002, AX
-	JZ           skip492
+	JZ           skip587
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14883,9 +15738,9 @@ skip491:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip492:
+skip587:
 	TESTQ        $0x00000004, AX
-	JZ           skip493
+	JZ           skip588
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -14916,7 +15771,7 @@ skip492:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip493:
+skip588:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -14981,10 +15836,16 @@ body11:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done495
-	PCALIGN    $0x20
+	JZ         done591
 
-loop494:
+run589:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop590:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -15023,10 +15884,13 @@ loop494:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop494
+	DECQ         R14
+	JNZ          loop590
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run589
 
-done495:
+done591:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -15063,7 +15927,7 @@ done495:
 	VMULPS       Z0, Z21, Z21
 	VFMADD231PS  Z23, Z1, Z21
 	TESTQ        $0x00000001, AX
-	JZ           skip496
+	JZ           skip592
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -15097,9 +15961,9 @@ done495:
 	VMULPS       Z0, Z21, Z21
 	VFMADD231PS  Z23, Z1, Z21
 
-skip496:
+skip592:
 	TESTQ        $0x00000002, AX
-	JZ           skip497
+	JZ           skip593
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -15127,9 +15991,9 @@ skip496:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip497:
+skip593:
 	TESTQ        $0x00000004, AX
-	JZ           skip498
+	JZ           skip594
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -15167,7 +16031,7 @@ skip497:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip498:
+skip594:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -15242,10 +16106,16 @@ body12:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done500
-	PCALIGN    $0x20
+	JZ         done597
 
-loop499:
+run595:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop596:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -15290,10 +16160,13 @@ loop499:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop499
+	DECQ         R14
+	JNZ          loop596
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run595
 
-done500:
+done597:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -15336,7 +16209,7 @@ done500:
 	VMULPS       Z0, Z25, Z25
 	VFMADD231PS  Z27, Z1, Z25
 	TESTQ        $0x00000001, AX
-	JZ           skip501
+	JZ           skip598
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -15376,9 +16249,9 @@ done500:
 	VMULPS       Z0, Z25, Z25
 	VFMADD231PS  Z27, Z1, Z25
 
-skip501:
+skip598:
 	TESTQ        $0x00000002, AX
-	JZ           skip502
+	JZ           skip599
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -15411,9 +16284,9 @@ skip501:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip502:
+skip599:
 	TESTQ        $0x00000004, AX
-	JZ           skip503
+	JZ           skip600
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -15458,7 +16331,7 @@ skip502:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip503:
+skip600:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -15545,10 +16418,16 @@ body13:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done505
-	PCALIGN    $0x20
+	JZ         done603
 
-loop504:
+run601:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop602:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -15600,10 +16479,13 @@ loop504:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop504
+	DECQ         R14
+	JNZ          loop602
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run601
 
-done505:
+done603:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -15652,7 +16534,7 @@ done505:
 	VMULPS       Z0, Z29, Z29
 	VFMADD231PS  Z31, Z1, Z29
 	TESTQ        $0x00000001, AX
-	JZ           skip506
+	JZ           skip604
 	VBROADCASTSD 104(R12), Z0
 	VBROADCASTSD 120(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -15698,9 +16580,9 @@ done505:
 	VMULPS       Z0, Z29, Z29
 	VFMADD231PS  Z31, Z1, Z29
 
-skip506:
+skip604:
 	TESTQ        $0x00000002, AX
-	JZ           skip507
+	JZ           skip605
 	VBROADCASTSD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -15738,9 +16620,9 @@ skip506:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip507:
+skip605:
 	TESTQ        $0x00000004, AX
-	JZ           skip508
+	JZ           skip606
 	VBROADCASTSD 152(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -15792,7 +16674,7 @@ skip507:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip508:
+skip606:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -15833,10 +16715,16 @@ body14:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done510
-	PCALIGN    $0x20
+	JZ         done609
 
-loop509:
+run607:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop608:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -15847,10 +16735,13 @@ loop509:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop509
+	DECQ         R14
+	JNZ          loop608
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run607
 
-done510:
+done609:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -15860,31 +16751,31 @@ done510:
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 	TESTQ        $0x00000001, AX
-	JZ           skip511
+	JZ           skip610
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 
-skip511:
+skip610:
 	TESTQ        $0x00000002, AX
-	JZ           skip512
+	JZ           skip611
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip512:
+skip611:
 	TESTQ        $0x00000004, AX
-	JZ           skip513
+	JZ           skip612
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip513:
+skip612:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
@@ -15910,10 +16801,16 @@ body15:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done515
-	PCALIGN    $0x20
+	JZ         done615
 
-loop514:
+run613:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop614:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -15928,10 +16825,13 @@ loop514:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop514
+	DECQ         R14
+	JNZ          loop614
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run613
 
-done515:
+done615:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -15944,7 +16844,7 @@ done515:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 	TESTQ        $0x00000001, AX
-	JZ           skip516
+	JZ           skip616
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -15954,9 +16854,9 @@ done515:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 
-skip516:
+skip616:
 	TESTQ        $0x00000002, AX
-	JZ           skip517
+	JZ           skip617
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -15965,9 +16865,9 @@ skip516:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip517:
+skip617:
 	TESTQ        $0x00000004, AX
-	JZ           skip518
+	JZ           skip618
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -15978,7 +16878,7 @@ skip517:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip518:
+skip618:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16010,10 +16910,16 @@ body16:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done520
-	PCALIGN    $0x20
+	JZ         done621
 
-loop519:
+run619:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop620:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -16032,10 +16938,13 @@ loop519:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop519
+	DECQ         R14
+	JNZ          loop620
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run619
 
-done520:
+done621:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -16051,7 +16960,7 @@ done520:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 	TESTQ        $0x00000001, AX
-	JZ           skip521
+	JZ           skip622
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -16064,9 +16973,9 @@ done520:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 
-skip521:
+skip622:
 	TESTQ        $0x00000002, AX
-	JZ           skip522
+	JZ           skip623
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16078,9 +16987,9 @@ skip521:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip522:
+skip623:
 	TESTQ        $0x00000004, AX
-	JZ           skip523
+	JZ           skip624
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16095,7 +17004,7 @@ skip522:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip523:
+skip624:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16135,10 +17044,16 @@ body17:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done525
-	PCALIGN    $0x20
+	JZ         done627
 
-loop524:
+run625:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop626:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -16162,10 +17077,13 @@ loop524:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop524
+	DECQ         R14
+	JNZ          loop626
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run625
 
-done525:
+done627:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -16184,7 +17102,7 @@ done525:
 	VMULPS       Y0, Y10, Y10
 	VFMADD231PS  Y11, Y1, Y10
 	TESTQ        $0x00000001, AX
-	JZ           skip526
+	JZ           skip628
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -16200,9 +17118,9 @@ done525:
 	VMULPS       Y0, Y10, Y10
 	VFMADD231PS  Y11, Y1, Y10
 
-skip526:
+skip628:
 	TESTQ        $0x00000002, AX
-	JZ           skip527
+	JZ           skip629
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16217,9 +17135,9 @@ skip526:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip527:
+skip629:
 	TESTQ        $0x00000004, AX
-	JZ           skip528
+	JZ           skip630
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16238,7 +17156,7 @@ skip527:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip528:
+skip630:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16284,10 +17202,16 @@ body18:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done530
-	PCALIGN    $0x20
+	JZ         done633
 
-loop529:
+run631:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop632:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -16315,10 +17239,13 @@ loop529:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop529
+	DECQ         R14
+	JNZ          loop632
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run631
 
-done530:
+done633:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -16340,7 +17267,7 @@ done530:
 	VMULPS       Y0, Y12, Y12
 	VFMADD231PS  Y13, Y1, Y12
 	TESTQ        $0x00000001, AX
-	JZ           skip531
+	JZ           skip634
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -16359,9 +17286,9 @@ done530:
 	VMULPS       Y0, Y12, Y12
 	VFMADD231PS  Y13, Y1, Y12
 
-skip531:
+skip634:
 	TESTQ        $0x00000002, AX
-	JZ           skip532
+	JZ           skip635
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16379,9 +17306,9 @@ skip531:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y12
 
-skip532:
+skip635:
 	TESTQ        $0x00000004, AX
-	JZ           skip533
+	JZ           skip636
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16404,7 +17331,7 @@ skip532:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y12
 
-skip533:
+skip636:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16456,10 +17383,16 @@ body19:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done535
-	PCALIGN    $0x20
+	JZ         done639
 
-loop534:
+run637:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop638:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -16491,10 +17424,13 @@ loop534:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop534
+	DECQ         R14
+	JNZ          loop638
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run637
 
-done535:
+done639:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -16519,7 +17455,7 @@ done535:
 	VMULPS       Y0, Y14, Y14
 	VFMADD231PS  Y15, Y1, Y14
 	TESTQ        $0x00000001, AX
-	JZ           skip536
+	JZ           skip640
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -16541,9 +17477,9 @@ done535:
 	VMULPS       Y0, Y14, Y14
 	VFMADD231PS  Y15, Y1, Y14
 
-skip536:
+skip640:
 	TESTQ        $0x00000002, AX
-	JZ           skip537
+	JZ           skip641
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16564,9 +17500,9 @@ skip536:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y14
 
-skip537:
+skip641:
 	TESTQ        $0x00000004, AX
-	JZ           skip538
+	JZ           skip642
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16593,7 +17529,7 @@ skip537:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y14
 
-skip538:
+skip642:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16653,10 +17589,16 @@ body20:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done540
-	PCALIGN    $0x20
+	JZ         done645
 
-loop539:
+run643:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop644:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -16693,10 +17635,13 @@ loop539:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop539
+	DECQ         R14
+	JNZ          loop644
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run643
 
-done540:
+done645:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -16724,7 +17669,7 @@ done540:
 	VMULPS       Y0, Y16, Y16
 	VFMADD231PS  Y17, Y1, Y16
 	TESTQ        $0x00000001, AX
-	JZ           skip541
+	JZ           skip646
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -16749,9 +17694,9 @@ done540:
 	VMULPS       Y0, Y16, Y16
 	VFMADD231PS  Y17, Y1, Y16
 
-skip541:
+skip646:
 	TESTQ        $0x00000002, AX
-	JZ           skip542
+	JZ           skip647
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16775,9 +17720,9 @@ skip541:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y16
 
-skip542:
+skip647:
 	TESTQ        $0x00000004, AX
-	JZ           skip543
+	JZ           skip648
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -16808,7 +17753,7 @@ skip542:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y16
 
-skip543:
+skip648:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16827,111 +17772,111 @@ skip543:
 	RET
 
 // func tileC128AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, CMOV, FMA3, MMX+
 TEXT ·tileC128AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
 	CMPQ  AX, $0x0a
-	JGE   from544
+	JGE   from649
 	CMPQ  AX, $0x05
-	JGE   from545
+	JGE   from650
 	CMPQ  AX, $0x02
-	JGE   from546
+	JGE   from651
 	CMPQ  AX, $0x01
-	JGE   from547
+	JGE   from652
 	JMP   body0
 
-from547:
+from652:
 	JMP body1
 
-from546:
+from651:
 	CMPQ AX, $0x03
-	JGE  from548
+	JGE  from653
 	JMP  body2
 
-from548:
+from653:
 	CMPQ AX, $0x04
-	JGE  from549
+	JGE  from654
 	JMP  body3
 
-from549:
+from654:
 	JMP body4
 
-from545:
+from650:
 	CMPQ AX, $0x07
-	JGE  from550
+	JGE  from655
 	CMPQ AX, $0x06
-	JGE  from551
+	JGE  from656
 	JMP  body5
 
-from551:
+from656:
 	JMP body6
 
-from550:
+from655:
 	CMPQ AX, $0x08
-	JGE  from552
+	JGE  from657
 	JMP  body7
 
-from552:
+from657:
 	CMPQ AX, $0x09
-	JGE  from553
+	JGE  from658
 	JMP  body8
 
-from553:
+from658:
 	JMP body9
 
-from544:
+from649:
 	CMPQ AX, $0x0f
-	JGE  from554
+	JGE  from659
 	CMPQ AX, $0x0c
-	JGE  from555
+	JGE  from660
 	CMPQ AX, $0x0b
-	JGE  from556
+	JGE  from661
 	JMP  body10
 
-from556:
+from661:
 	JMP body11
 
-from555:
+from660:
 	CMPQ AX, $0x0d
-	JGE  from557
+	JGE  from662
 	JMP  body12
 
-from557:
+from662:
 	CMPQ AX, $0x0e
-	JGE  from558
+	JGE  from663
 	JMP  body13
 
-from558:
+from663:
 	JMP body14
 
-from554:
+from659:
 	CMPQ AX, $0x12
-	JGE  from559
+	JGE  from664
 	CMPQ AX, $0x10
-	JGE  from560
+	JGE  from665
 	JMP  body15
 
-from560:
+from665:
 	CMPQ AX, $0x11
-	JGE  from561
+	JGE  from666
 	JMP  body16
 
-from561:
+from666:
 	JMP body17
 
-from559:
+from664:
 	CMPQ AX, $0x13
-	JGE  from562
+	JGE  from667
 	JMP  body18
 
-from562:
+from667:
 	CMPQ AX, $0x14
-	JGE  from563
+	JGE  from668
 	JMP  body19
 
-from563:
+from668:
 	JMP body20
 
 body0:
@@ -16950,10 +17895,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done565
-	PCALIGN    $0x20
+	JZ         done671
 
-loop564:
+run669:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop670:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -16964,10 +17915,13 @@ loop564:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop564
+	DECQ         R14
+	JNZ          loop670
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run669
 
-done565:
+done671:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -16977,31 +17931,31 @@ done565:
 	VMULPD          Z0, Z4, Z4
 	VFMADD231PD     Z5, Z1, Z4
 	TESTQ           $0x00000001, AX
-	JZ              skip566
+	JZ              skip672
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
 	VMULPD          Z0, Z4, Z4
 	VFMADD231PD     Z5, Z1, Z4
 
-skip566:
+skip672:
 	TESTQ           $0x00000002, AX
-	JZ              skip567
+	JZ              skip673
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z4
 
-skip567:
+skip673:
 	TESTQ           $0x00000004, AX
-	JZ              skip568
+	JZ              skip674
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z4
 
-skip568:
+skip674:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	VZEROUPPER
@@ -17027,10 +17981,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done570
-	PCALIGN    $0x20
+	JZ         done677
 
-loop569:
+run675:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop676:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -17045,10 +18005,13 @@ loop569:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop569
+	DECQ         R14
+	JNZ          loop676
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run675
 
-done570:
+done677:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -17061,7 +18024,7 @@ done570:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z7, Z1, Z6
 	TESTQ           $0x00000001, AX
-	JZ              skip571
+	JZ              skip678
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -17071,9 +18034,9 @@ done570:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z7, Z1, Z6
 
-skip571:
+skip678:
 	TESTQ           $0x00000002, AX
-	JZ              skip572
+	JZ              skip679
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17082,9 +18045,9 @@ skip571:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip572:
+skip679:
 	TESTQ           $0x00000004, AX
-	JZ              skip573
+	JZ              skip680
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17095,7 +18058,7 @@ skip572:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip573:
+skip680:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17127,10 +18090,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done575
-	PCALIGN    $0x20
+	JZ         done683
 
-loop574:
+run681:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop682:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -17149,10 +18118,13 @@ loop574:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop574
+	DECQ         R14
+	JNZ          loop682
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run681
 
-done575:
+done683:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -17168,7 +18140,7 @@ done575:
 	VMULPD          Z0, Z8, Z8
 	VFMADD231PD     Z9, Z1, Z8
 	TESTQ           $0x00000001, AX
-	JZ              skip576
+	JZ              skip684
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -17181,9 +18153,9 @@ done575:
 	VMULPD          Z0, Z8, Z8
 	VFMADD231PD     Z9, Z1, Z8
 
-skip576:
+skip684:
 	TESTQ           $0x00000002, AX
-	JZ              skip577
+	JZ              skip685
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17195,9 +18167,9 @@ skip576:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z8
 
-skip577:
+skip685:
 	TESTQ           $0x00000004, AX
-	JZ              skip578
+	JZ              skip686
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17212,7 +18184,7 @@ skip577:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z8
 
-skip578:
+skip686:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17252,10 +18224,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done580
-	PCALIGN    $0x20
+	JZ         done689
 
-loop579:
+run687:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop688:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -17279,10 +18257,13 @@ loop579:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop579
+	DECQ         R14
+	JNZ          loop688
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run687
 
-done580:
+done689:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -17301,7 +18282,7 @@ done580:
 	VMULPD          Z0, Z10, Z10
 	VFMADD231PD     Z11, Z1, Z10
 	TESTQ           $0x00000001, AX
-	JZ              skip581
+	JZ              skip690
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -17317,9 +18298,9 @@ done580:
 	VMULPD          Z0, Z10, Z10
 	VFMADD231PD     Z11, Z1, Z10
 
-skip581:
+skip690:
 	TESTQ           $0x00000002, AX
-	JZ              skip582
+	JZ              skip691
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17334,9 +18315,9 @@ skip581:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z10
 
-skip582:
+skip691:
 	TESTQ           $0x00000004, AX
-	JZ              skip583
+	JZ              skip692
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17355,7 +18336,7 @@ skip582:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z10
 
-skip583:
+skip692:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17401,10 +18382,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done585
-	PCALIGN    $0x20
+	JZ         done695
 
-loop584:
+run693:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop694:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -17432,10 +18419,13 @@ loop584:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop584
+	DECQ         R14
+	JNZ          loop694
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run693
 
-done585:
+done695:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -17457,7 +18447,7 @@ done585:
 	VMULPD          Z0, Z12, Z12
 	VFMADD231PD     Z13, Z1, Z12
 	TESTQ           $0x00000001, AX
-	JZ              skip586
+	JZ              skip696
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -17476,9 +18466,9 @@ done585:
 	VMULPD          Z0, Z12, Z12
 	VFMADD231PD     Z13, Z1, Z12
 
-skip586:
+skip696:
 	TESTQ           $0x00000002, AX
-	JZ              skip587
+	JZ              skip697
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17496,9 +18486,9 @@ skip586:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z12
 
-skip587:
+skip697:
 	TESTQ           $0x00000004, AX
-	JZ              skip588
+	JZ              skip698
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17521,7 +18511,7 @@ skip587:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z12
 
-skip588:
+skip698:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17573,10 +18563,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done590
-	PCALIGN    $0x20
+	JZ         done701
 
-loop589:
+run699:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop700:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -17608,10 +18604,13 @@ loop589:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop589
+	DECQ         R14
+	JNZ          loop700
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run699
 
-done590:
+done701:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -17636,7 +18635,7 @@ done590:
 	VMULPD          Z0, Z14, Z14
 	VFMADD231PD     Z15, Z1, Z14
 	TESTQ           $0x00000001, AX
-	JZ              skip591
+	JZ              skip702
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -17658,9 +18657,9 @@ done590:
 	VMULPD          Z0, Z14, Z14
 	VFMADD231PD     Z15, Z1, Z14
 
-skip591:
+skip702:
 	TESTQ           $0x00000002, AX
-	JZ              skip592
+	JZ              skip703
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17681,9 +18680,9 @@ skip591:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z14
 
-skip592:
+skip703:
 	TESTQ           $0x00000004, AX
-	JZ              skip593
+	JZ              skip704
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17710,7 +18709,7 @@ skip592:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z14
 
-skip593:
+skip704:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17770,10 +18769,16 @@ body6:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done595
-	PCALIGN    $0x20
+	JZ         done707
 
-loop594:
+run705:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop706:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z2
@@ -17810,10 +18815,13 @@ loop594:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop594
+	DECQ         R14
+	JNZ          loop706
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run705
 
-done595:
+done707:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -17841,7 +18849,7 @@ done595:
 	VMULPD          Z0, Z16, Z16
 	VFMADD231PD     Z17, Z1, Z16
 	TESTQ           $0x00000001, AX
-	JZ              skip596
+	JZ              skip708
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -17866,9 +18874,9 @@ done595:
 	VMULPD          Z0, Z16, Z16
 	VFMADD231PD     Z17, Z1, Z16
 
-skip596:
+skip708:
 	TESTQ           $0x00000002, AX
-	JZ              skip597
+	JZ              skip709
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17892,9 +18900,9 @@ skip596:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z16
 
-skip597:
+skip709:
 	TESTQ           $0x00000004, AX
-	JZ              skip598
+	JZ              skip710
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -17925,7 +18933,7 @@ skip597:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z16
 
-skip598:
+skip710:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17962,10 +18970,16 @@ body7:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done600
-	PCALIGN    $0x20
+	JZ         done713
 
-loop599:
+run711:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop712:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -17979,10 +18993,13 @@ loop599:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop599
+	DECQ         R14
+	JNZ          loop712
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run711
 
-done600:
+done713:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -17995,7 +19012,7 @@ done600:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 	TESTQ           $0x00000001, AX
-	JZ              skip601
+	JZ              skip714
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -18005,9 +19022,9 @@ done600:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 
-skip601:
+skip714:
 	TESTQ           $0x00000002, AX
-	JZ              skip602
+	JZ              skip715
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18015,9 +19032,9 @@ skip601:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip602:
+skip715:
 	TESTQ           $0x00000004, AX
-	JZ              skip603
+	JZ              skip716
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18027,7 +19044,7 @@ skip602:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip603:
+skip716:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -18060,10 +19077,16 @@ body8:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done605
-	PCALIGN    $0x20
+	JZ         done719
 
-loop604:
+run717:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop718:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -18083,10 +19106,13 @@ loop604:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop604
+	DECQ         R14
+	JNZ          loop718
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run717
 
-done605:
+done719:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -18105,7 +19131,7 @@ done605:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 	TESTQ           $0x00000001, AX
-	JZ              skip606
+	JZ              skip720
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -18121,9 +19147,9 @@ done605:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 
-skip606:
+skip720:
 	TESTQ           $0x00000002, AX
-	JZ              skip607
+	JZ              skip721
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18136,9 +19162,9 @@ skip606:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip607:
+skip721:
 	TESTQ           $0x00000004, AX
-	JZ              skip608
+	JZ              skip722
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18155,7 +19181,7 @@ skip607:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip608:
+skip722:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -18198,10 +19224,16 @@ body9:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done610
-	PCALIGN    $0x20
+	JZ         done725
 
-loop609:
+run723:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop724:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -18227,10 +19259,13 @@ loop609:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop609
+	DECQ         R14
+	JNZ          loop724
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run723
 
-done610:
+done725:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -18255,7 +19290,7 @@ done610:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 	TESTQ           $0x00000001, AX
-	JZ              skip611
+	JZ              skip726
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -18277,9 +19312,9 @@ done610:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 
-skip611:
+skip726:
 	TESTQ           $0x00000002, AX
-	JZ              skip612
+	JZ              skip727
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18297,9 +19332,9 @@ skip611:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip612:
+skip727:
 	TESTQ           $0x00000004, AX
-	JZ              skip613
+	JZ              skip728
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18323,7 +19358,7 @@ skip612:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip613:
+skip728:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -18378,10 +19413,16 @@ body10:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done615
-	PCALIGN    $0x20
+	JZ         done731
 
-loop614:
+run729:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop730:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -18414,10 +19455,13 @@ loop614:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop614
+	DECQ         R14
+	JNZ          loop730
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run729
 
-done615:
+done731:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -18448,7 +19492,7 @@ done615:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 	TESTQ           $0x00000001, AX
-	JZ              skip616
+	JZ              skip732
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -18476,9 +19520,9 @@ done615:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 
-skip616:
+skip732:
 	TESTQ           $0x00000002, AX
-	JZ              skip617
+	JZ              skip733
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18501,9 +19545,9 @@ skip616:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip617:
+skip733:
 	TESTQ           $0x00000004, AX
-	JZ              skip618
+	JZ              skip734
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18534,7 +19578,7 @@ skip617:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip618:
+skip734:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -18599,10 +19643,16 @@ body11:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done620
-	PCALIGN    $0x20
+	JZ         done737
 
-loop619:
+run735:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop736:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -18641,10 +19691,13 @@ loop619:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop619
+	DECQ         R14
+	JNZ          loop736
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run735
 
-done620:
+done737:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -18681,7 +19734,7 @@ done620:
 	VMULPD          Z0, Z21, Z21
 	VFMADD231PD     Z23, Z1, Z21
 	TESTQ           $0x00000001, AX
-	JZ              skip621
+	JZ              skip738
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -18715,9 +19768,9 @@ done620:
 	VMULPD          Z0, Z21, Z21
 	VFMADD231PD     Z23, Z1, Z21
 
-skip621:
+skip738:
 	TESTQ           $0x00000002, AX
-	JZ              skip622
+	JZ              skip739
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18745,9 +19798,9 @@ skip621:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z21
 
-skip622:
+skip739:
 	TESTQ           $0x00000004, AX
-	JZ              skip623
+	JZ              skip740
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -18785,7 +19838,7 @@ skip622:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z21
 
-skip623:
+skip740:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -18860,10 +19913,16 @@ body12:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done625
-	PCALIGN    $0x20
+	JZ         done743
 
-loop624:
+run741:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop742:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -18908,10 +19967,13 @@ loop624:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop624
+	DECQ         R14
+	JNZ          loop742
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run741
 
-done625:
+done743:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -18954,7 +20016,7 @@ done625:
 	VMULPD          Z0, Z25, Z25
 	VFMADD231PD     Z27, Z1, Z25
 	TESTQ           $0x00000001, AX
-	JZ              skip626
+	JZ              skip744
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -18994,9 +20056,9 @@ done625:
 	VMULPD          Z0, Z25, Z25
 	VFMADD231PD     Z27, Z1, Z25
 
-skip626:
+skip744:
 	TESTQ           $0x00000002, AX
-	JZ              skip627
+	JZ              skip745
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -19029,9 +20091,9 @@ skip626:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z25
 
-skip627:
+skip745:
 	TESTQ           $0x00000004, AX
-	JZ              skip628
+	JZ              skip746
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -19076,7 +20138,7 @@ skip627:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z25
 
-skip628:
+skip746:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -19163,10 +20225,16 @@ body13:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done630
-	PCALIGN    $0x20
+	JZ         done749
 
-loop629:
+run747:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop748:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -19218,10 +20286,13 @@ loop629:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop629
+	DECQ         R14
+	JNZ          loop748
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run747
 
-done630:
+done749:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -19270,7 +20341,7 @@ done630:
 	VMULPD          Z0, Z29, Z29
 	VFMADD231PD     Z31, Z1, Z29
 	TESTQ           $0x00000001, AX
-	JZ              skip631
+	JZ              skip750
 	VBROADCASTF64X2 104(R12), Z0
 	VBROADCASTF64X2 120(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -19316,9 +20387,9 @@ done630:
 	VMULPD          Z0, Z29, Z29
 	VFMADD231PD     Z31, Z1, Z29
 
-skip631:
+skip750:
 	TESTQ           $0x00000002, AX
-	JZ              skip632
+	JZ              skip751
 	VBROADCASTF64X2 136(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -19356,9 +20427,9 @@ skip631:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z29
 
-skip632:
+skip751:
 	TESTQ           $0x00000004, AX
-	JZ              skip633
+	JZ              skip752
 	VBROADCASTF64X2 152(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -19410,7 +20481,7 @@ skip632:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z29
 
-skip633:
+skip752:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -19451,10 +20522,16 @@ body14:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done635
-	PCALIGN    $0x20
+	JZ         done755
 
-loop634:
+run753:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop754:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -19465,10 +20542,13 @@ loop634:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop634
+	DECQ         R14
+	JNZ          loop754
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run753
 
-done635:
+done755:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -19478,31 +20558,31 @@ done635:
 	VMULPD          Y0, Y4, Y4
 	VFMADD231PD     Y5, Y1, Y4
 	TESTQ           $0x00000001, AX
-	JZ              skip636
+	JZ              skip756
 	VBROADCASTF64X2 104(R12), Y0
 	VBROADCASTF64X2 120(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
 	VMULPD          Y0, Y4, Y4
 	VFMADD231PD     Y5, Y1, Y4
 
-skip636:
+skip756:
 	TESTQ           $0x00000002, AX
-	JZ              skip637
+	JZ              skip757
 	VBROADCASTF64X2 136(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y4
 
-skip637:
+skip757:
 	TESTQ           $0x00000004, AX
-	JZ              skip638
+	JZ              skip758
 	VBROADCASTF64X2 152(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y4
 
-skip638:
+skip758:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	VZEROUPPER
@@ -19528,10 +20608,16 @@ body15:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done640
-	PCALIGN    $0x20
+	JZ         done761
 
-loop639:
+run759:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop760:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -19546,10 +20632,13 @@ loop639:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop639
+	DECQ         R14
+	JNZ          loop760
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run759
 
-done640:
+done761:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -19562,7 +20651,7 @@ done640:
 	VMULPD          Y0, Y6, Y6
 	VFMADD231PD     Y7, Y1, Y6
 	TESTQ           $0x00000001, AX
-	JZ              skip641
+	JZ              skip762
 	VBROADCASTF64X2 104(R12), Y0
 	VBROADCASTF64X2 120(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -19572,9 +20661,9 @@ done640:
 	VMULPD          Y0, Y6, Y6
 	VFMADD231PD     Y7, Y1, Y6
 
-skip641:
+skip762:
 	TESTQ           $0x00000002, AX
-	JZ              skip642
+	JZ              skip763
 	VBROADCASTF64X2 136(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -19583,9 +20672,9 @@ skip641:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y6
 
-skip642:
+skip763:
 	TESTQ           $0x00000004, AX
-	JZ              skip643
+	JZ              skip764
 	VBROADCASTF64X2 152(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -19596,7 +20685,7 @@ skip642:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y6
 
-skip643:
+skip764:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -19628,10 +20717,16 @@ body16:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done645
-	PCALIGN    $0x20
+	JZ         done767
 
-loop644:
+run765:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop766:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -19650,10 +20745,13 @@ loop644:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop644
+	DECQ         R14
+	JNZ          loop766
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run765
 
-done645:
+done767:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -19669,7 +20767,7 @@ done645:
 	VMULPD          Y0, Y8, Y8
 	VFMADD231PD     Y9, Y1, Y8
 	TESTQ           $0x00000001, AX
-	JZ              skip646
+	JZ              skip768
 	VBROADCASTF64X2 104(R12), Y0
 	VBROADCASTF64X2 120(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -19682,9 +20780,9 @@ done645:
 	VMULPD          Y0, Y8, Y8
 	VFMADD231PD     Y9, Y1, Y8
 
-skip646:
+skip768:
 	TESTQ           $0x00000002, AX
-	JZ              skip647
+	JZ              skip769
 	VBROADCASTF64X2 136(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -19696,9 +20794,9 @@ skip646:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y8
 
-skip647:
+skip769:
 	TESTQ           $0x00000004, AX
-	JZ              skip648
+	JZ              skip770
 	VBROADCASTF64X2 152(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -19713,7 +20811,7 @@ skip647:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y8
 
-skip648:
+skip770:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -19753,10 +20851,16 @@ body17:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done650
-	PCALIGN    $0x20
+	JZ         done773
 
-loop649:
+run771:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop772:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -19780,10 +20884,13 @@ loop649:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop649
+	DECQ         R14
+	JNZ          loop772
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run771
 
-done650:
+done773:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -19802,7 +20909,7 @@ done650:
 	VMULPD          Y0, Y10, Y10
 	VFMADD231PD     Y11, Y1, Y10
 	TESTQ           $0x00000001, AX
-	JZ              skip651
+	JZ              skip774
 	VBROADCASTF64X2 104(R12), Y0
 	VBROADCASTF64X2 120(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -19818,9 +20925,9 @@ done650:
 	VMULPD          Y0, Y10, Y10
 	VFMADD231PD     Y11, Y1, Y10
 
-skip651:
+skip774:
 	TESTQ           $0x00000002, AX
-	JZ              skip652
+	JZ              skip775
 	VBROADCASTF64X2 136(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -19835,9 +20942,9 @@ skip651:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y10
 
-skip652:
+skip775:
 	TESTQ           $0x00000004, AX
-	JZ              skip653
+	JZ              skip776
 	VBROADCASTF64X2 152(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -19856,7 +20963,7 @@ skip652:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y10
 
-skip653:
+skip776:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -19902,10 +21009,16 @@ body18:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done655
-	PCALIGN    $0x20
+	JZ         done779
 
-loop654:
+run777:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop778:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -19933,10 +21046,13 @@ loop654:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop654
+	DECQ         R14
+	JNZ          loop778
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run777
 
-done655:
+done779:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -19958,7 +21074,7 @@ done655:
 	VMULPD          Y0, Y12, Y12
 	VFMADD231PD     Y13, Y1, Y12
 	TESTQ           $0x00000001, AX
-	JZ              skip656
+	JZ              skip780
 	VBROADCASTF64X2 104(R12), Y0
 	VBROADCASTF64X2 120(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -19977,9 +21093,9 @@ done655:
 	VMULPD          Y0, Y12, Y12
 	VFMADD231PD     Y13, Y1, Y12
 
-skip656:
+skip780:
 	TESTQ           $0x00000002, AX
-	JZ              skip657
+	JZ              skip781
 	VBROADCASTF64X2 136(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -19997,9 +21113,9 @@ skip656:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y12
 
-skip657:
+skip781:
 	TESTQ           $0x00000004, AX
-	JZ              skip658
+	JZ              skip782
 	VBROADCASTF64X2 152(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -20022,7 +21138,7 @@ skip657:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y12
 
-skip658:
+skip782:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -20074,10 +21190,16 @@ body19:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done660
-	PCALIGN    $0x20
+	JZ         done785
 
-loop659:
+run783:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop784:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -20109,10 +21231,13 @@ loop659:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop659
+	DECQ         R14
+	JNZ          loop784
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run783
 
-done660:
+done785:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -20137,7 +21262,7 @@ done660:
 	VMULPD          Y0, Y14, Y14
 	VFMADD231PD     Y15, Y1, Y14
 	TESTQ           $0x00000001, AX
-	JZ              skip661
+	JZ              skip786
 	VBROADCASTF64X2 104(R12), Y0
 	VBROADCASTF64X2 120(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -20159,9 +21284,9 @@ done660:
 	VMULPD          Y0, Y14, Y14
 	VFMADD231PD     Y15, Y1, Y14
 
-skip661:
+skip786:
 	TESTQ           $0x00000002, AX
-	JZ              skip662
+	JZ              skip787
 	VBROADCASTF64X2 136(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -20182,9 +21307,9 @@ skip661:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y14
 
-skip662:
+skip787:
 	TESTQ           $0x00000004, AX
-	JZ              skip663
+	JZ              skip788
 	VBROADCASTF64X2 152(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -20211,7 +21336,7 @@ skip662:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y14
 
-skip663:
+skip788:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -20271,10 +21396,16 @@ body20:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done665
-	PCALIGN    $0x20
+	JZ         done791
 
-loop664:
+run789:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop790:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -20311,10 +21442,13 @@ loop664:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop664
+	DECQ         R14
+	JNZ          loop790
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run789
 
-done665:
+done791:
 	MOVQ            80(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -20342,7 +21476,7 @@ done665:
 	VMULPD          Y0, Y16, Y16
 	VFMADD231PD     Y17, Y1, Y16
 	TESTQ           $0x00000001, AX
-	JZ              skip666
+	JZ              skip792
 	VBROADCASTF64X2 104(R12), Y0
 	VBROADCASTF64X2 120(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -20367,9 +21501,9 @@ done665:
 	VMULPD          Y0, Y16, Y16
 	VFMADD231PD     Y17, Y1, Y16
 
-skip666:
+skip792:
 	TESTQ           $0x00000002, AX
-	JZ              skip667
+	JZ              skip793
 	VBROADCASTF64X2 136(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -20393,9 +21527,9 @@ skip666:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y16
 
-skip667:
+skip793:
 	TESTQ           $0x00000004, AX
-	JZ              skip668
+	JZ              skip794
 	VBROADCASTF64X2 152(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -20426,7 +21560,7 @@ skip667:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y16
 
-skip668:
+skip794:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -20445,216 +21579,216 @@ skip668:
 	RET
 
 // func tileBF16AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, CMOV, FMA3, MMX+
 TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
 	CMPQ  AX, $0x15
-	JGE   from669
+	JGE   from795
 	CMPQ  AX, $0x0a
-	JGE   from670
+	JGE   from796
 	CMPQ  AX, $0x05
-	JGE   from671
+	JGE   from797
 	CMPQ  AX, $0x02
-	JGE   from672
+	JGE   from798
 	CMPQ  AX, $0x01
-	JGE   from673
+	JGE   from799
 	JMP   body0
 
-from673:
+from799:
 	JMP body1
 
-from672:
+from798:
 	CMPQ AX, $0x03
-	JGE  from674
+	JGE  from800
 	JMP  body2
 
-from674:
+from800:
 	CMPQ AX, $0x04
-	JGE  from675
+	JGE  from801
 	JMP  body3
 
-from675:
+from801:
 	JMP body4
 
-from671:
+from797:
 	CMPQ AX, $0x07
-	JGE  from676
+	JGE  from802
 	CMPQ AX, $0x06
-	JGE  from677
+	JGE  from803
 	JMP  body5
 
-from677:
+from803:
 	JMP body6
 
-from676:
+from802:
 	CMPQ AX, $0x08
-	JGE  from678
+	JGE  from804
 	JMP  body7
 
-from678:
+from804:
 	CMPQ AX, $0x09
-	JGE  from679
+	JGE  from805
 	JMP  body8
 
-from679:
+from805:
 	JMP body9
 
-from670:
+from796:
 	CMPQ AX, $0x0f
-	JGE  from680
+	JGE  from806
 	CMPQ AX, $0x0c
-	JGE  from681
+	JGE  from807
 	CMPQ AX, $0x0b
-	JGE  from682
+	JGE  from808
 	JMP  body10
 
-from682:
+from808:
 	JMP body11
 
-from681:
+from807:
 	CMPQ AX, $0x0d
-	JGE  from683
+	JGE  from809
 	JMP  body12
 
-from683:
+from809:
 	CMPQ AX, $0x0e
-	JGE  from684
+	JGE  from810
 	JMP  body13
 
-from684:
+from810:
 	JMP body14
 
-from680:
+from806:
 	CMPQ AX, $0x12
-	JGE  from685
+	JGE  from811
 	CMPQ AX, $0x10
-	JGE  from686
+	JGE  from812
 	JMP  body15
 
-from686:
+from812:
 	CMPQ AX, $0x11
-	JGE  from687
+	JGE  from813
 	JMP  body16
 
-from687:
+from813:
 	JMP body17
 
-from685:
+from811:
 	CMPQ AX, $0x13
-	JGE  from688
+	JGE  from814
 	JMP  body18
 
-from688:
+from814:
 	CMPQ AX, $0x14
-	JGE  from689
+	JGE  from815
 	JMP  body19
 
-from689:
+from815:
 	JMP body20
 
-from669:
+from795:
 	CMPQ AX, $0x1f
-	JGE  from690
+	JGE  from816
 	CMPQ AX, $0x1a
-	JGE  from691
+	JGE  from817
 	CMPQ AX, $0x17
-	JGE  from692
+	JGE  from818
 	CMPQ AX, $0x16
-	JGE  from693
+	JGE  from819
 	JMP  body21
 
-from693:
+from819:
 	JMP body22
 
-from692:
+from818:
 	CMPQ AX, $0x18
-	JGE  from694
+	JGE  from820
 	JMP  body23
 
-from694:
+from820:
 	CMPQ AX, $0x19
-	JGE  from695
+	JGE  from821
 	JMP  body24
 
-from695:
+from821:
 	JMP body25
 
-from691:
+from817:
 	CMPQ AX, $0x1c
-	JGE  from696
+	JGE  from822
 	CMPQ AX, $0x1b
-	JGE  from697
+	JGE  from823
 	JMP  body26
 
-from697:
+from823:
 	JMP body27
 
-from696:
+from822:
 	CMPQ AX, $0x1d
-	JGE  from698
+	JGE  from824
 	JMP  body28
 
-from698:
+from824:
 	CMPQ AX, $0x1e
-	JGE  from699
+	JGE  from825
 	JMP  body29
 
-from699:
+from825:
 	JMP body30
 
-from690:
+from816:
 	CMPQ AX, $0x24
-	JGE  from700
+	JGE  from826
 	CMPQ AX, $0x21
-	JGE  from701
+	JGE  from827
 	CMPQ AX, $0x20
-	JGE  from702
+	JGE  from828
 	JMP  body31
 
-from702:
+from828:
 	JMP body32
 
-from701:
+from827:
 	CMPQ AX, $0x22
-	JGE  from703
+	JGE  from829
 	JMP  body33
 
-from703:
+from829:
 	CMPQ AX, $0x23
-	JGE  from704
+	JGE  from830
 	JMP  body34
 
-from704:
+from830:
 	JMP body35
 
-from700:
+from826:
 	CMPQ AX, $0x27
-	JGE  from705
+	JGE  from831
 	CMPQ AX, $0x25
-	JGE  from706
+	JGE  from832
 	JMP  body36
 
-from706:
+from832:
 	CMPQ AX, $0x26
-	JGE  from707
+	JGE  from833
 	JMP  body37
 
-from707:
+from833:
 	JMP body38
 
-from705:
+from831:
 	CMPQ AX, $0x28
-	JGE  from708
+	JGE  from834
 	JMP  body39
 
-from708:
+from834:
 	CMPQ AX, $0x29
-	JGE  from709
+	JGE  from835
 	JMP  body40
 
-from709:
+from835:
 	JMP body41
 
 body0:
@@ -20672,10 +21806,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done711
-	PCALIGN    $0x20
+	JZ         done838
 
-loop710:
+run836:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop837:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -20691,27 +21831,30 @@ loop710:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop710
+	DECQ       R14
+	JNZ        loop837
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run836
 
-done711:
+done838:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip712
+	JZ           skip839
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 
-skip712:
+skip839:
 	TESTQ        $0x00000002, AX
-	JZ           skip713
+	JZ           skip840
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip713:
+skip840:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
@@ -20735,10 +21878,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done715
-	PCALIGN    $0x20
+	JZ         done843
 
-loop714:
+run841:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop842:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -20763,22 +21912,25 @@ loop714:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop714
+	DECQ       R14
+	JNZ        loop842
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run841
 
-done715:
+done843:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip716
+	JZ           skip844
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip716:
+skip844:
 	TESTQ        $0x00000002, AX
-	JZ           skip717
+	JZ           skip845
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -20787,7 +21939,7 @@ skip716:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip717:
+skip845:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -20816,10 +21968,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done719
-	PCALIGN    $0x20
+	JZ         done848
 
-loop718:
+run846:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop847:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -20853,23 +22011,26 @@ loop718:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop718
+	DECQ       R14
+	JNZ        loop847
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run846
 
-done719:
+done848:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip720
+	JZ           skip849
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip720:
+skip849:
 	TESTQ        $0x00000002, AX
-	JZ           skip721
+	JZ           skip850
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -20881,7 +22042,7 @@ skip720:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip721:
+skip850:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -20917,10 +22078,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done723
-	PCALIGN    $0x20
+	JZ         done853
 
-loop722:
+run851:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop852:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -20964,24 +22131,27 @@ loop722:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop722
+	DECQ       R14
+	JNZ        loop852
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run851
 
-done723:
+done853:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip724
+	JZ           skip854
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip724:
+skip854:
 	TESTQ        $0x00000002, AX
-	JZ           skip725
+	JZ           skip855
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -20996,7 +22166,7 @@ skip724:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip725:
+skip855:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21037,10 +22207,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done727
-	PCALIGN    $0x20
+	JZ         done858
 
-loop726:
+run856:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop857:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21093,15 +22269,18 @@ loop726:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop726
+	DECQ       R14
+	JNZ        loop857
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run856
 
-done727:
+done858:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip728
+	JZ           skip859
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21109,9 +22288,9 @@ done727:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 
-skip728:
+skip859:
 	TESTQ        $0x00000002, AX
-	JZ           skip729
+	JZ           skip860
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21129,7 +22308,7 @@ skip728:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip729:
+skip860:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21175,10 +22354,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done731
-	PCALIGN    $0x20
+	JZ         done863
 
-loop730:
+run861:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop862:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21240,15 +22425,18 @@ loop730:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop730
+	DECQ       R14
+	JNZ        loop862
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run861
 
-done731:
+done863:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip732
+	JZ           skip864
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21257,9 +22445,9 @@ done731:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip732:
+skip864:
 	TESTQ        $0x00000002, AX
-	JZ           skip733
+	JZ           skip865
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21280,7 +22468,7 @@ skip732:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip733:
+skip865:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21333,10 +22521,16 @@ body6:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done735
-	PCALIGN    $0x20
+	JZ         done868
 
-loop734:
+run866:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop867:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21408,15 +22602,18 @@ loop734:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop734
+	DECQ       R14
+	JNZ        loop867
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run866
 
-done735:
+done868:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip736
+	JZ           skip869
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21426,9 +22623,9 @@ done735:
 	VMULPS       Z0, Z9, Z9
 	VMULPS       Z0, Z10, Z10
 
-skip736:
+skip869:
 	TESTQ        $0x00000002, AX
-	JZ           skip737
+	JZ           skip870
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21452,7 +22649,7 @@ skip736:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip737:
+skip870:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21510,10 +22707,16 @@ body7:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done739
-	PCALIGN    $0x20
+	JZ         done873
 
-loop738:
+run871:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop872:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21594,15 +22797,18 @@ loop738:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop738
+	DECQ       R14
+	JNZ        loop872
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run871
 
-done739:
+done873:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip740
+	JZ           skip874
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21613,9 +22819,9 @@ done739:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip740:
+skip874:
 	TESTQ        $0x00000002, AX
-	JZ           skip741
+	JZ           skip875
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21642,7 +22848,7 @@ skip740:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip741:
+skip875:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21705,10 +22911,16 @@ body8:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done743
-	PCALIGN    $0x20
+	JZ         done878
 
-loop742:
+run876:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop877:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -21798,15 +23010,18 @@ loop742:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop742
+	DECQ       R14
+	JNZ        loop877
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run876
 
-done743:
+done878:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip744
+	JZ           skip879
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21818,9 +23033,9 @@ done743:
 	VMULPS       Z0, Z11, Z11
 	VMULPS       Z0, Z12, Z12
 
-skip744:
+skip879:
 	TESTQ        $0x00000002, AX
-	JZ           skip745
+	JZ           skip880
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -21850,7 +23065,7 @@ skip744:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip745:
+skip880:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -21920,10 +23135,16 @@ body9:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done747
-	PCALIGN    $0x20
+	JZ         done883
 
-loop746:
+run881:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop882:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22023,15 +23244,18 @@ loop746:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop746
+	DECQ       R14
+	JNZ        loop882
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run881
 
-done747:
+done883:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip748
+	JZ           skip884
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -22044,9 +23268,9 @@ done747:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip748:
+skip884:
 	TESTQ        $0x00000002, AX
-	JZ           skip749
+	JZ           skip885
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22079,7 +23303,7 @@ skip748:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip749:
+skip885:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22154,10 +23378,16 @@ body10:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done751
-	PCALIGN    $0x20
+	JZ         done888
 
-loop750:
+run886:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop887:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22266,15 +23496,18 @@ loop750:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop750
+	DECQ       R14
+	JNZ        loop887
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run886
 
-done751:
+done888:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip752
+	JZ           skip889
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -22288,9 +23521,9 @@ done751:
 	VMULPS       Z0, Z13, Z13
 	VMULPS       Z0, Z14, Z14
 
-skip752:
+skip889:
 	TESTQ        $0x00000002, AX
-	JZ           skip753
+	JZ           skip890
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22326,7 +23559,7 @@ skip752:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z14
 
-skip753:
+skip890:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22406,10 +23639,16 @@ body11:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done755
-	PCALIGN    $0x20
+	JZ         done893
 
-loop754:
+run891:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop892:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22527,15 +23766,18 @@ loop754:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop754
+	DECQ       R14
+	JNZ        loop892
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run891
 
-done755:
+done893:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip756
+	JZ           skip894
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -22550,9 +23792,9 @@ done755:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip756:
+skip894:
 	TESTQ        $0x00000002, AX
-	JZ           skip757
+	JZ           skip895
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22591,7 +23833,7 @@ skip756:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip757:
+skip895:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22678,10 +23920,16 @@ body12:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done759
-	PCALIGN    $0x20
+	JZ         done898
 
-loop758:
+run896:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop897:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -22809,15 +24057,18 @@ loop758:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop758
+	DECQ       R14
+	JNZ        loop897
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run896
 
-done759:
+done898:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip760
+	JZ           skip899
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -22833,9 +24084,9 @@ done759:
 	VMULPS       Z0, Z15, Z15
 	VMULPS       Z0, Z16, Z16
 
-skip760:
+skip899:
 	TESTQ        $0x00000002, AX
-	JZ           skip761
+	JZ           skip900
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -22877,7 +24128,7 @@ skip760:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z16
 
-skip761:
+skip900:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -22969,10 +24220,16 @@ body13:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done763
-	PCALIGN    $0x20
+	JZ         done903
 
-loop762:
+run901:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop902:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -23109,15 +24366,18 @@ loop762:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop762
+	DECQ       R14
+	JNZ        loop902
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run901
 
-done763:
+done903:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip764
+	JZ           skip904
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -23134,9 +24394,9 @@ done763:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip764:
+skip904:
 	TESTQ        $0x00000002, AX
-	JZ           skip765
+	JZ           skip905
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -23181,7 +24441,7 @@ skip764:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip765:
+skip905:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -23230,10 +24490,16 @@ body14:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done767
-	PCALIGN    $0x20
+	JZ         done908
 
-loop766:
+run906:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop907:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23258,22 +24524,25 @@ loop766:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop766
+	DECQ       R14
+	JNZ        loop907
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run906
 
-done767:
+done908:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip768
+	JZ           skip909
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip768:
+skip909:
 	TESTQ        $0x00000002, AX
-	JZ           skip769
+	JZ           skip910
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23281,7 +24550,7 @@ skip768:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip769:
+skip910:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23310,10 +24579,16 @@ body15:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done771
-	PCALIGN    $0x20
+	JZ         done913
 
-loop770:
+run911:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop912:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23355,24 +24630,27 @@ loop770:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop770
+	DECQ       R14
+	JNZ        loop912
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run911
 
-done771:
+done913:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip772
+	JZ           skip914
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip772:
+skip914:
 	TESTQ        $0x00000002, AX
-	JZ           skip773
+	JZ           skip915
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23385,7 +24663,7 @@ skip772:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip773:
+skip915:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23422,10 +24700,16 @@ body16:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done775
-	PCALIGN    $0x20
+	JZ         done918
 
-loop774:
+run916:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop917:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23484,15 +24768,18 @@ loop774:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop774
+	DECQ       R14
+	JNZ        loop917
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run916
 
-done775:
+done918:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip776
+	JZ           skip919
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -23501,9 +24788,9 @@ done775:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip776:
+skip919:
 	TESTQ        $0x00000002, AX
-	JZ           skip777
+	JZ           skip920
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23521,7 +24808,7 @@ skip776:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip777:
+skip920:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23568,10 +24855,16 @@ body17:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done779
-	PCALIGN    $0x20
+	JZ         done923
 
-loop778:
+run921:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop922:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23648,15 +24941,18 @@ loop778:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop778
+	DECQ       R14
+	JNZ        loop922
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run921
 
-done779:
+done923:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip780
+	JZ           skip924
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -23667,9 +24963,9 @@ done779:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip780:
+skip924:
 	TESTQ        $0x00000002, AX
-	JZ           skip781
+	JZ           skip925
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23692,7 +24988,7 @@ skip780:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip781:
+skip925:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23747,10 +25043,16 @@ body18:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done783
-	PCALIGN    $0x20
+	JZ         done928
 
-loop782:
+run926:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop927:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -23844,15 +25146,18 @@ loop782:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop782
+	DECQ       R14
+	JNZ        loop927
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run926
 
-done783:
+done928:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip784
+	JZ           skip929
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -23865,9 +25170,9 @@ done783:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip784:
+skip929:
 	TESTQ        $0x00000002, AX
-	JZ           skip785
+	JZ           skip930
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -23895,7 +25200,7 @@ skip784:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip785:
+skip930:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -23958,10 +25263,16 @@ body19:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done787
-	PCALIGN    $0x20
+	JZ         done933
 
-loop786:
+run931:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop932:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24072,15 +25383,18 @@ loop786:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop786
+	DECQ       R14
+	JNZ        loop932
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run931
 
-done787:
+done933:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip788
+	JZ           skip934
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -24095,9 +25409,9 @@ done787:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip788:
+skip934:
 	TESTQ        $0x00000002, AX
-	JZ           skip789
+	JZ           skip935
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24130,7 +25444,7 @@ skip788:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip789:
+skip935:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24203,10 +25517,16 @@ body20:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done791
-	PCALIGN    $0x20
+	JZ         done938
 
-loop790:
+run936:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop937:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24335,15 +25655,18 @@ loop790:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop790
+	DECQ       R14
+	JNZ        loop937
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run936
 
-done791:
+done938:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip792
+	JZ           skip939
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -24360,9 +25683,9 @@ done791:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip792:
+skip939:
 	TESTQ        $0x00000002, AX
-	JZ           skip793
+	JZ           skip940
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24400,7 +25723,7 @@ skip792:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip793:
+skip940:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24481,10 +25804,16 @@ body21:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done795
-	PCALIGN    $0x20
+	JZ         done943
 
-loop794:
+run941:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop942:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24630,15 +25959,18 @@ loop794:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop794
+	DECQ       R14
+	JNZ        loop942
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run941
 
-done795:
+done943:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip796
+	JZ           skip944
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -24657,9 +25989,9 @@ done795:
 	VMULPS       Z0, Z18, Z18
 	VMULPS       Z0, Z19, Z19
 
-skip796:
+skip944:
 	TESTQ        $0x00000002, AX
-	JZ           skip797
+	JZ           skip945
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24702,7 +26034,7 @@ skip796:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z19
 
-skip797:
+skip945:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24791,10 +26123,16 @@ body22:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done799
-	PCALIGN    $0x20
+	JZ         done948
 
-loop798:
+run946:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop947:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -24957,15 +26295,18 @@ loop798:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop798
+	DECQ       R14
+	JNZ        loop947
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run946
 
-done799:
+done948:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip800
+	JZ           skip949
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -24986,9 +26327,9 @@ done799:
 	VMULPS       Z0, Z20, Z20
 	VMULPS       Z0, Z21, Z21
 
-skip800:
+skip949:
 	TESTQ        $0x00000002, AX
-	JZ           skip801
+	JZ           skip950
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25036,7 +26377,7 @@ skip800:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip801:
+skip950:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25135,10 +26476,16 @@ body23:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done803
-	PCALIGN    $0x20
+	JZ         done953
 
-loop802:
+run951:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop952:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -25319,15 +26666,18 @@ loop802:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop802
+	DECQ       R14
+	JNZ        loop952
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run951
 
-done803:
+done953:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip804
+	JZ           skip954
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -25350,9 +26700,9 @@ done803:
 	VMULPS       Z0, Z22, Z22
 	VMULPS       Z0, Z23, Z23
 
-skip804:
+skip954:
 	TESTQ        $0x00000002, AX
-	JZ           skip805
+	JZ           skip955
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25405,7 +26755,7 @@ skip804:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z23
 
-skip805:
+skip955:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25512,10 +26862,16 @@ body24:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done807
-	PCALIGN    $0x20
+	JZ         done958
 
-loop806:
+run956:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop957:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -25713,15 +27069,18 @@ loop806:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop806
+	DECQ       R14
+	JNZ        loop957
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run956
 
-done807:
+done958:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip808
+	JZ           skip959
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -25746,9 +27105,9 @@ done807:
 	VMULPS       Z0, Z24, Z24
 	VMULPS       Z0, Z25, Z25
 
-skip808:
+skip959:
 	TESTQ        $0x00000002, AX
-	JZ           skip809
+	JZ           skip960
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25806,7 +27165,7 @@ skip808:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z25
 
-skip809:
+skip960:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25921,10 +27280,16 @@ body25:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done811
-	PCALIGN    $0x20
+	JZ         done963
 
-loop810:
+run961:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop962:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -26139,15 +27504,18 @@ loop810:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop810
+	DECQ       R14
+	JNZ        loop962
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run961
 
-done811:
+done963:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip812
+	JZ           skip964
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -26174,9 +27542,9 @@ done811:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip812:
+skip964:
 	TESTQ        $0x00000002, AX
-	JZ           skip813
+	JZ           skip965
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -26239,7 +27607,7 @@ skip812:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip813:
+skip965:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -26364,10 +27732,16 @@ body26:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done815
-	PCALIGN    $0x20
+	JZ         done968
 
-loop814:
+run966:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop967:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -26600,15 +27974,18 @@ loop814:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop814
+	DECQ       R14
+	JNZ        loop967
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run966
 
-done815:
+done968:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip816
+	JZ           skip969
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -26637,9 +28014,9 @@ done815:
 	VMULPS       Z0, Z28, Z28
 	VMULPS       Z0, Z29, Z29
 
-skip816:
+skip969:
 	TESTQ        $0x00000002, AX
-	JZ           skip817
+	JZ           skip970
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -26707,7 +28084,7 @@ skip816:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z29
 
-skip817:
+skip970:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -26840,10 +28217,16 @@ body27:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done819
-	PCALIGN    $0x20
+	JZ         done973
 
-loop818:
+run971:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop972:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -27093,15 +28476,18 @@ loop818:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop818
+	DECQ       R14
+	JNZ        loop972
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run971
 
-done819:
+done973:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip820
+	JZ           skip974
 	VBROADCASTSS 104(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -27132,9 +28518,9 @@ done819:
 	VMULPS       Z0, Z30, Z30
 	VMULPS       Z0, Z31, Z31
 
-skip820:
+skip974:
 	TESTQ        $0x00000002, AX
-	JZ           skip821
+	JZ           skip975
 	VBROADCASTSS 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -27207,7 +28593,7 @@ skip820:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z31
 
-skip821:
+skip975:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -27268,10 +28654,16 @@ body28:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done823
-	PCALIGN    $0x20
+	JZ         done978
 
-loop822:
+run976:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop977:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -27287,27 +28679,30 @@ loop822:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop822
+	DECQ       R14
+	JNZ        loop977
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run976
 
-done823:
+done978:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip824
+	JZ           skip979
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip824:
+skip979:
 	TESTQ        $0x00000002, AX
-	JZ           skip825
+	JZ           skip980
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip825:
+skip980:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
@@ -27331,10 +28726,16 @@ body29:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done827
-	PCALIGN    $0x20
+	JZ         done983
 
-loop826:
+run981:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop982:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -27359,22 +28760,25 @@ loop826:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop826
+	DECQ       R14
+	JNZ        loop982
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run981
 
-done827:
+done983:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip828
+	JZ           skip984
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip828:
+skip984:
 	TESTQ        $0x00000002, AX
-	JZ           skip829
+	JZ           skip985
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -27383,7 +28787,7 @@ skip828:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip829:
+skip985:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -27412,10 +28816,16 @@ body30:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done831
-	PCALIGN    $0x20
+	JZ         done988
 
-loop830:
+run986:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop987:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -27449,23 +28859,26 @@ loop830:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop830
+	DECQ       R14
+	JNZ        loop987
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run986
 
-done831:
+done988:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip832
+	JZ           skip989
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip832:
+skip989:
 	TESTQ        $0x00000002, AX
-	JZ           skip833
+	JZ           skip990
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -27477,7 +28890,7 @@ skip832:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip833:
+skip990:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -27513,10 +28926,16 @@ body31:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done835
-	PCALIGN    $0x20
+	JZ         done993
 
-loop834:
+run991:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop992:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -27560,24 +28979,27 @@ loop834:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop834
+	DECQ       R14
+	JNZ        loop992
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run991
 
-done835:
+done993:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip836
+	JZ           skip994
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip836:
+skip994:
 	TESTQ        $0x00000002, AX
-	JZ           skip837
+	JZ           skip995
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -27592,7 +29014,7 @@ skip836:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip837:
+skip995:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -27633,10 +29055,16 @@ body32:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done839
-	PCALIGN    $0x20
+	JZ         done998
 
-loop838:
+run996:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop997:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -27689,15 +29117,18 @@ loop838:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop838
+	DECQ       R14
+	JNZ        loop997
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run996
 
-done839:
+done998:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip840
+	JZ           skip999
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -27705,9 +29136,9 @@ done839:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip840:
+skip999:
 	TESTQ        $0x00000002, AX
-	JZ           skip841
+	JZ           skip1000
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -27725,7 +29156,7 @@ skip840:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip841:
+skip1000:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -27771,10 +29202,16 @@ body33:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done843
-	PCALIGN    $0x20
+	JZ         done1003
 
-loop842:
+run1001:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1002:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -27836,15 +29273,18 @@ loop842:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop842
+	DECQ       R14
+	JNZ        loop1002
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1001
 
-done843:
+done1003:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip844
+	JZ           skip1004
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -27853,9 +29293,9 @@ done843:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip844:
+skip1004:
 	TESTQ        $0x00000002, AX
-	JZ           skip845
+	JZ           skip1005
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -27876,7 +29316,7 @@ skip844:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip845:
+skip1005:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -27929,10 +29369,16 @@ body34:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done847
-	PCALIGN    $0x20
+	JZ         done1008
 
-loop846:
+run1006:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1007:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -28004,15 +29450,18 @@ loop846:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop846
+	DECQ       R14
+	JNZ        loop1007
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1006
 
-done847:
+done1008:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip848
+	JZ           skip1009
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -28022,9 +29471,9 @@ done847:
 	VMULPS       Y0, Y9, Y9
 	VMULPS       Y0, Y10, Y10
 
-skip848:
+skip1009:
 	TESTQ        $0x00000002, AX
-	JZ           skip849
+	JZ           skip1010
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28048,7 +29497,7 @@ skip848:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip849:
+skip1010:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28106,10 +29555,16 @@ body35:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done851
-	PCALIGN    $0x20
+	JZ         done1013
 
-loop850:
+run1011:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1012:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -28190,15 +29645,18 @@ loop850:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop850
+	DECQ       R14
+	JNZ        loop1012
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1011
 
-done851:
+done1013:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip852
+	JZ           skip1014
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -28209,9 +29667,9 @@ done851:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip852:
+skip1014:
 	TESTQ        $0x00000002, AX
-	JZ           skip853
+	JZ           skip1015
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28238,7 +29696,7 @@ skip852:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip853:
+skip1015:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28301,10 +29759,16 @@ body36:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done855
-	PCALIGN    $0x20
+	JZ         done1018
 
-loop854:
+run1016:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1017:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -28394,15 +29858,18 @@ loop854:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop854
+	DECQ       R14
+	JNZ        loop1017
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1016
 
-done855:
+done1018:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip856
+	JZ           skip1019
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -28414,9 +29881,9 @@ done855:
 	VMULPS       Y0, Y11, Y11
 	VMULPS       Y0, Y12, Y12
 
-skip856:
+skip1019:
 	TESTQ        $0x00000002, AX
-	JZ           skip857
+	JZ           skip1020
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28446,7 +29913,7 @@ skip856:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y12
 
-skip857:
+skip1020:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28516,10 +29983,16 @@ body37:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done859
-	PCALIGN    $0x20
+	JZ         done1023
 
-loop858:
+run1021:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1022:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -28619,15 +30092,18 @@ loop858:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop858
+	DECQ       R14
+	JNZ        loop1022
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1021
 
-done859:
+done1023:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip860
+	JZ           skip1024
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -28640,9 +30116,9 @@ done859:
 	VMULPS       Y0, Y12, Y12
 	VMULPS       Y0, Y13, Y13
 
-skip860:
+skip1024:
 	TESTQ        $0x00000002, AX
-	JZ           skip861
+	JZ           skip1025
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28675,7 +30151,7 @@ skip860:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip861:
+skip1025:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28750,10 +30226,16 @@ body38:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done863
-	PCALIGN    $0x20
+	JZ         done1028
 
-loop862:
+run1026:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1027:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -28862,15 +30344,18 @@ loop862:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop862
+	DECQ       R14
+	JNZ        loop1027
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1026
 
-done863:
+done1028:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip864
+	JZ           skip1029
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -28884,9 +30369,9 @@ done863:
 	VMULPS       Y0, Y13, Y13
 	VMULPS       Y0, Y14, Y14
 
-skip864:
+skip1029:
 	TESTQ        $0x00000002, AX
-	JZ           skip865
+	JZ           skip1030
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28922,7 +30407,7 @@ skip864:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y14
 
-skip865:
+skip1030:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -29002,10 +30487,16 @@ body39:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done867
-	PCALIGN    $0x20
+	JZ         done1033
 
-loop866:
+run1031:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1032:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -29123,15 +30614,18 @@ loop866:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop866
+	DECQ       R14
+	JNZ        loop1032
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1031
 
-done867:
+done1033:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip868
+	JZ           skip1034
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -29146,9 +30640,9 @@ done867:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip868:
+skip1034:
 	TESTQ        $0x00000002, AX
-	JZ           skip869
+	JZ           skip1035
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -29187,7 +30681,7 @@ skip868:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip869:
+skip1035:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -29274,10 +30768,16 @@ body40:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done871
-	PCALIGN    $0x20
+	JZ         done1038
 
-loop870:
+run1036:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1037:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -29405,15 +30905,18 @@ loop870:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop870
+	DECQ       R14
+	JNZ        loop1037
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1036
 
-done871:
+done1038:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip872
+	JZ           skip1039
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -29429,9 +30932,9 @@ done871:
 	VMULPS       Y0, Y15, Y15
 	VMULPS       Y0, Y16, Y16
 
-skip872:
+skip1039:
 	TESTQ        $0x00000002, AX
-	JZ           skip873
+	JZ           skip1040
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -29473,7 +30976,7 @@ skip872:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y16
 
-skip873:
+skip1040:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -29565,10 +31068,16 @@ body41:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done875
-	PCALIGN    $0x20
+	JZ         done1043
 
-loop874:
+run1041:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1042:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -29705,15 +31214,18 @@ loop874:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
 	ADDQ       R15, R13
-	DECQ       AX
-	JNZ        loop874
+	DECQ       R14
+	JNZ        loop1042
+	ADDQ       224(R12), R13
+	TESTQ      AX, AX
+	JNZ        run1041
 
-done875:
+done1043:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip876
+	JZ           skip1044
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -29730,9 +31242,9 @@ done875:
 	VMULPS       Y0, Y16, Y16
 	VMULPS       Y0, Y17, Y17
 
-skip876:
+skip1044:
 	TESTQ        $0x00000002, AX
-	JZ           skip877
+	JZ           skip1045
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -29777,7 +31289,7 @@ skip876:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y17
 
-skip877:
+skip1045:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -29810,216 +31322,216 @@ skip877:
 	RET
 
 // func tileVNNIAVX512(tile *uint64)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, CMOV, MMX+
 TEXT ·tileVNNIAVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
 	CMPQ  AX, $0x15
-	JGE   from878
+	JGE   from1046
 	CMPQ  AX, $0x0a
-	JGE   from879
+	JGE   from1047
 	CMPQ  AX, $0x05
-	JGE   from880
+	JGE   from1048
 	CMPQ  AX, $0x02
-	JGE   from881
+	JGE   from1049
 	CMPQ  AX, $0x01
-	JGE   from882
+	JGE   from1050
 	JMP   body0
 
-from882:
+from1050:
 	JMP body1
 
-from881:
+from1049:
 	CMPQ AX, $0x03
-	JGE  from883
+	JGE  from1051
 	JMP  body2
 
-from883:
+from1051:
 	CMPQ AX, $0x04
-	JGE  from884
+	JGE  from1052
 	JMP  body3
 
-from884:
+from1052:
 	JMP body4
 
-from880:
+from1048:
 	CMPQ AX, $0x07
-	JGE  from885
+	JGE  from1053
 	CMPQ AX, $0x06
-	JGE  from886
+	JGE  from1054
 	JMP  body5
 
-from886:
+from1054:
 	JMP body6
 
-from885:
+from1053:
 	CMPQ AX, $0x08
-	JGE  from887
+	JGE  from1055
 	JMP  body7
 
-from887:
+from1055:
 	CMPQ AX, $0x09
-	JGE  from888
+	JGE  from1056
 	JMP  body8
 
-from888:
+from1056:
 	JMP body9
 
-from879:
+from1047:
 	CMPQ AX, $0x0f
-	JGE  from889
+	JGE  from1057
 	CMPQ AX, $0x0c
-	JGE  from890
+	JGE  from1058
 	CMPQ AX, $0x0b
-	JGE  from891
+	JGE  from1059
 	JMP  body10
 
-from891:
+from1059:
 	JMP body11
 
-from890:
+from1058:
 	CMPQ AX, $0x0d
-	JGE  from892
+	JGE  from1060
 	JMP  body12
 
-from892:
+from1060:
 	CMPQ AX, $0x0e
-	JGE  from893
+	JGE  from1061
 	JMP  body13
 
-from893:
+from1061:
 	JMP body14
 
-from889:
+from1057:
 	CMPQ AX, $0x12
-	JGE  from894
+	JGE  from1062
 	CMPQ AX, $0x10
-	JGE  from895
+	JGE  from1063
 	JMP  body15
 
-from895:
+from1063:
 	CMPQ AX, $0x11
-	JGE  from896
+	JGE  from1064
 	JMP  body16
 
-from896:
+from1064:
 	JMP body17
 
-from894:
+from1062:
 	CMPQ AX, $0x13
-	JGE  from897
+	JGE  from1065
 	JMP  body18
 
-from897:
+from1065:
 	CMPQ AX, $0x14
-	JGE  from898
+	JGE  from1066
 	JMP  body19
 
-from898:
+from1066:
 	JMP body20
 
-from878:
+from1046:
 	CMPQ AX, $0x1f
-	JGE  from899
+	JGE  from1067
 	CMPQ AX, $0x1a
-	JGE  from900
+	JGE  from1068
 	CMPQ AX, $0x17
-	JGE  from901
+	JGE  from1069
 	CMPQ AX, $0x16
-	JGE  from902
+	JGE  from1070
 	JMP  body21
 
-from902:
+from1070:
 	JMP body22
 
-from901:
+from1069:
 	CMPQ AX, $0x18
-	JGE  from903
+	JGE  from1071
 	JMP  body23
 
-from903:
+from1071:
 	CMPQ AX, $0x19
-	JGE  from904
+	JGE  from1072
 	JMP  body24
 
-from904:
+from1072:
 	JMP body25
 
-from900:
+from1068:
 	CMPQ AX, $0x1c
-	JGE  from905
+	JGE  from1073
 	CMPQ AX, $0x1b
-	JGE  from906
+	JGE  from1074
 	JMP  body26
 
-from906:
+from1074:
 	JMP body27
 
-from905:
+from1073:
 	CMPQ AX, $0x1d
-	JGE  from907
+	JGE  from1075
 	JMP  body28
 
-from907:
+from1075:
 	CMPQ AX, $0x1e
-	JGE  from908
+	JGE  from1076
 	JMP  body29
 
-from908:
+from1076:
 	JMP body30
 
-from899:
+from1067:
 	CMPQ AX, $0x24
-	JGE  from909
+	JGE  from1077
 	CMPQ AX, $0x21
-	JGE  from910
+	JGE  from1078
 	CMPQ AX, $0x20
-	JGE  from911
+	JGE  from1079
 	JMP  body31
 
-from911:
+from1079:
 	JMP body32
 
-from910:
+from1078:
 	CMPQ AX, $0x22
-	JGE  from912
+	JGE  from1080
 	JMP  body33
 
-from912:
+from1080:
 	CMPQ AX, $0x23
-	JGE  from913
+	JGE  from1081
 	JMP  body34
 
-from913:
+from1081:
 	JMP body35
 
-from909:
+from1077:
 	CMPQ AX, $0x27
-	JGE  from914
+	JGE  from1082
 	CMPQ AX, $0x25
-	JGE  from915
+	JGE  from1083
 	JMP  body36
 
-from915:
+from1083:
 	CMPQ AX, $0x26
-	JGE  from916
+	JGE  from1084
 	JMP  body37
 
-from916:
+from1084:
 	JMP body38
 
-from914:
+from1082:
 	CMPQ AX, $0x28
-	JGE  from917
+	JGE  from1085
 	JMP  body39
 
-from917:
+from1085:
 	CMPQ AX, $0x29
-	JGE  from918
+	JGE  from1086
 	JMP  body40
 
-from918:
+from1086:
 	JMP body41
 
 body0:
@@ -30035,21 +31547,27 @@ body0:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero919
+	JZ         zero1087
 	VMOVUPS    (R13), Z4
-	JMP        ready920
+	JMP        ready1088
 
-zero919:
+zero1087:
 	VXORPS Y4, Y4, Y4
 
-ready920:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done922
+ready1088:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1091
+
+run1089:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop921:
+loop1090:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30058,28 +31576,31 @@ loop921:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop921
+	DECQ         R14
+	JNZ          loop1090
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1089
 
-done922:
+done1091:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip923
+	JZ           skip1092
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 
-skip923:
+skip1092:
 	TESTQ        $0x00000002, AX
-	JZ           skip924
+	JZ           skip1093
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z4, Z4
 
-skip924:
+skip1093:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
@@ -30100,23 +31621,29 @@ body1:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero925
+	JZ         zero1094
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
-	JMP        ready926
+	JMP        ready1095
 
-zero925:
+zero1094:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready926:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done928
+ready1095:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1098
+
+run1096:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop927:
+loop1097:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30127,22 +31654,25 @@ loop927:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop927
+	DECQ         R14
+	JNZ          loop1097
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1096
 
-done928:
+done1098:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip929
+	JZ           skip1099
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip929:
+skip1099:
 	TESTQ        $0x00000002, AX
-	JZ           skip930
+	JZ           skip1100
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30153,7 +31683,7 @@ skip929:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip930:
+skip1100:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30178,25 +31708,31 @@ body2:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero931
+	JZ         zero1101
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
-	JMP        ready932
+	JMP        ready1102
 
-zero931:
+zero1101:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready932:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done934
+ready1102:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1105
+
+run1103:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop933:
+loop1104:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30209,23 +31745,26 @@ loop933:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop933
+	DECQ         R14
+	JNZ          loop1104
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1103
 
-done934:
+done1105:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip935
+	JZ           skip1106
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 
-skip935:
+skip1106:
 	TESTQ        $0x00000002, AX
-	JZ           skip936
+	JZ           skip1107
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30240,7 +31779,7 @@ skip935:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z6, Z6
 
-skip936:
+skip1107:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30271,27 +31810,33 @@ body3:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero937
+	JZ         zero1108
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
-	JMP        ready938
+	JMP        ready1109
 
-zero937:
+zero1108:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready938:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done940
+ready1109:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1112
+
+run1110:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop939:
+loop1111:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30307,24 +31852,27 @@ loop939:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop939
+	DECQ         R14
+	JNZ          loop1111
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1110
 
-done940:
+done1112:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip941
+	JZ           skip1113
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip941:
+skip1113:
 	TESTQ        $0x00000002, AX
-	JZ           skip942
+	JZ           skip1114
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30343,7 +31891,7 @@ skip941:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip942:
+skip1114:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30378,29 +31926,35 @@ body4:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero943
+	JZ         zero1115
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
 	VMOVUPS    (R13), Z8
-	JMP        ready944
+	JMP        ready1116
 
-zero943:
+zero1115:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready944:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done946
+ready1116:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1119
+
+run1117:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop945:
+loop1118:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30418,15 +31972,18 @@ loop945:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop945
+	DECQ         R14
+	JNZ          loop1118
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1117
 
-done946:
+done1119:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip947
+	JZ           skip1120
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30434,9 +31991,9 @@ done946:
 	VPMULLD      Z0, Z7, Z7
 	VPMULLD      Z0, Z8, Z8
 
-skip947:
+skip1120:
 	TESTQ        $0x00000002, AX
-	JZ           skip948
+	JZ           skip1121
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30459,7 +32016,7 @@ skip947:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z8, Z8
 
-skip948:
+skip1121:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30498,16 +32055,16 @@ body5:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero949
+	JZ         zero1122
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
 	VMOVUPS    (R13), Z8
 	VMOVUPS    (R13), Z9
-	JMP        ready950
+	JMP        ready1123
 
-zero949:
+zero1122:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30515,14 +32072,20 @@ zero949:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready950:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done952
+ready1123:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1126
+
+run1124:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop951:
+loop1125:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30542,15 +32105,18 @@ loop951:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop951
+	DECQ         R14
+	JNZ          loop1125
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1124
 
-done952:
+done1126:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip953
+	JZ           skip1127
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30559,9 +32125,9 @@ done952:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip953:
+skip1127:
 	TESTQ        $0x00000002, AX
-	JZ           skip954
+	JZ           skip1128
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30588,7 +32154,7 @@ skip953:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip954:
+skip1128:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30633,7 +32199,7 @@ body6:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero955
+	JZ         zero1129
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -30641,9 +32207,9 @@ body6:
 	VMOVUPS    (R13), Z8
 	VMOVUPS    (R13), Z9
 	VMOVUPS    (R13), Z10
-	JMP        ready956
+	JMP        ready1130
 
-zero955:
+zero1129:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30652,14 +32218,20 @@ zero955:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready956:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done958
+ready1130:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1133
+
+run1131:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop957:
+loop1132:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30682,15 +32254,18 @@ loop957:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop957
+	DECQ         R14
+	JNZ          loop1132
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1131
 
-done958:
+done1133:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip959
+	JZ           skip1134
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30700,9 +32275,9 @@ done958:
 	VPMULLD      Z0, Z9, Z9
 	VPMULLD      Z0, Z10, Z10
 
-skip959:
+skip1134:
 	TESTQ        $0x00000002, AX
-	JZ           skip960
+	JZ           skip1135
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30733,7 +32308,7 @@ skip959:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z10, Z10
 
-skip960:
+skip1135:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30782,7 +32357,7 @@ body7:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero961
+	JZ         zero1136
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -30791,9 +32366,9 @@ body7:
 	VMOVUPS    (R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
-	JMP        ready962
+	JMP        ready1137
 
-zero961:
+zero1136:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30803,14 +32378,20 @@ zero961:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready962:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done964
+ready1137:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1140
+
+run1138:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop963:
+loop1139:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -30835,15 +32416,18 @@ loop963:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop963
+	DECQ         R14
+	JNZ          loop1139
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1138
 
-done964:
+done1140:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip965
+	JZ           skip1141
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30854,9 +32438,9 @@ done964:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip965:
+skip1141:
 	TESTQ        $0x00000002, AX
-	JZ           skip966
+	JZ           skip1142
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30891,7 +32475,7 @@ skip965:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip966:
+skip1142:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30944,7 +32528,7 @@ body8:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero967
+	JZ         zero1143
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -30954,9 +32538,9 @@ body8:
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
-	JMP        ready968
+	JMP        ready1144
 
-zero967:
+zero1143:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30967,14 +32551,20 @@ zero967:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready968:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done970
+ready1144:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1147
+
+run1145:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop969:
+loop1146:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -31001,15 +32591,18 @@ loop969:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop969
+	DECQ         R14
+	JNZ          loop1146
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1145
 
-done970:
+done1147:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip971
+	JZ           skip1148
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31021,9 +32614,9 @@ done970:
 	VPMULLD      Z0, Z11, Z11
 	VPMULLD      Z0, Z12, Z12
 
-skip971:
+skip1148:
 	TESTQ        $0x00000002, AX
-	JZ           skip972
+	JZ           skip1149
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -31062,7 +32655,7 @@ skip971:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z12, Z12
 
-skip972:
+skip1149:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -31121,7 +32714,7 @@ body9:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero973
+	JZ         zero1150
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -31132,9 +32725,9 @@ body9:
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
-	JMP        ready974
+	JMP        ready1151
 
-zero973:
+zero1150:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31146,14 +32739,20 @@ zero973:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready974:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done976
+ready1151:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1154
+
+run1152:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop975:
+loop1153:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -31183,15 +32782,18 @@ loop975:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop975
+	DECQ         R14
+	JNZ          loop1153
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1152
 
-done976:
+done1154:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip977
+	JZ           skip1155
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31204,9 +32806,9 @@ done976:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip977:
+skip1155:
 	TESTQ        $0x00000002, AX
-	JZ           skip978
+	JZ           skip1156
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -31249,7 +32851,7 @@ skip977:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip978:
+skip1156:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -31312,7 +32914,7 @@ body10:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero979
+	JZ         zero1157
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -31324,9 +32926,9 @@ body10:
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
-	JMP        ready980
+	JMP        ready1158
 
-zero979:
+zero1157:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31339,14 +32941,20 @@ zero979:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 
-ready980:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done982
+ready1158:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1161
+
+run1159:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop981:
+loop1160:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -31378,15 +32986,18 @@ loop981:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop981
+	DECQ         R14
+	JNZ          loop1160
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1159
 
-done982:
+done1161:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip983
+	JZ           skip1162
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31400,9 +33011,9 @@ done982:
 	VPMULLD      Z0, Z13, Z13
 	VPMULLD      Z0, Z14, Z14
 
-skip983:
+skip1162:
 	TESTQ        $0x00000002, AX
-	JZ           skip984
+	JZ           skip1163
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -31449,7 +33060,7 @@ skip983:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z14, Z14
 
-skip984:
+skip1163:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -31516,7 +33127,7 @@ body11:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero985
+	JZ         zero1164
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -31529,9 +33140,9 @@ body11:
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
-	JMP        ready986
+	JMP        ready1165
 
-zero985:
+zero1164:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31545,14 +33156,20 @@ zero985:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready986:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done988
+ready1165:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1168
+
+run1166:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop987:
+loop1167:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -31586,15 +33203,18 @@ loop987:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop987
+	DECQ         R14
+	JNZ          loop1167
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1166
 
-done988:
+done1168:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip989
+	JZ           skip1169
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31609,9 +33229,9 @@ done988:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip989:
+skip1169:
 	TESTQ        $0x00000002, AX
-	JZ           skip990
+	JZ           skip1170
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -31662,7 +33282,7 @@ skip989:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip990:
+skip1170:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -31735,7 +33355,7 @@ body12:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero991
+	JZ         zero1171
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -31749,9 +33369,9 @@ body12:
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
-	JMP        ready992
+	JMP        ready1172
 
-zero991:
+zero1171:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31766,14 +33386,20 @@ zero991:
 	VXORPS Y15, Y15, Y15
 	VPXORD Z16, Z16, Z16
 
-ready992:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done994
+ready1172:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1175
+
+run1173:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop993:
+loop1174:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -31810,15 +33436,18 @@ loop993:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop993
+	DECQ         R14
+	JNZ          loop1174
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1173
 
-done994:
+done1175:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip995
+	JZ           skip1176
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31834,9 +33463,9 @@ done994:
 	VPMULLD      Z0, Z15, Z15
 	VPMULLD      Z0, Z16, Z16
 
-skip995:
+skip1176:
 	TESTQ        $0x00000002, AX
-	JZ           skip996
+	JZ           skip1177
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -31891,7 +33520,7 @@ skip995:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z16, Z16
 
-skip996:
+skip1177:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -31968,7 +33597,7 @@ body13:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero997
+	JZ         zero1178
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -31983,9 +33612,9 @@ body13:
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    (R13), Z17
-	JMP        ready998
+	JMP        ready1179
 
-zero997:
+zero1178:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32001,14 +33630,20 @@ zero997:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready998:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1000
+ready1179:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1182
+
+run1180:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop999:
+loop1181:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -32047,15 +33682,18 @@ loop999:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop999
+	DECQ         R14
+	JNZ          loop1181
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1180
 
-done1000:
+done1182:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1001
+	JZ           skip1183
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32072,9 +33710,9 @@ done1000:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip1001:
+skip1183:
 	TESTQ        $0x00000002, AX
-	JZ           skip1002
+	JZ           skip1184
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -32133,7 +33771,7 @@ skip1001:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip1002:
+skip1184:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -32179,23 +33817,29 @@ body14:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1003
+	JZ         zero1185
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
-	JMP        ready1004
+	JMP        ready1186
 
-zero1003:
+zero1185:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1004:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1006
+ready1186:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1189
+
+run1187:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1005:
+loop1188:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -32206,22 +33850,25 @@ loop1005:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1005
+	DECQ         R14
+	JNZ          loop1188
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1187
 
-done1006:
+done1189:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1007
+	JZ           skip1190
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip1007:
+skip1190:
 	TESTQ        $0x00000002, AX
-	JZ           skip1008
+	JZ           skip1191
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32231,7 +33878,7 @@ skip1007:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip1008:
+skip1191:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -32255,27 +33902,33 @@ body15:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1009
+	JZ         zero1192
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
-	JMP        ready1010
+	JMP        ready1193
 
-zero1009:
+zero1192:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1010:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1012
+ready1193:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1196
+
+run1194:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1011:
+loop1195:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -32289,24 +33942,27 @@ loop1011:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1011
+	DECQ         R14
+	JNZ          loop1195
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1194
 
-done1012:
+done1196:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1013
+	JZ           skip1197
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip1013:
+skip1197:
 	TESTQ        $0x00000002, AX
-	JZ           skip1014
+	JZ           skip1198
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32323,7 +33979,7 @@ skip1013:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip1014:
+skip1198:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -32353,16 +34009,16 @@ body16:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1015
+	JZ         zero1199
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
 	VMOVUPS    (R13), Z8
 	VMOVUPS    64(R13), Z9
-	JMP        ready1016
+	JMP        ready1200
 
-zero1015:
+zero1199:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32370,14 +34026,20 @@ zero1015:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1016:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1018
+ready1200:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1203
+
+run1201:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1017:
+loop1202:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -32394,15 +34056,18 @@ loop1017:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1017
+	DECQ         R14
+	JNZ          loop1202
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1201
 
-done1018:
+done1203:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1019
+	JZ           skip1204
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32411,9 +34076,9 @@ done1018:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip1019:
+skip1204:
 	TESTQ        $0x00000002, AX
-	JZ           skip1020
+	JZ           skip1205
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32437,7 +34102,7 @@ skip1019:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip1020:
+skip1205:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -32475,7 +34140,7 @@ body17:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1021
+	JZ         zero1206
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -32484,9 +34149,9 @@ body17:
 	VMOVUPS    64(R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    64(R13), Z11
-	JMP        ready1022
+	JMP        ready1207
 
-zero1021:
+zero1206:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32496,14 +34161,20 @@ zero1021:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1022:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1024
+ready1207:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1210
+
+run1208:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1023:
+loop1209:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -32524,15 +34195,18 @@ loop1023:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1023
+	DECQ         R14
+	JNZ          loop1209
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1208
 
-done1024:
+done1210:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1025
+	JZ           skip1211
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32543,9 +34217,9 @@ done1024:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip1025:
+skip1211:
 	TESTQ        $0x00000002, AX
-	JZ           skip1026
+	JZ           skip1212
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32576,7 +34250,7 @@ skip1025:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip1026:
+skip1212:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -32620,7 +34294,7 @@ body18:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1027
+	JZ         zero1213
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -32631,9 +34305,9 @@ body18:
 	VMOVUPS    64(R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    64(R13), Z13
-	JMP        ready1028
+	JMP        ready1214
 
-zero1027:
+zero1213:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32645,14 +34319,20 @@ zero1027:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1028:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1030
+ready1214:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1217
+
+run1215:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1029:
+loop1216:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -32676,15 +34356,18 @@ loop1029:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1029
+	DECQ         R14
+	JNZ          loop1216
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1215
 
-done1030:
+done1217:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1031
+	JZ           skip1218
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32697,9 +34380,9 @@ done1030:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip1031:
+skip1218:
 	TESTQ        $0x00000002, AX
-	JZ           skip1032
+	JZ           skip1219
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32737,7 +34420,7 @@ skip1031:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip1032:
+skip1219:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -32787,7 +34470,7 @@ body19:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1033
+	JZ         zero1220
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -32800,9 +34483,9 @@ body19:
 	VMOVUPS    64(R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    64(R13), Z15
-	JMP        ready1034
+	JMP        ready1221
 
-zero1033:
+zero1220:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32816,14 +34499,20 @@ zero1033:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1034:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1036
+ready1221:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1224
+
+run1222:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1035:
+loop1223:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -32850,15 +34539,18 @@ loop1035:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1035
+	DECQ         R14
+	JNZ          loop1223
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1222
 
-done1036:
+done1224:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1037
+	JZ           skip1225
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32873,9 +34565,9 @@ done1036:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip1037:
+skip1225:
 	TESTQ        $0x00000002, AX
-	JZ           skip1038
+	JZ           skip1226
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32920,7 +34612,7 @@ skip1037:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip1038:
+skip1226:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -32978,7 +34670,7 @@ body20:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1039
+	JZ         zero1227
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -32993,9 +34685,9 @@ body20:
 	VMOVUPS    64(R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    64(R13), Z17
-	JMP        ready1040
+	JMP        ready1228
 
-zero1039:
+zero1227:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -33011,14 +34703,20 @@ zero1039:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready1040:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1042
+ready1228:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1231
+
+run1229:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1041:
+loop1230:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -33049,15 +34747,18 @@ loop1041:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1041
+	DECQ         R14
+	JNZ          loop1230
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1229
 
-done1042:
+done1231:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1043
+	JZ           skip1232
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -33074,9 +34775,9 @@ done1042:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip1043:
+skip1232:
 	TESTQ        $0x00000002, AX
-	JZ           skip1044
+	JZ           skip1233
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -33128,7 +34829,7 @@ skip1043:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip1044:
+skip1233:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -33192,7 +34893,7 @@ body21:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1045
+	JZ         zero1234
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -33209,9 +34910,9 @@ body21:
 	VMOVUPS    64(R13), Z17
 	VMOVUPS    (R13), Z18
 	VMOVUPS    64(R13), Z19
-	JMP        ready1046
+	JMP        ready1235
 
-zero1045:
+zero1234:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -33229,14 +34930,20 @@ zero1045:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-ready1046:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1048
+ready1235:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1238
+
+run1236:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1047:
+loop1237:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -33270,15 +34977,18 @@ loop1047:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1047
+	DECQ         R14
+	JNZ          loop1237
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1236
 
-done1048:
+done1238:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1049
+	JZ           skip1239
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -33297,9 +35007,9 @@ done1048:
 	VPMULLD      Z0, Z18, Z18
 	VPMULLD      Z0, Z19, Z19
 
-skip1049:
+skip1239:
 	TESTQ        $0x00000002, AX
-	JZ           skip1050
+	JZ           skip1240
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -33358,7 +35068,7 @@ skip1049:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z19, Z19
 
-skip1050:
+skip1240:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -33428,7 +35138,7 @@ body22:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1051
+	JZ         zero1241
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -33447,9 +35157,9 @@ body22:
 	VMOVUPS    64(R13), Z19
 	VMOVUPS    (R13), Z20
 	VMOVUPS    64(R13), Z21
-	JMP        ready1052
+	JMP        ready1242
 
-zero1051:
+zero1241:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -33469,14 +35179,20 @@ zero1051:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-ready1052:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1054
+ready1242:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1245
+
+run1243:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1053:
+loop1244:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -33513,15 +35229,18 @@ loop1053:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1053
+	DECQ         R14
+	JNZ          loop1244
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1243
 
-done1054:
+done1245:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1055
+	JZ           skip1246
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -33542,9 +35261,9 @@ done1054:
 	VPMULLD      Z0, Z20, Z20
 	VPMULLD      Z0, Z21, Z21
 
-skip1055:
+skip1246:
 	TESTQ        $0x00000002, AX
-	JZ           skip1056
+	JZ           skip1247
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -33610,7 +35329,7 @@ skip1055:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z21, Z21
 
-skip1056:
+skip1247:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -33688,7 +35407,7 @@ body23:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1057
+	JZ         zero1248
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -33709,9 +35428,9 @@ body23:
 	VMOVUPS    64(R13), Z21
 	VMOVUPS    (R13), Z22
 	VMOVUPS    64(R13), Z23
-	JMP        ready1058
+	JMP        ready1249
 
-zero1057:
+zero1248:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -33733,14 +35452,20 @@ zero1057:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready1058:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1060
+ready1249:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1252
+
+run1250:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1059:
+loop1251:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -33781,15 +35506,18 @@ loop1059:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1059
+	DECQ         R14
+	JNZ          loop1251
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1250
 
-done1060:
+done1252:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1061
+	JZ           skip1253
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -33812,9 +35540,9 @@ done1060:
 	VPMULLD      Z0, Z22, Z22
 	VPMULLD      Z0, Z23, Z23
 
-skip1061:
+skip1253:
 	TESTQ        $0x00000002, AX
-	JZ           skip1062
+	JZ           skip1254
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -33887,7 +35615,7 @@ skip1061:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z23, Z23
 
-skip1062:
+skip1254:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -33971,7 +35699,7 @@ body24:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1063
+	JZ         zero1255
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -33994,9 +35722,9 @@ body24:
 	VMOVUPS    64(R13), Z23
 	VMOVUPS    (R13), Z24
 	VMOVUPS    64(R13), Z25
-	JMP        ready1064
+	JMP        ready1256
 
-zero1063:
+zero1255:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -34020,14 +35748,20 @@ zero1063:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 
-ready1064:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1066
+ready1256:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1259
+
+run1257:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1065:
+loop1258:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -34071,15 +35805,18 @@ loop1065:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1065
+	DECQ         R14
+	JNZ          loop1258
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1257
 
-done1066:
+done1259:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1067
+	JZ           skip1260
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -34104,9 +35841,9 @@ done1066:
 	VPMULLD      Z0, Z24, Z24
 	VPMULLD      Z0, Z25, Z25
 
-skip1067:
+skip1260:
 	TESTQ        $0x00000002, AX
-	JZ           skip1068
+	JZ           skip1261
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -34186,7 +35923,7 @@ skip1067:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z25, Z25
 
-skip1068:
+skip1261:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -34276,7 +36013,7 @@ body25:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1069
+	JZ         zero1262
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -34301,9 +36038,9 @@ body25:
 	VMOVUPS    64(R13), Z25
 	VMOVUPS    (R13), Z26
 	VMOVUPS    64(R13), Z27
-	JMP        ready1070
+	JMP        ready1263
 
-zero1069:
+zero1262:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -34329,14 +36066,20 @@ zero1069:
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 
-ready1070:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1072
+ready1263:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1266
+
+run1264:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1071:
+loop1265:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -34383,15 +36126,18 @@ loop1071:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1071
+	DECQ         R14
+	JNZ          loop1265
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1264
 
-done1072:
+done1266:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1073
+	JZ           skip1267
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -34418,9 +36164,9 @@ done1072:
 	VPMULLD      Z0, Z26, Z26
 	VPMULLD      Z0, Z27, Z27
 
-skip1073:
+skip1267:
 	TESTQ        $0x00000002, AX
-	JZ           skip1074
+	JZ           skip1268
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -34507,7 +36253,7 @@ skip1073:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z27, Z27
 
-skip1074:
+skip1268:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -34605,7 +36351,7 @@ body26:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1075
+	JZ         zero1269
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -34632,9 +36378,9 @@ body26:
 	VMOVUPS    64(R13), Z27
 	VMOVUPS    (R13), Z28
 	VMOVUPS    64(R13), Z29
-	JMP        ready1076
+	JMP        ready1270
 
-zero1075:
+zero1269:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -34662,14 +36408,20 @@ zero1075:
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 
-ready1076:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1078
+ready1270:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1273
+
+run1271:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1077:
+loop1272:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -34720,15 +36472,18 @@ loop1077:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1077
+	DECQ         R14
+	JNZ          loop1272
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1271
 
-done1078:
+done1273:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1079
+	JZ           skip1274
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -34757,9 +36512,9 @@ done1078:
 	VPMULLD      Z0, Z28, Z28
 	VPMULLD      Z0, Z29, Z29
 
-skip1079:
+skip1274:
 	TESTQ        $0x00000002, AX
-	JZ           skip1080
+	JZ           skip1275
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -34853,7 +36608,7 @@ skip1079:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z29, Z29
 
-skip1080:
+skip1275:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -34957,7 +36712,7 @@ body27:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1081
+	JZ         zero1276
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -34986,9 +36741,9 @@ body27:
 	VMOVUPS    64(R13), Z29
 	VMOVUPS    (R13), Z30
 	VMOVUPS    64(R13), Z31
-	JMP        ready1082
+	JMP        ready1277
 
-zero1081:
+zero1276:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -35018,14 +36773,20 @@ zero1081:
 	VPXORD Z30, Z30, Z30
 	VPXORD Z31, Z31, Z31
 
-ready1082:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1084
+ready1277:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1280
+
+run1278:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1083:
+loop1279:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -35079,15 +36840,18 @@ loop1083:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1083
+	DECQ         R14
+	JNZ          loop1279
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1278
 
-done1084:
+done1280:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1085
+	JZ           skip1281
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -35118,9 +36882,9 @@ done1084:
 	VPMULLD      Z0, Z30, Z30
 	VPMULLD      Z0, Z31, Z31
 
-skip1085:
+skip1281:
 	TESTQ        $0x00000002, AX
-	JZ           skip1086
+	JZ           skip1282
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35221,7 +36985,7 @@ skip1085:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z31, Z31
 
-skip1086:
+skip1282:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -35280,21 +37044,27 @@ body28:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1087
+	JZ         zero1283
 	VMOVUPS    (R13), Y4
-	JMP        ready1088
+	JMP        ready1284
 
-zero1087:
+zero1283:
 	VXORPS Y4, Y4, Y4
 
-ready1088:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1090
+ready1284:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1287
+
+run1285:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1089:
+loop1286:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35303,28 +37073,31 @@ loop1089:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1089
+	DECQ         R14
+	JNZ          loop1286
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1285
 
-done1090:
+done1287:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1091
+	JZ           skip1288
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip1091:
+skip1288:
 	TESTQ        $0x00000002, AX
-	JZ           skip1092
+	JZ           skip1289
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip1092:
+skip1289:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
@@ -35345,23 +37118,29 @@ body29:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1093
+	JZ         zero1290
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
-	JMP        ready1094
+	JMP        ready1291
 
-zero1093:
+zero1290:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1094:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1096
+ready1291:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1294
+
+run1292:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1095:
+loop1293:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35372,22 +37151,25 @@ loop1095:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1095
+	DECQ         R14
+	JNZ          loop1293
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1292
 
-done1096:
+done1294:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1097
+	JZ           skip1295
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip1097:
+skip1295:
 	TESTQ        $0x00000002, AX
-	JZ           skip1098
+	JZ           skip1296
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -35398,7 +37180,7 @@ skip1097:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip1098:
+skip1296:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -35423,25 +37205,31 @@ body30:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1099
+	JZ         zero1297
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
-	JMP        ready1100
+	JMP        ready1298
 
-zero1099:
+zero1297:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready1100:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1102
+ready1298:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1301
+
+run1299:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1101:
+loop1300:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35454,23 +37242,26 @@ loop1101:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1101
+	DECQ         R14
+	JNZ          loop1300
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1299
 
-done1102:
+done1301:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1103
+	JZ           skip1302
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip1103:
+skip1302:
 	TESTQ        $0x00000002, AX
-	JZ           skip1104
+	JZ           skip1303
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -35485,7 +37276,7 @@ skip1103:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip1104:
+skip1303:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -35516,27 +37307,33 @@ body31:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1105
+	JZ         zero1304
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
-	JMP        ready1106
+	JMP        ready1305
 
-zero1105:
+zero1304:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1106:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1108
+ready1305:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1308
+
+run1306:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1107:
+loop1307:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35552,24 +37349,27 @@ loop1107:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1107
+	DECQ         R14
+	JNZ          loop1307
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1306
 
-done1108:
+done1308:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1109
+	JZ           skip1309
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip1109:
+skip1309:
 	TESTQ        $0x00000002, AX
-	JZ           skip1110
+	JZ           skip1310
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -35588,7 +37388,7 @@ skip1109:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip1110:
+skip1310:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -35623,29 +37423,35 @@ body32:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1111
+	JZ         zero1311
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
-	JMP        ready1112
+	JMP        ready1312
 
-zero1111:
+zero1311:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready1112:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1114
+ready1312:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1315
+
+run1313:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1113:
+loop1314:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35663,15 +37469,18 @@ loop1113:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1113
+	DECQ         R14
+	JNZ          loop1314
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1313
 
-done1114:
+done1315:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1115
+	JZ           skip1316
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -35679,9 +37488,9 @@ done1114:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip1115:
+skip1316:
 	TESTQ        $0x00000002, AX
-	JZ           skip1116
+	JZ           skip1317
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -35704,7 +37513,7 @@ skip1115:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip1116:
+skip1317:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -35743,16 +37552,16 @@ body33:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1117
+	JZ         zero1318
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
 	VMOVUPS    (R13), Y9
-	JMP        ready1118
+	JMP        ready1319
 
-zero1117:
+zero1318:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -35760,14 +37569,20 @@ zero1117:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1118:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1120
+ready1319:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1322
+
+run1320:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1119:
+loop1321:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35787,15 +37602,18 @@ loop1119:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1119
+	DECQ         R14
+	JNZ          loop1321
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1320
 
-done1120:
+done1322:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1121
+	JZ           skip1323
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -35804,9 +37622,9 @@ done1120:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip1121:
+skip1323:
 	TESTQ        $0x00000002, AX
-	JZ           skip1122
+	JZ           skip1324
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -35833,7 +37651,7 @@ skip1121:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip1122:
+skip1324:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -35878,7 +37696,7 @@ body34:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1123
+	JZ         zero1325
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -35886,9 +37704,9 @@ body34:
 	VMOVUPS    (R13), Y8
 	VMOVUPS    (R13), Y9
 	VMOVUPS    (R13), Y10
-	JMP        ready1124
+	JMP        ready1326
 
-zero1123:
+zero1325:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -35897,14 +37715,20 @@ zero1123:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready1124:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1126
+ready1326:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1329
+
+run1327:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1125:
+loop1328:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35927,15 +37751,18 @@ loop1125:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1125
+	DECQ         R14
+	JNZ          loop1328
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1327
 
-done1126:
+done1329:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1127
+	JZ           skip1330
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -35945,9 +37772,9 @@ done1126:
 	VPMULLD      Y0, Y9, Y9
 	VPMULLD      Y0, Y10, Y10
 
-skip1127:
+skip1330:
 	TESTQ        $0x00000002, AX
-	JZ           skip1128
+	JZ           skip1331
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -35978,7 +37805,7 @@ skip1127:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y10, Y10
 
-skip1128:
+skip1331:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -36027,7 +37854,7 @@ body35:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1129
+	JZ         zero1332
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36036,9 +37863,9 @@ body35:
 	VMOVUPS    (R13), Y9
 	VMOVUPS    (R13), Y10
 	VMOVUPS    (R13), Y11
-	JMP        ready1130
+	JMP        ready1333
 
-zero1129:
+zero1332:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36048,14 +37875,20 @@ zero1129:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1130:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1132
+ready1333:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1336
+
+run1334:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1131:
+loop1335:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -36080,15 +37913,18 @@ loop1131:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1131
+	DECQ         R14
+	JNZ          loop1335
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1334
 
-done1132:
+done1336:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1133
+	JZ           skip1337
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36099,9 +37935,9 @@ done1132:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip1133:
+skip1337:
 	TESTQ        $0x00000002, AX
-	JZ           skip1134
+	JZ           skip1338
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -36136,7 +37972,7 @@ skip1133:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip1134:
+skip1338:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -36189,7 +38025,7 @@ body36:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1135
+	JZ         zero1339
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36199,9 +38035,9 @@ body36:
 	VMOVUPS    (R13), Y10
 	VMOVUPS    (R13), Y11
 	VMOVUPS    (R13), Y12
-	JMP        ready1136
+	JMP        ready1340
 
-zero1135:
+zero1339:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36212,14 +38048,20 @@ zero1135:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready1136:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1138
+ready1340:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1343
+
+run1341:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1137:
+loop1342:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -36246,15 +38088,18 @@ loop1137:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1137
+	DECQ         R14
+	JNZ          loop1342
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1341
 
-done1138:
+done1343:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1139
+	JZ           skip1344
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36266,9 +38111,9 @@ done1138:
 	VPMULLD      Y0, Y11, Y11
 	VPMULLD      Y0, Y12, Y12
 
-skip1139:
+skip1344:
 	TESTQ        $0x00000002, AX
-	JZ           skip1140
+	JZ           skip1345
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -36307,7 +38152,7 @@ skip1139:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y12, Y12
 
-skip1140:
+skip1345:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -36366,7 +38211,7 @@ body37:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1141
+	JZ         zero1346
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36377,9 +38222,9 @@ body37:
 	VMOVUPS    (R13), Y11
 	VMOVUPS    (R13), Y12
 	VMOVUPS    (R13), Y13
-	JMP        ready1142
+	JMP        ready1347
 
-zero1141:
+zero1346:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36391,14 +38236,20 @@ zero1141:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1142:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1144
+ready1347:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1350
+
+run1348:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1143:
+loop1349:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -36428,15 +38279,18 @@ loop1143:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1143
+	DECQ         R14
+	JNZ          loop1349
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1348
 
-done1144:
+done1350:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1145
+	JZ           skip1351
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36449,9 +38303,9 @@ done1144:
 	VPMULLD      Y0, Y12, Y12
 	VPMULLD      Y0, Y13, Y13
 
-skip1145:
+skip1351:
 	TESTQ        $0x00000002, AX
-	JZ           skip1146
+	JZ           skip1352
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -36494,7 +38348,7 @@ skip1145:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y13, Y13
 
-skip1146:
+skip1352:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -36557,7 +38411,7 @@ body38:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1147
+	JZ         zero1353
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36569,9 +38423,9 @@ body38:
 	VMOVUPS    (R13), Y12
 	VMOVUPS    (R13), Y13
 	VMOVUPS    (R13), Y14
-	JMP        ready1148
+	JMP        ready1354
 
-zero1147:
+zero1353:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36584,14 +38438,20 @@ zero1147:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 
-ready1148:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1150
+ready1354:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1357
+
+run1355:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1149:
+loop1356:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -36623,15 +38483,18 @@ loop1149:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1149
+	DECQ         R14
+	JNZ          loop1356
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1355
 
-done1150:
+done1357:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1151
+	JZ           skip1358
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36645,9 +38508,9 @@ done1150:
 	VPMULLD      Y0, Y13, Y13
 	VPMULLD      Y0, Y14, Y14
 
-skip1151:
+skip1358:
 	TESTQ        $0x00000002, AX
-	JZ           skip1152
+	JZ           skip1359
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -36694,7 +38557,7 @@ skip1151:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y14, Y14
 
-skip1152:
+skip1359:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -36761,7 +38624,7 @@ body39:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1153
+	JZ         zero1360
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36774,9 +38637,9 @@ body39:
 	VMOVUPS    (R13), Y13
 	VMOVUPS    (R13), Y14
 	VMOVUPS    (R13), Y15
-	JMP        ready1154
+	JMP        ready1361
 
-zero1153:
+zero1360:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -36790,14 +38653,20 @@ zero1153:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1154:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1156
+ready1361:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1364
+
+run1362:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1155:
+loop1363:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -36831,15 +38700,18 @@ loop1155:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1155
+	DECQ         R14
+	JNZ          loop1363
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1362
 
-done1156:
+done1364:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1157
+	JZ           skip1365
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -36854,9 +38726,9 @@ done1156:
 	VPMULLD      Y0, Y14, Y14
 	VPMULLD      Y0, Y15, Y15
 
-skip1157:
+skip1365:
 	TESTQ        $0x00000002, AX
-	JZ           skip1158
+	JZ           skip1366
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -36907,7 +38779,7 @@ skip1157:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y15, Y15
 
-skip1158:
+skip1366:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -36980,7 +38852,7 @@ body40:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1159
+	JZ         zero1367
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -36994,9 +38866,9 @@ body40:
 	VMOVUPS    (R13), Y14
 	VMOVUPS    (R13), Y15
 	VMOVUPS    (R13), Y16
-	JMP        ready1160
+	JMP        ready1368
 
-zero1159:
+zero1367:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -37011,14 +38883,20 @@ zero1159:
 	VXORPS Y15, Y15, Y15
 	VPXORD Z16, Z16, Z16
 
-ready1160:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1162
+ready1368:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1371
+
+run1369:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1161:
+loop1370:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -37055,15 +38933,18 @@ loop1161:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1161
+	DECQ         R14
+	JNZ          loop1370
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1369
 
-done1162:
+done1371:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1163
+	JZ           skip1372
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -37079,9 +38960,9 @@ done1162:
 	VPMULLD      Y0, Y15, Y15
 	VPMULLD      Y0, Y16, Y16
 
-skip1163:
+skip1372:
 	TESTQ        $0x00000002, AX
-	JZ           skip1164
+	JZ           skip1373
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -37136,7 +39017,7 @@ skip1163:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y16, Y16
 
-skip1164:
+skip1373:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -37213,7 +39094,7 @@ body41:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1165
+	JZ         zero1374
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -37228,9 +39109,9 @@ body41:
 	VMOVUPS    (R13), Y15
 	VMOVUPS    (R13), Y16
 	VMOVUPS    (R13), Y17
-	JMP        ready1166
+	JMP        ready1375
 
-zero1165:
+zero1374:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -37246,14 +39127,20 @@ zero1165:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready1166:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1168
+ready1375:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1378
+
+run1376:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1167:
+loop1377:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -37292,15 +39179,18 @@ loop1167:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1167
+	DECQ         R14
+	JNZ          loop1377
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1376
 
-done1168:
+done1378:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1169
+	JZ           skip1379
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -37317,9 +39207,9 @@ done1168:
 	VPMULLD      Y0, Y16, Y16
 	VPMULLD      Y0, Y17, Y17
 
-skip1169:
+skip1379:
 	TESTQ        $0x00000002, AX
-	JZ           skip1170
+	JZ           skip1380
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -37378,7 +39268,7 @@ skip1169:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y17, Y17
 
-skip1170:
+skip1380:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -37411,216 +39301,216 @@ skip1170:
 	RET
 
 // func tileI16AVX512(tile *uint64)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, CMOV, MMX+
 TEXT ·tileI16AVX512(SB), NOSPLIT, $0-8
 	MOVQ  tile+0(FP), R12
 	KMOVQ 72(R12), K1
 	MOVQ  64(R12), AX
 	CMPQ  AX, $0x15
-	JGE   from1171
+	JGE   from1381
 	CMPQ  AX, $0x0a
-	JGE   from1172
+	JGE   from1382
 	CMPQ  AX, $0x05
-	JGE   from1173
+	JGE   from1383
 	CMPQ  AX, $0x02
-	JGE   from1174
+	JGE   from1384
 	CMPQ  AX, $0x01
-	JGE   from1175
+	JGE   from1385
 	JMP   body0
 
-from1175:
+from1385:
 	JMP body1
 
-from1174:
+from1384:
 	CMPQ AX, $0x03
-	JGE  from1176
+	JGE  from1386
 	JMP  body2
 
-from1176:
+from1386:
 	CMPQ AX, $0x04
-	JGE  from1177
+	JGE  from1387
 	JMP  body3
 
-from1177:
+from1387:
 	JMP body4
 
-from1173:
+from1383:
 	CMPQ AX, $0x07
-	JGE  from1178
+	JGE  from1388
 	CMPQ AX, $0x06
-	JGE  from1179
+	JGE  from1389
 	JMP  body5
 
-from1179:
+from1389:
 	JMP body6
 
-from1178:
+from1388:
 	CMPQ AX, $0x08
-	JGE  from1180
+	JGE  from1390
 	JMP  body7
 
-from1180:
+from1390:
 	CMPQ AX, $0x09
-	JGE  from1181
+	JGE  from1391
 	JMP  body8
 
-from1181:
+from1391:
 	JMP body9
 
-from1172:
+from1382:
 	CMPQ AX, $0x0f
-	JGE  from1182
+	JGE  from1392
 	CMPQ AX, $0x0c
-	JGE  from1183
+	JGE  from1393
 	CMPQ AX, $0x0b
-	JGE  from1184
+	JGE  from1394
 	JMP  body10
 
-from1184:
+from1394:
 	JMP body11
 
-from1183:
+from1393:
 	CMPQ AX, $0x0d
-	JGE  from1185
+	JGE  from1395
 	JMP  body12
 
-from1185:
+from1395:
 	CMPQ AX, $0x0e
-	JGE  from1186
+	JGE  from1396
 	JMP  body13
 
-from1186:
+from1396:
 	JMP body14
 
-from1182:
+from1392:
 	CMPQ AX, $0x12
-	JGE  from1187
+	JGE  from1397
 	CMPQ AX, $0x10
-	JGE  from1188
+	JGE  from1398
 	JMP  body15
 
-from1188:
+from1398:
 	CMPQ AX, $0x11
-	JGE  from1189
+	JGE  from1399
 	JMP  body16
 
-from1189:
+from1399:
 	JMP body17
 
-from1187:
+from1397:
 	CMPQ AX, $0x13
-	JGE  from1190
+	JGE  from1400
 	JMP  body18
 
-from1190:
+from1400:
 	CMPQ AX, $0x14
-	JGE  from1191
+	JGE  from1401
 	JMP  body19
 
-from1191:
+from1401:
 	JMP body20
 
-from1171:
+from1381:
 	CMPQ AX, $0x1f
-	JGE  from1192
+	JGE  from1402
 	CMPQ AX, $0x1a
-	JGE  from1193
+	JGE  from1403
 	CMPQ AX, $0x17
-	JGE  from1194
+	JGE  from1404
 	CMPQ AX, $0x16
-	JGE  from1195
+	JGE  from1405
 	JMP  body21
 
-from1195:
+from1405:
 	JMP body22
 
-from1194:
+from1404:
 	CMPQ AX, $0x18
-	JGE  from1196
+	JGE  from1406
 	JMP  body23
 
-from1196:
+from1406:
 	CMPQ AX, $0x19
-	JGE  from1197
+	JGE  from1407
 	JMP  body24
 
-from1197:
+from1407:
 	JMP body25
 
-from1193:
+from1403:
 	CMPQ AX, $0x1c
-	JGE  from1198
+	JGE  from1408
 	CMPQ AX, $0x1b
-	JGE  from1199
+	JGE  from1409
 	JMP  body26
 
-from1199:
+from1409:
 	JMP body27
 
-from1198:
+from1408:
 	CMPQ AX, $0x1d
-	JGE  from1200
+	JGE  from1410
 	JMP  body28
 
-from1200:
+from1410:
 	CMPQ AX, $0x1e
-	JGE  from1201
+	JGE  from1411
 	JMP  body29
 
-from1201:
+from1411:
 	JMP body30
 
-from1192:
+from1402:
 	CMPQ AX, $0x24
-	JGE  from1202
+	JGE  from1412
 	CMPQ AX, $0x21
-	JGE  from1203
+	JGE  from1413
 	CMPQ AX, $0x20
-	JGE  from1204
+	JGE  from1414
 	JMP  body31
 
-from1204:
+from1414:
 	JMP body32
 
-from1203:
+from1413:
 	CMPQ AX, $0x22
-	JGE  from1205
+	JGE  from1415
 	JMP  body33
 
-from1205:
+from1415:
 	CMPQ AX, $0x23
-	JGE  from1206
+	JGE  from1416
 	JMP  body34
 
-from1206:
+from1416:
 	JMP body35
 
-from1202:
+from1412:
 	CMPQ AX, $0x27
-	JGE  from1207
+	JGE  from1417
 	CMPQ AX, $0x25
-	JGE  from1208
+	JGE  from1418
 	JMP  body36
 
-from1208:
+from1418:
 	CMPQ AX, $0x26
-	JGE  from1209
+	JGE  from1419
 	JMP  body37
 
-from1209:
+from1419:
 	JMP body38
 
-from1207:
+from1417:
 	CMPQ AX, $0x28
-	JGE  from1210
+	JGE  from1420
 	JMP  body39
 
-from1210:
+from1420:
 	CMPQ AX, $0x29
-	JGE  from1211
+	JGE  from1421
 	JMP  body40
 
-from1211:
+from1421:
 	JMP body41
 
 body0:
@@ -37636,21 +39526,27 @@ body0:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1212
+	JZ         zero1422
 	VMOVUPS    (R13), Z4
-	JMP        ready1213
+	JMP        ready1423
 
-zero1212:
+zero1422:
 	VXORPS Y4, Y4, Y4
 
-ready1213:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1215
+ready1423:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1426
+
+run1424:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1214:
+loop1425:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -37660,28 +39556,31 @@ loop1214:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1214
+	DECQ         R14
+	JNZ          loop1425
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1424
 
-done1215:
+done1426:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1216
+	JZ           skip1427
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 
-skip1216:
+skip1427:
 	TESTQ        $0x00000002, AX
-	JZ           skip1217
+	JZ           skip1428
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z4, Z4
 
-skip1217:
+skip1428:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	VZEROUPPER
@@ -37702,23 +39601,29 @@ body1:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1218
+	JZ         zero1429
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
-	JMP        ready1219
+	JMP        ready1430
 
-zero1218:
+zero1429:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1219:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1221
+ready1430:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1433
+
+run1431:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1220:
+loop1432:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -37731,22 +39636,25 @@ loop1220:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1220
+	DECQ         R14
+	JNZ          loop1432
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1431
 
-done1221:
+done1433:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1222
+	JZ           skip1434
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip1222:
+skip1434:
 	TESTQ        $0x00000002, AX
-	JZ           skip1223
+	JZ           skip1435
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -37757,7 +39665,7 @@ skip1222:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip1223:
+skip1435:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -37782,25 +39690,31 @@ body2:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1224
+	JZ         zero1436
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
-	JMP        ready1225
+	JMP        ready1437
 
-zero1224:
+zero1436:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready1225:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1227
+ready1437:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1440
+
+run1438:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1226:
+loop1439:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -37816,23 +39730,26 @@ loop1226:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1226
+	DECQ         R14
+	JNZ          loop1439
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1438
 
-done1227:
+done1440:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1228
+	JZ           skip1441
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 
-skip1228:
+skip1441:
 	TESTQ        $0x00000002, AX
-	JZ           skip1229
+	JZ           skip1442
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -37847,7 +39764,7 @@ skip1228:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z6, Z6
 
-skip1229:
+skip1442:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -37878,27 +39795,33 @@ body3:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1230
+	JZ         zero1443
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
-	JMP        ready1231
+	JMP        ready1444
 
-zero1230:
+zero1443:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1231:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1233
+ready1444:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1447
+
+run1445:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1232:
+loop1446:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -37918,24 +39841,27 @@ loop1232:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1232
+	DECQ         R14
+	JNZ          loop1446
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1445
 
-done1233:
+done1447:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1234
+	JZ           skip1448
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip1234:
+skip1448:
 	TESTQ        $0x00000002, AX
-	JZ           skip1235
+	JZ           skip1449
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -37954,7 +39880,7 @@ skip1234:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip1235:
+skip1449:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -37989,29 +39915,35 @@ body4:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1236
+	JZ         zero1450
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
 	VMOVUPS    (R13), Z8
-	JMP        ready1237
+	JMP        ready1451
 
-zero1236:
+zero1450:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready1237:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1239
+ready1451:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1454
+
+run1452:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1238:
+loop1453:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -38034,15 +39966,18 @@ loop1238:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1238
+	DECQ         R14
+	JNZ          loop1453
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1452
 
-done1239:
+done1454:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1240
+	JZ           skip1455
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -38050,9 +39985,9 @@ done1239:
 	VPMULLD      Z0, Z7, Z7
 	VPMULLD      Z0, Z8, Z8
 
-skip1240:
+skip1455:
 	TESTQ        $0x00000002, AX
-	JZ           skip1241
+	JZ           skip1456
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -38075,7 +40010,7 @@ skip1240:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z8, Z8
 
-skip1241:
+skip1456:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -38114,16 +40049,16 @@ body5:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1242
+	JZ         zero1457
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    (R13), Z7
 	VMOVUPS    (R13), Z8
 	VMOVUPS    (R13), Z9
-	JMP        ready1243
+	JMP        ready1458
 
-zero1242:
+zero1457:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -38131,14 +40066,20 @@ zero1242:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1243:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1245
+ready1458:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1461
+
+run1459:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1244:
+loop1460:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -38164,15 +40105,18 @@ loop1244:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1244
+	DECQ         R14
+	JNZ          loop1460
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1459
 
-done1245:
+done1461:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1246
+	JZ           skip1462
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -38181,9 +40125,9 @@ done1245:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip1246:
+skip1462:
 	TESTQ        $0x00000002, AX
-	JZ           skip1247
+	JZ           skip1463
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -38210,7 +40154,7 @@ skip1246:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip1247:
+skip1463:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -38255,7 +40199,7 @@ body6:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1248
+	JZ         zero1464
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -38263,9 +40207,9 @@ body6:
 	VMOVUPS    (R13), Z8
 	VMOVUPS    (R13), Z9
 	VMOVUPS    (R13), Z10
-	JMP        ready1249
+	JMP        ready1465
 
-zero1248:
+zero1464:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -38274,14 +40218,20 @@ zero1248:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready1249:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1251
+ready1465:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1468
+
+run1466:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1250:
+loop1467:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -38311,15 +40261,18 @@ loop1250:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1250
+	DECQ         R14
+	JNZ          loop1467
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1466
 
-done1251:
+done1468:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1252
+	JZ           skip1469
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -38329,9 +40282,9 @@ done1251:
 	VPMULLD      Z0, Z9, Z9
 	VPMULLD      Z0, Z10, Z10
 
-skip1252:
+skip1469:
 	TESTQ        $0x00000002, AX
-	JZ           skip1253
+	JZ           skip1470
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -38362,7 +40315,7 @@ skip1252:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z10, Z10
 
-skip1253:
+skip1470:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -38411,7 +40364,7 @@ body7:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1254
+	JZ         zero1471
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -38420,9 +40373,9 @@ body7:
 	VMOVUPS    (R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
-	JMP        ready1255
+	JMP        ready1472
 
-zero1254:
+zero1471:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -38432,14 +40385,20 @@ zero1254:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1255:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1257
+ready1472:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1475
+
+run1473:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1256:
+loop1474:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -38472,15 +40431,18 @@ loop1256:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1256
+	DECQ         R14
+	JNZ          loop1474
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1473
 
-done1257:
+done1475:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1258
+	JZ           skip1476
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -38491,9 +40453,9 @@ done1257:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip1258:
+skip1476:
 	TESTQ        $0x00000002, AX
-	JZ           skip1259
+	JZ           skip1477
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -38528,7 +40490,7 @@ skip1258:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip1259:
+skip1477:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -38581,7 +40543,7 @@ body8:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1260
+	JZ         zero1478
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -38591,9 +40553,9 @@ body8:
 	VMOVUPS    (R13), Z10
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
-	JMP        ready1261
+	JMP        ready1479
 
-zero1260:
+zero1478:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -38604,14 +40566,20 @@ zero1260:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready1261:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1263
+ready1479:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1482
+
+run1480:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1262:
+loop1481:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -38647,15 +40615,18 @@ loop1262:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1262
+	DECQ         R14
+	JNZ          loop1481
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1480
 
-done1263:
+done1482:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1264
+	JZ           skip1483
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -38667,9 +40638,9 @@ done1263:
 	VPMULLD      Z0, Z11, Z11
 	VPMULLD      Z0, Z12, Z12
 
-skip1264:
+skip1483:
 	TESTQ        $0x00000002, AX
-	JZ           skip1265
+	JZ           skip1484
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -38708,7 +40679,7 @@ skip1264:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z12, Z12
 
-skip1265:
+skip1484:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -38767,7 +40738,7 @@ body9:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1266
+	JZ         zero1485
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -38778,9 +40749,9 @@ body9:
 	VMOVUPS    (R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
-	JMP        ready1267
+	JMP        ready1486
 
-zero1266:
+zero1485:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -38792,14 +40763,20 @@ zero1266:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1267:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1269
+ready1486:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1489
+
+run1487:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1268:
+loop1488:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -38839,15 +40816,18 @@ loop1268:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1268
+	DECQ         R14
+	JNZ          loop1488
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1487
 
-done1269:
+done1489:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1270
+	JZ           skip1490
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -38860,9 +40840,9 @@ done1269:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip1270:
+skip1490:
 	TESTQ        $0x00000002, AX
-	JZ           skip1271
+	JZ           skip1491
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -38905,7 +40885,7 @@ skip1270:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip1271:
+skip1491:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -38968,7 +40948,7 @@ body10:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1272
+	JZ         zero1492
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -38980,9 +40960,9 @@ body10:
 	VMOVUPS    (R13), Z12
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
-	JMP        ready1273
+	JMP        ready1493
 
-zero1272:
+zero1492:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -38995,14 +40975,20 @@ zero1272:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 
-ready1273:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1275
+ready1493:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1496
+
+run1494:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1274:
+loop1495:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -39045,15 +41031,18 @@ loop1274:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1274
+	DECQ         R14
+	JNZ          loop1495
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1494
 
-done1275:
+done1496:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1276
+	JZ           skip1497
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -39067,9 +41056,9 @@ done1275:
 	VPMULLD      Z0, Z13, Z13
 	VPMULLD      Z0, Z14, Z14
 
-skip1276:
+skip1497:
 	TESTQ        $0x00000002, AX
-	JZ           skip1277
+	JZ           skip1498
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -39116,7 +41105,7 @@ skip1276:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z14, Z14
 
-skip1277:
+skip1498:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -39183,7 +41172,7 @@ body11:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1278
+	JZ         zero1499
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -39196,9 +41185,9 @@ body11:
 	VMOVUPS    (R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
-	JMP        ready1279
+	JMP        ready1500
 
-zero1278:
+zero1499:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -39212,14 +41201,20 @@ zero1278:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1279:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1281
+ready1500:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1503
+
+run1501:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1280:
+loop1502:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -39265,15 +41260,18 @@ loop1280:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1280
+	DECQ         R14
+	JNZ          loop1502
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1501
 
-done1281:
+done1503:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1282
+	JZ           skip1504
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -39288,9 +41286,9 @@ done1281:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip1282:
+skip1504:
 	TESTQ        $0x00000002, AX
-	JZ           skip1283
+	JZ           skip1505
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -39341,7 +41339,7 @@ skip1282:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip1283:
+skip1505:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -39414,7 +41412,7 @@ body12:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1284
+	JZ         zero1506
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -39428,9 +41426,9 @@ body12:
 	VMOVUPS    (R13), Z14
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
-	JMP        ready1285
+	JMP        ready1507
 
-zero1284:
+zero1506:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -39445,14 +41443,20 @@ zero1284:
 	VXORPS Y15, Y15, Y15
 	VPXORD Z16, Z16, Z16
 
-ready1285:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1287
+ready1507:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1510
+
+run1508:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1286:
+loop1509:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -39502,15 +41506,18 @@ loop1286:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1286
+	DECQ         R14
+	JNZ          loop1509
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1508
 
-done1287:
+done1510:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1288
+	JZ           skip1511
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -39526,9 +41533,9 @@ done1287:
 	VPMULLD      Z0, Z15, Z15
 	VPMULLD      Z0, Z16, Z16
 
-skip1288:
+skip1511:
 	TESTQ        $0x00000002, AX
-	JZ           skip1289
+	JZ           skip1512
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -39583,7 +41590,7 @@ skip1288:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z16, Z16
 
-skip1289:
+skip1512:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -39660,7 +41667,7 @@ body13:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1290
+	JZ         zero1513
 	VMOVUPS    (R13), Z4
 	VMOVUPS    (R13), Z5
 	VMOVUPS    (R13), Z6
@@ -39675,9 +41682,9 @@ body13:
 	VMOVUPS    (R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    (R13), Z17
-	JMP        ready1291
+	JMP        ready1514
 
-zero1290:
+zero1513:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -39693,14 +41700,20 @@ zero1290:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready1291:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1293
+ready1514:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1517
+
+run1515:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1292:
+loop1516:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z2
@@ -39753,15 +41766,18 @@ loop1292:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1292
+	DECQ         R14
+	JNZ          loop1516
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1515
 
-done1293:
+done1517:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1294
+	JZ           skip1518
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -39778,9 +41794,9 @@ done1293:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip1294:
+skip1518:
 	TESTQ        $0x00000002, AX
-	JZ           skip1295
+	JZ           skip1519
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -39839,7 +41855,7 @@ skip1294:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip1295:
+skip1519:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -39885,23 +41901,29 @@ body14:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1296
+	JZ         zero1520
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
-	JMP        ready1297
+	JMP        ready1521
 
-zero1296:
+zero1520:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1297:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1299
+ready1521:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1524
+
+run1522:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1298:
+loop1523:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -39914,22 +41936,25 @@ loop1298:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1298
+	DECQ         R14
+	JNZ          loop1523
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1522
 
-done1299:
+done1524:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1300
+	JZ           skip1525
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip1300:
+skip1525:
 	TESTQ        $0x00000002, AX
-	JZ           skip1301
+	JZ           skip1526
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39939,7 +41964,7 @@ skip1300:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip1301:
+skip1526:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -39963,27 +41988,33 @@ body15:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1302
+	JZ         zero1527
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
-	JMP        ready1303
+	JMP        ready1528
 
-zero1302:
+zero1527:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1303:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1305
+ready1528:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1531
+
+run1529:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1304:
+loop1530:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40001,24 +42032,27 @@ loop1304:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1304
+	DECQ         R14
+	JNZ          loop1530
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1529
 
-done1305:
+done1531:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1306
+	JZ           skip1532
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip1306:
+skip1532:
 	TESTQ        $0x00000002, AX
-	JZ           skip1307
+	JZ           skip1533
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40035,7 +42069,7 @@ skip1306:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip1307:
+skip1533:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -40065,16 +42099,16 @@ body16:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1308
+	JZ         zero1534
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
 	VMOVUPS    64(R13), Z7
 	VMOVUPS    (R13), Z8
 	VMOVUPS    64(R13), Z9
-	JMP        ready1309
+	JMP        ready1535
 
-zero1308:
+zero1534:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -40082,14 +42116,20 @@ zero1308:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1309:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1311
+ready1535:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1538
+
+run1536:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1310:
+loop1537:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40112,15 +42152,18 @@ loop1310:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1310
+	DECQ         R14
+	JNZ          loop1537
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1536
 
-done1311:
+done1538:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1312
+	JZ           skip1539
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -40129,9 +42172,9 @@ done1311:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip1312:
+skip1539:
 	TESTQ        $0x00000002, AX
-	JZ           skip1313
+	JZ           skip1540
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40155,7 +42198,7 @@ skip1312:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip1313:
+skip1540:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -40193,7 +42236,7 @@ body17:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1314
+	JZ         zero1541
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -40202,9 +42245,9 @@ body17:
 	VMOVUPS    64(R13), Z9
 	VMOVUPS    (R13), Z10
 	VMOVUPS    64(R13), Z11
-	JMP        ready1315
+	JMP        ready1542
 
-zero1314:
+zero1541:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -40214,14 +42257,20 @@ zero1314:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1315:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1317
+ready1542:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1545
+
+run1543:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1316:
+loop1544:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40250,15 +42299,18 @@ loop1316:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1316
+	DECQ         R14
+	JNZ          loop1544
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1543
 
-done1317:
+done1545:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1318
+	JZ           skip1546
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -40269,9 +42321,9 @@ done1317:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip1318:
+skip1546:
 	TESTQ        $0x00000002, AX
-	JZ           skip1319
+	JZ           skip1547
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40302,7 +42354,7 @@ skip1318:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip1319:
+skip1547:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -40346,7 +42398,7 @@ body18:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1320
+	JZ         zero1548
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -40357,9 +42409,9 @@ body18:
 	VMOVUPS    64(R13), Z11
 	VMOVUPS    (R13), Z12
 	VMOVUPS    64(R13), Z13
-	JMP        ready1321
+	JMP        ready1549
 
-zero1320:
+zero1548:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -40371,14 +42423,20 @@ zero1320:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1321:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1323
+ready1549:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1552
+
+run1550:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1322:
+loop1551:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40412,15 +42470,18 @@ loop1322:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1322
+	DECQ         R14
+	JNZ          loop1551
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1550
 
-done1323:
+done1552:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1324
+	JZ           skip1553
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -40433,9 +42494,9 @@ done1323:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip1324:
+skip1553:
 	TESTQ        $0x00000002, AX
-	JZ           skip1325
+	JZ           skip1554
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40473,7 +42534,7 @@ skip1324:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip1325:
+skip1554:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -40523,7 +42584,7 @@ body19:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1326
+	JZ         zero1555
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -40536,9 +42597,9 @@ body19:
 	VMOVUPS    64(R13), Z13
 	VMOVUPS    (R13), Z14
 	VMOVUPS    64(R13), Z15
-	JMP        ready1327
+	JMP        ready1556
 
-zero1326:
+zero1555:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -40552,14 +42613,20 @@ zero1326:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1327:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1329
+ready1556:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1559
+
+run1557:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1328:
+loop1558:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40598,15 +42665,18 @@ loop1328:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1328
+	DECQ         R14
+	JNZ          loop1558
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1557
 
-done1329:
+done1559:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1330
+	JZ           skip1560
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -40621,9 +42691,9 @@ done1329:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip1330:
+skip1560:
 	TESTQ        $0x00000002, AX
-	JZ           skip1331
+	JZ           skip1561
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40668,7 +42738,7 @@ skip1330:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip1331:
+skip1561:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -40726,7 +42796,7 @@ body20:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1332
+	JZ         zero1562
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -40741,9 +42811,9 @@ body20:
 	VMOVUPS    64(R13), Z15
 	VMOVUPS    (R13), Z16
 	VMOVUPS    64(R13), Z17
-	JMP        ready1333
+	JMP        ready1563
 
-zero1332:
+zero1562:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -40759,14 +42829,20 @@ zero1332:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready1333:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1335
+ready1563:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1566
+
+run1564:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1334:
+loop1565:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40811,15 +42887,18 @@ loop1334:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1334
+	DECQ         R14
+	JNZ          loop1565
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1564
 
-done1335:
+done1566:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1336
+	JZ           skip1567
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -40836,9 +42915,9 @@ done1335:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip1336:
+skip1567:
 	TESTQ        $0x00000002, AX
-	JZ           skip1337
+	JZ           skip1568
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40890,7 +42969,7 @@ skip1336:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip1337:
+skip1568:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -40954,7 +43033,7 @@ body21:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1338
+	JZ         zero1569
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -40971,9 +43050,9 @@ body21:
 	VMOVUPS    64(R13), Z17
 	VMOVUPS    (R13), Z18
 	VMOVUPS    64(R13), Z19
-	JMP        ready1339
+	JMP        ready1570
 
-zero1338:
+zero1569:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -40991,14 +43070,20 @@ zero1338:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-ready1339:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1341
+ready1570:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1573
+
+run1571:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1340:
+loop1572:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -41048,15 +43133,18 @@ loop1340:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1340
+	DECQ         R14
+	JNZ          loop1572
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1571
 
-done1341:
+done1573:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1342
+	JZ           skip1574
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -41075,9 +43163,9 @@ done1341:
 	VPMULLD      Z0, Z18, Z18
 	VPMULLD      Z0, Z19, Z19
 
-skip1342:
+skip1574:
 	TESTQ        $0x00000002, AX
-	JZ           skip1343
+	JZ           skip1575
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -41136,7 +43224,7 @@ skip1342:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z19, Z19
 
-skip1343:
+skip1575:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -41206,7 +43294,7 @@ body22:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1344
+	JZ         zero1576
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -41225,9 +43313,9 @@ body22:
 	VMOVUPS    64(R13), Z19
 	VMOVUPS    (R13), Z20
 	VMOVUPS    64(R13), Z21
-	JMP        ready1345
+	JMP        ready1577
 
-zero1344:
+zero1576:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -41247,14 +43335,20 @@ zero1344:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-ready1345:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1347
+ready1577:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1580
+
+run1578:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1346:
+loop1579:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -41309,15 +43403,18 @@ loop1346:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1346
+	DECQ         R14
+	JNZ          loop1579
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1578
 
-done1347:
+done1580:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1348
+	JZ           skip1581
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -41338,9 +43435,9 @@ done1347:
 	VPMULLD      Z0, Z20, Z20
 	VPMULLD      Z0, Z21, Z21
 
-skip1348:
+skip1581:
 	TESTQ        $0x00000002, AX
-	JZ           skip1349
+	JZ           skip1582
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -41406,7 +43503,7 @@ skip1348:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z21, Z21
 
-skip1349:
+skip1582:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -41484,7 +43581,7 @@ body23:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1350
+	JZ         zero1583
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -41505,9 +43602,9 @@ body23:
 	VMOVUPS    64(R13), Z21
 	VMOVUPS    (R13), Z22
 	VMOVUPS    64(R13), Z23
-	JMP        ready1351
+	JMP        ready1584
 
-zero1350:
+zero1583:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -41529,14 +43626,20 @@ zero1350:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-ready1351:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1353
+ready1584:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1587
+
+run1585:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1352:
+loop1586:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -41597,15 +43700,18 @@ loop1352:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1352
+	DECQ         R14
+	JNZ          loop1586
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1585
 
-done1353:
+done1587:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1354
+	JZ           skip1588
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -41628,9 +43734,9 @@ done1353:
 	VPMULLD      Z0, Z22, Z22
 	VPMULLD      Z0, Z23, Z23
 
-skip1354:
+skip1588:
 	TESTQ        $0x00000002, AX
-	JZ           skip1355
+	JZ           skip1589
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -41703,7 +43809,7 @@ skip1354:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z23, Z23
 
-skip1355:
+skip1589:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -41787,7 +43893,7 @@ body24:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1356
+	JZ         zero1590
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -41810,9 +43916,9 @@ body24:
 	VMOVUPS    64(R13), Z23
 	VMOVUPS    (R13), Z24
 	VMOVUPS    64(R13), Z25
-	JMP        ready1357
+	JMP        ready1591
 
-zero1356:
+zero1590:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -41836,14 +43942,20 @@ zero1356:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 
-ready1357:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1359
+ready1591:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1594
+
+run1592:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1358:
+loop1593:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -41909,15 +44021,18 @@ loop1358:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1358
+	DECQ         R14
+	JNZ          loop1593
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1592
 
-done1359:
+done1594:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1360
+	JZ           skip1595
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -41942,9 +44057,9 @@ done1359:
 	VPMULLD      Z0, Z24, Z24
 	VPMULLD      Z0, Z25, Z25
 
-skip1360:
+skip1595:
 	TESTQ        $0x00000002, AX
-	JZ           skip1361
+	JZ           skip1596
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42024,7 +44139,7 @@ skip1360:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z25, Z25
 
-skip1361:
+skip1596:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -42114,7 +44229,7 @@ body25:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1362
+	JZ         zero1597
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -42139,9 +44254,9 @@ body25:
 	VMOVUPS    64(R13), Z25
 	VMOVUPS    (R13), Z26
 	VMOVUPS    64(R13), Z27
-	JMP        ready1363
+	JMP        ready1598
 
-zero1362:
+zero1597:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -42167,14 +44282,20 @@ zero1362:
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 
-ready1363:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1365
+ready1598:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1601
+
+run1599:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1364:
+loop1600:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -42245,15 +44366,18 @@ loop1364:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1364
+	DECQ         R14
+	JNZ          loop1600
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1599
 
-done1365:
+done1601:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1366
+	JZ           skip1602
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -42280,9 +44404,9 @@ done1365:
 	VPMULLD      Z0, Z26, Z26
 	VPMULLD      Z0, Z27, Z27
 
-skip1366:
+skip1602:
 	TESTQ        $0x00000002, AX
-	JZ           skip1367
+	JZ           skip1603
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42369,7 +44493,7 @@ skip1366:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z27, Z27
 
-skip1367:
+skip1603:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -42467,7 +44591,7 @@ body26:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1368
+	JZ         zero1604
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -42494,9 +44618,9 @@ body26:
 	VMOVUPS    64(R13), Z27
 	VMOVUPS    (R13), Z28
 	VMOVUPS    64(R13), Z29
-	JMP        ready1369
+	JMP        ready1605
 
-zero1368:
+zero1604:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -42524,14 +44648,20 @@ zero1368:
 	VPXORD Z28, Z28, Z28
 	VPXORD Z29, Z29, Z29
 
-ready1369:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1371
+ready1605:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1608
+
+run1606:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1370:
+loop1607:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -42608,15 +44738,18 @@ loop1370:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1370
+	DECQ         R14
+	JNZ          loop1607
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1606
 
-done1371:
+done1608:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1372
+	JZ           skip1609
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -42645,9 +44778,9 @@ done1371:
 	VPMULLD      Z0, Z28, Z28
 	VPMULLD      Z0, Z29, Z29
 
-skip1372:
+skip1609:
 	TESTQ        $0x00000002, AX
-	JZ           skip1373
+	JZ           skip1610
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42741,7 +44874,7 @@ skip1372:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z29, Z29
 
-skip1373:
+skip1610:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -42845,7 +44978,7 @@ body27:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1374
+	JZ         zero1611
 	VMOVUPS    (R13), Z4
 	VMOVUPS    64(R13), Z5
 	VMOVUPS    (R13), Z6
@@ -42874,9 +45007,9 @@ body27:
 	VMOVUPS    64(R13), Z29
 	VMOVUPS    (R13), Z30
 	VMOVUPS    64(R13), Z31
-	JMP        ready1375
+	JMP        ready1612
 
-zero1374:
+zero1611:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -42906,14 +45039,20 @@ zero1374:
 	VPXORD Z30, Z30, Z30
 	VPXORD Z31, Z31, Z31
 
-ready1375:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1377
+ready1612:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1615
+
+run1613:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1376:
+loop1614:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -42995,15 +45134,18 @@ loop1376:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1376
+	DECQ         R14
+	JNZ          loop1614
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1613
 
-done1377:
+done1615:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1378
+	JZ           skip1616
 	VPBROADCASTD 104(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -43034,9 +45176,9 @@ done1377:
 	VPMULLD      Z0, Z30, Z30
 	VPMULLD      Z0, Z31, Z31
 
-skip1378:
+skip1616:
 	TESTQ        $0x00000002, AX
-	JZ           skip1379
+	JZ           skip1617
 	VPBROADCASTD 136(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43137,7 +45279,7 @@ skip1378:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z31, Z31
 
-skip1379:
+skip1617:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -43196,21 +45338,27 @@ body28:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1380
+	JZ         zero1618
 	VMOVUPS    (R13), Y4
-	JMP        ready1381
+	JMP        ready1619
 
-zero1380:
+zero1618:
 	VXORPS Y4, Y4, Y4
 
-ready1381:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1383
+ready1619:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1622
+
+run1620:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1382:
+loop1621:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -43220,28 +45368,31 @@ loop1382:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1382
+	DECQ         R14
+	JNZ          loop1621
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1620
 
-done1383:
+done1622:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1384
+	JZ           skip1623
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip1384:
+skip1623:
 	TESTQ        $0x00000002, AX
-	JZ           skip1385
+	JZ           skip1624
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip1385:
+skip1624:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	VZEROUPPER
@@ -43262,23 +45413,29 @@ body29:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1386
+	JZ         zero1625
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
-	JMP        ready1387
+	JMP        ready1626
 
-zero1386:
+zero1625:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1387:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1389
+ready1626:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1629
+
+run1627:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1388:
+loop1628:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -43291,22 +45448,25 @@ loop1388:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1388
+	DECQ         R14
+	JNZ          loop1628
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1627
 
-done1389:
+done1629:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1390
+	JZ           skip1630
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip1390:
+skip1630:
 	TESTQ        $0x00000002, AX
-	JZ           skip1391
+	JZ           skip1631
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -43317,7 +45477,7 @@ skip1390:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip1391:
+skip1631:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -43342,25 +45502,31 @@ body30:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1392
+	JZ         zero1632
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
-	JMP        ready1393
+	JMP        ready1633
 
-zero1392:
+zero1632:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready1393:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1395
+ready1633:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1636
+
+run1634:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1394:
+loop1635:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -43376,23 +45542,26 @@ loop1394:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1394
+	DECQ         R14
+	JNZ          loop1635
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1634
 
-done1395:
+done1636:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1396
+	JZ           skip1637
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip1396:
+skip1637:
 	TESTQ        $0x00000002, AX
-	JZ           skip1397
+	JZ           skip1638
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -43407,7 +45576,7 @@ skip1396:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip1397:
+skip1638:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -43438,27 +45607,33 @@ body31:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1398
+	JZ         zero1639
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
-	JMP        ready1399
+	JMP        ready1640
 
-zero1398:
+zero1639:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1399:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1401
+ready1640:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1643
+
+run1641:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1400:
+loop1642:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -43478,24 +45653,27 @@ loop1400:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1400
+	DECQ         R14
+	JNZ          loop1642
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1641
 
-done1401:
+done1643:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1402
+	JZ           skip1644
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip1402:
+skip1644:
 	TESTQ        $0x00000002, AX
-	JZ           skip1403
+	JZ           skip1645
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -43514,7 +45692,7 @@ skip1402:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip1403:
+skip1645:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -43549,29 +45727,35 @@ body32:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1404
+	JZ         zero1646
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
-	JMP        ready1405
+	JMP        ready1647
 
-zero1404:
+zero1646:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready1405:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1407
+ready1647:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1650
+
+run1648:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1406:
+loop1649:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -43594,15 +45778,18 @@ loop1406:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1406
+	DECQ         R14
+	JNZ          loop1649
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1648
 
-done1407:
+done1650:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1408
+	JZ           skip1651
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -43610,9 +45797,9 @@ done1407:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip1408:
+skip1651:
 	TESTQ        $0x00000002, AX
-	JZ           skip1409
+	JZ           skip1652
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -43635,7 +45822,7 @@ skip1408:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip1409:
+skip1652:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -43674,16 +45861,16 @@ body33:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1410
+	JZ         zero1653
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
 	VMOVUPS    (R13), Y9
-	JMP        ready1411
+	JMP        ready1654
 
-zero1410:
+zero1653:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -43691,14 +45878,20 @@ zero1410:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1411:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1413
+ready1654:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1657
+
+run1655:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1412:
+loop1656:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -43724,15 +45917,18 @@ loop1412:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1412
+	DECQ         R14
+	JNZ          loop1656
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1655
 
-done1413:
+done1657:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1414
+	JZ           skip1658
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -43741,9 +45937,9 @@ done1413:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip1414:
+skip1658:
 	TESTQ        $0x00000002, AX
-	JZ           skip1415
+	JZ           skip1659
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -43770,7 +45966,7 @@ skip1414:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip1415:
+skip1659:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -43815,7 +46011,7 @@ body34:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1416
+	JZ         zero1660
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -43823,9 +46019,9 @@ body34:
 	VMOVUPS    (R13), Y8
 	VMOVUPS    (R13), Y9
 	VMOVUPS    (R13), Y10
-	JMP        ready1417
+	JMP        ready1661
 
-zero1416:
+zero1660:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -43834,14 +46030,20 @@ zero1416:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready1417:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1419
+ready1661:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1664
+
+run1662:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1418:
+loop1663:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -43871,15 +46073,18 @@ loop1418:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1418
+	DECQ         R14
+	JNZ          loop1663
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1662
 
-done1419:
+done1664:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1420
+	JZ           skip1665
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -43889,9 +46094,9 @@ done1419:
 	VPMULLD      Y0, Y9, Y9
 	VPMULLD      Y0, Y10, Y10
 
-skip1420:
+skip1665:
 	TESTQ        $0x00000002, AX
-	JZ           skip1421
+	JZ           skip1666
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -43922,7 +46127,7 @@ skip1420:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y10, Y10
 
-skip1421:
+skip1666:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -43971,7 +46176,7 @@ body35:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1422
+	JZ         zero1667
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -43980,9 +46185,9 @@ body35:
 	VMOVUPS    (R13), Y9
 	VMOVUPS    (R13), Y10
 	VMOVUPS    (R13), Y11
-	JMP        ready1423
+	JMP        ready1668
 
-zero1422:
+zero1667:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -43992,14 +46197,20 @@ zero1422:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1423:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1425
+ready1668:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1671
+
+run1669:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1424:
+loop1670:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -44032,15 +46243,18 @@ loop1424:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1424
+	DECQ         R14
+	JNZ          loop1670
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1669
 
-done1425:
+done1671:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1426
+	JZ           skip1672
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -44051,9 +46265,9 @@ done1425:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip1426:
+skip1672:
 	TESTQ        $0x00000002, AX
-	JZ           skip1427
+	JZ           skip1673
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -44088,7 +46302,7 @@ skip1426:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip1427:
+skip1673:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -44141,7 +46355,7 @@ body36:
 	ADDQ       DX, R9
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1428
+	JZ         zero1674
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -44151,9 +46365,9 @@ body36:
 	VMOVUPS    (R13), Y10
 	VMOVUPS    (R13), Y11
 	VMOVUPS    (R13), Y12
-	JMP        ready1429
+	JMP        ready1675
 
-zero1428:
+zero1674:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -44164,14 +46378,20 @@ zero1428:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready1429:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1431
+ready1675:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1678
+
+run1676:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1430:
+loop1677:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -44207,15 +46427,18 @@ loop1430:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1430
+	DECQ         R14
+	JNZ          loop1677
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1676
 
-done1431:
+done1678:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1432
+	JZ           skip1679
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -44227,9 +46450,9 @@ done1431:
 	VPMULLD      Y0, Y11, Y11
 	VPMULLD      Y0, Y12, Y12
 
-skip1432:
+skip1679:
 	TESTQ        $0x00000002, AX
-	JZ           skip1433
+	JZ           skip1680
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -44268,7 +46491,7 @@ skip1432:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y12, Y12
 
-skip1433:
+skip1680:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -44327,7 +46550,7 @@ body37:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1434
+	JZ         zero1681
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -44338,9 +46561,9 @@ body37:
 	VMOVUPS    (R13), Y11
 	VMOVUPS    (R13), Y12
 	VMOVUPS    (R13), Y13
-	JMP        ready1435
+	JMP        ready1682
 
-zero1434:
+zero1681:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -44352,14 +46575,20 @@ zero1434:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1435:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1437
+ready1682:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1685
+
+run1683:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1436:
+loop1684:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -44399,15 +46628,18 @@ loop1436:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1436
+	DECQ         R14
+	JNZ          loop1684
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1683
 
-done1437:
+done1685:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1438
+	JZ           skip1686
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -44420,9 +46652,9 @@ done1437:
 	VPMULLD      Y0, Y12, Y12
 	VPMULLD      Y0, Y13, Y13
 
-skip1438:
+skip1686:
 	TESTQ        $0x00000002, AX
-	JZ           skip1439
+	JZ           skip1687
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -44465,7 +46697,7 @@ skip1438:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y13, Y13
 
-skip1439:
+skip1687:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -44528,7 +46760,7 @@ body38:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1440
+	JZ         zero1688
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -44540,9 +46772,9 @@ body38:
 	VMOVUPS    (R13), Y12
 	VMOVUPS    (R13), Y13
 	VMOVUPS    (R13), Y14
-	JMP        ready1441
+	JMP        ready1689
 
-zero1440:
+zero1688:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -44555,14 +46787,20 @@ zero1440:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 
-ready1441:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1443
+ready1689:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1692
+
+run1690:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1442:
+loop1691:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -44605,15 +46843,18 @@ loop1442:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1442
+	DECQ         R14
+	JNZ          loop1691
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1690
 
-done1443:
+done1692:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1444
+	JZ           skip1693
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -44627,9 +46868,9 @@ done1443:
 	VPMULLD      Y0, Y13, Y13
 	VPMULLD      Y0, Y14, Y14
 
-skip1444:
+skip1693:
 	TESTQ        $0x00000002, AX
-	JZ           skip1445
+	JZ           skip1694
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -44676,7 +46917,7 @@ skip1444:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y14, Y14
 
-skip1445:
+skip1694:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -44743,7 +46984,7 @@ body39:
 	ADDQ       DX, R10
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1446
+	JZ         zero1695
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -44756,9 +46997,9 @@ body39:
 	VMOVUPS    (R13), Y13
 	VMOVUPS    (R13), Y14
 	VMOVUPS    (R13), Y15
-	JMP        ready1447
+	JMP        ready1696
 
-zero1446:
+zero1695:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -44772,14 +47013,20 @@ zero1446:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1447:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1449
+ready1696:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1699
+
+run1697:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1448:
+loop1698:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -44825,15 +47072,18 @@ loop1448:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1448
+	DECQ         R14
+	JNZ          loop1698
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1697
 
-done1449:
+done1699:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1450
+	JZ           skip1700
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -44848,9 +47098,9 @@ done1449:
 	VPMULLD      Y0, Y14, Y14
 	VPMULLD      Y0, Y15, Y15
 
-skip1450:
+skip1700:
 	TESTQ        $0x00000002, AX
-	JZ           skip1451
+	JZ           skip1701
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -44901,7 +47151,7 @@ skip1450:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y15, Y15
 
-skip1451:
+skip1701:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -44974,7 +47224,7 @@ body40:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1452
+	JZ         zero1702
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -44988,9 +47238,9 @@ body40:
 	VMOVUPS    (R13), Y14
 	VMOVUPS    (R13), Y15
 	VMOVUPS    (R13), Y16
-	JMP        ready1453
+	JMP        ready1703
 
-zero1452:
+zero1702:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -45005,14 +47255,20 @@ zero1452:
 	VXORPS Y15, Y15, Y15
 	VPXORD Z16, Z16, Z16
 
-ready1453:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1455
+ready1703:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1706
+
+run1704:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1454:
+loop1705:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45062,15 +47318,18 @@ loop1454:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1454
+	DECQ         R14
+	JNZ          loop1705
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1704
 
-done1455:
+done1706:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1456
+	JZ           skip1707
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -45086,9 +47345,9 @@ done1455:
 	VPMULLD      Y0, Y15, Y15
 	VPMULLD      Y0, Y16, Y16
 
-skip1456:
+skip1707:
 	TESTQ        $0x00000002, AX
-	JZ           skip1457
+	JZ           skip1708
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -45143,7 +47402,7 @@ skip1456:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y16, Y16
 
-skip1457:
+skip1708:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -45220,7 +47479,7 @@ body41:
 	ADDQ       DX, R11
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1458
+	JZ         zero1709
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
@@ -45235,9 +47494,9 @@ body41:
 	VMOVUPS    (R13), Y15
 	VMOVUPS    (R13), Y16
 	VMOVUPS    (R13), Y17
-	JMP        ready1459
+	JMP        ready1710
 
-zero1458:
+zero1709:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -45253,14 +47512,20 @@ zero1458:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready1459:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1461
+ready1710:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1713
+
+run1711:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1460:
+loop1712:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45313,15 +47578,18 @@ loop1460:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1460
+	DECQ         R14
+	JNZ          loop1712
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1711
 
-done1461:
+done1713:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1462
+	JZ           skip1714
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -45338,9 +47606,9 @@ done1461:
 	VPMULLD      Y0, Y16, Y16
 	VPMULLD      Y0, Y17, Y17
 
-skip1462:
+skip1714:
 	TESTQ        $0x00000002, AX
-	JZ           skip1463
+	JZ           skip1715
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -45399,7 +47667,7 @@ skip1462:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y17, Y17
 
-skip1463:
+skip1715:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -45432,65 +47700,65 @@ skip1463:
 	RET
 
 // func tileF32AVX2(tile *uint64)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tileF32AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x06
-	JGE  from1464
+	JGE  from1716
 	CMPQ AX, $0x03
-	JGE  from1465
+	JGE  from1717
 	CMPQ AX, $0x01
-	JGE  from1466
+	JGE  from1718
 	JMP  body0
 
-from1466:
+from1718:
 	CMPQ AX, $0x02
-	JGE  from1467
+	JGE  from1719
 	JMP  body1
 
-from1467:
+from1719:
 	JMP body2
 
-from1465:
+from1717:
 	CMPQ AX, $0x04
-	JGE  from1468
+	JGE  from1720
 	JMP  body3
 
-from1468:
+from1720:
 	CMPQ AX, $0x05
-	JGE  from1469
+	JGE  from1721
 	JMP  body4
 
-from1469:
+from1721:
 	JMP body5
 
-from1464:
+from1716:
 	CMPQ AX, $0x09
-	JGE  from1470
+	JGE  from1722
 	CMPQ AX, $0x07
-	JGE  from1471
+	JGE  from1723
 	JMP  body6
 
-from1471:
+from1723:
 	CMPQ AX, $0x08
-	JGE  from1472
+	JGE  from1724
 	JMP  body7
 
-from1472:
+from1724:
 	JMP body8
 
-from1470:
+from1722:
 	CMPQ AX, $0x0a
-	JGE  from1473
+	JGE  from1725
 	JMP  body9
 
-from1473:
+from1725:
 	CMPQ AX, $0x0b
-	JGE  from1474
+	JGE  from1726
 	JMP  body10
 
-from1474:
+from1726:
 	JMP body11
 
 body0:
@@ -45510,10 +47778,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1476
-	PCALIGN    $0x20
+	JZ         done1729
 
-loop1475:
+run1727:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1728:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45522,27 +47796,30 @@ loop1475:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1475
+	DECQ         R14
+	JNZ          loop1728
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1727
 
-done1476:
+done1729:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1477
+	JZ           skip1730
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip1477:
+skip1730:
 	TESTQ        $0x00000002, AX
-	JZ           skip1478
+	JZ           skip1731
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip1478:
+skip1731:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	VZEROUPPER
@@ -45568,10 +47845,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1480
-	PCALIGN    $0x20
+	JZ         done1734
 
-loop1479:
+run1732:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1733:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45582,22 +47865,25 @@ loop1479:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1479
+	DECQ         R14
+	JNZ          loop1733
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1732
 
-done1480:
+done1734:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1481
+	JZ           skip1735
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip1481:
+skip1735:
 	TESTQ        $0x00000002, AX
-	JZ           skip1482
+	JZ           skip1736
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -45606,7 +47892,7 @@ skip1481:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1482:
+skip1736:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -45637,10 +47923,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1484
-	PCALIGN    $0x20
+	JZ         done1739
 
-loop1483:
+run1737:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1738:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45653,23 +47945,26 @@ loop1483:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1483
+	DECQ         R14
+	JNZ          loop1738
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1737
 
-done1484:
+done1739:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1485
+	JZ           skip1740
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip1485:
+skip1740:
 	TESTQ        $0x00000002, AX
-	JZ           skip1486
+	JZ           skip1741
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -45681,7 +47976,7 @@ skip1485:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip1486:
+skip1741:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -45719,10 +48014,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1488
-	PCALIGN    $0x20
+	JZ         done1744
 
-loop1487:
+run1742:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1743:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45738,24 +48039,27 @@ loop1487:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1487
+	DECQ         R14
+	JNZ          loop1743
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1742
 
-done1488:
+done1744:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1489
+	JZ           skip1745
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip1489:
+skip1745:
 	TESTQ        $0x00000002, AX
-	JZ           skip1490
+	JZ           skip1746
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -45770,7 +48074,7 @@ skip1489:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip1490:
+skip1746:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -45813,10 +48117,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1492
-	PCALIGN    $0x20
+	JZ         done1749
 
-loop1491:
+run1747:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1748:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45834,15 +48144,18 @@ loop1491:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1491
+	DECQ         R14
+	JNZ          loop1748
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1747
 
-done1492:
+done1749:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1493
+	JZ           skip1750
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -45850,9 +48163,9 @@ done1492:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip1493:
+skip1750:
 	TESTQ        $0x00000002, AX
-	JZ           skip1494
+	JZ           skip1751
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -45870,7 +48183,7 @@ skip1493:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip1494:
+skip1751:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -45918,10 +48231,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1496
-	PCALIGN    $0x20
+	JZ         done1754
 
-loop1495:
+run1752:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1753:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -45941,15 +48260,18 @@ loop1495:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1495
+	DECQ         R14
+	JNZ          loop1753
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1752
 
-done1496:
+done1754:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1497
+	JZ           skip1755
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -45958,9 +48280,9 @@ done1496:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip1497:
+skip1755:
 	TESTQ        $0x00000002, AX
-	JZ           skip1498
+	JZ           skip1756
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -45981,7 +48303,7 @@ skip1497:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1498:
+skip1756:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -46015,10 +48337,16 @@ body6:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1500
-	PCALIGN    $0x20
+	JZ         done1759
 
-loop1499:
+run1757:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1758:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -46029,22 +48357,25 @@ loop1499:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1499
+	DECQ         R14
+	JNZ          loop1758
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1757
 
-done1500:
+done1759:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1501
+	JZ           skip1760
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip1501:
+skip1760:
 	TESTQ        $0x00000002, AX
-	JZ           skip1502
+	JZ           skip1761
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -46052,7 +48383,7 @@ skip1501:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1502:
+skip1761:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -46081,10 +48412,16 @@ body7:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1504
-	PCALIGN    $0x20
+	JZ         done1764
 
-loop1503:
+run1762:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1763:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -46098,24 +48435,27 @@ loop1503:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1503
+	DECQ         R14
+	JNZ          loop1763
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1762
 
-done1504:
+done1764:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1505
+	JZ           skip1765
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip1505:
+skip1765:
 	TESTQ        $0x00000002, AX
-	JZ           skip1506
+	JZ           skip1766
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -46128,7 +48468,7 @@ skip1505:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip1506:
+skip1766:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -46164,10 +48504,16 @@ body8:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1508
-	PCALIGN    $0x20
+	JZ         done1769
 
-loop1507:
+run1767:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1768:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -46184,15 +48530,18 @@ loop1507:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1507
+	DECQ         R14
+	JNZ          loop1768
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1767
 
-done1508:
+done1769:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1509
+	JZ           skip1770
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -46201,9 +48550,9 @@ done1508:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip1509:
+skip1770:
 	TESTQ        $0x00000002, AX
-	JZ           skip1510
+	JZ           skip1771
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -46221,7 +48570,7 @@ skip1509:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1510:
+skip1771:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -46266,10 +48615,16 @@ body9:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1512
-	PCALIGN    $0x20
+	JZ         done1774
 
-loop1511:
+run1772:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1773:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -46290,15 +48645,18 @@ loop1511:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1511
+	DECQ         R14
+	JNZ          loop1773
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1772
 
-done1512:
+done1774:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1513
+	JZ           skip1775
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -46309,9 +48667,9 @@ done1512:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip1513:
+skip1775:
 	TESTQ        $0x00000002, AX
-	JZ           skip1514
+	JZ           skip1776
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -46334,7 +48692,7 @@ skip1513:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip1514:
+skip1776:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -46386,10 +48744,16 @@ body10:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1516
-	PCALIGN    $0x20
+	JZ         done1779
 
-loop1515:
+run1777:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1778:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -46413,15 +48777,18 @@ loop1515:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1515
+	DECQ         R14
+	JNZ          loop1778
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1777
 
-done1516:
+done1779:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1517
+	JZ           skip1780
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -46434,9 +48801,9 @@ done1516:
 	VMULPS       Y0, Y12, Y12
 	VMULPS       Y0, Y13, Y13
 
-skip1517:
+skip1780:
 	TESTQ        $0x00000002, AX
-	JZ           skip1518
+	JZ           skip1781
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -46464,7 +48831,7 @@ skip1517:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip1518:
+skip1781:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -46523,10 +48890,16 @@ body11:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1520
-	PCALIGN    $0x20
+	JZ         done1784
 
-loop1519:
+run1782:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1783:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -46553,15 +48926,18 @@ loop1519:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1519
+	DECQ         R14
+	JNZ          loop1783
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1782
 
-done1520:
+done1784:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1521
+	JZ           skip1785
 	VBROADCASTSS 104(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -46576,9 +48952,9 @@ done1520:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip1521:
+skip1785:
 	TESTQ        $0x00000002, AX
-	JZ           skip1522
+	JZ           skip1786
 	VBROADCASTSS 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -46611,7 +48987,7 @@ skip1521:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip1522:
+skip1786:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -46634,65 +49010,65 @@ skip1522:
 	RET
 
 // func tileF64AVX2(tile *uint64)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tileF64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x06
-	JGE  from1523
+	JGE  from1787
 	CMPQ AX, $0x03
-	JGE  from1524
+	JGE  from1788
 	CMPQ AX, $0x01
-	JGE  from1525
+	JGE  from1789
 	JMP  body0
 
-from1525:
+from1789:
 	CMPQ AX, $0x02
-	JGE  from1526
+	JGE  from1790
 	JMP  body1
 
-from1526:
+from1790:
 	JMP body2
 
-from1524:
+from1788:
 	CMPQ AX, $0x04
-	JGE  from1527
+	JGE  from1791
 	JMP  body3
 
-from1527:
+from1791:
 	CMPQ AX, $0x05
-	JGE  from1528
+	JGE  from1792
 	JMP  body4
 
-from1528:
+from1792:
 	JMP body5
 
-from1523:
+from1787:
 	CMPQ AX, $0x09
-	JGE  from1529
+	JGE  from1793
 	CMPQ AX, $0x07
-	JGE  from1530
+	JGE  from1794
 	JMP  body6
 
-from1530:
+from1794:
 	CMPQ AX, $0x08
-	JGE  from1531
+	JGE  from1795
 	JMP  body7
 
-from1531:
+from1795:
 	JMP body8
 
-from1529:
+from1793:
 	CMPQ AX, $0x0a
-	JGE  from1532
+	JGE  from1796
 	JMP  body9
 
-from1532:
+from1796:
 	CMPQ AX, $0x0b
-	JGE  from1533
+	JGE  from1797
 	JMP  body10
 
-from1533:
+from1797:
 	JMP body11
 
 body0:
@@ -46712,10 +49088,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1535
-	PCALIGN    $0x20
+	JZ         done1800
 
-loop1534:
+run1798:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1799:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -46724,27 +49106,30 @@ loop1534:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1534
+	DECQ         R14
+	JNZ          loop1799
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1798
 
-done1535:
+done1800:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1536
+	JZ           skip1801
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 
-skip1536:
+skip1801:
 	TESTQ        $0x00000002, AX
-	JZ           skip1537
+	JZ           skip1802
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y4
 
-skip1537:
+skip1802:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	VZEROUPPER
@@ -46770,10 +49155,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1539
-	PCALIGN    $0x20
+	JZ         done1805
 
-loop1538:
+run1803:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1804:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -46784,22 +49175,25 @@ loop1538:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1538
+	DECQ         R14
+	JNZ          loop1804
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1803
 
-done1539:
+done1805:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1540
+	JZ           skip1806
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip1540:
+skip1806:
 	TESTQ        $0x00000002, AX
-	JZ           skip1541
+	JZ           skip1807
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -46808,7 +49202,7 @@ skip1540:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip1541:
+skip1807:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -46839,10 +49233,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1543
-	PCALIGN    $0x20
+	JZ         done1810
 
-loop1542:
+run1808:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1809:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -46855,23 +49255,26 @@ loop1542:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1542
+	DECQ         R14
+	JNZ          loop1809
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1808
 
-done1543:
+done1810:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1544
+	JZ           skip1811
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 
-skip1544:
+skip1811:
 	TESTQ        $0x00000002, AX
-	JZ           skip1545
+	JZ           skip1812
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -46883,7 +49286,7 @@ skip1544:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y6
 
-skip1545:
+skip1812:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -46921,10 +49324,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1547
-	PCALIGN    $0x20
+	JZ         done1815
 
-loop1546:
+run1813:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1814:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -46940,24 +49349,27 @@ loop1546:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1546
+	DECQ         R14
+	JNZ          loop1814
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1813
 
-done1547:
+done1815:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1548
+	JZ           skip1816
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip1548:
+skip1816:
 	TESTQ        $0x00000002, AX
-	JZ           skip1549
+	JZ           skip1817
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -46972,7 +49384,7 @@ skip1548:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip1549:
+skip1817:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -47015,10 +49427,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1551
-	PCALIGN    $0x20
+	JZ         done1820
 
-loop1550:
+run1818:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1819:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -47036,15 +49454,18 @@ loop1550:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1550
+	DECQ         R14
+	JNZ          loop1819
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1818
 
-done1551:
+done1820:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1552
+	JZ           skip1821
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -47052,9 +49473,9 @@ done1551:
 	VMULPD       Y0, Y7, Y7
 	VMULPD       Y0, Y8, Y8
 
-skip1552:
+skip1821:
 	TESTQ        $0x00000002, AX
-	JZ           skip1553
+	JZ           skip1822
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -47072,7 +49493,7 @@ skip1552:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y8
 
-skip1553:
+skip1822:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -47120,10 +49541,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1555
-	PCALIGN    $0x20
+	JZ         done1825
 
-loop1554:
+run1823:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1824:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -47143,15 +49570,18 @@ loop1554:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1554
+	DECQ         R14
+	JNZ          loop1824
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1823
 
-done1555:
+done1825:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1556
+	JZ           skip1826
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -47160,9 +49590,9 @@ done1555:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip1556:
+skip1826:
 	TESTQ        $0x00000002, AX
-	JZ           skip1557
+	JZ           skip1827
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -47183,7 +49613,7 @@ skip1556:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip1557:
+skip1827:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -47217,10 +49647,16 @@ body6:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1559
-	PCALIGN    $0x20
+	JZ         done1830
 
-loop1558:
+run1828:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1829:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47231,22 +49667,25 @@ loop1558:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1558
+	DECQ         R14
+	JNZ          loop1829
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1828
 
-done1559:
+done1830:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1560
+	JZ           skip1831
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip1560:
+skip1831:
 	TESTQ        $0x00000002, AX
-	JZ           skip1561
+	JZ           skip1832
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47254,7 +49693,7 @@ skip1560:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip1561:
+skip1832:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -47283,10 +49722,16 @@ body7:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1563
-	PCALIGN    $0x20
+	JZ         done1835
 
-loop1562:
+run1833:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1834:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47300,24 +49745,27 @@ loop1562:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1562
+	DECQ         R14
+	JNZ          loop1834
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1833
 
-done1563:
+done1835:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1564
+	JZ           skip1836
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip1564:
+skip1836:
 	TESTQ        $0x00000002, AX
-	JZ           skip1565
+	JZ           skip1837
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47330,7 +49778,7 @@ skip1564:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip1565:
+skip1837:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -47366,10 +49814,16 @@ body8:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1567
-	PCALIGN    $0x20
+	JZ         done1840
 
-loop1566:
+run1838:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1839:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47386,15 +49840,18 @@ loop1566:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1566
+	DECQ         R14
+	JNZ          loop1839
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1838
 
-done1567:
+done1840:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1568
+	JZ           skip1841
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -47403,9 +49860,9 @@ done1567:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip1568:
+skip1841:
 	TESTQ        $0x00000002, AX
-	JZ           skip1569
+	JZ           skip1842
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47423,7 +49880,7 @@ skip1568:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip1569:
+skip1842:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -47468,10 +49925,16 @@ body9:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1571
-	PCALIGN    $0x20
+	JZ         done1845
 
-loop1570:
+run1843:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1844:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47492,15 +49955,18 @@ loop1570:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1570
+	DECQ         R14
+	JNZ          loop1844
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1843
 
-done1571:
+done1845:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1572
+	JZ           skip1846
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -47511,9 +49977,9 @@ done1571:
 	VMULPD       Y0, Y10, Y10
 	VMULPD       Y0, Y11, Y11
 
-skip1572:
+skip1846:
 	TESTQ        $0x00000002, AX
-	JZ           skip1573
+	JZ           skip1847
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47536,7 +50002,7 @@ skip1572:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y11
 
-skip1573:
+skip1847:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -47588,10 +50054,16 @@ body10:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1575
-	PCALIGN    $0x20
+	JZ         done1850
 
-loop1574:
+run1848:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1849:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47615,15 +50087,18 @@ loop1574:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1574
+	DECQ         R14
+	JNZ          loop1849
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1848
 
-done1575:
+done1850:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1576
+	JZ           skip1851
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -47636,9 +50111,9 @@ done1575:
 	VMULPD       Y0, Y12, Y12
 	VMULPD       Y0, Y13, Y13
 
-skip1576:
+skip1851:
 	TESTQ        $0x00000002, AX
-	JZ           skip1577
+	JZ           skip1852
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47666,7 +50141,7 @@ skip1576:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y13
 
-skip1577:
+skip1852:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -47725,10 +50200,16 @@ body11:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1579
-	PCALIGN    $0x20
+	JZ         done1855
 
-loop1578:
+run1853:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1854:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47755,15 +50236,18 @@ loop1578:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1578
+	DECQ         R14
+	JNZ          loop1854
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1853
 
-done1579:
+done1855:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1580
+	JZ           skip1856
 	VBROADCASTSD 104(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -47778,9 +50262,9 @@ done1579:
 	VMULPD       Y0, Y14, Y14
 	VMULPD       Y0, Y15, Y15
 
-skip1580:
+skip1856:
 	TESTQ        $0x00000002, AX
-	JZ           skip1581
+	JZ           skip1857
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47813,7 +50297,7 @@ skip1580:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y15
 
-skip1581:
+skip1857:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -47836,35 +50320,35 @@ skip1581:
 	RET
 
 // func tileC64AVX2(tile *uint64)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tileC64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x03
-	JGE  from1582
+	JGE  from1858
 	CMPQ AX, $0x01
-	JGE  from1583
+	JGE  from1859
 	JMP  body0
 
-from1583:
+from1859:
 	CMPQ AX, $0x02
-	JGE  from1584
+	JGE  from1860
 	JMP  body1
 
-from1584:
+from1860:
 	JMP body2
 
-from1582:
+from1858:
 	CMPQ AX, $0x04
-	JGE  from1585
+	JGE  from1861
 	JMP  body3
 
-from1585:
+from1861:
 	CMPQ AX, $0x05
-	JGE  from1586
+	JGE  from1862
 	JMP  body4
 
-from1586:
+from1862:
 	JMP body5
 
 body0:
@@ -47885,10 +50369,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1588
-	PCALIGN    $0x20
+	JZ         done1865
 
-loop1587:
+run1863:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1864:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -47899,10 +50389,13 @@ loop1587:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1587
+	DECQ         R14
+	JNZ          loop1864
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1863
 
-done1588:
+done1865:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -47912,31 +50405,31 @@ done1588:
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 	TESTQ        $0x00000001, AX
-	JZ           skip1589
+	JZ           skip1866
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 
-skip1589:
+skip1866:
 	TESTQ        $0x00000002, AX
-	JZ           skip1590
+	JZ           skip1867
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip1590:
+skip1867:
 	TESTQ        $0x00000004, AX
-	JZ           skip1591
+	JZ           skip1868
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip1591:
+skip1868:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	VZEROUPPER
@@ -47964,10 +50457,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1593
-	PCALIGN    $0x20
+	JZ         done1871
 
-loop1592:
+run1869:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1870:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -47982,10 +50481,13 @@ loop1592:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1592
+	DECQ         R14
+	JNZ          loop1870
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1869
 
-done1593:
+done1871:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -47998,7 +50500,7 @@ done1593:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 	TESTQ        $0x00000001, AX
-	JZ           skip1594
+	JZ           skip1872
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -48008,9 +50510,9 @@ done1593:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 
-skip1594:
+skip1872:
 	TESTQ        $0x00000002, AX
-	JZ           skip1595
+	JZ           skip1873
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -48019,9 +50521,9 @@ skip1594:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip1595:
+skip1873:
 	TESTQ        $0x00000004, AX
-	JZ           skip1596
+	JZ           skip1874
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -48032,7 +50534,7 @@ skip1595:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip1596:
+skip1874:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -48066,10 +50568,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1598
-	PCALIGN    $0x20
+	JZ         done1877
 
-loop1597:
+run1875:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1876:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -48088,10 +50596,13 @@ loop1597:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1597
+	DECQ         R14
+	JNZ          loop1876
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1875
 
-done1598:
+done1877:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -48107,7 +50618,7 @@ done1598:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 	TESTQ        $0x00000001, AX
-	JZ           skip1599
+	JZ           skip1878
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -48120,9 +50631,9 @@ done1598:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 
-skip1599:
+skip1878:
 	TESTQ        $0x00000002, AX
-	JZ           skip1600
+	JZ           skip1879
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -48134,9 +50645,9 @@ skip1599:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip1600:
+skip1879:
 	TESTQ        $0x00000004, AX
-	JZ           skip1601
+	JZ           skip1880
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -48151,7 +50662,7 @@ skip1600:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip1601:
+skip1880:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -48181,10 +50692,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1603
-	PCALIGN    $0x20
+	JZ         done1883
 
-loop1602:
+run1881:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1882:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -48198,10 +50715,13 @@ loop1602:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1602
+	DECQ         R14
+	JNZ          loop1882
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1881
 
-done1603:
+done1883:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -48214,7 +50734,7 @@ done1603:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 	TESTQ        $0x00000001, AX
-	JZ           skip1604
+	JZ           skip1884
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -48224,9 +50744,9 @@ done1603:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 
-skip1604:
+skip1884:
 	TESTQ        $0x00000002, AX
-	JZ           skip1605
+	JZ           skip1885
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48234,9 +50754,9 @@ skip1604:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1605:
+skip1885:
 	TESTQ        $0x00000004, AX
-	JZ           skip1606
+	JZ           skip1886
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48246,7 +50766,7 @@ skip1605:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1606:
+skip1886:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -48279,10 +50799,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1608
-	PCALIGN    $0x20
+	JZ         done1889
 
-loop1607:
+run1887:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1888:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -48302,10 +50828,13 @@ loop1607:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1607
+	DECQ         R14
+	JNZ          loop1888
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1887
 
-done1608:
+done1889:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -48324,7 +50853,7 @@ done1608:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 	TESTQ        $0x00000001, AX
-	JZ           skip1609
+	JZ           skip1890
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -48340,9 +50869,9 @@ done1608:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 
-skip1609:
+skip1890:
 	TESTQ        $0x00000002, AX
-	JZ           skip1610
+	JZ           skip1891
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48355,9 +50884,9 @@ skip1609:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1610:
+skip1891:
 	TESTQ        $0x00000004, AX
-	JZ           skip1611
+	JZ           skip1892
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48374,7 +50903,7 @@ skip1610:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1611:
+skip1892:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -48416,10 +50945,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1613
-	PCALIGN    $0x20
+	JZ         done1895
 
-loop1612:
+run1893:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1894:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -48445,10 +50980,13 @@ loop1612:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1612
+	DECQ         R14
+	JNZ          loop1894
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1893
 
-done1613:
+done1895:
 	MOVQ         80(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -48473,7 +51011,7 @@ done1613:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 	TESTQ        $0x00000001, AX
-	JZ           skip1614
+	JZ           skip1896
 	VBROADCASTSD 104(R12), Y0
 	VBROADCASTSD 120(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -48495,9 +51033,9 @@ done1613:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 
-skip1614:
+skip1896:
 	TESTQ        $0x00000002, AX
-	JZ           skip1615
+	JZ           skip1897
 	VBROADCASTSD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48515,9 +51053,9 @@ skip1614:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip1615:
+skip1897:
 	TESTQ        $0x00000004, AX
-	JZ           skip1616
+	JZ           skip1898
 	VBROADCASTSD 152(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48541,7 +51079,7 @@ skip1615:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip1616:
+skip1898:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -48555,35 +51093,35 @@ skip1616:
 	RET
 
 // func tileC128AVX2(tile *uint64)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tileC128AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x03
-	JGE  from1617
+	JGE  from1899
 	CMPQ AX, $0x01
-	JGE  from1618
+	JGE  from1900
 	JMP  body0
 
-from1618:
+from1900:
 	CMPQ AX, $0x02
-	JGE  from1619
+	JGE  from1901
 	JMP  body1
 
-from1619:
+from1901:
 	JMP body2
 
-from1617:
+from1899:
 	CMPQ AX, $0x04
-	JGE  from1620
+	JGE  from1902
 	JMP  body3
 
-from1620:
+from1902:
 	CMPQ AX, $0x05
-	JGE  from1621
+	JGE  from1903
 	JMP  body4
 
-from1621:
+from1903:
 	JMP body5
 
 body0:
@@ -48604,10 +51142,16 @@ body0:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1623
-	PCALIGN    $0x20
+	JZ         done1906
 
-loop1622:
+run1904:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1905:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -48618,10 +51162,13 @@ loop1622:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1622
+	DECQ         R14
+	JNZ          loop1905
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1904
 
-done1623:
+done1906:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -48631,31 +51178,31 @@ done1623:
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 	TESTQ          $0x00000001, AX
-	JZ             skip1624
+	JZ             skip1907
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 
-skip1624:
+skip1907:
 	TESTQ          $0x00000002, AX
-	JZ             skip1625
+	JZ             skip1908
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip1625:
+skip1908:
 	TESTQ          $0x00000004, AX
-	JZ             skip1626
+	JZ             skip1909
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip1626:
+skip1909:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	VZEROUPPER
@@ -48683,10 +51230,16 @@ body1:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1628
-	PCALIGN    $0x20
+	JZ         done1912
 
-loop1627:
+run1910:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1911:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -48701,10 +51254,13 @@ loop1627:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1627
+	DECQ         R14
+	JNZ          loop1911
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1910
 
-done1628:
+done1912:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -48717,7 +51273,7 @@ done1628:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 	TESTQ          $0x00000001, AX
-	JZ             skip1629
+	JZ             skip1913
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -48727,9 +51283,9 @@ done1628:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 
-skip1629:
+skip1913:
 	TESTQ          $0x00000002, AX
-	JZ             skip1630
+	JZ             skip1914
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -48738,9 +51294,9 @@ skip1629:
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip1630:
+skip1914:
 	TESTQ          $0x00000004, AX
-	JZ             skip1631
+	JZ             skip1915
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -48751,7 +51307,7 @@ skip1630:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip1631:
+skip1915:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -48785,10 +51341,16 @@ body2:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1633
-	PCALIGN    $0x20
+	JZ         done1918
 
-loop1632:
+run1916:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1917:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -48807,10 +51369,13 @@ loop1632:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1632
+	DECQ         R14
+	JNZ          loop1917
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1916
 
-done1633:
+done1918:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -48826,7 +51391,7 @@ done1633:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 	TESTQ          $0x00000001, AX
-	JZ             skip1634
+	JZ             skip1919
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -48839,9 +51404,9 @@ done1633:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 
-skip1634:
+skip1919:
 	TESTQ          $0x00000002, AX
-	JZ             skip1635
+	JZ             skip1920
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -48853,9 +51418,9 @@ skip1634:
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip1635:
+skip1920:
 	TESTQ          $0x00000004, AX
-	JZ             skip1636
+	JZ             skip1921
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -48870,7 +51435,7 @@ skip1635:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip1636:
+skip1921:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -48900,10 +51465,16 @@ body3:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1638
-	PCALIGN    $0x20
+	JZ         done1924
 
-loop1637:
+run1922:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1923:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -48917,10 +51488,13 @@ loop1637:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1637
+	DECQ         R14
+	JNZ          loop1923
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1922
 
-done1638:
+done1924:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -48933,7 +51507,7 @@ done1638:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 	TESTQ          $0x00000001, AX
-	JZ             skip1639
+	JZ             skip1925
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -48943,9 +51517,9 @@ done1638:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 
-skip1639:
+skip1925:
 	TESTQ          $0x00000002, AX
-	JZ             skip1640
+	JZ             skip1926
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -48953,9 +51527,9 @@ skip1639:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip1640:
+skip1926:
 	TESTQ          $0x00000004, AX
-	JZ             skip1641
+	JZ             skip1927
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -48965,7 +51539,7 @@ skip1640:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip1641:
+skip1927:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -48998,10 +51572,16 @@ body4:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1643
-	PCALIGN    $0x20
+	JZ         done1930
 
-loop1642:
+run1928:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1929:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49021,10 +51601,13 @@ loop1642:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1642
+	DECQ         R14
+	JNZ          loop1929
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1928
 
-done1643:
+done1930:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -49043,7 +51626,7 @@ done1643:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 	TESTQ          $0x00000001, AX
-	JZ             skip1644
+	JZ             skip1931
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -49059,9 +51642,9 @@ done1643:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 
-skip1644:
+skip1931:
 	TESTQ          $0x00000002, AX
-	JZ             skip1645
+	JZ             skip1932
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -49074,9 +51657,9 @@ skip1644:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip1645:
+skip1932:
 	TESTQ          $0x00000004, AX
-	JZ             skip1646
+	JZ             skip1933
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -49093,7 +51676,7 @@ skip1645:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip1646:
+skip1933:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -49135,10 +51718,16 @@ body5:
 	MOVQ       200(R12), R13
 	MOVQ       208(R12), R15
 	TESTQ      AX, AX
-	JZ         done1648
-	PCALIGN    $0x20
+	JZ         done1936
 
-loop1647:
+run1934:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	PCALIGN $0x20
+
+loop1935:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49164,10 +51753,13 @@ loop1647:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1647
+	DECQ         R14
+	JNZ          loop1935
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1934
 
-done1648:
+done1936:
 	MOVQ           80(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -49192,7 +51784,7 @@ done1648:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 	TESTQ          $0x00000001, AX
-	JZ             skip1649
+	JZ             skip1937
 	VBROADCASTF128 104(R12), Y0
 	VBROADCASTF128 120(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -49214,9 +51806,9 @@ done1648:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 
-skip1649:
+skip1937:
 	TESTQ          $0x00000002, AX
-	JZ             skip1650
+	JZ             skip1938
 	VBROADCASTF128 136(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -49234,9 +51826,9 @@ skip1649:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip1650:
+skip1938:
 	TESTQ          $0x00000004, AX
-	JZ             skip1651
+	JZ             skip1939
 	VBROADCASTF128 152(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -49260,7 +51852,7 @@ skip1650:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip1651:
+skip1939:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -49274,65 +51866,65 @@ skip1651:
 	RET
 
 // func tileI16AVX2(tile *uint64)
-// Requires: AVX, AVX2, MMX+
+// Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·tileI16AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 64(R12), AX
 	CMPQ AX, $0x06
-	JGE  from1652
+	JGE  from1940
 	CMPQ AX, $0x03
-	JGE  from1653
+	JGE  from1941
 	CMPQ AX, $0x01
-	JGE  from1654
+	JGE  from1942
 	JMP  body0
 
-from1654:
+from1942:
 	CMPQ AX, $0x02
-	JGE  from1655
+	JGE  from1943
 	JMP  body1
 
-from1655:
+from1943:
 	JMP body2
 
-from1653:
+from1941:
 	CMPQ AX, $0x04
-	JGE  from1656
+	JGE  from1944
 	JMP  body3
 
-from1656:
+from1944:
 	CMPQ AX, $0x05
-	JGE  from1657
+	JGE  from1945
 	JMP  body4
 
-from1657:
+from1945:
 	JMP body5
 
-from1652:
+from1940:
 	CMPQ AX, $0x09
-	JGE  from1658
+	JGE  from1946
 	CMPQ AX, $0x07
-	JGE  from1659
+	JGE  from1947
 	JMP  body6
 
-from1659:
+from1947:
 	CMPQ AX, $0x08
-	JGE  from1660
+	JGE  from1948
 	JMP  body7
 
-from1660:
+from1948:
 	JMP body8
 
-from1658:
+from1946:
 	CMPQ AX, $0x0a
-	JGE  from1661
+	JGE  from1949
 	JMP  body9
 
-from1661:
+from1949:
 	CMPQ AX, $0x0b
-	JGE  from1662
+	JGE  from1950
 	JMP  body10
 
-from1662:
+from1950:
 	JMP body11
 
 body0:
@@ -49348,21 +51940,27 @@ body0:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1663
+	JZ         zero1951
 	VMOVUPS    (R13), Y4
-	JMP        ready1664
+	JMP        ready1952
 
-zero1663:
+zero1951:
 	VXORPS Y4, Y4, Y4
 
-ready1664:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1666
+ready1952:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1955
+
+run1953:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1665:
+loop1954:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -49372,30 +51970,33 @@ loop1665:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1665
+	DECQ         R14
+	JNZ          loop1954
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1953
 
-done1666:
+done1955:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1667
+	JZ           skip1956
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip1667:
+skip1956:
 	TESTQ        $0x00000002, AX
-	JZ           skip1668
+	JZ           skip1957
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip1668:
+skip1957:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	VZEROUPPER
@@ -49416,23 +52017,29 @@ body1:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1669
+	JZ         zero1958
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
-	JMP        ready1670
+	JMP        ready1959
 
-zero1669:
+zero1958:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1670:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1672
+ready1959:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1962
+
+run1960:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1671:
+loop1961:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -49445,24 +52052,27 @@ loop1671:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1671
+	DECQ         R14
+	JNZ          loop1961
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1960
 
-done1672:
+done1962:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1673
+	JZ           skip1963
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip1673:
+skip1963:
 	TESTQ        $0x00000002, AX
-	JZ           skip1674
+	JZ           skip1964
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -49473,7 +52083,7 @@ skip1673:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip1674:
+skip1964:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -49498,25 +52108,31 @@ body2:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1675
+	JZ         zero1965
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
-	JMP        ready1676
+	JMP        ready1966
 
-zero1675:
+zero1965:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready1676:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1678
+ready1966:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1969
+
+run1967:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1677:
+loop1968:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -49532,25 +52148,28 @@ loop1677:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1677
+	DECQ         R14
+	JNZ          loop1968
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1967
 
-done1678:
+done1969:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1679
+	JZ           skip1970
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip1679:
+skip1970:
 	TESTQ        $0x00000002, AX
-	JZ           skip1680
+	JZ           skip1971
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -49565,7 +52184,7 @@ skip1679:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip1680:
+skip1971:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -49596,27 +52215,33 @@ body3:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1681
+	JZ         zero1972
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
-	JMP        ready1682
+	JMP        ready1973
 
-zero1681:
+zero1972:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1682:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1684
+ready1973:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1976
+
+run1974:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1683:
+loop1975:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -49636,26 +52261,29 @@ loop1683:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1683
+	DECQ         R14
+	JNZ          loop1975
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1974
 
-done1684:
+done1976:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1685
+	JZ           skip1977
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip1685:
+skip1977:
 	TESTQ        $0x00000002, AX
-	JZ           skip1686
+	JZ           skip1978
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -49674,7 +52302,7 @@ skip1685:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip1686:
+skip1978:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -49709,29 +52337,35 @@ body4:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1687
+	JZ         zero1979
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
-	JMP        ready1688
+	JMP        ready1980
 
-zero1687:
+zero1979:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready1688:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1690
+ready1980:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1983
+
+run1981:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1689:
+loop1982:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -49754,17 +52388,20 @@ loop1689:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1689
+	DECQ         R14
+	JNZ          loop1982
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1981
 
-done1690:
+done1983:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1691
+	JZ           skip1984
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -49772,9 +52409,9 @@ done1690:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip1691:
+skip1984:
 	TESTQ        $0x00000002, AX
-	JZ           skip1692
+	JZ           skip1985
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -49797,7 +52434,7 @@ skip1691:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip1692:
+skip1985:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -49836,16 +52473,16 @@ body5:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1693
+	JZ         zero1986
 	VMOVUPS    (R13), Y4
 	VMOVUPS    (R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    (R13), Y7
 	VMOVUPS    (R13), Y8
 	VMOVUPS    (R13), Y9
-	JMP        ready1694
+	JMP        ready1987
 
-zero1693:
+zero1986:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -49853,14 +52490,20 @@ zero1693:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1694:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1696
+ready1987:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1990
+
+run1988:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1695:
+loop1989:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -49886,17 +52529,20 @@ loop1695:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1695
+	DECQ         R14
+	JNZ          loop1989
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1988
 
-done1696:
+done1990:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1697
+	JZ           skip1991
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -49905,9 +52551,9 @@ done1696:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip1697:
+skip1991:
 	TESTQ        $0x00000002, AX
-	JZ           skip1698
+	JZ           skip1992
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -49934,7 +52580,7 @@ skip1697:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip1698:
+skip1992:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -49963,23 +52609,29 @@ body6:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1699
+	JZ         zero1993
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
-	JMP        ready1700
+	JMP        ready1994
 
-zero1699:
+zero1993:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1700:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1702
+ready1994:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done1997
+
+run1995:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1701:
+loop1996:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -49992,24 +52644,27 @@ loop1701:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1701
+	DECQ         R14
+	JNZ          loop1996
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run1995
 
-done1702:
+done1997:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1703
+	JZ           skip1998
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip1703:
+skip1998:
 	TESTQ        $0x00000002, AX
-	JZ           skip1704
+	JZ           skip1999
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50019,7 +52674,7 @@ skip1703:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip1704:
+skip1999:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -50041,27 +52696,33 @@ body7:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1705
+	JZ         zero2000
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    32(R13), Y7
-	JMP        ready1706
+	JMP        ready2001
 
-zero1705:
+zero2000:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1706:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1708
+ready2001:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done2004
+
+run2002:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1707:
+loop2003:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -50079,26 +52740,29 @@ loop1707:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1707
+	DECQ         R14
+	JNZ          loop2003
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run2002
 
-done1708:
+done2004:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1709
+	JZ           skip2005
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip1709:
+skip2005:
 	TESTQ        $0x00000002, AX
-	JZ           skip1710
+	JZ           skip2006
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50115,7 +52779,7 @@ skip1709:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip1710:
+skip2006:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -50142,16 +52806,16 @@ body8:
 	MOVQ       8(R12), SI
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1711
+	JZ         zero2007
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
 	VMOVUPS    32(R13), Y7
 	VMOVUPS    (R13), Y8
 	VMOVUPS    32(R13), Y9
-	JMP        ready1712
+	JMP        ready2008
 
-zero1711:
+zero2007:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -50159,14 +52823,20 @@ zero1711:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1712:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1714
+ready2008:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done2011
+
+run2009:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1713:
+loop2010:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -50189,17 +52859,20 @@ loop1713:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1713
+	DECQ         R14
+	JNZ          loop2010
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run2009
 
-done1714:
+done2011:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1715
+	JZ           skip2012
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -50208,9 +52881,9 @@ done1714:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip1715:
+skip2012:
 	TESTQ        $0x00000002, AX
-	JZ           skip1716
+	JZ           skip2013
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50234,7 +52907,7 @@ skip1715:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip1716:
+skip2013:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -50268,7 +52941,7 @@ body9:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1717
+	JZ         zero2014
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
@@ -50277,9 +52950,9 @@ body9:
 	VMOVUPS    32(R13), Y9
 	VMOVUPS    (R13), Y10
 	VMOVUPS    32(R13), Y11
-	JMP        ready1718
+	JMP        ready2015
 
-zero1717:
+zero2014:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -50289,14 +52962,20 @@ zero1717:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1718:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1720
+ready2015:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done2018
+
+run2016:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1719:
+loop2017:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -50325,17 +53004,20 @@ loop1719:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1719
+	DECQ         R14
+	JNZ          loop2017
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run2016
 
-done1720:
+done2018:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1721
+	JZ           skip2019
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -50346,9 +53028,9 @@ done1720:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip1721:
+skip2019:
 	TESTQ        $0x00000002, AX
-	JZ           skip1722
+	JZ           skip2020
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50379,7 +53061,7 @@ skip1721:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip1722:
+skip2020:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -50418,7 +53100,7 @@ body10:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1723
+	JZ         zero2021
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
@@ -50429,9 +53111,9 @@ body10:
 	VMOVUPS    32(R13), Y11
 	VMOVUPS    (R13), Y12
 	VMOVUPS    32(R13), Y13
-	JMP        ready1724
+	JMP        ready2022
 
-zero1723:
+zero2021:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -50443,14 +53125,20 @@ zero1723:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1724:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1726
+ready2022:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done2025
+
+run2023:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1725:
+loop2024:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -50484,17 +53172,20 @@ loop1725:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1725
+	DECQ         R14
+	JNZ          loop2024
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run2023
 
-done1726:
+done2025:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1727
+	JZ           skip2026
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -50507,9 +53198,9 @@ done1726:
 	VPMULLD      Y0, Y12, Y12
 	VPMULLD      Y0, Y13, Y13
 
-skip1727:
+skip2026:
 	TESTQ        $0x00000002, AX
-	JZ           skip1728
+	JZ           skip2027
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50547,7 +53238,7 @@ skip1727:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y13, Y13
 
-skip1728:
+skip2027:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -50591,7 +53282,7 @@ body11:
 	ADDQ       DX, R8
 	MOVQ       88(R12), R13
 	TESTQ      R13, R13
-	JZ         zero1729
+	JZ         zero2028
 	VMOVUPS    (R13), Y4
 	VMOVUPS    32(R13), Y5
 	VMOVUPS    (R13), Y6
@@ -50604,9 +53295,9 @@ body11:
 	VMOVUPS    32(R13), Y13
 	VMOVUPS    (R13), Y14
 	VMOVUPS    32(R13), Y15
-	JMP        ready1730
+	JMP        ready2029
 
-zero1729:
+zero2028:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -50620,14 +53311,20 @@ zero1729:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1730:
-	MOVQ    200(R12), R13
-	MOVQ    208(R12), R15
-	TESTQ   AX, AX
-	JZ      done1732
+ready2029:
+	MOVQ  200(R12), R13
+	MOVQ  208(R12), R15
+	TESTQ AX, AX
+	JZ    done2032
+
+run2030:
+	MOVQ    216(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
 	PCALIGN $0x20
 
-loop1731:
+loop2031:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -50666,17 +53363,20 @@ loop1731:
 	PREFETCHT1   (R13)
 	PREFETCHT1   64(R13)
 	ADDQ         R15, R13
-	DECQ         AX
-	JNZ          loop1731
+	DECQ         R14
+	JNZ          loop2031
+	ADDQ         224(R12), R13
+	TESTQ        AX, AX
+	JNZ          run2030
 
-done1732:
+done2032:
 	MOVQ         80(R12), AX
 	MOVQ         96(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1733
+	JZ           skip2033
 	VPBROADCASTD 104(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -50691,9 +53391,9 @@ done1732:
 	VPMULLD      Y0, Y14, Y14
 	VPMULLD      Y0, Y15, Y15
 
-skip1733:
+skip2033:
 	TESTQ        $0x00000002, AX
-	JZ           skip1734
+	JZ           skip2034
 	VPBROADCASTD 136(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50738,7 +53438,7 @@ skip1733:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y15, Y15
 
-skip1734:
+skip2034:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -50778,12 +53478,12 @@ TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
 	KMOVW   R9, K4
 	IMUL3Q  $0x0c, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow1735
+	JZ      narrow2035
 	TESTQ   AX, AX
-	JLE     done1738
+	JLE     done2038
 	PCALIGN $0x20
 
-loop1737:
+loop2037:
 	VMOVDQU32.Z (SI), K1, Z0
 	VMOVDQU32.Z 64(SI), K2, Z1
 	PREFETCHT0  (SI)(R10*1)
@@ -50794,17 +53494,17 @@ loop1737:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1737
+	JG          loop2037
 
-done1738:
-	JMP end1736
+done2038:
+	JMP end2036
 
-narrow1735:
+narrow2035:
 	TESTQ   AX, AX
-	JLE     done1740
+	JLE     done2040
 	PCALIGN $0x20
 
-loop1739:
+loop2039:
 	VMOVDQU32.Z (SI), K1, Z0
 	PREFETCHT0  (SI)(R10*1)
 	VMOVDQU32   Z0, K3, (DI)
@@ -50812,10 +53512,10 @@ loop1739:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1739
+	JG          loop2039
 
-done1740:
-end1736:
+done2040:
+end2036:
 	VZEROUPPER
 	RET
 
@@ -50832,13 +53532,13 @@ TEXT ·packCopyAVX2(SB), NOSPLIT, $0-56
 	VMOVDQU (R8), Y2
 	IMUL3Q  $0x0c, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow1741
+	JZ      narrow2041
 	VMOVDQU (R9), Y3
 	TESTQ   AX, AX
-	JLE     done1744
+	JLE     done2044
 	PCALIGN $0x20
 
-loop1743:
+loop2043:
 	VPMASKMOVD (SI), Y2, Y0
 	VPMASKMOVD 32(SI), Y3, Y1
 	PREFETCHT0 (SI)(R10*1)
@@ -50848,17 +53548,17 @@ loop1743:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop1743
+	JG         loop2043
 
-done1744:
-	JMP end1742
+done2044:
+	JMP end2042
 
-narrow1741:
+narrow2041:
 	TESTQ   AX, AX
-	JLE     done1746
+	JLE     done2046
 	PCALIGN $0x20
 
-loop1745:
+loop2045:
 	VPMASKMOVD (SI), Y2, Y0
 	PREFETCHT0 (SI)(R10*1)
 	VMOVDQU    Y0, (DI)
@@ -50866,10 +53566,10 @@ loop1745:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop1745
+	JG         loop2045
 
-done1746:
-end1742:
+done2046:
+end2042:
 	VZEROUPPER
 	RET
 
@@ -50883,10 +53583,10 @@ TEXT ·packWideAVX512(SB), NOSPLIT, $0-40
 	MOVQ    steps+32(FP), AX
 	IMUL3Q  $0x0c, DX, R10
 	TESTQ   AX, AX
-	JLE     done1748
+	JLE     done2048
 	PCALIGN $0x20
 
-loop1747:
+loop2047:
 	MOVQ       DI, R8
 	VMOVDQU64  (SI), Z0
 	VMOVDQU64  64(SI), Z1
@@ -50919,9 +53619,9 @@ loop1747:
 	ADDQ       $+128, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop1747
+	JG         loop2047
 
-done1748:
+done2048:
 	VZEROUPPER
 	RET
 
@@ -50937,10 +53637,10 @@ TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done1750
+	JLE     done2050
 	PCALIGN $0x20
 
-loop1749:
+loop2049:
 	MOVQ       $0x00000010, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -50965,87 +53665,87 @@ loop1749:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x08
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z8
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x09
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z9
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0a
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z10
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0b
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z11
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0c
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z12
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0d
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z13
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0e
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z14
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0f
-	JLE        loaded1751
+	JLE        loaded2051
 	VMOVUPS.Z  (R11), K1, Z15
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded1751:
+loaded2051:
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -51113,73 +53813,73 @@ loaded1751:
 	VMOVUPS    Z0, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z1, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z2, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z3, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z4, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z5, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z6, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z7, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1752
+	JZ         stored2052
 	VMOVUPS    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored1752:
+stored2052:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop1749
+	JG    loop2049
 
-done1750:
+done2050:
 	VZEROUPPER
 	RET
 
@@ -51195,10 +53895,10 @@ TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done1754
+	JLE     done2054
 	PCALIGN $0x20
 
-loop1753:
+loop2053:
 	MOVQ       $0x00000008, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -51215,47 +53915,47 @@ loop1753:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded1755
+	JLE        loaded2055
 	VMOVUPD.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded1755:
+loaded2055:
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -51283,41 +53983,41 @@ loaded1755:
 	VMOVUPD    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1756
+	JZ         stored2056
 	VMOVUPD    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1756
+	JZ         stored2056
 	VMOVUPD    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1756
+	JZ         stored2056
 	VMOVUPD    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1756
+	JZ         stored2056
 	VMOVUPD    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1756
+	JZ         stored2056
 	VMOVUPD    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1756
+	JZ         stored2056
 	VMOVUPD    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored1756
+	JZ         stored2056
 	VMOVUPD    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored1756:
+stored2056:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop1753
+	JG    loop2053
 
-done1754:
+done2054:
 	VZEROUPPER
 	RET
 
@@ -51331,10 +54031,10 @@ TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done1758
+	JLE     done2058
 	PCALIGN $0x20
 
-loop1757:
+loop2057:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
@@ -51345,47 +54045,47 @@ loop1757:
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded1759
+	JLE        loaded2059
 	VMOVUPS    (R11), Y7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded1759:
+loaded2059:
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -51429,9 +54129,9 @@ loaded1759:
 	SUBQ       $0x08, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop1757
+	JG         loop2057
 
-done1758:
+done2058:
 	VZEROUPPER
 	RET
 
@@ -51445,37 +54145,37 @@ TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done1761
+	JLE     done2061
 	PCALIGN $0x20
 
-loop1760:
+loop2060:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded1762
+	JLE        loaded2062
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded1762
+	JLE        loaded2062
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded1762
+	JLE        loaded2062
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded1762
+	JLE        loaded2062
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded1762:
+loaded2062:
 	VUNPCKLPD  Y1, Y0, Y4
 	VUNPCKHPD  Y1, Y0, Y5
 	VUNPCKLPD  Y3, Y2, Y6
@@ -51495,9 +54195,9 @@ loaded1762:
 	SUBQ       $0x04, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop1760
+	JG         loop2060
 
-done1761:
+done2061:
 	VZEROUPPER
 	RET
 
@@ -51518,10 +54218,10 @@ TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1764
+	JLE     done2064
 	PCALIGN $0x20
 
-loop1763:
+loop2063:
 	VPMOVZXWD.Z (SI), K1, Z0
 	VPMOVZXWD.Z 32(SI), K2, Z1
 	ADDQ        DX, SI
@@ -51537,9 +54237,9 @@ loop1763:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1763
+	JG          loop2063
 
-done1764:
+done2064:
 	VZEROUPPER
 	RET
 
@@ -51552,10 +54252,10 @@ TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1766
+	JLE     done2066
 	PCALIGN $0x20
 
-loop1765:
+loop2065:
 	VPMOVZXWD (SI), Y0
 	VPMOVZXWD 16(SI), Y1
 	ADDQ      DX, SI
@@ -51571,9 +54271,9 @@ loop1765:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1765
+	JG        loop2065
 
-done1766:
+done2066:
 	VZEROUPPER
 	RET
 
@@ -51594,10 +54294,10 @@ TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1768
+	JLE     done2068
 	PCALIGN $0x20
 
-loop1767:
+loop2067:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -51627,9 +54327,9 @@ loop1767:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1767
+	JG          loop2067
 
-done1768:
+done2068:
 	VZEROUPPER
 	RET
 
@@ -51642,10 +54342,10 @@ TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1770
+	JLE     done2070
 	PCALIGN $0x20
 
-loop1769:
+loop2069:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -51675,9 +54375,9 @@ loop1769:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1769
+	JG        loop2069
 
-done1770:
+done2070:
 	VZEROUPPER
 	RET
 
@@ -51698,10 +54398,10 @@ TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1772
+	JLE     done2072
 	PCALIGN $0x20
 
-loop1771:
+loop2071:
 	VPMOVSXBD.Z (SI), K1, Z0
 	VPMOVSXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -51721,9 +54421,9 @@ loop1771:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1771
+	JG          loop2071
 
-done1772:
+done2072:
 	VZEROUPPER
 	RET
 
@@ -51736,10 +54436,10 @@ TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1774
+	JLE     done2074
 	PCALIGN $0x20
 
-loop1773:
+loop2073:
 	VPMOVSXBD (SI), Y0
 	VPMOVSXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -51759,9 +54459,9 @@ loop1773:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1773
+	JG        loop2073
 
-done1774:
+done2074:
 	VZEROUPPER
 	RET
 
@@ -51782,10 +54482,10 @@ TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done1776
+	JLE     done2076
 	PCALIGN $0x20
 
-loop1775:
+loop2075:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -51801,9 +54501,9 @@ loop1775:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop1775
+	JG          loop2075
 
-done1776:
+done2076:
 	VZEROUPPER
 	RET
 
@@ -51816,10 +54516,10 @@ TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done1778
+	JLE     done2078
 	PCALIGN $0x20
 
-loop1777:
+loop2077:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -51835,9 +54535,9 @@ loop1777:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop1777
+	JG        loop2077
 
-done1778:
+done2078:
 	VZEROUPPER
 	RET
 
@@ -51851,10 +54551,10 @@ TEXT ·dot1F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1780
+	JLE     done2080
 	PCALIGN $0x20
 
-loop1779:
+loop2079:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -51863,9 +54563,9 @@ loop1779:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1779
+	JG          loop2079
 
-done1780:
+done2080:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -51888,10 +54588,10 @@ TEXT ·dot1F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1782
+	JLE     done2082
 	PCALIGN $0x20
 
-loop1781:
+loop2081:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -51900,9 +54600,9 @@ loop1781:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop1781
+	JG          loop2081
 
-done1782:
+done2082:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -51927,10 +54627,10 @@ TEXT ·dot1F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1784
+	JLE     done2084
 	PCALIGN $0x20
 
-loop1783:
+loop2083:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -51939,9 +54639,9 @@ loop1783:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop1783
+	JG          loop2083
 
-done1784:
+done2084:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -51962,10 +54662,10 @@ TEXT ·dot1F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done1786
+	JLE     done2086
 	PCALIGN $0x20
 
-loop1785:
+loop2085:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -51974,9 +54674,9 @@ loop1785:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1785
+	JG          loop2085
 
-done1786:
+done2086:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -52008,10 +54708,10 @@ TEXT ·dot4F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1788
+	JLE     done2088
 	PCALIGN $0x20
 
-loop1787:
+loop2087:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -52029,9 +54729,9 @@ loop1787:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1787
+	JG          loop2087
 
-done1788:
+done2088:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -52087,10 +54787,10 @@ TEXT ·dot4F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1790
+	JLE     done2090
 	PCALIGN $0x20
 
-loop1789:
+loop2089:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -52108,9 +54808,9 @@ loop1789:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop1789
+	JG          loop2089
 
-done1790:
+done2090:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -52174,10 +54874,10 @@ TEXT ·dot4F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1792
+	JLE     done2092
 	PCALIGN $0x20
 
-loop1791:
+loop2091:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -52195,9 +54895,9 @@ loop1791:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop1791
+	JG          loop2091
 
-done1792:
+done2092:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -52245,10 +54945,10 @@ TEXT ·dot4F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done1794
+	JLE     done2094
 	PCALIGN $0x20
 
-loop1793:
+loop2093:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -52266,9 +54966,9 @@ loop1793:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop1793
+	JG          loop2093
 
-done1794:
+done2094:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0

@@ -31,6 +31,8 @@ const (
 	tileSign2 = 184
 	tileNext  = 200
 	tileNextS = 208
+	tileNextR = 216
+	tileNextJ = 224
 )
 
 // Bits of Tile.flags.
@@ -162,14 +164,22 @@ func (t tiler) body(m, nv int) {
 	t.Commentf("%d rows, %d vectors of %d bytes", m, nv, t.vecBytes())
 	t.prefetchC(m, nv)
 	t.loadArgs(m, nv)
-	loop, done := t.label("loop"), t.label("done")
+	run, loop, done := t.label("run"), t.label("loop"), t.label("done")
 	t.TESTQ(reg.RAX, reg.RAX)
 	t.JZ(operand.LabelRef(done))
+	t.Label(run) // the steps of a run of what is asked for ahead
+	t.MOVQ(t.arg(tileNextR), reg.R14)
+	t.CMPQ(reg.RAX, reg.R14)
+	t.CMOVQLT(reg.RAX, reg.R14)
+	t.SUBQ(reg.R14, reg.RAX)
 	t.pcalign()
 	t.Label(loop)
 	t.step(m, nv)
-	t.DECQ(reg.RAX)
+	t.DECQ(reg.R14)
 	t.JNZ(operand.LabelRef(loop))
+	t.ADDQ(t.arg(tileNextJ), reg.R13)
+	t.TESTQ(reg.RAX, reg.RAX)
+	t.JNZ(operand.LabelRef(run))
 	t.Label(done)
 	switch {
 	case t.complex:
