@@ -267,7 +267,7 @@ func helperLeaves(t *testing.T, priority int) {
 func TestHelpGoesToTheHigherPriority(t *testing.T) {
 	p, release := newPool(t, Config{Threads: 3}), make(chan struct{})
 	var wg sync.WaitGroup
-	var ready, helped atomic.Int32
+	var started, ready, helped atomic.Int32
 	var first atomic.Int64
 	block := make(chan struct{})
 	wg.Go(func() { // keeps the third worker until both jobs are on offer
@@ -279,6 +279,8 @@ func TestHelpGoesToTheHigherPriority(t *testing.T) {
 	for _, prio := range []int{1, 7} {
 		wg.Go(func() {
 			err := p.Run(context.Background(), Options{Priority: prio}, func(w *Worker) error {
+				started.Add(1)
+				spinUntil(func() bool { return started.Load() == 2 }) // else the other's worker is still free, and helps
 				g := w.Group()
 				g.Go(func(v *Worker) {
 					if v.ID() != w.ID() && helped.Add(1) == 1 {
