@@ -231,10 +231,15 @@ func forceISA(name string) error {
 	return nil
 }
 
+// spin is how long an idle worker polls before it sleeps: longer than a client
+// takes from the end of one command to its next, as waking an idle CPU would cost
+// more than most commands do.
+const spin = 250 * time.Microsecond
+
 // poolConfig says how the threads are made: behind everything else on the
 // machine, so that files answer while they compute.
 func poolConfig(threads int, cpus string) (pool.Config, error) {
-	c := pool.Config{Threads: threads, Nice: 5, Batch: true}
+	c := pool.Config{Threads: threads, Nice: 5, Batch: true, Spin: spin}
 	if threads < 0 {
 		return c, usagef("--threads %d: a positive number", threads)
 	}
