@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -70,6 +71,10 @@ func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 	return n.NewInode(ctx, ops, id), fill(ctx, ops, out)
 }
 
+// staticTime is how long the kernel may remember a file that is always there
+// with the same attributes: reading one then takes OPEN and READs, no more.
+const staticTime = time.Second
+
 func fill(ctx context.Context, ops fs.InodeEmbedder, out *fuse.EntryOut) syscall.Errno {
 	var a fuse.AttrOut
 	if g, ok := ops.(fs.NodeGetattrer); ok {
@@ -78,6 +83,10 @@ func fill(ctx context.Context, ops fs.InodeEmbedder, out *fuse.EntryOut) syscall
 		}
 	}
 	out.Attr = a.Attr
+	if t, ok := ops.(*textNode); ok && t.static {
+		out.SetEntryTimeout(staticTime)
+		out.SetAttrTimeout(staticTime)
+	}
 	return 0
 }
 
@@ -148,6 +157,6 @@ func (t *tree) dir(path string, fixed map[string]entry) entry {
 // file makes a read-only generated file that belongs to the daemon.
 func (t *tree) file(text func() ([]byte, error)) entry {
 	return entry{mode: syscall.S_IFREG, make: func() fs.InodeEmbedder {
-		return &textNode{control: control{t: t, attr: t.own(0o444)}, text: text}
+		return &textNode{control: control{t: t, attr: t.own(0o444)}, text: text, static: true}
 	}}
 }

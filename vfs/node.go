@@ -78,6 +78,9 @@ type textNode struct {
 	control
 	text  func() ([]byte, error)
 	clear func() // what O_TRUNC does; may be nil
+	// static tells that the file is always there, and that its attributes never
+	// change.
+	static bool
 }
 
 var (
@@ -94,7 +97,7 @@ func (n *textNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32,
 	if err != nil {
 		return nil, 0, device.Errno(err)
 	}
-	return &textHandle{text: text}, fuse.FOPEN_DIRECT_IO, 0
+	return &textHandle{text: text}, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 }
 
 // textHandle is the text as it was at open.
