@@ -34,7 +34,7 @@ var (
 // for its growth; any other gets the backing file.
 func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	if e := n.current(); e != 0 {
-		return nil, 0, e
+		return nil, 0, n.moved(ctx, e)
 	}
 	wctx, stop := waiting(ctx)
 	defer stop()
@@ -42,9 +42,32 @@ func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uin
 	if err != nil {
 		return nil, 0, errno(err)
 	}
+	if h.Buffer().Ino() != n.StableAttr().Ino { // replaced since it was looked at
+		h.Release()
+		return nil, 0, n.moved(ctx, syscall.ESTALE)
+	}
+	n.t.stale.Delete(pidOf(ctx))
 	grows := flags&unix.O_ACCMODE == unix.O_WRONLY && flags&(unix.O_TRUNC|unix.O_APPEND) != 0
 	n.t.bridge.offer(ctx, h.Buffer().Fd(), !grows)
 	return &bufferHandle{h}, direct, 0
+}
+
+// moved is what open answers when the name has come to mean another inode
+// since the kernel looked it up. At ESTALE the kernel looks it up anew, once,
+// without the client's noticing (path_openat); where a second try meets the same,
+// the name is being made and removed all the time, and ENOENT is as true as
+// anything.
+func (n *bufferNode) moved(ctx context.Context, e syscall.Errno) syscall.Errno {
+	pid := pidOf(ctx)
+	last, again := n.t.stale.LoadAndDelete(pid)
+	switch {
+	case e != syscall.ESTALE:
+		return e
+	case again && last == n.rel():
+		return syscall.ENOENT
+	}
+	n.t.stale.Store(pid, n.rel())
+	return syscall.ESTALE
 }
 
 // Create makes a buffer that belongs to the caller.

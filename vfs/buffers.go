@@ -123,6 +123,8 @@ func (n *bufferNode) current() syscall.Errno {
 	switch {
 	case err != nil:
 		return errno(err)
+	case n.top != nil && st.Mode&unix.S_IFMT != n.StableAttr().Mode:
+		return syscall.ENOENT
 	case n.top != nil && st.Ino != n.StableAttr().Ino:
 		return syscall.ESTALE
 	}

@@ -22,6 +22,15 @@ func owner(ctx context.Context) device.Cred {
 	return device.Cred{UID: c.Uid, GID: c.Gid}
 }
 
+// pidOf is the thread that a request comes from; 0 if unknown.
+func pidOf(ctx context.Context) uint32 {
+	c, ok := fuse.FromContext(ctx)
+	if !ok {
+		return 0
+	}
+	return c.Pid
+}
+
 // nobody is the id that owns nothing.
 const nobody = 65534
 

@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -49,6 +50,7 @@ type tree struct {
 	passthrough atomic.Bool // found to work by the probe
 	panics      atomic.Int64
 	bridge      *bridge
+	stale       sync.Map // by thread: the path for which it was last answered ESTALE
 }
 
 // maxInflight bounds the memory that requests take: a write is up to 1 MiB.
