@@ -36,6 +36,10 @@ type Plan struct {
 	Alias bool
 	// Threads is how many workers pay at the most; 0: all.
 	Threads int
+	// Stream, if set, plans the same call for operands that stay outside
+	// memory, with at most mem bytes of it for pieces and scratch. It touches
+	// no data. ENOMEM, with the least that would do, if mem is too little.
+	Stream func(mem int64) (*Streamed, error)
 	// Run computes. Inputs and outputs in x have the layouts that Check saw
 	// (outputs: C order, or the view asked for). It must return an error if
 	// the worker was cancelled half way.
@@ -49,6 +53,14 @@ type Exec struct {
 	In  []ndarray.Array
 	Out []ndarray.Array
 	Mem Memory
+
+	// Of a streamed run, instead of In and Out. An output that the plan reads
+	// is in Dst alone, and can be read there.
+	Src []Stored
+	Dst []Stored
+	// Temp gives n bytes of space outside memory, with undefined contents,
+	// until the run ends: ENOSPC if there are none.
+	Temp func(n int64) (Blob, error)
 
 	mu     sync.Mutex // guards answer
 	answer string
