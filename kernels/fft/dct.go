@@ -27,6 +27,11 @@ type trig[T simd.Float] struct {
 	ortho   bool // first and last terms are weighted
 	scale   T
 
+	*trigTables[T]
+}
+
+// trigTables is what trigs of a length and kind share. It is immutable.
+type trigTables[T simd.Float] struct {
 	real *realLine[T] // kinds 1 to 3
 	full *line[T]     // kind 4: of n/2 points, or 2n if n is odd
 	tw   []T          // kinds 2 to 4: exp(-πi·k/2n), or as dct4 needs
@@ -45,17 +50,37 @@ func logical(n, kind int, sine bool) int {
 }
 
 func newTrig[T simd.Float](k *simd.FFTKernels[T], n, kind int, sine, ortho bool, scale float64) *trig[T] {
-	t := &trig[T]{n: n, kind: kind, sine: sine, ortho: ortho, scale: T(scale)}
+	of := trigPlans + planKind(kind)
+	if sine && kind == 1 { // the others share theirs with the cosine
+		of += 4
+	}
+	return &trig[T]{n: n, kind: kind, sine: sine, ortho: ortho, scale: T(scale),
+		trigTables: cached(&plans, planKey{of, n, isSingle[T](), k.ISA}, func() *trigTables[T] { return newTrigTables(k, n, kind, sine) })}
+}
+
+func newTrigTables[T simd.Float](k *simd.FFTKernels[T], n, kind int, sine bool) *trigTables[T] {
+	t := &trigTables[T]{}
 	switch kind {
 	case 1:
 		t.real = plannedReal(k, logical(n, 1, sine))
 	case 4:
-		t.initFour(k)
+		t.initFour(k, n)
 	default:
 		t.real = plannedReal(k, n)
 		t.tw = rootRow[T](4*n, n/2+1, 1, 0)
 	}
 	return t
+}
+
+func (t *trigTables[T]) bytes() int {
+	n := entryBytes + tableBytes(t.tw, t.post)
+	if t.real != nil {
+		n += t.real.bytes()
+	}
+	if t.full != nil {
+		n += t.full.bytes()
+	}
+	return n
 }
 
 // rootRow is the row of count numbers exp(-2πi·(k·step+first)/n).
@@ -69,16 +94,16 @@ func rootRow[T simd.Float](n, count, step, first int) []T {
 
 // initFour: an even n packs pairs into n/2 complex points, turned by
 // exp(-πi(4j+1)/4n) before and exp(-πi·k/n) after; an odd n is zero-padded to 2n.
-func (t *trig[T]) initFour(k *simd.FFTKernels[T]) {
-	if t.n%2 == 0 {
-		t.full = planned(k, t.n/2)
-		t.tw = rootRow[T](8*t.n, t.n/2, 4, 1)
-		t.post = rootRow[T](2*t.n, t.n/2, 1, 0)
+func (t *trigTables[T]) initFour(k *simd.FFTKernels[T], n int) {
+	if n%2 == 0 {
+		t.full = planned(k, n/2)
+		t.tw = rootRow[T](8*n, n/2, 4, 1)
+		t.post = rootRow[T](2*n, n/2, 1, 0)
 		return
 	}
-	t.full = planned(k, 2*t.n)
-	t.tw = rootRow[T](4*t.n, t.n, 1, 0)
-	t.post = rootRow[T](8*t.n, t.n, 2, 1)
+	t.full = planned(k, 2*n)
+	t.tw = rootRow[T](4*n, n, 1, 0)
+	t.post = rootRow[T](8*n, n, 2, 1)
 }
 
 // scratchLen is the number of reals that run needs.

@@ -1,8 +1,6 @@
 package fft
 
 import (
-	"sync"
-
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -135,41 +133,3 @@ func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir direction[T], sc
 		copy(dst[2*i:2*i+2], out[i*row:])
 	}
 }
-
-// plans caches lines by length and instruction set, for both precisions.
-// Many goroutines may ask at once; a length is planned once.
-var plans sync.Map // planKey -> *planEntry
-
-type planKey struct {
-	n      int
-	single bool
-	isa    simd.ISA
-}
-
-type planEntry struct {
-	once sync.Once
-	line any
-}
-
-// planned is the cached plan of length n for the kernels in use.
-func planned[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
-	e, ok := plans.Load(planKey{n, isSingle[T](), k.ISA})
-	if !ok {
-		e, _ = plans.LoadOrStore(planKey{n, isSingle[T](), k.ISA}, &planEntry{})
-	}
-	entry := e.(*planEntry)
-	entry.once.Do(func() { entry.line = newLine(k, n) })
-	return entry.line.(*line[T])
-}
-
-// plannedCol is the cached tile transform of a smooth length n > 1.
-func plannedCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
-	key := planKey{n, isSingle[T](), k.ISA}
-	c, ok := cols.Load(key)
-	if !ok {
-		c, _ = cols.LoadOrStore(key, newCol(k, n))
-	}
-	return c.(*col[T])
-}
-
-var cols sync.Map // planKey -> *col[T]

@@ -20,69 +20,6 @@ func lengths() []int {
 		1155, 1331, 1536, 2048, 2187, 2197, 3125, 4093, 4096, 4199, 6561, 8192, 10007, 10080)
 }
 
-// TestAccuracy holds the error of sampled outputs of random input to the bound
-// of the manuals, against sums in double-double arithmetic.
-func TestAccuracy(t *testing.T) {
-	eachISA(t, func(t *testing.T) {
-		t.Run("f32", testAccuracy[float32])
-		t.Run("f64", testAccuracy[float64])
-	})
-}
-
-func testAccuracy[T simd.Float](t *testing.T) {
-	rng := newRand(1)
-	ns := lengths()
-	if simd.Active() == simd.Best() {
-		ns = append(ns, 44100, 1<<15, 65537, 1<<17, 100003, 150011)
-	}
-	for _, n := range ns {
-		x := normals[T](rng, 2*n)
-		y := make([]T, 2*n)
-		k := simd.FFT[T]()
-		planned(k, n).runSerial(k, y, x, forward[T]())
-		samples := 24
-		if n > 10000 {
-			samples = 32
-		}
-		if e, bound := sampledError(rng, y, x, samples), errorBound[T](n); !(e <= bound) {
-			t.Errorf("n=%d (%s): error %.3g > %.3g", n, describeFor(k, n), e, bound)
-		}
-	}
-}
-
-// sampledError is the relative L2 error of some outputs y of the transform of
-// x, against the definition summed in double-double.
-func sampledError[T simd.Float](rng *rand.Rand, y, x []T, samples int) float64 {
-	n := len(x) / 2
-	table, r := make([]cdd, n), newRoots(n)
-	for i := range table {
-		table[i] = r.exact(i)
-	}
-	num, den := 0.0, 0.0
-	for s := range min(samples, n) {
-		k := s
-		if n > samples {
-			k = rng.IntN(n)
-		}
-		var re, im dd
-		for j, at := 0, 0; j < n; j++ {
-			z, a, b := table[at], dd{float64(x[2*j]), 0}, dd{float64(x[2*j+1]), 0}
-			re = re.add(z.re.mul(a)).add(z.im.mul(b).neg())
-			im = im.add(z.re.mul(b)).add(z.im.mul(a))
-			if at += k; at >= n {
-				at -= n
-			}
-		}
-		dr, di := float64(y[2*k])-re.hi-re.lo, float64(y[2*k+1])-im.hi-im.lo
-		num += dr*dr + di*di
-		den += re.hi*re.hi + im.hi*im.hi
-	}
-	if num == 0 {
-		return 0
-	}
-	return math.Sqrt(num / den)
-}
-
 // TestInverse: the inverse undoes the forward transform, in place too.
 func TestInverse(t *testing.T) {
 	eachISA(t, func(t *testing.T) {

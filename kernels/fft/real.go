@@ -1,8 +1,6 @@
 package fft
 
 import (
-	"sync"
-
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -124,18 +122,6 @@ func (r *realLine[T]) inverseOdd(w *pool.Worker, k *simd.FFTKernels[T], dst, src
 	}
 	return nil
 }
-
-// plannedReal is the cached plan of a real line.
-func plannedReal[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
-	key := planKey{n, isSingle[T](), k.ISA}
-	e, ok := realPlans.Load(key)
-	if !ok {
-		e, _ = realPlans.LoadOrStore(key, newRealLine(k, n))
-	}
-	return e.(*realLine[T])
-}
-
-var realPlans sync.Map // planKey -> *realLine[T]
 
 // realAxis calls fn for every line along an axis of a C-ordered array
 // outer × · × inner, with nIn reals of src gathered in and nOut reals of out

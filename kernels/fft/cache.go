@@ -1,0 +1,149 @@
+package fft
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"vgpu/kernels/simd"
+)
+
+// planBytes is how many bytes of tables the cached plans have at the most; the
+// one used last stays, however large it is.
+const planBytes = 128 << 20
+
+// plans are the cached plans of all kinds, for both precisions.
+var plans = planCache{limit: planBytes}
+
+// planKey names a plan. Nothing else decides what it computes.
+type planKey struct {
+	kind   planKind
+	n      int
+	single bool
+	isa    simd.ISA
+}
+
+// planKind tells plans of a length apart.
+type planKind uint8
+
+const (
+	linePlan planKind = iota
+	colPlan
+	realPlan
+	trigPlans // plus the kind, 1 to 4; 5 for a sine transform of kind 1
+)
+
+// sized is an immutable plan that knows the bytes of its tables, with those
+// of the plans it is made of.
+type sized interface{ bytes() int }
+
+// planCache keeps plans by key: the least recently used ones go when the
+// tables of all exceed limit. Many goroutines may ask at once; a plan is made
+// once. A plan that has gone stays good for those who hold it.
+type planCache struct {
+	limit int
+
+	entries sync.Map     // planKey -> *planEntry
+	clock   atomic.Int64 // counts uses
+
+	mu   sync.Mutex // guards held, and entries against two that make room
+	held int        // bytes of what is cached
+}
+
+type planEntry struct {
+	once sync.Once
+	plan sized
+	size int // counted in held; 0 until made
+	used atomic.Int64
+}
+
+// cached is the plan under key, made by make if there is none.
+func cached[P sized](c *planCache, key planKey, make func() P) P {
+	e, ok := c.entries.Load(key)
+	if !ok {
+		e, _ = c.entries.LoadOrStore(key, &planEntry{})
+	}
+	entry := e.(*planEntry)
+	entry.used.Store(c.clock.Add(1))
+	entry.once.Do(func() {
+		entry.plan = make()
+		c.admit(key, entry)
+	})
+	return entry.plan.(P)
+}
+
+// admit counts a new plan, and makes room for it.
+func (c *planCache) admit(key planKey, e *planEntry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.size = e.plan.bytes()
+	c.held += e.size
+	for c.held > c.limit && c.evict(key) {
+	}
+}
+
+// evict drops the plan that was not used for the longest time, other than
+// keep; false if there is none. mu is held.
+func (c *planCache) evict(keep planKey) bool {
+	var oldest *planEntry
+	var at any
+	c.entries.Range(func(k, v any) bool {
+		e := v.(*planEntry)
+		if k != keep && e.size > 0 && (oldest == nil || e.used.Load() < oldest.used.Load()) {
+			oldest, at = e, k
+		}
+		return true
+	})
+	if oldest == nil {
+		return false
+	}
+	c.entries.Delete(at)
+	c.held -= oldest.size
+	return true
+}
+
+// planned is the cached plan of a line of n points for the kernels in use.
+func planned[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
+	return cached(&plans, planKey{linePlan, n, isSingle[T](), k.ISA}, func() *line[T] { return newLine(k, n) })
+}
+
+// plannedCol is the cached tile transform of a smooth length n > 1.
+func plannedCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
+	return cached(&plans, planKey{colPlan, n, isSingle[T](), k.ISA}, func() *col[T] { return newCol(k, n) })
+}
+
+// plannedReal is the cached plan of a real line.
+func plannedReal[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
+	return cached(&plans, planKey{realPlan, n, isSingle[T](), k.ISA}, func() *realLine[T] { return newRealLine(k, n) })
+}
+
+// tableBytes is the bytes of some tables.
+func tableBytes[T simd.Float](tables ...[]T) int {
+	n := 0
+	for _, t := range tables {
+		n += len(t) * realSize[T]()
+	}
+	return n
+}
+
+// entryBytes is about what a plan takes beside its tables.
+const entryBytes = 256
+
+func (l *line[T]) bytes() int {
+	switch l.method {
+	case methodTwoStep:
+		return entryBytes + tableBytes(l.two.t, l.two.u) + l.two.c1.bytes() + l.two.c2.bytes()
+	case methodTile:
+		return entryBytes + l.col.bytes()
+	case methodRader:
+		return entryBytes + tableBytes(l.rad.spec) + 4*len(l.rad.in) + 4*len(l.rad.out) + l.rad.inner.bytes()
+	case methodBluestein:
+		return entryBytes + tableBytes(l.blue.chirp, l.blue.spec) + l.blue.inner.bytes()
+	case methodDirect:
+		return entryBytes + tableBytes(l.dir.cos, l.dir.sin)
+	}
+	return entryBytes
+}
+
+func (c *col[T]) bytes() int { return entryBytes + tableBytes(c.tw...) }
+
+func (r *realLine[T]) bytes() int { return entryBytes + tableBytes(r.tw) + r.inner.bytes() }
