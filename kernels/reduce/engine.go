@@ -1,10 +1,9 @@
 package reduce
 
 import (
-	"sync"
-
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // The sizes of the tree. They are part of what results mean: changing one
@@ -48,65 +47,48 @@ type reduction[T ndarray.Element, A any] struct {
 // pass is one run of a reduction over an array.
 type pass[T ndarray.Element, A any] struct {
 	*reduction[T, A]
-	g    geometry
-	in   reader[T]
-	sink func(vals []A, o int)
-
-	mu   sync.Mutex // guards idle
-	idle []*workspace[T, A]
+	g     geometry
+	split pieces
+	len   lengths
+	in    reader[T]
+	sink  func(vals []A, o int)
+	lanes *scratch.Lanes
 }
 
-// workspace is the buffers of one piece under way.
-type workspace[T ndarray.Element, A any] struct {
-	elems []T
-	lift  []A
-	vals  []A
-	stack [][]A
-}
-
-// reduce runs r over in and hands the results to sink in runs of neighbours,
-// from several goroutines.
-func reduce[T ndarray.Element, A any](w *pool.Worker, in ndarray.Array, g geometry, r *reduction[T, A], sink func(vals []A, o int)) error {
-	p := &pass[T, A]{reduction: r, g: g, sink: sink}
+// reduce runs r over the job's input and hands the results to sink in runs of
+// neighbours, from several goroutines.
+func reduce[T ndarray.Element, A any](j *job, r *reduction[T, A], sink func(vals []A, o int)) error {
+	g := &j.g
+	p := &pass[T, A]{reduction: r, g: *g, split: g.split(), len: r.lengths(g), sink: sink, lanes: j.lanes}
 	switch {
 	case g.outputs() == 0:
 		return nil
 	case g.k == 0:
-		return p.empty(w)
+		return p.empty(j.x.W)
 	}
-	p.in = newReader[T](in.Permute(g.axes...), r.dt)
+	p.in = newReader[T](j.in.Permute(g.axes...), r.dt)
+	var partial []A
+	if p.split.segs > 1 {
+		buf := j.partials()
+		partial = scratch.Carve[A](&buf, g.outputs()*p.split.segs)
+	}
 	if g.inner {
-		return p.runInner(w)
+		return p.runInner(j.x.W, partial)
 	}
-	return p.runOuter(w)
+	return p.runOuter(j.x.W, partial)
 }
 
 // empty gives the identity to all outputs.
 func (p *pass[T, A]) empty(w *pool.Worker) error {
-	return w.For(p.g.outputs(), block, func(_ *pool.Worker, lo, hi int) {
-		vals := make([]A, hi-lo)
+	return w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
+		ws := p.borrow()
+		defer p.giveBack(ws)
+		vals := ws.vals[:hi-lo]
 		for i := range vals {
 			vals[i] = p.identity
 		}
 		p.sink(vals, lo)
 	})
-}
-
-func (p *pass[T, A]) borrow() *workspace[T, A] {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.idle); n > 0 {
-		ws := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		return ws
-	}
-	return &workspace[T, A]{elems: make([]T, block), lift: make([]A, block), vals: make([]A, block)}
-}
-
-func (p *pass[T, A]) giveBack(ws *workspace[T, A]) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.idle = append(p.idle, ws)
 }
 
 // pairwise joins neighbours until one is left. It overwrites vals.
@@ -131,17 +113,17 @@ func (p *pass[T, A]) block(ws *workspace[T, A], x []T, at place) A {
 	return p.leaf(ws.lift[:len(x)])
 }
 
-func (p *pass[T, A]) runInner(w *pool.Worker) error {
+func (p *pass[T, A]) runInner(w *pool.Worker, partial []A) error {
 	g := &p.g
-	if g.k > pieceElements {
-		return p.innerSegments(w)
+	if p.split.segs > 1 {
+		return p.innerSegments(w, partial)
 	}
-	return w.For(g.o, max(1, pieceElements/g.k), func(_ *pool.Worker, lo, hi int) {
+	return w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
 		ws := p.borrow()
 		defer p.giveBack(ws)
 		if g.k > block {
 			for o := lo; o < hi; o++ {
-				ws.vals[branches] = p.segment(ws, o, 0, g.k)
+				ws.vals[branches] = p.segment(&ws, o, 0, g.k)
 				p.sink(ws.vals[branches:branches+1], o)
 			}
 			return
@@ -150,7 +132,7 @@ func (p *pass[T, A]) runInner(w *pool.Worker) error {
 			n := min(block/g.k, hi-o)
 			x := p.in.get(ws.elems, o*g.k, n*g.k)
 			for i := range n {
-				ws.vals[i] = p.block(ws, x[i*g.k:(i+1)*g.k], place{o: o + i})
+				ws.vals[i] = p.block(&ws, x[i*g.k:(i+1)*g.k], place{o: o + i})
 			}
 			p.sink(ws.vals[:n], o)
 			o += n
@@ -169,17 +151,16 @@ func (p *pass[T, A]) segment(ws *workspace[T, A], o, lo, hi int) A {
 	return p.pairwise(ws.vals[:n])
 }
 
-// innerSegments splits outputs of many elements.
-func (p *pass[T, A]) innerSegments(w *pool.Worker) error {
-	g := &p.g
-	segs := (g.k + pieceElements - 1) / pieceElements
-	partial := make([]A, g.o*segs)
-	err := w.For(len(partial), 1, func(_ *pool.Worker, lo, hi int) {
+// innerSegments splits outputs of many elements. partial has a value for each
+// segment of each output.
+func (p *pass[T, A]) innerSegments(w *pool.Worker, partial []A) error {
+	g, segs := &p.g, p.split.segs
+	err := w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
 		ws := p.borrow()
 		defer p.giveBack(ws)
 		for i := lo; i < hi; i++ {
 			k := i % segs * pieceElements
-			partial[i] = p.segment(ws, i/segs, k, min(k+pieceElements, g.k))
+			partial[i] = p.segment(&ws, i/segs, k, min(k+pieceElements, g.k))
 		}
 	})
 	if err != nil {

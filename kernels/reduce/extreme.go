@@ -87,10 +87,14 @@ func argOn[T ordered](j *job, dt ndarray.DType, e extreme) error {
 		before, leaf = isGreater[T], maxLeafOf[T]()
 	}
 	return run(j, argReduction(dt, before, leaf), func(vals []where[T], o int) {
-		index := make([]int64, len(vals))
-		for i, v := range vals {
-			index[i] = v.k
+		var index [128]int64
+		for ; len(vals) > 0; o += len(index) {
+			n := min(len(vals), len(index))
+			for i, v := range vals[:n] {
+				index[i] = v.k
+			}
+			ndarray.Store(j.out, index[:n], o)
+			vals = vals[n:]
 		}
-		ndarray.Store(j.out, index, o)
 	})
 }

@@ -5,6 +5,7 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/scratch"
 )
 
 // verb is a reduction as a kernel.
@@ -16,8 +17,6 @@ type verb struct {
 	result func(in ndarray.DType) ndarray.DType
 	// wanted is set if the reduction has no value for no elements.
 	wanted bool
-	// scratch is how many bytes an output takes while the reduction runs.
-	scratch int
 	// passes is how often the input is read.
 	passes int
 	flops  float64 // per element
@@ -35,6 +34,11 @@ type job struct {
 	in    ndarray.Array
 	out   ndarray.Array // C order as far as it has elements; else collapsed
 	class ndarray.DType // the type that the computation is done in
+
+	dry     *need // set in a dry run, which computes nothing
+	need    *need // what a dry run has found
+	lanes   *scratch.Lanes
+	partial []byte
 }
 
 var (
@@ -80,7 +84,11 @@ func (v *verb) plan(c *kernels.Call) (*kernels.Plan, error) {
 	p := &kernels.Plan{}
 	p.Cost.Flops = v.flops * float64(in.Layout.Len())
 	p.Cost.Bytes = float64(v.passes)*float64(in.Layout.Bytes()) + float64(g.outputs()*result.Size())
-	p.Cost.Scratch = int64(v.scratch) * int64(g.outputs())
+	need, err := v.measure(job{c: c, g: g, in: ndarray.Array{Layout: in.Layout}, class: class})
+	if err != nil {
+		return nil, err
+	}
+	p.Cost.Scratch = need.total()
 	p.Explain = []kernels.Entry{{Term: "order", Text: g.order()}}
 	if len(c.Out) > 0 {
 		p.Out = []kernels.OutSpec{{DType: result, Shape: g.kept}}
@@ -91,6 +99,7 @@ func (v *verb) plan(c *kernels.Call) (*kernels.Plan, error) {
 	}
 	p.Run = func(x *kernels.Exec) error {
 		j := &job{x: x, c: c, g: g, in: x.In[0], class: class}
+		j.lend(need)
 		if len(x.Out) > 0 {
 			j.out = x.Out[0]
 			return v.run(j)
@@ -173,13 +182,4 @@ func store[A ndarray.Element](j *job, finish func(vals []A)) func(vals []A, o in
 // collect is a sink that keeps values.
 func collect[A any](dst []A) func(vals []A, o int) {
 	return func(vals []A, o int) { copy(dst[o:], vals) }
-}
-
-// scratch is memory for a value an output.
-func scratch[A ndarray.Element](j *job, dt ndarray.DType) []A {
-	n := j.g.outputs()
-	if n == 0 {
-		return nil
-	}
-	return ndarray.Slice[A](ndarray.Array{Layout: ndarray.NewLayout(dt, n), Data: j.x.Mem.Alloc(n * dt.Size())})
 }

@@ -55,10 +55,8 @@ func (v *verb) cost() string {
 	if v.passes > 1 {
 		s = "A few operations an element. X is read twice and OUT written once."
 	}
-	if v.scratch > 0 {
-		s += " Scratch: up to 16 bytes for each element of the result."
-	}
-	return s + " Work is split among threads by results if they are many, and by parts of the sum if they are few."
+	s += " Work is split among threads by results if they are many, and by parts of the sum if they are few."
+	return s + " Scratch: up to 160 KB a thread (as much again for complex numbers), a value for each 65,536 elements that a result is of (or 512 rows), and up to 16 bytes a result between two passes."
 }
 
 // example is a vector and a matrix, reduced by verb.

@@ -3,6 +3,7 @@ package reduce
 import (
 	"math"
 	"math/cmplx"
+	"slices"
 	"strconv"
 
 	"vgpu/kernels"
@@ -106,26 +107,32 @@ const (
 // euclid is the root of the sum of squares. Where that left the range in which
 // squares are exact to rounding, the elements are scaled by the greatest.
 func euclid[T ndarray.Element](j *job, l normLifts[T]) error {
-	sums := scratch[float64](j, ndarray.F64)
+	sums := perOutput[float64](j)
 	if err := run(j, sumMap(l.dt, l.square), collect(sums)); err != nil {
 		return err
 	}
-	unsafe := func(s float64) bool { return s < leastSquares || s > greatestSquares }
 	wide := j.in.DType == ndarray.F64 || j.in.DType == ndarray.C128
-	again := false
-	for _, s := range sums {
-		again = again || wide && j.g.k > 0 && unsafe(s)
+	if wide && (j.dry != nil || j.g.k > 0 && slices.ContainsFunc(sums, unsafe)) {
+		return scaledEuclid(j, l, sums)
 	}
-	if !again {
-		root := func(vals []float64, o int) {
-			for i := range vals {
-				vals[i] = math.Sqrt(vals[i])
-			}
-			ndarray.Store(j.out, vals, o)
+	if j.dry != nil {
+		return nil
+	}
+	return j.x.W.For(len(sums), block, func(_ *pool.Worker, lo, hi int) {
+		vals := sums[lo:hi]
+		for i := range vals {
+			vals[i] = math.Sqrt(vals[i])
 		}
-		return j.x.W.For(len(sums), block, func(_ *pool.Worker, lo, hi int) { root(sums[lo:hi], lo) })
-	}
-	scale := scratch[float64](j, ndarray.F64)
+		ndarray.Store(j.out, vals, lo)
+	})
+}
+
+// unsafe tells whether a sum of squares may have lost something.
+func unsafe(s float64) bool { return s < leastSquares || s > greatestSquares }
+
+// scaledEuclid computes anew those norms whose sums of squares are unsafe.
+func scaledEuclid[T ndarray.Element](j *job, l normLifts[T], sums []float64) error {
+	scale := perOutput[float64](j)
 	// Powers of two, so that scaling is exact.
 	power := func(vals []float64, o int) {
 		for i, v := range vals {

@@ -1,32 +1,23 @@
 package reduce
 
-import (
-	"math/bits"
-
-	"vgpu/kernels/pool"
-)
+import "vgpu/kernels/pool"
 
 // rows of a piece of an outer reduction.
 const segmentRows = group * branches
 
-// runOuter splits into (output row, segment of K, tile of columns).
-func (p *pass[T, A]) runOuter(w *pool.Worker) error {
-	g := &p.g
-	segs := (g.k + segmentRows - 1) / segmentRows
-	tiles := (g.w + tile - 1) / tile
-	var partial []A
-	if segs > 1 {
-		partial = make([]A, g.o*segs*g.w)
-	}
-	size := min(g.k, segmentRows) * min(g.w, tile)
-	err := w.For(g.o*segs*tiles, max(1, pieceElements/size), func(_ *pool.Worker, lo, hi int) {
+// runOuter splits into (output row, segment of K, tile of columns). partial
+// has a row of values for each segment of each output row, if there is more
+// than one segment.
+func (p *pass[T, A]) runOuter(w *pool.Worker, partial []A) error {
+	g, segs, tiles := &p.g, p.split.segs, p.split.tiles
+	err := w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
 		ws := p.borrow()
 		defer p.giveBack(ws)
 		for i := lo; i < hi; i++ {
 			o, s, col := i/tiles/segs, i/tiles%segs, i%tiles*tile
 			width := min(tile, g.w-col)
 			k := s * segmentRows
-			vals := p.rows(ws, o, k, min(k+segmentRows, g.k), col, width)
+			vals := p.rows(&ws, o, k, min(k+segmentRows, g.k), col, width)
 			if segs == 1 {
 				p.sink(vals, o*g.w+col)
 			} else {
@@ -37,13 +28,12 @@ func (p *pass[T, A]) runOuter(w *pool.Worker) error {
 	if err != nil || segs == 1 {
 		return err
 	}
-	return p.joinRows(w, partial, segs)
+	return p.joinRows(w, partial)
 }
 
 // joinRows joins the partial rows of each output row in pairs.
-func (p *pass[T, A]) joinRows(w *pool.Worker, partial []A, segs int) error {
-	g := &p.g
-	tiles := (g.w + tile - 1) / tile
+func (p *pass[T, A]) joinRows(w *pool.Worker, partial []A) error {
+	g, segs, tiles := &p.g, p.split.segs, p.split.tiles
 	return w.For(g.o*tiles, 1, func(_ *pool.Worker, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			o, col := i/tiles, i%tiles*tile
@@ -72,26 +62,20 @@ func (p *pass[T, A]) joinRows(w *pool.Worker, partial []A, segs int) error {
 // counter does it: after group i as many levels are joined as i+1 has trailing
 // zeros.
 func (p *pass[T, A]) rows(ws *workspace[T, A], o, lo, hi, col, width int) []A {
-	if ws.stack == nil {
-		ws.stack = make([][]A, bits.Len(branches)+1)
-		for i := range ws.stack {
-			ws.stack[i] = make([]A, tile)
-		}
-	}
 	top := 0
 	for i := 0; lo+i*group < hi; i++ {
 		k := lo + i*group
-		p.groupRows(ws, ws.stack[top][:width], o, k, min(k+group, hi), col)
+		p.groupRows(ws, ws.row(top, width), o, k, min(k+group, hi), col)
 		top++
 		for j := i + 1; j%2 == 0; j /= 2 {
 			top--
-			p.fold(ws.stack[top-1][:width], ws.stack[top][:width])
+			p.fold(ws.row(top-1, width), ws.row(top, width))
 		}
 	}
 	for ; top > 1; top-- {
-		p.fold(ws.stack[top-2][:width], ws.stack[top-1][:width])
+		p.fold(ws.row(top-2, width), ws.row(top-1, width))
 	}
-	return ws.stack[0][:width]
+	return ws.row(0, width)
 }
 
 // groupRows adds up rows [lo, hi) of a tile into acc.

@@ -1,11 +1,10 @@
 package reduce
 
 import (
-	"slices"
-
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // scanKernel is cumsum or cumprod.
@@ -67,14 +66,21 @@ func planScan(v *verb, c *kernels.Call, product bool) (*kernels.Plan, error) {
 	}
 	p := &kernels.Plan{Out: []kernels.OutSpec{{DType: result, Shape: shape}}}
 	n := float64(in.Layout.Len())
-	p.Cost = kernels.Cost{Flops: n, Bytes: float64(in.Layout.Bytes()) + n*float64(result.Size())}
+	g := newGeometry(shape, nil, false)
+	if axis >= 0 {
+		g = lineGeometry(shape, axis)
+	}
+	size := scanType(class).Size()
+	lane, before := scanMemory(&g, size)
+	workers := scratch.Workers(c, scanPieces(&g))
+	p.Cost = kernels.Cost{Flops: n, Bytes: float64(in.Layout.Bytes()) + n*float64(result.Size()), Scratch: int64(workers*lane + before)}
 	p.Run = func(x *kernels.Exec) error {
-		s := &scan{w: x.W, in: x.In[0], out: x.Out[0]}
-		if axis < 0 {
-			s.g = newGeometry([]int{s.in.Len()}, nil, false)
-		} else {
-			s.g = lineGeometry(shape, axis)
-			s.in, s.out = s.in.Permute(s.g.axes...), s.out.Permute(s.g.axes...)
+		s := &scan{w: x.W, g: g, in: x.In[0], out: x.Out[0], lanes: scratch.NewLanes(x.Mem, lane, workers)}
+		if axis >= 0 {
+			s.in, s.out = s.in.Permute(g.axes...), s.out.Permute(g.axes...)
+		}
+		if before > 0 {
+			s.before = x.Mem.Alloc(before)
 		}
 		return runScan(s, class, product)
 	}
@@ -85,18 +91,67 @@ type scan struct {
 	w       *pool.Worker
 	g       geometry
 	in, out ndarray.Array
+	lanes   *scratch.Lanes
+	before  []byte // for a value a piece, if lines are cut into pieces
+}
+
+// scanType is the type that sums of a class are computed in.
+func scanType(class ndarray.DType) ndarray.DType {
+	switch {
+	case class.IsComplex():
+		return ndarray.C128
+	case class.IsFloat():
+		return ndarray.F64
+	case class.IsUnsigned():
+		return ndarray.U64
+	}
+	return ndarray.I64
+}
+
+// scanMemory is the bytes of a worker's lane, and those of what is before each
+// piece of a line, for values of size bytes.
+func scanMemory(g *geometry, size int) (lane, before int) {
+	switch {
+	case !g.inner:
+		return scratch.Round(min(block, g.k*g.w)*size) + scratch.Round(min(tile, g.w)*size), 0
+	case g.k > pieceElements:
+		before = scratch.Round(g.o * ceil(g.k, pieceElements) * size)
+	}
+	return scratch.Round(min(block, g.k) * size), before
+}
+
+// scanPieces is into how many pieces scanOf cuts its work.
+func scanPieces(g *geometry) int {
+	switch {
+	case g.outputs() == 0 || g.k == 0:
+		return 0
+	case !g.inner:
+		return scratch.Pieces(g.o*ceil(g.w, tile), scanGrain(g))
+	case g.k > pieceElements:
+		return g.o * ceil(g.k, pieceElements)
+	}
+	return scratch.Pieces(g.o, scanGrain(g))
+}
+
+// scanGrain is how many lines, or tiles of lines, make a piece of work.
+func scanGrain(g *geometry) int {
+	if g.inner {
+		return max(1, pieceElements/g.k)
+	}
+	return max(1, pieceElements/(g.k*min(tile, g.w)))
 }
 
 func runScan(s *scan, class ndarray.DType, product bool) error {
-	switch {
-	case class.IsComplex():
-		return scanOf(s, ndarray.C128, pick(product, addition[complex128], multiplication[complex128]), pick[complex128](product, 0, 1))
-	case class.IsFloat():
-		return scanOf(s, ndarray.F64, pick(product, addition[float64], multiplication[float64]), pick[float64](product, 0, 1))
-	case class.IsUnsigned():
-		return scanOf(s, ndarray.U64, pick(product, addition[uint64], multiplication[uint64]), pick[uint64](product, 0, 1))
+	switch dt := scanType(class); dt {
+	case ndarray.C128:
+		return scanOf(s, dt, pick(product, addition[complex128], multiplication[complex128]), pick[complex128](product, 0, 1))
+	case ndarray.F64:
+		return scanOf(s, dt, pick(product, addition[float64], multiplication[float64]), pick[float64](product, 0, 1))
+	case ndarray.U64:
+		return scanOf(s, dt, pick(product, addition[uint64], multiplication[uint64]), pick[uint64](product, 0, 1))
+	default:
+		return scanOf(s, dt, pick(product, addition[int64], multiplication[int64]), pick[int64](product, 0, 1))
 	}
-	return scanOf(s, ndarray.I64, pick(product, addition[int64], multiplication[int64]), pick[int64](product, 0, 1))
 }
 
 func pick[V any](second bool, a, b V) V {
@@ -106,99 +161,134 @@ func pick[V any](second bool, a, b V) V {
 	return a
 }
 
+// lineScan is a scan with values of type A.
+type lineScan[A summed] struct {
+	*scan
+	in       reader[A]
+	op       func(a, b A) A
+	identity A
+	carry    []A // what is before the first element of each line; nil at the lines' beginning
+}
+
 // scanOf scans lines. Lines of more than a piece are cut into pieces: the
 // totals of the pieces are scanned first, then each piece begins with what is
 // before it.
 func scanOf[A summed](s *scan, dt ndarray.DType, op func(a, b A) A, identity A) error {
-	g := &s.g
-	in := newReader[A](s.in, dt)
-	line := func(o, lo, hi int, acc A, buf []A, write bool) A {
-		for k := lo; k < hi; k += block {
-			x := in.get(buf, o*g.k+k, min(block, hi-k))
-			if !write {
-				for _, v := range x {
-					acc = op(acc, v)
-				}
-				continue
-			}
-			for i, v := range x {
-				acc = op(acc, v)
-				buf[i] = acc
-			}
-			ndarray.Store(s.out, buf[:len(x)], o*g.k+k)
-		}
-		return acc
-	}
-	switch {
+	l := &lineScan[A]{scan: s, in: newReader[A](s.in, dt), op: op, identity: identity}
+	switch g := &s.g; {
 	case g.outputs() == 0 || g.k == 0:
 		return nil
 	case !g.inner:
-		return scanRows(s, in, op)
-	case g.k <= pieceElements:
-		return s.w.For(g.o, max(1, pieceElements/g.k), func(_ *pool.Worker, lo, hi int) {
-			buf := make([]A, block)
-			for o := lo; o < hi; o++ {
-				line(o, 0, g.k, identity, buf, true)
-			}
-		})
+		return l.rows()
+	case len(s.before) > 0:
+		before := s.before
+		return l.pieces(scratch.Carve[A](&before, g.o*ceil(g.k, pieceElements)))
 	}
-	segs := (g.k + pieceElements - 1) / pieceElements
-	before := make([]A, g.o*segs)
-	pass := func(write bool) error {
-		return s.w.For(len(before), 1, func(_ *pool.Worker, lo, hi int) {
-			buf := make([]A, block)
-			for i := lo; i < hi; i++ {
-				k, start := i%segs*pieceElements, identity
-				if write {
-					start = before[i]
-				}
-				total := line(i/segs, k, min(k+pieceElements, g.k), start, buf, write)
-				if !write {
-					before[i] = total
-				}
-			}
-		})
-	}
-	if err := pass(false); err != nil {
-		return err
-	}
-	for row := range slices.Chunk(before, segs) {
-		acc := identity
-		for i, total := range row {
-			row[i], acc = acc, op(acc, total)
+	return s.w.For(s.g.o, scanGrain(&s.g), func(_ *pool.Worker, lo, hi int) {
+		lane := s.lanes.Get()
+		defer s.lanes.Put(lane)
+		for o := lo; o < hi; o++ {
+			l.write(lane, o, 0, s.g.k, identity)
 		}
-	}
-	return pass(true)
+	})
 }
 
-// scanRows scans down the columns of a tile, a batch of rows at a time.
-func scanRows[A summed](s *scan, in reader[A], op func(a, b A) A) error {
-	g := &s.g
-	tiles := (g.w + tile - 1) / tile
-	width := min(tile, g.w)
+// buf is the buffer in a lane.
+func (l *lineScan[A]) buf(lane []byte) []A { return scratch.Carve[A](&lane, min(block, l.g.k)) }
+
+// total is all of elements [lo, hi) of line o.
+func (l *lineScan[A]) total(lane []byte, o, lo, hi int) A {
+	buf, acc := l.buf(lane), l.identity
+	for k := lo; k < hi; k += block {
+		for _, v := range l.in.get(buf, o*l.g.k+k, min(block, hi-k)) {
+			acc = l.op(acc, v)
+		}
+	}
+	return acc
+}
+
+// write scans elements [lo, hi) of line o behind acc.
+func (l *lineScan[A]) write(lane []byte, o, lo, hi int, acc A) {
+	buf := l.buf(lane)
+	for k := lo; k < hi; k += block {
+		at := o*l.g.k + k
+		x := l.in.get(buf, at, min(block, hi-k))
+		for i, v := range x {
+			acc = l.op(acc, v)
+			buf[i] = acc
+		}
+		ndarray.Store(l.out, buf[:len(x)], at)
+	}
+}
+
+// pieces scans lines piece by piece. before has a value for each piece.
+func (l *lineScan[A]) pieces(before []A) error {
+	segs := ceil(l.g.k, pieceElements)
+	each := func(body func(lane []byte, i, o, lo, hi int)) error {
+		return l.w.For(len(before), 1, func(_ *pool.Worker, lo, hi int) {
+			lane := l.lanes.Get()
+			defer l.lanes.Put(lane)
+			for i := lo; i < hi; i++ {
+				k := i % segs * pieceElements
+				body(lane, i, i/segs, k, min(k+pieceElements, l.g.k))
+			}
+		})
+	}
+	err := each(func(lane []byte, i, o, lo, hi int) { before[i] = l.total(lane, o, lo, hi) })
+	if err != nil {
+		return err
+	}
+	for o := range l.g.o {
+		acc := l.identity
+		if l.carry != nil {
+			acc = l.carry[o]
+		}
+		row := before[o*segs:][:segs]
+		for i, total := range row {
+			row[i], acc = acc, l.op(acc, total)
+		}
+		if l.carry != nil {
+			l.carry[o] = acc
+		}
+	}
+	return each(func(lane []byte, i, o, lo, hi int) { l.write(lane, o, lo, hi, before[i]) })
+}
+
+// rows scans down the columns of a tile, a batch of rows at a time.
+func (l *lineScan[A]) rows() error {
+	g := &l.g
+	tiles, width := ceil(g.w, tile), min(tile, g.w)
 	batch := 1
 	if tiles == 1 {
 		batch = max(1, block/width)
 	}
-	return s.w.For(g.o*tiles, max(1, pieceElements/(g.k*width)), func(w *pool.Worker, lo, hi int) {
-		buf, acc := make([]A, block), make([]A, width)
+	return l.w.For(g.o*tiles, scanGrain(g), func(w *pool.Worker, lo, hi int) {
+		lane := l.lanes.Get()
+		defer l.lanes.Put(lane)
+		rest := lane
+		buf, sums := scratch.Carve[A](&rest, min(block, g.k*g.w)), scratch.Carve[A](&rest, width)
 		for i := lo; i < hi; i++ {
 			o, col := i/tiles, i%tiles*tile
-			width := min(width, g.w-col)
+			acc := sums[:min(width, g.w-col)]
 			for k := 0; k < g.k && w.Err() == nil; k += batch {
-				at, n := (o*g.k+k)*g.w+col, min(batch, g.k-k)
-				x := in.get(buf, at, n*width)
-				for r := range n {
-					row := buf[r*width : (r+1)*width]
-					for c, v := range x[r*width : (r+1)*width] {
-						if k+r > 0 {
-							v = op(acc[c], v)
-						}
-						acc[c], row[c] = v, v
-					}
-				}
-				ndarray.Store(s.out, buf[:n*width], at)
+				l.rowBatch(buf, acc, o, k, min(batch, g.k-k), col)
 			}
 		}
 	})
+}
+
+// rowBatch scans n rows of a tile behind acc.
+func (l *lineScan[A]) rowBatch(buf, acc []A, o, k, n, col int) {
+	at, width := (o*l.g.k+k)*l.g.w+col, len(acc)
+	x := l.in.get(buf, at, n*width)
+	for r := range n {
+		row := buf[r*width : (r+1)*width]
+		for c, v := range x[r*width : (r+1)*width] {
+			if k+r > 0 {
+				v = l.op(acc[c], v)
+			}
+			acc[c], row[c] = v, v
+		}
+	}
+	ndarray.Store(l.out, buf[:n*width], at)
 }

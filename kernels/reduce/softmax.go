@@ -6,6 +6,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 	"vgpu/kernels/simd"
 )
 
@@ -54,10 +55,11 @@ func planSoftmax(v *verb, c *kernels.Call, logarithm bool) (*kernels.Plan, error
 	}
 	n := float64(in.Layout.Len())
 	p := &kernels.Plan{Out: []kernels.OutSpec{{DType: result, Shape: in.Layout.Shape}}}
-	p.Cost = kernels.Cost{Flops: 5 * n, Bytes: 3*float64(in.Layout.Bytes()) + n*float64(result.Size())}
+	g := newGeometry(in.Layout.Shape, []int{axis}, true)
+	lane, workers := softmaxLane(&g, class), scratch.Workers(c, softmaxPieces(&g))
+	p.Cost = kernels.Cost{Flops: 5 * n, Bytes: 3*float64(in.Layout.Bytes()) + n*float64(result.Size()), Scratch: int64(workers * lane)}
 	p.Run = func(x *kernels.Exec) error {
-		g := newGeometry(in.Layout.Shape, []int{axis}, true)
-		s := &scan{w: x.W, g: g, in: x.In[0].Permute(g.axes...), out: x.Out[0].Permute(g.axes...)}
+		s := &scan{w: x.W, g: g, in: x.In[0].Permute(g.axes...), out: x.Out[0].Permute(g.axes...), lanes: scratch.NewLanes(x.Mem, lane, workers)}
 		if class == ndarray.F64 {
 			return softmaxOf(s, expsF64, logarithm)
 		}
@@ -89,6 +91,49 @@ var (
 // and the third pass; those of longer ones are computed twice.
 const keptLine = 16384
 
+// softmaxSize is the size of the type that a class is computed in: f64 or f32.
+func softmaxSize(class ndarray.DType) int {
+	if class == ndarray.F64 {
+		return 8
+	}
+	return 4
+}
+
+// softmaxLane is the bytes of a worker's lane.
+func softmaxLane(g *geometry, class ndarray.DType) int {
+	size, width := softmaxSize(class), min(tile, g.w)
+	if g.inner {
+		return scratch.Round(softmaxStep(g) * size)
+	}
+	return 2*scratch.Round(width*size) + scratch.Size[float64](width)
+}
+
+// softmaxStep is how many elements of a line are worked on at once.
+func softmaxStep(g *geometry) int {
+	if g.k <= keptLine {
+		return g.k
+	}
+	return block
+}
+
+// softmaxPieces is into how many pieces the work is cut, by softmaxGrain.
+func softmaxPieces(g *geometry) int {
+	switch {
+	case g.outputs() == 0 || g.k == 0:
+		return 0
+	case g.inner:
+		return scratch.Pieces(g.o, softmaxGrain(g))
+	}
+	return scratch.Pieces(g.o*ceil(g.w, tile), softmaxGrain(g))
+}
+
+func softmaxGrain(g *geometry) int {
+	if g.inner {
+		return max(1, block/g.k)
+	}
+	return max(1, block/(g.k*min(tile, g.w)))
+}
+
 func softmaxOf[T float](s *scan, e exps[T], logarithm bool) error {
 	g := &s.g
 	if g.outputs() == 0 || g.k == 0 {
@@ -98,12 +143,12 @@ func softmaxOf[T float](s *scan, e exps[T], logarithm bool) error {
 	if !g.inner {
 		return softmaxRows(s, in, e, logarithm)
 	}
-	size := block
-	if g.k <= keptLine {
-		size = g.k
-	}
-	return s.w.For(g.o, max(1, block/g.k), func(w *pool.Worker, lo, hi int) {
-		l := &softmaxLine[T]{scan: s, exps: e, in: in, w: w, step: size, buf: make([]T, size)}
+	step := softmaxStep(g)
+	return s.w.For(g.o, softmaxGrain(g), func(w *pool.Worker, lo, hi int) {
+		lane := s.lanes.Get()
+		defer s.lanes.Put(lane)
+		rest := lane
+		l := &softmaxLine[T]{scan: s, exps: e, in: in, w: w, step: step, buf: scratch.Carve[T](&rest, step)}
 		for o := lo; o < hi; o++ {
 			l.run(o, logarithm)
 		}
@@ -179,9 +224,13 @@ func (l *softmaxLine[T]) shiftedExps(x []T, m T) float64 {
 // softmaxRows works down the columns of a tile, row by row, in three passes.
 func softmaxRows[T float](s *scan, in reader[T], e exps[T], logarithm bool) error {
 	g := &s.g
-	tiles := (g.w + tile - 1) / tile
-	return s.w.For(g.o*tiles, max(1, block/(g.k*min(tile, g.w))), func(w *pool.Worker, lo, hi int) {
-		t := &softmaxTile[T]{scan: s, exps: e, in: in, w: w, buf: make([]T, tile), m: make([]T, tile), sums: make([]float64, tile)}
+	tiles, width := ceil(g.w, tile), min(tile, g.w)
+	return s.w.For(g.o*tiles, softmaxGrain(g), func(w *pool.Worker, lo, hi int) {
+		lane := s.lanes.Get()
+		defer s.lanes.Put(lane)
+		rest := lane
+		t := &softmaxTile[T]{scan: s, exps: e, in: in, w: w,
+			buf: scratch.Carve[T](&rest, width), m: scratch.Carve[T](&rest, width), sums: scratch.Carve[float64](&rest, width)}
 		for i := lo; i < hi; i++ {
 			t.o, t.col = i/tiles, i%tiles*tile
 			t.width = min(tile, g.w-t.col)

@@ -14,16 +14,16 @@ var verbs = []*verb{
 	{name: "min", summary: "least element", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(smallest), manual: minText},
 	{name: "max", summary: "greatest element", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(greatest), manual: maxText},
 	{name: "mean", summary: "arithmetic mean", result: meanType, extra: dtypeOnly, passes: 1, flops: 1, run: runMean, manual: meanText},
-	{name: "var", summary: "variance", result: realMeanType, extra: ddofOnly, passes: 2, flops: 4, scratch: 16, run: runVar(false), manual: varText},
-	{name: "std", summary: "standard deviation", result: realMeanType, extra: ddofOnly, passes: 2, flops: 4, scratch: 16, run: runVar(true), manual: stdText},
-	{name: "norm", summary: "vector norm", result: realMeanType, extra: []kernels.OptionSpec{ordOption}, passes: 1, flops: 2, scratch: 16, check: checkNorm, run: runNorm, manual: normText},
+	{name: "var", summary: "variance", result: realMeanType, extra: ddofOnly, passes: 2, flops: 4, run: runVar(false), manual: varText},
+	{name: "std", summary: "standard deviation", result: realMeanType, extra: ddofOnly, passes: 2, flops: 4, run: runVar(true), manual: stdText},
+	{name: "norm", summary: "vector norm", result: realMeanType, extra: []kernels.OptionSpec{ordOption}, passes: 1, flops: 2, check: checkNorm, run: runNorm, manual: normText},
 	{name: "argmin", summary: "index of the least element", result: indexType, wanted: true, passes: 1, flops: 1, run: runArg(smallest), manual: argminText},
 	{name: "argmax", summary: "index of the greatest element", result: indexType, wanted: true, passes: 1, flops: 1, run: runArg(greatest), manual: argmaxText},
 	{name: "any", summary: "whether any element is nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runCount(anyOf), manual: anyText},
 	{name: "all", summary: "whether all elements are nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runCount(allOf), manual: allText},
 	{name: "count_nonzero", summary: "number of nonzero elements", result: always(ndarray.I64), passes: 1, flops: 1, run: runCount(nil), manual: countText},
 	{name: "nansum", summary: "sum of the elements that are not NaN", result: sumType, extra: dtypeOnly, passes: 1, flops: 1, run: runNansum, manual: nansumText},
-	{name: "nanmean", summary: "mean of the elements that are not NaN", result: meanType, extra: dtypeOnly, passes: 2, flops: 2, scratch: 8, run: runNanmean, manual: nanmeanText},
+	{name: "nanmean", summary: "mean of the elements that are not NaN", result: meanType, extra: dtypeOnly, passes: 2, flops: 2, run: runNanmean, manual: nanmeanText},
 	{name: "nanmin", summary: "least element that is not NaN", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(smallestNumber), manual: nanminText},
 	{name: "nanmax", summary: "greatest element that is not NaN", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(greatestNumber), manual: nanmaxText},
 }
@@ -101,9 +101,13 @@ func prodOf[T summed](dt ndarray.DType) *reduction[T, T] {
 	}
 }
 
-// run is reduce on the job's input.
+// run is a pass over the job's input; a dry one counts what it would take.
 func run[T ndarray.Element, A any](j *job, r *reduction[T, A], sink func([]A, int)) error {
-	return reduce(j.x.W, j.in, j.g, r, sink)
+	if j.dry != nil {
+		count(j.dry, &j.g, r)
+		return nil
+	}
+	return reduce(j, r, sink)
 }
 
 // narrow tells whether elements fit f32 and are summed in f64.
@@ -180,7 +184,7 @@ func runVar(root bool) func(j *job) error {
 			}
 		}
 		if j.in.DType.IsComplex() {
-			mean := scratch[complex128](j, ndarray.C128)
+			mean := perOutput[complex128](j)
 			sink := collect(mean)
 			center := divideC(float64(j.g.k))
 			err := run(j, sumOf[complex128](ndarray.C128), func(vals []complex128, o int) { center(vals); sink(vals, o) })
@@ -189,7 +193,7 @@ func runVar(root bool) func(j *job) error {
 			}
 			return run(j, sumMap(ndarray.C128, distanceC(mean)), store(j, finish))
 		}
-		mean := scratch[float64](j, ndarray.F64)
+		mean := perOutput[float64](j)
 		sink := collect(mean)
 		center := divide(float64(j.g.k))
 		keep := func(vals []float64, o int) { center(vals); sink(vals, o) }
@@ -273,7 +277,7 @@ func runNansum(j *job) error {
 
 // runNanmean counts first.
 func runNanmean(j *job) error {
-	n := scratch[int64](j, ndarray.I64)
+	n := perOutput[int64](j)
 	if j.class.IsComplex() {
 		if err := run(j, sumMap(ndarray.C128, numbers[complex128]), collect(n)); err != nil {
 			return err
