@@ -29,6 +29,10 @@ mandoc mandoc lint of manual pages
 /usr/include/fftw3.h libfftw3-dev the peer that tools/peers/fft is checked against
 /usr/share/doc/libblas-test libblas-test the reference testers of BLAS
 LIST
+if [ ! -e /etc/mtab ] && [ "$(id -u)" = 0 ]; then # a system without init; fusermount3 reads it
+	echo "deps: /etc/mtab is missing: made a link to /proc/self/mounts"
+	ln -s /proc/self/mounts /etc/mtab
+fi
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ]; then
 	echo "deps: as root: apt-get install --no-install-recommends$missing" >&2
