@@ -1,0 +1,154 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+
+	"vgpu/kernels/ndarray"
+)
+
+const (
+	// gapBytes is the most bytes between elements that are read to get at the
+	// next ones: a device reads whole pages anyway.
+	gapBytes = 4096
+	// pageBytes is the unit in which long runs keep their place: memory and file
+	// are congruent by it, so that an O_DIRECT transfer need not copy.
+	pageBytes = 4096
+	// longRun is the length from which they do.
+	longRun = 64 << 10
+	// lineBytes is a cache line, to which rows of some length are aligned.
+	lineBytes = 64
+	wideRun   = 1024
+)
+
+// form says where the elements of a layout lie in a file, as runs of bytes, and
+// where in memory.
+type form struct {
+	mem   ndarray.Layout // in the room, which begins at byte 0
+	bytes int            // of the room, whatever the file offset
+	run   int            // bytes of a run
+	file  int            // where the first run begins
+	start int            // and where its memory does
+	axes  []runAxis      // over runs, outermost first
+}
+
+// runAxis is an axis along which runs repeat.
+type runAxis struct {
+	axis      int // of the layout
+	n         int
+	file, mem int // positive strides in bytes
+}
+
+// newForm lays out a tile. Runs are joined over gaps of at most gap bytes.
+func newForm(l ndarray.Layout, gap int) form {
+	size := l.DType.Size()
+	f := form{mem: ndarray.Layout{DType: l.DType, Shape: l.Shape, Strides: make([]int, len(l.Shape)), Swapped: l.Swapped}}
+	if l.Len() == 0 {
+		copy(f.mem.Strides, ndarray.CStrides(l.DType, l.Shape))
+		return f
+	}
+	f.file, f.run = l.Offset, size
+	for i, n := range l.Shape {
+		switch s := l.Strides[i]; {
+		case n == 1:
+			f.mem.Strides[i] = size
+		case s != 0:
+			f.file += min(0, (n-1)*s)
+			f.axes = append(f.axes, runAxis{axis: i, n: n, file: max(s, -s)})
+		}
+	}
+	slices.SortStableFunc(f.axes, func(a, b runAxis) int { return cmp.Compare(b.file, a.file) })
+	f.join(gap)
+	f.place()
+	f.orient(l)
+	return f
+}
+
+// join takes inner axes into the run as long as the gaps allow it.
+func (f *form) join(gap int) {
+	for k := len(f.axes) - 1; k >= 0; k-- {
+		a := &f.axes[k]
+		between := a.file - f.run
+		if between < 0 || between > gap {
+			return
+		}
+		f.mem.Strides[a.axis] = a.file
+		f.run += (a.n - 1) * a.file
+		f.axes = f.axes[:k]
+	}
+}
+
+// place gives each run its memory.
+func (f *form) place() {
+	size := f.mem.DType.Size()
+	congruent := f.run >= longRun
+	pitch := roundUp(f.run, size)
+	switch k := len(f.axes) - 1; {
+	case congruent && k >= 0:
+		pitch = f.run + ((f.axes[k].file-f.run)%pageBytes+pageBytes)%pageBytes
+	case f.run >= wideRun && size <= lineBytes:
+		pitch = roundUp(f.run, lineBytes)
+	}
+	if f.mem.DType.Real().Size() > 1 && pitch%f.mem.DType.Real().Size() != 0 {
+		pitch = roundUp(pitch, size)
+	}
+	for k := len(f.axes) - 1; k >= 0; k-- {
+		a := &f.axes[k]
+		a.mem = pitch
+		f.mem.Strides[a.axis] = pitch
+		pitch *= a.n
+	}
+	f.bytes = pitch
+	if congruent {
+		f.bytes += pageBytes
+		if f.file%lineBytes == 0 {
+			f.start = f.file % pageBytes
+		}
+	}
+}
+
+// orient turns memory strides around where the file's are negative, and sets the
+// offset of the first element.
+func (f *form) orient(l ndarray.Layout) {
+	f.mem.Offset = f.start
+	for i, s := range l.Strides {
+		if s < 0 && l.Shape[i] > 1 {
+			f.mem.Offset += (l.Shape[i] - 1) * f.mem.Strides[i]
+			f.mem.Strides[i] = -f.mem.Strides[i]
+		}
+	}
+}
+
+// runs is how many there are.
+func (f *form) runs() int {
+	if f.run == 0 {
+		return 0
+	}
+	n := 1
+	for _, a := range f.axes {
+		n *= a.n
+	}
+	return n
+}
+
+// at is where run number i lies, in the file and in the room.
+func (f *form) at(i int) (file, mem int) {
+	file, mem = f.file, f.start
+	for k := len(f.axes) - 1; k >= 0; k-- {
+		a := f.axes[k]
+		j := i % a.n
+		i /= a.n
+		file += j * a.file
+		mem += j * a.mem
+	}
+	return file, mem
+}
+
+// same tells whether two forms of one blob have the same bytes in the same
+// places.
+func (f *form) same(g *form) bool {
+	return f.file == g.file && f.run == g.run && f.start == g.start &&
+		slices.EqualFunc(f.axes, g.axes, func(a, b runAxis) bool { return a.n == b.n && a.file == b.file && a.mem == b.mem })
+}
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

@@ -1,0 +1,122 @@
+package stream
+
+import (
+	"context"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+)
+
+// Piece is a tile of a stored array and memory for it.
+type Piece struct {
+	// Array is the tile in memory. Its strides follow the file's.
+	Array  ndarray.Array
+	stored kernels.Stored
+	form   form
+}
+
+// SourceSize is the bytes of memory that [Source] needs for a tile of that
+// layout. It does not depend on the layout's offset, and does not grow if the
+// extents shrink.
+func SourceSize(l ndarray.Layout) int {
+	f := newForm(l, gapBytes)
+	return f.bytes
+}
+
+// SinkSize is the same for [Sink].
+func SinkSize(l ndarray.Layout) int {
+	f := newForm(l, 0)
+	return f.bytes
+}
+
+// Source makes a piece of a tile that is only read. mem, of [SourceSize] bytes
+// at least and aligned to 64, is the piece's from now on.
+func Source(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, newForm(s.Layout, gapBytes)) }
+
+// Sink makes a piece of a tile that is written (and may be read): no gaps. It
+// needs [SinkSize] bytes. Axes of stride 0 cannot be written.
+func Sink(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, newForm(s.Layout, 0)) }
+
+func newPiece(s kernels.Stored, mem []byte, f form) Piece {
+	return Piece{Array: ndarray.Array{Layout: f.mem, Data: mem[:f.bytes:f.bytes]}, stored: s, form: f}
+}
+
+// Load starts reading the tile. A piece without elements is not read.
+func (p *Piece) Load(ctx context.Context) kernels.Transfer {
+	return p.transfer(ctx, p.stored.Read)
+}
+
+// Store starts writing the tile: its elements, and nothing between them.
+func (p *Piece) Store(ctx context.Context) kernels.Transfer {
+	return p.transfer(ctx, p.stored.Write)
+}
+
+// Same tells whether q, a piece of the same array, has the same bytes of it in
+// the same places of its memory: what was read for one is there for the other.
+func (p *Piece) Same(q *Piece) bool { return p.form.same(&q.form) }
+
+// maxSegments is how many segments a call of a blob is given at the most.
+const maxSegments = 1024
+
+// transfer starts a transfer by call, which is the blob's Read or Write.
+func (p *Piece) transfer(ctx context.Context, call func(...kernels.Segment) kernels.Transfer) kernels.Transfer {
+	switch n := p.form.runs(); {
+	case n == 0:
+		return nil
+	case n <= maxSegments:
+		return call(p.segments(0, n)...)
+	default:
+		return feed(ctx, n, func(lo, hi int) kernels.Transfer { return call(p.segments(lo, hi)...) })
+	}
+}
+
+// segments is runs lo to hi-1.
+func (p *Piece) segments(lo, hi int) []kernels.Segment {
+	out := make([]kernels.Segment, 0, hi-lo)
+	for i := lo; i < hi; i++ {
+		file, mem := p.form.at(i)
+		end := mem + p.form.run
+		out = append(out, kernels.Segment{Off: int64(file), Buf: p.Array.Data[mem:end:end]})
+	}
+	return out
+}
+
+// feeder is a transfer of many segments: some calls after the other, two of
+// them at once.
+type feeder struct {
+	done chan struct{}
+	err  error // once done
+}
+
+// feed starts it. Each call takes segments lo to hi-1.
+func feed(ctx context.Context, n int, call func(lo, hi int) kernels.Transfer) *feeder {
+	f := &feeder{done: make(chan struct{})}
+	go func() {
+		defer close(f.done)
+		var last kernels.Transfer
+		for lo := 0; lo < n && f.err == nil; lo += maxSegments {
+			t := call(lo, min(lo+maxSegments, n))
+			f.wait(ctx, last)
+			last = t
+		}
+		f.wait(ctx, last)
+	}()
+	return f
+}
+
+// wait waits for a call and keeps the first error.
+func (f *feeder) wait(ctx context.Context, t kernels.Transfer) {
+	if t == nil {
+		return
+	}
+	if err := t.Wait(ctx); err != nil && f.err == nil {
+		f.err = err
+	}
+}
+
+// Wait implements kernels.Transfer. The context that ends the transfer is the one
+// that it was started with.
+func (f *feeder) Wait(context.Context) error {
+	<-f.done
+	return f.err
+}

@@ -1,0 +1,99 @@
+package stream
+
+import (
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+)
+
+// Tile is what a body computes.
+type Tile struct {
+	Index  int
+	Lo, Hi []int           // its box: of every axis the first index, and the one after the last
+	Arrays []ndarray.Array // one an operand, of the box's shape
+}
+
+// Run takes the body over all tiles, in order. stored are the operands as they
+// lie: layouts that differ from the tiling's in their offset alone. Where an
+// operand is only written, the body must write every element of its tile.
+//
+// It allocates from x.Mem; with the body's scratch that is [Tiling].Mem.
+func (t *Tiling) Run(x *kernels.Exec, stored []kernels.Stored, body func(tile *Tile) error) error {
+	r := &tilingRun{t: t, body: body}
+	for i := range t.ops {
+		r.ops = append(r.ops, newTrack(x.Mem, &t.ops[i], stored[i], tileOf(stored[i].Layout, t.Extents)))
+	}
+	s := Steps{N: t.Tiles(), Load: r.load, Compute: r.compute, Store: r.store}
+	return s.Run(x)
+}
+
+// tilingRun is a Run under way.
+type tilingRun struct {
+	t    *Tiling
+	body func(tile *Tile) error
+	ops  []*track
+}
+
+// track is an operand on its way through its places in memory.
+type track struct {
+	op     *Operand
+	stored kernels.Stored
+	rooms  [][]byte
+	last   int            // the place that was loaded last
+	pieces map[int]*Piece // by tile, of those that are in memory
+}
+
+func newTrack(mem kernels.Memory, o *Operand, s kernels.Stored, full ndarray.Layout) *track {
+	k := &track{op: o, stored: s, pieces: map[int]*Piece{}}
+	for range o.places() {
+		k.rooms = append(k.rooms, mem.Alloc(o.size(full)))
+	}
+	return k
+}
+
+// enter makes the piece of tile i, and tells whether it must be loaded: a
+// source stays in its place as long as its elements are the same.
+func (k *track) enter(i int, lo, hi []int) (p *Piece, load bool) {
+	s := Box(k.stored, lo, hi)
+	if k.op.Store {
+		piece := Sink(s, k.rooms[i%len(k.rooms)])
+		p, load = &piece, k.op.Load
+	} else {
+		piece := Source(s, k.rooms[k.last])
+		if last := k.pieces[i-1]; last == nil || !last.Same(&piece) {
+			k.last = 1 - k.last
+			piece, load = Source(s, k.rooms[k.last]), true
+		}
+		p = &piece
+	}
+	k.pieces[i] = p
+	delete(k.pieces, i-2)
+	return p, load
+}
+
+func (r *tilingRun) load(f *Flight, i int) (moves []*Move) {
+	lo, hi := r.t.Box(i)
+	for _, k := range r.ops {
+		if p, load := k.enter(i, lo, hi); load {
+			moves = append(moves, f.Load(p))
+		}
+	}
+	return moves
+}
+
+func (r *tilingRun) compute(i int) error {
+	tile := &Tile{Index: i}
+	tile.Lo, tile.Hi = r.t.Box(i)
+	for _, k := range r.ops {
+		tile.Arrays = append(tile.Arrays, k.pieces[i].Array)
+	}
+	return r.body(tile)
+}
+
+func (r *tilingRun) store(f *Flight, i int) (moves []*Move) {
+	for _, k := range r.ops {
+		if k.op.Store {
+			moves = append(moves, f.Store(k.pieces[i]))
+		}
+	}
+	return moves
+}

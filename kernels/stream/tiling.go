@@ -1,0 +1,261 @@
+package stream
+
+import (
+	"fmt"
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+)
+
+// Operand is an array of a [Tiling].
+type Operand struct {
+	Layout ndarray.Layout // of the tiling's shape: broadcast by strides of 0
+	Load   bool           // it is read
+	Store  bool           // it is written
+}
+
+// size is the memory for a tile of the operand.
+func (o *Operand) size(tile ndarray.Layout) int {
+	if o.Store {
+		return SinkSize(tile)
+	}
+	return SourceSize(tile)
+}
+
+// places is how many tiles of the operand are in memory at once.
+func (o *Operand) places() int {
+	if o.Load && o.Store {
+		return 3
+	}
+	return 2
+}
+
+// Cuts restricts the tiles of a [Tiling]. The zero value does not.
+type Cuts struct {
+	// Whole marks axes that are not cut; nil: none.
+	Whole []bool
+	// Unit is what a tile's extents are multiples of, but for the last tile of
+	// an axis; nil: 1.
+	Unit []int
+	// Scratch is the bytes that the body allocates once for tiles of at most
+	// these extents; nil: none. It may not fall as extents grow.
+	Scratch func(extents []int) int64
+}
+
+// Tiling cuts the index space of arrays of one shape into tiles.
+type Tiling struct {
+	Shape   []int
+	Extents []int // of a full tile
+	Mem     int64 // bytes that Run allocates, with the body's scratch
+	ops     []Operand
+	cuts    Cuts
+}
+
+// What a transfer costs beside its bytes, as bytes of a transfer: a run of its
+// own (a request of the device, and parts of pages at its ends), and a step of
+// the pipeline.
+const (
+	runCost  = 16 << 10
+	stepCost = 256 << 10
+)
+
+// NewTiling chooses the tile: it grows from the least one, axis by axis, as
+// long as memory allows and as the cost of all transfers falls, so that runs
+// are long on all sides (a transpose gets square tiles) and what is broadcast
+// is read seldom. The error is a *[NoMemError].
+//
+// The choice depends on the arguments alone.
+func NewTiling(shape []int, ops []Operand, mem int64, cuts Cuts) (*Tiling, error) {
+	t := &Tiling{Shape: slices.Clone(shape), Extents: make([]int, len(shape)), ops: ops, cuts: cuts}
+	for i := range ops {
+		if !slices.Equal(ops[i].Layout.Shape, shape) {
+			return nil, fmt.Errorf("stream: operand %d is %s, and the tiling's shape is %s", i, ops[i].Layout, ndarray.ShapeString(shape))
+		}
+	}
+	for i, n := range shape {
+		t.Extents[i] = min(n, t.unit(i))
+		if cuts.Whole != nil && cuts.Whole[i] {
+			t.Extents[i] = n
+		}
+	}
+	if t.Mem = t.need(t.Extents); t.Mem > mem {
+		return nil, &NoMemError{Least: t.Mem, Have: mem}
+	}
+	for t.grow(mem) {
+	}
+	t.Mem = t.need(t.Extents)
+	return t, nil
+}
+
+func (t *Tiling) unit(axis int) int {
+	if t.cuts.Unit == nil {
+		return 1
+	}
+	return max(1, t.cuts.Unit[axis])
+}
+
+// grow makes the tile larger by the step that pays most; false if none does.
+func (t *Tiling) grow(mem int64) bool {
+	best, least := -1, t.cost(t.Extents)
+	grown := 0
+	for axis := len(t.Shape) - 1; axis >= 0; axis-- {
+		n, ok := t.larger(axis, mem)
+		if !ok {
+			continue
+		}
+		if c := t.cost(t.with(axis, n)); c < least {
+			best, least, grown = axis, c, n
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	t.Extents[best] = grown
+	return true
+}
+
+// larger is the next extent of an axis: twice what it is, or as much as there
+// is memory for.
+func (t *Tiling) larger(axis int, mem int64) (int, bool) {
+	n, now, unit := t.Shape[axis], t.Extents[axis], t.unit(axis)
+	if now >= n {
+		return 0, false
+	}
+	lo, hi := now/unit, roundUp(min(n, 2*now), unit)/unit // lo fits
+	if t.need(t.with(axis, min(n, hi*unit))) <= mem {
+		return min(n, hi*unit), true
+	}
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; t.need(t.with(axis, min(n, mid*unit))) <= mem {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return min(n, lo*unit), lo > now/unit
+}
+
+// with is the extents with another one for an axis.
+func (t *Tiling) with(axis, n int) []int {
+	e := slices.Clone(t.Extents)
+	e[axis] = n
+	return e
+}
+
+// tileOf is a full tile of a layout.
+func tileOf(l ndarray.Layout, extents []int) ndarray.Layout {
+	l.Shape = extents
+	return l
+}
+
+// need is the memory for tiles of those extents.
+func (t *Tiling) need(extents []int) int64 {
+	total := int64(0)
+	for i := range t.ops {
+		o := &t.ops[i]
+		total += int64(o.places()) * int64(o.size(tileOf(o.Layout, extents)))
+	}
+	if t.cuts.Scratch != nil {
+		total += t.cuts.Scratch(extents)
+	}
+	return total
+}
+
+// cost is what all transfers cost, in bytes. The first load and the last store
+// overlap with nothing and count twice.
+func (t *Tiling) cost(extents []int) float64 {
+	tiles, step := 1.0, float64(stepCost)
+	for i, n := range t.Shape {
+		tiles *= float64(count(n, extents[i]))
+	}
+	ends := 0.0
+	for i := range t.ops {
+		o := &t.ops[i]
+		bytes, runs := o.transfer(tileOf(o.Layout, extents))
+		one := bytes + runs*runCost
+		ends += one
+		step += one * t.share(o, extents) * float64(o.passes())
+	}
+	return tiles*step + ends
+}
+
+// passes is how often a tile of the operand is moved.
+func (o *Operand) passes() int {
+	if o.Load && o.Store {
+		return 2
+	}
+	return 1
+}
+
+// transfer is the bytes and the runs of a tile.
+func (o *Operand) transfer(tile ndarray.Layout) (bytes, runs float64) {
+	gap := gapBytes
+	if o.Store {
+		gap = 0
+	}
+	f := newForm(tile, gap)
+	runs = float64(f.runs())
+	return runs * float64(f.run), runs
+}
+
+// share is the part of the tiles for which an operand is read anew: it stays
+// while only axes along which it is broadcast go on, the last ones.
+func (t *Tiling) share(o *Operand, extents []int) float64 {
+	s := 1.0
+	for i := len(t.Shape) - 1; i >= 0; i-- {
+		n := count(t.Shape[i], extents[i])
+		if n > 1 && o.Layout.Strides[i] != 0 {
+			break
+		}
+		s /= float64(n)
+	}
+	return s
+}
+
+func count(n, by int) int { return (n + max(by, 1) - 1) / max(by, 1) }
+
+// Tiles is how many there are.
+func (t *Tiling) Tiles() int {
+	n := 1
+	for i, s := range t.Shape {
+		n *= count(s, t.Extents[i])
+	}
+	return n
+}
+
+// Box is tile i, from index lo to index hi. The last axes go on first.
+func (t *Tiling) Box(i int) (lo, hi []int) {
+	lo, hi = make([]int, len(t.Shape)), make([]int, len(t.Shape))
+	for k := len(t.Shape) - 1; k >= 0; k-- {
+		n := count(t.Shape[k], t.Extents[k])
+		lo[k] = i % n * t.Extents[k]
+		hi[k] = min(lo[k]+t.Extents[k], t.Shape[k])
+		i /= n
+	}
+	return lo, hi
+}
+
+// Moved is the bytes that Run reads and writes.
+func (t *Tiling) Moved() float64 {
+	total := 0.0
+	for i := range t.ops {
+		o := &t.ops[i]
+		bytes, _ := o.transfer(tileOf(o.Layout, t.Extents))
+		total += bytes * t.share(o, t.Extents) * float64(o.passes()) * float64(t.Tiles())
+	}
+	return total
+}
+
+// Explain tells the tile and how many there are.
+func (t *Tiling) Explain() []kernels.Entry {
+	return []kernels.Entry{
+		{Term: "tile", Text: ndarray.ShapeString(t.Extents)},
+		{Term: "tiles", Text: fmt.Sprint(t.Tiles())},
+	}
+}
+
+// Streamed is a streamed run of the tiling alone: its figures, and run.
+func (t *Tiling) Streamed(run func(x *kernels.Exec) error) *kernels.Streamed {
+	return &kernels.Streamed{Mem: t.Mem, Moved: t.Moved(), Explain: t.Explain(), Run: run}
+}
