@@ -1,6 +1,9 @@
 package expr
 
-import "vgpu/kernels/ndarray"
+import (
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/scratch"
+)
 
 // program is the steps that compute a set of outputs of one shape.
 type program struct {
@@ -207,16 +210,26 @@ func (c *compiler) sizes() {
 	for _, dt := range p.regs {
 		widest = max(widest, dt.Size())
 	}
-	p.chunk = chunkBytes / widest
+	p.chunk = max(1, min(chunkBytes/widest, length(p.shape)))
 	// A piece is about 16 steps over chunks: some 20 µs to 2 ms.
 	p.grain = p.chunk * min(max(16/max(p.ops, 1), 1), 4)
 }
 
-// scratch is the size of a frame in bytes.
-func (p *program) scratch() int64 {
+// frameSize is the bytes of a frame's registers; a run may need fewer, as
+// operands that lie in memory as the loops want them are registers themselves.
+func (p *program) frameSize() int {
 	n := 0
 	for _, dt := range p.regs {
-		n += dt.Size()
+		n += scratch.Round(dt.Size() * p.chunk)
 	}
-	return int64(n) * int64(p.chunk)
+	return n
+}
+
+// length is the number of elements of a shape.
+func length(shape []int) int {
+	n := 1
+	for _, s := range shape {
+		n *= s
+	}
+	return n
 }

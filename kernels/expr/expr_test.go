@@ -205,7 +205,7 @@ func TestAlias(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ex := &kernels.Exec{Ctx: t.Context()}
+			ex := &kernels.Exec{Ctx: t.Context(), Mem: heap{}}
 			for i := range j.Call.In {
 				ex.In = append(ex.In, mem[j.Call.In[i].Path])
 			}
@@ -223,6 +223,11 @@ func TestAlias(t *testing.T) {
 		}
 	}
 }
+
+// heap is memory for runs that kerneltest does not do.
+type heap struct{}
+
+func (heap) Alloc(n int) []byte { return ndarray.New(ndarray.U8, n+64).Data[:n:n] }
 
 // The compiler: equal subexpressions once, constants and uniform values
 // outside the loop, registers reused.

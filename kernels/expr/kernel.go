@@ -9,6 +9,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/command"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/scratch"
 )
 
 func mapKernel() *kernels.Kernel {
@@ -174,16 +175,29 @@ func plan(c *kernels.Call) (*kernels.Plan, error) {
 	}
 	progs := programs(g, c, results, p.Out)
 	p.Alias = len(progs) == 1
-	describe(p, c, progs)
+	frame, workers := frames(c, progs)
+	describe(p, c, progs, frame)
+	p.Cost.Scratch = int64(workers * frame)
 	p.Run = func(x *kernels.Exec) error {
+		lanes := scratch.NewLanes(x.Mem, frame, workers)
 		for _, prog := range progs {
-			if err := prog.execute(x.W, x.In, x.Out); err != nil {
+			if err := prog.execute(x.W, prog.shape, x.In, x.Out, lanes); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	return p, nil
+}
+
+// frames is the bytes of a frame that does for all programs, and how many are
+// in use at once.
+func frames(c *kernels.Call, progs []*program) (size, workers int) {
+	for _, p := range progs {
+		size = max(size, p.frameSize())
+		workers = max(workers, scratch.Workers(c, scratch.Pieces(length(p.shape), p.grain)))
+	}
+	return size, workers
 }
 
 // output brings a value to the type and shape that the line asks for.
@@ -242,7 +256,7 @@ func copyInputs(g *graph, group []result) {
 }
 
 // describe fills in the cost and the explanation.
-func describe(p *kernels.Plan, c *kernels.Call, progs []*program) {
+func describe(p *kernels.Plan, c *kernels.Call, progs []*program, frame int) {
 	for i := range c.In {
 		p.Cost.Bytes += float64(c.In[i].Layout.Bytes())
 	}
@@ -250,21 +264,15 @@ func describe(p *kernels.Plan, c *kernels.Call, progs []*program) {
 		p.Cost.Bytes += float64(ndarray.NewLayout(o.DType, o.Shape...).Bytes())
 	}
 	var steps, regs, chunk int
-	var frame int64
 	for _, prog := range progs {
-		n := 1
-		for _, s := range prog.shape {
-			n *= s
-		}
-		p.Cost.Flops += float64(n) * float64(prog.ops)
+		p.Cost.Flops += float64(length(prog.shape)) * float64(prog.ops)
 		steps, regs, chunk = steps+prog.ops, max(regs, len(prog.regs)), max(chunk, prog.chunk)
-		frame = max(frame, prog.scratch())
 	}
 	p.Explain = []kernels.Entry{
 		{Term: "passes", Text: strconv.Itoa(len(progs))},
 		{Term: "steps", Text: strconv.Itoa(steps)},
 		{Term: "registers", Text: strconv.Itoa(regs)},
 		{Term: "chunk", Text: strconv.Itoa(chunk)},
-		{Term: "frame_bytes", Text: strconv.FormatInt(frame, 10)},
+		{Term: "frame_bytes", Text: strconv.Itoa(frame)},
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // streamFrom is the number of bytes from which an output is copied past the
@@ -12,12 +13,15 @@ import (
 const streamFrom = 16 << 20
 
 // frame is the registers of one piece under way.
-type frame struct{ regs []register }
+type frame struct {
+	regs []register
+	lane []byte // the memory of those that are no windows
+}
 
 // run is a program with its operands.
 type run struct {
 	p    *program
-	in   []ndarray.Array // by input index, stretched to the program's shape
+	in   []ndarray.Array // by input index, stretched to the outputs' shape
 	out  []ndarray.Array // by output index
 	wins []bool          // by register: a window on an operand
 	// The vector loops for half-width operands that lie packed: of inputs by
@@ -26,22 +30,21 @@ type run struct {
 	narrow []func(lo int, x []float32)
 	stream []bool // by output: whether it is computed in a register and copied past the caches
 
-	mu   sync.Mutex // guards idle
-	idle []*frame
+	lanes *scratch.Lanes // of frames' memory
+	mu    sync.Mutex     // guards idle
+	idle  []*frame
 }
 
-// execute computes the program's outputs. in and out are the call's; in is
-// broadcast to the program's shape here.
-func (p *program) execute(w *pool.Worker, in, out []ndarray.Array) error {
-	r := &run{p: p, in: make([]ndarray.Array, len(in)), out: out, wins: make([]bool, len(p.regs))}
-	if err := r.open(in); err != nil {
+// execute computes the program's outputs, of the given shape: the program's, or
+// that of a part of it. in and out are the call's; in is broadcast here. lanes
+// have the frame's size.
+func (p *program) execute(w *pool.Worker, shape []int, in, out []ndarray.Array, lanes *scratch.Lanes) error {
+	r := &run{p: p, in: make([]ndarray.Array, len(in)), out: out, wins: make([]bool, len(p.regs)), lanes: lanes}
+	if err := r.open(shape, in); err != nil {
 		return err
 	}
-	n := 1
-	for _, s := range p.shape {
-		n *= s
-	}
-	return w.For(n, p.grain, func(_ *pool.Worker, lo, hi int) {
+	defer r.close()
+	return w.For(length(shape), p.grain, func(_ *pool.Worker, lo, hi int) {
 		f := r.borrow()
 		defer r.giveBack(f)
 		for ; lo < hi; lo += p.chunk {
@@ -51,13 +54,13 @@ func (p *program) execute(w *pool.Worker, in, out []ndarray.Array) error {
 }
 
 // open decides how each operand is read or written.
-func (r *run) open(in []ndarray.Array) error {
+func (r *run) open(shape []int, in []ndarray.Array) error {
 	p := r.p
 	r.widen = make([]func([]float32, int), len(p.regs))
 	for _, i := range p.inputs {
 		a := in[i.in]
 		if !i.uniform {
-			l, err := a.Layout.Broadcast(p.shape)
+			l, err := a.Layout.Broadcast(shape)
 			if err != nil {
 				return err
 			}
@@ -75,6 +78,13 @@ func (r *run) open(in []ndarray.Array) error {
 		r.narrow = append(r.narrow, narrowing(r.out[o.out]))
 	}
 	return nil
+}
+
+// close gives the frames' memory back, for the next program.
+func (r *run) close() {
+	for _, f := range r.idle {
+		r.lanes.Put(f.lane)
+	}
 }
 
 func (r *run) borrow() *frame {
@@ -97,10 +107,12 @@ func (r *run) giveBack(f *frame) {
 // newFrame makes registers and fills those that are the same for all chunks.
 func (r *run) newFrame() *frame {
 	p := r.p
-	f := &frame{regs: make([]register, len(p.regs))}
+	f := &frame{regs: make([]register, len(p.regs)), lane: r.lanes.Get()}
+	rest := f.lane
 	for i, dt := range p.regs {
 		if !r.wins[i] {
-			f.regs[i] = newRegister(dt, p.chunk)
+			l := ndarray.NewLayout(dt, p.chunk)
+			tables[dt].bind(&f.regs[i], ndarray.Array{Layout: l, Data: scratch.Carve[byte](&rest, l.Bytes())})
 		}
 	}
 	for _, c := range p.consts {

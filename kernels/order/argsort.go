@@ -4,6 +4,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // planArgsort is numpy.argsort with kind='stable'.
@@ -24,8 +25,8 @@ func planArgsort(c *kernels.Call) (*kernels.Plan, error) {
 		Cost:    kernels.Cost{Bytes: float64(in.Bytes()) + 8*float64(in.Len()), Scratch: p.scratch()},
 		Explain: p.explain(in.DType),
 		Run: func(x *kernels.Exec) error {
-			return p.run(x, func(w *pool.Worker, out, in ndarray.Array, scratch []byte) error {
-				return argsortRow(w, ndarray.Slice[int64](out), in, scratch, descending)
+			return p.run(x, func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
+				return argsortRow(w, ndarray.Slice[int64](out), in, lane, descending)
 			})
 		},
 	}, nil
@@ -43,24 +44,25 @@ func indexScratch(d ndarray.DType, n int) int {
 	if d.IsComplex() {
 		words = 4 // the upper keys as well
 	}
-	return words * round64(8*n)
+	return words*scratch.Size[uint64](n) + countScratch(n)
 }
 
 // argsortRow writes to index the stable order of in: index[0] is where the
 // first element stands. Real types of up to 32 bits carry the index in the
 // lower half of the key's word; wider ones carry it as payload; complex ones
 // are sorted by the lower key, then by the upper one.
-func argsortRow(w *pool.Worker, index []int64, in ndarray.Array, scratch []byte, descending bool) error {
+func argsortRow(w *pool.Worker, index []int64, in ndarray.Array, lane []byte, descending bool) error {
 	n := in.Len()
-	keys := carve[uint64](&scratch, ndarray.U64, n)
-	twin := carve[uint64](&scratch, ndarray.U64, n)
+	keys := scratch.Carve[uint64](&lane, n)
+	twin := scratch.Carve[uint64](&lane, n)
+	counts := carveCounts(&lane, n)
 	if packs(in.DType, n) {
-		return argsortPacked(w, index, in, keys, twin, descending)
+		return argsortPacked(w, index, in, keys, twin, counts, descending)
 	}
-	indexTwin := carve[int64](&scratch, ndarray.I64, n)
+	indexTwin := scratch.Carve[int64](&lane, n)
 	var upper []uint64
 	if in.DType.IsComplex() {
-		upper = carve[uint64](&scratch, ndarray.U64, n)
+		upper = scratch.Carve[uint64](&lane, n)
 	}
 	err := blocks(w, n, func(lo, hi int) {
 		part := in.Range(0, lo, hi)
@@ -76,7 +78,7 @@ func argsortRow(w *pool.Worker, index []int64, in ndarray.Array, scratch []byte,
 	if err != nil {
 		return err
 	}
-	if err := radix(w, 0, keys, index, twin, indexTwin); err != nil || upper == nil {
+	if err := radix(w, 0, keys, index, twin, indexTwin, counts); err != nil || upper == nil {
 		return err
 	}
 	err = blocks(w, n, func(lo, hi int) {
@@ -87,11 +89,11 @@ func argsortRow(w *pool.Worker, index []int64, in ndarray.Array, scratch []byte,
 	if err != nil {
 		return err
 	}
-	return radix(w, 0, keys, index, twin, indexTwin)
+	return radix(w, 0, keys, index, twin, indexTwin, counts)
 }
 
 // argsortPacked sorts words of key·2^32 + index by their upper halves.
-func argsortPacked(w *pool.Worker, index []int64, in ndarray.Array, words, twin []uint64, descending bool) error {
+func argsortPacked(w *pool.Worker, index []int64, in ndarray.Array, words, twin []uint64, counts [][256]int, descending bool) error {
 	n := len(index)
 	err := blocks(w, n, func(lo, hi int) {
 		keys64(words[lo:hi], in.Range(0, lo, hi), descending)
@@ -103,7 +105,7 @@ func argsortPacked(w *pool.Worker, index []int64, in ndarray.Array, words, twin 
 		return err
 	}
 	none := make([]struct{}, n)
-	if err := radix(w, 32, words, none, twin, none); err != nil {
+	if err := radix(w, 32, words, none, twin, none, counts); err != nil {
 		return err
 	}
 	return blocks(w, n, func(lo, hi int) {

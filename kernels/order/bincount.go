@@ -5,6 +5,7 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/scratch"
 )
 
 // planBincount is numpy.bincount into a table of a known length.
@@ -34,7 +35,7 @@ func planBincount(c *kernels.Call) (*kernels.Plan, error) {
 	parts := partsOf(b.n, bins)
 	return &kernels.Plan{
 		Out:  []kernels.OutSpec{{DType: d, Shape: []int{bins}}},
-		Cost: kernels.Cost{Bytes: float64(in.Layout.Bytes() + 8*bins), Scratch: int64(parts * round64(8*bins))},
+		Cost: kernels.Cost{Bytes: float64(in.Layout.Bytes() + 8*bins), Scratch: int64(parts * scratch.Size[uint64](bins))},
 		Run:  func(x *kernels.Exec) error { return b.run(x, scratchBins{x, bins, parts}) },
 	}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // histogram is numpy.histogram.
@@ -40,7 +41,7 @@ func planHistogram(c *kernels.Call) (*kernels.Plan, error) {
 	if h.weights >= 0 || h.density {
 		d = ndarray.F64
 	}
-	cost := kernels.Cost{Scratch: int64(h.parts*round64(8*h.bins) + round64(8*(h.bins+1)))}
+	cost := kernels.Cost{Scratch: h.scratch()}
 	for i := range c.In {
 		cost.Bytes += float64(c.In[i].Layout.Bytes())
 	}
@@ -50,6 +51,19 @@ func planHistogram(c *kernels.Call) (*kernels.Plan, error) {
 		Explain: []kernels.Entry{{Term: "parts", Text: fmt.Sprint(h.parts)}},
 		Run:     h.run,
 	}, nil
+}
+
+// scratch is the bytes of tables, edges, sums that counts turn into, and
+// partial extents.
+func (h *histogram) scratch() int64 {
+	n := h.parts*scratch.Size[int64](h.bins) + scratch.Size[float64](h.bins+1)
+	if h.density && h.weights < 0 {
+		n += scratch.Size[float64](h.bins)
+	}
+	if h.edges < 0 && !h.ranged {
+		n += scratch.Size[[2]float64](scratch.Pieces(h.n, minPart))
+	}
+	return int64(n)
 }
 
 // planBins reads bins=, low=, high=, edges=.
@@ -116,7 +130,7 @@ func (h *histogram) run(x *kernels.Exec) error {
 		if err != nil {
 			return err
 		}
-		return h.write(x.Out[0], b, counts, nil)
+		return h.write(x, b, counts, nil)
 	}
 	sums, err := tally[float64](out, h.n, func(sums []float64, lo, hi int) error {
 		var buf, weights [countBlock]float64
@@ -132,12 +146,13 @@ func (h *histogram) run(x *kernels.Exec) error {
 	if err != nil {
 		return err
 	}
-	return h.write(x.Out[0], b, nil, sums)
+	return h.write(x, b, nil, sums)
 }
 
 // write stores counts or sums, over their total and the bins' widths if a
 // density is asked for.
-func (h *histogram) write(out ndarray.Array, b *binning, counts []int64, sums []float64) error {
+func (h *histogram) write(x *kernels.Exec, b *binning, counts []int64, sums []float64) error {
+	out := x.Out[0]
 	if !h.density {
 		if sums != nil {
 			ndarray.Store(out, sums, 0)
@@ -147,7 +162,7 @@ func (h *histogram) write(out ndarray.Array, b *binning, counts []int64, sums []
 		return nil
 	}
 	if sums == nil {
-		sums = make([]float64, len(counts))
+		sums = scratchSlice[float64](x, len(counts))
 		for i, n := range counts {
 			sums[i] = float64(n)
 		}
@@ -176,7 +191,7 @@ type binning struct {
 // order of operations between low and high, which take a sweep of their own to
 // find unless they are given.
 func (h *histogram) binning(x *kernels.Exec) (*binning, error) {
-	b := &binning{edges: ndarray.Slice[float64](scratchArray(x, ndarray.F64, []int{h.bins + 1}))}
+	b := &binning{edges: scratchSlice[float64](x, h.bins+1)}
 	if h.edges >= 0 {
 		ndarray.Load(b.edges, x.In[h.edges], 0)
 		for i, e := range b.edges[1:] {
@@ -213,9 +228,11 @@ func (h *histogram) roundEdges(edges []float64) {
 	if !d.IsFloat() || d == ndarray.F64 {
 		return
 	}
-	rounded := ndarray.New(d, len(edges))
-	ndarray.Store(rounded, edges, 0)
-	ndarray.Load(edges, rounded, 0)
+	rounded := ndarray.New(d, min(len(edges), countBlock))
+	for part := range slices.Chunk(edges, countBlock) {
+		ndarray.Store(rounded, part, 0)
+		ndarray.Load(part, rounded, 0)
+	}
 }
 
 // extent is the least and the greatest value; 0 and 1 of no values.
@@ -223,8 +240,9 @@ func (h *histogram) extent(x *kernels.Exec) (low, high float64, err error) {
 	if h.n == 0 {
 		return 0, 1, nil
 	}
-	pieces := (h.n + minPart - 1) / minPart
-	bounds := make([][2]float64, pieces)
+	pieces := scratch.Pieces(h.n, minPart)
+	buf := x.Mem.Alloc(scratch.Size[[2]float64](pieces))
+	bounds := scratch.Carve[[2]float64](&buf, pieces)
 	err = x.W.For(h.n, minPart, func(_ *pool.Worker, lo, hi int) {
 		for ; lo < hi; lo += minPart {
 			bounds[lo/minPart] = extentOf(x.In[0], lo, min(lo+minPart, hi))

@@ -69,7 +69,7 @@ var topkKernel = &kernels.Kernel{
 		Description: "Writes the first k elements that sort with descending= would give along the axis, or their indices. Of equal elements the one that comes first in A is taken first. NaN is taken only when nothing else is left.",
 		Operands:    []kernels.Entry{{Term: "A", Text: "an array of rank 1 or more"}, {Term: "OUT", Text: "of A's shape, with k along the axis"}},
 		Types:       "All but c64 and c128. The output has A's type, or is i64 with indices=1.",
-		Cost:        "One sweep with a heap of k places (O(n) for random input, O(n log k) at worst), or a sort of the row if k > 64 and k is more than 1/32 of the row or 4096. Bytes: the input once and the output once. Scratch: 16·k bytes for every 131072 elements of a row under work, or that of argsort and 8 bytes an element; copies as for sort.",
+		Cost:        "One sweep with a heap of k places (O(n) for random input, O(n log k) at worst), or a sort of the row if k > 64 and k is more than 1/32 of the row or 4096. Bytes: the input once and the output once. Scratch: 16·k bytes for every 131072 elements of a row under work, 16·k for the result, or that of argsort and 8 bytes an element; copies as for sort.",
 		Errors:      []kernels.Entry{errAxis, {Term: "EINVAL", Text: "k is negative or more than there are elements"}},
 		Examples: []kernels.Example{
 			{Text: "The five largest of each row, and where they stand.", Lines: []string{"random a.npy:f32:100x1000", "topk a.npy best.npy k=5", "topk a.npy where.npy k=5 indices=1"}},
@@ -87,7 +87,7 @@ var searchsortedKernel = &kernels.Kernel{
 		Description: "Writes, for each value, at which index of SORTED it would be put in to keep the order: the number of elements below it (side=left), or of those not above it (side=right), as numpy.searchsorted does.\n\n" + numpyNaN + "\n\nThat SORTED ascends is not checked; if it does not, the answer is some index.",
 		Operands:    []kernels.Entry{{Term: "SORTED", Text: "a vector in ascending order"}, {Term: "VALUES", Text: "an array of any shape"}, {Term: "OUT", Text: "the indices, i64, of the values' shape"}},
 		Types:       typesAll + " They are compared in the type that both promote to.",
-		Cost:        "log2(n + 1) comparisons a value. Bytes: each operand once. Scratch: 8 bytes an element of SORTED, 16 for complex types.",
+		Cost:        "log2(n + 1) comparisons a value. Bytes: each operand once. Scratch: 8 bytes an element of SORTED, 16 for complex types, and up to 64 KB a thread.",
 		Errors:      []kernels.Entry{{Term: "EINVAL", Text: "SORTED is not a vector"}},
 		Examples: []kernels.Example{
 			{Text: "Which of ten classes.", Lines: []string{"linspace bounds.npy start=0.1 stop=0.9 num=9", "random x.npy:f64:1000", "searchsorted bounds.npy x.npy class.npy side=right"}},
@@ -112,7 +112,7 @@ var histogramKernel = &kernels.Kernel{
 		Description: "Counts the values of A in each of a row of intervals, as numpy.histogram does: bin i holds edges[i] <= v < edges[i+1], the last its upper edge too. Values outside the edges, and NaN, are not counted. All axes count alike.\n\nThe bins have equal widths between low and high (widened by 0.5 on both sides if those are equal), or the edges of an operand. The edges of equal bins are what linspace start=LOW stop=HIGH num=BINS+1 makes.",
 		Operands:    []kernels.Entry{{Term: "A", Text: "an array of any shape"}, {Term: "OUT", Text: "the counts, a vector of bins elements"}},
 		Types:       "A, edges and weights: all but c64 and c128. OUT: i64, or f64 with weights or density. Values are compared with the edges in f64; edges of equal bins are rounded to A's type if it is f16, bf16 or f32.",
-		Cost:        "One sweep, two without low and high. Bytes: each operand once. Scratch: 8 bytes a bin for each of up to 64 partial tables.",
+		Cost:        "One sweep, two without low and high. Bytes: each operand once. Scratch: 8 bytes a bin for each of up to 64 partial tables, for the edges, and for a density.",
 		Errors: []kernels.Entry{
 			{Term: "EINVAL", Text: "no bins, an infinite interval, low without high, edges that are no vector, weights of another shape"},
 			{Term: "EDOM", Text: "low and high are not given and A holds a NaN or an infinity; edges that descend"},

@@ -259,7 +259,7 @@ func TestRadixLengths(t *testing.T) {
 		}
 		want := slices.Clone(vals)
 		slices.SortStableFunc(want, func(a, b int64) int { return int(keys[a]) - int(keys[b]) })
-		if err := radix(nil, 0, keys, vals, make([]uint16, n), make([]int64, n)); err != nil {
+		if err := radix(nil, 0, keys, vals, make([]uint16, n), make([]int64, n), nil); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.IsSorted(keys) || !slices.Equal(vals, want) {

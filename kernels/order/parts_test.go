@@ -26,7 +26,8 @@ func TestHeapAgainstSort(t *testing.T) {
 			return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.index, b.index))
 		})
 		keys, index := slices.Clone(h.keys), slices.Clone(h.index)
-		got := topk{k: k}.merge(keys, index)
+		lane := ndarray.New(ndarray.U64, 2*k+16).Data
+		got := topk{k: k}.merge(&lane, keys, index)
 		for i := range k {
 			if got[i] != all[i].index {
 				t.Fatalf("n=%d k=%d: place %d is %d, want %d", n, k, i, got[i], all[i].index)

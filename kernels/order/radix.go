@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // word is a sort key: an unsigned integer whose order is the order wanted.
@@ -30,18 +31,19 @@ const (
 // radix sorts keys by their bits from number low (a multiple of 8) up, with
 // their payload vals: least significant digit first, eight bits at a time;
 // passes in which all digits agree are left out. It is stable if low is 0 or
-// the bits below low ascend. tk and tv are scratch of the same lengths. V may
-// be struct{} (a slice of it takes no memory) to sort keys alone.
+// the bits below low ascend. tk and tv are scratch of the same lengths, counts
+// is what carveCounts gives for it. V may be struct{} (a slice of it takes no
+// memory) to sort keys alone.
 //
 // Cost: sizeof(K) passes over the data at the most, O(n) each.
-func radix[K word, V any](w *pool.Worker, low int, keys []K, vals []V, tk []K, tv []V) error {
+func radix[K word, V any](w *pool.Worker, low int, keys []K, vals []V, tk []K, tv []V, counts [][256]int) error {
 	switch n := len(keys); {
 	case n < smallSort:
 		smallRadix(low, keys, vals, tk, tv)
 	case n < parallelSort:
 		serialRadix(low, keys, vals, tk, tv)
 	default:
-		return parallelRadix(w, low, keys, vals, tk, tv)
+		return parallelRadix(w, low, keys, vals, tk, tv, counts)
 	}
 	return nil
 }
@@ -114,13 +116,32 @@ func scatter[K word, V any](src, dst []K, sv, dv []V, at *[256]int, shift int) {
 	}
 }
 
+// sortBlock is the length of a block of a parallel pass over n elements.
+func sortBlock(n int) int { return max(radixBlock, (n+maxBlocks-1)/maxBlocks) }
+
+// countBlocks is the number of blocks that digits of n elements are counted in;
+// 0 if they are not sorted in parallel.
+func countBlocks(n int) int {
+	if n < parallelSort {
+		return 0
+	}
+	return scratch.Pieces(n, sortBlock(n))
+}
+
+// countScratch is the bytes that carveCounts cuts off.
+func countScratch(n int) int { return scratch.Size[[256]int](countBlocks(n)) }
+
+// carveCounts cuts the counters of radix for n elements off a lane.
+func carveCounts(lane *[]byte, n int) [][256]int {
+	return scratch.Carve[[256]int](lane, countBlocks(n))
+}
+
 // parallelRadix runs each pass in blocks: count, prefix over (digit, block),
 // scatter. Elements of one digit keep the order of blocks, so it is stable
 // and its result does not depend on the number of threads.
-func parallelRadix[K word, V any](w *pool.Worker, low int, keys []K, vals []V, tk []K, tv []V) error {
+func parallelRadix[K word, V any](w *pool.Worker, low int, keys []K, vals []V, tk []K, tv []V, counts [][256]int) error {
 	n := len(keys)
-	block := max(radixBlock, (n+maxBlocks-1)/maxBlocks)
-	counts := make([][256]int, (n+block-1)/block)
+	block := sortBlock(n)
 	src, dst, sv, dv, moved := keys, tk, vals, tv, false
 	for shift := low; shift < width[K](); shift += 8 {
 		err := w.For(n, block, func(_ *pool.Worker, lo, hi int) {

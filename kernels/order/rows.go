@@ -1,12 +1,12 @@
 package order
 
 import (
-	"runtime"
 	"sync"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 	"vgpu/kernels/vec/move"
 )
 
@@ -43,20 +43,17 @@ func planRows(c *kernels.Call, axis int, d ndarray.DType, shape []int, perLane i
 		out = c.Out[0].Layout
 	}
 	n := in.Shape[axis]
-	p := rowPlan{axis: axis, n: n, rows: in.Len() / max(n, 1), lanes: 1, perLane: round64(perLane)}
+	p := rowPlan{axis: axis, n: n, rows: in.Len() / max(n, 1), lanes: 1, perLane: scratch.Round(perLane)}
 	for _, l := range []ndarray.Layout{in, out} {
 		if !directRows(axisLast(l, axis)) {
-			p.staging += round64(l.Bytes())
+			p.staging += scratch.Round(l.Bytes())
 		}
 	}
 	if n < parallelSort {
-		p.lanes = max(1, min(p.rows, runtime.NumCPU()))
+		p.lanes = scratch.Workers(c, scratch.Pieces(p.rows, p.grain()))
 	}
 	return p
 }
-
-// round64 is n rounded up to what keeps the next piece of scratch aligned.
-func round64(n int) int { return (n + 63) &^ 63 }
 
 // axisLast moves axis to the end.
 func axisLast(l ndarray.Layout, axis int) ndarray.Layout {
@@ -84,12 +81,15 @@ func directRows(l ndarray.Layout) bool {
 	return true
 }
 
+// grain is how many short rows make a piece of work.
+func (p rowPlan) grain() int { return max(1, pieceElements/max(p.n, 1)) }
+
 // scratch is the bytes that run takes from Exec.Mem at the most.
 func (p rowPlan) scratch() int64 { return int64(p.lanes*p.perLane + p.staging) }
 
 // rowFunc works on one pair of rows, direct and one-dimensional. w serves to
-// split long rows. scratch is perLane bytes for the time of the call.
-type rowFunc func(w *pool.Worker, out, in ndarray.Array, scratch []byte) error
+// split long rows. lane is perLane bytes of scratch for the time of the call.
+type rowFunc func(w *pool.Worker, out, in ndarray.Array, lane []byte) error
 
 // run calls fn for every pair of rows: long ones one after the other, short
 // ones side by side.
@@ -119,22 +119,22 @@ func (p rowPlan) run(x *kernels.Exec, fn rowFunc) error {
 
 // each visits the rows in order of their number, piece by piece.
 func (p rowPlan) each(x *kernels.Exec, out, in ndarray.Array, fn rowFunc) error {
-	lanes := lanes{x: x, size: p.perLane, planned: p.lanes}
+	lanes := scratch.NewLanes(x.Mem, p.perLane, p.lanes)
 	if p.n >= parallelSort {
-		scratch := lanes.get()
+		lane := lanes.Get()
 		for r := range p.rows {
-			if err := fn(x.W, row(out, r), row(in, r), scratch); err != nil {
+			if err := fn(x.W, row(out, r), row(in, r), lane); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	var first firstError
-	err := x.W.For(p.rows, max(1, pieceElements/max(p.n, 1)), func(w *pool.Worker, lo, hi int) {
-		scratch := lanes.get()
-		defer lanes.put(scratch)
+	err := x.W.For(p.rows, p.grain(), func(w *pool.Worker, lo, hi int) {
+		lane := lanes.Get()
+		defer lanes.Put(lane)
 		for r := lo; r < hi; r++ {
-			first.set(fn(w, row(out, r), row(in, r), scratch))
+			first.set(fn(w, row(out, r), row(in, r), lane))
 		}
 	})
 	if err != nil {
@@ -173,50 +173,14 @@ func (f *firstError) set(err error) {
 	}
 }
 
-// lanes lends pieces of scratch of one size. The first planned ones come from
-// Exec.Mem; should more workers than CPUs ask at once, the rest come from
-// the Go heap.
-type lanes struct {
-	x             *kernels.Exec
-	size, planned int
-
-	mu   sync.Mutex // guards what follows
-	made int
-	free [][]byte
-}
-
-// get lends size bytes with undefined contents, aligned to 64 if planned.
-func (l *lanes) get() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if k := len(l.free) - 1; k >= 0 {
-		s := l.free[k]
-		l.free = l.free[:k]
-		return s
-	}
-	if l.made++; l.made > l.planned {
-		return ndarray.New(ndarray.U8, l.size).Data
-	}
-	return l.x.Mem.Alloc(l.size)
-}
-
-// put takes back what get lent.
-func (l *lanes) put(s []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.free = append(l.free, s)
+// scratchSlice is n values of scratch memory, undefined.
+func scratchSlice[T ndarray.Element](x *kernels.Exec, n int) []T {
+	buf := x.Mem.Alloc(scratch.Size[T](n))
+	return scratch.Carve[T](&buf, n)
 }
 
 // scratchArray is an uninitialised C-ordered array in scratch memory.
 func scratchArray(x *kernels.Exec, d ndarray.DType, shape []int) ndarray.Array {
 	l := ndarray.NewLayout(d, shape...)
 	return ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
-}
-
-// carve cuts n elements of type d off the front of scratch.
-func carve[T ndarray.Element](scratch *[]byte, d ndarray.DType, n int) []T {
-	l := ndarray.NewLayout(d, n)
-	s := ndarray.Slice[T](ndarray.Array{Layout: l, Data: *scratch})
-	*scratch = (*scratch)[round64(l.Bytes()):]
-	return s
 }

@@ -4,11 +4,16 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 	"vgpu/kernels/vec/move"
 )
 
-// searchBlock is the number of values that are looked up at once.
-const searchBlock = 1024
+const (
+	// searchBlock is the number of values that are looked up at once.
+	searchBlock = 1024
+	// searchGrain is the number of such blocks in a piece of work.
+	searchGrain = 8
+)
 
 // planSearchsorted is numpy.searchsorted.
 func planSearchsorted(c *kernels.Call) (*kernels.Plan, error) {
@@ -16,16 +21,18 @@ func planSearchsorted(c *kernels.Call) (*kernels.Plan, error) {
 	if sorted.Rank() != 1 {
 		return nil, c.In[0].Errorf("the sorted array has %d axes, not one", sorted.Rank())
 	}
-	s := search{d: ndarray.Promote(sorted.DType, values.DType), right: c.Str("side") == "right"}
-	words := 1
+	s := search{d: ndarray.Promote(sorted.DType, values.DType), right: c.Str("side") == "right", words: 1}
 	if s.d.IsComplex() {
-		words = 2
+		s.words = 2
 	}
+	blocks := move.NewBlocks(values.Shape, searchBlock)
+	s.block = min(max(blocks.Size(), min(searchBlock, sorted.Len())), searchBlock)
+	s.lanes = scratch.Workers(c, max(scratch.Pieces(sorted.Len(), pieceElements), scratch.Pieces(blocks.Count(), searchGrain)))
 	return &kernels.Plan{
 		Out: []kernels.OutSpec{{DType: ndarray.I64, Shape: values.Shape}},
 		Cost: kernels.Cost{
 			Bytes:   float64(sorted.Bytes() + values.Bytes() + 8*values.Len()),
-			Scratch: int64(words * round64(8*sorted.Len())),
+			Scratch: int64(s.words*scratch.Size[uint64](sorted.Len()) + s.lanes*s.lane()),
 		},
 		Run: s.run,
 	}, nil
@@ -33,7 +40,15 @@ func planSearchsorted(c *kernels.Call) (*kernels.Plan, error) {
 
 type search struct {
 	d     ndarray.DType // in which values are compared
+	words int           // 64-bit words of a key
 	right bool
+	block int // values worked on at once at the most
+	lanes int // workers that look up at once
+}
+
+// lane is the bytes that a worker needs: values, keys and places of a block.
+func (s search) lane() int {
+	return scratch.Round(s.block*s.d.Size()) + (s.words+1)*scratch.Size[uint64](s.block)
 }
 
 // keyed is keys of values: lo is nil for real types.
@@ -48,16 +63,19 @@ func (k keyed) write(a ndarray.Array) {
 	keys64(k.hi, a, false)
 }
 
-// room is keys for n values, from alloc.
-func (s search) room(n int, alloc func(d ndarray.DType, shape []int) ndarray.Array) keyed {
-	k := keyed{hi: ndarray.Slice[uint64](alloc(ndarray.U64, []int{n}))}
-	if s.d.IsComplex() {
-		k.lo = ndarray.Slice[uint64](alloc(ndarray.U64, []int{n}))
-		if k.lo == nil {
-			k.lo = []uint64{}
-		}
+// carve cuts keys for n values off a lane.
+func (s search) carve(lane *[]byte, n int) keyed {
+	k := keyed{hi: scratch.Carve[uint64](lane, n)}
+	if s.words == 2 {
+		k.lo = scratch.Carve[uint64](lane, n)
 	}
 	return k
+}
+
+// values cuts an array of n values off a lane.
+func (s search) values(lane *[]byte, n int) ndarray.Array {
+	l := ndarray.NewLayout(s.d, n)
+	return ndarray.Array{Layout: l, Data: scratch.Carve[byte](lane, l.Bytes())}
 }
 
 // part is the keys [lo, hi).
@@ -73,11 +91,15 @@ func (k keyed) part(lo, hi int) keyed {
 // up block by block.
 func (s search) run(x *kernels.Exec) error {
 	n := x.In[0].Len()
-	table := s.room(n, func(d ndarray.DType, shape []int) ndarray.Array { return scratchArray(x, d, shape) })
+	buf := x.Mem.Alloc(s.words * scratch.Size[uint64](n))
+	table, lanes := s.carve(&buf, n), scratch.NewLanes(x.Mem, s.lane(), s.lanes)
 	err := x.W.For(n, pieceElements, func(_ *pool.Worker, lo, hi int) {
-		tmp := ndarray.New(s.d, min(searchBlock, n))
-		for ; lo < hi; lo += searchBlock {
-			end := min(lo+searchBlock, hi)
+		lane := lanes.Get()
+		defer lanes.Put(lane)
+		rest := lane
+		tmp := s.values(&rest, s.block)
+		for ; lo < hi; lo += s.block {
+			end := min(lo+s.block, hi)
 			part := tmp.Range(0, 0, end-lo)
 			convert(part, x.In[0].Range(0, lo, end))
 			table.part(lo, end).write(part)
@@ -87,9 +109,12 @@ func (s search) run(x *kernels.Exec) error {
 		return err
 	}
 	b := move.NewBlocks(x.In[1].Shape, searchBlock)
-	return x.W.For(b.Count(), 8, func(_ *pool.Worker, lo, hi int) {
-		l := lookup{search: s, table: table, values: ndarray.New(s.d, b.Size()), found: ndarray.New(ndarray.I64, b.Size())}
-		l.keys = s.room(b.Size(), func(d ndarray.DType, shape []int) ndarray.Array { return ndarray.New(d, shape...) })
+	return x.W.For(b.Count(), searchGrain, func(_ *pool.Worker, lo, hi int) {
+		lane := lanes.Get()
+		defer lanes.Put(lane)
+		rest := lane
+		l := lookup{search: s, table: table, values: s.values(&rest, s.block), keys: s.carve(&rest, s.block)}
+		l.found = scratch.Carve[int64](&rest, s.block)
 		for i := lo; i < hi; i++ {
 			l.run(b.Cut(x.Out[0], i), b.Cut(x.In[1], i))
 		}
@@ -99,18 +124,19 @@ func (s search) run(x *kernels.Exec) error {
 // lookup is one worker's buffers for a block of values.
 type lookup struct {
 	search
-	table, keys   keyed
-	values, found ndarray.Array
+	table, keys keyed
+	values      ndarray.Array
+	found       []int64
 }
 
 // run looks the values of one block up.
 func (l *lookup) run(out, in ndarray.Array) {
 	n := in.Len()
-	values, found, keys := l.values.Range(0, 0, n), l.found.Range(0, 0, n), l.keys.part(0, n)
+	values, found, keys := l.values.Range(0, 0, n), l.found[:n], l.keys.part(0, n)
 	convert(shaped(values, in.Shape), in)
 	keys.write(values)
-	l.table.findAll(ndarray.Slice[int64](found), keys, l.right)
-	convert(out, shaped(found, out.Shape))
+	l.table.findAll(found, keys, l.right)
+	ndarray.Store(out, found, 0)
 }
 
 // shaped gives a contiguous array another shape of the same length.

@@ -6,6 +6,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // planSort is numpy.sort with kind='stable', and a descending order, which
@@ -20,37 +21,41 @@ func planSort(c *kernels.Call) (*kernels.Plan, error) {
 		return nil, err
 	}
 	n, descending := in.Shape[axis], c.Bool("descending")
-	perLane := round64(n * in.DType.Size())
-	if in.DType.IsComplex() {
-		perLane = indexScratch(in.DType, n) + round64(8*n)
-	}
-	p := planRows(c, axis, in.DType, in.Shape, perLane)
+	p := planRows(c, axis, in.DType, in.Shape, sortScratch(in.DType, n))
 	return &kernels.Plan{
 		Out:     []kernels.OutSpec{{DType: in.DType, Shape: in.Shape}},
 		Cost:    kernels.Cost{Bytes: 2 * float64(in.Bytes()), Scratch: p.scratch()},
 		Explain: p.explain(in.DType),
 		Run: func(x *kernels.Exec) error {
-			return p.run(x, func(w *pool.Worker, out, in ndarray.Array, scratch []byte) error {
-				return sortRow(w, out, in, scratch, descending)
+			return p.run(x, func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
+				return sortRow(w, out, in, lane, descending)
 			})
 		},
 	}, nil
 }
 
+// sortScratch is the bytes that sortRow needs for n elements of type d.
+func sortScratch(d ndarray.DType, n int) int {
+	if d.IsComplex() {
+		return indexScratch(d, n) + scratch.Size[int64](n)
+	}
+	return scratch.Round(n*d.Size()) + countScratch(n)
+}
+
 // sortRow writes in to out in order, stably.
-func sortRow(w *pool.Worker, out, in ndarray.Array, scratch []byte, descending bool) error {
+func sortRow(w *pool.Worker, out, in ndarray.Array, lane []byte, descending bool) error {
 	if in.DType.IsComplex() {
-		return sortComplex(w, out, in, scratch, descending)
+		return sortComplex(w, out, in, lane, descending)
 	}
 	switch in.DType.Size() {
 	case 1:
-		return sortReal[uint8](w, out, in, scratch, descending)
+		return sortReal[uint8](w, out, in, lane, descending)
 	case 2:
-		return sortReal[uint16](w, out, in, scratch, descending)
+		return sortReal[uint16](w, out, in, lane, descending)
 	case 4:
-		return sortReal[uint32](w, out, in, scratch, descending)
+		return sortReal[uint32](w, out, in, lane, descending)
 	}
-	return sortReal[uint64](w, out, in, scratch, descending)
+	return sortReal[uint64](w, out, in, lane, descending)
 }
 
 // sortReal sorts patterns by their keys in place of the output. Two things
@@ -60,16 +65,16 @@ func sortRow(w *pool.Worker, out, in ndarray.Array, scratch []byte, descending b
 func sortReal[K interface {
 	word
 	ndarray.Element
-}](w *pool.Worker, out, in ndarray.Array, scratch []byte, descending bool) error {
+}](w *pool.Worker, out, in ndarray.Array, lane []byte, descending bool) error {
 	c := newCoder[K](in.DType, descending, false)
 	src, dst := ndarray.Slice[K](in), ndarray.Slice[K](out)
 	seen, err := c.encodeRow(w, dst, src)
 	if err != nil {
 		return err
 	}
-	tmp := carve[K](&scratch, in.DType, len(src))
+	tmp := scratch.Carve[K](&lane, len(src))
 	none := make([]struct{}, len(src))
-	if err := radix(w, 0, dst, none, tmp, none); err != nil {
+	if err := radix(w, 0, dst, none, tmp, none, carveCounts(&lane, len(src))); err != nil {
 		return err
 	}
 	numbers := len(dst)
@@ -113,9 +118,9 @@ func restore[K word](w *pool.Worker, dst, src []K, wanted func(K) bool) error {
 }
 
 // sortComplex finds the order of indices first, then gathers.
-func sortComplex(w *pool.Worker, out, in ndarray.Array, scratch []byte, descending bool) error {
-	index := carve[int64](&scratch, ndarray.I64, in.Len())
-	if err := argsortRow(w, index, in, scratch, descending); err != nil {
+func sortComplex(w *pool.Worker, out, in ndarray.Array, lane []byte, descending bool) error {
+	index := scratch.Carve[int64](&lane, in.Len())
+	if err := argsortRow(w, index, in, lane, descending); err != nil {
 		return err
 	}
 	if in.DType == ndarray.C64 {

@@ -2,7 +2,6 @@ package order
 
 import (
 	"vgpu/kernels"
-	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
 )
 
@@ -31,12 +30,8 @@ type scratchBins struct {
 // of its own, and adds the tables up in order.
 func tally[T int64 | float64](s scratchBins, n int, add func(table []T, lo, hi int) error) ([]T, error) {
 	tables := make([][]T, s.parts)
-	d := ndarray.I64
-	if _, ok := any(tables).([][]float64); ok {
-		d = ndarray.F64
-	}
 	for i := range tables {
-		tables[i] = ndarray.Slice[T](scratchArray(s.x, d, []int{s.bins}))
+		tables[i] = scratchSlice[T](s.x, s.bins)
 		clear(tables[i])
 	}
 	var first firstError

@@ -6,6 +6,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
 )
 
 // planTopk is the first k of sort or argsort.
@@ -64,9 +65,9 @@ func (t topk) sorts(n int) bool { return t.k > 64 && t.k > min(n, radixBlock)/32
 // scratch is the bytes that row needs for n elements.
 func (t topk) scratch(d ndarray.DType, n int) int {
 	if t.sorts(n) {
-		return indexScratch(d, n) + round64(8*n)
+		return indexScratch(d, n) + scratch.Size[uint64](n)
 	}
-	return 2 * round64(8*t.candidates(n))
+	return 2*scratch.Size[uint64](t.candidates(n)) + 2*scratch.Size[uint64](t.k)
 }
 
 // candidates is the number of heap places for a row: k a block.
@@ -74,21 +75,21 @@ func (t topk) candidates(n int) int { return t.k * max(1, (n+radixBlock-1)/radix
 
 // row chooses from one row: by sorting all of it, or by a heap for each block
 // of it and one for what the blocks have kept.
-func (t topk) row(w *pool.Worker, out, in ndarray.Array, scratch []byte) error {
+func (t topk) row(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
 	n := in.Len()
 	if t.k == 0 {
 		return nil
 	}
 	if t.sorts(n) {
-		index := carve[int64](&scratch, ndarray.I64, n)
-		if err := argsortRow(w, index, in, scratch, t.largest); err != nil {
+		index := scratch.Carve[int64](&lane, n)
+		if err := argsortRow(w, index, in, lane, t.largest); err != nil {
 			return err
 		}
 		t.write(out, in, index[:t.k])
 		return nil
 	}
 	m := t.candidates(n)
-	keys, index := carve[uint64](&scratch, ndarray.U64, m), carve[int64](&scratch, ndarray.I64, m)
+	keys, index := scratch.Carve[uint64](&lane, m), scratch.Carve[int64](&lane, m)
 	err := blocks(w, n, func(lo, hi int) {
 		for ; lo < hi; lo += radixBlock {
 			b := lo / radixBlock * t.k
@@ -102,13 +103,13 @@ func (t topk) row(w *pool.Worker, out, in ndarray.Array, scratch []byte) error {
 	if err != nil {
 		return err
 	}
-	t.write(out, in, t.merge(keys, index))
+	t.write(out, in, t.merge(&lane, keys, index))
 	return nil
 }
 
 // merge gives the indices of the k first of the blocks' candidates, in order.
-func (t topk) merge(keys []uint64, index []int64) []int64 {
-	h := heap{keys: make([]uint64, t.k), index: make([]int64, t.k)}
+func (t topk) merge(lane *[]byte, keys []uint64, index []int64) []int64 {
+	h := heap{keys: scratch.Carve[uint64](lane, t.k), index: scratch.Carve[int64](lane, t.k)}
 	for i, j := range index {
 		if j >= 0 {
 			h.offer(candidate{keys[i], j})
