@@ -1,118 +1,142 @@
 package fft
 
-import (
-	"vgpu/kernels/pool"
-	"vgpu/kernels/simd"
-)
+import "vgpu/kernels/simd"
 
 // colMax is the longest column transformed in a tile; longer ones are gathered
 // into lines of their own, whose two-step transform has smaller tiles.
 const colMax = 1 << 13
 
-// axis is the transform of every line along one axis of a C-ordered array of
-// complex numbers: outer × n × inner.
+// geometry is the lines along one axis of a C-ordered array of complex numbers:
+// outer × n × inner.
+type geometry struct{ outer, n, inner int }
+
+func geometryOf(shape []int, ax int) geometry {
+	return geometry{product(shape[:ax]), shape[ax], product(shape[ax+1:])}
+}
+
+// way is how the lines along an axis are gone through.
+type way uint8
+
+const (
+	oneByOne   way = iota // contiguous lines, each spread over the crew
+	byLine                // contiguous lines, each in one task
+	byColumns             // blocks of neighbouring columns, in tiles
+	byLanes               // W short lines at a time, wherever they lie
+	byGathered            // long or non-smooth columns, copied together
+)
+
+// wayOf chooses by shape and instruction set alone.
+func (m machine) wayOf(g geometry) way {
+	tiled := m.tiled(g.n)
+	switch {
+	case g.inner == 1 && g.outer == 1:
+		return oneByOne
+	case g.inner == 1 && (!tiled || methodFor(g.n, m) != methodTile && g.n > 4*m.w):
+		if g.n >= lineFrom {
+			return oneByOne
+		}
+		return byLine
+	case g.inner >= m.w && tiled:
+		return byColumns
+	case g.inner > 1 && !tiled:
+		return byGathered
+	}
+	return byLanes
+}
+
+// tiled tells whether columns of this length are transformed in tiles.
+func (m machine) tiled(n int) bool { return smooth(n) && n > 1 && n <= colMax }
+
+// need is the scratch for the lines of one axis.
+func (m machine) need(g geometry) need {
+	switch m.wayOf(g) {
+	case oneByOne:
+		return m.lineNeed(g.n)
+	case byLine:
+		return need{task: m.scratch(g.n)}
+	case byColumns:
+		return need{task: m.columnNeed(g)}
+	case byGathered:
+		return need{task: 2*g.n*gatherLines(g.n, m.size) + m.scratch(g.n)}
+	}
+	return need{task: 8 * m.w * g.n}
+}
+
+// columnNeed is the scratch of a task on columns: two tiles, or four for lanes.
+func (m machine) columnNeed(g geometry) int { return 4 * m.w * g.n * max(m.blockVectors(g), 2) }
+
+// lineNeed is the scratch of one line that is spread over a crew.
+func (m machine) lineNeed(n int) need {
+	out := need{alone: m.scratch(n)}
+	if inner := m.innerLength(n); n >= lineFrom && inner >= lineFrom {
+		n1, n2, _ := split(inner, m)
+		out.task = 2 * m.tileLen(n1, n2)
+	}
+	return out
+}
+
+// axis is the transform of every line along one axis.
 type axis[T simd.Float] struct {
-	k               *simd.FFTKernels[T]
-	outer, n, inner int
-	dir             direction[T]
-	dst, src        []T // may be the same
-	scratch         []T // for lines that run one after the other; see scratchFor
+	geometry
+	k        *simd.FFTKernels[T]
+	dir      direction[T]
+	dst, src []T // may be the same
 }
 
 // along transforms the given axis of shape from src to dst, which may be the
-// same.
-func along[T simd.Float](w *pool.Worker, dst, src []T, shape []int, ax int, dir direction[T], scratch []T) error {
-	a := &axis[T]{
-		k:     simd.FFT[T](),
-		outer: product(shape[:ax]), n: shape[ax], inner: product(shape[ax+1:]),
-		dir: dir, dst: dst, src: src, scratch: scratch,
-	}
+// same. c has the need of the axis.
+func along[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir direction[T]) error {
+	a := &axis[T]{k: simd.FFT[T](), geometry: geometryOf(shape, ax), dir: dir, dst: dst, src: src}
 	total := a.outer * a.n * a.inner
 	if total == 0 {
 		return nil
 	}
-	w = forkFrom(w, total)
+	c = c.fork(total)
 	// What is not transformed again need not stay in the caches.
 	a.dir.stream = a.dir.stream && total*2*realSize[T]() >= streamBytes && &dst[0] != &src[0]
-	l := planned(a.k, a.n)
-	switch {
-	case a.inner == 1 && (a.outer == 1 || !a.asLanes(l)):
-		return a.lines(w, l)
-	case a.inner >= a.k.W && a.tiled():
-		return a.columns(w)
-	case a.inner > 1 && !a.tiled():
-		return a.gathered(w, l)
+	switch machineOf(a.k).wayOf(a.geometry) {
+	case oneByOne:
+		return a.oneByOne(c)
+	case byLine:
+		return a.byLine(c)
+	case byColumns:
+		return a.columns(c)
+	case byGathered:
+		return a.gathered(c)
 	}
-	return a.lanes(w)
+	return a.lanes(c)
 }
 
-// tiled tells whether columns of this length are transformed in tiles.
-func (a *axis[T]) tiled() bool { return smooth(a.n) && a.n > 1 && a.n <= colMax }
-
-// asLanes tells whether rows are so short that W of them side by side are
-// better than one at a time.
-func (a *axis[T]) asLanes(l *line[T]) bool {
-	return a.tiled() && (l.method == methodTile || a.n <= 4*a.k.W)
-}
-
-// scratchFor is the scratch that transforms of an array over axes need beside
-// what tasks take for themselves: that of the longest line which is not one of
-// many.
-func scratchFor[T simd.Float](shape, axes []int) int {
-	k, need := simd.FFT[T](), 0
-	for _, a := range axes {
-		if n := shape[a]; product(shape[a+1:]) == 1 && (product(shape[:a]) == 1 || n >= lineFrom) {
-			need = max(need, planned(k, n).scratchLen())
+// oneByOne transforms contiguous lines, each on the whole crew.
+func (a *axis[T]) oneByOne(c *crew[T]) error {
+	l, size := planned(a.k, a.n), 2*a.n
+	for i := range a.outer {
+		if err := l.run(c, a.k, a.dst[i*size:], a.src[i*size:], a.dir, c.alone(l.scratchLen())); err != nil {
+			return err
 		}
 	}
-	return need
+	return nil
 }
 
-// taskReals bounds the scratch reals that each task of a transform along one
-// axis of n points takes for itself.
-func (m machine) taskReals(n int) int {
-	gathered := 0
-	if !smooth(n) || n > colMax {
-		gathered = 16 * n
-	}
-	return max(m.scratch(n)+gathered, 8*m.w*min(n, colMax), largeTile*2/m.size)
-}
-
-// lines transforms contiguous lines, one at a time.
-func (a *axis[T]) lines(w *pool.Worker, l *line[T]) error {
-	size := 2 * a.n
-	need := l.scratchLen()
-	if a.outer == 1 || a.n >= lineFrom {
-		for i := range a.outer {
-			if err := l.run(w, a.k, a.dst[i*size:], a.src[i*size:], a.dir, a.scratch[:need]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return parallel(w, a.outer, max(1, pieceReals/size), func(lo, hi int) {
-		p := take[T](need)
-		defer give(p)
+// byLine transforms contiguous lines, one at a time in each task.
+func (a *axis[T]) byLine(c *crew[T]) error {
+	l, size := planned(a.k, a.n), 2*a.n
+	return c.tasks(a.outer, max(1, pieceReals/size), l.scratchLen(), func(lo, hi int, scratch []T) {
 		for i := lo; i < hi; i++ {
-			// No worker, no error.
-			_ = l.run(nil, a.k, a.dst[i*size:], a.src[i*size:], a.dir, (*p)[:need])
+			_ = l.run(nil, a.k, a.dst[i*size:], a.src[i*size:], a.dir, scratch) // no crew, no error
 		}
 	})
 }
 
 // columns transforms blocks of neighbouring columns in tiles.
-func (a *axis[T]) columns(w *pool.Worker) error {
-	c := plannedCol(a.k, a.n)
-	v := a.blockVectors()
-	lanes := v * a.k.W
+func (a *axis[T]) columns(c *crew[T]) error {
+	col, m := plannedCol(a.k, a.n), machineOf(a.k)
+	lanes := m.blockVectors(a.geometry) * a.k.W
 	blocks := (a.inner + lanes - 1) / lanes
-	tile := 2 * lanes * a.n
-	return parallel(w, a.outer*blocks, max(1, pieceReals/tile), func(lo, hi int) {
-		p := take[T](max(2*tile, 8*a.k.W*a.n))
-		defer give(p)
+	return c.tasks(a.outer*blocks, max(1, pieceReals/(2*lanes*a.n)), m.columnNeed(a.geometry), func(lo, hi int, scratch []T) {
 		for i := lo; i < hi; i++ {
 			first := i % blocks * lanes
-			a.columnBlock(c, *p, i/blocks, first, min(lanes, a.inner-first))
+			a.columnBlock(col, scratch, i/blocks, first, min(lanes, a.inner-first))
 		}
 	})
 }
@@ -120,9 +144,9 @@ func (a *axis[T]) columns(w *pool.Worker) error {
 // blockVectors is the number of vectors of a block of columns: so many that a
 // row of the block is several cache lines, while the tile stays in the second
 // cache.
-func (a *axis[T]) blockVectors() int {
+func (m machine) blockVectors(g geometry) int {
 	v := 1
-	for v < 4 && 2*v*a.k.W <= a.inner && 2*v*a.n*2*a.k.W*realSize[T]() <= largeTile {
+	for v < 4 && 2*v*m.w <= g.inner && 2*v*g.n*2*m.w*m.size <= largeTile {
 		v *= 2
 	}
 	return v
@@ -144,16 +168,13 @@ func (a *axis[T]) columnBlock(c *col[T], scratch []T, outer, first, count int) {
 }
 
 // lanes transforms lines W at a time, wherever they lie.
-func (a *axis[T]) lanes(w *pool.Worker) error {
-	c := plannedCol(a.k, a.n)
-	lines := a.outer * a.inner
-	tile := 2 * a.k.W * a.n
+func (a *axis[T]) lanes(c *crew[T]) error {
+	col := plannedCol(a.k, a.n)
+	lines, tile := a.outer*a.inner, 2*a.k.W*a.n
 	groups := (lines + a.k.W - 1) / a.k.W
-	return parallel(w, groups, max(1, pieceReals/tile), func(lo, hi int) {
-		p := take[T](4 * tile)
-		defer give(p)
+	return c.tasks(groups, max(1, pieceReals/tile), 4*tile, func(lo, hi int, scratch []T) {
 		for g := lo; g < hi; g++ {
-			a.laneGroup(c, (*p)[:4*tile], g*a.k.W, min(a.k.W, lines-g*a.k.W))
+			a.laneGroup(col, scratch, g*a.k.W, min(a.k.W, lines-g*a.k.W))
 		}
 	})
 }
@@ -193,22 +214,20 @@ func (a *axis[T]) lineStart(i int) int {
 	return 2 * (i/a.inner*a.n*a.inner + i%a.inner)
 }
 
-// gatherLines is how many neighbouring lines of n elements are copied together:
-// a cache line or two of each row, less if that takes megabytes.
-func gatherLines[T simd.Float](n int) int {
+// gatherLines is how many neighbouring lines of n elements are copied together,
+// of reals of that many bytes: a cache line or two of each row, less if that
+// takes megabytes.
+func gatherLines(n, size int) int {
 	const most, reals = 8, 1 << 20
-	return max(min(most, reals/(2*n)), 32/realSize[T]())
+	return max(min(most, reals/(2*n)), 32/size)
 }
 
 // gathered copies strided lines into contiguous ones and back.
-func (a *axis[T]) gathered(w *pool.Worker, l *line[T]) error {
-	lines := gatherLines[T](a.n)
-	blocks := (a.inner + lines - 1) / lines
-	return parallel(w, a.outer*blocks, 1, func(lo, hi int) {
-		need, size := l.scratchLen(), 2*a.n*lines
-		p := take[T](size + need)
-		defer give(p)
-		buf, rest := (*p)[:size], (*p)[size:][:need]
+func (a *axis[T]) gathered(c *crew[T]) error {
+	l, lines := planned(a.k, a.n), gatherLines(a.n, realSize[T]())
+	blocks, size := (a.inner+lines-1)/lines, 2*a.n*lines
+	return c.tasks(a.outer*blocks, 1, size+l.scratchLen(), func(lo, hi int, scratch []T) {
+		buf, rest := scratch[:size], scratch[size:]
 		for i := lo; i < hi; i++ {
 			first := i % blocks * lines
 			a.gatheredBlock(l, buf, rest, i/blocks*a.n*a.inner+first, min(lines, a.inner-first))
@@ -241,10 +260,53 @@ func (a *axis[T]) gatheredBlock(l *line[T], buf, rest []T, base, count int) {
 // through all its axes while it lies in the second cache.
 const planeBytes = 512 << 10
 
+// planes is how a transform over several axes is cut: trailing ones go through
+// planes of size complex numbers each, then the leading ones through all. cut
+// is 0 if there are no planes.
+type planes struct {
+	cut, count        int
+	size              int
+	shape             []int // of a plane
+	leading, trailing []int // axes; those of a plane from its first
+}
+
+func planesOf(shape, axes []int, size int) planes {
+	p := planes{cut: planeCut(shape, axes, size)}
+	if p.cut == 0 {
+		return p
+	}
+	for _, a := range axes {
+		if a < p.cut {
+			p.leading = append(p.leading, a)
+		} else {
+			p.trailing = append(p.trailing, a-p.cut)
+		}
+	}
+	p.shape, p.count = shape[p.cut:], product(shape[:p.cut])
+	p.size = product(p.shape)
+	return p
+}
+
+// transformNeed is the scratch of [transform].
+func (m machine) transformNeed(shape, axes []int) (out need) {
+	if p := planesOf(shape, axes, m.size); p.cut > 0 {
+		inPlane := m.axesNeed(p.shape, p.trailing).serial()
+		return need{task: inPlane}.or(m.axesNeed(shape, p.leading))
+	}
+	return m.axesNeed(shape, axes)
+}
+
+func (m machine) axesNeed(shape, axes []int) (out need) {
+	for _, a := range axes {
+		out = out.or(m.need(geometryOf(shape, a)))
+	}
+	return out
+}
+
 // transform does the axes one after the other, the last first, from src to
 // dst, both C-ordered of the given shape; they may be the same. All is
-// multiplied by scale. scratch has scratchFor reals.
-func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, inv bool, scale T, scratch []T) error {
+// multiplied by scale. c has the transformNeed.
+func transform[T simd.Float](c *crew[T], dst, src []T, shape, axes []int, inv bool, scale T) error {
 	if len(dst) == 0 {
 		return nil
 	}
@@ -252,51 +314,42 @@ func transform[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, in
 	if inv {
 		scaled = 1 // by the last axis
 	}
-	cut := planeCut[T](shape, axes)
-	if cut == 0 {
-		if err := axisByAxis(w, dst, src, shape, axes, inv, scale, scratch); err != nil {
+	m := machineOf(simd.FFT[T]())
+	p := planesOf(shape, axes, m.size)
+	if p.cut == 0 {
+		if err := axisByAxis(c, dst, src, shape, axes, inv, scale); err != nil {
 			return err
 		}
-		return scaleAll(w, dst, scaled)
+		return scaleAll(c, dst, scaled)
 	}
-	var leading, trailing []int
-	for _, a := range axes {
-		if a < cut {
-			leading = append(leading, a)
-		} else {
-			trailing = append(trailing, a-cut)
-		}
+	last, size := T(1), 2*p.size
+	if len(p.leading) == 0 {
+		last = scale
 	}
-	size := 2 * product(shape[cut:])
-	err := parallel(forkFrom(w, product(shape)), product(shape[:cut]), max(1, pieceReals/size), func(lo, hi int) {
-		last := T(1)
-		if len(leading) == 0 {
-			last = scale
-		}
+	task := m.axesNeed(p.shape, p.trailing).serial()
+	err := c.fork(product(shape)).tasks(p.count, max(1, pieceReals/size), task, func(lo, hi int, scratch []T) {
+		own := single(scratch)
 		for i := lo; i < hi; i++ {
-			p := take[T](scratchFor[T](shape[cut:], trailing))
-			// No worker, no error.
-			_ = axisByAxis(nil, dst[i*size:][:size], src[i*size:], shape[cut:], trailing, inv, last, *p)
-			give(p)
+			_ = axisByAxis(own, dst[i*size:][:size], src[i*size:], p.shape, p.trailing, inv, last) // no worker, no error
 		}
 	})
 	if err != nil {
 		return err
 	}
-	if len(leading) > 0 {
-		if err := axisByAxis(w, dst, dst, shape, leading, inv, scale, scratch); err != nil {
+	if len(p.leading) > 0 {
+		if err := axisByAxis(c, dst, dst, shape, p.leading, inv, scale); err != nil {
 			return err
 		}
 	}
-	return scaleAll(w, dst, scaled)
+	return scaleAll(c, dst, scaled)
 }
 
 // planeCut is the axis from which the trailing part of the array has several
 // axes to transform and fits planeBytes, while there are many such parts; 0 if
 // there is none.
-func planeCut[T simd.Float](shape, axes []int) int {
+func planeCut(shape, axes []int, size int) int {
 	for cut := 1; cut < len(shape); cut++ {
-		if product(shape[cut:])*2*realSize[T]() > planeBytes {
+		if product(shape[cut:])*2*size > planeBytes {
 			continue
 		}
 		count := 0
@@ -315,7 +368,7 @@ func planeCut[T simd.Float](shape, axes []int) int {
 
 // axisByAxis transforms along one axis after the other. An inverse transform
 // is multiplied by scale.
-func axisByAxis[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, inv bool, scale T, scratch []T) error {
+func axisByAxis[T simd.Float](c *crew[T], dst, src []T, shape, axes []int, inv bool, scale T) error {
 	if len(axes) == 0 {
 		copy(dst, src)
 		if inv {
@@ -331,7 +384,7 @@ func axisByAxis[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, i
 			}
 		}
 		dir.stream = i == 0
-		if err := along(w, dst, src, shape, axes[i], dir, scratch); err != nil {
+		if err := along(c, dst, src, shape, axes[i], dir); err != nil {
 			return err
 		}
 		src = dst
@@ -339,9 +392,9 @@ func axisByAxis[T simd.Float](w *pool.Worker, dst, src []T, shape, axes []int, i
 	return nil
 }
 
-func scaleAll[T simd.Float](w *pool.Worker, x []T, s T) error {
+func scaleAll[T simd.Float](c *crew[T], x []T, s T) error {
 	if s == 1 {
 		return nil
 	}
-	return parallel(forkFrom(w, len(x)), len(x), pieceReals, func(lo, hi int) { scaleReals(x[lo:hi], s) })
+	return c.over(len(x), func(lo, hi int) { scaleReals(x[lo:hi], s) })
 }

@@ -1,9 +1,6 @@
 package fft
 
-import (
-	"vgpu/kernels/pool"
-	"vgpu/kernels/simd"
-)
+import "vgpu/kernels/simd"
 
 // bluestein is the transform of any length n as a cyclic convolution of a
 // smooth length m >= 2n-1 (Bluestein 1970): with the chirp
@@ -106,28 +103,37 @@ func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m int, r *roots, at 
 }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
-func (b *bluestein[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
-	m := b.inner.n
+func (b *bluestein[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+	n, m := b.n, b.inner.n
 	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
-	if dir.in == simd.Swapped { // ifft(x) = swap(fft(swap(x)))
-		swapParts(x[:2*b.n], src[:2*b.n], 1)
-		k.Mul(x, x, b.chirp, b.n)
-	} else {
-		k.Mul(x, src, b.chirp, b.n)
-	}
-	clear(x[2*b.n:])
-	if err := b.inner.run(w, k, y, x, forward[T](), rest); err != nil {
+	err := c.over(n, func(lo, hi int) {
+		from := src[2*lo : 2*hi]
+		if dir.in == simd.Swapped { // ifft(x) = swap(fft(swap(x)))
+			swapParts(x[2*lo:2*hi], from, 1)
+			from = x[2*lo : 2*hi]
+		}
+		k.Mul(x[2*lo:], from, b.chirp[2*lo:], hi-lo)
+	})
+	if err != nil {
 		return err
 	}
-	k.Mul(y, y, b.spec, m)
-	if err := b.inner.run(w, k, x, y, inverse[T](1), rest); err != nil {
+	clear(x[2*n:])
+	if err := b.inner.run(c, k, y, x, forward[T](), rest); err != nil {
 		return err
 	}
-	k.Mul(dst, x, b.chirp, b.n)
-	if dir.out == simd.Swapped {
-		swapParts(dst[:2*b.n], dst[:2*b.n], dir.scale[0])
+	if err := c.over(m, func(lo, hi int) { k.Mul(y[2*lo:], y[2*lo:], b.spec[2*lo:], hi-lo) }); err != nil {
+		return err
 	}
-	return nil
+	if err := b.inner.run(c, k, x, y, inverse[T](1), rest); err != nil {
+		return err
+	}
+	return c.over(n, func(lo, hi int) {
+		to := dst[2*lo : 2*hi]
+		k.Mul(to, x[2*lo:], b.chirp[2*lo:], hi-lo)
+		if dir.out == simd.Swapped {
+			swapParts(to, to, dir.scale[0])
+		}
+	})
 }
 
 // swapParts exchanges real and imaginary parts and scales: dst[i] =

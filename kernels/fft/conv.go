@@ -22,6 +22,7 @@ type convolution struct {
 	ax      int // overlap: the axis that is cut
 	block   int // overlap: results of a block along ax
 	fft     []int
+	threads int // that the scratch is for
 }
 
 func convPlan(corr bool) func(c *kernels.Call) (*kernels.Plan, error) {
@@ -53,7 +54,7 @@ func convPlan(corr bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		}
 		p := &kernels.Plan{
 			Out:     []kernels.OutSpec{out},
-			Cost:    v.cost(x.Layout, h.Layout),
+			Cost:    v.cost(c, x.Layout, h.Layout),
 			Explain: []kernels.Entry{{Term: "method", Text: v.method}, {Term: "isa", Text: simd.Active().String()}},
 		}
 		if v.method != "direct" {
@@ -159,22 +160,67 @@ func (v *convolution) bestCut(whole []int) (ax, block int, shape []int) {
 	return ax, n - v.h[ax] + 1, shape
 }
 
-func (v *convolution) cost(x, h ndarray.Layout) kernels.Cost {
+func (v *convolution) cost(c *kernels.Call, x, h ndarray.Layout) kernels.Cost {
 	cost := kernels.Cost{Bytes: float64(x.Bytes() + h.Bytes() + 2*product(v.out)*v.prec.Size())}
 	unit, size := v.unit(), v.prec.Size()
-	reals := unit * (product(v.x) + product(v.h) + product(v.out))
+	v.threads = planThreads(c)
+	cost.Scratch = int64(unit*(product(v.x)+product(v.h)+product(v.out))) * int64(size) // copies, where they cannot be used as they lie
 	if v.method == "direct" {
 		cost.Flops = 2 * float64(unit*unit) * float64(product(v.out)) * float64(product(v.h))
-	} else {
-		n, blocks := product(v.fft), (v.full[v.ax]+v.block-1)/v.block
-		cost.Flops = (1 + 2*float64(blocks)) * 2.5 * float64(unit) * float64(n) * math.Log2(float64(n)+1)
-		reals += 8*n + 8
-		for _, l := range v.fft {
-			reals += 2 * lineReals(v.prec, l)
-		}
+		cost.Scratch += int64(8 * v.directNeed().total(v.threads))
+		return cost
 	}
-	cost.Scratch = int64(reals) * int64(size)
+	n := product(v.fft)
+	cost.Flops = (1 + 2*float64(v.blocks())) * 2.5 * float64(unit) * float64(n) * math.Log2(float64(n)+1)
+	cost.Scratch += int64(v.buffers()+v.spectralNeed().total(v.threads)) * int64(size)
 	return cost
+}
+
+// blocks is how many transforms there and back are made.
+func (v *convolution) blocks() int { return (v.full[v.ax] + v.block - 1) / v.block }
+
+// manyBlocks tells whether each block is a task; else each is spread over the
+// crew.
+func (v *convolution) manyBlocks() bool { return v.blocks() > 1 && product(v.fft) < parallelFrom }
+
+// padReals and specReals are the lengths of a padded block and its spectrum.
+func (v *convolution) padReals() int { return v.unit() * product(v.fft) }
+
+func (v *convolution) specReals() int {
+	if v.complex {
+		return v.padReals()
+	}
+	last := v.fft[len(v.fft)-1]
+	return 2 * product(v.fft) / last * (last/2 + 1)
+}
+
+// buffers is the reals of the kernel's spectrum, a padded block, and its
+// spectrum, which tasks have of their own.
+func (v *convolution) buffers() int { return 2*v.specReals() + v.padReals() }
+
+// spectralNeed is the scratch of the transforms.
+func (v *convolution) spectralNeed() need {
+	fwd, inv := v.requests()
+	out := fwd.need()
+	if v.manyBlocks() {
+		return out.or(need{task: v.padReals() + v.specReals() + out.or(inv.need()).serial()})
+	}
+	return out.or(inv.need())
+}
+
+// requests are the transforms there and back.
+func (v *convolution) requests() (fwd, inv request) {
+	axes := make([]int, len(v.fft))
+	for i := range axes {
+		axes[i] = i
+	}
+	half := slices.Clone(v.fft)
+	if !v.complex {
+		half[len(half)-1] = half[len(half)-1]/2 + 1
+	}
+	fwd = request{real: !v.complex, axes: axes, shape: v.fft, in: v.fft, out: half, prec: v.prec, scale: 1}
+	inv = request{real: !v.complex, inv: true, axes: axes, shape: v.fft, in: half, out: v.fft, prec: v.prec, scale: 1 / float64(product(v.fft))}
+	return fwd, inv
 }
 
 func runConv[T simd.Float](x *kernels.Exec, v *convolution) error {

@@ -4,37 +4,42 @@ import (
 	"slices"
 
 	"vgpu/kernels"
-	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
-// runDirect sums by the definition, in double precision, row by row.
+// directPart is the number of outputs, neighbours in a row, that are summed
+// together.
+func (v *convolution) directPart() int {
+	const most = 1 << 13
+	return max(64, min(most, pieceReals*8/(product(v.h)*v.unit()*v.unit())))
+}
+
+// directNeed is the scratch of runDirect, in float64: a part's sums.
+func (v *convolution) directNeed() need { return need{task: v.directPart() * v.unit()} }
+
+// runDirect sums by the definition, in double precision, part of a row by
+// part.
 func runDirect[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) error {
-	unit := v.unit()
-	last := len(v.x) - 1
+	unit, last, part := v.unit(), len(v.x)-1, v.directPart()
 	n := v.out[last]
-	rowWork := n * product(v.h) * unit * unit
-	w := forkFrom(x.W, len(dst)/unit/8*product(v.h))
-	if last == 0 { // one row: cut it into pieces
-		return parallel(w, n, max(64, pieceReals*8/(product(v.h)*unit*unit)), func(lo, hi int) {
-			directPiece(v, dst[lo*unit:hi*unit], xs, h, nil, lo)
-		})
-	}
-	return parallel(w, product(v.out[:last]), max(1, pieceReals*8/max(rowWork, 1)), func(lo, hi int) {
-		idx := unravel(lo, v.out[:last])
+	parts := (n + part - 1) / part
+	c := &crew[float64]{x.W, spaceOf[float64](x, v.directNeed(), v.threads)}
+	work := min(part, n) * product(v.h) * unit * unit
+	return c.fork(len(dst)/unit/8*product(v.h)).tasks(product(v.out[:last])*parts, max(1, pieceReals*8/work), part*unit, func(lo, hi int, acc []float64) {
 		for i := lo; i < hi; i++ {
-			directPiece(v, dst[i*n*unit:][:n*unit], xs, h, idx, 0)
-			advance(idx, v.out[:last])
+			row, first := i/parts, i%parts*part
+			count := min(part, n-first)
+			directPiece(v, dst[(row*n+first)*unit:][:count*unit], xs, h, acc[:count*unit], unravel(row, v.out[:last]), first)
 		}
 	})
 }
 
 // directPiece computes part of one row of the result: outputs from first on of
 // the row at idx (of the leading axes).
-func directPiece[T simd.Float](v *convolution, dst, xs, h []T, idx []int, first int) {
+func directPiece[T simd.Float](v *convolution, dst, xs, h []T, acc []float64, idx []int, first int) {
 	last := len(v.x) - 1
 	nx, nh := v.x[last], v.h[last]
-	acc := make([]float64, len(dst))
+	clear(acc)
 	j := make([]int, last) // index of a row of h
 	for row := range product(v.h[:last]) {
 		if at, ok := v.rowOf(idx, j); ok {
@@ -106,41 +111,33 @@ type spectral[T simd.Float] struct {
 	fwd, inv request
 	spec     []T // transform of h
 	dst, x   []T
-	lend     func(n int) []T // scratch of transforms that run alone
 }
 
 func runSpectral[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) error {
-	s := &spectral[T]{v: v, unit: v.unit(), dst: dst, x: xs, lend: lender[T](x)}
-	s.plan()
-	s.spec = reals[T](borrow[T](x, s.fwd.out, true))
-	pad := reals[T](borrow[T](x, v.fft, v.complex))
+	s := &spectral[T]{v: v, unit: v.unit(), dst: dst, x: xs}
+	s.fwd, s.inv = v.requests()
+	lend := func(n int) []T { return reals[T](borrow[T](x, []int{n}, false)) }
+	s.spec = lend(v.specReals())
+	pad := lend(v.padReals())
+	c := &crew[T]{x.W, spaceOf[T](x, v.spectralNeed(), v.threads)}
 	padCopy(pad, v.fft, h, v.h, 0, 0, v.h[0], s.unit)
-	if err := fourier(x.W, &s.fwd, s.spec, pad, nil, s.lend); err != nil {
+	if err := fourier(c, &s.fwd, s.spec, pad, nil); err != nil {
 		return err
 	}
-	blocks := (v.full[v.ax] + v.block - 1) / v.block
-	if blocks == 1 || product(v.fft) >= parallelFrom {
-		freq := reals[T](borrow[T](x, s.fwd.out, true))
-		for b := range blocks {
-			if err := s.blockOf(x.W, b, pad, freq, s.lend); err != nil {
+	if !v.manyBlocks() {
+		freq := lend(v.specReals())
+		for b := range v.blocks() {
+			if err := s.blockOf(c, b, pad, freq); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return parallel(x.W, blocks, 1, func(lo, hi int) {
-		p, q := take[T](len(pad)), take[T](len(s.spec))
-		defer give(p)
-		defer give(q)
-		var own []T
-		lend := func(n int) []T {
-			if n > len(own) {
-				own = make([]T, n)
-			}
-			return own
-		}
+	return c.tasks(v.blocks(), 1, c.need.task, func(lo, hi int, scratch []T) {
+		pad, rest := scratch[:v.padReals()], scratch[v.padReals():]
+		freq, own := rest[:v.specReals()], single(rest[v.specReals():])
 		for b := lo; b < hi; b++ {
-			_ = s.blockOf(nil, b, (*p)[:len(pad)], (*q)[:len(s.spec)], lend) // no worker, no error
+			_ = s.blockOf(own, b, pad, freq) // no worker, no error
 		}
 	})
 }
@@ -173,23 +170,8 @@ func padCopy[T simd.Float](dst []T, to []int, src []T, shape []int, ax, from, n,
 	}
 }
 
-// plan makes the requests of the transforms there and back.
-func (s *spectral[T]) plan() {
-	v := s.v
-	axes := make([]int, len(v.fft))
-	for i := range axes {
-		axes[i] = i
-	}
-	half := slices.Clone(v.fft)
-	if !v.complex {
-		half[len(half)-1] = half[len(half)-1]/2 + 1
-	}
-	s.fwd = request{real: !v.complex, axes: axes, shape: v.fft, in: v.fft, out: half, prec: v.prec, scale: 1}
-	s.inv = request{real: !v.complex, inv: true, axes: axes, shape: v.fft, in: half, out: v.fft, prec: v.prec, scale: 1 / float64(product(v.fft))}
-}
-
 // blockOf computes block b of the result along the cut axis, in pad and freq.
-func (s *spectral[T]) blockOf(w *pool.Worker, b int, pad, freq []T, lend func(n int) []T) error {
+func (s *spectral[T]) blockOf(c *crew[T], b int, pad, freq []T) error {
 	v, ax := s.v, s.v.ax
 	first := b * v.block
 	from, skip := 0, 0 // the first block has nothing before it
@@ -202,17 +184,15 @@ func (s *spectral[T]) blockOf(w *pool.Worker, b int, pad, freq []T, lend func(n 
 		return nil
 	}
 	padCopy(pad, v.fft, s.x, v.x, ax, from, min(v.fft[ax], skip+count), s.unit)
-	if err := fourier(w, &s.fwd, freq, pad, nil, lend); err != nil {
+	if err := fourier(c, &s.fwd, freq, pad, nil); err != nil {
 		return err
 	}
 	k := simd.FFT[T]()
-	err := parallel(forkFrom(w, len(freq)/2), len(freq)/2, pieceReals, func(lo, hi int) {
-		k.Mul(freq[2*lo:], freq[2*lo:], s.spec[2*lo:], hi-lo)
-	})
+	err := c.over(len(freq)/2, func(lo, hi int) { k.Mul(freq[2*lo:], freq[2*lo:], s.spec[2*lo:], hi-lo) })
 	if err != nil {
 		return err
 	}
-	if err := fourier(w, &s.inv, pad, freq, freq, lend); err != nil {
+	if err := fourier(c, &s.inv, pad, freq, freq); err != nil {
 		return err
 	}
 	s.emit(pad, first, skip, count)

@@ -68,18 +68,6 @@ func borrow[T simd.Float](x *kernels.Exec, shape []int, complexes bool) ndarray.
 	return ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
 }
 
-// lender gives reals of the run's scratch memory, the same ones each time: as
-// much as the largest request so far.
-func lender[T simd.Float](x *kernels.Exec) func(n int) []T {
-	var have []T
-	return func(n int) []T {
-		if n > len(have) {
-			have = reals[T](borrow[T](x, []int{n}, false))
-		}
-		return have
-	}
-}
-
 // operand gives a's numbers in C order as T: in place if they lie so, else a
 // converted copy.
 func operand[T simd.Float](x *kernels.Exec, a ndarray.Array, complexes bool) ([]T, error) {
@@ -168,12 +156,4 @@ func advance(idx, shape []int) {
 		}
 		idx[a] = 0
 	}
-}
-
-// forkFrom is w if n elements are worth spreading, else nil.
-func forkFrom(w *pool.Worker, n int) *pool.Worker {
-	if n < parallelFrom {
-		return nil
-	}
-	return w
 }

@@ -3,7 +3,6 @@ package fft
 import (
 	"math"
 
-	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -118,20 +117,20 @@ func (t *trig[T]) scratchLen() int {
 }
 
 // run transforms n reals of src to dst, which may be the same.
-func (t *trig[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src, scratch []T) error {
+func (t *trig[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src, scratch []T) error {
 	x, rest := scratch[:t.n], scratch[t.n:]
 	t.prepare(x, src)
 	y := dst[:t.n]
 	var err error
 	switch t.kind {
 	case 1:
-		err = t.first(w, k, y, x, rest)
+		err = t.first(c, k, y, x, rest)
 	case 2:
-		err = t.second(w, k, y, x, rest)
+		err = t.second(c, k, y, x, rest)
 	case 3:
-		err = t.third(w, k, y, x, rest)
+		err = t.third(c, k, y, x, rest)
 	default:
-		err = t.fourth(w, k, y, x, rest)
+		err = t.fourth(c, k, y, x, rest)
 	}
 	t.finish(y)
 	return err
@@ -190,7 +189,7 @@ func reverse[T simd.Float](x []T) {
 }
 
 // first is the transform of the even (odd for the sine) extension.
-func (t *trig[T]) first(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T) error {
+func (t *trig[T]) first(c *crew[T], k *simd.FFTKernels[T], y, x, scratch []T) error {
 	n := t.real.n
 	ext, out, rest := scratch[:n], scratch[n:2*n+2], scratch[2*n+2:]
 	if t.sine {
@@ -204,7 +203,7 @@ func (t *trig[T]) first(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T
 			ext[n-i] = x[i]
 		}
 	}
-	if err := t.real.forward(w, k, out, ext, rest); err != nil {
+	if err := t.real.forward(c, k, out, ext, rest); err != nil {
 		return err
 	}
 	for i := range y {
@@ -219,7 +218,7 @@ func (t *trig[T]) first(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T
 
 // second is Makhoul's algorithm (IEEE ASSP 28, 1980): the even points, then
 // the odd ones backwards, and a turn.
-func (t *trig[T]) second(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T) error {
+func (t *trig[T]) second(c *crew[T], k *simd.FFTKernels[T], y, x, scratch []T) error {
 	n := t.n
 	v, out, rest := scratch[:n], scratch[n:2*n+2], scratch[2*n+2:]
 	for i := range n {
@@ -229,7 +228,7 @@ func (t *trig[T]) second(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []
 			v[n-1-i/2] = x[i]
 		}
 	}
-	if err := t.real.forward(w, k, out, v, rest); err != nil {
+	if err := t.real.forward(c, k, out, v, rest); err != nil {
 		return err
 	}
 	y[0] = 2 * out[0]
@@ -242,7 +241,7 @@ func (t *trig[T]) second(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []
 }
 
 // third is second backwards.
-func (t *trig[T]) third(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T) error {
+func (t *trig[T]) third(c *crew[T], k *simd.FFTKernels[T], y, x, scratch []T) error {
 	n := t.n
 	v, in, rest := scratch[:n], scratch[n:2*n+2], scratch[2*n+2:]
 	in[0], in[1] = x[0], 0
@@ -250,7 +249,7 @@ func (t *trig[T]) third(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T
 		re, im, c, s := x[i], -x[n-i], t.tw[2*i], -t.tw[2*i+1]
 		in[2*i], in[2*i+1] = re*c-im*s, re*s+im*c
 	}
-	if err := t.real.inverse(w, k, v, in, 1, rest); err != nil {
+	if err := t.real.inverse(c, k, v, in, 1, rest); err != nil {
 		return err
 	}
 	for i := range n {
@@ -263,7 +262,7 @@ func (t *trig[T]) third(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T
 	return nil
 }
 
-func (t *trig[T]) fourth(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []T) error {
+func (t *trig[T]) fourth(c *crew[T], k *simd.FFTKernels[T], y, x, scratch []T) error {
 	m := t.full.n
 	z, rest := scratch[:2*m], scratch[2*m:]
 	if t.n%2 == 1 {
@@ -277,7 +276,7 @@ func (t *trig[T]) fourth(w *pool.Worker, k *simd.FFTKernels[T], y, x, scratch []
 			z[2*i], z[2*i+1] = re*c-im*s, re*s+im*c
 		}
 	}
-	if err := t.full.run(w, k, z, z, forward[T](), rest); err != nil {
+	if err := t.full.run(c, k, z, z, forward[T](), rest); err != nil {
 		return err
 	}
 	if t.n%2 == 1 {

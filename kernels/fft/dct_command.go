@@ -6,7 +6,6 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
-	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -25,6 +24,8 @@ type trigRequest struct {
 	scale []float64 // of each axis
 	prec  ndarray.DType
 	unit  int // reals of an element
+	// threads is how many the scratch is for.
+	threads int
 }
 
 func trigPlan(inv, sine bool) func(c *kernels.Call) (*kernels.Plan, error) {
@@ -47,7 +48,7 @@ func trigPlan(inv, sine bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		if _, err := ndarray.CheckShape(ndarray.C128, r.shape); err != nil {
 			return nil, c.Opt("n").Errorf("%v", err)
 		}
-		p := &kernels.Plan{Out: []kernels.OutSpec{out}, Cost: r.cost(in.Layout), Explain: []kernels.Entry{{Term: "isa", Text: simd.Active().String()}}}
+		p := &kernels.Plan{Out: []kernels.OutSpec{out}, Cost: r.cost(c, in.Layout), Explain: []kernels.Entry{{Term: "isa", Text: simd.Active().String()}}}
 		if r.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runTrig[float32](x, r) }
 		} else {
@@ -77,33 +78,55 @@ func (r *trigRequest) resolve(c *kernels.Call, in *kernels.Input, inv bool) erro
 	return nil
 }
 
-func (r *trigRequest) cost(in ndarray.Layout) kernels.Cost {
+func (r *trigRequest) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 	n := product(r.shape) * r.unit
 	flops := 0.0
-	need := 0
 	for _, a := range r.axes {
 		flops += float64(n) * (2.5*math.Log2(float64(max(r.shape[a], 2))) + 6)
-		need += trigReals(r.prec, r.shape[a], r.kind, r.sine)
 	}
+	r.threads = planThreads(c)
 	return kernels.Cost{
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + n*r.prec.Size()),
-		Scratch: int64(2*n+need+2*taskScratch(r.prec, r.shape, r.axes)) * int64(r.prec.Size()),
+		Scratch: int64(2*n+r.need().total(r.threads)) * int64(r.prec.Size()),
 	}
 }
 
-// trigReals bounds the scratch reals of a line of n points.
-func trigReals(d ndarray.DType, n, kind int, sine bool) int {
+// geometry is the lines of an axis: of a complex array, the parts are lines of
+// their own.
+func (r *trigRequest) geometry(m machine, ax int) realGeometry {
+	n := r.shape[ax]
+	return realGeometry{
+		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]) * r.unit,
+		nIn: n, nOut: n, unitIn: 1, unitOut: 1, line: m.trigNeed(n, r.kind, r.sine),
+	}
+}
+
+// need is the scratch of all axes.
+func (r *trigRequest) need() (out need) {
+	m := machineFor(r.prec)
+	for _, a := range r.axes {
+		out = out.or(r.geometry(m, a).need(m.size))
+	}
+	return out
+}
+
+// trigNeed is the scratch of one line.
+func (m machine) trigNeed(n, kind int, sine bool) need {
 	switch {
 	case kind == 1:
 		l := logical(n, 1, sine)
-		return n + 2*l + 2 + lineReals(d, l)
-	case kind == 4 && n%2 == 1:
-		return n + 4*n + lineReals(d, 2*n)
+		in := m.realLineNeed(l)
+		return need{n + 2*l + 2 + in.alone, in.task}
 	case kind == 4:
-		return n + n + lineReals(d, n/2)
+		l := n / 2
+		if n%2 == 1 {
+			l = 2 * n
+		}
+		return need{n + 2*l + m.scratch(l), m.lineNeed(l).task}
 	}
-	return n + 2*n + 2 + lineReals(d, n)
+	in := m.realLineNeed(n)
+	return need{n + 2*n + 2 + in.alone, in.task}
 }
 
 func runTrig[T simd.Float](x *kernels.Exec, r *trigRequest) error {
@@ -127,16 +150,15 @@ func runTrig[T simd.Float](x *kernels.Exec, r *trigRequest) error {
 		src = reals[T](c)
 	}
 	k := simd.FFT[T]()
+	c := &crew[T]{x.W, spaceOf[T](x, r.need(), r.threads)}
 	for i := len(r.axes) - 1; i >= 0; i-- {
 		a := r.axes[i]
 		t := newTrig(k, r.shape[a], r.kind, r.sine, r.ortho, r.scale[i])
 		axis := realAxis[T]{
-			outer: product(r.shape[:a]), inner: product(r.shape[a+1:]) * r.unit,
-			nIn: t.n, nOut: t.n, unitIn: 1, unitOut: 1,
-			scratch: t.scratchLen(), dst: dst, src: src, borrow: lender[T](x),
-			fn: func(w *pool.Worker, out, in, s []T) error { return t.run(w, k, out, in, s) },
+			realGeometry: r.geometry(machineOf(k), a), dst: dst, src: src,
+			fn: func(c *crew[T], out, in, s []T) error { return t.run(c, k, out, in, s) },
 		}
-		if err := axis.run(x.W); err != nil {
+		if err := axis.run(c); err != nil {
 			return err
 		}
 		src = dst

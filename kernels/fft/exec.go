@@ -1,9 +1,6 @@
 package fft
 
 import (
-	"math/bits"
-	"sync"
-
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -43,37 +40,6 @@ func parallel(w *pool.Worker, n, grain int, body func(lo, hi int)) error {
 		return nil
 	}
 	return w.For(n, grain, func(_ *pool.Worker, lo, hi int) { body(lo, hi) })
-}
-
-// buffers keeps scratch slices by the logarithm of their length, so that each
-// task takes what it needs without asking the allocator. Lengths are powers
-// of two, which Go's allocator aligns to cache lines.
-type buffers[T simd.Float] [40]sync.Pool
-
-var (
-	buffers32 buffers[float32]
-	buffers64 buffers[float64]
-)
-
-func buffersOf[T simd.Float]() *buffers[T] {
-	if isSingle[T]() {
-		return any(&buffers32).(*buffers[T])
-	}
-	return any(&buffers64).(*buffers[T])
-}
-
-// take lends a slice of n reals with undefined contents; give returns it.
-func take[T simd.Float](n int) *[]T {
-	class := max(bits.Len(uint(max(n, 1)-1)), 6)
-	if p, ok := buffersOf[T]()[class].Get().(*[]T); ok {
-		return p
-	}
-	s := make([]T, 1<<class)
-	return &s
-}
-
-func give[T simd.Float](p *[]T) {
-	buffersOf[T]()[bits.Len(uint(len(*p)-1))].Put(p)
 }
 
 func roundUp(n, m int) int { return (n + m - 1) / m * m }

@@ -145,6 +145,35 @@ func (m machine) scratch(n int) int {
 	return 0
 }
 
+// innerLength is the length of the two-step or tile transforms that a line of
+// n points is made of.
+func (m machine) innerLength(n int) int {
+	switch methodFor(n, m) {
+	case methodRader:
+		return n - 1
+	case methodBluestein:
+		return padLength(2*n - 1)
+	}
+	return n
+}
+
+// realLineNeed is the scratch of a real line that is spread over a crew.
+func (m machine) realLineNeed(n int) need {
+	inner := n
+	if n%2 == 0 {
+		inner /= 2
+	}
+	return need{alone: m.realScratch(n), task: m.lineNeed(inner).task}
+}
+
+// realScratch is the number of reals that a line of n real points needs.
+func (m machine) realScratch(n int) int {
+	if n%2 == 1 {
+		return m.scratch(n) + 2*n
+	}
+	return m.scratch(n / 2)
+}
+
 // split chooses n = n1·n2 with n2 >= w for the two-step transform; ok is false
 // if there is no such split.
 func split(n int, m machine) (n1, n2 int, ok bool) {

@@ -24,12 +24,10 @@ package fft
 
 import (
 	"math"
-	"runtime"
 	"slices"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
-	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -124,6 +122,7 @@ type request struct {
 	in, out   []int // shapes of what is loaded and stored, cropped or padded
 	prec      ndarray.DType
 	scale     float64
+	threads   int // that the scratch is for
 }
 
 func fourierPlan(inv, real bool) func(c *kernels.Call) (*kernels.Plan, error) {
@@ -150,7 +149,7 @@ func fourierPlan(inv, real bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		}
 		p := &kernels.Plan{
 			Out:     []kernels.OutSpec{out},
-			Cost:    r.cost(in.Layout),
+			Cost:    r.cost(c, in.Layout),
 			Explain: r.explain(),
 			Alias:   !real && in.Layout.DType == out.DType && slices.Equal(in.Layout.Shape, r.out),
 		}
@@ -214,7 +213,7 @@ func (r *request) resolve(c *kernels.Call, in *kernels.Input) error {
 // points is the number of elements of the transform.
 func (r *request) points() int { return product(r.shape) }
 
-func (r *request) cost(in ndarray.Layout) kernels.Cost {
+func (r *request) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 	flops := 0.0
 	for _, a := range r.axes {
 		flops += 5 * float64(r.points()) * math.Log2(float64(r.shape[a]))
@@ -222,41 +221,46 @@ func (r *request) cost(in ndarray.Layout) kernels.Cost {
 	if r.real {
 		flops /= 2
 	}
-	size := complexOf(r.prec).Size()
+	r.threads = planThreads(c)
 	return kernels.Cost{
 		Flops:   flops,
-		Bytes:   float64(in.Bytes() + product(r.out)*size),
-		Scratch: int64(r.scratchReals()) * int64(r.prec.Size()),
+		Bytes:   float64(in.Bytes() + product(r.out)*complexOf(r.prec).Size()),
+		Scratch: int64(r.copies()+r.need().total(r.threads)) * int64(r.prec.Size()),
 	}
 }
 
-// scratchReals bounds the scratch of a run: copies of input and output where
-// they cannot be used as they lie, and what lines need.
-func (r *request) scratchReals() int {
-	n := 4*product(r.in) + 2*product(r.out)
-	for _, a := range r.axes {
-		n += lineReals(r.prec, r.shape[a])
+// copies bounds the reals of copies of input and output where they cannot be
+// used as they lie, and of the input of an inverse real transform.
+func (r *request) copies() int { return 4*product(r.in) + 2*product(r.out) }
+
+// need is the scratch of [fourier].
+func (r *request) need() need {
+	m := machineFor(r.prec)
+	if !r.real {
+		return m.transformNeed(r.shape, r.axes)
 	}
-	return n + taskScratch(r.prec, r.shape, r.axes)
+	last := len(r.axes) - 1
+	out := r.realGeometry(m, r.axes[last]).need(m.size)
+	if r.inv {
+		for _, a := range r.axes[:last] {
+			out = out.or(m.need(geometryOf(r.in, a)))
+		}
+		return out
+	}
+	return out.or(m.transformNeed(r.out, r.axes[:last]))
 }
 
-// taskScratch bounds the reals that all tasks at once take for themselves.
-func taskScratch(d ndarray.DType, shape, axes []int) int {
-	m, each := machineFor(d), 0
-	for _, a := range axes {
-		each = max(each, m.taskReals(shape[a]))
+// realGeometry is the lines of the real axis.
+func (r *request) realGeometry(m machine, ax int) realGeometry {
+	n := r.shape[ax]
+	g := realGeometry{
+		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]),
+		nIn: n, nOut: n/2 + 1, unitIn: 1, unitOut: 2, line: m.realLineNeed(n),
 	}
-	return each * runtime.GOMAXPROCS(0)
-}
-
-// lineReals bounds the scratch reals of a line of n points, complex or real.
-func lineReals(d ndarray.DType, n int) int {
-	m := machineFor(d)
-	c := m.scratch(n) + 2*n
-	if n%2 == 0 {
-		c = max(c, m.scratch(n/2))
+	if r.inv {
+		g.nIn, g.nOut, g.unitIn, g.unitOut = g.nOut, g.nIn, g.unitOut, g.unitIn
 	}
-	return c
+	return g
 }
 
 // machineFor is the machine of the kernels in use for a real type.
@@ -304,56 +308,45 @@ func runFourier[T simd.Float](x *kernels.Exec, r *request) error {
 		tmp = reals[T](borrow[T](x, r.in, true))
 	}
 	dst, finish := target[T](x, out, complexOut)
-	if err := fourier(x.W, r, dst, src, tmp, lender[T](x)); err != nil {
+	if err := fourier(&crew[T]{x.W, spaceOf[T](x, r.need(), r.threads)}, r, dst, src, tmp); err != nil {
 		return err
 	}
 	return finish()
 }
 
 // fourier transforms C-ordered src to C-ordered dst. An inverse real transform
-// over several axes passes through tmp, of src's length, which may be src. lend
-// gives scratch.
-func fourier[T simd.Float](w *pool.Worker, r *request, dst, src, tmp []T, lend func(n int) []T) error {
+// over several axes passes through tmp, of src's length, which may be src. c
+// has the request's need.
+func fourier[T simd.Float](c *crew[T], r *request, dst, src, tmp []T) error {
 	if !r.real {
-		return transform(w, dst, src, r.shape, r.axes, r.inv, T(r.scale), lend(scratchFor[T](r.shape, r.axes)))
+		return transform(c, dst, src, r.shape, r.axes, r.inv, T(r.scale))
 	}
 	last := r.axes[len(r.axes)-1]
 	rest := r.axes[:len(r.axes)-1]
 	if !r.inv {
-		if err := realForward(w, r, dst, src, last, lend); err != nil {
+		if err := realAxisOf(r, last, dst, src).run(c); err != nil {
 			return err
 		}
-		return transform(w, dst, dst, r.out, rest, false, T(r.scale), lend(scratchFor[T](r.out, rest)))
+		return transform(c, dst, dst, r.out, rest, false, T(r.scale))
 	}
 	for _, a := range rest { // numpy's irfftn goes from the first axis to the last
-		if err := along(w, tmp, src, r.in, a, inverse(T(1)), lend(scratchFor[T](r.in, []int{a}))); err != nil {
+		if err := along(c, tmp, src, r.in, a, inverse(T(1))); err != nil {
 			return err
 		}
 		src = tmp
 	}
-	return realInverse(w, r, dst, src, last, lend)
+	return realAxisOf(r, last, dst, src).run(c)
 }
 
-func realForward[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int, lend func(n int) []T) error {
-	k, n := simd.FFT[T](), r.shape[ax]
-	l := plannedReal(k, n)
-	a := realAxis[T]{
-		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]),
-		nIn: n, nOut: n/2 + 1, unitIn: 1, unitOut: 2,
-		scratch: l.scratchLen(), dst: dst, src: src, borrow: lend,
-		fn: func(w *pool.Worker, out, in, s []T) error { return l.forward(w, k, out, in, s) },
+// realAxisOf is the real transforms of a request.
+func realAxisOf[T simd.Float](r *request, ax int, dst, src []T) *realAxis[T] {
+	k := simd.FFT[T]()
+	l := plannedReal(k, r.shape[ax])
+	a := &realAxis[T]{realGeometry: r.realGeometry(machineOf(k), ax), dst: dst, src: src}
+	if r.inv {
+		a.fn = func(c *crew[T], out, in, s []T) error { return l.inverse(c, k, out, in, T(r.scale), s) }
+	} else {
+		a.fn = func(c *crew[T], out, in, s []T) error { return l.forward(c, k, out, in, s) }
 	}
-	return a.run(w)
-}
-
-func realInverse[T simd.Float](w *pool.Worker, r *request, dst, src []T, ax int, lend func(n int) []T) error {
-	k, n := simd.FFT[T](), r.shape[ax]
-	l := plannedReal(k, n)
-	a := realAxis[T]{
-		outer: product(r.shape[:ax]), inner: product(r.shape[ax+1:]),
-		nIn: n/2 + 1, nOut: n, unitIn: 2, unitOut: 1,
-		scratch: l.scratchLen(), dst: dst, src: src, borrow: lend,
-		fn: func(w *pool.Worker, out, in, s []T) error { return l.inverse(w, k, out, in, T(r.scale), s) },
-	}
-	return a.run(w)
+	return a
 }

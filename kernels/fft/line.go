@@ -1,9 +1,6 @@
 package fft
 
-import (
-	"vgpu/kernels/pool"
-	"vgpu/kernels/simd"
-)
+import "vgpu/kernels/simd"
 
 // method is how the transform of a length is decomposed. It depends on the
 // length, precision and instruction set alone: the bits must not depend on
@@ -78,22 +75,22 @@ func newLine[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
 func (l *line[T]) scratchLen() int { return l.scratch }
 
 // run transforms src to dst (which may be the same), n complex numbers each,
-// with scratch of scratchLen reals. If w is not nil and the line is long the
-// work is spread over the pool; the bits are the same.
-func (l *line[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
-	if l.n < lineFrom {
-		w = nil
+// with scratch of scratchLen reals. If c is not nil and the line is long the
+// work is spread over it; the bits are the same.
+func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+	if l.n < lineFrom || c != nil && c.w == nil {
+		c = nil
 	}
 	switch l.method {
 	case methodTwoStep:
 		n := l.two.sLen()
-		return l.two.run(w, dst, src, dir, scratch[:n], scratch[n:])
+		return l.two.run(c, dst, src, dir, scratch[:n], scratch[n:])
 	case methodTile:
 		l.tile(k, dst, src, dir, scratch)
 	case methodRader:
-		return l.rad.run(w, k, dst, src, dir, scratch)
+		return l.rad.run(c, k, dst, src, dir, scratch)
 	case methodBluestein:
-		return l.blue.run(w, k, dst, src, dir, scratch)
+		return l.blue.run(c, k, dst, src, dir, scratch)
 	case methodDirect:
 		l.dir.run(dst, src, dir, scratch)
 	default:
@@ -108,11 +105,7 @@ func (l *line[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir d
 // runSerial is run on the calling goroutine with scratch of its own. Without a
 // pool nothing can be cancelled, so there is no error.
 func (l *line[T]) runSerial(k *simd.FFTKernels[T], dst, src []T, dir direction[T]) {
-	p := take[T](l.scratchLen())
-	defer give(p)
-	if err := l.run(nil, k, dst, src, dir, *p); err != nil {
-		panic(err) // unreachable
-	}
+	_ = l.run(nil, k, dst, src, dir, make([]T, l.scratchLen()))
 }
 
 // tile transforms the line as lane 0 of a tile.

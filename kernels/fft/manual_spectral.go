@@ -41,7 +41,7 @@ func windowKernel() *kernels.Kernel {
 			Description: "Writes n weights: " + windowText,
 			Operands:    []kernels.Entry{{Term: "W", Text: "the output, of one axis"}},
 			Types:       "f64 by default, or f32.",
-			Cost:        "About 20 flops a point; scratch 8 bytes a point.",
+			Cost:        "About 20 flops a point; no scratch.",
 			Errors:      []kernels.Entry{{Term: "EINVAL", Text: "no length, two different ones, or more than one axis; another dtype; a parameter out of range, or for a window without one"}},
 			Examples: []kernels.Example{{Text: "A window for spectra, and one for a filter.", Lines: []string{
 				"window w.npy:f32:1024 type=blackman", "window k.npy n=101 type=kaiser param=8.6 sym=1"}}},

@@ -14,7 +14,7 @@ type Plan[T simd.Float] struct {
 	shape, axes []int
 	k           *simd.FFTKernels[T]
 	line        *line[T] // of an array that is one line, else nil
-	scratch     int
+	need        need
 }
 
 // NewPlan plans the transform of an array over the given axes, in range and
@@ -33,61 +33,63 @@ func NewPlan[T simd.Float](shape, axes []int) (*Plan[T], error) {
 			}
 		}
 	}
+	m := machineOf(p.k)
+	p.need = m.transformNeed(shape, axes)
 	if len(axes) == 1 && shape[axes[0]] == product(shape) {
 		p.line = planned(p.k, shape[axes[0]])
-		p.scratch = p.line.scratchLen()
-	} else {
-		p.scratch = scratchFor[T](p.shape, p.axes)
 	}
 	return p, nil
 }
 
 // Scratch is the number of reals that the transforms need as scratch.
-func (p *Plan[T]) Scratch() int { return p.scratch }
+func (p *Plan[T]) Scratch() int { return roomFor(p.need) }
 
 // Forward sets dst to Σ src[j]·exp(-2πi·jk/n) along the axes; dst and src hold
 // two reals an element and may be the same slice, but not overlap otherwise.
 // scratch has Scratch reals. With a worker the work is spread over its pool,
 // and the error is that of a cancelled job; w may be nil. The bits are the same.
 func (p *Plan[T]) Forward(w *pool.Worker, dst, src, scratch []T) error {
-	if p.line != nil {
-		return p.line.run(w, p.k, dst, src, forward[T](), scratch)
+	if p.line != nil && p.line.n < lineFrom {
+		return p.line.run(nil, p.k, dst, src, forward[T](), scratch)
 	}
-	return transform(w, dst, src, p.shape, p.axes, false, 1, scratch)
+	return transform(&crew[T]{w, spaceIn(scratch, p.need)}, dst, src, p.shape, p.axes, false, 1)
 }
 
 // Inverse sets dst to scale·Σ src[k]·exp(+2πi·jk/n), as [Plan.Forward] does.
 func (p *Plan[T]) Inverse(w *pool.Worker, dst, src []T, scale T, scratch []T) error {
-	if p.line != nil {
-		return p.line.run(w, p.k, dst, src, inverse(scale), scratch)
+	if p.line != nil && p.line.n < lineFrom {
+		return p.line.run(nil, p.k, dst, src, inverse(scale), scratch)
 	}
-	return transform(w, dst, src, p.shape, p.axes, true, scale, scratch)
+	return transform(&crew[T]{w, spaceIn(scratch, p.need)}, dst, src, p.shape, p.axes, true, scale)
 }
 
 // RealPlan transforms lines of n real numbers to n/2+1 complex ones and back.
 // It is immutable and safe for concurrent use.
 type RealPlan[T simd.Float] struct {
-	k *simd.FFTKernels[T]
-	l *realLine[T]
+	k    *simd.FFTKernels[T]
+	l    *realLine[T]
+	need need
 }
 
 // NewRealPlan plans length n >= 1 for the instruction set in use.
 func NewRealPlan[T simd.Float](n int) *RealPlan[T] {
 	k := simd.FFT[T]()
-	return &RealPlan[T]{k, plannedReal(k, n)}
+	return &RealPlan[T]{k, plannedReal(k, n), machineOf(k).realLineNeed(n)}
 }
 
 // Scratch is the number of reals that the transforms need as scratch.
-func (p *RealPlan[T]) Scratch() int { return p.l.scratchLen() }
+func (p *RealPlan[T]) Scratch() int { return roomFor(p.need) }
 
 // Forward transforms the n reals of src to the n/2+1 complex numbers of dst.
 // dst and src may not overlap. Otherwise it is as [Plan.Forward].
 func (p *RealPlan[T]) Forward(w *pool.Worker, dst, src, scratch []T) error {
-	return p.l.forward(w, p.k, dst, src, scratch)
+	c := &crew[T]{w, spaceIn(scratch, p.need)}
+	return p.l.forward(c, p.k, dst, src, c.alone(p.need.alone))
 }
 
 // Inverse transforms n/2+1 complex numbers to n reals, times scale; the
 // imaginary parts of the first and, n even, the last are taken as zero.
 func (p *RealPlan[T]) Inverse(w *pool.Worker, dst, src []T, scale T, scratch []T) error {
-	return p.l.inverse(w, p.k, dst, src, scale, scratch)
+	c := &crew[T]{w, spaceIn(scratch, p.need)}
+	return p.l.inverse(c, p.k, dst, src, scale, c.alone(p.need.alone))
 }

@@ -1,9 +1,6 @@
 package fft
 
-import (
-	"vgpu/kernels/pool"
-	"vgpu/kernels/simd"
-)
+import "vgpu/kernels/simd"
 
 // rader is the transform of a prime length p as a cyclic convolution of
 // length p-1 (Rader 1968), used where p-1 is smooth: with a generator g of the
@@ -47,32 +44,42 @@ func (r *rader[T]) symmetrize() {
 }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
-func (r *rader[T]) run(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+func (r *rader[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
 	m := r.p - 1
 	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
 	re, im, scale := 0, 1, T(1)
 	if dir.in == simd.Swapped {
 		re, im, scale = 1, 0, dir.scale[0]
 	}
-	for q, v := range r.in {
-		x[2*q], x[2*q+1] = src[2*int(v)+re], src[2*int(v)+im]
+	err := c.over(m, func(lo, hi int) {
+		for q, v := range r.in[lo:hi] {
+			o := 2 * (lo + q)
+			x[o], x[o+1] = src[2*int(v)+re], src[2*int(v)+im]
+		}
+	})
+	if err != nil {
+		return err
 	}
 	x0r, x0i := src[re], src[im]
-	if err := r.inner.run(w, k, y, x, forward[T](), rest); err != nil {
+	if err := r.inner.run(c, k, y, x, forward[T](), rest); err != nil {
 		return err
 	}
 	sumR, sumI := x0r+y[0], x0i+y[1] // y[0] is the sum of all other points
-	k.Mul(y, y, r.spec, m)
+	if err := c.over(m, func(lo, hi int) { k.Mul(y[2*lo:], y[2*lo:], r.spec[2*lo:], hi-lo) }); err != nil {
+		return err
+	}
 	y[0] += x0r // adds x[0] to every output
 	y[1] += x0i
-	if err := r.inner.run(w, k, x, y, inverse[T](1), rest); err != nil {
+	if err := r.inner.run(c, k, x, y, inverse[T](1), rest); err != nil {
 		return err
 	}
 	dst[re], dst[im] = sumR*scale, sumI*scale
-	for q, v := range r.out {
-		dst[2*int(v)+re], dst[2*int(v)+im] = x[2*q]*scale, x[2*q+1]*scale
-	}
-	return nil
+	return c.over(m, func(lo, hi int) {
+		for q, v := range r.out[lo:hi] {
+			o := 2 * (lo + q)
+			dst[2*int(v)+re], dst[2*int(v)+im] = x[o]*scale, x[o+1]*scale
+		}
+	})
 }
 
 // generator is the least primitive root of a prime p.

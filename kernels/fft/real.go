@@ -1,9 +1,6 @@
 package fft
 
-import (
-	"vgpu/kernels/pool"
-	"vgpu/kernels/simd"
-)
+import "vgpu/kernels/simd"
 
 // realLine transforms one line of n real numbers to n/2+1 complex ones and
 // back. An even n is half a complex transform and a pass that takes the even
@@ -35,26 +32,26 @@ func (r *realLine[T]) scratchLen() int {
 
 // forward transforms n reals to n/2+1 complex numbers. dst and src do not
 // overlap.
-func (r *realLine[T]) forward(w *pool.Worker, k *simd.FFTKernels[T], dst, src, scratch []T) error {
+func (r *realLine[T]) forward(c *crew[T], k *simd.FFTKernels[T], dst, src, scratch []T) error {
 	if r.n%2 == 1 {
 		z, rest := scratch[:2*r.n], scratch[2*r.n:]
 		for i, v := range src[:r.n] {
 			z[2*i], z[2*i+1] = v, 0
 		}
-		if err := r.inner.run(w, k, z, z, forward[T](), rest); err != nil {
+		if err := r.inner.run(c, k, z, z, forward[T](), rest); err != nil {
 			return err
 		}
 		copy(dst[:r.n+1], z)
 		dst[1] = 0
 		return nil
 	}
-	if err := r.inner.run(w, k, dst, src, forward[T](), scratch); err != nil {
+	if err := r.inner.run(c, k, dst, src, forward[T](), scratch); err != nil {
 		return err
 	}
 	h := r.n / 2
 	re, im := dst[0], dst[1]
 	dst[0], dst[1], dst[2*h], dst[2*h+1] = re+im, 0, re-im, 0
-	return parallel(forkFrom(w, h), h/2, pieceReals, func(lo, hi int) { r.unpack(dst, lo+1, hi+1) })
+	return c.over(h/2, func(lo, hi int) { r.unpack(dst, lo+1, hi+1) })
 }
 
 // unpack finds outputs k and n/2-k from those of the packed transform, for k
@@ -77,18 +74,18 @@ func (r *realLine[T]) unpack(y []T, lo, hi int) {
 // inverse transforms n/2+1 complex numbers, of which src holds have (the rest
 // are zero), to n reals, times scale. The imaginary parts of the first and (n
 // even) the last are ignored. dst and src do not overlap.
-func (r *realLine[T]) inverse(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
+func (r *realLine[T]) inverse(c *crew[T], k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
 	if r.n%2 == 1 {
-		return r.inverseOdd(w, k, dst, src, scale, scratch)
+		return r.inverseOdd(c, k, dst, src, scale, scratch)
 	}
 	h := r.n / 2
 	first, last := src[0], src[2*h]
 	dst[0], dst[1] = first+last, first-last
-	err := parallel(forkFrom(w, h), h/2, pieceReals, func(lo, hi int) { r.pack(dst, src, lo+1, hi+1) })
+	err := c.over(h/2, func(lo, hi int) { r.pack(dst, src, lo+1, hi+1) })
 	if err != nil {
 		return err
 	}
-	return r.inner.run(w, k, dst, dst, inverse(scale), scratch)
+	return r.inner.run(c, k, dst, dst, inverse(scale), scratch)
 }
 
 // pack is the inverse of unpack, times 2.
@@ -107,14 +104,14 @@ func (r *realLine[T]) pack(z, x []T, lo, hi int) {
 	}
 }
 
-func (r *realLine[T]) inverseOdd(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
+func (r *realLine[T]) inverseOdd(c *crew[T], k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
 	z, rest := scratch[:2*r.n], scratch[2*r.n:]
 	z[0], z[1] = src[0], 0
 	for i := 1; i <= r.n/2; i++ {
 		z[2*i], z[2*i+1] = src[2*i], src[2*i+1]
 		z[2*(r.n-i)], z[2*(r.n-i)+1] = src[2*i], -src[2*i+1]
 	}
-	if err := r.inner.run(w, k, z, z, inverse(scale), rest); err != nil {
+	if err := r.inner.run(c, k, z, z, inverse(scale), rest); err != nil {
 		return err
 	}
 	for i := range r.n {
@@ -127,46 +124,69 @@ func (r *realLine[T]) inverseOdd(w *pool.Worker, k *simd.FFTKernels[T], dst, src
 // outer × · × inner, with nIn reals of src gathered in and nOut reals of out
 // to be scattered; units count reals (2 for complex lines).
 type realAxis[T simd.Float] struct {
-	outer, inner    int
-	nIn, nOut       int             // elements of a line
-	unitIn, unitOut int             // reals of an element
-	scratch         int             // reals that fn needs
-	dst, src        []T             // dst and src do not overlap
-	borrow          func(n int) []T // scratch for lines that run one after the other
-	fn              func(w *pool.Worker, out, in, scratch []T) error
+	realGeometry
+	dst, src []T // dst and src do not overlap
+	fn       func(c *crew[T], out, in, scratch []T) error
 }
 
-// run goes over all lines. Long single lines are spread over the pool, others
-// are tasks of their own.
-func (a *realAxis[T]) run(w *pool.Worker) error {
-	size := max(a.nIn*a.unitIn, a.nOut*a.unitOut)
-	w = forkFrom(w, a.outer*a.inner*size)
-	if a.inner == 1 && (a.outer == 1 || size >= lineFrom) {
+// realGeometry is the lines of a realAxis.
+type realGeometry struct {
+	outer, inner    int
+	nIn, nOut       int  // elements of a line
+	unitIn, unitOut int  // reals of an element
+	line            need // of fn: alone, its scratch; task, if it spreads over a crew
+}
+
+// size is the reals of the longer end of a line.
+func (g realGeometry) size() int { return max(g.nIn*g.unitIn, g.nOut*g.unitOut) }
+
+// oneByOne tells whether each line is spread over the crew.
+func (g realGeometry) oneByOne() bool {
+	return g.inner == 1 && (g.outer == 1 || g.size() >= lineFrom)
+}
+
+// together is how many neighbouring strided lines a task gathers.
+func (g realGeometry) together(realSize int) int { return gatherLines(g.size(), realSize) }
+
+// need is the scratch of all lines.
+func (g realGeometry) need(realSize int) need {
+	switch {
+	case g.oneByOne():
+		return g.line
+	case g.inner == 1:
+		return need{task: g.line.alone}
+	}
+	return need{task: (g.nIn*g.unitIn+g.nOut*g.unitOut)*g.together(realSize) + g.line.alone}
+}
+
+// run goes over all lines. Long single lines are spread over the crew, others
+// are tasks of their own. c has the geometry's need.
+func (a *realAxis[T]) run(c *crew[T]) error {
+	size := a.size()
+	c = c.fork(a.outer * a.inner * size)
+	if a.oneByOne() {
 		for o := range a.outer {
-			if err := a.fn(w, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], a.borrow(a.scratch)); err != nil {
+			if err := a.fn(c, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], c.alone(a.line.alone)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
+	task := a.need(realSize[T]()).task
 	if a.inner == 1 {
-		return parallel(w, a.outer, max(1, pieceReals/size), func(lo, hi int) {
-			p := take[T](a.scratch)
-			defer give(p)
+		return c.tasks(a.outer, max(1, pieceReals/size), task, func(lo, hi int, scratch []T) {
 			for o := lo; o < hi; o++ {
-				_ = a.fn(nil, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], (*p)[:a.scratch]) // no worker, no error
+				_ = a.fn(nil, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], scratch) // no crew, no error
 			}
 		})
 	}
-	lines := gatherLines[T](size)
+	lines := a.together(realSize[T]())
 	blocks := (a.inner + lines - 1) / lines
-	return parallel(w, a.outer*blocks, max(1, pieceReals/(size*lines)), func(lo, hi int) {
+	return c.tasks(a.outer*blocks, max(1, pieceReals/(size*lines)), task, func(lo, hi int, scratch []T) {
 		in, out := a.nIn*a.unitIn*lines, a.nOut*a.unitOut*lines
-		p := take[T](in + out + a.scratch)
-		defer give(p)
 		for i := lo; i < hi; i++ {
 			first := i % blocks * lines
-			a.block((*p)[:in], (*p)[in:in+out], (*p)[in+out:][:a.scratch], i/blocks, first, min(lines, a.inner-first))
+			a.block(scratch[:in], scratch[in:in+out], scratch[in+out:], i/blocks, first, min(lines, a.inner-first))
 		}
 	})
 }
@@ -182,7 +202,7 @@ func (a *realAxis[T]) block(in, out, scratch []T, o, first, count int) {
 		}
 	}
 	for c := range count {
-		_ = a.fn(nil, out[c*a.nOut*a.unitOut:], in[c*a.nIn*a.unitIn:], scratch) // no worker, no error
+		_ = a.fn(nil, out[c*a.nOut*a.unitOut:], in[c*a.nIn*a.unitIn:], scratch) // no crew, no error
 	}
 	for i := range a.nOut {
 		to := a.dst[((o*a.nOut+i)*a.inner+first)*a.unitOut:]

@@ -6,7 +6,6 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
-	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -25,9 +24,10 @@ type segments struct {
 	count    int // segments
 	lead     int // zeros before the signal (stft)
 	detrend  string
-	win      []float64
+	weight   func(i int) float64 // the window
 	scale    float64
 	out      []int
+	threads  int // that the scratch is for
 }
 
 func spectralPlan(kind string) func(c *kernels.Call) (*kernels.Plan, error) {
@@ -46,7 +46,7 @@ func spectralPlan(kind string) func(c *kernels.Call) (*kernels.Plan, error) {
 		}
 		p := &kernels.Plan{
 			Out:  []kernels.OutSpec{out},
-			Cost: s.cost(in.Layout),
+			Cost: s.cost(c, in.Layout),
 			Explain: []kernels.Entry{{Term: "segments", Text: itoa(s.count)}, {Term: "bins", Text: itoa(s.bins)},
 				{Term: "isa", Text: simd.Active().String()}},
 		}
@@ -87,7 +87,7 @@ func (s *segments) resolve(c *kernels.Call, in *kernels.Input) error {
 	if s.kind == "spectrogram" && !c.Has("window") && !c.Has("param") {
 		param = 0.25 // scipy's default window is ("tukey", 0.25)
 	}
-	s.win = window(name, s.n, param, true)
+	s.weight = window(name, s.n, param, true)
 	s.detrend = c.Str("detrend")
 	return s.layout(c, points)
 }
@@ -135,7 +135,8 @@ func (s *segments) layout(c *kernels.Call, points int) error {
 		s.count = (points-s.n)/s.step + 1
 	}
 	sum, squares := 0.0, 0.0
-	for _, v := range s.win {
+	for i := range s.n {
+		v := s.weight(i)
 		sum += v
 		squares += v * v
 	}
@@ -170,18 +171,35 @@ func (s *segments) unit() int {
 
 func (s *segments) lines() int { return product(s.shape) / s.shape[s.ax] }
 
-func (s *segments) cost(in ndarray.Layout) kernels.Cost {
+func (s *segments) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 	n := s.lines() * s.count
-	out := product(s.out)
-	if s.kind == "stft" {
-		out *= 2
-	}
-	reals := s.unit()*product(s.shape) + 3*out + s.count*s.bins + s.lines()*s.count*2
+	out := product(s.out) * s.valueReals()
+	s.threads = planThreads(c)
+	reals := s.unit()*product(s.shape) + out + s.count*s.bins*s.valueReals() + s.n
 	return kernels.Cost{
 		Flops:   float64(n) * 2.5 * float64(s.unit()*s.nfft) * math.Log2(float64(s.nfft)+1),
 		Bytes:   float64(in.Bytes() + out*s.prec.Size()),
-		Scratch: int64(reals+lineReals(s.prec, s.nfft)) * int64(s.prec.Size()),
+		Scratch: int64(reals+s.need().total(s.threads)) * int64(s.prec.Size()),
 	}
+}
+
+// valueReals is the reals of an element of the result.
+func (s *segments) valueReals() int {
+	if s.kind == "stft" {
+		return 2
+	}
+	return 1
+}
+
+// need is the scratch of the transforms: a segment, its spectrum, and what the
+// line needs.
+func (s *segments) need() need {
+	m := machineFor(s.prec)
+	line := m.realScratch(s.nfft)
+	if s.complex {
+		line = m.scratch(s.nfft)
+	}
+	return need{task: line + 4*s.nfft + 2}
 }
 
 // runSegments gathers each line, transforms its segments into a matrix
@@ -205,16 +223,14 @@ func runSegments[T simd.Float](x *kernels.Exec, s *segments) error {
 	if err != nil {
 		return err
 	}
-	unit := 1
-	if s.kind == "stft" {
-		unit = 2
-	}
+	unit := s.valueReals()
 	dst, finish := target[T](x, out, s.kind == "stft")
 	mat := reals[T](borrow[T](x, []int{s.count, s.bins}, s.kind == "stft"))
-	t := newSegmenter[T](s)
+	t := newSegmenter(s, reals[T](borrow[T](x, []int{s.n}, false)))
+	c := &crew[T]{x.W, spaceOf[T](x, s.need(), s.threads)}
 	points, inner := s.shape[s.ax], product(s.shape[s.ax+1:])
 	for i := range s.lines() {
-		if err := t.matrix(x.W, mat, signal[i*points*u:][:points*u]); err != nil {
+		if err := t.matrix(c, mat, signal[i*points*u:][:points*u]); err != nil {
 			return err
 		}
 		at := i/inner*s.bins*inner + i%inner // of bin 0
@@ -248,8 +264,12 @@ type segmenter[T simd.Float] struct {
 	win  []T
 }
 
-func newSegmenter[T simd.Float](s *segments) *segmenter[T] {
-	t := &segmenter[T]{s: s, k: simd.FFT[T](), win: rounded[T](s.win)}
+// newSegmenter fills win with the window.
+func newSegmenter[T simd.Float](s *segments, win []T) *segmenter[T] {
+	t := &segmenter[T]{s: s, k: simd.FFT[T](), win: win}
+	for i := range win {
+		win[i] = T(s.weight(i))
+	}
 	if s.complex {
 		t.full = planned(t.k, s.nfft)
 	} else {
@@ -258,24 +278,13 @@ func newSegmenter[T simd.Float](s *segments) *segmenter[T] {
 	return t
 }
 
-func rounded[T simd.Float](v []float64) []T {
-	out := make([]T, len(v))
-	for i, x := range v {
-		out[i] = T(x)
-	}
-	return out
-}
-
 // matrix fills mat with a row of bins for each segment.
-func (t *segmenter[T]) matrix(w *pool.Worker, mat, line []T) error {
+func (t *segmenter[T]) matrix(c *crew[T], mat, line []T) error {
 	s := t.s
 	row := len(mat) / s.count
-	return parallel(forkFrom(w, s.count*s.nfft), s.count, max(1, pieceReals/(2*s.nfft)), func(lo, hi int) {
-		need := t.scratchLen()
-		p := take[T](need + 4*s.nfft + 2)
-		defer give(p)
+	return c.fork(s.count*s.nfft).tasks(s.count, max(1, pieceReals/(2*s.nfft)), c.need.task, func(lo, hi int, scratch []T) {
 		for i := lo; i < hi; i++ {
-			seg, freq, rest := (*p)[:2*s.nfft], (*p)[2*s.nfft:4*s.nfft+2], (*p)[4*s.nfft+2:][:need]
+			seg, freq, rest := scratch[:2*s.nfft], scratch[2*s.nfft:4*s.nfft+2], scratch[4*s.nfft+2:]
 			t.segment(seg, line, i*s.step-s.lead)
 			t.transform(freq, seg, rest)
 			t.row(mat[i*row:][:row], freq)
@@ -283,22 +292,12 @@ func (t *segmenter[T]) matrix(w *pool.Worker, mat, line []T) error {
 	})
 }
 
-func (t *segmenter[T]) scratchLen() int {
-	if t.full != nil {
-		return t.full.scratchLen()
-	}
-	return t.real.scratchLen()
-}
-
+// transform is of one segment, on the calling goroutine: there is no error.
 func (t *segmenter[T]) transform(freq, seg, rest []T) {
-	var err error // without a worker there is none
 	if t.full != nil {
-		err = t.full.run(nil, t.k, freq, seg, forward[T](), rest)
+		_ = t.full.run(nil, t.k, freq, seg, forward[T](), rest)
 	} else {
-		err = t.real.forward(nil, t.k, freq, seg, rest)
-	}
-	if err != nil {
-		panic(err) // unreachable
+		_ = t.real.forward(nil, t.k, freq, seg, rest)
 	}
 }
 

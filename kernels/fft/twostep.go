@@ -1,9 +1,6 @@
 package fft
 
-import (
-	"vgpu/kernels/pool"
-	"vgpu/kernels/simd"
-)
+import "vgpu/kernels/simd"
 
 // twoStep is a transform of n = n1·n2 points in two sweeps (Bailey, FFTs in
 // external or hierarchical memory, J. Supercomputing 4, 1990). With
@@ -112,27 +109,23 @@ func (t *twoStep[T]) laneTable(r *roots, j2, k1 int) {
 func (t *twoStep[T]) sLen() int    { return machineOf(t.k).sLen(t.n1, t.n2) }
 func (t *twoStep[T]) tileLen() int { return t.tile }
 
-// run transforms src to dst. In parallel if w is not nil; else with the given
+// run transforms src to dst. In parallel if c is not nil; else with the given
 // tiles, two of them.
-func (t *twoStep[T]) run(w *pool.Worker, dst, src []T, dir direction[T], s, tiles []T) error {
+func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir direction[T], s, tiles []T) error {
 	first, second := t.n2/(t.v1*t.k.W), max(t.n1/(t.v2*t.k.W), 1)
-	if w == nil {
+	if c == nil {
 		t.columns(s, src, 0, first, dir, tiles)
 		t.rows(dst, s, 0, second, dir, tiles)
 		return nil
 	}
-	err := w.For(first, max(1, pieceReals/(2*t.k.W*t.v1*t.n1)), func(_ *pool.Worker, lo, hi int) {
-		p := take[T](2 * t.tileLen())
-		defer give(p)
-		t.columns(s, src, lo, hi, dir, *p)
+	err := c.tasks(first, max(1, pieceReals/(2*t.k.W*t.v1*t.n1)), 2*t.tileLen(), func(lo, hi int, tiles []T) {
+		t.columns(s, src, lo, hi, dir, tiles)
 	})
 	if err != nil {
 		return err
 	}
-	return w.For(second, max(1, pieceReals/(2*t.k.W*t.v2*t.n2)), func(_ *pool.Worker, lo, hi int) {
-		p := take[T](2 * t.tileLen())
-		defer give(p)
-		t.rows(dst, s, lo, hi, dir, *p)
+	return c.tasks(second, max(1, pieceReals/(2*t.k.W*t.v2*t.n2)), 2*t.tileLen(), func(lo, hi int, tiles []T) {
+		t.rows(dst, s, lo, hi, dir, tiles)
 	})
 }
 

@@ -27,27 +27,37 @@ var cosineTerms = map[string][]float64{
 	"flattop":        {0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368},
 }
 
-// window is scipy.signal.windows.<name> of n points: symmetric, or (periodic)
-// the first n points of the symmetric one of n+1, for spectra.
-func window(name string, n int, param float64, periodic bool) []float64 {
+// window gives the weights of scipy.signal.windows.<name> of n points:
+// symmetric, or (periodic) the first n points of the symmetric one of n+1, for
+// spectra.
+func window(name string, n int, param float64, periodic bool) func(i int) float64 {
 	if n <= 1 {
-		out := make([]float64, n)
-		for i := range out {
-			out[i] = 1
-		}
-		return out
+		return func(int) float64 { return 1 }
 	}
 	m := n
 	if periodic {
 		m++
 	}
 	f := windowFunc(name, m, param)
-	out := make([]float64, n)
-	for i := range out {
-		out[i] = f(min(i, m-1-i)) // all are symmetric: exactly so
-	}
-	return out
+	return func(i int) float64 { return f(min(i, m-1-i)) } // all are symmetric: exactly so
 }
+
+// storeWindow writes the weights piece by piece.
+func storeWindow(x *kernels.Exec, out ndarray.Array, weight func(i int) float64) error {
+	return parallel(x.W, out.Len(), windowPiece, func(lo, hi int) {
+		var buf [windowPiece]float64
+		for ; lo < hi; lo += windowPiece {
+			part := buf[:min(windowPiece, hi-lo)]
+			for i := range part {
+				part[i] = weight(lo + i)
+			}
+			ndarray.Store(out, part, lo)
+		}
+	})
+}
+
+// windowPiece is how many weights are computed before they are stored.
+const windowPiece = 512
 
 // windowFunc is the value at point i, i <= (m-1)/2, of the window of m points.
 func windowFunc(name string, m int, param float64) func(i int) float64 {
@@ -186,10 +196,9 @@ func planWindow(c *kernels.Call) (*kernels.Plan, error) {
 	periodic := !c.Bool("sym")
 	return &kernels.Plan{
 		Out:  []kernels.OutSpec{{DType: d, Shape: shape}},
-		Cost: kernels.Cost{Flops: 20 * float64(shape[0]), Bytes: float64(shape[0] * d.Size()), Scratch: int64(8 * shape[0])},
+		Cost: kernels.Cost{Flops: 20 * float64(shape[0]), Bytes: float64(shape[0] * d.Size())},
 		Run: func(x *kernels.Exec) error {
-			ndarray.Store(x.Out[0], window(name, shape[0], p, periodic), 0)
-			return nil
+			return storeWindow(x, x.Out[0], window(name, shape[0], p, periodic))
 		},
 	}, nil
 }
