@@ -122,16 +122,6 @@ func TestRow(t *testing.T) {
 	}
 }
 
-// carve cuts disjoint aligned pieces.
-func TestCarve(t *testing.T) {
-	scratch := ndarray.New(ndarray.U8, 64*4).Data
-	a, b := carve[uint8](&scratch, ndarray.U8, 3), carve[int64](&scratch, ndarray.I64, 9)
-	a[2], b[0], b[8] = 1, -1, -2
-	if len(a) != 3 || len(b) != 9 || len(scratch) != 64 || a[2] != 1 {
-		t.Errorf("%d %d %d %d", len(a), len(b), len(scratch), a[2])
-	}
-}
-
 // A network that sorts all zeros and ones sorts everything (Knuth 5.3.4,
 // theorem Z).
 func TestNetwork(t *testing.T) {
