@@ -1,0 +1,395 @@
+package stream_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"vgpu/kernels"
+	"vgpu/kernels/kerneltest"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/stream"
+	"vgpu/kernels/vec/numpytest"
+)
+
+// stored puts an array on a disk.
+func stored(d *kerneltest.Disk, a ndarray.Array) kernels.Stored {
+	lo, hi := a.Extent()
+	return kernels.Stored{Blob: d.Blob(a.Data, lo, hi), Layout: a.Layout}
+}
+
+// anyBox is a part of a shape, seldom an empty one.
+func anyBox(r numpytest.Rand, shape []int) (lo, hi []int) {
+	for _, n := range shape {
+		a := r.IntN(n + 1)
+		b := a + r.IntN(n+1-a)
+		if n > 0 && a == b && r.IntN(10) > 0 {
+			a, b = 0, n
+		}
+		lo, hi = append(lo, a), append(hi, b)
+	}
+	return lo, hi
+}
+
+// repeats tells whether elements share memory.
+func repeats(l ndarray.Layout) bool {
+	return slices.ContainsFunc(l.Strides, func(s int) bool { return s == 0 })
+}
+
+// shapes is small shapes of many axes and large ones of few: with runs and gaps
+// of more than a page.
+func shapes(r numpytest.Rand) []int {
+	switch r.IntN(4) {
+	case 0:
+		return []int{1 + r.IntN(6), 1 + r.IntN(30000)}
+	case 1:
+		return []int{1 + r.IntN(5), 1 + r.IntN(5), 2000 + r.IntN(5000)}
+	}
+	return r.Shape(0, 5, 9)
+}
+
+func wait(t *testing.T, m kernels.Transfer) {
+	t.Helper()
+	if m == nil {
+		return
+	}
+	if err := m.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// values are the elements of a in C order.
+func values(t *testing.T, a ndarray.Array) ndarray.Array {
+	t.Helper()
+	v := ndarray.New(a.DType, a.Shape...)
+	if err := ndarray.Convert(v, a); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// A piece loaded from any part of any array has its elements; one stored there
+// changes them and nothing else.
+func TestPiece(t *testing.T) {
+	r := numpytest.NewRand(1)
+	for range 400 {
+		a := r.Array(r.Type(ndarray.DTypes...), shapes(r)...)
+		lo, hi := anyBox(r, a.Shape)
+		d := kerneltest.NewDisk(t)
+		s := stream.Box(stored(d, a), lo, hi)
+		part := ndarray.Array{Layout: s.Layout, Data: a.Data}
+		p := stream.Source(s, make([]byte, stream.SourceSize(s.Layout)))
+		wait(t, p.Load(t.Context()))
+		if err := p.Array.Check(); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(values(t, p.Array).Data, values(t, part).Data) {
+			t.Fatalf("%s %v from %v to %v: wrong elements", a, a.Strides, lo, hi)
+		}
+		if !repeats(a.Layout) {
+			testSink(t, r, s, part)
+		}
+		d.Quiet()
+	}
+}
+
+// testSink stores other elements to s, whose bytes are those of part.
+func testSink(t *testing.T, r numpytest.Rand, s kernels.Stored, part ndarray.Array) {
+	t.Helper()
+	want := ndarray.Array{Layout: part.Layout, Data: bytes.Clone(part.Data)}
+	p := stream.Sink(s, make([]byte, stream.SinkSize(s.Layout)))
+	wait(t, p.Load(t.Context()))
+	if !bytes.Equal(values(t, p.Array).Data, values(t, part).Data) {
+		t.Fatalf("%s %v: a sink loads wrong elements", s.Layout, s.Layout.Strides)
+	}
+	fresh := r.Array(part.DType, part.Shape...)
+	for _, to := range []ndarray.Array{want, p.Array} {
+		if err := ndarray.Convert(to, fresh); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(t, p.Store(t.Context()))
+	if !bytes.Equal(part.Data, want.Data) {
+		t.Fatalf("%s %v: a sink wrote wrong bytes", s.Layout, s.Layout.Strides)
+	}
+}
+
+// Sizes do not depend on the offset, and do not grow when extents shrink by
+// more than the padding of a page.
+func TestSizes(t *testing.T) {
+	r := numpytest.NewRand(2)
+	for range 300 {
+		a := r.Array(r.Type(ndarray.DTypes...), shapes(r)...)
+		moved := a.Layout
+		moved.Offset += r.IntN(10000)
+		lo, hi := anyBox(r, a.Shape)
+		part := stream.Box(kernels.Stored{Layout: a.Layout}, lo, hi).Layout
+		for _, size := range []func(ndarray.Layout) int{stream.SourceSize, stream.SinkSize} {
+			if size(moved) != size(a.Layout) {
+				t.Errorf("%s %v: %d bytes at one offset, %d at another", a, a.Strides, size(a.Layout), size(moved))
+			}
+			if size(part) > size(a.Layout)+4096 {
+				t.Errorf("%s %v: %d bytes, and its part %s takes %d", a, a.Strides, size(a.Layout), part, size(part))
+			}
+		}
+	}
+}
+
+// Long runs lie in memory as in the file by the page, so that direct I/O need
+// not copy them.
+func TestLongRunsAreCongruent(t *testing.T) {
+	a := ndarray.New(ndarray.F32, 5, 40000)
+	s := stored(kerneltest.NewDisk(t), a.Range(1, 32, 20032))
+	mem := make([]byte, stream.SourceSize(s.Layout))
+	p := stream.Source(s, mem)
+	for i := range 5 {
+		file, at := s.Layout.Offset+i*s.Layout.Strides[0], p.Array.Offset+i*p.Array.Strides[0]
+		if (file-at)%4096 != 0 {
+			t.Errorf("row %d lies at %d of the file and at %d of memory", i, file, at)
+		}
+	}
+}
+
+// plan is an element-wise kernel "add X... Y [in=0]": the bytes' sum over all
+// inputs, broadcast, and with update=1 over what Y held.
+func plan(c *kernels.Call) (*kernels.Plan, error) {
+	var in [][]int
+	for i := range c.In {
+		in = append(in, c.In[i].Layout.Shape)
+	}
+	shape, err := ndarray.BroadcastShapes(in...)
+	if err != nil {
+		return nil, err
+	}
+	spec := kernels.OutSpec{DType: ndarray.U8, Shape: shape, Reads: c.Bool("update")}
+	return &kernels.Plan{
+		Out:   []kernels.OutSpec{spec},
+		Alias: true,
+		Run:   func(x *kernels.Exec) error { return add(append(slices.Clone(x.In), x.Out[0]), spec.Reads) },
+		Stream: func(mem int64) (*kernels.Streamed, error) {
+			var ops []stream.Operand
+			for i := range c.In {
+				l, err := c.In[i].Layout.Broadcast(shape)
+				if err != nil {
+					return nil, err
+				}
+				ops = append(ops, stream.Operand{Layout: l, Load: true})
+			}
+			ops = append(ops, stream.Operand{Layout: stream.Output(c, 0, spec), Load: spec.Reads, Store: true})
+			t, err := stream.NewTiling(shape, ops, mem, stream.Cuts{})
+			if err != nil {
+				return nil, err
+			}
+			return t.Streamed(func(x *kernels.Exec) error {
+				var all []kernels.Stored
+				for _, s := range x.Src {
+					s, err := stream.Broadcast(s, shape)
+					if err != nil {
+						return err
+					}
+					all = append(all, s)
+				}
+				return t.Run(x, append(all, x.Dst[0]), func(tile *stream.Tile) error { return add(tile.Arrays, spec.Reads) })
+			}), nil
+		},
+	}, nil
+}
+
+// add sums all arrays but the last into that one.
+func add(a []ndarray.Array, update bool) error {
+	out := a[len(a)-1]
+	sum, v := make([]uint8, out.Len()), make([]uint8, out.Len())
+	if !update {
+		a = a[:len(a)-1]
+	}
+	for _, x := range a {
+		l, err := x.Broadcast(out.Shape)
+		if err != nil {
+			return err
+		}
+		ndarray.Load(v, ndarray.Array{Layout: l, Data: x.Data}, 0)
+		for i := range sum {
+			sum[i] += v[i]
+		}
+	}
+	ndarray.Store(out, sum, 0)
+	return nil
+}
+
+var adder = []*kernels.Kernel{{
+	Name: "add", MinInputs: 1, MaxInputs: -1, Outputs: kernels.OutputRequired, Plan: plan,
+	Options: []kernels.OptionSpec{{Name: "update", Kind: kernels.KindBool, Default: "0"}},
+}}
+
+// Element-wise runs over random layouts give what they give in core.
+func TestTilingRun(t *testing.T) {
+	r := numpytest.NewRand(3)
+	for range 30 {
+		shape := r.Shape(0, 4, 7)
+		operands := map[string]ndarray.Array{"y": r.Array(ndarray.U8, shape...)}
+		line := "add"
+		for i := range 1 + r.IntN(3) {
+			name := fmt.Sprint("x", i)
+			line += " " + name
+			operands[name] = r.Array(r.Type(ndarray.U8, ndarray.U16, ndarray.I64), numpytestPart(r, shape)...)
+		}
+		operands["x0"] = r.Array(ndarray.U8, shape...)
+		kerneltest.Stream(t, adder, line+" z", operands)
+		if !repeats(operands["y"].Layout) {
+			kerneltest.Stream(t, adder, line+" y[...]", operands)
+			kerneltest.Stream(t, adder, line+" y[...] update=1", operands)
+			kerneltest.Stream(t, adder, "add y y[...]", operands)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// numpytestPart is a shape that broadcasts to shape.
+func numpytestPart(r numpytest.Rand, shape []int) []int {
+	part := slices.Clone(shape[r.IntN(len(shape)+1):])
+	for i := range part {
+		if r.IntN(3) == 0 {
+			part[i] = 1
+		}
+	}
+	return part
+}
+
+// More runs than a call of a blob takes, in and out.
+func TestManyRuns(t *testing.T) {
+	a := ndarray.New(ndarray.U8, 3, 9000)
+	for i := range a.Data {
+		a.Data[i] = byte(i * 7)
+	}
+	operands := map[string]ndarray.Array{"x": a, "y": ndarray.New(ndarray.U8, 9000, 3), "z": ndarray.New(ndarray.U8, 6, 9000)}
+	kerneltest.Stream(t, adder, "add x z[::2]", operands)
+	kerneltest.Stream(t, adder, "add y[:,:1] y[:,1:2]", operands, 0, 40000) // single bytes
+}
+
+// Tiles cover a shape once, in multiples of their units, within memory; a
+// transpose has long runs on both sides; what is broadcast is read once.
+func TestTiling(t *testing.T) {
+	const mem = 4 << 20
+	square := ndarray.NewLayout(ndarray.F32, 8192, 8192)
+	ops := []stream.Operand{{Layout: square.Permute(1, 0), Load: true}, {Layout: square, Store: true}}
+	g, err := stream.NewTiling(square.Shape, ops, mem, stream.Cuts{Unit: []int{24, 24}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := g.Extents; e[0]%24 != 0 || e[1]%24 != 0 || e[0] < 256 || e[1] < 256 || g.Mem > mem || g.Mem < mem/2 {
+		t.Errorf("tile %v of %d bytes", e, g.Mem)
+	}
+	if m := g.Moved(); m < 2*float64(square.Bytes()) || m > 2.2*float64(square.Bytes()) {
+		t.Errorf("%g bytes moved", m)
+	}
+	row, err := ndarray.NewLayout(ndarray.F32, 8192).Broadcast(square.Shape)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops = []stream.Operand{{Layout: row, Load: true}, {Layout: square, Load: true}, {Layout: square, Store: true}}
+	if g, err = stream.NewTiling(square.Shape, ops, mem, stream.Cuts{Whole: []bool{false, true}}); err != nil {
+		t.Fatal(err)
+	}
+	if g.Extents[1] != 8192 || g.Moved() > 2.01*float64(square.Bytes()) {
+		t.Errorf("tile %v, %g bytes moved", g.Extents, g.Moved())
+	}
+	seen := make([]int, 8192)
+	for i := range g.Tiles() {
+		lo, hi := g.Box(i)
+		for k := lo[0]; k < hi[0]; k++ {
+			seen[k]++
+		}
+	}
+	if slices.ContainsFunc(seen, func(n int) bool { return n != 1 }) {
+		t.Error("tiles do not cover the shape once")
+	}
+	if text := fmt.Sprint(g.Explain()); !strings.Contains(text, "tiles") {
+		t.Error(text)
+	}
+}
+
+// A bound that is too low is refused with the least that would do, which does.
+func TestNoMem(t *testing.T) {
+	l := ndarray.NewLayout(ndarray.F64, 100, 100)
+	ops := []stream.Operand{{Layout: l, Load: true}, {Layout: l, Load: true, Store: true}}
+	scratch := stream.Cuts{Scratch: func(e []int) int64 { return int64(e[0] * 1000) }, Whole: []bool{false, true}}
+	_, err := stream.NewTiling(l.Shape, ops, 10, scratch)
+	var short *stream.NoMemError
+	if !errors.As(err, &short) || !errors.Is(err, syscall.ENOMEM) || short.Least != 5*800+1000 || !strings.Contains(err.Error(), "5000 bytes") {
+		t.Fatalf("%v", err)
+	}
+	g, err := stream.NewTiling(l.Shape, ops, short.Least, scratch)
+	if err != nil || g.Mem != short.Least || g.Extents[0] != 1 {
+		t.Errorf("%v, %v", g, err)
+	}
+	if _, err := stream.NewTiling(l.Shape, ops, short.Least-1, scratch); err == nil {
+		t.Error("less than the least is taken")
+	}
+	ops[0].Layout = ndarray.NewLayout(ndarray.F64, 3)
+	if _, err := stream.NewTiling(l.Shape, ops, 1<<20, scratch); err == nil {
+		t.Error("an operand of another shape is taken")
+	}
+}
+
+// When a step fails the others' transfers are waited for, and its error is the
+// run's.
+func TestStepsFail(t *testing.T) {
+	fault := errors.New("fault")
+	for at := range 4 {
+		d := kerneltest.NewDisk(t)
+		a := ndarray.New(ndarray.U8, 4, 10)
+		var p [4]stream.Piece
+		for i := range p {
+			p[i] = stream.Sink(stream.Range(stored(d, a), 0, i, i+1), make([]byte, 10))
+		}
+		steps := stream.Steps{
+			N:    4,
+			Load: func(f *stream.Flight, i int) []*stream.Move { return []*stream.Move{f.Load(&p[i])} },
+			Compute: func(i int) error {
+				if i == at {
+					return fault
+				}
+				p[i].Array.Data[3] = 1
+				return nil
+			},
+			Store: func(f *stream.Flight, i int) []*stream.Move { return []*stream.Move{f.Store(&p[i]), nil} },
+		}
+		if err := steps.Run(&kernels.Exec{Ctx: t.Context()}); !errors.Is(err, fault) {
+			t.Errorf("step %d: %v", at, err)
+		}
+		d.Quiet()
+	}
+}
+
+// A flight ends with the first error of what nobody has waited for.
+func TestFlightEnd(t *testing.T) {
+	d := kerneltest.NewDisk(t)
+	d.FailAt, d.Fault = 2, errors.New("fault")
+	a := ndarray.New(ndarray.U8, 3, 10)
+	f := stream.NewFlight(&kernels.Exec{Ctx: t.Context()})
+	var moves []*stream.Move
+	for i := range 3 {
+		p := stream.Source(stream.Range(stored(d, a), 0, i, i+1), make([]byte, 10))
+		moves = append(moves, f.Load(&p))
+	}
+	if err := f.Err(); err != nil {
+		t.Error(err)
+	}
+	if err := f.End(nil); !errors.Is(err, d.Fault) {
+		t.Error(err)
+	}
+	if !errors.Is(moves[1].Wait(), d.Fault) || !errors.Is(moves[2].Wait(), context.Canceled) || moves[0].Wait() != nil {
+		t.Error("a second wait gives another error")
+	}
+	if f.Err() == nil {
+		t.Error("a flight that is over goes on")
+	}
+	d.Quiet()
+}
