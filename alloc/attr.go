@@ -1,6 +1,7 @@
 package alloc
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +28,24 @@ func (s *Store) Chown(rel string, uid, gid int) error {
 
 // Utimens sets the times of access and change; nil keeps one.
 func (s *Store) Utimens(rel string, atime, mtime *time.Time) error {
-	return s.look(rel, func(e entry) error { return s.utimens(e, atime, mtime) })
+	return s.look(rel, func(e entry) error {
+		st, err := s.stat(e)
+		if err != nil {
+			return err
+		}
+		if err := s.utimens(e, atime, mtime); err != nil {
+			return err
+		}
+		p := s.table.spot(keyOf(&st))
+		if p == nil || p.t == nil {
+			return nil
+		}
+		err = p.t.utimens(p.entry(), atime, mtime) // those count while it is there
+		if errors.Is(err, unix.ENOENT) && s.table.spot(keyOf(&st)) != p {
+			return nil // it moved meanwhile
+		}
+		return err
+	})
 }
 
 // Statfs tells the device's size: Mem in all, and what neither buffers nor scratch hold as free. For a plain store it is the

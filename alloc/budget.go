@@ -133,7 +133,8 @@ type budget struct {
 	mu       sync.Mutex
 	closed   bool      // the tier is not ours any more
 	reserved int64     // taken off the buffers' bound
-	active   int64     // of that, promised to live arenas
+	active   int64     // of that, promised to live arenas, and staging
+	staging  int64     // of that, what transfers to and from the spill tiers use for as long as the store is open
 	charged  int64     // memory that the live arenas' regions may have resident
 	cached   int64     // the same of the idle regions
 	idle     []*region // least recently used first
@@ -167,6 +168,17 @@ func (b *budget) reserve(n int64) error {
 	}
 	b.active += n
 	b.sample()
+	return nil
+}
+
+// reserveStaging takes n bytes for good.
+func (b *budget) reserveStaging(n int64) error {
+	if err := b.reserve(n); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.staging = n
 	return nil
 }
 
@@ -271,7 +283,7 @@ func (b *budget) usage() Usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sample()
-	return Usage{Mem: b.mem, Used: b.lastUsed, Scratch: b.active, Cached: b.reserved - b.active,
+	return Usage{Mem: b.mem, Used: b.lastUsed, Scratch: b.active - b.staging, Staging: b.staging, Cached: b.reserved - b.active,
 		Free: max(b.mem-b.lastUsed-b.active, 0), Peak: b.peak}
 }
 

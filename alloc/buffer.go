@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,8 +17,10 @@ func keyOf(st *unix.Stat_t) key { return key{st.Dev, st.Ino} }
 
 // table is the buffers that somebody holds.
 type table struct {
-	mu   sync.Mutex
-	held map[key]*Buffer
+	mu    sync.Mutex
+	held  map[key]*Buffer
+	spots map[key]*spot     // where the bytes of those are that have spilled, held or not
+	used  map[key]time.Time // when those that nobody holds were used last
 }
 
 // Buffer is one inode of the tree while anybody holds it. There is one object an inode: the same pointer is the same buffer,
@@ -31,10 +35,16 @@ type Buffer struct {
 	path string // guarded by table.mu
 	dead bool   // guarded by table.mu: it has no name left
 
-	mu        sync.RWMutex // the size: read to write within it, written to change it; and what follows
-	allocated int64        // bytes from the start that are known to have their pages
+	mu        sync.RWMutex // the size, and where the bytes are: read to use them within it, written to change it; and what follows
+	allocated int64        // bytes from the start that are known to have their pages in the RAM tier
 	current   *mapped      // the mapping of the whole file, if one is held that has its size
-	mappings  int          // held, of any size
+	mappings  atomic.Int32 // held, of any size; changed under mu
+	pins      atomic.Int32 // holds that keep the bytes where they are; counted up under mu
+	lastUse   atomic.Int64 // Unix time in ns
+
+	hm   sync.RWMutex // written for the one step of a move, and to open the spill file; read by who does not wait for moves
+	spot *spot        // nil: the bytes are in the RAM tier
+	home *home        // spot, open; nil until it is needed
 }
 
 // Get opens the buffer of that name, or gives the one that is open. The caller releases it.
@@ -106,7 +116,7 @@ func (s *Store) hold(fd int, readonly bool, k key, rel string) *Buffer {
 		s.ram.drop(fd, rel)
 		return b
 	}
-	b = &Buffer{s: s, key: k, fd: fd, readonly: readonly, refs: 1, path: rel}
+	b = &Buffer{s: s, key: k, fd: fd, readonly: readonly, refs: 1, path: rel, spot: s.table.spots[k]}
 	s.table.held[k] = b
 	s.table.mu.Unlock()
 	return b
@@ -190,10 +200,18 @@ func (b *Buffer) release() bool {
 		t.mu.Unlock()
 		panic("alloc: Release of a buffer that was released")
 	}
-	b.refs--
-	last, dead, path := b.refs == 0, b.dead, b.path
-	if last {
+	last, dead, path := b.refs == 1, b.dead, b.path
+	if last && !dead && b.unfiled() {
+		t.mu.Unlock()
+		b.fileSums() // while nobody can open the spill file anew
+		t.mu.Lock()
+		last, dead, path = b.refs == 1, b.dead, b.path
+	}
+	if b.refs--; last {
 		delete(t.held, b.key)
+		if !dead && b.s.Spills() {
+			t.used[b.key] = b.LastUse()
+		}
 	}
 	t.mu.Unlock()
 	if !last {
@@ -202,6 +220,9 @@ func (b *Buffer) release() bool {
 	// Nobody can reach b now. The file is open until its mark is off.
 	if dead {
 		b.s.forget(b.key)
+	}
+	if b.home != nil {
+		b.home.close()
 	}
 	if err := b.s.close(b.fd, path); err != nil {
 		b.s.cfg.Logf("%v", err) // of a plain file on a network: the data may not have arrived
@@ -222,14 +243,48 @@ func (b *Buffer) String() string { return fmt.Sprintf("%q (inode %d)", b.Path(),
 // Ino is the inode number.
 func (b *Buffer) Ino() uint64 { return b.key.ino }
 
-// Fd is the descriptor of the backing file, the buffer's own: for passthrough and copy_file_range, not to be closed.
-func (b *Buffer) Fd() int { return b.fd }
+// Fd is the descriptor of the file that the bytes are in, the buffer's own: for passthrough and copy_file_range, not to be closed. Who
+// uses it calls Hold before and Unhold after. -1: the spill file cannot be opened, as a read will tell.
+func (b *Buffer) Fd() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	fd, err := b.file()
+	if err != nil {
+		b.s.cfg.Logf("%v", err)
+		return -1
+	}
+	return fd
+}
 
 // ReadOnly reports that the daemon itself may not write the file: a plain one, or one of an unprivileged user.
 func (b *Buffer) ReadOnly() bool { return b.readonly }
 
-// Stat tells about the backing file.
-func (b *Buffer) Stat() (unix.Stat_t, error) { return b.s.fstat(b.fd, b.Path()) }
+// Stat tells about the buffer. st_blocks is what is resident.
+func (b *Buffer) Stat() (unix.Stat_t, error) {
+	st, err := b.s.fstat(b.fd, b.Path())
+	if err != nil || b.Resident() {
+		return st, err
+	}
+	b.hm.RLock()
+	defer b.hm.RUnlock()
+	p, h := b.spot, b.home
+	var data unix.Stat_t
+	switch {
+	case p == nil: // just now
+		return b.s.fstat(b.fd, b.Path())
+	case h != nil:
+		data, err = h.t.fstat(h.fd, h.where)
+	case p.t == nil:
+		_, err = b.s.openHome(p, b.Path())
+	default:
+		data, err = p.t.stat(p.entry())
+	}
+	if err != nil {
+		return st, lost(b.Path(), err)
+	}
+	overlay(&st, &data)
+	return st, nil
+}
 
 // Size is the number of bytes.
 func (b *Buffer) Size() (int64, error) {

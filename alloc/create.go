@@ -94,6 +94,13 @@ func (s *Store) tempFile(e entry) (tmp entry, b *Buffer, err error) {
 		s.ram.drop(fd, e.rel)
 		return tmp, nil, err
 	}
+	if s.stale.has(st.Ino) {
+		if s.buryStale(); s.stale.has(st.Ino) { // it would be taken for a buffer that has spilled
+			s.ram.discard(tmp, 0)
+			s.ram.drop(fd, e.rel)
+			return tmp, nil, fail("create", e.rel, unix.EIO)
+		}
+	}
 	return tmp, s.hold(fd, false, keyOf(&st), ""), nil
 }
 

@@ -12,14 +12,52 @@ func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fail("read", b.Path(), unix.EINVAL)
 	}
-	n, err := b.s.readFull(b.fd, b.Path(), p, off)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	h, err := b.at()
+	fd := b.fd
+	if h != nil && err == nil {
+		fd = h.fd
+		err = b.proof(h, off, int64(len(p)))
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := b.s.readFull(fd, b.Path(), p, off)
 	if err == nil && n < len(p) {
 		err = io.EOF
 	}
 	return n, err
 }
 
-// WriteAt writes p at off, growing the buffer if it ends before that. ENOSPC when the memory is full; n bytes were written then.
+// proof verifies the chunks of [off, off+n) that nobody has yet.
+func (b *Buffer) proof(h *home, off, n int64) error {
+	var buf []byte
+	for at := off &^ (chunkSize - 1); at < off+n; at += chunkSize {
+		if !h.sums.unverified(at) {
+			continue
+		}
+		if buf == nil {
+			buf = make([]byte, chunkSize)
+		}
+		epoch := h.sums.now()
+		st, err := h.t.fstat(h.fd, h.where)
+		if err != nil {
+			return err
+		}
+		k, err := h.t.readFull(h.fd, h.where, buf, at)
+		if err == nil {
+			err = h.verify(b.Path(), buf[:k], at, st.Size, epoch)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteAt writes p at off, growing the buffer if it ends before that. ENOSPC when the memory, and what it may spill to, is full;
+// n bytes were written then.
 func (b *Buffer) WriteAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, fail("write", b.Path(), unix.EINVAL)
@@ -27,8 +65,17 @@ func (b *Buffer) WriteAt(p []byte, off int64) (n int, err error) {
 	if off+int64(len(p)) < off {
 		return 0, fail("write", b.Path(), unix.EFBIG)
 	}
+	err = b.roomy(func() (int64, error) {
+		k, err := b.writeAt(p[n:], off+int64(n))
+		n += k
+		return int64(len(p) - n), err
+	})
+	return n, err
+}
+
+func (b *Buffer) writeAt(p []byte, off int64) (n int, err error) {
 	b.mu.RLock()
-	st, err := b.Stat()
+	st, err := b.stat()
 	if err != nil || off+int64(len(p)) <= st.Size {
 		defer b.mu.RUnlock()
 		if err != nil {
@@ -39,7 +86,7 @@ func (b *Buffer) WriteAt(p []byte, off int64) (n int, err error) {
 	b.mu.RUnlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if st, err = b.Stat(); err != nil {
+	if st, err = b.stat(); err != nil {
 		return 0, err
 	}
 	return b.write(p, off, &st)
@@ -48,9 +95,17 @@ func (b *Buffer) WriteAt(p []byte, off int64) (n int, err error) {
 // Append writes p at the end, in one piece as far as the other calls of Buffer can see, and tells where. If it fails midway
 // (ENOSPC) nothing is appended.
 func (b *Buffer) Append(p []byte) (off int64, err error) {
+	err = b.roomy(func() (int64, error) {
+		off, err = b.append(p)
+		return int64(len(p)), err
+	})
+	return off, err
+}
+
+func (b *Buffer) append(p []byte) (off int64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	st, err := b.Stat()
+	st, err := b.stat()
 	if err != nil {
 		return 0, err
 	}
@@ -61,15 +116,27 @@ func (b *Buffer) Append(p []byte) (off int64, err error) {
 	return st.Size, err
 }
 
-// write writes all of p. Preconditions: b.mu is held, for writing if the size changes; st is from since then.
+// write writes all of p. Preconditions: b.mu is held, for writing if the size changes; st is from since then, of the file with the bytes.
 func (b *Buffer) write(p []byte, off int64, st *unix.Stat_t) (done int, err error) {
-	if b.readonly {
-		return 0, fail("write", b.Path(), unix.EACCES)
-	}
-	end := off + int64(len(p))
 	path := b.Path()
+	if b.readonly {
+		return 0, fail("write", path, unix.EACCES)
+	}
+	h, err := b.at()
+	if err != nil {
+		return 0, err
+	}
+	end, fd := off+int64(len(p)), b.fd
+	if h != nil {
+		w, err := h.sums.begin(h.t, h.spot, min(off, st.Size), end)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { h.sums.end(w, max(end, st.Size), nil) }()
+		fd = h.fd
+	}
 	err = b.spend(b.needs(off, end, st), func() error {
-		n, err := b.s.writeFull(b.fd, path, p[done:], off+int64(done))
+		n, err := b.s.writeFull(fd, path, p[done:], off+int64(done))
 		done += n
 		return err
 	})
@@ -84,16 +151,25 @@ func (b *Buffer) needs(off, end int64, st *unix.Stat_t) int64 {
 	return pages(end) - off&^(pageSize-1)
 }
 
-// spend runs a call that may add n bytes to the file, within the budget.
+// spend runs a call that may add n bytes to the file with the bytes, within the budget of its tier.
 func (b *Buffer) spend(n int64, call func() error) error {
-	return b.s.mem.spend(b.key, n, call, b.held)
-}
-
-// held is the memory that the file has.
-func (b *Buffer) held() (int64, error) {
-	st, err := b.Stat()
-	return st.Blocks * 512, err
+	h, err := b.at()
+	if err != nil {
+		return err
+	}
+	if h != nil {
+		return h.t.spend(h.fd, h.key, n, call)
+	}
+	return b.s.mem.spend(b.key, n, call, b.stubBlocks)
 }
 
 // Sync makes the bytes durable as far as the tier is.
-func (b *Buffer) Sync() error { return b.s.fsync(b.fd, b.Path()) }
+func (b *Buffer) Sync() error {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	fd, err := b.file()
+	if err != nil {
+		return err
+	}
+	return b.s.fsync(fd, b.Path())
+}

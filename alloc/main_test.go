@@ -208,10 +208,11 @@ func checkStore(t *testing.T, s *Store) {
 	if u.Buffers != files {
 		t.Errorf("%d buffers are counted, %d are there", u.Buffers, files)
 	}
-	if u.Used+u.Scratch > u.Mem || u.Used+u.Scratch+u.Free != u.Mem || u.Peak < u.Used+u.Scratch {
+	if u.Used+u.Scratch+u.Staging+u.Free != u.Mem || u.Free < 0 || u.Peak < u.Used+u.Scratch+u.Staging {
 		t.Errorf("usage %+v", u)
 	}
 	checkMarks(t, s, inodes)
+	checkSpills(t, s, inodes)
 	if _, counted := s.mem.meter.(*countMeter); counted && len(s.table.held) == 0 && u.Used != blocks+s.marks.files*markSize {
 		t.Errorf("%d bytes are counted, the files hold %d and the marks %d", u.Used, blocks, s.marks.files*markSize)
 	}

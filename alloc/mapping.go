@@ -2,6 +2,7 @@ package alloc
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -22,10 +23,13 @@ type Mapping struct {
 }
 
 // Map maps the whole buffer, shared, to read and to write, with all its pages allocated (ENOSPC). The mapping is shared by all that
-// ask for it at the same size. The caller closes it.
+// ask for it at the same size. The caller closes it. ErrSpilled: the bytes are not in the RAM tier, and have to be promoted first.
 func (b *Buffer) Map() (*Mapping, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.Resident() {
+		return nil, fmt.Errorf("map %q: %w", b.Path(), ErrSpilled)
+	}
 	size, err := b.reserve()
 	if err != nil {
 		return nil, err
@@ -38,7 +42,9 @@ func (b *Buffer) Map() (*Mapping, error) {
 		b.current = &mapped{data: data}
 	}
 	b.current.refs++
-	b.mappings++
+	b.mappings.Add(1)
+	b.s.traffic.hits.Add(1)
+	b.touch()
 	b.Ref()
 	return &Mapping{Data: b.current.data, b: b, m: b.current}, nil
 }
@@ -85,7 +91,7 @@ func (m *Mapping) Close() {
 	}
 	b := m.b
 	b.mu.Lock()
-	b.mappings--
+	b.mappings.Add(-1)
 	last := m.m.refs == 1 && b.current == m.m && len(m.m.data) > 0
 	b.mu.Unlock()
 	if !last {
@@ -117,8 +123,4 @@ func (b *Buffer) unhold(m *mapped) {
 }
 
 // Mapped reports whether anybody holds a mapping.
-func (b *Buffer) Mapped() bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.mappings > 0
-}
+func (b *Buffer) Mapped() bool { return b.mappings.Load() > 0 }

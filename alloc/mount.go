@@ -131,21 +131,42 @@ func mountedAt(path string) (fstype, source string, err error) {
 		return "", "", err
 	}
 	path = filepath.Join(dir, filepath.Base(path))
+	err = eachMount(func(point, t, src string) {
+		if point == path {
+			fstype, source = t, src // the last one listed is the topmost
+		}
+	})
+	return fstype, source, err
+}
+
+// mountOf gives the type and the source of the file system that an absolute path without symlinks is on.
+func mountOf(path string) (fstype, source string, err error) {
+	longest := ""
+	err = eachMount(func(point, t, src string) {
+		if within(path, point) && len(point) >= len(longest) {
+			longest, fstype, source = point, t, src
+		}
+	})
+	return fstype, source, err
+}
+
+// eachMount calls visit for the mounts of this process.
+func eachMount(visit func(point, fstype, source string)) error {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return "", "", err
+		return err
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		// 36 35 98:0 /root /mount/point options [optional...] - type source superoptions
 		left, right, _ := strings.Cut(lines.Text(), " - ")
-		if fields := strings.Fields(left); len(fields) > 4 && unescape(fields[4]) == path {
-			fields = append(strings.Fields(right), "", "")
-			fstype, source = fields[0], fields[1] // the last one listed is the topmost
+		if fields := strings.Fields(left); len(fields) > 4 {
+			kind := append(strings.Fields(right), "", "")
+			visit(unescape(fields[4]), kind[0], kind[1])
 		}
 	}
-	return fstype, source, lines.Err()
+	return lines.Err()
 }
 
 // mountEscapes are the octal escapes of mountinfo (see seq_path in the kernel).

@@ -36,10 +36,33 @@ func (s *Store) at(rel string, f func(entry) error) error {
 // Lstat tells about a name, symlinks not followed. "" is the root.
 func (s *Store) Lstat(rel string) (st unix.Stat_t, err error) {
 	err = s.look(rel, func(e entry) (err error) {
-		st, err = s.stat(e)
+		st, err = s.status(e)
 		return err
 	})
 	return st, err
+}
+
+// status tells about an entry of the tree, with what a spill file knows better. What cannot be had from there is told as the stub has it,
+// so that a buffer whose bytes are gone can still be seen, and removed.
+func (s *Store) status(e entry) (unix.Stat_t, error) {
+	st, err := s.stat(e)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return st, err
+	}
+	for p := s.table.spot(keyOf(&st)); p != nil && p.t != nil; {
+		data, err := p.t.stat(p.entry())
+		now := s.table.spot(keyOf(&st))
+		if err == nil {
+			overlay(&st, &data)
+		} else if now != p { // it has moved
+			p = now
+			continue
+		} else {
+			s.cfg.Logf("%v", lost(e.rel, err))
+		}
+		break
+	}
+	return st, nil
 }
 
 // ReadDir lists a directory, in the file system's order.

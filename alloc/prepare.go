@@ -12,7 +12,8 @@ type Prepared struct {
 	tmp entry // without its directory in a plain tree, where that is the one of what it is to become
 }
 
-// Prepare makes a file of n bytes, all of them allocated, that is to stand at rel. ENOSPC: nothing has changed.
+// Prepare makes a file of n bytes, all of them allocated, that is to stand at rel: in the RAM tier, or if it is full on the first spill tier
+// that has room. ENOSPC: nothing has changed.
 func (s *Store) Prepare(rel string, n int64) (p *Prepared, err error) {
 	err = s.look(rel, func(e entry) error {
 		if rel == "" {
@@ -25,10 +26,25 @@ func (s *Store) Prepare(rel string, n int64) (p *Prepared, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Resize(n); err != nil {
+	_, _, err = p.resize(n)
+	if errors.Is(err, unix.ENOSPC) && s.Spills() {
+		err = p.prepareSpilled(n)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Discard(rel))
 	}
 	return p, nil
+}
+
+// prepareSpilled makes an empty buffer one of n bytes on a spill tier.
+func (p *Prepared) prepareSpilled(n int64) (err error) {
+	for err == nil {
+		if _, _, err = p.resize(n); err == nil || !errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+		err = p.makeWay(n)
+	}
+	return err
 }
 
 // temp is the temporary that is to become e.

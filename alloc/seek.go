@@ -7,8 +7,14 @@ func (b *Buffer) Seek(off int64, whence int) (at int64, err error) {
 	if whence != unix.SEEK_DATA && whence != unix.SEEK_HOLE {
 		return 0, fail("lseek", b.Path(), unix.EINVAL)
 	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	fd, err := b.file()
+	if err != nil {
+		return 0, err
+	}
 	err = b.s.do("lseek", b.Path(), func() error {
-		at, err = unix.Seek(b.fd, off, whence)
+		at, err = unix.Seek(fd, off, whence)
 		return err
 	})
 	return at, err

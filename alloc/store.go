@@ -1,13 +1,17 @@
 package alloc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vgpu/iouring"
 )
 
 // Config says where a store keeps its buffers and how much memory it may use.
@@ -19,6 +23,11 @@ type Config struct {
 	Group int    // group of the tree's root; 0: as it is
 	Mode  os.FileMode
 	Logf  func(string, ...any)
+
+	Spill      []SpillConfig   // where bytes go when the memory is full, in order of preference
+	Persist    bool            // a clean Close writes everything to the spill tiers, and Open finds it there after the machine's restart
+	IO         iouring.Backend // of transfers to and from the spill tiers; "": io_uring where it works
+	Mountpoint string          // where the device is to be seen: no spill directory may be there
 
 	Faults Faults // nil outside tests
 }
@@ -32,6 +41,16 @@ type Store struct {
 	ram  *tier
 	mem  *budget
 
+	spills  []*spillTier // in order of preference
+	homes   int          // the folder of homes; -1: there is none
+	io      *engine
+	traffic traffic // of the RAM tier
+	stale   stale   // inodes that are gone, and whose home could not be removed yet
+
+	moving  sync.RWMutex // read by who moves bytes; written to close
+	closing context.Context
+	cancel  context.CancelFunc
+
 	ns     sync.RWMutex // the names: read to look one up, written to change one
 	closed atomic.Bool
 	count  atomic.Int64 // regular files in the tree
@@ -41,6 +60,7 @@ type Store struct {
 	marks       marks
 	interrupted []Mark
 	onFree      atomic.Pointer[func()]
+	onShort     atomic.Pointer[func(int64, *Buffer) bool]
 }
 
 // Open opens the store of a state directory, or of a plain one.
@@ -53,8 +73,9 @@ func Open(cfg Config) (*Store, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &Store{sys: sys{cfg.Faults}, cfg: cfg}
-	s.table.held = map[key]*Buffer{}
+	s := &Store{sys: sys{cfg.Faults}, cfg: cfg, homes: -1}
+	s.closing, s.cancel = context.WithCancel(context.Background())
+	s.table.held, s.table.spots, s.table.used = map[key]*Buffer{}, map[key]*spot{}, map[key]time.Time{}
 	s.marks.of = map[uint64]Mark{}
 	open := s.openTiers
 	if cfg.Plain != "" {
@@ -135,7 +156,7 @@ func (s *Store) openRAM(p place) (err error) {
 	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
 		s.ram.mounted = p.mounted
 		if err = s.load(); err != nil {
-			s.ram.shut()
+			err = errors.Join(err, s.shutTiers())
 		}
 	}
 	if err != nil && p.fresh { // one that was there stays: it holds buffers, and the next Open takes it over
@@ -165,7 +186,53 @@ func (s *Store) load() error {
 	if err := s.mem.start(); err != nil {
 		return err
 	}
+	if err := s.openSpills(names); err != nil {
+		return err
+	}
 	return s.loadMarks(names)
+}
+
+// openSpills opens the spill tiers, and finds out which buffers are there.
+func (s *Store) openSpills(names map[uint64]string) error {
+	if err := s.openHomes(); err != nil {
+		return err
+	}
+	if len(s.cfg.Spill) > 0 {
+		id, err := s.identity(s.ram.dir)
+		if err != nil {
+			return err
+		}
+		for i := range s.cfg.Spill {
+			t, err := openSpill(s, i, id+" "+s.ram.path)
+			if err != nil {
+				return err
+			}
+			s.spills = append(s.spills, t)
+		}
+	}
+	if err := s.loadHomes(names); err != nil || len(s.spills) == 0 {
+		return err
+	}
+	return s.openEngine()
+}
+
+// Spills reports whether there are spill tiers.
+func (s *Store) Spills() bool { return len(s.spills) > 0 }
+
+// shutTiers closes what is open of the tiers.
+func (s *Store) shutTiers() (err error) {
+	if s.io != nil {
+		err = s.io.close()
+	}
+	for _, t := range s.spills {
+		t.shut()
+	}
+	if s.homes >= 0 {
+		s.ram.drop(s.homes, homesDir)
+		s.homes = -1
+	}
+	s.ram.shut()
+	return err
 }
 
 // newMeter chooses who keeps the bound: the kernel where the file system is ours alone, else our own count.
@@ -197,16 +264,16 @@ func (s *Store) found(e entry, st *unix.Stat_t, names map[uint64]string, m meter
 }
 
 // trimTail gives back what lies allocated beyond the end of a file.
-func (s *Store) trimTail(e entry, st *unix.Stat_t) error {
-	fd, err := s.open(e, unix.O_WRONLY, 0)
+func (x sys) trimTail(e entry, st *unix.Stat_t) error {
+	fd, err := x.open(e, unix.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	err = s.ftruncate(fd, e.rel, st.Size)
+	err = x.ftruncate(fd, e.rel, st.Size)
 	if err == nil {
-		*st, err = s.fstat(fd, e.rel)
+		*st, err = x.fstat(fd, e.rel)
 	}
-	return errors.Join(err, s.close(fd, e.rel))
+	return errors.Join(err, x.close(fd, e.rel))
 }
 
 // Root is the absolute path of the tree's root.
@@ -231,6 +298,9 @@ func (s *Store) freed() {
 // in any case.
 func (s *Store) Close(keep bool) error {
 	s.warm.close()
+	s.cancel()
+	s.moving.Lock()
+	defer s.moving.Unlock()
 	s.ns.Lock()
 	defer s.ns.Unlock()
 	s.marks.mu.Lock()
@@ -239,13 +309,12 @@ func (s *Store) Close(keep bool) error {
 		return unix.ESHUTDOWN
 	}
 	s.mem.shut()
-	s.ram.shut()
+	err := s.shutTiers()
 	if s.ram.plain {
-		return nil
+		return err
 	}
-	var err error
 	if !keep {
-		err = s.remove()
+		err = errors.Join(err, s.remove())
 	}
 	err = errors.Join(err, s.lock.release(!keep))
 	if s.made && !keep {
@@ -258,11 +327,16 @@ func (s *Store) Close(keep bool) error {
 }
 
 // remove takes the RAM tier away with all buffers. Its descriptors are closed already, or the unmount would find it busy with us.
-func (s *Store) remove() error {
+func (s *Store) remove() (err error) {
 	if s.ram.mounted {
-		return unmount(s.sys, s.ram.path)
+		err = unmount(s.sys, s.ram.path)
+	} else {
+		err = s.ram.clearDir(entry{unix.AT_FDCWD, s.ram.path, ""})
 	}
-	return s.ram.clearDir(entry{unix.AT_FDCWD, s.ram.path, ""})
+	for _, t := range s.spills { // after the homes, so that none ever names what is gone
+		err = errors.Join(err, t.remove())
+	}
+	return err
 }
 
 // Usage is the store's memory, in bytes.
@@ -270,9 +344,10 @@ type Usage struct {
 	Mem     int64 // the limit
 	Used    int64 // held by buffers
 	Scratch int64 // reserved by arenas
+	Staging int64 // reserved, for good, by transfers to and from the spill tiers
 	Cached  int64 // scratch kept ready for the next arenas; given back when something else needs it
-	Free    int64 // Mem - Used - Scratch
-	Peak    int64 // the most that Used + Scratch has been seen at
+	Free    int64 // Mem - Used - Scratch - Staging
+	Peak    int64 // the most that Used + Scratch + Staging has been seen at
 	Buffers int64 // number of buffers that have a name; of a plain store, that are held
 }
 

@@ -46,8 +46,8 @@ func openTier(x sys, path string, logf func(string, ...any)) (*tier, error) {
 	return t, nil
 }
 
-// openDirs locks the tier before it looks into it: two daemons with different state directories can mean one folder under /dev/shm.
-func (t *tier) openDirs() (err error) {
+// openLocked opens the tier's directory and locks it.
+func (t *tier) openLocked() (err error) {
 	if t.dir, err = t.openPath(t.path); err != nil {
 		return err
 	}
@@ -55,7 +55,12 @@ func (t *tier) openDirs() (err error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("%s is in use by another daemon: %w", t.path, unix.EBUSY)
 	}
-	if err != nil {
+	return err
+}
+
+// openDirs locks the tier before it looks into it: two daemons with different state directories can mean one folder under /dev/shm.
+func (t *tier) openDirs() (err error) {
+	if err = t.openLocked(); err != nil {
 		return err
 	}
 	if t.root, err = t.folder(buffersDir, unix.O_PATH); err != nil {

@@ -64,5 +64,6 @@ func (s *Store) forget(k key) {
 		return
 	}
 	s.buryMark(k.ino)
+	s.buryHome(k)
 	s.mem.meter.forget(k)
 }

@@ -1,0 +1,306 @@
+package alloc
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// homesDir is the folder of the RAM tier that tells which buffers have spilled: for each a symlink, named by the inode number of its stub,
+// which names the tier and the file that have its bytes. Making it, and removing it, are the steps by which bytes move: while it is there the spill file is
+// the buffer, else the stub's own pages are, and the spill file is nobody's.
+const homesDir = "homes"
+
+// spot is where the bytes of a spilled buffer are. A move makes another; nothing in it changes after Open but what a size is found to be.
+type spot struct {
+	t     *spillTier // nil: one that this start does not have
+	name  string     // of the file; "" if it has none, as temporary space
+	key   key        // of the file: what its blocks are counted under
+	found bool       // at start
+	where string     // the path of its tier, for messages
+}
+
+// home is a spot whose file is open.
+type home struct {
+	*spot
+	fd     int
+	direct int // past the page cache; -1 where there is no such thing
+	sums   *sums
+}
+
+// ErrSpilled is what Map says of a buffer whose bytes are not in the RAM tier.
+var ErrSpilled = errors.New("the buffer is spilled")
+
+// Resident reports whether the bytes are in the RAM tier. It does not wait for a move that is under way.
+func (b *Buffer) Resident() bool {
+	b.hm.RLock()
+	defer b.hm.RUnlock()
+	return b.spot == nil
+}
+
+// at gives the open home of a spilled buffer, nil of a resident one. Preconditions: b.mu is held, so that the buffer stays there.
+func (b *Buffer) at() (*home, error) {
+	b.hm.RLock()
+	h, p := b.home, b.spot
+	b.hm.RUnlock()
+	if h != nil || p == nil {
+		return h, nil
+	}
+	b.hm.Lock()
+	defer b.hm.Unlock()
+	if b.home == nil {
+		h, err := b.s.openHome(p, b.Path())
+		if err != nil {
+			return nil, err
+		}
+		b.home = h
+	}
+	return b.home, nil
+}
+
+// file is the descriptor that the bytes are behind. Preconditions: b.mu is held.
+func (b *Buffer) file() (int, error) {
+	h, err := b.at()
+	if err != nil {
+		return -1, err
+	}
+	if h != nil {
+		return h.fd, nil
+	}
+	return b.fd, nil
+}
+
+// stat tells about the file that has the bytes. Preconditions: b.mu is held.
+func (b *Buffer) stat() (unix.Stat_t, error) {
+	fd, err := b.file()
+	if err != nil {
+		return unix.Stat_t{}, err
+	}
+	return b.s.fstat(fd, b.Path())
+}
+
+// settle changes where the buffer is known to be. Preconditions: b.mu is held for writing, by a move.
+func (b *Buffer) settle(h *home) {
+	b.hm.Lock()
+	old := b.home
+	b.home, b.spot = h, nil
+	if h != nil {
+		b.spot = h.spot
+	}
+	b.hm.Unlock()
+	b.s.table.settle(b.key, b.spot)
+	if old != nil {
+		old.close()
+	}
+}
+
+// settle notes where the bytes of an inode are.
+func (t *table) settle(k key, p *spot) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p == nil {
+		delete(t.spots, k)
+	} else {
+		t.spots[k] = p
+	}
+}
+
+// spot tells where the bytes of an inode are; nil: in the RAM tier.
+func (t *table) spot(k key) *spot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.spots[k]
+}
+
+// entry is the spill file.
+func (p *spot) entry() entry { return entry{p.t.data, p.name, p.where + "/" + dataDir + "/" + p.name} }
+
+// sumsEntry is the file of its checksums.
+func (p *spot) sumsEntry() entry {
+	return entry{p.t.sums, p.name, p.where + "/" + sumsDir + "/" + p.name}
+}
+
+// openHome opens a spill file. EIO: it is not there, and says where it should be.
+func (s *Store) openHome(p *spot, rel string) (*home, error) {
+	if p.t == nil {
+		return nil, fmt.Errorf("the bytes of %q are on the spill tier at %s, which this device was started without: %w", rel, p.where, unix.EIO)
+	}
+	fd, err := p.t.open(p.entry(), unix.O_RDWR, 0)
+	if err != nil {
+		return nil, lost(rel, err)
+	}
+	h := &home{spot: p, fd: fd, direct: -1}
+	if p.t.direct {
+		if h.direct, err = p.t.openDirect(p.entry()); err != nil {
+			h.close()
+			return nil, lost(rel, err)
+		}
+	}
+	if h.sums, err = p.t.readSums(p); err != nil {
+		h.close()
+		return nil, lost(rel, err)
+	}
+	return h, nil
+}
+
+// lost makes every reason why bytes cannot be reached one errno.
+func lost(rel string, err error) error {
+	if errors.Is(err, unix.EIO) {
+		return fmt.Errorf("the spilled bytes of %q: %w", rel, err)
+	}
+	return fmt.Errorf("the spilled bytes of %q: %w (%w)", rel, err, unix.EIO)
+}
+
+// close closes the descriptors.
+func (h *home) close() {
+	for _, fd := range []int{h.fd, h.direct} {
+		if fd >= 0 {
+			h.t.drop(fd, h.where)
+		}
+	}
+}
+
+// blocks is the space that the file has.
+func (h *home) blocks() (int64, error) {
+	st, err := h.t.fstat(h.fd, h.where)
+	return st.Blocks * 512, err
+}
+
+// overlay puts what the spill file knows better, its size and times, into the status of a stub.
+func overlay(st, data *unix.Stat_t) {
+	st.Size, st.Atim, st.Mtim = data.Size, data.Atim, data.Mtim
+	if data.Ctim.Nano() > st.Ctim.Nano() {
+		st.Ctim = data.Ctim
+	}
+}
+
+// homeEntry is the symlink that says where the bytes of an inode are.
+func (s *Store) homeEntry(ino uint64) entry {
+	name := strconv.FormatUint(ino, 10)
+	return entry{s.homes, name, homesDir + "/" + name}
+}
+
+// target is what the symlink says: the tier's token, the file's name there and, for people, the tier's path.
+func (p *spot) target() string { return p.t.token + " " + p.name + " " + p.t.path }
+
+// openHomes opens the folder of homes, and makes it if this device has spill tiers. Without them there may be one of an earlier start.
+func (s *Store) openHomes() (err error) {
+	e := entry{s.ram.dir, homesDir, homesDir}
+	if len(s.cfg.Spill) > 0 {
+		s.homes, err = s.ram.folder(homesDir, 0)
+		return err
+	}
+	s.homes, err = s.open(e, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if errors.Is(err, unix.ENOENT) {
+		s.homes = -1
+		return nil
+	}
+	return err
+}
+
+// loadHomes reads where the buffers are. names has the stubs that exist; a home of another is dropped, and with it its bytes.
+func (s *Store) loadHomes(names map[uint64]string) error {
+	if s.homes < 0 {
+		return nil
+	}
+	list, err := s.readdir(s.homes, homesDir)
+	if err != nil {
+		return err
+	}
+	dir, err := s.fstat(s.homes, homesDir)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		ino, err := strconv.ParseUint(d.Name, 10, 64)
+		e := entry{s.homes, d.Name, homesDir + "/" + d.Name}
+		if _, there := names[ino]; err != nil || !there {
+			err = s.unlink(e, 0)
+		} else {
+			err = s.loadHome(e, key{dir.Dev, ino})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.loadSpills(names)
+}
+
+// loadHome reads one home.
+func (s *Store) loadHome(e entry, k key) error {
+	to, err := s.readlink(e)
+	if err != nil {
+		return err
+	}
+	f := append(strings.SplitN(to, " ", 3), "", "")
+	token, path := f[0], f[2]
+	p := &spot{name: f[1], where: path}
+	for _, t := range s.spills {
+		if t.token == token {
+			p.t, p.where = t, t.path
+		}
+	}
+	s.table.spots[k] = p
+	return nil
+}
+
+// loadSpills loads the spill tiers, gives back the pages of stubs whose bytes had just spilled, and says what cannot be reached.
+func (s *Store) loadSpills(names map[uint64]string) error {
+	for _, t := range s.spills {
+		mine := map[string]*spot{}
+		for _, p := range s.table.spots {
+			if p.t == t {
+				mine[p.name] = p
+			}
+		}
+		if err := t.load(mine); err != nil {
+			return fmt.Errorf("spill directory %s: %w", t.parent, err)
+		}
+	}
+	missing := 0
+	for k, p := range s.table.spots {
+		if p.t == nil || !p.found {
+			missing++
+			s.cfg.Logf("the bytes of %q should be on the spill tier at %s, and are not: reading it fails", names[k.ino], p.where)
+			continue
+		}
+		p.t.buffers.Add(1)
+		if err := s.emptyStub(names[k.ino]); err != nil {
+			return err
+		}
+	}
+	if missing > 0 {
+		s.cfg.Logf("the bytes of %d buffers cannot be reached: start the device with the spill directories that it had", missing)
+	}
+	return nil
+}
+
+// emptyStub gives back the pages of a stub, if the move that spilled it was killed before it did.
+func (s *Store) emptyStub(rel string) error {
+	return s.at(rel, func(e entry) error {
+		st, err := s.stat(e)
+		if err != nil || st.Blocks == 0 {
+			return err
+		}
+		fd, err := s.open(e, unix.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		err = s.punch(fd, rel, &st)
+		return errors.Join(err, s.close(fd, rel))
+	})
+}
+
+// punch gives back all pages of a stub, whose size and times stay.
+func (s *Store) punch(fd int, path string, st *unix.Stat_t) error {
+	n := max(pages(st.Size), st.Blocks*512)
+	if n == 0 {
+		return nil
+	}
+	return s.do("fallocate", path, func() error {
+		return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, n)
+	})
+}

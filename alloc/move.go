@@ -1,0 +1,464 @@
+package alloc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vgpu/iouring"
+)
+
+// Spill moves the bytes to the first spill tier that has room for them; the names, and all that stat tells but the blocks, stay. It does
+// nothing for a buffer that has spilled. EBUSY: it is mapped, or held; ENOSPC: no tier has room; EOPNOTSUPP: there is none. After an error,
+// the context's too, the bytes are where they were.
+func (b *Buffer) Spill(ctx context.Context) error {
+	moved, err := b.move(ctx, func(ctx context.Context) (bool, error) {
+		if h, err := b.at(); h != nil || err != nil {
+			return false, err
+		}
+		return true, b.spillWith(ctx, b.s.spills, 0)
+	})
+	if moved {
+		b.s.freed()
+	}
+	return err
+}
+
+// Promote moves the bytes back into the RAM tier, each chunk verified against its checksum; with discard they are not brought, and the
+// buffer's contents are undefined until it is written. It does nothing for a resident buffer. ENOSPC: the memory is full, and nothing is evicted
+// for it; EIO: a *ChecksumError, or what the disk says; EBUSY: it is held. After an error the bytes are where they were.
+func (b *Buffer) Promote(ctx context.Context, discard bool) error {
+	_, err := b.move(ctx, func(ctx context.Context) (bool, error) {
+		h, err := b.at()
+		if h == nil || err != nil {
+			return false, err
+		}
+		if h.name == "" {
+			return false, fail("promote", "temporary space", unix.EINVAL)
+		}
+		return true, b.promote(ctx, h, discard)
+	})
+	return err
+}
+
+// move runs a move while the store is open and nobody uses the bytes. It tells whether there was one.
+func (b *Buffer) move(ctx context.Context, f func(context.Context) (bool, error)) (moved bool, err error) {
+	s := b.s
+	if !s.Spills() {
+		return false, fail("spill", b.Path(), unix.EOPNOTSUPP)
+	}
+	s.moving.RLock()
+	defer s.moving.RUnlock()
+	if s.closed.Load() {
+		return false, unix.ESHUTDOWN
+	}
+	ctx, cancel := s.stop(ctx)
+	defer cancel()
+	s.warm.drop(b)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mappings.Load() > 0 || b.pins.Load() > 0 || b.readonly {
+		return false, fail("spill", b.Path(), unix.EBUSY)
+	}
+	if err := ctx.Err(); err != nil {
+		return false, context.Cause(ctx)
+	}
+	moved, err = f(ctx)
+	return moved && err == nil, err
+}
+
+// spillWith moves a resident buffer to one of the tiers, where it can grow by so many bytes. Preconditions: b.mu is held for writing.
+func (b *Buffer) spillWith(ctx context.Context, tiers []*spillTier, more int64) error {
+	st, err := b.s.fstat(b.fd, b.Path())
+	if err != nil {
+		return err
+	}
+	err = fail("spill", b.Path(), unix.ENOSPC)
+	for _, t := range tiers {
+		if err = t.room(st.Size + more); err == nil {
+			err = b.spillTo(ctx, t, &st)
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+	}
+	return err
+}
+
+// room asks whether the tier could take so many bytes more.
+func (t *spillTier) room(n int64) error {
+	st, err := t.statfs(t.dir, t.path)
+	if err != nil {
+		return err
+	}
+	n = pages(n)
+	if used, err := t.meter.used(); err != nil || used+n > t.limit || n > int64(st.Bavail)*st.Bsize {
+		return errors.Join(err, &fullError{t.path, n})
+	}
+	return nil
+}
+
+// migrate moves a spilled buffer that finds no room to grow to another tier. Preconditions: b.mu is held for writing.
+func (b *Buffer) migrate(ctx context.Context, h *home, more int64) error {
+	if h.name == "" {
+		return fail("spill", "temporary space", unix.ENOSPC)
+	}
+	st, err := b.s.fstat(h.fd, b.Path())
+	if err != nil {
+		return err
+	}
+	err = fail("spill", b.Path(), unix.ENOSPC)
+	for _, t := range b.s.spills {
+		if t == h.t {
+			continue
+		}
+		if err = t.room(st.Size + more); err == nil {
+			err = b.migrateTo(ctx, h, t, &st)
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+	}
+	return err
+}
+
+// migrateTo does so: the symlink that names the new place replaces the one that names the old.
+func (b *Buffer) migrateTo(ctx context.Context, h *home, t *spillTier, st *unix.Stat_t) error {
+	s := b.s
+	n, err := s.newData(t, b.key.ino, st.Size, b.Path())
+	if err != nil {
+		return err
+	}
+	err = b.proof(h, 0, st.Size)
+	if err == nil {
+		err = n.copyFrom(ctx, h.fd, b)
+	}
+	if err == nil {
+		err = n.finish(st)
+	}
+	if err == nil {
+		err = s.rehome(n.home, b.key.ino)
+	}
+	if err != nil {
+		n.discard()
+		return err
+	}
+	old := h.spot
+	h.t.traffic.out.Add(uint64(st.Size))
+	b.settle(n.home)
+	s.dropSpot(old)
+	t.arrived(st.Size)
+	return nil
+}
+
+// rehome makes the symlink of an inode name another place.
+func (s *Store) rehome(h *home, ino uint64) error {
+	e := s.homeEntry(ino)
+	tmp := s.ram.temp(e)
+	if err := s.symlink(h.target(), tmp); err != nil {
+		return err
+	}
+	err := s.rename(tmp, e, 0)
+	if err != nil {
+		s.ram.discard(tmp, 0)
+	}
+	return err
+}
+
+// arrived counts a buffer that moved here.
+func (t *spillTier) arrived(size int64) {
+	t.buffers.Add(1)
+	t.traffic.moves.Add(1)
+	t.traffic.in.Add(uint64(size))
+}
+
+// spillTo makes a file on a tier, copies the bytes, and then by the making of one symlink makes it the buffer.
+func (b *Buffer) spillTo(ctx context.Context, t *spillTier, st *unix.Stat_t) error {
+	n, err := b.s.newData(t, b.key.ino, st.Size, b.Path())
+	if err != nil {
+		return err
+	}
+	err = n.copyFrom(ctx, b.fd, b)
+	if err == nil {
+		err = n.finish(st)
+	}
+	if err == nil {
+		err = b.leave(n.home, st)
+	}
+	if err != nil {
+		n.discard()
+		return err
+	}
+	t.arrived(st.Size)
+	b.s.traffic.out.Add(uint64(st.Size))
+	return nil
+}
+
+// leave makes the home the buffer, and gives back the pages of the stub. If they cannot be given back the stub stays the buffer.
+func (b *Buffer) leave(h *home, st *unix.Stat_t) error {
+	s, e := b.s, b.s.homeEntry(b.key.ino)
+	if err := s.symlink(h.target(), e); err != nil {
+		return err
+	}
+	if err := s.punch(b.fd, b.Path(), st); err != nil {
+		undo := s.unlink(e, 0)
+		if undo == nil {
+			return err
+		}
+		s.cfg.Logf("%s has spilled, and takes memory still: %v, %v", b, err, undo)
+	}
+	b.allocated = 0
+	b.settle(h)
+	b.recount()
+	return nil
+}
+
+// recount takes note of what the stub holds after pages of it have gone.
+func (b *Buffer) recount() {
+	if now, err := b.stubBlocks(); err != nil {
+		b.s.cfg.Logf("%v", err)
+	} else {
+		b.s.mem.meter.settle(b.key, 0, now)
+	}
+}
+
+// stubBlocks is the memory that the stub has.
+func (b *Buffer) stubBlocks() (int64, error) {
+	st, err := b.s.fstat(b.fd, b.Path())
+	return st.Blocks * 512, err
+}
+
+// promote moves a spilled buffer back. Preconditions: b.mu is held for writing.
+func (b *Buffer) promote(ctx context.Context, h *home, discard bool) error {
+	s := b.s
+	st, err := s.fstat(h.fd, b.Path())
+	if err != nil {
+		return err
+	}
+	err = b.refill(ctx, h, &st, discard)
+	if err == nil {
+		err = s.unlink(s.homeEntry(b.key.ino), 0)
+	}
+	if err != nil {
+		return errors.Join(err, b.emptied(&st))
+	}
+	b.allocated = st.Size
+	old := h.spot
+	b.settle(nil)
+	s.dropSpot(old)
+	h.t.traffic.out.Add(uint64(st.Size))
+	if !discard {
+		h.t.traffic.hits.Add(1)
+		s.traffic.in.Add(uint64(st.Size))
+		s.traffic.misses.Add(1)
+	}
+	s.traffic.moves.Add(1)
+	return nil
+}
+
+// refill gives the stub its size, its pages and its bytes.
+func (b *Buffer) refill(ctx context.Context, h *home, st *unix.Stat_t, discard bool) error {
+	s, path := b.s, b.Path()
+	if err := s.ftruncate(b.fd, path, st.Size); err != nil {
+		return err
+	}
+	from := int64(0)
+	err := s.mem.spend(b.key, pages(st.Size), func() (err error) {
+		from, err = s.fill(b.fd, path, from, st.Size)
+		return err
+	}, b.stubBlocks)
+	if err == nil && !discard {
+		err = b.copyBack(ctx, h, st.Size)
+	}
+	if err == nil {
+		err = s.setTimes(b.fd, path, st)
+	}
+	return err
+}
+
+// emptied gives back what refill took.
+func (b *Buffer) emptied(st *unix.Stat_t) error {
+	err := b.s.punch(b.fd, b.Path(), st)
+	b.recount()
+	return err
+}
+
+// setTimes gives an open file the times of another.
+func (x sys) setTimes(fd int, path string, st *unix.Stat_t) error {
+	a, m := time.Unix(st.Atim.Unix()), time.Unix(st.Mtim.Unix())
+	ts := []unix.Timespec{timespec(&a), timespec(&m)}
+	return x.do("utimens", path, func() error { return unix.UtimesNanoAt(fd, "", ts, unix.AT_EMPTY_PATH) })
+}
+
+// newHome is a spill file that is being written: temporary until it is named.
+type newHome struct {
+	*home
+	tmp   entry
+	size  int64
+	named bool
+}
+
+// newData makes a file of so many bytes on a tier, with all its space, under a temporary name.
+func (s *Store) newData(t *spillTier, ino uint64, size int64, rel string) (*newHome, error) {
+	n := &newHome{tmp: t.temp(entry{rel: rel}), size: size}
+	fd, err := t.open(n.tmp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	n.home = &home{spot: &spot{t: t, name: fmt.Sprintf("%d-%016x", ino, rand.Uint64()), where: t.path, found: true}, fd: fd, direct: -1,
+		sums: newSums(size)}
+	st, err := t.fstat(fd, rel)
+	if n.key = keyOf(&st); err == nil {
+		err = n.reserve(rel)
+	}
+	if err == nil && t.direct {
+		n.direct, err = t.openDirect(n.tmp)
+	}
+	if err != nil {
+		n.discard()
+		return nil, err
+	}
+	return n, nil
+}
+
+// reserve allocates the file's space, and gives it a size of whole pages for the time of the copy: a direct transfer ends with one, and
+// one that makes a file longer would have to wait for all others.
+func (n *newHome) reserve(rel string) error {
+	return n.t.spend(n.fd, n.key, n.size, func() error {
+		if _, err := n.t.fill(n.fd, rel, 0, pages(n.size)); err != nil {
+			return err
+		}
+		return n.t.ftruncate(n.fd, rel, pages(n.size))
+	})
+}
+
+// finish gives the file its size and times, and its name and that of its checksums, which make it known to nobody yet.
+func (n *newHome) finish(st *unix.Stat_t) error {
+	t := n.t
+	if err := t.ftruncate(n.fd, n.tmp.rel, n.size); err != nil {
+		return err
+	}
+	if err := t.setTimes(n.fd, n.tmp.rel, st); err != nil {
+		return err
+	}
+	if t.flush {
+		if err := t.fsync(n.fd, n.tmp.rel); err != nil {
+			return err
+		}
+	}
+	if err := t.rename(n.tmp, n.entry(), unix.RENAME_NOREPLACE); err != nil {
+		return err
+	}
+	n.named = true
+	return n.sums.file(t, n.spot)
+}
+
+// discard removes what was made.
+func (n *newHome) discard() {
+	n.close()
+	e := n.tmp
+	if n.named {
+		e = n.entry()
+		n.dropSums()
+	}
+	n.t.discardFile(e, n.key)
+}
+
+// dropSums removes the file of the checksums, if there is one.
+func (h *home) dropSums() {
+	if err := h.sums.drop(h.t, h.spot); err != nil {
+		h.t.logf("%v", err) // the next start drops it
+	}
+}
+
+// dropSpot removes the files of a spot that is no buffer's any more.
+func (s *Store) dropSpot(p *spot) {
+	if p == nil || p.t == nil {
+		return
+	}
+	p.t.buffers.Add(-1)
+	if p.name == "" {
+		p.t.meter.forget(p.key)
+		return
+	}
+	e := p.sumsEntry()
+	if st, err := p.t.stat(e); err == nil {
+		p.t.discardFile(e, keyOf(&st))
+	} else if !errors.Is(err, unix.ENOENT) {
+		s.cfg.Logf("%v", err)
+	}
+	p.t.discardFile(p.entry(), p.key)
+}
+
+// copyFrom writes the bytes behind a descriptor of the buffer into the file, and sums them up on the way.
+func (n *newHome) copyFrom(ctx context.Context, fd int, b *Buffer) error {
+	off, path := int64(0), b.Path()
+	return b.s.io.flow(ctx, func() *piece {
+		if off >= n.size {
+			return nil
+		}
+		at, size := off, min(b.s.io.block, n.size-off)
+		off += size
+		p := &piece{path: n.where, staged: size}
+		p.Code, p.FD, p.Off = iouring.Write, n.fd, at
+		if n.direct >= 0 {
+			p.FD, p.staged = n.direct, pages(size)
+		}
+		p.fill = func() error { return n.load(fd, path, p.Buf, at, size) }
+		return p
+	})
+}
+
+// load reads a piece of what is copied, and sums it up.
+func (n *newHome) load(fd int, path string, p []byte, off, size int64) error {
+	k, err := n.t.readFull(fd, path, p[:size], off)
+	if err != nil {
+		return err
+	}
+	clear(p[k:])
+	for i, c := off/chunkSize, p[:size]; len(c) > 0; i++ {
+		part := c[:min(chunkSize, len(c))]
+		n.sums.of[i], c = sum(part), c[len(part):]
+	}
+	return nil
+}
+
+// copyBack reads the whole spill file into the stub.
+func (b *Buffer) copyBack(ctx context.Context, h *home, size int64) error {
+	off, path, epoch := int64(0), b.Path(), h.sums.now()
+	return b.s.io.flow(ctx, func() *piece {
+		if off >= size {
+			return nil
+		}
+		at, n := off, min(b.s.io.block, size-off)
+		off += n
+		p := &piece{path: h.where, staged: n, short: int(n)}
+		p.Code, p.FD, p.Off = iouring.Read, h.fd, at
+		if h.direct >= 0 {
+			p.FD, p.staged = h.direct, pages(n)
+		}
+		p.drain = func() error {
+			if err := h.verify(path, p.Buf[:n], at, size, epoch); err != nil {
+				return err
+			}
+			_, err := b.s.writeFull(b.fd, path, p.Buf[:n], at)
+			return err
+		}
+		return p
+	})
+}
+
+// verify checks bytes that were read from off on, where a chunk begins.
+func (h *home) verify(rel string, p []byte, off, size int64, epoch uint64) error {
+	bad, n := h.sums.verify(p, off, size, epoch)
+	h.t.traffic.verified.Add(uint64(n))
+	if bad < 0 {
+		return nil
+	}
+	h.t.traffic.bad.Add(1)
+	return &ChecksumError{Path: rel, File: h.entry().rel, Off: bad, Len: min(chunkSize, size-bad)}
+}

@@ -1,0 +1,86 @@
+package alloc
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxShort is how often one growth asks for room to be made before the buffer itself spills.
+const maxShort = 32
+
+// OnShort sets what is called, under no lock of the store's, when the growth of a buffer finds the memory full, and there are tiers to spill
+// to. need is in bytes; except is the buffer that grows. True: something was freed, and the growth is tried again. Else, or if it does not
+// help, the buffer itself is spilled, and goes on growing there.
+func (s *Store) OnShort(f func(need int64, except *Buffer) bool) { s.onShort.Store(&f) }
+
+// short asks for room.
+func (s *Store) short(need int64, b *Buffer) bool {
+	f := s.onShort.Load()
+	return f != nil && *f != nil && (*f)(need, b)
+}
+
+// roomy runs a growth, which tells how many bytes it still needs, and where it runs out of memory makes room or spills the buffer, and runs
+// it again. Preconditions: no lock is held.
+func (b *Buffer) roomy(grow func() (need int64, err error)) error {
+	b.touch()
+	for i := 0; ; i++ {
+		need, err := grow()
+		if !errors.Is(err, unix.ENOSPC) || !b.s.Spills() {
+			return err
+		}
+		if b.Resident() && i < maxShort && b.s.short(need, b) {
+			continue
+		}
+		if moved := b.makeWay(need); moved != nil {
+			return errors.Join(err, moved)
+		}
+	}
+}
+
+// makeWay moves a buffer that has no room to grow where it is to a tier that has.
+func (b *Buffer) makeWay(need int64) error {
+	moved, err := b.move(context.Background(), func(ctx context.Context) (bool, error) {
+		h, err := b.at()
+		switch {
+		case err != nil:
+			return false, err
+		case h == nil:
+			return true, b.spillWith(ctx, b.s.spills, need)
+		}
+		return true, b.migrate(ctx, h, need)
+	})
+	if moved {
+		b.s.freed()
+	}
+	return err
+}
+
+// stale is inode numbers that something is still to be done about.
+type stale struct {
+	mu   sync.Mutex
+	list []uint64
+}
+
+func (l *stale) add(ino uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, ino)
+}
+
+// remove drops those that done says are done.
+func (l *stale) remove(done func(uint64) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = slices.DeleteFunc(l.list, done)
+}
+
+// has reports whether a number is among them.
+func (l *stale) has(ino uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.list, ino)
+}

@@ -1,0 +1,215 @@
+package alloc
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TierUsage is how a tier is used. Sizes are in bytes; what counts up does so from Open on.
+type TierUsage struct {
+	Name, Path    string // "ram", then "spill0", "spill1" in order of preference
+	Size          int64  // the limit
+	Used, Free    int64  // Free is within the limit, and on the file system
+	Buffers       int64  // whose bytes are here; of the RAM tier: that have a name
+	BytesIn       uint64 // brought here by moves
+	BytesOut      uint64 // taken from here by moves
+	Moves         uint64 // to here
+	Hits          uint64 // RAM: mappings that found the bytes there; else promotions and streamed transfers
+	Misses        uint64 // RAM: promotions that brought bytes
+	BytesRead     uint64 // streamed in place
+	BytesWritten  uint64
+	Verified, Bad uint64 // chunks whose checksum was compared, and that were wrong
+	Direct        bool   // past the page cache
+	Backend, Note string // of transfers: "uring" or "threads"; why not direct, or not io_uring
+	Staging       int64  // RAM: memory that transfers use
+}
+
+// Tiers tells of the RAM tier, then of the spill tiers. A plain store has none; after Close there are none.
+func (s *Store) Tiers() []TierUsage {
+	s.ns.RLock()
+	defer s.ns.RUnlock()
+	if s.closed.Load() || s.ram.plain {
+		return nil
+	}
+	u := s.mem.usage()
+	ram := TierUsage{Name: "ram", Path: s.ram.path, Size: u.Mem, Used: u.Used, Free: u.Free, Staging: u.Staging, Buffers: s.count.Load()}
+	s.traffic.tell(&ram)
+	list := []TierUsage{ram}
+	for _, t := range s.spills {
+		list[0].Buffers -= t.buffers.Load()
+		list = append(list, s.tierUsage(t))
+	}
+	return list
+}
+
+// tierUsage tells of a spill tier.
+func (s *Store) tierUsage(t *spillTier) TierUsage {
+	used, _ := t.meter.used() // a count of ours: it cannot fail
+	u := TierUsage{Name: t.name(), Path: t.path, Size: t.limit, Used: used, Free: max(t.limit-used, 0), Buffers: t.buffers.Load(), Direct: t.direct}
+	kind, _ := s.io.ring.Backend()
+	if u.Backend, u.Note = string(kind), t.note; u.Note == "" {
+		u.Note = s.io.note
+	}
+	if st, err := t.statfs(t.dir, t.path); err == nil {
+		u.Free = min(u.Free, int64(st.Bavail)*st.Bsize)
+	}
+	t.traffic.tell(&u)
+	return u
+}
+
+// tell fills in the counts.
+func (c *traffic) tell(u *TierUsage) {
+	u.BytesIn, u.BytesOut, u.Moves = c.in.Load(), c.out.Load(), c.moves.Load()
+	u.Hits, u.Misses, u.Verified, u.Bad = c.hits.Load(), c.misses.Load(), c.verified.Load(), c.bad.Load()
+	u.BytesRead, u.BytesWritten = c.read.Load(), c.written.Load()
+}
+
+// Victim is a buffer that could be evicted.
+type Victim struct {
+	Ino     uint64
+	Rel     string
+	Bytes   int64 // that would be freed
+	LastUse time.Time
+	s       *Store
+}
+
+// Victims lists the resident buffers of the tree that nobody has mapped or holds to their place, in no order. It walks the tree: a
+// microsecond or two a buffer.
+func (s *Store) Victims() (list []Victim, err error) {
+	seen := map[uint64]bool{}
+	err = s.look("", func(root entry) error {
+		if s.ram.plain {
+			return nil
+		}
+		fd, err := s.open(root, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return err
+		}
+		defer s.ram.drop(fd, "")
+		return s.ram.walk(fd, "", func(e entry, st *unix.Stat_t) error {
+			if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Blocks == 0 || seen[st.Ino] {
+				return nil
+			}
+			seen[st.Ino] = true
+			if used, free := s.table.idle(st); free {
+				list = append(list, Victim{st.Ino, e.rel, st.Blocks * 512, used, s})
+			}
+			return nil
+		})
+	})
+	return list, err
+}
+
+// idle tells when a resident file was used last, and whether it could be evicted.
+func (t *table) idle(st *unix.Stat_t) (used time.Time, free bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k := keyOf(st)
+	if b := t.held[k]; b != nil {
+		return b.LastUse(), !b.Mapped() && !b.Pinned() && !b.dead && b.Resident()
+	}
+	used = t.used[k]
+	if used.IsZero() {
+		used = time.Unix(max(st.Atim.Sec, st.Mtim.Sec), 0)
+	}
+	return used, t.spots[k] == nil
+}
+
+// Get gives the buffer, which the caller releases. ENOENT: it was renamed, or is gone.
+func (v Victim) Get() (*Buffer, error) {
+	if b := v.s.Held(v.Ino); b != nil {
+		return b, nil
+	}
+	b, err := v.s.Get(v.Rel)
+	if err != nil {
+		return nil, err
+	}
+	if b.Ino() != v.Ino {
+		b.Release()
+		return nil, fail("open", v.Rel, unix.ENOENT)
+	}
+	return b, nil
+}
+
+// Temp makes n bytes of nameless space outside memory, all of it allocated: on a spill tier, or of a plain store in a file below its
+// directory. Releasing it gives it back, as does the end of the process. ENOSPC: no tier has room; EOPNOTSUPP: there is none.
+func (s *Store) Temp(n int64) (*Buffer, error) {
+	dir := s.ram.tmp
+	if s.ram.plain {
+		dir = s.ram.root
+	} else if !s.Spills() {
+		return nil, fail("create", "temporary space", unix.EOPNOTSUPP)
+	}
+	s.moving.RLock()
+	defer s.moving.RUnlock()
+	if s.closed.Load() {
+		return nil, unix.ESHUTDOWN
+	}
+	b, err := s.nameless(dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.ram.plain {
+		err = b.Resize(n)
+	} else {
+		err = b.settleTemp(n)
+	}
+	if err != nil {
+		b.release()
+		return nil, err
+	}
+	return b, nil
+}
+
+// nameless makes a file that never has a name.
+func (s *Store) nameless(dir int) (*Buffer, error) {
+	fd, err := s.open(entry{dir, ".", "temporary space"}, unix.O_TMPFILE|unix.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.fstat(fd, "temporary space")
+	if err != nil {
+		s.ram.drop(fd, "")
+		return nil, err
+	}
+	b := s.hold(fd, false, keyOf(&st), "")
+	b.dead = true
+	return b, nil
+}
+
+// settleTemp gives temporary space its file, whose name it loses at once.
+func (b *Buffer) settleTemp(n int64) (err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err = fail("create", "temporary space", unix.ENOSPC)
+	for _, t := range b.s.spills {
+		var d *newHome
+		if d, err = b.s.newData(t, b.key.ino, n, "temporary space"); err == nil {
+			err = d.anonymous()
+		}
+		if err == nil {
+			t.buffers.Add(1)
+			b.settle(d.home)
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+	}
+	return err
+}
+
+// anonymous makes a new file nameless.
+func (n *newHome) anonymous() error {
+	err := n.t.ftruncate(n.fd, n.tmp.rel, n.size)
+	if err == nil {
+		err = n.t.unlink(n.tmp, 0)
+	}
+	if err != nil {
+		n.discard()
+		return err
+	}
+	n.name = ""
+	return nil
+}
