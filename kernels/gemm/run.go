@@ -229,8 +229,10 @@ func (l *lender) get() *buffers {
 }
 
 // newBuffers allocates for t workers.
-func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers {
-	z := q.sizes()
+func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers { return q.sizes().buffers(mem, t) }
+
+// buffers allocates for t workers.
+func (z sizes) buffers(mem kernels.Memory, t int) *buffers {
 	b := &buffers{b: mem.Alloc(z.b), rowsA: z.rowsA, strips: z.strip > 0}
 	b.some.L = &b.mu
 	if z.init > 0 {

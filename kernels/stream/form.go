@@ -119,6 +119,33 @@ func (f *form) orient(l ndarray.Layout) {
 	}
 }
 
+// overForm is the form of a part of a tile that is in memory already, with
+// elements at file of the blob and at mem of the room.
+func overForm(file, mem ndarray.Layout, gap int) form {
+	f := form{mem: mem}
+	if file.Len() == 0 {
+		return f
+	}
+	f.file, f.start, f.run = file.Offset, mem.Offset, file.DType.Size()
+	for i, n := range file.Shape {
+		if s, m := file.Strides[i], mem.Strides[i]; n > 1 && s != 0 {
+			f.file += min(0, (n-1)*s)
+			f.start += min(0, (n-1)*m)
+			f.axes = append(f.axes, runAxis{axis: i, n: n, file: max(s, -s), mem: max(m, -m)})
+		}
+	}
+	slices.SortStableFunc(f.axes, func(a, b runAxis) int { return cmp.Compare(b.file, a.file) })
+	for k := len(f.axes) - 1; k >= 0; k-- {
+		a := f.axes[k]
+		if between := a.file - f.run; a.mem != a.file || between < 0 || between > gap {
+			break
+		}
+		f.run += (a.n - 1) * a.file
+		f.axes = f.axes[:k]
+	}
+	return f
+}
+
 // runs is how many there are.
 func (f *form) runs() int {
 	if f.run == 0 {

@@ -13,6 +13,7 @@ type Piece struct {
 	Array  ndarray.Array
 	stored kernels.Stored
 	form   form
+	gap    int // that may be read between runs
 }
 
 // SourceSize is the bytes of memory that [Source] needs for a tile of that
@@ -29,16 +30,39 @@ func SinkSize(l ndarray.Layout) int {
 	return f.bytes
 }
 
+// SourceTraffic is the bytes that loading a tile of that layout moves, and what
+// it costs: the same with as many more bytes as could be moved in the time that
+// its runs take for being apart.
+func SourceTraffic(l ndarray.Layout) (bytes, cost float64) { return traffic(l, gapBytes) }
+
+// SinkTraffic is the same for a tile that is written.
+func SinkTraffic(l ndarray.Layout) (bytes, cost float64) { return traffic(l, 0) }
+
+func traffic(l ndarray.Layout, gap int) (bytes, cost float64) {
+	f := newForm(l, gap)
+	runs := float64(f.runs())
+	bytes = runs * float64(f.run)
+	return bytes, bytes + runs*runCost
+}
+
 // Source makes a piece of a tile that is only read. mem, of [SourceSize] bytes
 // at least and aligned to 64, is the piece's from now on.
-func Source(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, newForm(s.Layout, gapBytes)) }
+func Source(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, gapBytes) }
 
 // Sink makes a piece of a tile that is written (and may be read): no gaps. It
 // needs [SinkSize] bytes. Axes of stride 0 cannot be written.
-func Sink(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, newForm(s.Layout, 0)) }
+func Sink(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, 0) }
 
-func newPiece(s kernels.Stored, mem []byte, f form) Piece {
-	return Piece{Array: ndarray.Array{Layout: f.mem, Data: mem[:f.bytes:f.bytes]}, stored: s, form: f}
+func newPiece(s kernels.Stored, mem []byte, gap int) Piece {
+	f := newForm(s.Layout, gap)
+	return Piece{Array: ndarray.Array{Layout: f.mem, Data: mem[:f.bytes:f.bytes]}, stored: s, form: f, gap: gap}
+}
+
+// Range is the part [lo, hi) of one axis, in the same memory.
+func (p *Piece) Range(axis, lo, hi int) Piece {
+	q := Piece{Array: p.Array.Range(axis, lo, hi), stored: Range(p.stored, axis, lo, hi), gap: p.gap}
+	q.form = overForm(q.stored.Layout, q.Array.Layout, p.gap)
+	return q
 }
 
 // Load starts reading the tile. A piece without elements is not read.
@@ -54,6 +78,14 @@ func (p *Piece) Store(ctx context.Context) kernels.Transfer {
 // Same tells whether q, a piece of the same array, has the same bytes of it in
 // the same places of its memory: what was read for one is there for the other.
 func (p *Piece) Same(q *Piece) bool { return p.form.same(&q.form) }
+
+// What a transfer costs beside its bytes, as bytes of a transfer: a run of its
+// own (a request of the device, and parts of pages at its ends), and StepCost for
+// a step of the pipeline.
+const (
+	runCost  = 16 << 10
+	StepCost = 256 << 10
+)
 
 // maxSegments is how many segments a call of a blob is given at the most.
 const maxSegments = 1024

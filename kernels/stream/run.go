@@ -37,45 +37,45 @@ type tilingRun struct {
 type track struct {
 	op     *Operand
 	stored kernels.Stored
-	rooms  [][]byte
-	last   int            // the place that was loaded last
-	pieces map[int]*Piece // by tile, of those that are in memory
+	feed   *Feed          // of a source
+	rooms  [][]byte       // of a sink
+	pieces map[int]*Piece // by tile, of the last two
 }
 
 func newTrack(mem kernels.Memory, o *Operand, s kernels.Stored, full ndarray.Layout) *track {
 	k := &track{op: o, stored: s, pieces: map[int]*Piece{}}
+	if !o.Store {
+		k.feed = NewFeed(mem, SourceSize(full), Source)
+		return k
+	}
 	for range o.places() {
 		k.rooms = append(k.rooms, mem.Alloc(o.size(full)))
 	}
 	return k
 }
 
-// enter makes the piece of tile i, and tells whether it must be loaded: a
-// source stays in its place as long as its elements are the same.
-func (k *track) enter(i int, lo, hi []int) (p *Piece, load bool) {
+// enter makes the piece of tile i and starts loading what has to be.
+func (k *track) enter(f *Flight, i int, lo, hi []int) (m *Move) {
 	s := Box(k.stored, lo, hi)
-	if k.op.Store {
-		piece := Sink(s, k.rooms[i%len(k.rooms)])
-		p, load = &piece, k.op.Load
+	var p *Piece
+	if k.feed != nil {
+		p, m = k.feed.Load(f, s)
 	} else {
-		piece := Source(s, k.rooms[k.last])
-		if last := k.pieces[i-1]; last == nil || !last.Same(&piece) {
-			k.last = 1 - k.last
-			piece, load = Source(s, k.rooms[k.last]), true
-		}
+		piece := Sink(s, k.rooms[i%len(k.rooms)])
 		p = &piece
+		if k.op.Load {
+			m = f.Load(p)
+		}
 	}
 	k.pieces[i] = p
 	delete(k.pieces, i-2)
-	return p, load
+	return m
 }
 
 func (r *tilingRun) load(f *Flight, i int) (moves []*Move) {
 	lo, hi := r.t.Box(i)
 	for _, k := range r.ops {
-		if p, load := k.enter(i, lo, hi); load {
-			moves = append(moves, f.Load(p))
-		}
+		moves = append(moves, k.enter(f, i, lo, hi))
 	}
 	return moves
 }

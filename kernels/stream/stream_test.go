@@ -393,3 +393,47 @@ func TestFlightEnd(t *testing.T) {
 	}
 	d.Quiet()
 }
+
+// A part of a piece moves alone, in the piece's memory.
+func TestPieceRange(t *testing.T) {
+	r := numpytest.NewRand(4)
+	for range 200 {
+		a := r.Array(r.Type(ndarray.DTypes...), shapes(r)...)
+		if a.Rank() == 0 || repeats(a.Layout) {
+			continue
+		}
+		s := stored(kerneltest.NewDisk(t), a)
+		p := stream.Source(s, make([]byte, stream.SourceSize(s.Layout)))
+		if r.IntN(2) == 0 {
+			p = stream.Sink(s, make([]byte, stream.SinkSize(s.Layout)))
+		}
+		axis := r.IntN(a.Rank())
+		cut := r.IntN(a.Shape[axis] + 1)
+		for _, b := range [][2]int{{cut, a.Shape[axis]}, {0, cut}} {
+			part := p.Range(axis, b[0], b[1])
+			wait(t, part.Load(t.Context()))
+		}
+		if !bytes.Equal(values(t, p.Array).Data, values(t, a).Data) {
+			t.Fatalf("%s %v at %d of axis %d: wrong elements", a, a.Strides, cut, axis)
+		}
+		want := values(t, a)
+		zero, err := ndarray.Array{Layout: ndarray.NewLayout(a.DType), Data: make([]byte, 16)}.Broadcast(p.Array.Range(axis, 0, cut).Shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []ndarray.Array{want.Range(axis, 0, cut), p.Array.Range(axis, 0, cut)} {
+			if err := ndarray.Convert(to, ndarray.Array{Layout: zero, Data: make([]byte, 16)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sink := stream.Sink(s, make([]byte, stream.SinkSize(s.Layout)))
+		if err := ndarray.Convert(sink.Array, values(t, p.Array)); err != nil {
+			t.Fatal(err)
+		}
+		part := sink.Range(axis, 0, cut)
+		wait(t, part.Store(t.Context()))
+		if !bytes.Equal(values(t, a).Data, want.Data) {
+			t.Fatalf("%s %v before %d of axis %d: wrong elements were stored", a, a.Strides, cut, axis)
+		}
+	}
+}

@@ -52,14 +52,6 @@ type Tiling struct {
 	cuts    Cuts
 }
 
-// What a transfer costs beside its bytes, as bytes of a transfer: a run of its
-// own (a request of the device, and parts of pages at its ends), and a step of
-// the pipeline.
-const (
-	runCost  = 16 << 10
-	stepCost = 256 << 10
-)
-
 // NewTiling chooses the tile: it grows from the least one, axis by axis, as
 // long as memory allows and as the cost of all transfers falls, so that runs
 // are long on all sides (a transpose gets square tiles) and what is broadcast
@@ -165,15 +157,14 @@ func (t *Tiling) need(extents []int) int64 {
 // cost is what all transfers cost, in bytes. The first load and the last store
 // overlap with nothing and count twice.
 func (t *Tiling) cost(extents []int) float64 {
-	tiles, step := 1.0, float64(stepCost)
+	tiles, step := 1.0, float64(StepCost)
 	for i, n := range t.Shape {
 		tiles *= float64(count(n, extents[i]))
 	}
 	ends := 0.0
 	for i := range t.ops {
 		o := &t.ops[i]
-		bytes, runs := o.transfer(tileOf(o.Layout, extents))
-		one := bytes + runs*runCost
+		_, one := o.traffic(tileOf(o.Layout, extents))
 		ends += one
 		step += one * t.share(o, extents) * float64(o.passes())
 	}
@@ -188,15 +179,12 @@ func (o *Operand) passes() int {
 	return 1
 }
 
-// transfer is the bytes and the runs of a tile.
-func (o *Operand) transfer(tile ndarray.Layout) (bytes, runs float64) {
-	gap := gapBytes
+// traffic is the bytes of moving a tile once, and the cost.
+func (o *Operand) traffic(tile ndarray.Layout) (bytes, cost float64) {
 	if o.Store {
-		gap = 0
+		return SinkTraffic(tile)
 	}
-	f := newForm(tile, gap)
-	runs = float64(f.runs())
-	return runs * float64(f.run), runs
+	return SourceTraffic(tile)
 }
 
 // share is the part of the tiles for which an operand is read anew: it stays
@@ -241,7 +229,7 @@ func (t *Tiling) Moved() float64 {
 	total := 0.0
 	for i := range t.ops {
 		o := &t.ops[i]
-		bytes, _ := o.transfer(tileOf(o.Layout, t.Extents))
+		bytes, _ := o.traffic(tileOf(o.Layout, t.Extents))
 		total += bytes * t.share(o, t.Extents) * float64(o.passes()) * float64(t.Tiles())
 	}
 	return total
