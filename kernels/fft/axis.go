@@ -79,21 +79,23 @@ func (m machine) lineNeed(n int) need {
 type axis[T simd.Float] struct {
 	geometry
 	k        *simd.FFTKernels[T]
-	dir      direction[T]
+	dir      *direction[T]
 	dst, src []T // may be the same
 }
 
 // along transforms the given axis of shape from src to dst, which may be the
-// same. c has the need of the axis.
-func along[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir direction[T]) error {
+// same; last tells that no other follows. c has the need of the axis.
+func along[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir *direction[T], last bool) error {
 	a := &axis[T]{k: simd.FFT[T](), geometry: geometryOf(shape, ax), dir: dir, dst: dst, src: src}
 	total := a.outer * a.n * a.inner
 	if total == 0 {
 		return nil
 	}
 	c = c.fork(total)
-	// What is not transformed again need not stay in the caches.
-	a.dir.stream = a.dir.stream && total*2*realSize[T]() >= streamBytes && &dst[0] != &src[0]
+	if last && total*2*realSize[T]() >= streamBytes && &dst[0] != &src[0] {
+		own := *dir // what is not transformed again need not stay in the caches
+		own.stream, a.dir = true, &own
+	}
 	switch machineOf(a.k).wayOf(a.geometry) {
 	case oneByOne:
 		return a.oneByOne(c)
@@ -159,7 +161,7 @@ func (a *axis[T]) columnBlock(c *col[T], scratch []T, outer, first, count int) {
 	if v > 0 {
 		base, pitch := 2*(outer*a.n*a.inner+first), 2*a.inner
 		tile := 2 * v * a.k.W * a.n
-		c.exec(rows[T]{a.dst[base:], pitch, a.dir.out, false}, rows[T]{a.src[base:], pitch, a.dir.in, false}, v, a.dir.scale,
+		c.exec(&rows[T]{a.dst[base:], pitch, a.dir.out, false}, &rows[T]{a.src[base:], pitch, a.dir.in, false}, v, a.dir.scale,
 			scratch[:tile], scratch[tile:2*tile])
 	}
 	if rest := count - v*a.k.W; rest > 0 {
@@ -199,7 +201,7 @@ func (a *axis[T]) laneGroup(c *col[T], scratch []T, first, count int) {
 			o += 2 * a.inner
 		}
 	}
-	c.exec(rows[T]{out, row, a.dir.out, false}, rows[T]{buf: in, pitch: row}, 1, a.dir.scale, scratch[2*tile:3*tile], scratch[3*tile:])
+	c.exec(&rows[T]{out, row, a.dir.out, false}, &rows[T]{buf: in, pitch: row}, 1, a.dir.scale, scratch[2*tile:3*tile], scratch[3*tile:])
 	for l := range count {
 		o := a.lineStart(first + l)
 		for i := range a.n {
@@ -383,8 +385,7 @@ func axisByAxis[T simd.Float](c *crew[T], dst, src []T, shape, axes []int, inv b
 				dir = inverse(scale)
 			}
 		}
-		dir.stream = i == 0
-		if err := along(c, dst, src, shape, axes[i], dir); err != nil {
+		if err := along(c, dst, src, shape, axes[i], dir, i == 0); err != nil {
 			return err
 		}
 		src = dst

@@ -103,7 +103,7 @@ func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m int, r *roots, at 
 }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
-func (b *bluestein[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+func (b *bluestein[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
 	n, m := b.n, b.inner.n
 	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
 	err := c.over(n, func(lo, hi int) {

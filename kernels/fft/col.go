@@ -44,7 +44,7 @@ type rows[T simd.Float] struct {
 // may be result(a, b) and any dst other(a, b). scale[0] multiplies a
 // Swapped output, and no other. src is read wholly before dst is written,
 // unless there is one pass only and an end is Planar.
-func (c *col[T]) exec(dst, src rows[T], v int, scale, a, b []T) {
+func (c *col[T]) exec(dst, src *rows[T], v int, scale, a, b []T) {
 	k, row := c.k, 2*c.k.W*v
 	last := len(c.radix) - 1
 	if last == 0 && src.layout != simd.Planar && dst.layout != simd.Planar {
@@ -53,22 +53,23 @@ func (c *col[T]) exec(dst, src rows[T], v int, scale, a, b []T) {
 			relay = k.DeinterleaveSwapped
 		}
 		relay(a, src.buf, c.n, v, src.pitch, row)
-		src = rows[T]{buf: a, pitch: row}
+		src = &rows[T]{buf: a, pitch: row}
 	}
 	s, m := 1, c.n
+	in, pitch, layout := src.buf, src.pitch, src.layout
 	for i, r := range c.radix[:last] {
 		m /= r
 		if i == 0 {
-			c.first(r, src.layout)(a, src.buf, c.tw[0], m, v, m*src.pitch, src.pitch, row, r*row)
+			c.first(r, layout)(a, in, c.tw[0], m, v, m*pitch, pitch, row, r*row)
 		} else {
 			k.Mid[r](b, a, c.tw[i], m, s*v, s*m*row, s*row, s*row, r*s*row)
 			a, b = b, a
 		}
 		s *= r
-		src = rows[T]{buf: a, pitch: row}
+		in, pitch, layout = a, row, simd.Planar
 	}
 	r := c.radix[last]
-	c.last(r, dst, src.layout)(dst.buf, src.buf, scale, s, v, s*src.pitch, src.pitch, s*dst.pitch, dst.pitch)
+	c.last(r, dst.layout, dst.stream, layout)(dst.buf, in, scale, s, v, s*pitch, pitch, s*dst.pitch, dst.pitch)
 }
 
 // result is the tile in which exec's last pass finds its input: a Planar
@@ -100,15 +101,15 @@ func (c *col[T]) first(r int, l simd.FFTLayout) simd.FFTPass[T] {
 }
 
 // last is the pass that ends a transform, or is all of it.
-func (c *col[T]) last(r int, out rows[T], in simd.FFTLayout) simd.FFTPass[T] {
+func (c *col[T]) last(r int, out simd.FFTLayout, stream bool, in simd.FFTLayout) simd.FFTPass[T] {
 	switch {
-	case out.layout == simd.Interleaved && out.stream:
+	case out == simd.Interleaved && stream:
 		return c.k.LastStream[r]
-	case out.layout == simd.Interleaved:
+	case out == simd.Interleaved:
 		return c.k.Last[r]
-	case out.layout == simd.Swapped && out.stream:
+	case out == simd.Swapped && stream:
 		return c.k.LastScaledStream[r]
-	case out.layout == simd.Swapped:
+	case out == simd.Swapped:
 		return c.k.LastScaled[r]
 	case in == simd.Interleaved:
 		return c.k.FirstN[r]

@@ -24,6 +24,9 @@ func describeFor[T simd.Float](k *simd.FFTKernels[T], n int) string {
 	switch m := methodFor(n, machineOf(k)); m {
 	case methodTwoStep:
 		n1, n2, _ := split(n, machineOf(k))
+		if machineOf(k).whole(n) {
+			return fmt.Sprintf("%s %d=%dx%d (%d . %d, one routine)", m, n, n1, n2, n1, n2)
+		}
 		return fmt.Sprintf("%s %d=%dx%d (%s . %s)", m, n, n1, n2, codelets(n1, k), codelets(n2, k))
 	case methodTile:
 		return fmt.Sprintf("%s %d (%s)", m, n, codelets(n, k))

@@ -25,7 +25,7 @@ func newDirect[T simd.Float](n int) *direct[T] {
 }
 
 // run transforms src to dst, which may be the same.
-func (d *direct[T]) run(dst, src []T, dir direction[T], x []T) {
+func (d *direct[T]) run(dst, src []T, dir *direction[T], x []T) {
 	n, h := d.n, (d.n-1)/2
 	re, im, scale := 0, 1, T(1)
 	if dir.in == simd.Swapped {

@@ -76,14 +76,14 @@ const (
 )
 
 // machine is what costs depend on: lanes, bytes of a real, largest power-of-two
-// codelet, and whether there is a fused first sweep.
+// codelet, and which routines there are beside passes.
 type machine struct {
 	w, size, maxPow2 int
-	fused            bool
+	fused, wholes    bool // there is a fused first sweep; there are routines for whole lines
 }
 
 func machineOf[T simd.Float](k *simd.FFTKernels[T]) machine {
-	return machine{k.W, realSize[T](), maxPow2For(k.ISA), k.Columns16 != nil && k.ISA != simd.Generic}
+	return machine{k.W, realSize[T](), maxPow2For(k.ISA), k.Columns16 != nil && k.ISA != simd.Generic, k.Whole != nil}
 }
 
 // fuses tells whether the first sweep is the fused routine. It leaves nothing
@@ -95,6 +95,9 @@ const (
 	smallTile = 16 << 10
 	largeTile = 128 << 10
 )
+
+// whole tells whether a line of n points is one routine.
+func (m machine) whole(n int) bool { return m.wholes && (n == 256 || n == 512) }
 
 // widths are the numbers of vectors of a block in the two sweeps: as many as
 // divide the lanes evenly and leave the tile in the first cache, or for long
@@ -177,6 +180,9 @@ func (m machine) realScratch(n int) int {
 // split chooses n = n1·n2 with n2 >= w for the two-step transform; ok is false
 // if there is no such split.
 func split(n int, m machine) (n1, n2 int, ok bool) {
+	if m.whole(n) {
+		return 16, n / 16, true
+	}
 	best := math.Inf(1)
 	for _, d := range divisors(n) {
 		e := n / d

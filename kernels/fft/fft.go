@@ -330,7 +330,7 @@ func fourier[T simd.Float](c *crew[T], r *request, dst, src, tmp []T) error {
 		return transform(c, dst, dst, r.out, rest, false, T(r.scale))
 	}
 	for _, a := range rest { // numpy's irfftn goes from the first axis to the last
-		if err := along(c, tmp, src, r.in, a, inverse(T(1))); err != nil {
+		if err := along(c, tmp, src, r.in, a, inverse(T(1)), false); err != nil {
 			return err
 		}
 		src = tmp

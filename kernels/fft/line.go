@@ -77,7 +77,7 @@ func (l *line[T]) scratchLen() int { return l.scratch }
 // run transforms src to dst (which may be the same), n complex numbers each,
 // with scratch of scratchLen reals. If c is not nil and the line is long the
 // work is spread over it; the bits are the same.
-func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
 	if l.n < lineFrom || c != nil && c.w == nil {
 		c = nil
 	}
@@ -104,12 +104,12 @@ func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir direc
 
 // runSerial is run on the calling goroutine with scratch of its own. Without a
 // pool nothing can be cancelled, so there is no error.
-func (l *line[T]) runSerial(k *simd.FFTKernels[T], dst, src []T, dir direction[T]) {
+func (l *line[T]) runSerial(k *simd.FFTKernels[T], dst, src []T, dir *direction[T]) {
 	_ = l.run(nil, k, dst, src, dir, make([]T, l.scratchLen()))
 }
 
 // tile transforms the line as lane 0 of a tile.
-func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) {
+func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) {
 	row := 2 * k.W
 	a, b, in := scratch[:l.n*row], scratch[l.n*row:2*l.n*row], scratch[2*l.n*row:3*l.n*row]
 	clear(in)
@@ -121,7 +121,7 @@ func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir direction[T], sc
 		in[i*row], in[i*row+k.W] = src[2*i+re], src[2*i+im]
 	}
 	out := l.col.other(a, b)
-	l.col.exec(rows[T]{out, row, dir.out, false}, rows[T]{buf: in, pitch: row}, 1, dir.scale, a, b)
+	l.col.exec(&rows[T]{out, row, dir.out, false}, &rows[T]{buf: in, pitch: row}, 1, dir.scale, a, b)
 	for i := range l.n {
 		copy(dst[2*i:2*i+2], out[i*row:])
 	}

@@ -44,7 +44,7 @@ func (r *rader[T]) symmetrize() {
 }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
-func (r *rader[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir direction[T], scratch []T) error {
+func (r *rader[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
 	m := r.p - 1
 	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
 	re, im, scale := 0, 1, T(1)

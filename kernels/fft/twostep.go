@@ -19,9 +19,10 @@ type twoStep[T simd.Float] struct {
 	n1, n2 int
 	v1, v2 int // vectors of a block in each sweep
 	c1, c2 *col[T]
-	tile   int  // tileLen
-	stream bool // stores of both sweeps go past the caches
-	fused  bool // n1 is 16: the first sweep is one routine
+	tile   int                 // tileLen
+	stream bool                // stores of both sweeps go past the caches
+	fused  bool                // n1 is 16: the first sweep is one routine
+	whole  [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
 	// Twiddles exp(-2πi·j2·k1/n) in the order of their use: for each block of
 	// columns, for each W values of k1, for each vector of the block, W rows
 	// of W lanes. Factored, t holds the rows for j2 < W once, and u for each
@@ -44,6 +45,9 @@ func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t.v1, t.v2 = m.widths(n1, n2)
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile = m.fuses(n1, n2), m.tileLen(n1, n2)
+	if m.whole(n1 * n2) {
+		t.whole = k.Whole[n1*n2]
+	}
 	r := newRoots(n1 * n2)
 	if t.fused || n1*n2 <= factorAbove {
 		for _, j := range starts(n2, t.v1*k.W) {
@@ -111,9 +115,16 @@ func (t *twoStep[T]) tileLen() int { return t.tile }
 
 // run transforms src to dst. In parallel if c is not nil; else with the given
 // tiles, two of them.
-func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir direction[T], s, tiles []T) error {
+func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles []T) error {
 	first, second := t.n2/(t.v1*t.k.W), max(t.n1/(t.v2*t.k.W), 1)
-	if c == nil {
+	switch {
+	case c == nil && t.whole[0] != nil && dir.in == simd.Interleaved:
+		t.whole[0](dst, src, t.t, s, nil)
+		return nil
+	case c == nil && t.whole[0] != nil:
+		t.whole[1](dst, src, t.t, s, dir.scale)
+		return nil
+	case c == nil:
 		t.columns(s, src, 0, first, dir, tiles)
 		t.rows(dst, s, 0, second, dir, tiles)
 		return nil
@@ -131,7 +142,7 @@ func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir direction[T], s, tiles []
 
 // columns is the first sweep over blocks lo to hi; whoever does the last whole
 // block does the one that overlaps it.
-func (t *twoStep[T]) columns(s, src []T, lo, hi int, dir direction[T], tiles []T) {
+func (t *twoStep[T]) columns(s, src []T, lo, hi int, dir *direction[T], tiles []T) {
 	lanes := t.v1 * t.k.W
 	for i := lo; i < hi; i++ {
 		t.columnBlock(s, src, i, i*lanes, dir, tiles)
@@ -142,7 +153,7 @@ func (t *twoStep[T]) columns(s, src []T, lo, hi int, dir direction[T], tiles []T
 }
 
 // columnBlock does the block of columns that begins at j2.
-func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir direction[T], tiles []T) {
+func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir *direction[T], tiles []T) {
 	w := t.k.W
 	if t.fused {
 		f := t.k.Columns16
@@ -155,7 +166,7 @@ func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir direction[T], ti
 	half, row := t.tileLen(), 2*w*t.v1
 	a, b := tiles[:half], tiles[half:2*half]
 	out := t.c1.result(a, b)
-	t.c1.exec(rows[T]{buf: out, pitch: row}, rows[T]{src[2*j2:], 2 * t.n2, dir.in, false}, t.v1, nil, a, b)
+	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{src[2*j2:], 2 * t.n2, dir.in, false}, t.v1, nil, a, b)
 	t.transpose(s, out, block, j2)
 }
 
@@ -199,7 +210,7 @@ func (t *twoStep[T]) twiddles(block, kb, v int) (tw, u []T) {
 }
 
 // rows is the second sweep over blocks lo to hi of outputs.
-func (t *twoStep[T]) rows(dst, s []T, lo, hi int, dir direction[T], tiles []T) {
+func (t *twoStep[T]) rows(dst, s []T, lo, hi int, dir *direction[T], tiles []T) {
 	lanes := t.v2 * t.k.W
 	for i := lo; i < hi; i++ {
 		t.rowBlock(dst, s, i, i*lanes, dir, tiles)
@@ -210,24 +221,25 @@ func (t *twoStep[T]) rows(dst, s []T, lo, hi int, dir direction[T], tiles []T) {
 }
 
 // rowBlock does the block of outputs that begins at k1.
-func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir direction[T], tiles []T) {
+func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir *direction[T], tiles []T) {
 	half, row := t.tileLen(), 2*t.k.W*t.v2
 	a, b := tiles[:half], tiles[half:2*half]
-	src := rows[T]{buf: s[block*t.n2*row:], pitch: row}
+	from, pitch := block*t.n2*row, row
 	if t.fused {
-		src = rows[T]{buf: s[block*row:], pitch: 2 * t.n1}
+		from, pitch = block*row, 2*t.n1
 	}
+	src := rows[T]{buf: s[from:], pitch: pitch}
 	if t.n1 >= t.k.W {
-		to := rows[T]{dst[2*k1:], 2 * t.n1, dir.out, t.stream || dir.stream}
+		stream := t.stream || dir.stream
 		if r := t.c2.radix; len(r) == 1 { // the call alone, for the sake of short lines
-			t.c2.last(r[0], to, simd.Planar)(to.buf, src.buf, dir.scale, 1, t.v2, src.pitch, 0, to.pitch, 0)
+			t.c2.last(r[0], dir.out, stream, simd.Planar)(dst[2*k1:], src.buf, dir.scale, 1, t.v2, src.pitch, 0, 2*t.n1, 0)
 			return
 		}
-		t.c2.exec(to, src, t.v2, dir.scale, a, b)
+		t.c2.exec(&rows[T]{dst[2*k1:], 2 * t.n1, dir.out, stream}, &src, t.v2, dir.scale, a, b)
 		return
 	}
 	out := t.c2.other(a, b)
-	t.c2.exec(rows[T]{out, row, dir.out, false}, src, 1, dir.scale, a, b)
+	t.c2.exec(&rows[T]{out, row, dir.out, false}, &src, 1, dir.scale, a, b)
 	for i := range t.n2 {
 		copy(dst[2*i*t.n1:][:2*t.n1], out[i*row:])
 	}

@@ -30,6 +30,9 @@ const (
 // are Planar and each p and q writes where it reads.
 type FFTPass[T Float] func(dst, src, tw []T, m, v, sk, sp, dj, dp int)
 
+// FFTWhole is a routine of [FFTKernels].Whole.
+type FFTWhole[T Float] func(dst, src, t, s, scale []T)
+
 // FFTPasses are passes by radix, for all of [FFTRadices].
 type FFTPasses[T Float] [17]FFTPass[T]
 
@@ -70,6 +73,11 @@ type FFTKernels[T Float] struct {
 	// after multiplication by t[(j2/W*16 + k)*2W + j2%W], + W. Columns16Swapped
 	// reads Swapped. They are nil where radix 16 is not used.
 	Columns16, Columns16Swapped func(dst, src, t []T, v, sk int)
+	// Whole are transforms of 256 and 512 points in one routine, where a vector
+	// has 16 lanes: Interleaved to Interleaved, and Swapped to Swapped times
+	// scale[0]. They are Columns16 of the n/16 columns to s, of 2n reals, with
+	// its twiddles t, and the transform of the rows of s. dst may be src.
+	Whole map[int][2]FFTWhole[T]
 	// Deinterleave copies rows x v vectors from Interleaved rows at
 	// src[i*srow:] to Planar rows at dst[i*drow:]; DeinterleaveSwapped reads
 	// Swapped rows.

@@ -5,6 +5,9 @@ package simd
 // fftAsmPass is a pass in assembly: [FFTPass] without lengths.
 type fftAsmPass[T Float] = func(dst, src, tw *T, m, v, sk, sp, dj, dp int)
 
+// fftAsmWhole is a whole transform in assembly: [FFTWhole] without lengths.
+type fftAsmWhole[T Float] = func(dst, src, t, s, scale *T)
+
 // fftTable lists the routines of one instruction set and precision.
 type fftTable[T Float] struct {
 	w int
@@ -14,6 +17,7 @@ type fftTable[T Float] struct {
 	asmTranspose, asmTransposeFactored, asmTransposeFactoredStream func(dst, src, t, u *T, nb, srow, sblock, drow, dblock int)
 	asmDeinterleave, asmDeinterleaveSwapped                        func(dst, src *T, rows, v, srow, drow int)
 	asmColumns16, asmColumns16Swapped                              func(dst, src, t *T, v, sk int)
+	asmWhole                                                       map[int][2]fftAsmWhole[T]
 	asmMul                                                         func(dst, a, b *T, n int)
 }
 
@@ -44,7 +48,26 @@ func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	if t.asmColumns16 != nil {
 		k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
 	}
+	for n, f := range t.asmWhole {
+		if k.Whole == nil {
+			k.Whole = map[int][2]FFTWhole[T]{}
+		}
+		k.Whole[n] = [2]FFTWhole[T]{t.whole(f[0], n, false), t.whole(f[1], n, true)}
+	}
 	return k
+}
+
+func (t fftTable[T]) whole(f fftAsmWhole[T], n int, scaled bool) FFTWhole[T] {
+	return func(dst, src, tw, s, scale []T) {
+		if len(dst) < 2*n || len(src) < 2*n || len(tw) < 2*n || len(s) < 2*n || scaled && len(scale) == 0 {
+			panic("simd: fft beyond its operands")
+		}
+		var by *T
+		if scaled {
+			by = &scale[0]
+		}
+		f(&dst[0], &src[0], &tw[0], &s[0], by)
+	}
 }
 
 func (t fftTable[T]) passes(asm map[int]fftAsmPass[T], twiddles bool) (out FFTPasses[T]) {

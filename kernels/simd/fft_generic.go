@@ -29,7 +29,40 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 	}
 	k.Mul = fftMulGo[T]
 	k.Columns16, k.Columns16Swapped = fftColumns16Go(w, k.FirstN[16]), fftColumns16Go(w, k.FirstSwappedN[16])
+	if w == fftWholeLanes {
+		k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
+	}
 	return k
+}
+
+// fftWholeLanes are those for which there are routines of whole transforms.
+const fftWholeLanes = 16
+
+// fftWholeGo is the twin of the transforms of 16·n2 points in one routine.
+func fftWholeGo[T Float](k *FFTKernels[T], n2 int) [2]FFTWhole[T] {
+	row := 2 * k.W
+	rows := func(last FFTPasses[T], dst, s, scale []T) { last[16](dst, s, scale, 1, 1, row, 0, row, 0) }
+	if n2 == 32 {
+		tw := make([]T, 0, 4*7*2)
+		for p := range 4 {
+			for j := 1; j < 8; j++ {
+				c, s := fftRoot(p*j, 32)
+				tw = append(tw, T(c), T(-s))
+			}
+		}
+		rows = func(last FFTPasses[T], dst, s, scale []T) {
+			tile := make([]T, len(s))
+			k.Mid[8](tile, s, tw, 4, 1, 4*row, row, row, 8*row)
+			last[4](dst, tile, scale, 8, 1, 8*row, row, 8*row, row)
+		}
+	}
+	of := func(columns func(dst, src, t []T, v, sk int), last FFTPasses[T]) FFTWhole[T] {
+		return func(dst, src, t, s, scale []T) {
+			columns(s, src, t, n2/16, 2*n2)
+			rows(last, dst, s[:n2*row], scale)
+		}
+	}
+	return [2]FFTWhole[T]{of(k.Columns16, k.Last), of(k.Columns16Swapped, k.LastScaled)}
 }
 
 // fftRoot is exp(2πi·k/n) to double precision, exact at multiples of 1/4.

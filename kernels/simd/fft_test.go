@@ -165,6 +165,32 @@ func testFFTColumns16[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	}
 }
 
+func TestFFTWholeAgainstTwin(t *testing.T) {
+	fftLevels(t, testFFTWhole[float32])
+	fftLevels(t, testFFTWhole[float64])
+}
+
+func testFFTWhole[T Float](t *testing.T, k, twin *FFTKernels[T]) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	for n, routines := range k.Whole {
+		src, tw, scale := fftRandom[T](rng, 2*n), fftRandom[T](rng, 2*n), []T{0.375}
+		for b := range n / 256 { // output 0 has no twiddle
+			for l := range k.W {
+				tw[b*512+l], tw[b*512+k.W+l] = 1, 0
+			}
+		}
+		for i, f := range routines {
+			got, want := nans[T](2*n+7), nans[T](2*n+7)
+			f(got, src, tw, make([]T, 2*n), scale)
+			twin.Whole[n][i](want, src, tw, make([]T, 2*n), scale)
+			fftClose(t, fmt.Sprintf("form %d of %d points", i, n), got, want, 4000*fftEps[T]())
+			place := append([]T(nil), src...)
+			f(place, place, tw, make([]T, 2*n), scale)
+			fftClose(t, fmt.Sprintf("form %d of %d points in place", i, n), place, got, 0)
+		}
+	}
+}
+
 // TestFFTPassInPlace: the last pass may write where it reads.
 func TestFFTPassInPlace(t *testing.T) {
 	fftLevels(t, testFFTInPlace[float32])

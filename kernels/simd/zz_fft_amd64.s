@@ -67289,6 +67289,4562 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func fftWhole256F32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+// Requires: AVX, AVX512F
+TEXT ·fftWhole256F32AVX512(SB), $768-40
+	LEAQ              63(SP), R14
+	ANDQ              $-64, R14
+	MOVQ              src+8(FP), SI
+	MOVQ              dst+0(FP), DI
+	MOVQ              t+16(FP), CX
+	MOVQ              scale+32(FP), R8
+	VBROADCASTSS      fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS           fftEven32<>+0(SB), Z29
+	VMOVUPS           fftOdd32<>+0(SB), Z30
+	VMOVUPS           fftLow32<>+0(SB), Z27
+	VMOVUPS           fftHigh32<>+0(SB), Z28
+	VMOVUPS           (SI), Z0
+	VPERMT2PS         64(SI), Z29, Z0
+	VMOVUPS           (SI), Z1
+	VPERMT2PS         64(SI), Z30, Z1
+	VMOVUPS           128(SI), Z2
+	VPERMT2PS         192(SI), Z29, Z2
+	VMOVUPS           128(SI), Z3
+	VPERMT2PS         192(SI), Z30, Z3
+	VMOVUPS           256(SI), Z4
+	VPERMT2PS         320(SI), Z29, Z4
+	VMOVUPS           256(SI), Z5
+	VPERMT2PS         320(SI), Z30, Z5
+	VMOVUPS           384(SI), Z6
+	VPERMT2PS         448(SI), Z29, Z6
+	VMOVUPS           384(SI), Z7
+	VPERMT2PS         448(SI), Z30, Z7
+	VMOVUPS           512(SI), Z8
+	VPERMT2PS         576(SI), Z29, Z8
+	VMOVUPS           512(SI), Z9
+	VPERMT2PS         576(SI), Z30, Z9
+	VMOVUPS           640(SI), Z10
+	VPERMT2PS         704(SI), Z29, Z10
+	VMOVUPS           640(SI), Z11
+	VPERMT2PS         704(SI), Z30, Z11
+	VMOVUPS           768(SI), Z12
+	VPERMT2PS         832(SI), Z29, Z12
+	VMOVUPS           768(SI), Z13
+	VPERMT2PS         832(SI), Z30, Z13
+	VMOVUPS           896(SI), Z14
+	VPERMT2PS         960(SI), Z29, Z14
+	VMOVUPS           896(SI), Z15
+	VPERMT2PS         960(SI), Z30, Z15
+	VMOVUPS           1024(SI), Z16
+	VPERMT2PS         1088(SI), Z29, Z16
+	VMOVUPS           1024(SI), Z17
+	VPERMT2PS         1088(SI), Z30, Z17
+	VMOVUPS           1152(SI), Z18
+	VPERMT2PS         1216(SI), Z29, Z18
+	VMOVUPS           1152(SI), Z19
+	VPERMT2PS         1216(SI), Z30, Z19
+	VMOVUPS           1280(SI), Z20
+	VPERMT2PS         1344(SI), Z29, Z20
+	VMOVUPS           1280(SI), Z21
+	VPERMT2PS         1344(SI), Z30, Z21
+	VMOVUPS           1408(SI), Z22
+	VPERMT2PS         1472(SI), Z29, Z22
+	VMOVUPS           1408(SI), Z23
+	VPERMT2PS         1472(SI), Z30, Z23
+	VMOVUPS           1536(SI), Z24
+	VPERMT2PS         1600(SI), Z29, Z24
+	VMOVUPS           1536(SI), Z25
+	VPERMT2PS         1600(SI), Z30, Z25
+	VMOVUPS           1664(SI), Z26
+	VPERMT2PS         1728(SI), Z29, Z26
+	VMOVUPS           Z15, (R14)
+	VMOVUPS           1664(SI), Z15
+	VPERMT2PS         1728(SI), Z30, Z15
+	VMOVUPS           Z14, 64(R14)
+	VMOVUPS           1792(SI), Z14
+	VPERMT2PS         1856(SI), Z29, Z14
+	VMOVUPS           Z7, 128(R14)
+	VMOVUPS           1792(SI), Z7
+	VPERMT2PS         1856(SI), Z30, Z7
+	VMOVUPS           Z23, 192(R14)
+	VMOVUPS           1920(SI), Z23
+	VPERMT2PS         1984(SI), Z29, Z23
+	VMOVUPS           Z23, 256(R14)
+	VMOVUPS           1920(SI), Z23
+	VPERMT2PS         1984(SI), Z30, Z23
+	VMOVUPS           Z23, 320(R14)
+	VADDPS            Z16, Z0, Z23
+	VMOVUPS           Z6, 384(R14)
+	VADDPS            Z17, Z1, Z6
+	VSUBPS            Z16, Z0, Z16
+	VSUBPS            Z17, Z1, Z17
+	VADDPS            Z24, Z8, Z1
+	VADDPS            Z25, Z9, Z0
+	VSUBPS            Z24, Z8, Z24
+	VSUBPS            Z25, Z9, Z25
+	VADDPS            Z1, Z23, Z9
+	VADDPS            Z0, Z6, Z8
+	VMOVUPS           Z8, 448(R14)
+	VADDPS            Z25, Z16, Z8
+	VMOVUPS           Z8, 512(R14)
+	VSUBPS            Z24, Z17, Z8
+	VSUBPS            Z1, Z23, Z1
+	VFNMADD231PS      Z0, Z31, Z6
+	VSUBPS            Z25, Z16, Z25
+	VADDPS            Z24, Z17, Z24
+	VADDPS            Z18, Z2, Z17
+	VADDPS            Z19, Z3, Z16
+	VSUBPS            Z18, Z2, Z18
+	VSUBPS            Z19, Z3, Z19
+	VADDPS            Z26, Z10, Z3
+	VADDPS            Z15, Z11, Z2
+	VFNMADD231PS      Z26, Z31, Z10
+	VSUBPS            Z15, Z11, Z15
+	VADDPS            Z3, Z17, Z11
+	VADDPS            Z2, Z16, Z26
+	VADDPS            Z15, Z18, Z0
+	VSUBPS            Z10, Z19, Z23
+	VSUBPS            Z3, Z17, Z3
+	VSUBPS            Z2, Z16, Z2
+	VSUBPS            Z15, Z18, Z15
+	VFMADD231PS       Z10, Z31, Z19
+	VADDPS            Z20, Z4, Z10
+	VADDPS            Z21, Z5, Z18
+	VSUBPS            Z20, Z4, Z20
+	VSUBPS            Z21, Z5, Z21
+	VADDPS            Z14, Z12, Z5
+	VADDPS            Z7, Z13, Z4
+	VSUBPS            Z14, Z12, Z14
+	VSUBPS            Z7, Z13, Z7
+	VADDPS            Z5, Z10, Z13
+	VADDPS            Z4, Z18, Z12
+	VADDPS            Z7, Z20, Z16
+	VSUBPS            Z14, Z21, Z17
+	VSUBPS            Z5, Z10, Z5
+	VFNMADD231PS      Z4, Z31, Z18
+	VSUBPS            Z7, Z20, Z7
+	VADDPS            Z14, Z21, Z14
+	VMOVUPS           384(R14), Z21
+	VADDPS            Z22, Z21, Z20
+	VMOVUPS           128(R14), Z4
+	VMOVUPS           192(R14), Z10
+	VMOVUPS           Z24, 576(R14)
+	VADDPS            Z10, Z4, Z24
+	VSUBPS            Z22, Z21, Z22
+	VSUBPS            Z10, Z4, Z10
+	VMOVUPS           64(R14), Z4
+	VMOVUPS           256(R14), Z21
+	VMOVUPS           Z25, 192(R14)
+	VADDPS            Z21, Z4, Z25
+	VMOVUPS           Z7, 128(R14)
+	VMOVUPS           (R14), Z7
+	VMOVUPS           Z14, 384(R14)
+	VMOVUPS           320(R14), Z14
+	VMOVUPS           Z15, 640(R14)
+	VADDPS            Z14, Z7, Z15
+	VFNMADD231PS      Z21, Z31, Z4
+	VSUBPS            Z14, Z7, Z14
+	VADDPS            Z25, Z20, Z7
+	VADDPS            Z15, Z24, Z21
+	VMOVUPS           Z19, 320(R14)
+	VADDPS            Z14, Z22, Z19
+	VMOVUPS           Z5, (R14)
+	VSUBPS            Z4, Z10, Z5
+	VSUBPS            Z25, Z20, Z25
+	VSUBPS            Z15, Z24, Z15
+	VSUBPS            Z14, Z22, Z14
+	VFMADD231PS       Z4, Z31, Z10
+	VADDPS            Z13, Z9, Z4
+	VMOVUPS           448(R14), Z22
+	VADDPS            Z12, Z22, Z24
+	VSUBPS            Z13, Z9, Z13
+	VSUBPS            Z12, Z22, Z12
+	VADDPS            Z7, Z11, Z22
+	VADDPS            Z21, Z26, Z9
+	VSUBPS            Z7, Z11, Z7
+	VSUBPS            Z21, Z26, Z21
+	VADDPS            Z22, Z4, Z26
+	VADDPS            Z9, Z24, Z11
+	VADDPS            Z21, Z13, Z20
+	VMOVUPS           Z11, 448(R14)
+	VSUBPS            Z7, Z12, Z11
+	VSUBPS            Z22, Z4, Z22
+	VFNMADD231PS      Z9, Z31, Z24
+	VSUBPS            Z21, Z13, Z21
+	VADDPS            Z7, Z12, Z7
+	VMOVAPS           Z0, Z12
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z23, Z12
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z0, Z23
+	VADDPS            Z17, Z16, Z0
+	VSUBPS            Z16, Z17, Z16
+	VMOVAPS           Z19, Z17
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z5, Z17
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z19, Z5
+	VMOVUPS           512(R14), Z19
+	VMOVAPS           Z19, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z13
+	VMOVAPS           Z8, Z9
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z16, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z19
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z16, Z8
+	VMOVAPS           Z12, Z16
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z17, Z16
+	VMOVAPS           Z23, Z0
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z5, Z0
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z17, Z12
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z5, Z23
+	VMOVAPS           Z13, Z5
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z16, Z5
+	VMOVAPS           Z9, Z17
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z0, Z17
+	VMOVAPS           Z19, Z4
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z23, Z4
+	VMOVUPS           Z26, 512(R14)
+	VMOVAPS           Z8, Z26
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z12, Z26
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z16, Z13
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z0, Z9
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z23, Z19
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z12, Z8
+	VADDPS            Z2, Z3, Z12
+	VSUBPS            Z3, Z2, Z3
+	VSUBPS            Z15, Z25, Z2
+	VFMADD231PS       Z25, Z31, Z15
+	VADDPS            Z18, Z1, Z25
+	VMOVUPS           (R14), Z23
+	VSUBPS            Z23, Z6, Z0
+	VSUBPS            Z18, Z1, Z18
+	VADDPS            Z23, Z6, Z23
+	VSUBPS            Z2, Z12, Z6
+	VSUBPS            Z15, Z3, Z1
+	VADDPS            Z2, Z12, Z2
+	VADDPS            Z15, Z3, Z15
+	VMOVAPS           Z25, Z3
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z6, Z3
+	VMOVAPS           Z0, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z12
+	VMOVAPS           Z18, Z16
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z15, Z16
+	VMOVUPS           Z8, (R14)
+	VMOVAPS           Z23, Z8
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z2, Z8
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z6, Z25
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z15, Z18
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z2, Z23
+	VMOVUPS           320(R14), Z2
+	VMOVUPS           640(R14), Z15
+	VMOVAPS           Z15, Z1
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z2, Z1
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z15, Z2
+	VMOVUPS           128(R14), Z15
+	VMOVUPS           384(R14), Z6
+	VMOVUPS           Z23, 320(R14)
+	VSUBPS            Z6, Z15, Z23
+	VFMADD231PS       Z15, Z31, Z6
+	VMOVAPS           Z14, Z15
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z10, Z15
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z14, Z10
+	VMOVUPS           192(R14), Z14
+	VMOVUPS           Z18, 128(R14)
+	VMOVAPS           Z14, Z18
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z23, Z18
+	VMOVUPS           Z19, 384(R14)
+	VMOVUPS           576(R14), Z19
+	VMOVUPS           Z7, 640(R14)
+	VMOVAPS           Z19, Z7
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z6, Z7
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z23, Z14
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z6, Z19
+	VMOVAPS           Z1, Z6
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z15, Z6
+	VMOVAPS           Z2, Z23
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z10, Z23
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z15, Z1
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z10, Z2
+	VMOVAPS           Z18, Z10
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z6, Z10
+	VMOVAPS           Z7, Z15
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z23, Z15
+	VMOVUPS           Z21, 576(R14)
+	VMOVAPS           Z14, Z21
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z2, Z21
+	VMOVUPS           Z0, 192(R14)
+	VMOVAPS           Z19, Z0
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z6, Z18
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z23, Z7
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z2, Z14
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z1, Z19
+	VMULPS            128(CX), Z5, Z1
+	VFNMADD231PS      192(CX), Z17, Z1
+	VMULPS            192(CX), Z5, Z5
+	VFMADD231PS       128(CX), Z17, Z5
+	VMULPS            256(CX), Z3, Z17
+	VFNMADD231PS      320(CX), Z12, Z17
+	VMULPS            320(CX), Z3, Z3
+	VFMADD231PS       256(CX), Z12, Z3
+	VMULPS            384(CX), Z10, Z12
+	VFNMADD231PS      448(CX), Z15, Z12
+	VMULPS            448(CX), Z10, Z10
+	VFMADD231PS       384(CX), Z15, Z10
+	VMULPS            512(CX), Z20, Z15
+	VFNMADD231PS      576(CX), Z11, Z15
+	VMULPS            576(CX), Z20, Z20
+	VFMADD231PS       512(CX), Z11, Z20
+	VMULPS            640(CX), Z4, Z11
+	VFNMADD231PS      704(CX), Z26, Z11
+	VMULPS            704(CX), Z4, Z4
+	VFMADD231PS       640(CX), Z26, Z4
+	VMULPS            768(CX), Z16, Z26
+	VFNMADD231PS      832(CX), Z8, Z26
+	VMULPS            832(CX), Z16, Z16
+	VFMADD231PS       768(CX), Z8, Z16
+	VMULPS            896(CX), Z21, Z8
+	VFNMADD231PS      960(CX), Z0, Z8
+	VMULPS            960(CX), Z21, Z21
+	VFMADD231PS       896(CX), Z0, Z21
+	VMULPS            1024(CX), Z22, Z0
+	VFNMADD231PS      1088(CX), Z24, Z0
+	VMULPS            1088(CX), Z22, Z22
+	VFMADD231PS       1024(CX), Z24, Z22
+	VMULPS            1152(CX), Z13, Z24
+	VFNMADD231PS      1216(CX), Z9, Z24
+	VMULPS            1216(CX), Z13, Z13
+	VFMADD231PS       1152(CX), Z9, Z13
+	VMULPS            1280(CX), Z25, Z9
+	VMOVUPS           192(R14), Z2
+	VFNMADD231PS      1344(CX), Z2, Z9
+	VMULPS            1344(CX), Z25, Z25
+	VFMADD231PS       1280(CX), Z2, Z25
+	VMULPS            1408(CX), Z18, Z2
+	VFNMADD231PS      1472(CX), Z7, Z2
+	VMULPS            1472(CX), Z18, Z18
+	VFMADD231PS       1408(CX), Z7, Z18
+	VMOVUPS           576(R14), Z7
+	VMULPS            1536(CX), Z7, Z23
+	VMOVUPS           640(R14), Z6
+	VFNMADD231PS      1600(CX), Z6, Z23
+	VMULPS            1600(CX), Z7, Z7
+	VFMADD231PS       1536(CX), Z6, Z7
+	VMOVUPS           384(R14), Z6
+	VMOVUPS           Z7, 640(R14)
+	VMULPS            1664(CX), Z6, Z7
+	VMOVUPS           Z18, 576(R14)
+	VMOVUPS           (R14), Z18
+	VFNMADD231PS      1728(CX), Z18, Z7
+	VMULPS            1728(CX), Z6, Z6
+	VFMADD231PS       1664(CX), Z18, Z6
+	VMOVUPS           128(R14), Z18
+	VMOVUPS           Z6, (R14)
+	VMULPS            1792(CX), Z18, Z6
+	VMOVUPS           Z25, 384(R14)
+	VMOVUPS           320(R14), Z25
+	VFNMADD231PS      1856(CX), Z25, Z6
+	VMULPS            1856(CX), Z18, Z18
+	VFMADD231PS       1792(CX), Z25, Z18
+	VMULPS            1920(CX), Z14, Z25
+	VFNMADD231PS      1984(CX), Z19, Z25
+	VMULPS            1984(CX), Z14, Z14
+	VFMADD231PS       1920(CX), Z19, Z14
+	VMOVUPS           512(R14), Z19
+	VMOVUPS           Z14, 320(R14)
+	VUNPCKLPS         Z1, Z19, Z14
+	VUNPCKHPS         Z1, Z19, Z1
+	VUNPCKLPS         Z12, Z17, Z19
+	VUNPCKHPS         Z12, Z17, Z12
+	VUNPCKLPD         Z19, Z14, Z17
+	VUNPCKHPD         Z19, Z14, Z19
+	VUNPCKLPD         Z12, Z1, Z14
+	VUNPCKHPD         Z12, Z1, Z12
+	VUNPCKLPS         Z11, Z15, Z1
+	VUNPCKHPS         Z11, Z15, Z11
+	VUNPCKLPS         Z8, Z26, Z15
+	VUNPCKHPS         Z8, Z26, Z8
+	VUNPCKLPD         Z15, Z1, Z26
+	VUNPCKHPD         Z15, Z1, Z15
+	VUNPCKLPD         Z8, Z11, Z1
+	VUNPCKHPD         Z8, Z11, Z8
+	VUNPCKLPS         Z24, Z0, Z11
+	VUNPCKHPS         Z24, Z0, Z24
+	VUNPCKLPS         Z2, Z9, Z0
+	VUNPCKHPS         Z2, Z9, Z2
+	VUNPCKLPD         Z0, Z11, Z9
+	VUNPCKHPD         Z0, Z11, Z0
+	VUNPCKLPD         Z2, Z24, Z11
+	VUNPCKHPD         Z2, Z24, Z2
+	VUNPCKLPS         Z7, Z23, Z24
+	VUNPCKHPS         Z7, Z23, Z7
+	VUNPCKLPS         Z25, Z6, Z23
+	VUNPCKHPS         Z25, Z6, Z25
+	VUNPCKLPD         Z23, Z24, Z6
+	VUNPCKHPD         Z23, Z24, Z23
+	VUNPCKLPD         Z25, Z7, Z24
+	VUNPCKHPD         Z25, Z7, Z25
+	VSHUFF32X4        $0x88, Z26, Z17, Z7
+	VSHUFF32X4        $0xdd, Z26, Z17, Z26
+	VSHUFF32X4        $0x88, Z6, Z9, Z17
+	VSHUFF32X4        $0xdd, Z6, Z9, Z6
+	VSHUFF32X4        $0x88, Z17, Z7, Z9
+	VMOVUPS           Z9, 512(R14)
+	VSHUFF32X4        $0x88, Z6, Z26, Z9
+	VSHUFF32X4        $0xdd, Z17, Z7, Z17
+	VSHUFF32X4        $0xdd, Z6, Z26, Z6
+	VSHUFF32X4        $0x88, Z15, Z19, Z26
+	VSHUFF32X4        $0xdd, Z15, Z19, Z15
+	VSHUFF32X4        $0x88, Z23, Z0, Z19
+	VSHUFF32X4        $0xdd, Z23, Z0, Z23
+	VSHUFF32X4        $0x88, Z19, Z26, Z0
+	VSHUFF32X4        $0x88, Z23, Z15, Z7
+	VSHUFF32X4        $0xdd, Z19, Z26, Z19
+	VSHUFF32X4        $0xdd, Z23, Z15, Z23
+	VSHUFF32X4        $0x88, Z1, Z14, Z15
+	VSHUFF32X4        $0xdd, Z1, Z14, Z1
+	VSHUFF32X4        $0x88, Z24, Z11, Z14
+	VSHUFF32X4        $0xdd, Z24, Z11, Z24
+	VSHUFF32X4        $0x88, Z14, Z15, Z11
+	VSHUFF32X4        $0x88, Z24, Z1, Z26
+	VSHUFF32X4        $0xdd, Z14, Z15, Z14
+	VSHUFF32X4        $0xdd, Z24, Z1, Z24
+	VSHUFF32X4        $0x88, Z8, Z12, Z1
+	VSHUFF32X4        $0xdd, Z8, Z12, Z8
+	VSHUFF32X4        $0x88, Z25, Z2, Z12
+	VSHUFF32X4        $0xdd, Z25, Z2, Z25
+	VSHUFF32X4        $0x88, Z12, Z1, Z2
+	VSHUFF32X4        $0x88, Z25, Z8, Z15
+	VSHUFF32X4        $0xdd, Z12, Z1, Z12
+	VSHUFF32X4        $0xdd, Z25, Z8, Z25
+	VMOVUPS           448(R14), Z8
+	VUNPCKLPS         Z5, Z8, Z1
+	VUNPCKHPS         Z5, Z8, Z5
+	VUNPCKLPS         Z10, Z3, Z8
+	VUNPCKHPS         Z10, Z3, Z10
+	VUNPCKLPD         Z8, Z1, Z3
+	VUNPCKHPD         Z8, Z1, Z8
+	VUNPCKLPD         Z10, Z5, Z1
+	VUNPCKHPD         Z10, Z5, Z10
+	VUNPCKLPS         Z4, Z20, Z5
+	VUNPCKHPS         Z4, Z20, Z4
+	VUNPCKLPS         Z21, Z16, Z20
+	VUNPCKHPS         Z21, Z16, Z21
+	VUNPCKLPD         Z20, Z5, Z16
+	VUNPCKHPD         Z20, Z5, Z20
+	VUNPCKLPD         Z21, Z4, Z5
+	VUNPCKHPD         Z21, Z4, Z21
+	VUNPCKLPS         Z13, Z22, Z4
+	VUNPCKHPS         Z13, Z22, Z13
+	VMOVUPS           384(R14), Z22
+	VMOVUPS           Z15, 448(R14)
+	VMOVUPS           576(R14), Z15
+	VMOVUPS           Z25, 128(R14)
+	VUNPCKLPS         Z15, Z22, Z25
+	VUNPCKHPS         Z15, Z22, Z15
+	VUNPCKLPD         Z25, Z4, Z22
+	VUNPCKHPD         Z25, Z4, Z25
+	VUNPCKLPD         Z15, Z13, Z4
+	VUNPCKHPD         Z15, Z13, Z15
+	VMOVUPS           640(R14), Z13
+	VMOVUPS           Z2, 576(R14)
+	VMOVUPS           (R14), Z2
+	VMOVUPS           Z12, 384(R14)
+	VUNPCKLPS         Z2, Z13, Z12
+	VUNPCKHPS         Z2, Z13, Z2
+	VMOVUPS           320(R14), Z13
+	VMOVUPS           Z24, (R14)
+	VUNPCKLPS         Z13, Z18, Z24
+	VUNPCKHPS         Z13, Z18, Z13
+	VUNPCKLPD         Z24, Z12, Z18
+	VUNPCKHPD         Z24, Z12, Z24
+	VUNPCKLPD         Z13, Z2, Z12
+	VUNPCKHPD         Z13, Z2, Z13
+	VSHUFF32X4        $0x88, Z16, Z3, Z2
+	VSHUFF32X4        $0xdd, Z16, Z3, Z16
+	VSHUFF32X4        $0x88, Z18, Z22, Z3
+	VSHUFF32X4        $0xdd, Z18, Z22, Z18
+	VSHUFF32X4        $0x88, Z3, Z2, Z22
+	VMOVUPS           Z26, 320(R14)
+	VSHUFF32X4        $0x88, Z18, Z16, Z26
+	VSHUFF32X4        $0xdd, Z3, Z2, Z3
+	VSHUFF32X4        $0xdd, Z18, Z16, Z18
+	VSHUFF32X4        $0x88, Z20, Z8, Z16
+	VSHUFF32X4        $0xdd, Z20, Z8, Z20
+	VSHUFF32X4        $0x88, Z24, Z25, Z8
+	VSHUFF32X4        $0xdd, Z24, Z25, Z24
+	VSHUFF32X4        $0x88, Z8, Z16, Z25
+	VSHUFF32X4        $0x88, Z24, Z20, Z2
+	VSHUFF32X4        $0xdd, Z8, Z16, Z8
+	VSHUFF32X4        $0xdd, Z24, Z20, Z24
+	VSHUFF32X4        $0x88, Z5, Z1, Z20
+	VSHUFF32X4        $0xdd, Z5, Z1, Z5
+	VSHUFF32X4        $0x88, Z12, Z4, Z1
+	VSHUFF32X4        $0xdd, Z12, Z4, Z12
+	VSHUFF32X4        $0x88, Z1, Z20, Z4
+	VSHUFF32X4        $0x88, Z12, Z5, Z16
+	VSHUFF32X4        $0xdd, Z1, Z20, Z1
+	VSHUFF32X4        $0xdd, Z12, Z5, Z12
+	VSHUFF32X4        $0x88, Z21, Z10, Z5
+	VSHUFF32X4        $0xdd, Z21, Z10, Z21
+	VSHUFF32X4        $0x88, Z13, Z15, Z10
+	VSHUFF32X4        $0xdd, Z13, Z15, Z13
+	VSHUFF32X4        $0x88, Z10, Z5, Z15
+	VSHUFF32X4        $0x88, Z13, Z21, Z20
+	VSHUFF32X4        $0xdd, Z10, Z5, Z10
+	VSHUFF32X4        $0xdd, Z13, Z21, Z13
+	VMOVUPS           512(R14), Z21
+	VADDPS            Z17, Z21, Z5
+	VMOVUPS           Z13, 640(R14)
+	VADDPS            Z3, Z22, Z13
+	VSUBPS            Z17, Z21, Z17
+	VSUBPS            Z3, Z22, Z3
+	VADDPS            Z6, Z9, Z22
+	VADDPS            Z18, Z26, Z21
+	VSUBPS            Z6, Z9, Z6
+	VSUBPS            Z18, Z26, Z18
+	VADDPS            Z22, Z5, Z26
+	VADDPS            Z21, Z13, Z9
+	VMOVUPS           Z9, 512(R14)
+	VADDPS            Z18, Z17, Z9
+	VMOVUPS           Z9, 192(R14)
+	VSUBPS            Z6, Z3, Z9
+	VSUBPS            Z22, Z5, Z22
+	VFNMADD231PS      Z21, Z31, Z13
+	VSUBPS            Z18, Z17, Z18
+	VADDPS            Z6, Z3, Z6
+	VADDPS            Z19, Z0, Z3
+	VADDPS            Z8, Z25, Z17
+	VSUBPS            Z19, Z0, Z19
+	VSUBPS            Z8, Z25, Z8
+	VADDPS            Z23, Z7, Z25
+	VADDPS            Z24, Z2, Z0
+	VFNMADD231PS      Z23, Z31, Z7
+	VSUBPS            Z24, Z2, Z24
+	VADDPS            Z25, Z3, Z2
+	VADDPS            Z0, Z17, Z23
+	VADDPS            Z24, Z19, Z21
+	VSUBPS            Z7, Z8, Z5
+	VSUBPS            Z25, Z3, Z25
+	VSUBPS            Z0, Z17, Z0
+	VSUBPS            Z24, Z19, Z24
+	VFMADD231PS       Z7, Z31, Z8
+	VADDPS            Z14, Z11, Z7
+	VADDPS            Z1, Z4, Z19
+	VSUBPS            Z14, Z11, Z14
+	VSUBPS            Z1, Z4, Z1
+	VMOVUPS           320(R14), Z4
+	VMOVUPS           (R14), Z11
+	VADDPS            Z11, Z4, Z17
+	VADDPS            Z12, Z16, Z3
+	VSUBPS            Z11, Z4, Z11
+	VSUBPS            Z12, Z16, Z12
+	VADDPS            Z17, Z7, Z16
+	VADDPS            Z3, Z19, Z4
+	VMOVUPS           Z6, (R14)
+	VADDPS            Z12, Z14, Z6
+	VMOVUPS           Z18, 320(R14)
+	VSUBPS            Z11, Z1, Z18
+	VSUBPS            Z17, Z7, Z17
+	VFNMADD231PS      Z3, Z31, Z19
+	VSUBPS            Z12, Z14, Z12
+	VADDPS            Z11, Z1, Z11
+	VMOVUPS           576(R14), Z1
+	VMOVUPS           384(R14), Z14
+	VADDPS            Z14, Z1, Z3
+	VADDPS            Z10, Z15, Z7
+	VSUBPS            Z14, Z1, Z14
+	VSUBPS            Z10, Z15, Z10
+	VMOVUPS           448(R14), Z15
+	VMOVUPS           128(R14), Z1
+	VMOVUPS           Z11, 384(R14)
+	VADDPS            Z1, Z15, Z11
+	VMOVUPS           Z12, 576(R14)
+	VMOVUPS           640(R14), Z12
+	VMOVUPS           Z8, 256(R14)
+	VADDPS            Z12, Z20, Z8
+	VFNMADD231PS      Z1, Z31, Z15
+	VSUBPS            Z12, Z20, Z12
+	VADDPS            Z11, Z3, Z20
+	VADDPS            Z8, Z7, Z1
+	VMOVUPS           Z24, 640(R14)
+	VADDPS            Z12, Z14, Z24
+	VMOVUPS           Z13, 128(R14)
+	VSUBPS            Z15, Z10, Z13
+	VSUBPS            Z11, Z3, Z11
+	VSUBPS            Z8, Z7, Z8
+	VSUBPS            Z12, Z14, Z12
+	VFMADD231PS       Z15, Z31, Z10
+	VADDPS            Z16, Z26, Z15
+	VMOVUPS           512(R14), Z14
+	VADDPS            Z4, Z14, Z7
+	VSUBPS            Z16, Z26, Z16
+	VSUBPS            Z4, Z14, Z4
+	VADDPS            Z20, Z2, Z14
+	VADDPS            Z1, Z23, Z26
+	VSUBPS            Z20, Z2, Z20
+	VSUBPS            Z1, Z23, Z1
+	VADDPS            Z14, Z15, Z23
+	VADDPS            Z26, Z7, Z2
+	VADDPS            Z1, Z16, Z3
+	VMOVUPS           Z3, 512(R14)
+	VSUBPS            Z20, Z4, Z3
+	VSUBPS            Z14, Z15, Z14
+	VFNMADD231PS      Z26, Z31, Z7
+	VSUBPS            Z1, Z16, Z1
+	VADDPS            Z20, Z4, Z20
+	VMOVAPS           Z21, Z4
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z21, Z5
+	VADDPS            Z18, Z6, Z21
+	VSUBPS            Z6, Z18, Z6
+	VMOVAPS           Z24, Z18
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z13, Z18
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z24, Z13
+	VMOVUPS           192(R14), Z24
+	VMOVAPS           Z24, Z16
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z21, Z16
+	VMOVAPS           Z9, Z26
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z6, Z26
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z21, Z24
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z6, Z9
+	VMOVAPS           Z4, Z6
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z18, Z6
+	VMOVAPS           Z5, Z21
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z13, Z21
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z18, Z4
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z13, Z5
+	VMOVAPS           Z16, Z13
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z6, Z13
+	VMOVAPS           Z26, Z18
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z21, Z18
+	VMOVAPS           Z24, Z15
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z5, Z15
+	VMOVUPS           Z1, 192(R14)
+	VMOVAPS           Z9, Z1
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z4, Z1
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z6, Z16
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z21, Z26
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z5, Z24
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z4, Z9
+	VADDPS            Z0, Z25, Z4
+	VSUBPS            Z25, Z0, Z25
+	VSUBPS            Z8, Z11, Z0
+	VFMADD231PS       Z11, Z31, Z8
+	VADDPS            Z19, Z22, Z11
+	VMOVUPS           128(R14), Z5
+	VSUBPS            Z17, Z5, Z21
+	VSUBPS            Z19, Z22, Z19
+	VADDPS            Z17, Z5, Z17
+	VSUBPS            Z0, Z4, Z5
+	VSUBPS            Z8, Z25, Z22
+	VADDPS            Z0, Z4, Z0
+	VADDPS            Z8, Z25, Z8
+	VMOVAPS           Z11, Z25
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z5, Z25
+	VMOVAPS           Z21, Z4
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z22, Z4
+	VMOVAPS           Z19, Z6
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z8, Z6
+	VMOVUPS           Z9, 128(R14)
+	VMOVAPS           Z17, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z5, Z11
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z22, Z21
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z8, Z19
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z17
+	VMOVUPS           256(R14), Z0
+	VMOVUPS           640(R14), Z8
+	VMOVAPS           Z8, Z22
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z0, Z22
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z8, Z0
+	VMOVUPS           576(R14), Z8
+	VMOVUPS           384(R14), Z5
+	VMOVUPS           Z17, 256(R14)
+	VSUBPS            Z5, Z8, Z17
+	VFMADD231PS       Z8, Z31, Z5
+	VMOVAPS           Z12, Z8
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z10, Z8
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z12, Z10
+	VMOVUPS           320(R14), Z12
+	VMOVUPS           Z19, 576(R14)
+	VMOVAPS           Z12, Z19
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z17, Z19
+	VMOVUPS           Z24, 384(R14)
+	VMOVUPS           (R14), Z24
+	VMOVUPS           Z20, 640(R14)
+	VMOVAPS           Z24, Z20
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z5, Z20
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z17, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z5, Z24
+	VMOVAPS           Z22, Z5
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z8, Z5
+	VMOVAPS           Z0, Z17
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z10, Z17
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z8, Z22
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z10, Z0
+	VMOVAPS           Z19, Z10
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z5, Z10
+	VMOVAPS           Z20, Z8
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z17, Z8
+	VMOVUPS           Z11, (R14)
+	VMOVAPS           Z12, Z11
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z0, Z11
+	VMOVUPS           Z21, 320(R14)
+	VMOVAPS           Z24, Z21
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z22, Z21
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z5, Z19
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z17, Z20
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z0, Z12
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z22, Z24
+	VMOVAPS           Z23, Z22
+	VPERMT2PS         Z2, Z27, Z22
+	VMOVUPS           Z22, (DI)
+	VPERMT2PS         Z2, Z28, Z23
+	VMOVUPS           Z23, 64(DI)
+	VMOVAPS           Z13, Z23
+	VPERMT2PS         Z18, Z27, Z23
+	VMOVUPS           Z23, 128(DI)
+	VPERMT2PS         Z18, Z28, Z13
+	VMOVUPS           Z13, 192(DI)
+	VMOVAPS           Z25, Z13
+	VPERMT2PS         Z4, Z27, Z13
+	VMOVUPS           Z13, 256(DI)
+	VPERMT2PS         Z4, Z28, Z25
+	VMOVUPS           Z25, 320(DI)
+	VMOVAPS           Z10, Z25
+	VPERMT2PS         Z8, Z27, Z25
+	VMOVUPS           Z25, 384(DI)
+	VPERMT2PS         Z8, Z28, Z10
+	VMOVUPS           Z10, 448(DI)
+	VMOVUPS           512(R14), Z10
+	VMOVAPS           Z10, Z8
+	VPERMT2PS         Z3, Z27, Z8
+	VMOVUPS           Z8, 512(DI)
+	VPERMT2PS         Z3, Z28, Z10
+	VMOVUPS           Z10, 576(DI)
+	VMOVAPS           Z15, Z10
+	VPERMT2PS         Z1, Z27, Z10
+	VMOVUPS           Z10, 640(DI)
+	VPERMT2PS         Z1, Z28, Z15
+	VMOVUPS           Z15, 704(DI)
+	VMOVAPS           Z6, Z15
+	VPERMT2PS         Z9, Z27, Z15
+	VMOVUPS           Z15, 768(DI)
+	VPERMT2PS         Z9, Z28, Z6
+	VMOVUPS           Z6, 832(DI)
+	VMOVAPS           Z11, Z6
+	VPERMT2PS         Z21, Z27, Z6
+	VMOVUPS           Z6, 896(DI)
+	VPERMT2PS         Z21, Z28, Z11
+	VMOVUPS           Z11, 960(DI)
+	VMOVAPS           Z14, Z11
+	VPERMT2PS         Z7, Z27, Z11
+	VMOVUPS           Z11, 1024(DI)
+	VPERMT2PS         Z7, Z28, Z14
+	VMOVUPS           Z14, 1088(DI)
+	VMOVAPS           Z16, Z14
+	VPERMT2PS         Z26, Z27, Z14
+	VMOVUPS           Z14, 1152(DI)
+	VPERMT2PS         Z26, Z28, Z16
+	VMOVUPS           Z16, 1216(DI)
+	VMOVUPS           (R14), Z16
+	VMOVUPS           320(R14), Z26
+	VMOVAPS           Z16, Z14
+	VPERMT2PS         Z26, Z27, Z14
+	VMOVUPS           Z14, 1280(DI)
+	VPERMT2PS         Z26, Z28, Z16
+	VMOVUPS           Z16, 1344(DI)
+	VMOVAPS           Z19, Z16
+	VPERMT2PS         Z20, Z27, Z16
+	VMOVUPS           Z16, 1408(DI)
+	VPERMT2PS         Z20, Z28, Z19
+	VMOVUPS           Z19, 1472(DI)
+	VMOVUPS           192(R14), Z19
+	VMOVUPS           640(R14), Z20
+	VMOVAPS           Z19, Z16
+	VPERMT2PS         Z20, Z27, Z16
+	VMOVUPS           Z16, 1536(DI)
+	VPERMT2PS         Z20, Z28, Z19
+	VMOVUPS           Z19, 1600(DI)
+	VMOVUPS           384(R14), Z19
+	VMOVUPS           128(R14), Z20
+	VMOVAPS           Z19, Z16
+	VPERMT2PS         Z20, Z27, Z16
+	VMOVUPS           Z16, 1664(DI)
+	VPERMT2PS         Z20, Z28, Z19
+	VMOVUPS           Z19, 1728(DI)
+	VMOVUPS           576(R14), Z19
+	VMOVUPS           256(R14), Z20
+	VMOVAPS           Z19, Z16
+	VPERMT2PS         Z20, Z27, Z16
+	VMOVUPS           Z16, 1792(DI)
+	VPERMT2PS         Z20, Z28, Z19
+	VMOVUPS           Z19, 1856(DI)
+	VMOVAPS           Z12, Z19
+	VPERMT2PS         Z24, Z27, Z19
+	VMOVUPS           Z19, 1920(DI)
+	VPERMT2PS         Z24, Z28, Z12
+	VMOVUPS           Z12, 1984(DI)
+	VZEROUPPER
+	RET
+
+// func fftWhole256SwappedF32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+// Requires: AVX, AVX512F
+TEXT ·fftWhole256SwappedF32AVX512(SB), $768-40
+	LEAQ              63(SP), R14
+	ANDQ              $-64, R14
+	MOVQ              src+8(FP), SI
+	MOVQ              dst+0(FP), DI
+	MOVQ              t+16(FP), CX
+	MOVQ              scale+32(FP), R8
+	VBROADCASTSS      fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS           fftEven32<>+0(SB), Z29
+	VMOVUPS           fftOdd32<>+0(SB), Z30
+	VMOVUPS           fftLow32<>+0(SB), Z27
+	VMOVUPS           fftHigh32<>+0(SB), Z28
+	VMOVUPS           (SI), Z0
+	VPERMT2PS         64(SI), Z29, Z0
+	VMOVUPS           (SI), Z1
+	VPERMT2PS         64(SI), Z30, Z1
+	VMOVUPS           128(SI), Z2
+	VPERMT2PS         192(SI), Z29, Z2
+	VMOVUPS           128(SI), Z3
+	VPERMT2PS         192(SI), Z30, Z3
+	VMOVUPS           256(SI), Z4
+	VPERMT2PS         320(SI), Z29, Z4
+	VMOVUPS           256(SI), Z5
+	VPERMT2PS         320(SI), Z30, Z5
+	VMOVUPS           384(SI), Z6
+	VPERMT2PS         448(SI), Z29, Z6
+	VMOVUPS           384(SI), Z7
+	VPERMT2PS         448(SI), Z30, Z7
+	VMOVUPS           512(SI), Z8
+	VPERMT2PS         576(SI), Z29, Z8
+	VMOVUPS           512(SI), Z9
+	VPERMT2PS         576(SI), Z30, Z9
+	VMOVUPS           640(SI), Z10
+	VPERMT2PS         704(SI), Z29, Z10
+	VMOVUPS           640(SI), Z11
+	VPERMT2PS         704(SI), Z30, Z11
+	VMOVUPS           768(SI), Z12
+	VPERMT2PS         832(SI), Z29, Z12
+	VMOVUPS           768(SI), Z13
+	VPERMT2PS         832(SI), Z30, Z13
+	VMOVUPS           896(SI), Z14
+	VPERMT2PS         960(SI), Z29, Z14
+	VMOVUPS           896(SI), Z15
+	VPERMT2PS         960(SI), Z30, Z15
+	VMOVUPS           1024(SI), Z16
+	VPERMT2PS         1088(SI), Z29, Z16
+	VMOVUPS           1024(SI), Z17
+	VPERMT2PS         1088(SI), Z30, Z17
+	VMOVUPS           1152(SI), Z18
+	VPERMT2PS         1216(SI), Z29, Z18
+	VMOVUPS           1152(SI), Z19
+	VPERMT2PS         1216(SI), Z30, Z19
+	VMOVUPS           1280(SI), Z20
+	VPERMT2PS         1344(SI), Z29, Z20
+	VMOVUPS           1280(SI), Z21
+	VPERMT2PS         1344(SI), Z30, Z21
+	VMOVUPS           1408(SI), Z22
+	VPERMT2PS         1472(SI), Z29, Z22
+	VMOVUPS           1408(SI), Z23
+	VPERMT2PS         1472(SI), Z30, Z23
+	VMOVUPS           1536(SI), Z24
+	VPERMT2PS         1600(SI), Z29, Z24
+	VMOVUPS           1536(SI), Z25
+	VPERMT2PS         1600(SI), Z30, Z25
+	VMOVUPS           1664(SI), Z26
+	VPERMT2PS         1728(SI), Z29, Z26
+	VMOVUPS           Z14, (R14)
+	VMOVUPS           1664(SI), Z14
+	VPERMT2PS         1728(SI), Z30, Z14
+	VMOVUPS           Z15, 64(R14)
+	VMOVUPS           1792(SI), Z15
+	VPERMT2PS         1856(SI), Z29, Z15
+	VMOVUPS           Z6, 128(R14)
+	VMOVUPS           1792(SI), Z6
+	VPERMT2PS         1856(SI), Z30, Z6
+	VMOVUPS           Z22, 192(R14)
+	VMOVUPS           1920(SI), Z22
+	VPERMT2PS         1984(SI), Z29, Z22
+	VMOVUPS           Z22, 256(R14)
+	VMOVUPS           1920(SI), Z22
+	VPERMT2PS         1984(SI), Z30, Z22
+	VMOVUPS           Z22, 320(R14)
+	VADDPS            Z17, Z1, Z22
+	VMOVUPS           Z7, 384(R14)
+	VADDPS            Z16, Z0, Z7
+	VSUBPS            Z17, Z1, Z17
+	VSUBPS            Z16, Z0, Z16
+	VADDPS            Z25, Z9, Z0
+	VADDPS            Z24, Z8, Z1
+	VSUBPS            Z25, Z9, Z25
+	VSUBPS            Z24, Z8, Z24
+	VADDPS            Z0, Z22, Z8
+	VADDPS            Z1, Z7, Z9
+	VMOVUPS           Z9, 448(R14)
+	VADDPS            Z24, Z17, Z9
+	VMOVUPS           Z9, 512(R14)
+	VSUBPS            Z25, Z16, Z9
+	VSUBPS            Z0, Z22, Z0
+	VSUBPS            Z1, Z7, Z1
+	VSUBPS            Z24, Z17, Z24
+	VADDPS            Z25, Z16, Z25
+	VADDPS            Z19, Z3, Z16
+	VADDPS            Z18, Z2, Z17
+	VSUBPS            Z19, Z3, Z19
+	VSUBPS            Z18, Z2, Z18
+	VADDPS            Z14, Z11, Z2
+	VADDPS            Z26, Z10, Z3
+	VSUBPS            Z14, Z11, Z14
+	VSUBPS            Z26, Z10, Z26
+	VADDPS            Z2, Z16, Z10
+	VADDPS            Z3, Z17, Z11
+	VADDPS            Z26, Z19, Z7
+	VSUBPS            Z14, Z18, Z22
+	VSUBPS            Z2, Z16, Z2
+	VSUBPS            Z3, Z17, Z3
+	VSUBPS            Z26, Z19, Z26
+	VADDPS            Z14, Z18, Z14
+	VADDPS            Z21, Z5, Z18
+	VADDPS            Z20, Z4, Z19
+	VSUBPS            Z21, Z5, Z21
+	VSUBPS            Z20, Z4, Z20
+	VADDPS            Z6, Z13, Z4
+	VADDPS            Z15, Z12, Z5
+	VSUBPS            Z6, Z13, Z6
+	VSUBPS            Z15, Z12, Z15
+	VADDPS            Z4, Z18, Z12
+	VADDPS            Z5, Z19, Z13
+	VADDPS            Z15, Z21, Z17
+	VSUBPS            Z6, Z20, Z16
+	VSUBPS            Z4, Z18, Z4
+	VSUBPS            Z5, Z19, Z5
+	VSUBPS            Z15, Z21, Z15
+	VADDPS            Z6, Z20, Z6
+	VMOVUPS           384(R14), Z20
+	VADDPS            Z23, Z20, Z21
+	VMOVUPS           128(R14), Z19
+	VMOVUPS           192(R14), Z18
+	VMOVUPS           Z25, 576(R14)
+	VADDPS            Z18, Z19, Z25
+	VSUBPS            Z23, Z20, Z23
+	VSUBPS            Z18, Z19, Z18
+	VMOVUPS           64(R14), Z19
+	VMOVUPS           320(R14), Z20
+	VMOVUPS           Z24, 192(R14)
+	VADDPS            Z20, Z19, Z24
+	VMOVUPS           Z6, 128(R14)
+	VMOVUPS           (R14), Z6
+	VMOVUPS           Z15, 384(R14)
+	VMOVUPS           256(R14), Z15
+	VMOVUPS           Z14, 640(R14)
+	VADDPS            Z15, Z6, Z14
+	VSUBPS            Z20, Z19, Z20
+	VSUBPS            Z15, Z6, Z15
+	VADDPS            Z24, Z21, Z6
+	VADDPS            Z14, Z25, Z19
+	VMOVUPS           Z26, 256(R14)
+	VADDPS            Z15, Z23, Z26
+	VMOVUPS           Z1, (R14)
+	VSUBPS            Z20, Z18, Z1
+	VSUBPS            Z24, Z21, Z24
+	VSUBPS            Z14, Z25, Z14
+	VSUBPS            Z15, Z23, Z15
+	VADDPS            Z20, Z18, Z20
+	VADDPS            Z12, Z8, Z18
+	VMOVUPS           448(R14), Z23
+	VADDPS            Z13, Z23, Z25
+	VSUBPS            Z12, Z8, Z12
+	VSUBPS            Z13, Z23, Z13
+	VADDPS            Z6, Z10, Z23
+	VADDPS            Z19, Z11, Z8
+	VSUBPS            Z6, Z10, Z6
+	VSUBPS            Z19, Z11, Z19
+	VADDPS            Z23, Z18, Z11
+	VADDPS            Z8, Z25, Z10
+	VADDPS            Z19, Z12, Z21
+	VMOVUPS           Z10, 448(R14)
+	VSUBPS            Z6, Z13, Z10
+	VSUBPS            Z23, Z18, Z23
+	VSUBPS            Z8, Z25, Z8
+	VSUBPS            Z19, Z12, Z19
+	VADDPS            Z6, Z13, Z6
+	VMOVAPS           Z7, Z13
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z22, Z13
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z7, Z22
+	VADDPS            Z16, Z17, Z7
+	VSUBPS            Z17, Z16, Z17
+	VMOVAPS           Z26, Z16
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z1, Z16
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z26, Z1
+	VMOVUPS           512(R14), Z26
+	VMOVAPS           Z26, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z12
+	VMOVAPS           Z9, Z25
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z17, Z25
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z26
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z17, Z9
+	VMOVAPS           Z13, Z17
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z16, Z17
+	VMOVAPS           Z22, Z7
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z1, Z7
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z16, Z13
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z1, Z22
+	VMOVAPS           Z12, Z1
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z17, Z1
+	VMOVAPS           Z25, Z16
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z7, Z16
+	VMOVAPS           Z26, Z18
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z22, Z18
+	VMOVUPS           Z11, 512(R14)
+	VMOVAPS           Z9, Z11
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z13, Z11
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z17, Z12
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z7, Z25
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z22, Z26
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z13, Z9
+	VADDPS            Z3, Z2, Z13
+	VSUBPS            Z2, Z3, Z2
+	VSUBPS            Z14, Z24, Z3
+	VADDPS            Z24, Z14, Z24
+	VADDPS            Z5, Z0, Z14
+	VMOVUPS           (R14), Z22
+	VSUBPS            Z4, Z22, Z7
+	VSUBPS            Z5, Z0, Z5
+	VADDPS            Z4, Z22, Z4
+	VSUBPS            Z3, Z13, Z22
+	VSUBPS            Z24, Z2, Z0
+	VADDPS            Z3, Z13, Z3
+	VADDPS            Z24, Z2, Z24
+	VMOVAPS           Z14, Z2
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z22, Z2
+	VMOVAPS           Z7, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z13
+	VMOVAPS           Z5, Z17
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z24, Z17
+	VMOVUPS           Z9, (R14)
+	VMOVAPS           Z4, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z22, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z7
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z24, Z5
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z4
+	VMOVUPS           640(R14), Z3
+	VMOVUPS           256(R14), Z24
+	VMOVAPS           Z24, Z0
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z3, Z0
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z24, Z3
+	VMOVUPS           384(R14), Z24
+	VMOVUPS           128(R14), Z22
+	VMOVUPS           Z4, 640(R14)
+	VSUBPS            Z22, Z24, Z4
+	VFMADD231PS       Z24, Z31, Z22
+	VMOVAPS           Z15, Z24
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z20, Z24
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z15, Z20
+	VMOVUPS           192(R14), Z15
+	VMOVUPS           Z5, 384(R14)
+	VMOVAPS           Z15, Z5
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z4, Z5
+	VMOVUPS           Z26, 128(R14)
+	VMOVUPS           576(R14), Z26
+	VMOVUPS           Z6, 256(R14)
+	VMOVAPS           Z26, Z6
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z22, Z6
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z4, Z15
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z22, Z26
+	VMOVAPS           Z0, Z22
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z24, Z22
+	VMOVAPS           Z3, Z4
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z20, Z4
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z24, Z0
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z20, Z3
+	VMOVAPS           Z5, Z20
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z22, Z20
+	VMOVAPS           Z6, Z24
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z4, Z24
+	VMOVUPS           Z19, 576(R14)
+	VMOVAPS           Z15, Z19
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z3, Z19
+	VMOVUPS           Z7, 192(R14)
+	VMOVAPS           Z26, Z7
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z0, Z7
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z22, Z5
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z4, Z6
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z3, Z15
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z0, Z26
+	VMULPS            128(CX), Z1, Z0
+	VFNMADD231PS      192(CX), Z16, Z0
+	VMULPS            192(CX), Z1, Z1
+	VFMADD231PS       128(CX), Z16, Z1
+	VMULPS            256(CX), Z2, Z16
+	VFNMADD231PS      320(CX), Z13, Z16
+	VMULPS            320(CX), Z2, Z2
+	VFMADD231PS       256(CX), Z13, Z2
+	VMULPS            384(CX), Z20, Z13
+	VFNMADD231PS      448(CX), Z24, Z13
+	VMULPS            448(CX), Z20, Z20
+	VFMADD231PS       384(CX), Z24, Z20
+	VMULPS            512(CX), Z21, Z24
+	VFNMADD231PS      576(CX), Z10, Z24
+	VMULPS            576(CX), Z21, Z21
+	VFMADD231PS       512(CX), Z10, Z21
+	VMULPS            640(CX), Z18, Z10
+	VFNMADD231PS      704(CX), Z11, Z10
+	VMULPS            704(CX), Z18, Z18
+	VFMADD231PS       640(CX), Z11, Z18
+	VMULPS            768(CX), Z17, Z11
+	VFNMADD231PS      832(CX), Z9, Z11
+	VMULPS            832(CX), Z17, Z17
+	VFMADD231PS       768(CX), Z9, Z17
+	VMULPS            896(CX), Z19, Z9
+	VFNMADD231PS      960(CX), Z7, Z9
+	VMULPS            960(CX), Z19, Z19
+	VFMADD231PS       896(CX), Z7, Z19
+	VMULPS            1024(CX), Z23, Z7
+	VFNMADD231PS      1088(CX), Z8, Z7
+	VMULPS            1088(CX), Z23, Z23
+	VFMADD231PS       1024(CX), Z8, Z23
+	VMULPS            1152(CX), Z12, Z8
+	VFNMADD231PS      1216(CX), Z25, Z8
+	VMULPS            1216(CX), Z12, Z12
+	VFMADD231PS       1152(CX), Z25, Z12
+	VMULPS            1280(CX), Z14, Z25
+	VMOVUPS           192(R14), Z3
+	VFNMADD231PS      1344(CX), Z3, Z25
+	VMULPS            1344(CX), Z14, Z14
+	VFMADD231PS       1280(CX), Z3, Z14
+	VMULPS            1408(CX), Z5, Z3
+	VFNMADD231PS      1472(CX), Z6, Z3
+	VMULPS            1472(CX), Z5, Z5
+	VFMADD231PS       1408(CX), Z6, Z5
+	VMOVUPS           576(R14), Z6
+	VMULPS            1536(CX), Z6, Z4
+	VMOVUPS           256(R14), Z22
+	VFNMADD231PS      1600(CX), Z22, Z4
+	VMULPS            1600(CX), Z6, Z6
+	VFMADD231PS       1536(CX), Z22, Z6
+	VMOVUPS           128(R14), Z22
+	VMOVUPS           Z6, 256(R14)
+	VMULPS            1664(CX), Z22, Z6
+	VMOVUPS           Z5, 576(R14)
+	VMOVUPS           (R14), Z5
+	VFNMADD231PS      1728(CX), Z5, Z6
+	VMULPS            1728(CX), Z22, Z22
+	VFMADD231PS       1664(CX), Z5, Z22
+	VMOVUPS           384(R14), Z5
+	VMOVUPS           Z22, (R14)
+	VMULPS            1792(CX), Z5, Z22
+	VMOVUPS           Z14, 128(R14)
+	VMOVUPS           640(R14), Z14
+	VFNMADD231PS      1856(CX), Z14, Z22
+	VMULPS            1856(CX), Z5, Z5
+	VFMADD231PS       1792(CX), Z14, Z5
+	VMULPS            1920(CX), Z15, Z14
+	VFNMADD231PS      1984(CX), Z26, Z14
+	VMULPS            1984(CX), Z15, Z15
+	VFMADD231PS       1920(CX), Z26, Z15
+	VMOVUPS           512(R14), Z26
+	VMOVUPS           Z5, 640(R14)
+	VUNPCKLPS         Z0, Z26, Z5
+	VUNPCKHPS         Z0, Z26, Z0
+	VUNPCKLPS         Z13, Z16, Z26
+	VUNPCKHPS         Z13, Z16, Z13
+	VUNPCKLPD         Z26, Z5, Z16
+	VUNPCKHPD         Z26, Z5, Z26
+	VUNPCKLPD         Z13, Z0, Z5
+	VUNPCKHPD         Z13, Z0, Z13
+	VUNPCKLPS         Z10, Z24, Z0
+	VUNPCKHPS         Z10, Z24, Z10
+	VUNPCKLPS         Z9, Z11, Z24
+	VUNPCKHPS         Z9, Z11, Z9
+	VUNPCKLPD         Z24, Z0, Z11
+	VUNPCKHPD         Z24, Z0, Z24
+	VUNPCKLPD         Z9, Z10, Z0
+	VUNPCKHPD         Z9, Z10, Z9
+	VUNPCKLPS         Z8, Z7, Z10
+	VUNPCKHPS         Z8, Z7, Z8
+	VUNPCKLPS         Z3, Z25, Z7
+	VUNPCKHPS         Z3, Z25, Z3
+	VUNPCKLPD         Z7, Z10, Z25
+	VUNPCKHPD         Z7, Z10, Z7
+	VUNPCKLPD         Z3, Z8, Z10
+	VUNPCKHPD         Z3, Z8, Z3
+	VUNPCKLPS         Z6, Z4, Z8
+	VUNPCKHPS         Z6, Z4, Z6
+	VUNPCKLPS         Z14, Z22, Z4
+	VUNPCKHPS         Z14, Z22, Z14
+	VUNPCKLPD         Z4, Z8, Z22
+	VUNPCKHPD         Z4, Z8, Z4
+	VUNPCKLPD         Z14, Z6, Z8
+	VUNPCKHPD         Z14, Z6, Z14
+	VSHUFF32X4        $0x88, Z11, Z16, Z6
+	VSHUFF32X4        $0xdd, Z11, Z16, Z11
+	VSHUFF32X4        $0x88, Z22, Z25, Z16
+	VSHUFF32X4        $0xdd, Z22, Z25, Z22
+	VSHUFF32X4        $0x88, Z16, Z6, Z25
+	VMOVUPS           Z25, 512(R14)
+	VSHUFF32X4        $0x88, Z22, Z11, Z25
+	VSHUFF32X4        $0xdd, Z16, Z6, Z16
+	VSHUFF32X4        $0xdd, Z22, Z11, Z22
+	VSHUFF32X4        $0x88, Z24, Z26, Z11
+	VSHUFF32X4        $0xdd, Z24, Z26, Z24
+	VSHUFF32X4        $0x88, Z4, Z7, Z26
+	VSHUFF32X4        $0xdd, Z4, Z7, Z4
+	VSHUFF32X4        $0x88, Z26, Z11, Z7
+	VSHUFF32X4        $0x88, Z4, Z24, Z6
+	VSHUFF32X4        $0xdd, Z26, Z11, Z26
+	VSHUFF32X4        $0xdd, Z4, Z24, Z4
+	VSHUFF32X4        $0x88, Z0, Z5, Z24
+	VSHUFF32X4        $0xdd, Z0, Z5, Z0
+	VSHUFF32X4        $0x88, Z8, Z10, Z5
+	VSHUFF32X4        $0xdd, Z8, Z10, Z8
+	VSHUFF32X4        $0x88, Z5, Z24, Z10
+	VSHUFF32X4        $0x88, Z8, Z0, Z11
+	VSHUFF32X4        $0xdd, Z5, Z24, Z5
+	VSHUFF32X4        $0xdd, Z8, Z0, Z8
+	VSHUFF32X4        $0x88, Z9, Z13, Z0
+	VSHUFF32X4        $0xdd, Z9, Z13, Z9
+	VSHUFF32X4        $0x88, Z14, Z3, Z13
+	VSHUFF32X4        $0xdd, Z14, Z3, Z14
+	VSHUFF32X4        $0x88, Z13, Z0, Z3
+	VSHUFF32X4        $0x88, Z14, Z9, Z24
+	VSHUFF32X4        $0xdd, Z13, Z0, Z13
+	VSHUFF32X4        $0xdd, Z14, Z9, Z14
+	VMOVUPS           448(R14), Z9
+	VUNPCKLPS         Z1, Z9, Z0
+	VUNPCKHPS         Z1, Z9, Z1
+	VUNPCKLPS         Z20, Z2, Z9
+	VUNPCKHPS         Z20, Z2, Z20
+	VUNPCKLPD         Z9, Z0, Z2
+	VUNPCKHPD         Z9, Z0, Z9
+	VUNPCKLPD         Z20, Z1, Z0
+	VUNPCKHPD         Z20, Z1, Z20
+	VUNPCKLPS         Z18, Z21, Z1
+	VUNPCKHPS         Z18, Z21, Z18
+	VUNPCKLPS         Z19, Z17, Z21
+	VUNPCKHPS         Z19, Z17, Z19
+	VUNPCKLPD         Z21, Z1, Z17
+	VUNPCKHPD         Z21, Z1, Z21
+	VUNPCKLPD         Z19, Z18, Z1
+	VUNPCKHPD         Z19, Z18, Z19
+	VUNPCKLPS         Z12, Z23, Z18
+	VUNPCKHPS         Z12, Z23, Z12
+	VMOVUPS           128(R14), Z23
+	VMOVUPS           Z14, 448(R14)
+	VMOVUPS           576(R14), Z14
+	VMOVUPS           Z24, 384(R14)
+	VUNPCKLPS         Z14, Z23, Z24
+	VUNPCKHPS         Z14, Z23, Z14
+	VUNPCKLPD         Z24, Z18, Z23
+	VUNPCKHPD         Z24, Z18, Z24
+	VUNPCKLPD         Z14, Z12, Z18
+	VUNPCKHPD         Z14, Z12, Z14
+	VMOVUPS           256(R14), Z12
+	VMOVUPS           Z3, 576(R14)
+	VMOVUPS           (R14), Z3
+	VMOVUPS           Z13, 128(R14)
+	VUNPCKLPS         Z3, Z12, Z13
+	VUNPCKHPS         Z3, Z12, Z3
+	VMOVUPS           640(R14), Z12
+	VMOVUPS           Z8, (R14)
+	VUNPCKLPS         Z15, Z12, Z8
+	VUNPCKHPS         Z15, Z12, Z15
+	VUNPCKLPD         Z8, Z13, Z12
+	VUNPCKHPD         Z8, Z13, Z8
+	VUNPCKLPD         Z15, Z3, Z13
+	VUNPCKHPD         Z15, Z3, Z15
+	VSHUFF32X4        $0x88, Z17, Z2, Z3
+	VSHUFF32X4        $0xdd, Z17, Z2, Z17
+	VSHUFF32X4        $0x88, Z12, Z23, Z2
+	VSHUFF32X4        $0xdd, Z12, Z23, Z12
+	VSHUFF32X4        $0x88, Z2, Z3, Z23
+	VMOVUPS           Z11, 640(R14)
+	VSHUFF32X4        $0x88, Z12, Z17, Z11
+	VSHUFF32X4        $0xdd, Z2, Z3, Z2
+	VSHUFF32X4        $0xdd, Z12, Z17, Z12
+	VSHUFF32X4        $0x88, Z21, Z9, Z17
+	VSHUFF32X4        $0xdd, Z21, Z9, Z21
+	VSHUFF32X4        $0x88, Z8, Z24, Z9
+	VSHUFF32X4        $0xdd, Z8, Z24, Z8
+	VSHUFF32X4        $0x88, Z9, Z17, Z24
+	VSHUFF32X4        $0x88, Z8, Z21, Z3
+	VSHUFF32X4        $0xdd, Z9, Z17, Z9
+	VSHUFF32X4        $0xdd, Z8, Z21, Z8
+	VSHUFF32X4        $0x88, Z1, Z0, Z21
+	VSHUFF32X4        $0xdd, Z1, Z0, Z1
+	VSHUFF32X4        $0x88, Z13, Z18, Z0
+	VSHUFF32X4        $0xdd, Z13, Z18, Z13
+	VSHUFF32X4        $0x88, Z0, Z21, Z18
+	VSHUFF32X4        $0x88, Z13, Z1, Z17
+	VSHUFF32X4        $0xdd, Z0, Z21, Z0
+	VSHUFF32X4        $0xdd, Z13, Z1, Z13
+	VSHUFF32X4        $0x88, Z19, Z20, Z1
+	VSHUFF32X4        $0xdd, Z19, Z20, Z19
+	VSHUFF32X4        $0x88, Z15, Z14, Z20
+	VSHUFF32X4        $0xdd, Z15, Z14, Z15
+	VSHUFF32X4        $0x88, Z20, Z1, Z14
+	VSHUFF32X4        $0x88, Z15, Z19, Z21
+	VSHUFF32X4        $0xdd, Z20, Z1, Z20
+	VSHUFF32X4        $0xdd, Z15, Z19, Z15
+	VMOVUPS           512(R14), Z19
+	VADDPS            Z16, Z19, Z1
+	VMOVUPS           Z15, 256(R14)
+	VADDPS            Z2, Z23, Z15
+	VSUBPS            Z16, Z19, Z16
+	VSUBPS            Z2, Z23, Z2
+	VADDPS            Z22, Z25, Z23
+	VADDPS            Z12, Z11, Z19
+	VSUBPS            Z22, Z25, Z22
+	VSUBPS            Z12, Z11, Z12
+	VADDPS            Z23, Z1, Z11
+	VADDPS            Z19, Z15, Z25
+	VMOVUPS           Z25, 512(R14)
+	VADDPS            Z12, Z16, Z25
+	VMOVUPS           Z25, 192(R14)
+	VSUBPS            Z22, Z2, Z25
+	VSUBPS            Z23, Z1, Z23
+	VSUBPS            Z19, Z15, Z19
+	VSUBPS            Z12, Z16, Z12
+	VADDPS            Z22, Z2, Z22
+	VADDPS            Z26, Z7, Z2
+	VADDPS            Z9, Z24, Z16
+	VSUBPS            Z26, Z7, Z26
+	VSUBPS            Z9, Z24, Z9
+	VADDPS            Z4, Z6, Z24
+	VADDPS            Z8, Z3, Z7
+	VSUBPS            Z4, Z6, Z4
+	VSUBPS            Z8, Z3, Z8
+	VADDPS            Z24, Z2, Z3
+	VADDPS            Z7, Z16, Z6
+	VADDPS            Z8, Z26, Z15
+	VSUBPS            Z4, Z9, Z1
+	VSUBPS            Z24, Z2, Z24
+	VSUBPS            Z7, Z16, Z7
+	VSUBPS            Z8, Z26, Z8
+	VADDPS            Z4, Z9, Z4
+	VADDPS            Z5, Z10, Z9
+	VADDPS            Z0, Z18, Z26
+	VSUBPS            Z5, Z10, Z5
+	VSUBPS            Z0, Z18, Z0
+	VMOVUPS           640(R14), Z18
+	VMOVUPS           (R14), Z10
+	VADDPS            Z10, Z18, Z16
+	VADDPS            Z13, Z17, Z2
+	VSUBPS            Z10, Z18, Z10
+	VSUBPS            Z13, Z17, Z13
+	VADDPS            Z16, Z9, Z17
+	VADDPS            Z2, Z26, Z18
+	VMOVUPS           Z22, (R14)
+	VADDPS            Z13, Z5, Z22
+	VMOVUPS           Z12, 640(R14)
+	VSUBPS            Z10, Z0, Z12
+	VSUBPS            Z16, Z9, Z16
+	VSUBPS            Z2, Z26, Z2
+	VSUBPS            Z13, Z5, Z13
+	VADDPS            Z10, Z0, Z10
+	VMOVUPS           576(R14), Z0
+	VMOVUPS           128(R14), Z5
+	VADDPS            Z5, Z0, Z26
+	VADDPS            Z20, Z14, Z9
+	VSUBPS            Z5, Z0, Z5
+	VSUBPS            Z20, Z14, Z20
+	VMOVUPS           384(R14), Z14
+	VMOVUPS           448(R14), Z0
+	VMOVUPS           Z10, 128(R14)
+	VADDPS            Z0, Z14, Z10
+	VMOVUPS           Z13, 576(R14)
+	VMOVUPS           256(R14), Z13
+	VMOVUPS           Z4, 320(R14)
+	VADDPS            Z13, Z21, Z4
+	VSUBPS            Z0, Z14, Z0
+	VSUBPS            Z13, Z21, Z13
+	VADDPS            Z10, Z26, Z21
+	VADDPS            Z4, Z9, Z14
+	VMOVUPS           Z8, 256(R14)
+	VADDPS            Z13, Z5, Z8
+	VMOVUPS           Z16, 448(R14)
+	VSUBPS            Z0, Z20, Z16
+	VSUBPS            Z10, Z26, Z10
+	VSUBPS            Z4, Z9, Z4
+	VSUBPS            Z13, Z5, Z13
+	VADDPS            Z0, Z20, Z0
+	VADDPS            Z17, Z11, Z20
+	VMOVUPS           512(R14), Z5
+	VADDPS            Z18, Z5, Z9
+	VSUBPS            Z17, Z11, Z17
+	VSUBPS            Z18, Z5, Z18
+	VADDPS            Z21, Z3, Z5
+	VADDPS            Z14, Z6, Z11
+	VSUBPS            Z21, Z3, Z21
+	VSUBPS            Z14, Z6, Z14
+	VADDPS            Z5, Z20, Z6
+	VADDPS            Z11, Z9, Z3
+	VADDPS            Z14, Z17, Z26
+	VMOVUPS           Z26, 512(R14)
+	VSUBPS            Z21, Z18, Z26
+	VSUBPS            Z5, Z20, Z5
+	VSUBPS            Z11, Z9, Z11
+	VSUBPS            Z14, Z17, Z14
+	VADDPS            Z21, Z18, Z21
+	VMOVAPS           Z15, Z18
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z1, Z18
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z15, Z1
+	VADDPS            Z12, Z22, Z15
+	VSUBPS            Z22, Z12, Z22
+	VMOVAPS           Z8, Z12
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z16, Z12
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z8, Z16
+	VMOVUPS           192(R14), Z8
+	VMOVAPS           Z8, Z17
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z15, Z17
+	VMOVAPS           Z25, Z9
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z22, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z15, Z8
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z22, Z25
+	VMOVAPS           Z18, Z22
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z12, Z22
+	VMOVAPS           Z1, Z15
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z16, Z15
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z12, Z18
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z16, Z1
+	VMOVAPS           Z17, Z16
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z22, Z16
+	VMOVAPS           Z9, Z12
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z15, Z12
+	VMOVAPS           Z8, Z20
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z1, Z20
+	VMOVUPS           Z21, 192(R14)
+	VMOVAPS           Z25, Z21
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z18, Z21
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z22, Z17
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z15, Z9
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z1, Z8
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z18, Z25
+	VADDPS            Z7, Z24, Z18
+	VSUBPS            Z24, Z7, Z24
+	VSUBPS            Z4, Z10, Z7
+	VADDPS            Z10, Z4, Z10
+	VADDPS            Z2, Z23, Z4
+	VMOVUPS           448(R14), Z1
+	VSUBPS            Z1, Z19, Z15
+	VSUBPS            Z2, Z23, Z2
+	VADDPS            Z1, Z19, Z1
+	VSUBPS            Z7, Z18, Z19
+	VSUBPS            Z10, Z24, Z23
+	VADDPS            Z7, Z18, Z7
+	VADDPS            Z10, Z24, Z10
+	VMOVAPS           Z4, Z24
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z19, Z24
+	VMOVAPS           Z15, Z18
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z23, Z18
+	VMOVAPS           Z2, Z22
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z10, Z22
+	VMOVUPS           Z25, 448(R14)
+	VMOVAPS           Z1, Z25
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z25
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z19, Z4
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z23, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z10, Z2
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z1
+	VMOVUPS           320(R14), Z7
+	VMOVUPS           256(R14), Z10
+	VMOVAPS           Z10, Z23
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z7, Z23
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z10, Z7
+	VMOVUPS           576(R14), Z10
+	VMOVUPS           128(R14), Z19
+	VMOVUPS           Z1, 320(R14)
+	VSUBPS            Z19, Z10, Z1
+	VFMADD231PS       Z10, Z31, Z19
+	VMOVAPS           Z13, Z10
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z0, Z10
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z13, Z0
+	VMOVUPS           640(R14), Z13
+	VMOVUPS           Z2, 576(R14)
+	VMOVAPS           Z13, Z2
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z2
+	VMOVUPS           Z8, 128(R14)
+	VMOVUPS           (R14), Z8
+	VMOVUPS           Z14, 256(R14)
+	VMOVAPS           Z8, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z19, Z14
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z19, Z8
+	VMOVAPS           Z23, Z19
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z10, Z19
+	VMOVAPS           Z7, Z1
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z0, Z1
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z10, Z23
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z0, Z7
+	VMOVAPS           Z2, Z0
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z19, Z0
+	VMOVAPS           Z14, Z10
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z1, Z10
+	VMOVUPS           Z15, (R14)
+	VMOVAPS           Z13, Z15
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z7, Z15
+	VMOVUPS           Z4, 640(R14)
+	VMOVAPS           Z8, Z4
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z23, Z4
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z19, Z2
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z1, Z14
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z7, Z13
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z23, Z8
+	VMULPS.BCST       (R8), Z6, Z6
+	VMULPS.BCST       (R8), Z3, Z3
+	VMOVAPS           Z3, Z23
+	VPERMT2PS         Z6, Z27, Z23
+	VMOVUPS           Z23, (DI)
+	VPERMT2PS         Z6, Z28, Z3
+	VMOVUPS           Z3, 64(DI)
+	VMULPS.BCST       (R8), Z16, Z16
+	VMULPS.BCST       (R8), Z12, Z12
+	VMOVAPS           Z12, Z3
+	VPERMT2PS         Z16, Z27, Z3
+	VMOVUPS           Z3, 128(DI)
+	VPERMT2PS         Z16, Z28, Z12
+	VMOVUPS           Z12, 192(DI)
+	VMULPS.BCST       (R8), Z24, Z24
+	VMULPS.BCST       (R8), Z18, Z18
+	VMOVAPS           Z18, Z12
+	VPERMT2PS         Z24, Z27, Z12
+	VMOVUPS           Z12, 256(DI)
+	VPERMT2PS         Z24, Z28, Z18
+	VMOVUPS           Z18, 320(DI)
+	VMULPS.BCST       (R8), Z0, Z0
+	VMULPS.BCST       (R8), Z10, Z10
+	VMOVAPS           Z10, Z18
+	VPERMT2PS         Z0, Z27, Z18
+	VMOVUPS           Z18, 384(DI)
+	VPERMT2PS         Z0, Z28, Z10
+	VMOVUPS           Z10, 448(DI)
+	VMOVUPS           512(R14), Z10
+	VMULPS.BCST       (R8), Z10, Z10
+	VMULPS.BCST       (R8), Z26, Z26
+	VMOVAPS           Z26, Z0
+	VPERMT2PS         Z10, Z27, Z0
+	VMOVUPS           Z0, 512(DI)
+	VPERMT2PS         Z10, Z28, Z26
+	VMOVUPS           Z26, 576(DI)
+	VMULPS.BCST       (R8), Z20, Z20
+	VMULPS.BCST       (R8), Z21, Z21
+	VMOVAPS           Z21, Z26
+	VPERMT2PS         Z20, Z27, Z26
+	VMOVUPS           Z26, 640(DI)
+	VPERMT2PS         Z20, Z28, Z21
+	VMOVUPS           Z21, 704(DI)
+	VMULPS.BCST       (R8), Z22, Z22
+	VMULPS.BCST       (R8), Z25, Z25
+	VMOVAPS           Z25, Z21
+	VPERMT2PS         Z22, Z27, Z21
+	VMOVUPS           Z21, 768(DI)
+	VPERMT2PS         Z22, Z28, Z25
+	VMOVUPS           Z25, 832(DI)
+	VMULPS.BCST       (R8), Z15, Z15
+	VMULPS.BCST       (R8), Z4, Z4
+	VMOVAPS           Z4, Z25
+	VPERMT2PS         Z15, Z27, Z25
+	VMOVUPS           Z25, 896(DI)
+	VPERMT2PS         Z15, Z28, Z4
+	VMOVUPS           Z4, 960(DI)
+	VMULPS.BCST       (R8), Z5, Z5
+	VMULPS.BCST       (R8), Z11, Z11
+	VMOVAPS           Z11, Z4
+	VPERMT2PS         Z5, Z27, Z4
+	VMOVUPS           Z4, 1024(DI)
+	VPERMT2PS         Z5, Z28, Z11
+	VMOVUPS           Z11, 1088(DI)
+	VMULPS.BCST       (R8), Z17, Z17
+	VMULPS.BCST       (R8), Z9, Z9
+	VMOVAPS           Z9, Z11
+	VPERMT2PS         Z17, Z27, Z11
+	VMOVUPS           Z11, 1152(DI)
+	VPERMT2PS         Z17, Z28, Z9
+	VMOVUPS           Z9, 1216(DI)
+	VMOVUPS           640(R14), Z9
+	VMULPS.BCST       (R8), Z9, Z9
+	VMOVUPS           (R14), Z17
+	VMULPS.BCST       (R8), Z17, Z17
+	VMOVAPS           Z17, Z11
+	VPERMT2PS         Z9, Z27, Z11
+	VMOVUPS           Z11, 1280(DI)
+	VPERMT2PS         Z9, Z28, Z17
+	VMOVUPS           Z17, 1344(DI)
+	VMULPS.BCST       (R8), Z2, Z2
+	VMULPS.BCST       (R8), Z14, Z14
+	VMOVAPS           Z14, Z17
+	VPERMT2PS         Z2, Z27, Z17
+	VMOVUPS           Z17, 1408(DI)
+	VPERMT2PS         Z2, Z28, Z14
+	VMOVUPS           Z14, 1472(DI)
+	VMOVUPS           256(R14), Z14
+	VMULPS.BCST       (R8), Z14, Z14
+	VMOVUPS           192(R14), Z2
+	VMULPS.BCST       (R8), Z2, Z2
+	VMOVAPS           Z2, Z17
+	VPERMT2PS         Z14, Z27, Z17
+	VMOVUPS           Z17, 1536(DI)
+	VPERMT2PS         Z14, Z28, Z2
+	VMOVUPS           Z2, 1600(DI)
+	VMOVUPS           128(R14), Z2
+	VMULPS.BCST       (R8), Z2, Z2
+	VMOVUPS           448(R14), Z14
+	VMULPS.BCST       (R8), Z14, Z14
+	VMOVAPS           Z14, Z17
+	VPERMT2PS         Z2, Z27, Z17
+	VMOVUPS           Z17, 1664(DI)
+	VPERMT2PS         Z2, Z28, Z14
+	VMOVUPS           Z14, 1728(DI)
+	VMOVUPS           576(R14), Z14
+	VMULPS.BCST       (R8), Z14, Z14
+	VMOVUPS           320(R14), Z2
+	VMULPS.BCST       (R8), Z2, Z2
+	VMOVAPS           Z2, Z17
+	VPERMT2PS         Z14, Z27, Z17
+	VMOVUPS           Z17, 1792(DI)
+	VPERMT2PS         Z14, Z28, Z2
+	VMOVUPS           Z2, 1856(DI)
+	VMULPS.BCST       (R8), Z13, Z13
+	VMULPS.BCST       (R8), Z8, Z8
+	VMOVAPS           Z8, Z2
+	VPERMT2PS         Z13, Z27, Z2
+	VMOVUPS           Z2, 1920(DI)
+	VPERMT2PS         Z13, Z28, Z8
+	VMOVUPS           Z8, 1984(DI)
+	VZEROUPPER
+	RET
+
+// func fftWhole512F32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+// Requires: AVX, AVX512F
+TEXT ·fftWhole512F32AVX512(SB), $3328-40
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         src+8(FP), SI
+	MOVQ         dst+0(FP), DI
+	MOVQ         t+16(FP), CX
+	MOVQ         scale+32(FP), R8
+	VBROADCASTSS fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS      fftEven32<>+0(SB), Z29
+	VMOVUPS      fftOdd32<>+0(SB), Z30
+	MOVQ         s+24(FP), R9
+	MOVQ         $0x00000002, DX
+
+vectors:
+	VMOVUPS           (SI), Z0
+	VPERMT2PS         64(SI), Z29, Z0
+	VMOVUPS           (SI), Z1
+	VPERMT2PS         64(SI), Z30, Z1
+	VMOVUPS           256(SI), Z2
+	VPERMT2PS         320(SI), Z29, Z2
+	VMOVUPS           256(SI), Z3
+	VPERMT2PS         320(SI), Z30, Z3
+	VMOVUPS           512(SI), Z4
+	VPERMT2PS         576(SI), Z29, Z4
+	VMOVUPS           512(SI), Z5
+	VPERMT2PS         576(SI), Z30, Z5
+	VMOVUPS           768(SI), Z6
+	VPERMT2PS         832(SI), Z29, Z6
+	VMOVUPS           768(SI), Z7
+	VPERMT2PS         832(SI), Z30, Z7
+	VMOVUPS           1024(SI), Z8
+	VPERMT2PS         1088(SI), Z29, Z8
+	VMOVUPS           1024(SI), Z9
+	VPERMT2PS         1088(SI), Z30, Z9
+	VMOVUPS           1280(SI), Z10
+	VPERMT2PS         1344(SI), Z29, Z10
+	VMOVUPS           1280(SI), Z11
+	VPERMT2PS         1344(SI), Z30, Z11
+	VMOVUPS           1536(SI), Z12
+	VPERMT2PS         1600(SI), Z29, Z12
+	VMOVUPS           1536(SI), Z13
+	VPERMT2PS         1600(SI), Z30, Z13
+	VMOVUPS           1792(SI), Z14
+	VPERMT2PS         1856(SI), Z29, Z14
+	VMOVUPS           1792(SI), Z15
+	VPERMT2PS         1856(SI), Z30, Z15
+	VMOVUPS           2048(SI), Z16
+	VPERMT2PS         2112(SI), Z29, Z16
+	VMOVUPS           2048(SI), Z17
+	VPERMT2PS         2112(SI), Z30, Z17
+	VMOVUPS           2304(SI), Z18
+	VPERMT2PS         2368(SI), Z29, Z18
+	VMOVUPS           2304(SI), Z19
+	VPERMT2PS         2368(SI), Z30, Z19
+	VMOVUPS           2560(SI), Z20
+	VPERMT2PS         2624(SI), Z29, Z20
+	VMOVUPS           2560(SI), Z21
+	VPERMT2PS         2624(SI), Z30, Z21
+	VMOVUPS           2816(SI), Z22
+	VPERMT2PS         2880(SI), Z29, Z22
+	VMOVUPS           2816(SI), Z23
+	VPERMT2PS         2880(SI), Z30, Z23
+	VMOVUPS           3072(SI), Z24
+	VPERMT2PS         3136(SI), Z29, Z24
+	VMOVUPS           3072(SI), Z25
+	VPERMT2PS         3136(SI), Z30, Z25
+	VMOVUPS           3328(SI), Z26
+	VPERMT2PS         3392(SI), Z29, Z26
+	VMOVUPS           3328(SI), Z27
+	VPERMT2PS         3392(SI), Z30, Z27
+	VMOVUPS           3584(SI), Z28
+	VPERMT2PS         3648(SI), Z29, Z28
+	VMOVUPS           Z15, (R14)
+	VMOVUPS           3584(SI), Z15
+	VPERMT2PS         3648(SI), Z30, Z15
+	VMOVUPS           Z14, 64(R14)
+	VMOVUPS           3840(SI), Z14
+	VPERMT2PS         3904(SI), Z29, Z14
+	VMOVUPS           Z14, 128(R14)
+	VMOVUPS           3840(SI), Z14
+	VPERMT2PS         3904(SI), Z30, Z14
+	VMOVUPS           Z14, 192(R14)
+	VADDPS            Z16, Z0, Z14
+	VMOVUPS           Z7, 256(R14)
+	VADDPS            Z17, Z1, Z7
+	VSUBPS            Z16, Z0, Z16
+	VSUBPS            Z17, Z1, Z17
+	VADDPS            Z24, Z8, Z1
+	VADDPS            Z25, Z9, Z0
+	VSUBPS            Z24, Z8, Z24
+	VSUBPS            Z25, Z9, Z25
+	VADDPS            Z1, Z14, Z9
+	VADDPS            Z0, Z7, Z8
+	VMOVUPS           Z8, 320(R14)
+	VADDPS            Z25, Z16, Z8
+	VMOVUPS           Z8, 384(R14)
+	VSUBPS            Z24, Z17, Z8
+	VSUBPS            Z1, Z14, Z1
+	VSUBPS            Z0, Z7, Z0
+	VSUBPS            Z25, Z16, Z25
+	VADDPS            Z24, Z17, Z24
+	VADDPS            Z18, Z2, Z17
+	VADDPS            Z19, Z3, Z16
+	VSUBPS            Z18, Z2, Z18
+	VSUBPS            Z19, Z3, Z19
+	VADDPS            Z26, Z10, Z3
+	VADDPS            Z27, Z11, Z2
+	VSUBPS            Z26, Z10, Z26
+	VSUBPS            Z27, Z11, Z27
+	VADDPS            Z3, Z17, Z11
+	VADDPS            Z2, Z16, Z10
+	VADDPS            Z27, Z18, Z7
+	VSUBPS            Z26, Z19, Z14
+	VSUBPS            Z3, Z17, Z3
+	VSUBPS            Z2, Z16, Z2
+	VSUBPS            Z27, Z18, Z27
+	VADDPS            Z26, Z19, Z26
+	VADDPS            Z20, Z4, Z19
+	VADDPS            Z21, Z5, Z18
+	VSUBPS            Z20, Z4, Z20
+	VSUBPS            Z21, Z5, Z21
+	VADDPS            Z28, Z12, Z5
+	VADDPS            Z15, Z13, Z4
+	VSUBPS            Z28, Z12, Z28
+	VSUBPS            Z15, Z13, Z15
+	VADDPS            Z5, Z19, Z13
+	VADDPS            Z4, Z18, Z12
+	VADDPS            Z15, Z20, Z16
+	VSUBPS            Z28, Z21, Z17
+	VSUBPS            Z5, Z19, Z5
+	VSUBPS            Z4, Z18, Z4
+	VSUBPS            Z15, Z20, Z15
+	VADDPS            Z28, Z21, Z28
+	VADDPS            Z22, Z6, Z21
+	VMOVUPS           256(R14), Z20
+	VADDPS            Z23, Z20, Z18
+	VSUBPS            Z22, Z6, Z22
+	VSUBPS            Z23, Z20, Z23
+	VMOVUPS           64(R14), Z20
+	VMOVUPS           128(R14), Z6
+	VADDPS            Z6, Z20, Z19
+	VMOVUPS           Z24, 256(R14)
+	VMOVUPS           (R14), Z24
+	VMOVUPS           Z25, 448(R14)
+	VMOVUPS           192(R14), Z25
+	VMOVUPS           Z15, 512(R14)
+	VADDPS            Z25, Z24, Z15
+	VSUBPS            Z6, Z20, Z6
+	VSUBPS            Z25, Z24, Z25
+	VADDPS            Z19, Z21, Z24
+	VADDPS            Z15, Z18, Z20
+	VMOVUPS           Z28, 192(R14)
+	VADDPS            Z25, Z22, Z28
+	VMOVUPS           Z26, (R14)
+	VSUBPS            Z6, Z23, Z26
+	VSUBPS            Z19, Z21, Z19
+	VSUBPS            Z15, Z18, Z15
+	VSUBPS            Z25, Z22, Z25
+	VADDPS            Z6, Z23, Z6
+	VADDPS            Z13, Z9, Z23
+	VMOVUPS           320(R14), Z22
+	VADDPS            Z12, Z22, Z18
+	VSUBPS            Z13, Z9, Z13
+	VSUBPS            Z12, Z22, Z12
+	VADDPS            Z24, Z11, Z22
+	VADDPS            Z20, Z10, Z9
+	VSUBPS            Z24, Z11, Z24
+	VSUBPS            Z20, Z10, Z20
+	VADDPS            Z22, Z23, Z10
+	VADDPS            Z9, Z18, Z11
+	VADDPS            Z20, Z13, Z21
+	VMOVUPS           Z11, 320(R14)
+	VSUBPS            Z24, Z12, Z11
+	VSUBPS            Z22, Z23, Z22
+	VSUBPS            Z9, Z18, Z9
+	VSUBPS            Z20, Z13, Z20
+	VADDPS            Z24, Z12, Z24
+	VMOVAPS           Z7, Z12
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z14, Z12
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z7, Z14
+	VADDPS            Z17, Z16, Z7
+	VSUBPS            Z16, Z17, Z16
+	VMOVAPS           Z28, Z17
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z26, Z17
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z28, Z26
+	VMOVUPS           384(R14), Z28
+	VMOVAPS           Z28, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z13
+	VMOVAPS           Z8, Z18
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z16, Z18
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z28
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z16, Z8
+	VMOVAPS           Z12, Z16
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z17, Z16
+	VMOVAPS           Z14, Z7
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z26, Z7
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z17, Z12
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z26, Z14
+	VMOVAPS           Z13, Z26
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z16, Z26
+	VMOVAPS           Z18, Z17
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z7, Z17
+	VMOVAPS           Z28, Z23
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z14, Z23
+	VMOVUPS           Z10, 384(R14)
+	VMOVAPS           Z8, Z10
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z12, Z10
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z16, Z13
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z7, Z18
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z14, Z28
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z12, Z8
+	VADDPS            Z2, Z3, Z12
+	VSUBPS            Z3, Z2, Z3
+	VSUBPS            Z15, Z19, Z2
+	VADDPS            Z19, Z15, Z19
+	VADDPS            Z4, Z1, Z15
+	VSUBPS            Z5, Z0, Z14
+	VSUBPS            Z4, Z1, Z4
+	VADDPS            Z5, Z0, Z5
+	VSUBPS            Z2, Z12, Z0
+	VSUBPS            Z19, Z3, Z1
+	VADDPS            Z2, Z12, Z2
+	VADDPS            Z19, Z3, Z19
+	VMOVAPS           Z15, Z3
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z3
+	VMOVAPS           Z14, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z12
+	VMOVAPS           Z4, Z7
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z19, Z7
+	VMOVAPS           Z5, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z2, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z19, Z4
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z2, Z5
+	VMOVUPS           (R14), Z2
+	VMOVAPS           Z27, Z19
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z2, Z19
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z27, Z2
+	VMOVUPS           512(R14), Z27
+	VMOVUPS           192(R14), Z1
+	VSUBPS            Z1, Z27, Z0
+	VADDPS            Z27, Z1, Z27
+	VMOVAPS           Z25, Z1
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z6, Z1
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z25, Z6
+	VMOVUPS           448(R14), Z25
+	VMOVUPS           Z5, 512(R14)
+	VMOVAPS           Z25, Z5
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z5
+	VMOVUPS           Z4, 192(R14)
+	VMOVUPS           256(R14), Z4
+	VMOVUPS           Z8, (R14)
+	VMOVAPS           Z4, Z8
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z27, Z8
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z25
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z27, Z4
+	VMOVAPS           Z19, Z27
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z1, Z27
+	VMOVAPS           Z2, Z0
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z6, Z0
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z1, Z19
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z6, Z2
+	VMOVAPS           Z5, Z6
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z27, Z6
+	VMOVAPS           Z8, Z1
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z0, Z1
+	VMOVUPS           Z28, 256(R14)
+	VMOVAPS           Z25, Z28
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z2, Z28
+	VMOVUPS           Z24, 448(R14)
+	VMOVAPS           Z4, Z24
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z19, Z24
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z27, Z5
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z0, Z8
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z2, Z25
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z19, Z4
+	VMULPS            128(CX), Z26, Z19
+	VFNMADD231PS      192(CX), Z17, Z19
+	VMULPS            192(CX), Z26, Z26
+	VFMADD231PS       128(CX), Z17, Z26
+	VMULPS            256(CX), Z3, Z17
+	VFNMADD231PS      320(CX), Z12, Z17
+	VMULPS            320(CX), Z3, Z3
+	VFMADD231PS       256(CX), Z12, Z3
+	VMULPS            384(CX), Z6, Z12
+	VFNMADD231PS      448(CX), Z1, Z12
+	VMULPS            448(CX), Z6, Z6
+	VFMADD231PS       384(CX), Z1, Z6
+	VMULPS            512(CX), Z21, Z1
+	VFNMADD231PS      576(CX), Z11, Z1
+	VMULPS            576(CX), Z21, Z21
+	VFMADD231PS       512(CX), Z11, Z21
+	VMULPS            640(CX), Z23, Z11
+	VFNMADD231PS      704(CX), Z10, Z11
+	VMULPS            704(CX), Z23, Z23
+	VFMADD231PS       640(CX), Z10, Z23
+	VMULPS            768(CX), Z7, Z10
+	VFNMADD231PS      832(CX), Z16, Z10
+	VMULPS            832(CX), Z7, Z7
+	VFMADD231PS       768(CX), Z16, Z7
+	VMULPS            896(CX), Z28, Z16
+	VFNMADD231PS      960(CX), Z24, Z16
+	VMULPS            960(CX), Z28, Z28
+	VFMADD231PS       896(CX), Z24, Z28
+	VMULPS            1024(CX), Z22, Z24
+	VFNMADD231PS      1088(CX), Z9, Z24
+	VMULPS            1088(CX), Z22, Z22
+	VFMADD231PS       1024(CX), Z9, Z22
+	VMULPS            1152(CX), Z13, Z9
+	VFNMADD231PS      1216(CX), Z18, Z9
+	VMULPS            1216(CX), Z13, Z13
+	VFMADD231PS       1152(CX), Z18, Z13
+	VMULPS            1280(CX), Z15, Z18
+	VFNMADD231PS      1344(CX), Z14, Z18
+	VMULPS            1344(CX), Z15, Z15
+	VFMADD231PS       1280(CX), Z14, Z15
+	VMULPS            1408(CX), Z5, Z14
+	VFNMADD231PS      1472(CX), Z8, Z14
+	VMULPS            1472(CX), Z5, Z5
+	VFMADD231PS       1408(CX), Z8, Z5
+	VMULPS            1536(CX), Z20, Z8
+	VMOVUPS           448(R14), Z2
+	VFNMADD231PS      1600(CX), Z2, Z8
+	VMULPS            1600(CX), Z20, Z20
+	VFMADD231PS       1536(CX), Z2, Z20
+	VMOVUPS           256(R14), Z2
+	VMULPS            1664(CX), Z2, Z0
+	VMOVUPS           (R14), Z27
+	VFNMADD231PS      1728(CX), Z27, Z0
+	VMULPS            1728(CX), Z2, Z2
+	VFMADD231PS       1664(CX), Z27, Z2
+	VMOVUPS           192(R14), Z27
+	VMOVUPS           Z2, (R14)
+	VMULPS            1792(CX), Z27, Z2
+	VMOVUPS           Z20, 256(R14)
+	VMOVUPS           512(R14), Z20
+	VFNMADD231PS      1856(CX), Z20, Z2
+	VMULPS            1856(CX), Z27, Z27
+	VFMADD231PS       1792(CX), Z20, Z27
+	VMULPS            1920(CX), Z25, Z20
+	VFNMADD231PS      1984(CX), Z4, Z20
+	VMULPS            1984(CX), Z25, Z25
+	VFMADD231PS       1920(CX), Z4, Z25
+	VMOVUPS           384(R14), Z4
+	VMOVUPS           Z25, 512(R14)
+	VUNPCKLPS         Z19, Z4, Z25
+	VUNPCKHPS         Z19, Z4, Z19
+	VUNPCKLPS         Z12, Z17, Z4
+	VUNPCKHPS         Z12, Z17, Z12
+	VUNPCKLPD         Z4, Z25, Z17
+	VUNPCKHPD         Z4, Z25, Z4
+	VUNPCKLPD         Z12, Z19, Z25
+	VUNPCKHPD         Z12, Z19, Z12
+	VUNPCKLPS         Z11, Z1, Z19
+	VUNPCKHPS         Z11, Z1, Z11
+	VUNPCKLPS         Z16, Z10, Z1
+	VUNPCKHPS         Z16, Z10, Z16
+	VUNPCKLPD         Z1, Z19, Z10
+	VUNPCKHPD         Z1, Z19, Z1
+	VUNPCKLPD         Z16, Z11, Z19
+	VUNPCKHPD         Z16, Z11, Z16
+	VUNPCKLPS         Z9, Z24, Z11
+	VUNPCKHPS         Z9, Z24, Z9
+	VUNPCKLPS         Z14, Z18, Z24
+	VUNPCKHPS         Z14, Z18, Z14
+	VUNPCKLPD         Z24, Z11, Z18
+	VUNPCKHPD         Z24, Z11, Z24
+	VUNPCKLPD         Z14, Z9, Z11
+	VUNPCKHPD         Z14, Z9, Z14
+	VUNPCKLPS         Z0, Z8, Z9
+	VUNPCKHPS         Z0, Z8, Z0
+	VUNPCKLPS         Z20, Z2, Z8
+	VUNPCKHPS         Z20, Z2, Z20
+	VUNPCKLPD         Z8, Z9, Z2
+	VUNPCKHPD         Z8, Z9, Z8
+	VUNPCKLPD         Z20, Z0, Z9
+	VUNPCKHPD         Z20, Z0, Z20
+	VSHUFF32X4        $0x88, Z10, Z17, Z0
+	VSHUFF32X4        $0xdd, Z10, Z17, Z10
+	VSHUFF32X4        $0x88, Z2, Z18, Z17
+	VSHUFF32X4        $0xdd, Z2, Z18, Z2
+	VSHUFF32X4        $0x88, Z17, Z0, Z18
+	VMOVUPS           Z18, 384(R14)
+	VSHUFF32X4        $0x88, Z2, Z10, Z18
+	VSHUFF32X4        $0xdd, Z17, Z0, Z17
+	VSHUFF32X4        $0xdd, Z2, Z10, Z2
+	VSHUFF32X4        $0x88, Z1, Z4, Z10
+	VSHUFF32X4        $0xdd, Z1, Z4, Z1
+	VSHUFF32X4        $0x88, Z8, Z24, Z4
+	VSHUFF32X4        $0xdd, Z8, Z24, Z8
+	VSHUFF32X4        $0x88, Z4, Z10, Z24
+	VSHUFF32X4        $0x88, Z8, Z1, Z0
+	VSHUFF32X4        $0xdd, Z4, Z10, Z4
+	VSHUFF32X4        $0xdd, Z8, Z1, Z8
+	VSHUFF32X4        $0x88, Z19, Z25, Z1
+	VSHUFF32X4        $0xdd, Z19, Z25, Z19
+	VSHUFF32X4        $0x88, Z9, Z11, Z25
+	VSHUFF32X4        $0xdd, Z9, Z11, Z9
+	VSHUFF32X4        $0x88, Z25, Z1, Z11
+	VSHUFF32X4        $0x88, Z9, Z19, Z10
+	VSHUFF32X4        $0xdd, Z25, Z1, Z25
+	VSHUFF32X4        $0xdd, Z9, Z19, Z9
+	VSHUFF32X4        $0x88, Z16, Z12, Z19
+	VSHUFF32X4        $0xdd, Z16, Z12, Z16
+	VSHUFF32X4        $0x88, Z20, Z14, Z12
+	VSHUFF32X4        $0xdd, Z20, Z14, Z20
+	VSHUFF32X4        $0x88, Z12, Z19, Z14
+	VSHUFF32X4        $0x88, Z20, Z16, Z1
+	VSHUFF32X4        $0xdd, Z12, Z19, Z12
+	VSHUFF32X4        $0xdd, Z20, Z16, Z20
+	VMOVUPS           320(R14), Z16
+	VUNPCKLPS         Z26, Z16, Z19
+	VUNPCKHPS         Z26, Z16, Z26
+	VUNPCKLPS         Z6, Z3, Z16
+	VUNPCKHPS         Z6, Z3, Z6
+	VUNPCKLPD         Z16, Z19, Z3
+	VUNPCKHPD         Z16, Z19, Z16
+	VUNPCKLPD         Z6, Z26, Z19
+	VUNPCKHPD         Z6, Z26, Z6
+	VUNPCKLPS         Z23, Z21, Z26
+	VUNPCKHPS         Z23, Z21, Z23
+	VUNPCKLPS         Z28, Z7, Z21
+	VUNPCKHPS         Z28, Z7, Z28
+	VUNPCKLPD         Z21, Z26, Z7
+	VUNPCKHPD         Z21, Z26, Z21
+	VUNPCKLPD         Z28, Z23, Z26
+	VUNPCKHPD         Z28, Z23, Z28
+	VUNPCKLPS         Z13, Z22, Z23
+	VUNPCKHPS         Z13, Z22, Z13
+	VUNPCKLPS         Z5, Z15, Z22
+	VUNPCKHPS         Z5, Z15, Z5
+	VUNPCKLPD         Z22, Z23, Z15
+	VUNPCKHPD         Z22, Z23, Z22
+	VUNPCKLPD         Z5, Z13, Z23
+	VUNPCKHPD         Z5, Z13, Z5
+	VMOVUPS           256(R14), Z13
+	VMOVUPS           Z20, 320(R14)
+	VMOVUPS           (R14), Z20
+	VMOVUPS           Z9, 192(R14)
+	VUNPCKLPS         Z20, Z13, Z9
+	VUNPCKHPS         Z20, Z13, Z20
+	VMOVUPS           512(R14), Z13
+	VMOVUPS           Z8, (R14)
+	VUNPCKLPS         Z13, Z27, Z8
+	VUNPCKHPS         Z13, Z27, Z13
+	VUNPCKLPD         Z8, Z9, Z27
+	VUNPCKHPD         Z8, Z9, Z8
+	VUNPCKLPD         Z13, Z20, Z9
+	VUNPCKHPD         Z13, Z20, Z13
+	VSHUFF32X4        $0x88, Z7, Z3, Z20
+	VSHUFF32X4        $0xdd, Z7, Z3, Z7
+	VSHUFF32X4        $0x88, Z27, Z15, Z3
+	VSHUFF32X4        $0xdd, Z27, Z15, Z27
+	VSHUFF32X4        $0x88, Z3, Z20, Z15
+	VMOVUPS           Z2, 512(R14)
+	VSHUFF32X4        $0x88, Z27, Z7, Z2
+	VSHUFF32X4        $0xdd, Z3, Z20, Z3
+	VSHUFF32X4        $0xdd, Z27, Z7, Z27
+	VSHUFF32X4        $0x88, Z21, Z16, Z7
+	VSHUFF32X4        $0xdd, Z21, Z16, Z21
+	VSHUFF32X4        $0x88, Z8, Z22, Z16
+	VSHUFF32X4        $0xdd, Z8, Z22, Z8
+	VSHUFF32X4        $0x88, Z16, Z7, Z22
+	VSHUFF32X4        $0x88, Z8, Z21, Z20
+	VSHUFF32X4        $0xdd, Z16, Z7, Z16
+	VSHUFF32X4        $0xdd, Z8, Z21, Z8
+	VSHUFF32X4        $0x88, Z26, Z19, Z21
+	VSHUFF32X4        $0xdd, Z26, Z19, Z26
+	VSHUFF32X4        $0x88, Z9, Z23, Z19
+	VSHUFF32X4        $0xdd, Z9, Z23, Z9
+	VSHUFF32X4        $0x88, Z19, Z21, Z23
+	VSHUFF32X4        $0x88, Z9, Z26, Z7
+	VSHUFF32X4        $0xdd, Z19, Z21, Z19
+	VSHUFF32X4        $0xdd, Z9, Z26, Z9
+	VSHUFF32X4        $0x88, Z28, Z6, Z26
+	VSHUFF32X4        $0xdd, Z28, Z6, Z28
+	VSHUFF32X4        $0x88, Z13, Z5, Z6
+	VSHUFF32X4        $0xdd, Z13, Z5, Z13
+	VSHUFF32X4        $0x88, Z6, Z26, Z5
+	VSHUFF32X4        $0x88, Z13, Z28, Z21
+	VSHUFF32X4        $0xdd, Z6, Z26, Z6
+	VSHUFF32X4        $0xdd, Z13, Z28, Z13
+	VMOVUPS           384(R14), Z28
+	VMOVUPS           Z28, (R9)
+	VMOVUPS           Z15, 64(R9)
+	VMOVUPS           Z24, 128(R9)
+	VMOVUPS           Z22, 192(R9)
+	VMOVUPS           Z11, 256(R9)
+	VMOVUPS           Z23, 320(R9)
+	VMOVUPS           Z14, 384(R9)
+	VMOVUPS           Z5, 448(R9)
+	VMOVUPS           Z18, 512(R9)
+	VMOVUPS           Z2, 576(R9)
+	VMOVUPS           Z0, 640(R9)
+	VMOVUPS           Z20, 704(R9)
+	VMOVUPS           Z10, 768(R9)
+	VMOVUPS           Z7, 832(R9)
+	VMOVUPS           Z1, 896(R9)
+	VMOVUPS           Z21, 960(R9)
+	VMOVUPS           Z17, 1024(R9)
+	VMOVUPS           Z3, 1088(R9)
+	VMOVUPS           Z4, 1152(R9)
+	VMOVUPS           Z16, 1216(R9)
+	VMOVUPS           Z25, 1280(R9)
+	VMOVUPS           Z19, 1344(R9)
+	VMOVUPS           Z12, 1408(R9)
+	VMOVUPS           Z6, 1472(R9)
+	VMOVUPS           512(R14), Z6
+	VMOVUPS           Z6, 1536(R9)
+	VMOVUPS           Z27, 1600(R9)
+	VMOVUPS           (R14), Z27
+	VMOVUPS           Z27, 1664(R9)
+	VMOVUPS           Z8, 1728(R9)
+	VMOVUPS           192(R14), Z8
+	VMOVUPS           Z8, 1792(R9)
+	VMOVUPS           Z9, 1856(R9)
+	VMOVUPS           320(R14), Z9
+	VMOVUPS           Z9, 1920(R9)
+	VMOVUPS           Z13, 1984(R9)
+	ADDQ              $+128, SI
+	ADDQ              $+2048, R9
+	ADDQ              $+2048, CX
+	DECQ              DX
+	JNE               vectors
+	MOVQ              s+24(FP), R9
+	VMOVUPS           fftLow32<>+0(SB), Z29
+	VMOVUPS           fftHigh32<>+0(SB), Z30
+	VMOVUPS           (R9), Z0
+	VMOVUPS           2048(R9), Z1
+	VADDPS            Z1, Z0, Z2
+	VMOVUPS           64(R9), Z3
+	VMOVUPS           2112(R9), Z4
+	VADDPS            Z4, Z3, Z5
+	VSUBPS            Z1, Z0, Z1
+	VSUBPS            Z4, Z3, Z4
+	VMOVUPS           512(R9), Z3
+	VMOVUPS           2560(R9), Z0
+	VADDPS            Z0, Z3, Z6
+	VMOVUPS           576(R9), Z7
+	VMOVUPS           2624(R9), Z8
+	VADDPS            Z8, Z7, Z9
+	VSUBPS            Z0, Z3, Z0
+	VSUBPS            Z8, Z7, Z8
+	VMOVUPS           1024(R9), Z7
+	VMOVUPS           3072(R9), Z3
+	VADDPS            Z3, Z7, Z10
+	VMOVUPS           1088(R9), Z11
+	VMOVUPS           3136(R9), Z12
+	VADDPS            Z12, Z11, Z13
+	VSUBPS            Z3, Z7, Z3
+	VFNMADD231PS      Z12, Z31, Z11
+	VMOVUPS           1536(R9), Z12
+	VMOVUPS           3584(R9), Z7
+	VADDPS            Z7, Z12, Z14
+	VMOVUPS           1600(R9), Z15
+	VMOVUPS           3648(R9), Z16
+	VADDPS            Z16, Z15, Z17
+	VSUBPS            Z7, Z12, Z7
+	VSUBPS            Z16, Z15, Z16
+	VADDPS            Z10, Z2, Z15
+	VADDPS            Z13, Z5, Z12
+	VSUBPS            Z10, Z2, Z10
+	VSUBPS            Z13, Z5, Z13
+	VADDPS            Z14, Z6, Z5
+	VADDPS            Z17, Z9, Z2
+	VFNMADD231PS      Z14, Z31, Z6
+	VSUBPS            Z17, Z9, Z17
+	VADDPS            Z5, Z15, Z9
+	VADDPS            Z2, Z12, Z14
+	VADDPS            Z17, Z10, Z18
+	VSUBPS            Z6, Z13, Z19
+	VSUBPS            Z5, Z15, Z5
+	VSUBPS            Z2, Z12, Z2
+	VSUBPS            Z17, Z10, Z17
+	VFMADD231PS       Z6, Z31, Z13
+	VADDPS            Z8, Z0, Z6
+	VSUBPS            Z0, Z8, Z0
+	VSUBPS            Z16, Z7, Z8
+	VADDPS            Z7, Z16, Z7
+	VADDPS            Z11, Z1, Z16
+	VSUBPS            Z3, Z4, Z10
+	VSUBPS            Z11, Z1, Z11
+	VADDPS            Z3, Z4, Z3
+	VSUBPS            Z8, Z6, Z4
+	VSUBPS            Z7, Z0, Z1
+	VFMADD231PS       Z8, Z31, Z6
+	VADDPS            Z7, Z0, Z7
+	VMOVAPS           Z16, Z0
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z4, Z0
+	VMOVAPS           Z10, Z8
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z8
+	VMOVAPS           Z11, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z12
+	VMOVAPS           Z3, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z6, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z4, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z10
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z11
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z6, Z3
+	VMOVUPS           128(R9), Z6
+	VMOVUPS           2176(R9), Z7
+	VADDPS            Z7, Z6, Z1
+	VMOVUPS           192(R9), Z4
+	VMOVUPS           2240(R9), Z20
+	VADDPS            Z20, Z4, Z21
+	VSUBPS            Z7, Z6, Z7
+	VSUBPS            Z20, Z4, Z20
+	VMOVUPS           640(R9), Z4
+	VMOVUPS           2688(R9), Z6
+	VADDPS            Z6, Z4, Z22
+	VMOVUPS           704(R9), Z23
+	VMOVUPS           2752(R9), Z24
+	VADDPS            Z24, Z23, Z25
+	VSUBPS            Z6, Z4, Z6
+	VFNMADD231PS      Z24, Z31, Z23
+	VMOVUPS           1152(R9), Z24
+	VMOVUPS           3200(R9), Z4
+	VADDPS            Z4, Z24, Z26
+	VMOVUPS           1216(R9), Z27
+	VMOVUPS           3264(R9), Z28
+	VMOVUPS           Z3, (R14)
+	VADDPS            Z28, Z27, Z3
+	VSUBPS            Z4, Z24, Z4
+	VSUBPS            Z28, Z27, Z28
+	VMOVUPS           1664(R9), Z27
+	VMOVUPS           3712(R9), Z24
+	VMOVUPS           Z11, 64(R14)
+	VADDPS            Z24, Z27, Z11
+	VMOVUPS           Z13, 128(R14)
+	VMOVUPS           1728(R9), Z13
+	VMOVUPS           Z17, 192(R14)
+	VMOVUPS           3776(R9), Z17
+	VMOVUPS           Z10, 256(R14)
+	VADDPS            Z17, Z13, Z10
+	VSUBPS            Z24, Z27, Z24
+	VSUBPS            Z17, Z13, Z17
+	VADDPS            Z26, Z1, Z13
+	VADDPS            Z3, Z21, Z27
+	VSUBPS            Z26, Z1, Z26
+	VFNMADD231PS      Z3, Z31, Z21
+	VADDPS            Z11, Z22, Z3
+	VADDPS            Z10, Z25, Z1
+	VSUBPS            Z11, Z22, Z11
+	VSUBPS            Z10, Z25, Z10
+	VADDPS            Z3, Z13, Z25
+	VADDPS            Z1, Z27, Z22
+	VMOVUPS           Z16, 320(R14)
+	VADDPS            Z10, Z26, Z16
+	VMOVUPS           Z2, 384(R14)
+	VSUBPS            Z11, Z21, Z2
+	VSUBPS            Z3, Z13, Z3
+	VSUBPS            Z1, Z27, Z1
+	VFNMADD231PS      Z10, Z31, Z26
+	VADDPS            Z11, Z21, Z11
+	VADDPS            Z23, Z6, Z21
+	VSUBPS            Z6, Z23, Z6
+	VSUBPS            Z17, Z24, Z23
+	VADDPS            Z24, Z17, Z24
+	VADDPS            Z28, Z7, Z17
+	VSUBPS            Z4, Z20, Z10
+	VSUBPS            Z28, Z7, Z28
+	VFMADD231PS       Z4, Z31, Z20
+	VSUBPS            Z23, Z21, Z4
+	VSUBPS            Z24, Z6, Z7
+	VADDPS            Z23, Z21, Z23
+	VADDPS            Z24, Z6, Z24
+	VMOVAPS           Z17, Z6
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z4, Z6
+	VMOVAPS           Z10, Z21
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z21
+	VMOVAPS           Z28, Z27
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z24, Z27
+	VMOVAPS           Z20, Z13
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z23, Z13
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z4, Z17
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z10
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z24, Z28
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z23, Z20
+	VMOVUPS           256(R9), Z23
+	VMOVUPS           2304(R9), Z24
+	VADDPS            Z24, Z23, Z7
+	VMOVUPS           320(R9), Z4
+	VMOVUPS           Z20, 448(R14)
+	VMOVUPS           2368(R9), Z20
+	VMOVUPS           Z28, 512(R14)
+	VADDPS            Z20, Z4, Z28
+	VSUBPS            Z24, Z23, Z24
+	VSUBPS            Z20, Z4, Z20
+	VMOVUPS           768(R9), Z4
+	VMOVUPS           2816(R9), Z23
+	VMOVUPS           Z11, 576(R14)
+	VADDPS            Z23, Z4, Z11
+	VMOVUPS           Z26, 640(R14)
+	VMOVUPS           832(R9), Z26
+	VMOVUPS           Z10, 704(R14)
+	VMOVUPS           2880(R9), Z10
+	VMOVUPS           Z17, 768(R14)
+	VADDPS            Z10, Z26, Z17
+	VFNMADD231PS      Z23, Z31, Z4
+	VSUBPS            Z10, Z26, Z10
+	VMOVUPS           1280(R9), Z26
+	VMOVUPS           3328(R9), Z23
+	VMOVUPS           Z5, 832(R14)
+	VADDPS            Z23, Z26, Z5
+	VMOVUPS           Z1, 896(R14)
+	VMOVUPS           1344(R9), Z1
+	VMOVUPS           Z3, 960(R14)
+	VMOVUPS           3392(R9), Z3
+	VMOVUPS           Z15, 1024(R14)
+	VADDPS            Z3, Z1, Z15
+	VSUBPS            Z23, Z26, Z23
+	VSUBPS            Z3, Z1, Z3
+	VMOVUPS           1792(R9), Z1
+	VMOVUPS           3840(R9), Z26
+	VMOVUPS           Z12, 1088(R14)
+	VADDPS            Z26, Z1, Z12
+	VMOVUPS           Z13, 1152(R14)
+	VMOVUPS           1856(R9), Z13
+	VMOVUPS           Z27, 1216(R14)
+	VMOVUPS           3904(R9), Z27
+	VMOVUPS           Z19, 1280(R14)
+	VADDPS            Z27, Z13, Z19
+	VSUBPS            Z26, Z1, Z26
+	VFNMADD231PS      Z27, Z31, Z13
+	VADDPS            Z5, Z7, Z27
+	VADDPS            Z15, Z28, Z1
+	VSUBPS            Z5, Z7, Z5
+	VSUBPS            Z15, Z28, Z15
+	VADDPS            Z12, Z11, Z28
+	VADDPS            Z19, Z17, Z7
+	VSUBPS            Z12, Z11, Z12
+	VSUBPS            Z19, Z17, Z19
+	VADDPS            Z28, Z27, Z17
+	VADDPS            Z7, Z1, Z11
+	VMOVUPS           Z18, 1344(R14)
+	VADDPS            Z19, Z5, Z18
+	VMOVUPS           Z18, 1408(R14)
+	VSUBPS            Z12, Z15, Z18
+	VSUBPS            Z28, Z27, Z28
+	VFNMADD231PS      Z7, Z31, Z1
+	VSUBPS            Z19, Z5, Z19
+	VADDPS            Z12, Z15, Z12
+	VADDPS            Z10, Z4, Z15
+	VSUBPS            Z4, Z10, Z4
+	VSUBPS            Z13, Z26, Z10
+	VADDPS            Z26, Z13, Z26
+	VADDPS            Z3, Z24, Z13
+	VSUBPS            Z23, Z20, Z5
+	VFNMADD231PS      Z3, Z31, Z24
+	VADDPS            Z23, Z20, Z23
+	VSUBPS            Z10, Z15, Z20
+	VSUBPS            Z26, Z4, Z3
+	VADDPS            Z10, Z15, Z10
+	VADDPS            Z26, Z4, Z26
+	VMOVAPS           Z13, Z4
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z20, Z4
+	VMOVAPS           Z5, Z15
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z15
+	VMOVAPS           Z24, Z7
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z26, Z7
+	VMOVAPS           Z23, Z27
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z10, Z27
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z20, Z13
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z26, Z24
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z10, Z23
+	VMOVUPS           384(R9), Z10
+	VMOVUPS           2432(R9), Z26
+	VADDPS            Z26, Z10, Z3
+	VMOVUPS           448(R9), Z20
+	VMOVUPS           Z23, 1472(R14)
+	VMOVUPS           2496(R9), Z23
+	VMOVUPS           Z24, 1536(R14)
+	VADDPS            Z23, Z20, Z24
+	VSUBPS            Z26, Z10, Z26
+	VFNMADD231PS      Z23, Z31, Z20
+	VMOVUPS           896(R9), Z23
+	VMOVUPS           2944(R9), Z10
+	VMOVUPS           Z12, 1600(R14)
+	VADDPS            Z10, Z23, Z12
+	VMOVUPS           Z19, 1664(R14)
+	VMOVUPS           960(R9), Z19
+	VMOVUPS           Z5, 1728(R14)
+	VMOVUPS           3008(R9), Z5
+	VMOVUPS           Z13, 1792(R14)
+	VADDPS            Z5, Z19, Z13
+	VSUBPS            Z10, Z23, Z10
+	VSUBPS            Z5, Z19, Z5
+	VMOVUPS           1408(R9), Z19
+	VMOVUPS           3456(R9), Z23
+	VMOVUPS           Z28, 1856(R14)
+	VADDPS            Z23, Z19, Z28
+	VMOVUPS           Z1, 1920(R14)
+	VMOVUPS           1472(R9), Z1
+	VMOVUPS           Z7, 1984(R14)
+	VMOVUPS           3520(R9), Z7
+	VMOVUPS           Z27, 2048(R14)
+	VADDPS            Z7, Z1, Z27
+	VSUBPS            Z23, Z19, Z23
+	VSUBPS            Z7, Z1, Z7
+	VMOVUPS           1920(R9), Z1
+	VMOVUPS           3968(R9), Z19
+	VMOVUPS           Z18, 2112(R14)
+	VADDPS            Z19, Z1, Z18
+	VMOVUPS           Z2, 2176(R14)
+	VMOVUPS           1984(R9), Z2
+	VMOVUPS           Z16, 2240(R14)
+	VMOVUPS           4032(R9), Z16
+	VMOVUPS           Z8, 2304(R14)
+	VADDPS            Z16, Z2, Z8
+	VFNMADD231PS      Z19, Z31, Z1
+	VSUBPS            Z16, Z2, Z16
+	VADDPS            Z28, Z3, Z2
+	VADDPS            Z27, Z24, Z19
+	VSUBPS            Z28, Z3, Z28
+	VSUBPS            Z27, Z24, Z27
+	VADDPS            Z18, Z12, Z24
+	VADDPS            Z8, Z13, Z3
+	VSUBPS            Z18, Z12, Z18
+	VFNMADD231PS      Z8, Z31, Z13
+	VADDPS            Z24, Z2, Z8
+	VADDPS            Z3, Z19, Z12
+	VMOVUPS           Z0, 2368(R14)
+	VADDPS            Z13, Z28, Z0
+	VMOVUPS           Z0, 2432(R14)
+	VSUBPS            Z18, Z27, Z0
+	VSUBPS            Z24, Z2, Z24
+	VSUBPS            Z3, Z19, Z3
+	VSUBPS            Z13, Z28, Z13
+	VADDPS            Z18, Z27, Z18
+	VADDPS            Z5, Z10, Z27
+	VSUBPS            Z10, Z5, Z10
+	VSUBPS            Z16, Z1, Z5
+	VFMADD231PS       Z1, Z31, Z16
+	VADDPS            Z7, Z26, Z1
+	VSUBPS            Z23, Z20, Z28
+	VSUBPS            Z7, Z26, Z7
+	VADDPS            Z23, Z20, Z23
+	VSUBPS            Z5, Z27, Z20
+	VSUBPS            Z16, Z10, Z26
+	VADDPS            Z5, Z27, Z5
+	VADDPS            Z16, Z10, Z16
+	VMOVAPS           Z1, Z10
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z20, Z10
+	VMOVAPS           Z28, Z27
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z26, Z27
+	VMOVAPS           Z7, Z19
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z16, Z19
+	VMOVAPS           Z23, Z2
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z5, Z2
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z20, Z1
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z26, Z28
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z16, Z7
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z5, Z23
+	VADDPS            Z17, Z9, Z5
+	VADDPS            Z11, Z14, Z16
+	VFNMADD231PS      Z17, Z31, Z9
+	VSUBPS            Z11, Z14, Z11
+	VADDPS            Z8, Z25, Z14
+	VADDPS            Z12, Z22, Z17
+	VSUBPS            Z8, Z25, Z8
+	VSUBPS            Z12, Z22, Z12
+	VADDPS            Z14, Z5, Z22
+	VADDPS            Z17, Z16, Z25
+	VADDPS            Z12, Z9, Z26
+	VSUBPS            Z8, Z11, Z20
+	VSUBPS            Z14, Z5, Z14
+	VFNMADD231PS      Z17, Z31, Z16
+	VSUBPS            Z12, Z9, Z12
+	VADDPS            Z8, Z11, Z8
+	VMOVAPS           Z6, Z11
+	VFMADD231PS.BCST  fftC32_3e4bafaf<>+0(SB), Z21, Z11
+	VFNMADD231PS.BCST fftC32_3e4bafaf<>+0(SB), Z6, Z21
+	VMOVAPS           Z4, Z6
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z15, Z6
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z4, Z15
+	VMOVAPS           Z10, Z4
+	VFMADD231PS.BCST  fftC32_3f2b0dc1<>+0(SB), Z27, Z4
+	VFNMADD231PS.BCST fftC32_3f2b0dc1<>+0(SB), Z10, Z27
+	VMOVUPS           2368(R14), Z10
+	VMOVAPS           Z10, Z9
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z6, Z9
+	VMOVUPS           2304(R14), Z17
+	VMOVAPS           Z17, Z5
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z15, Z5
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z6, Z10
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z15, Z17
+	VMOVAPS           Z11, Z15
+	VFMADD231PS.BCST  fftC32_3f5906bd<>+0(SB), Z4, Z15
+	VMOVAPS           Z21, Z6
+	VFMADD231PS.BCST  fftC32_3f5906bd<>+0(SB), Z27, Z6
+	VFNMADD231PS.BCST fftC32_3f5906bd<>+0(SB), Z4, Z11
+	VFNMADD231PS.BCST fftC32_3f5906bd<>+0(SB), Z27, Z21
+	VMOVAPS           Z9, Z27
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z15, Z27
+	VMOVAPS           Z5, Z4
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z6, Z4
+	VMOVUPS           Z8, 2304(R14)
+	VMOVAPS           Z10, Z8
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z21, Z8
+	VMOVUPS           Z12, 2368(R14)
+	VMOVAPS           Z17, Z12
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z11, Z12
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z15, Z9
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z21, Z10
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z11, Z17
+	VMOVUPS           2176(R14), Z11
+	VMOVUPS           2240(R14), Z21
+	VMOVAPS           Z21, Z6
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z11, Z6
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z21, Z11
+	VMOVUPS           1408(R14), Z21
+	VMOVUPS           2112(R14), Z15
+	VMOVUPS           Z10, 2176(R14)
+	VADDPS            Z15, Z21, Z10
+	VSUBPS            Z21, Z15, Z21
+	VMOVUPS           2432(R14), Z15
+	VMOVUPS           Z17, 1408(R14)
+	VMOVAPS           Z15, Z17
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z0, Z17
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z15, Z0
+	VMOVUPS           1344(R14), Z15
+	VMOVUPS           Z5, 2432(R14)
+	VMOVAPS           Z15, Z5
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z10, Z5
+	VMOVUPS           Z9, 2112(R14)
+	VMOVUPS           1280(R14), Z9
+	VMOVUPS           Z14, 2240(R14)
+	VMOVAPS           Z9, Z14
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z21, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z10, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z21, Z9
+	VMOVAPS           Z6, Z21
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z17, Z21
+	VMOVAPS           Z11, Z10
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z0, Z10
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z17, Z6
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z0, Z11
+	VMOVAPS           Z5, Z0
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z21, Z0
+	VMOVAPS           Z14, Z17
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z10, Z17
+	VMOVUPS           Z16, 1280(R14)
+	VMOVAPS           Z15, Z16
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z11, Z16
+	VMOVUPS           Z16, 1344(R14)
+	VMOVAPS           Z9, Z16
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z6, Z16
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z21, Z5
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z10, Z14
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z11, Z15
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z6, Z9
+	VMOVUPS           1152(R14), Z6
+	VMOVUPS           1216(R14), Z11
+	VMOVAPS           Z11, Z10
+	VFMADD231PS.BCST  fftC32_3f2b0dc1<>+0(SB), Z6, Z10
+	VFNMADD231PS.BCST fftC32_3f2b0dc1<>+0(SB), Z11, Z6
+	VMOVUPS           2048(R14), Z11
+	VMOVUPS           1984(R14), Z21
+	VMOVUPS           Z9, 1152(R14)
+	VMOVAPS           Z21, Z9
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z11, Z9
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z21, Z11
+	VMOVAPS           Z19, Z21
+	VFNMADD231PS.BCST fftC32_40a0dff7<>+0(SB), Z2, Z21
+	VFMADD231PS.BCST  fftC32_40a0dff7<>+0(SB), Z19, Z2
+	VMOVUPS           1088(R14), Z19
+	VMOVUPS           Z15, 2048(R14)
+	VMOVAPS           Z19, Z15
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z9, Z15
+	VMOVUPS           Z5, 1984(R14)
+	VMOVUPS           1024(R14), Z5
+	VMOVUPS           Z14, 1216(R14)
+	VMOVAPS           Z5, Z14
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z11, Z14
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z9, Z19
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z11, Z5
+	VMOVAPS           Z10, Z11
+	VFNMADD231PS.BCST fftC32_3e7043ab<>+0(SB), Z21, Z11
+	VMOVAPS           Z6, Z9
+	VFNMADD231PS.BCST fftC32_3e7043ab<>+0(SB), Z2, Z9
+	VFMADD231PS.BCST  fftC32_3e7043ab<>+0(SB), Z21, Z10
+	VFMADD231PS.BCST  fftC32_3e7043ab<>+0(SB), Z2, Z6
+	VMOVAPS           Z15, Z2
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z11, Z2
+	VMOVAPS           Z14, Z21
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z9, Z21
+	VMOVUPS           Z16, 1024(R14)
+	VMOVAPS           Z19, Z16
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z6, Z16
+	VMOVUPS           Z16, 1088(R14)
+	VMOVAPS           Z5, Z16
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z10, Z16
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z11, Z15
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z9, Z14
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z6, Z19
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z10, Z5
+	VMOVUPS           960(R14), Z10
+	VMOVUPS           896(R14), Z6
+	VADDPS            Z6, Z10, Z9
+	VSUBPS            Z10, Z6, Z10
+	VSUBPS            Z3, Z24, Z6
+	VFMADD231PS       Z24, Z31, Z3
+	VMOVUPS           832(R14), Z24
+	VMOVUPS           1920(R14), Z11
+	VMOVUPS           Z5, 960(R14)
+	VADDPS            Z11, Z24, Z5
+	VMOVUPS           Z19, 896(R14)
+	VMOVUPS           384(R14), Z19
+	VMOVUPS           Z14, 2496(R14)
+	VMOVUPS           1856(R14), Z14
+	VMOVUPS           Z15, 2560(R14)
+	VSUBPS            Z14, Z19, Z15
+	VSUBPS            Z11, Z24, Z11
+	VADDPS            Z14, Z19, Z14
+	VSUBPS            Z6, Z9, Z19
+	VSUBPS            Z3, Z10, Z24
+	VADDPS            Z6, Z9, Z6
+	VADDPS            Z3, Z10, Z3
+	VMOVAPS           Z5, Z10
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z19, Z10
+	VMOVAPS           Z15, Z9
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z24, Z9
+	VMOVUPS           Z16, 1856(R14)
+	VMOVAPS           Z11, Z16
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z16
+	VMOVUPS           Z16, 384(R14)
+	VMOVAPS           Z14, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z6, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z19, Z5
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z24, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z11
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z6, Z14
+	VMOVUPS           704(R14), Z6
+	VMOVUPS           768(R14), Z3
+	VMOVAPS           Z3, Z24
+	VFMADD231PS.BCST  fftC32_3fbf90c7<>+0(SB), Z6, Z24
+	VFNMADD231PS.BCST fftC32_3fbf90c7<>+0(SB), Z3, Z6
+	VMOVUPS           1728(R14), Z3
+	VMOVUPS           1792(R14), Z19
+	VMOVUPS           Z11, 704(R14)
+	VMOVAPS           Z19, Z11
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z3, Z11
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z19, Z3
+	VMOVAPS           Z1, Z19
+	VFNMADD231PS.BCST fftC32_3e4bafaf<>+0(SB), Z28, Z19
+	VFMADD231PS.BCST  fftC32_3e4bafaf<>+0(SB), Z1, Z28
+	VMOVUPS           320(R14), Z1
+	VMOVUPS           Z14, 1728(R14)
+	VMOVAPS           Z1, Z14
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z11, Z14
+	VMOVUPS           Z5, 1792(R14)
+	VMOVUPS           256(R14), Z5
+	VMOVUPS           Z15, 768(R14)
+	VMOVAPS           Z5, Z15
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z3, Z15
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z11, Z1
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z3, Z5
+	VMOVAPS           Z24, Z3
+	VFNMADD231PS.BCST fftC32_3fe1f78b<>+0(SB), Z19, Z3
+	VMOVAPS           Z6, Z11
+	VFNMADD231PS.BCST fftC32_3fe1f78b<>+0(SB), Z28, Z11
+	VFMADD231PS.BCST  fftC32_3fe1f78b<>+0(SB), Z19, Z24
+	VFMADD231PS.BCST  fftC32_3fe1f78b<>+0(SB), Z28, Z6
+	VMOVAPS           Z14, Z28
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z3, Z28
+	VMOVAPS           Z15, Z19
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z11, Z19
+	VMOVUPS           Z16, 256(R14)
+	VMOVAPS           Z1, Z16
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z6, Z16
+	VMOVUPS           Z16, 320(R14)
+	VMOVAPS           Z5, Z16
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z24, Z16
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z3, Z14
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z11, Z15
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z6, Z1
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z24, Z5
+	VMOVUPS           576(R14), Z24
+	VMOVUPS           640(R14), Z6
+	VMOVAPS           Z6, Z11
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z24, Z11
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z6, Z24
+	VMOVUPS           1664(R14), Z6
+	VMOVUPS           1600(R14), Z3
+	VMOVUPS           Z1, 576(R14)
+	VSUBPS            Z3, Z6, Z1
+	VFMADD231PS       Z6, Z31, Z3
+	VMOVAPS           Z13, Z6
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z18, Z6
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z13, Z18
+	VMOVUPS           192(R14), Z13
+	VMOVUPS           Z5, 1664(R14)
+	VMOVAPS           Z13, Z5
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z5
+	VMOVUPS           Z14, 1600(R14)
+	VMOVUPS           128(R14), Z14
+	VMOVUPS           Z15, 640(R14)
+	VMOVAPS           Z14, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z15
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z14
+	VMOVAPS           Z11, Z3
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z6, Z3
+	VMOVAPS           Z24, Z1
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z18, Z1
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z6, Z11
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z18, Z24
+	VMOVAPS           Z5, Z18
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z3, Z18
+	VMOVAPS           Z15, Z6
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z1, Z6
+	VMOVUPS           Z16, 128(R14)
+	VMOVAPS           Z13, Z16
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z24, Z16
+	VMOVUPS           Z16, 192(R14)
+	VMOVAPS           Z14, Z16
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z11, Z16
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z1, Z15
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z24, Z13
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z11, Z14
+	VMOVUPS           448(R14), Z11
+	VMOVUPS           512(R14), Z24
+	VMOVAPS           Z24, Z1
+	VFMADD231PS.BCST  fftC32_40a0dff7<>+0(SB), Z11, Z1
+	VFNMADD231PS.BCST fftC32_40a0dff7<>+0(SB), Z24, Z11
+	VMOVUPS           1472(R14), Z24
+	VMOVUPS           1536(R14), Z3
+	VMOVUPS           Z13, 448(R14)
+	VMOVAPS           Z3, Z13
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z24, Z13
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z3, Z24
+	VMOVAPS           Z7, Z3
+	VFMADD231PS.BCST  fftC32_3fbf90c7<>+0(SB), Z23, Z3
+	VFNMADD231PS.BCST fftC32_3fbf90c7<>+0(SB), Z7, Z23
+	VMOVUPS           64(R14), Z7
+	VMOVUPS           Z14, 1472(R14)
+	VMOVAPS           Z7, Z14
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z13, Z14
+	VMOVUPS           Z5, 1536(R14)
+	VMOVUPS           (R14), Z5
+	VMOVUPS           Z15, 512(R14)
+	VMOVAPS           Z5, Z15
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z24, Z15
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z13, Z7
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z24, Z5
+	VMOVAPS           Z1, Z24
+	VFNMADD231PS.BCST fftC32_403641af<>+0(SB), Z3, Z24
+	VMOVAPS           Z11, Z13
+	VFNMADD231PS.BCST fftC32_403641af<>+0(SB), Z23, Z13
+	VFMADD231PS.BCST  fftC32_403641af<>+0(SB), Z3, Z1
+	VFMADD231PS.BCST  fftC32_403641af<>+0(SB), Z23, Z11
+	VMOVAPS           Z14, Z23
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z24, Z23
+	VMOVAPS           Z15, Z3
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z13, Z3
+	VMOVUPS           Z16, (R14)
+	VMOVAPS           Z7, Z16
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z11, Z16
+	VMOVUPS           Z16, 64(R14)
+	VMOVAPS           Z5, Z16
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z1, Z16
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z24, Z14
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z13, Z15
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z11, Z7
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z1, Z5
+	VMOVAPS           Z22, Z1
+	VPERMT2PS         Z25, Z29, Z1
+	VMOVUPS           Z1, (DI)
+	VPERMT2PS         Z25, Z30, Z22
+	VMOVUPS           Z22, 64(DI)
+	VMOVAPS           Z27, Z22
+	VPERMT2PS         Z4, Z29, Z22
+	VMOVUPS           Z22, 128(DI)
+	VPERMT2PS         Z4, Z30, Z27
+	VMOVUPS           Z27, 192(DI)
+	VMOVAPS           Z0, Z27
+	VPERMT2PS         Z17, Z29, Z27
+	VMOVUPS           Z27, 256(DI)
+	VPERMT2PS         Z17, Z30, Z0
+	VMOVUPS           Z0, 320(DI)
+	VMOVAPS           Z2, Z0
+	VPERMT2PS         Z21, Z29, Z0
+	VMOVUPS           Z0, 384(DI)
+	VPERMT2PS         Z21, Z30, Z2
+	VMOVUPS           Z2, 448(DI)
+	VMOVAPS           Z10, Z2
+	VPERMT2PS         Z9, Z29, Z2
+	VMOVUPS           Z2, 512(DI)
+	VPERMT2PS         Z9, Z30, Z10
+	VMOVUPS           Z10, 576(DI)
+	VMOVAPS           Z28, Z10
+	VPERMT2PS         Z19, Z29, Z10
+	VMOVUPS           Z10, 640(DI)
+	VPERMT2PS         Z19, Z30, Z28
+	VMOVUPS           Z28, 704(DI)
+	VMOVAPS           Z18, Z28
+	VPERMT2PS         Z6, Z29, Z28
+	VMOVUPS           Z28, 768(DI)
+	VPERMT2PS         Z6, Z30, Z18
+	VMOVUPS           Z18, 832(DI)
+	VMOVAPS           Z23, Z18
+	VPERMT2PS         Z3, Z29, Z18
+	VMOVUPS           Z18, 896(DI)
+	VPERMT2PS         Z3, Z30, Z23
+	VMOVUPS           Z23, 960(DI)
+	VMOVAPS           Z26, Z23
+	VPERMT2PS         Z20, Z29, Z23
+	VMOVUPS           Z23, 1024(DI)
+	VPERMT2PS         Z20, Z30, Z26
+	VMOVUPS           Z26, 1088(DI)
+	VMOVAPS           Z8, Z26
+	VPERMT2PS         Z12, Z29, Z26
+	VMOVUPS           Z26, 1152(DI)
+	VPERMT2PS         Z12, Z30, Z8
+	VMOVUPS           Z8, 1216(DI)
+	VMOVUPS           1344(R14), Z8
+	VMOVUPS           1024(R14), Z12
+	VMOVAPS           Z8, Z26
+	VPERMT2PS         Z12, Z29, Z26
+	VMOVUPS           Z26, 1280(DI)
+	VPERMT2PS         Z12, Z30, Z8
+	VMOVUPS           Z8, 1344(DI)
+	VMOVUPS           1088(R14), Z8
+	VMOVUPS           1856(R14), Z12
+	VMOVAPS           Z8, Z26
+	VPERMT2PS         Z12, Z29, Z26
+	VMOVUPS           Z26, 1408(DI)
+	VPERMT2PS         Z12, Z30, Z8
+	VMOVUPS           Z8, 1472(DI)
+	VMOVUPS           384(R14), Z8
+	VMOVUPS           256(R14), Z12
+	VMOVAPS           Z8, Z26
+	VPERMT2PS         Z12, Z29, Z26
+	VMOVUPS           Z26, 1536(DI)
+	VPERMT2PS         Z12, Z30, Z8
+	VMOVUPS           Z8, 1600(DI)
+	VMOVUPS           320(R14), Z8
+	VMOVUPS           128(R14), Z12
+	VMOVAPS           Z8, Z26
+	VPERMT2PS         Z12, Z29, Z26
+	VMOVUPS           Z26, 1664(DI)
+	VPERMT2PS         Z12, Z30, Z8
+	VMOVUPS           Z8, 1728(DI)
+	VMOVUPS           192(R14), Z8
+	VMOVUPS           (R14), Z12
+	VMOVAPS           Z8, Z26
+	VPERMT2PS         Z12, Z29, Z26
+	VMOVUPS           Z26, 1792(DI)
+	VPERMT2PS         Z12, Z30, Z8
+	VMOVUPS           Z8, 1856(DI)
+	VMOVUPS           64(R14), Z8
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 1920(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 1984(DI)
+	VMOVUPS           2240(R14), Z8
+	VMOVUPS           1280(R14), Z16
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 2048(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 2112(DI)
+	VMOVUPS           2112(R14), Z8
+	VMOVUPS           2432(R14), Z16
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 2176(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 2240(DI)
+	VMOVUPS           1984(R14), Z8
+	VMOVUPS           1216(R14), Z16
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 2304(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 2368(DI)
+	VMOVUPS           2560(R14), Z8
+	VMOVUPS           2496(R14), Z16
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 2432(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 2496(DI)
+	VMOVUPS           1792(R14), Z8
+	VMOVUPS           768(R14), Z16
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 2560(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 2624(DI)
+	VMOVUPS           1600(R14), Z8
+	VMOVUPS           640(R14), Z16
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 2688(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 2752(DI)
+	VMOVUPS           1536(R14), Z8
+	VMOVUPS           512(R14), Z16
+	VMOVAPS           Z8, Z12
+	VPERMT2PS         Z16, Z29, Z12
+	VMOVUPS           Z12, 2816(DI)
+	VPERMT2PS         Z16, Z30, Z8
+	VMOVUPS           Z8, 2880(DI)
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 2944(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3008(DI)
+	VMOVUPS           2368(R14), Z14
+	VMOVUPS           2304(R14), Z15
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 3072(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3136(DI)
+	VMOVUPS           2176(R14), Z14
+	VMOVUPS           1408(R14), Z15
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 3200(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3264(DI)
+	VMOVUPS           2048(R14), Z14
+	VMOVUPS           1152(R14), Z15
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 3328(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3392(DI)
+	VMOVUPS           896(R14), Z14
+	VMOVUPS           960(R14), Z15
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 3456(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3520(DI)
+	VMOVUPS           704(R14), Z14
+	VMOVUPS           1728(R14), Z15
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 3584(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3648(DI)
+	VMOVUPS           576(R14), Z14
+	VMOVUPS           1664(R14), Z15
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 3712(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3776(DI)
+	VMOVUPS           448(R14), Z14
+	VMOVUPS           1472(R14), Z15
+	VMOVAPS           Z14, Z8
+	VPERMT2PS         Z15, Z29, Z8
+	VMOVUPS           Z8, 3840(DI)
+	VPERMT2PS         Z15, Z30, Z14
+	VMOVUPS           Z14, 3904(DI)
+	VMOVAPS           Z7, Z14
+	VPERMT2PS         Z5, Z29, Z14
+	VMOVUPS           Z14, 3968(DI)
+	VPERMT2PS         Z5, Z30, Z7
+	VMOVUPS           Z7, 4032(DI)
+	VZEROUPPER
+	RET
+
+DATA fftC32_3e4bafaf<>+0(SB)/4, $(0.19891237)
+DATA fftC32_3e4bafaf<>+4(SB)/4, $(0.19891237)
+DATA fftC32_3e4bafaf<>+8(SB)/4, $(0.19891237)
+DATA fftC32_3e4bafaf<>+12(SB)/4, $(0.19891237)
+DATA fftC32_3e4bafaf<>+16(SB)/4, $(0.19891237)
+DATA fftC32_3e4bafaf<>+20(SB)/4, $(0.19891237)
+DATA fftC32_3e4bafaf<>+24(SB)/4, $(0.19891237)
+DATA fftC32_3e4bafaf<>+28(SB)/4, $(0.19891237)
+GLOBL fftC32_3e4bafaf<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3f2b0dc1<>+0(SB)/4, $(0.6681786)
+DATA fftC32_3f2b0dc1<>+4(SB)/4, $(0.6681786)
+DATA fftC32_3f2b0dc1<>+8(SB)/4, $(0.6681786)
+DATA fftC32_3f2b0dc1<>+12(SB)/4, $(0.6681786)
+DATA fftC32_3f2b0dc1<>+16(SB)/4, $(0.6681786)
+DATA fftC32_3f2b0dc1<>+20(SB)/4, $(0.6681786)
+DATA fftC32_3f2b0dc1<>+24(SB)/4, $(0.6681786)
+DATA fftC32_3f2b0dc1<>+28(SB)/4, $(0.6681786)
+GLOBL fftC32_3f2b0dc1<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3f5906bd<>+0(SB)/4, $(0.84775907)
+DATA fftC32_3f5906bd<>+4(SB)/4, $(0.84775907)
+DATA fftC32_3f5906bd<>+8(SB)/4, $(0.84775907)
+DATA fftC32_3f5906bd<>+12(SB)/4, $(0.84775907)
+DATA fftC32_3f5906bd<>+16(SB)/4, $(0.84775907)
+DATA fftC32_3f5906bd<>+20(SB)/4, $(0.84775907)
+DATA fftC32_3f5906bd<>+24(SB)/4, $(0.84775907)
+DATA fftC32_3f5906bd<>+28(SB)/4, $(0.84775907)
+GLOBL fftC32_3f5906bd<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3f7b14be<>+0(SB)/4, $(0.98078525)
+DATA fftC32_3f7b14be<>+4(SB)/4, $(0.98078525)
+DATA fftC32_3f7b14be<>+8(SB)/4, $(0.98078525)
+DATA fftC32_3f7b14be<>+12(SB)/4, $(0.98078525)
+DATA fftC32_3f7b14be<>+16(SB)/4, $(0.98078525)
+DATA fftC32_3f7b14be<>+20(SB)/4, $(0.98078525)
+DATA fftC32_3f7b14be<>+24(SB)/4, $(0.98078525)
+DATA fftC32_3f7b14be<>+28(SB)/4, $(0.98078525)
+GLOBL fftC32_3f7b14be<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_40a0dff7<>+0(SB)/4, $(5.0273395)
+DATA fftC32_40a0dff7<>+4(SB)/4, $(5.0273395)
+DATA fftC32_40a0dff7<>+8(SB)/4, $(5.0273395)
+DATA fftC32_40a0dff7<>+12(SB)/4, $(5.0273395)
+DATA fftC32_40a0dff7<>+16(SB)/4, $(5.0273395)
+DATA fftC32_40a0dff7<>+20(SB)/4, $(5.0273395)
+DATA fftC32_40a0dff7<>+24(SB)/4, $(5.0273395)
+DATA fftC32_40a0dff7<>+28(SB)/4, $(5.0273395)
+GLOBL fftC32_40a0dff7<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3e7043ab<>+0(SB)/4, $(0.23463313)
+DATA fftC32_3e7043ab<>+4(SB)/4, $(0.23463313)
+DATA fftC32_3e7043ab<>+8(SB)/4, $(0.23463313)
+DATA fftC32_3e7043ab<>+12(SB)/4, $(0.23463313)
+DATA fftC32_3e7043ab<>+16(SB)/4, $(0.23463313)
+DATA fftC32_3e7043ab<>+20(SB)/4, $(0.23463313)
+DATA fftC32_3e7043ab<>+24(SB)/4, $(0.23463313)
+DATA fftC32_3e7043ab<>+28(SB)/4, $(0.23463313)
+GLOBL fftC32_3e7043ab<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3f54db31<>+0(SB)/4, $(0.8314696)
+DATA fftC32_3f54db31<>+4(SB)/4, $(0.8314696)
+DATA fftC32_3f54db31<>+8(SB)/4, $(0.8314696)
+DATA fftC32_3f54db31<>+12(SB)/4, $(0.8314696)
+DATA fftC32_3f54db31<>+16(SB)/4, $(0.8314696)
+DATA fftC32_3f54db31<>+20(SB)/4, $(0.8314696)
+DATA fftC32_3f54db31<>+24(SB)/4, $(0.8314696)
+DATA fftC32_3f54db31<>+28(SB)/4, $(0.8314696)
+GLOBL fftC32_3f54db31<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3fbf90c7<>+0(SB)/4, $(1.4966058)
+DATA fftC32_3fbf90c7<>+4(SB)/4, $(1.4966058)
+DATA fftC32_3fbf90c7<>+8(SB)/4, $(1.4966058)
+DATA fftC32_3fbf90c7<>+12(SB)/4, $(1.4966058)
+DATA fftC32_3fbf90c7<>+16(SB)/4, $(1.4966058)
+DATA fftC32_3fbf90c7<>+20(SB)/4, $(1.4966058)
+DATA fftC32_3fbf90c7<>+24(SB)/4, $(1.4966058)
+DATA fftC32_3fbf90c7<>+28(SB)/4, $(1.4966058)
+GLOBL fftC32_3fbf90c7<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3fe1f78b<>+0(SB)/4, $(1.7653669)
+DATA fftC32_3fe1f78b<>+4(SB)/4, $(1.7653669)
+DATA fftC32_3fe1f78b<>+8(SB)/4, $(1.7653669)
+DATA fftC32_3fe1f78b<>+12(SB)/4, $(1.7653669)
+DATA fftC32_3fe1f78b<>+16(SB)/4, $(1.7653669)
+DATA fftC32_3fe1f78b<>+20(SB)/4, $(1.7653669)
+DATA fftC32_3fe1f78b<>+24(SB)/4, $(1.7653669)
+DATA fftC32_3fe1f78b<>+28(SB)/4, $(1.7653669)
+GLOBL fftC32_3fe1f78b<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3f0e39da<>+0(SB)/4, $(0.55557024)
+DATA fftC32_3f0e39da<>+4(SB)/4, $(0.55557024)
+DATA fftC32_3f0e39da<>+8(SB)/4, $(0.55557024)
+DATA fftC32_3f0e39da<>+12(SB)/4, $(0.55557024)
+DATA fftC32_3f0e39da<>+16(SB)/4, $(0.55557024)
+DATA fftC32_3f0e39da<>+20(SB)/4, $(0.55557024)
+DATA fftC32_3f0e39da<>+24(SB)/4, $(0.55557024)
+DATA fftC32_3f0e39da<>+28(SB)/4, $(0.55557024)
+GLOBL fftC32_3f0e39da<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_403641af<>+0(SB)/4, $(2.847759)
+DATA fftC32_403641af<>+4(SB)/4, $(2.847759)
+DATA fftC32_403641af<>+8(SB)/4, $(2.847759)
+DATA fftC32_403641af<>+12(SB)/4, $(2.847759)
+DATA fftC32_403641af<>+16(SB)/4, $(2.847759)
+DATA fftC32_403641af<>+20(SB)/4, $(2.847759)
+DATA fftC32_403641af<>+24(SB)/4, $(2.847759)
+DATA fftC32_403641af<>+28(SB)/4, $(2.847759)
+GLOBL fftC32_403641af<>(SB), RODATA|NOPTR, $32
+
+DATA fftC32_3e47c5c2<>+0(SB)/4, $(0.19509032)
+DATA fftC32_3e47c5c2<>+4(SB)/4, $(0.19509032)
+DATA fftC32_3e47c5c2<>+8(SB)/4, $(0.19509032)
+DATA fftC32_3e47c5c2<>+12(SB)/4, $(0.19509032)
+DATA fftC32_3e47c5c2<>+16(SB)/4, $(0.19509032)
+DATA fftC32_3e47c5c2<>+20(SB)/4, $(0.19509032)
+DATA fftC32_3e47c5c2<>+24(SB)/4, $(0.19509032)
+DATA fftC32_3e47c5c2<>+28(SB)/4, $(0.19509032)
+GLOBL fftC32_3e47c5c2<>(SB), RODATA|NOPTR, $32
+
+// func fftWhole512SwappedF32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+// Requires: AVX, AVX512F
+TEXT ·fftWhole512SwappedF32AVX512(SB), $3328-40
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         src+8(FP), SI
+	MOVQ         dst+0(FP), DI
+	MOVQ         t+16(FP), CX
+	MOVQ         scale+32(FP), R8
+	VBROADCASTSS fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS      fftEven32<>+0(SB), Z29
+	VMOVUPS      fftOdd32<>+0(SB), Z30
+	MOVQ         s+24(FP), R9
+	MOVQ         $0x00000002, DX
+
+vectors:
+	VMOVUPS           (SI), Z0
+	VPERMT2PS         64(SI), Z29, Z0
+	VMOVUPS           (SI), Z1
+	VPERMT2PS         64(SI), Z30, Z1
+	VMOVUPS           256(SI), Z2
+	VPERMT2PS         320(SI), Z29, Z2
+	VMOVUPS           256(SI), Z3
+	VPERMT2PS         320(SI), Z30, Z3
+	VMOVUPS           512(SI), Z4
+	VPERMT2PS         576(SI), Z29, Z4
+	VMOVUPS           512(SI), Z5
+	VPERMT2PS         576(SI), Z30, Z5
+	VMOVUPS           768(SI), Z6
+	VPERMT2PS         832(SI), Z29, Z6
+	VMOVUPS           768(SI), Z7
+	VPERMT2PS         832(SI), Z30, Z7
+	VMOVUPS           1024(SI), Z8
+	VPERMT2PS         1088(SI), Z29, Z8
+	VMOVUPS           1024(SI), Z9
+	VPERMT2PS         1088(SI), Z30, Z9
+	VMOVUPS           1280(SI), Z10
+	VPERMT2PS         1344(SI), Z29, Z10
+	VMOVUPS           1280(SI), Z11
+	VPERMT2PS         1344(SI), Z30, Z11
+	VMOVUPS           1536(SI), Z12
+	VPERMT2PS         1600(SI), Z29, Z12
+	VMOVUPS           1536(SI), Z13
+	VPERMT2PS         1600(SI), Z30, Z13
+	VMOVUPS           1792(SI), Z14
+	VPERMT2PS         1856(SI), Z29, Z14
+	VMOVUPS           1792(SI), Z15
+	VPERMT2PS         1856(SI), Z30, Z15
+	VMOVUPS           2048(SI), Z16
+	VPERMT2PS         2112(SI), Z29, Z16
+	VMOVUPS           2048(SI), Z17
+	VPERMT2PS         2112(SI), Z30, Z17
+	VMOVUPS           2304(SI), Z18
+	VPERMT2PS         2368(SI), Z29, Z18
+	VMOVUPS           2304(SI), Z19
+	VPERMT2PS         2368(SI), Z30, Z19
+	VMOVUPS           2560(SI), Z20
+	VPERMT2PS         2624(SI), Z29, Z20
+	VMOVUPS           2560(SI), Z21
+	VPERMT2PS         2624(SI), Z30, Z21
+	VMOVUPS           2816(SI), Z22
+	VPERMT2PS         2880(SI), Z29, Z22
+	VMOVUPS           2816(SI), Z23
+	VPERMT2PS         2880(SI), Z30, Z23
+	VMOVUPS           3072(SI), Z24
+	VPERMT2PS         3136(SI), Z29, Z24
+	VMOVUPS           3072(SI), Z25
+	VPERMT2PS         3136(SI), Z30, Z25
+	VMOVUPS           3328(SI), Z26
+	VPERMT2PS         3392(SI), Z29, Z26
+	VMOVUPS           3328(SI), Z27
+	VPERMT2PS         3392(SI), Z30, Z27
+	VMOVUPS           3584(SI), Z28
+	VPERMT2PS         3648(SI), Z29, Z28
+	VMOVUPS           Z14, (R14)
+	VMOVUPS           3584(SI), Z14
+	VPERMT2PS         3648(SI), Z30, Z14
+	VMOVUPS           Z15, 64(R14)
+	VMOVUPS           3840(SI), Z15
+	VPERMT2PS         3904(SI), Z29, Z15
+	VMOVUPS           Z15, 128(R14)
+	VMOVUPS           3840(SI), Z15
+	VPERMT2PS         3904(SI), Z30, Z15
+	VMOVUPS           Z15, 192(R14)
+	VADDPS            Z17, Z1, Z15
+	VMOVUPS           Z6, 256(R14)
+	VADDPS            Z16, Z0, Z6
+	VSUBPS            Z17, Z1, Z17
+	VSUBPS            Z16, Z0, Z16
+	VADDPS            Z25, Z9, Z0
+	VADDPS            Z24, Z8, Z1
+	VSUBPS            Z25, Z9, Z25
+	VSUBPS            Z24, Z8, Z24
+	VADDPS            Z0, Z15, Z8
+	VADDPS            Z1, Z6, Z9
+	VMOVUPS           Z9, 320(R14)
+	VADDPS            Z24, Z17, Z9
+	VMOVUPS           Z9, 384(R14)
+	VSUBPS            Z25, Z16, Z9
+	VSUBPS            Z0, Z15, Z0
+	VSUBPS            Z1, Z6, Z1
+	VSUBPS            Z24, Z17, Z24
+	VADDPS            Z25, Z16, Z25
+	VADDPS            Z19, Z3, Z16
+	VADDPS            Z18, Z2, Z17
+	VSUBPS            Z19, Z3, Z19
+	VSUBPS            Z18, Z2, Z18
+	VADDPS            Z27, Z11, Z2
+	VADDPS            Z26, Z10, Z3
+	VSUBPS            Z27, Z11, Z27
+	VSUBPS            Z26, Z10, Z26
+	VADDPS            Z2, Z16, Z10
+	VADDPS            Z3, Z17, Z11
+	VADDPS            Z26, Z19, Z6
+	VSUBPS            Z27, Z18, Z15
+	VSUBPS            Z2, Z16, Z2
+	VSUBPS            Z3, Z17, Z3
+	VSUBPS            Z26, Z19, Z26
+	VADDPS            Z27, Z18, Z27
+	VADDPS            Z21, Z5, Z18
+	VADDPS            Z20, Z4, Z19
+	VSUBPS            Z21, Z5, Z21
+	VSUBPS            Z20, Z4, Z20
+	VADDPS            Z14, Z13, Z4
+	VADDPS            Z28, Z12, Z5
+	VSUBPS            Z14, Z13, Z14
+	VSUBPS            Z28, Z12, Z28
+	VADDPS            Z4, Z18, Z12
+	VADDPS            Z5, Z19, Z13
+	VADDPS            Z28, Z21, Z17
+	VSUBPS            Z14, Z20, Z16
+	VSUBPS            Z4, Z18, Z4
+	VSUBPS            Z5, Z19, Z5
+	VSUBPS            Z28, Z21, Z28
+	VADDPS            Z14, Z20, Z14
+	VADDPS            Z23, Z7, Z20
+	VMOVUPS           256(R14), Z21
+	VADDPS            Z22, Z21, Z19
+	VSUBPS            Z23, Z7, Z23
+	VSUBPS            Z22, Z21, Z22
+	VMOVUPS           64(R14), Z21
+	VMOVUPS           192(R14), Z7
+	VADDPS            Z7, Z21, Z18
+	VMOVUPS           Z25, 256(R14)
+	VMOVUPS           (R14), Z25
+	VMOVUPS           Z24, 448(R14)
+	VMOVUPS           128(R14), Z24
+	VMOVUPS           Z14, 512(R14)
+	VADDPS            Z24, Z25, Z14
+	VSUBPS            Z7, Z21, Z7
+	VSUBPS            Z24, Z25, Z24
+	VADDPS            Z18, Z20, Z25
+	VADDPS            Z14, Z19, Z21
+	VMOVUPS           Z28, 128(R14)
+	VADDPS            Z24, Z23, Z28
+	VMOVUPS           Z26, (R14)
+	VSUBPS            Z7, Z22, Z26
+	VSUBPS            Z18, Z20, Z18
+	VSUBPS            Z14, Z19, Z14
+	VSUBPS            Z24, Z23, Z24
+	VADDPS            Z7, Z22, Z7
+	VADDPS            Z12, Z8, Z22
+	VMOVUPS           320(R14), Z23
+	VADDPS            Z13, Z23, Z19
+	VSUBPS            Z12, Z8, Z12
+	VSUBPS            Z13, Z23, Z13
+	VADDPS            Z25, Z10, Z23
+	VADDPS            Z21, Z11, Z8
+	VSUBPS            Z25, Z10, Z25
+	VSUBPS            Z21, Z11, Z21
+	VADDPS            Z23, Z22, Z11
+	VADDPS            Z8, Z19, Z10
+	VADDPS            Z21, Z12, Z20
+	VMOVUPS           Z10, 320(R14)
+	VSUBPS            Z25, Z13, Z10
+	VSUBPS            Z23, Z22, Z23
+	VSUBPS            Z8, Z19, Z8
+	VSUBPS            Z21, Z12, Z21
+	VADDPS            Z25, Z13, Z25
+	VMOVAPS           Z6, Z13
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z15, Z13
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z6, Z15
+	VADDPS            Z16, Z17, Z6
+	VSUBPS            Z17, Z16, Z17
+	VMOVAPS           Z28, Z16
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z26, Z16
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z28, Z26
+	VMOVUPS           384(R14), Z28
+	VMOVAPS           Z28, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z6, Z12
+	VMOVAPS           Z9, Z19
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z17, Z19
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z6, Z28
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z17, Z9
+	VMOVAPS           Z13, Z17
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z16, Z17
+	VMOVAPS           Z15, Z6
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z26, Z6
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z16, Z13
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z26, Z15
+	VMOVAPS           Z12, Z26
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z17, Z26
+	VMOVAPS           Z19, Z16
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z6, Z16
+	VMOVAPS           Z28, Z22
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z15, Z22
+	VMOVUPS           Z11, 384(R14)
+	VMOVAPS           Z9, Z11
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z13, Z11
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z17, Z12
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z6, Z19
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z15, Z28
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z13, Z9
+	VADDPS            Z3, Z2, Z13
+	VSUBPS            Z2, Z3, Z2
+	VSUBPS            Z14, Z18, Z3
+	VADDPS            Z18, Z14, Z18
+	VADDPS            Z5, Z0, Z14
+	VSUBPS            Z4, Z1, Z15
+	VSUBPS            Z5, Z0, Z5
+	VADDPS            Z4, Z1, Z4
+	VSUBPS            Z3, Z13, Z1
+	VSUBPS            Z18, Z2, Z0
+	VADDPS            Z3, Z13, Z3
+	VADDPS            Z18, Z2, Z18
+	VMOVAPS           Z14, Z2
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z2
+	VMOVAPS           Z15, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z0, Z13
+	VMOVAPS           Z5, Z6
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z18, Z6
+	VMOVAPS           Z4, Z17
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z17
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z0, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z18, Z5
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z4
+	VMOVUPS           (R14), Z3
+	VMOVAPS           Z3, Z18
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z27, Z18
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z3, Z27
+	VMOVUPS           128(R14), Z3
+	VMOVUPS           512(R14), Z0
+	VSUBPS            Z0, Z3, Z1
+	VADDPS            Z3, Z0, Z3
+	VMOVAPS           Z24, Z0
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z7, Z0
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z24, Z7
+	VMOVUPS           448(R14), Z24
+	VMOVUPS           Z4, 128(R14)
+	VMOVAPS           Z24, Z4
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z4
+	VMOVUPS           Z5, 512(R14)
+	VMOVUPS           256(R14), Z5
+	VMOVUPS           Z9, (R14)
+	VMOVAPS           Z5, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z9
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z24
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z5
+	VMOVAPS           Z18, Z3
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z0, Z3
+	VMOVAPS           Z27, Z1
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z7, Z1
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z0, Z18
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z7, Z27
+	VMOVAPS           Z4, Z7
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z3, Z7
+	VMOVAPS           Z9, Z0
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z1, Z0
+	VMOVUPS           Z28, 256(R14)
+	VMOVAPS           Z24, Z28
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z27, Z28
+	VMOVUPS           Z25, 448(R14)
+	VMOVAPS           Z5, Z25
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z18, Z25
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z3, Z4
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z1, Z9
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z27, Z24
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z18, Z5
+	VMULPS            128(CX), Z26, Z18
+	VFNMADD231PS      192(CX), Z16, Z18
+	VMULPS            192(CX), Z26, Z26
+	VFMADD231PS       128(CX), Z16, Z26
+	VMULPS            256(CX), Z2, Z16
+	VFNMADD231PS      320(CX), Z13, Z16
+	VMULPS            320(CX), Z2, Z2
+	VFMADD231PS       256(CX), Z13, Z2
+	VMULPS            384(CX), Z7, Z13
+	VFNMADD231PS      448(CX), Z0, Z13
+	VMULPS            448(CX), Z7, Z7
+	VFMADD231PS       384(CX), Z0, Z7
+	VMULPS            512(CX), Z20, Z0
+	VFNMADD231PS      576(CX), Z10, Z0
+	VMULPS            576(CX), Z20, Z20
+	VFMADD231PS       512(CX), Z10, Z20
+	VMULPS            640(CX), Z22, Z10
+	VFNMADD231PS      704(CX), Z11, Z10
+	VMULPS            704(CX), Z22, Z22
+	VFMADD231PS       640(CX), Z11, Z22
+	VMULPS            768(CX), Z6, Z11
+	VFNMADD231PS      832(CX), Z17, Z11
+	VMULPS            832(CX), Z6, Z6
+	VFMADD231PS       768(CX), Z17, Z6
+	VMULPS            896(CX), Z28, Z17
+	VFNMADD231PS      960(CX), Z25, Z17
+	VMULPS            960(CX), Z28, Z28
+	VFMADD231PS       896(CX), Z25, Z28
+	VMULPS            1024(CX), Z23, Z25
+	VFNMADD231PS      1088(CX), Z8, Z25
+	VMULPS            1088(CX), Z23, Z23
+	VFMADD231PS       1024(CX), Z8, Z23
+	VMULPS            1152(CX), Z12, Z8
+	VFNMADD231PS      1216(CX), Z19, Z8
+	VMULPS            1216(CX), Z12, Z12
+	VFMADD231PS       1152(CX), Z19, Z12
+	VMULPS            1280(CX), Z14, Z19
+	VFNMADD231PS      1344(CX), Z15, Z19
+	VMULPS            1344(CX), Z14, Z14
+	VFMADD231PS       1280(CX), Z15, Z14
+	VMULPS            1408(CX), Z4, Z15
+	VFNMADD231PS      1472(CX), Z9, Z15
+	VMULPS            1472(CX), Z4, Z4
+	VFMADD231PS       1408(CX), Z9, Z4
+	VMULPS            1536(CX), Z21, Z9
+	VMOVUPS           448(R14), Z27
+	VFNMADD231PS      1600(CX), Z27, Z9
+	VMULPS            1600(CX), Z21, Z21
+	VFMADD231PS       1536(CX), Z27, Z21
+	VMOVUPS           256(R14), Z27
+	VMULPS            1664(CX), Z27, Z1
+	VMOVUPS           (R14), Z3
+	VFNMADD231PS      1728(CX), Z3, Z1
+	VMULPS            1728(CX), Z27, Z27
+	VFMADD231PS       1664(CX), Z3, Z27
+	VMOVUPS           512(R14), Z3
+	VMOVUPS           Z21, (R14)
+	VMULPS            1792(CX), Z3, Z21
+	VMOVUPS           Z27, 256(R14)
+	VMOVUPS           128(R14), Z27
+	VFNMADD231PS      1856(CX), Z27, Z21
+	VMULPS            1856(CX), Z3, Z3
+	VFMADD231PS       1792(CX), Z27, Z3
+	VMULPS            1920(CX), Z24, Z27
+	VFNMADD231PS      1984(CX), Z5, Z27
+	VMULPS            1984(CX), Z24, Z24
+	VFMADD231PS       1920(CX), Z5, Z24
+	VMOVUPS           384(R14), Z5
+	VMOVUPS           Z3, 128(R14)
+	VUNPCKLPS         Z18, Z5, Z3
+	VUNPCKHPS         Z18, Z5, Z18
+	VUNPCKLPS         Z13, Z16, Z5
+	VUNPCKHPS         Z13, Z16, Z13
+	VUNPCKLPD         Z5, Z3, Z16
+	VUNPCKHPD         Z5, Z3, Z5
+	VUNPCKLPD         Z13, Z18, Z3
+	VUNPCKHPD         Z13, Z18, Z13
+	VUNPCKLPS         Z10, Z0, Z18
+	VUNPCKHPS         Z10, Z0, Z10
+	VUNPCKLPS         Z17, Z11, Z0
+	VUNPCKHPS         Z17, Z11, Z17
+	VUNPCKLPD         Z0, Z18, Z11
+	VUNPCKHPD         Z0, Z18, Z0
+	VUNPCKLPD         Z17, Z10, Z18
+	VUNPCKHPD         Z17, Z10, Z17
+	VUNPCKLPS         Z8, Z25, Z10
+	VUNPCKHPS         Z8, Z25, Z8
+	VUNPCKLPS         Z15, Z19, Z25
+	VUNPCKHPS         Z15, Z19, Z15
+	VUNPCKLPD         Z25, Z10, Z19
+	VUNPCKHPD         Z25, Z10, Z25
+	VUNPCKLPD         Z15, Z8, Z10
+	VUNPCKHPD         Z15, Z8, Z15
+	VUNPCKLPS         Z1, Z9, Z8
+	VUNPCKHPS         Z1, Z9, Z1
+	VUNPCKLPS         Z27, Z21, Z9
+	VUNPCKHPS         Z27, Z21, Z27
+	VUNPCKLPD         Z9, Z8, Z21
+	VUNPCKHPD         Z9, Z8, Z9
+	VUNPCKLPD         Z27, Z1, Z8
+	VUNPCKHPD         Z27, Z1, Z27
+	VSHUFF32X4        $0x88, Z11, Z16, Z1
+	VSHUFF32X4        $0xdd, Z11, Z16, Z11
+	VSHUFF32X4        $0x88, Z21, Z19, Z16
+	VSHUFF32X4        $0xdd, Z21, Z19, Z21
+	VSHUFF32X4        $0x88, Z16, Z1, Z19
+	VMOVUPS           Z19, 384(R14)
+	VSHUFF32X4        $0x88, Z21, Z11, Z19
+	VSHUFF32X4        $0xdd, Z16, Z1, Z16
+	VSHUFF32X4        $0xdd, Z21, Z11, Z21
+	VSHUFF32X4        $0x88, Z0, Z5, Z11
+	VSHUFF32X4        $0xdd, Z0, Z5, Z0
+	VSHUFF32X4        $0x88, Z9, Z25, Z5
+	VSHUFF32X4        $0xdd, Z9, Z25, Z9
+	VSHUFF32X4        $0x88, Z5, Z11, Z25
+	VSHUFF32X4        $0x88, Z9, Z0, Z1
+	VSHUFF32X4        $0xdd, Z5, Z11, Z5
+	VSHUFF32X4        $0xdd, Z9, Z0, Z9
+	VSHUFF32X4        $0x88, Z18, Z3, Z0
+	VSHUFF32X4        $0xdd, Z18, Z3, Z18
+	VSHUFF32X4        $0x88, Z8, Z10, Z3
+	VSHUFF32X4        $0xdd, Z8, Z10, Z8
+	VSHUFF32X4        $0x88, Z3, Z0, Z10
+	VSHUFF32X4        $0x88, Z8, Z18, Z11
+	VSHUFF32X4        $0xdd, Z3, Z0, Z3
+	VSHUFF32X4        $0xdd, Z8, Z18, Z8
+	VSHUFF32X4        $0x88, Z17, Z13, Z18
+	VSHUFF32X4        $0xdd, Z17, Z13, Z17
+	VSHUFF32X4        $0x88, Z27, Z15, Z13
+	VSHUFF32X4        $0xdd, Z27, Z15, Z27
+	VSHUFF32X4        $0x88, Z13, Z18, Z15
+	VSHUFF32X4        $0x88, Z27, Z17, Z0
+	VSHUFF32X4        $0xdd, Z13, Z18, Z13
+	VSHUFF32X4        $0xdd, Z27, Z17, Z27
+	VMOVUPS           320(R14), Z17
+	VUNPCKLPS         Z26, Z17, Z18
+	VUNPCKHPS         Z26, Z17, Z26
+	VUNPCKLPS         Z7, Z2, Z17
+	VUNPCKHPS         Z7, Z2, Z7
+	VUNPCKLPD         Z17, Z18, Z2
+	VUNPCKHPD         Z17, Z18, Z17
+	VUNPCKLPD         Z7, Z26, Z18
+	VUNPCKHPD         Z7, Z26, Z7
+	VUNPCKLPS         Z22, Z20, Z26
+	VUNPCKHPS         Z22, Z20, Z22
+	VUNPCKLPS         Z28, Z6, Z20
+	VUNPCKHPS         Z28, Z6, Z28
+	VUNPCKLPD         Z20, Z26, Z6
+	VUNPCKHPD         Z20, Z26, Z20
+	VUNPCKLPD         Z28, Z22, Z26
+	VUNPCKHPD         Z28, Z22, Z28
+	VUNPCKLPS         Z12, Z23, Z22
+	VUNPCKHPS         Z12, Z23, Z12
+	VUNPCKLPS         Z4, Z14, Z23
+	VUNPCKHPS         Z4, Z14, Z4
+	VUNPCKLPD         Z23, Z22, Z14
+	VUNPCKHPD         Z23, Z22, Z23
+	VUNPCKLPD         Z4, Z12, Z22
+	VUNPCKHPD         Z4, Z12, Z4
+	VMOVUPS           (R14), Z12
+	VMOVUPS           Z27, 320(R14)
+	VMOVUPS           256(R14), Z27
+	VMOVUPS           Z8, 512(R14)
+	VUNPCKLPS         Z27, Z12, Z8
+	VUNPCKHPS         Z27, Z12, Z27
+	VMOVUPS           128(R14), Z12
+	VMOVUPS           Z9, 256(R14)
+	VUNPCKLPS         Z24, Z12, Z9
+	VUNPCKHPS         Z24, Z12, Z24
+	VUNPCKLPD         Z9, Z8, Z12
+	VUNPCKHPD         Z9, Z8, Z9
+	VUNPCKLPD         Z24, Z27, Z8
+	VUNPCKHPD         Z24, Z27, Z24
+	VSHUFF32X4        $0x88, Z6, Z2, Z27
+	VSHUFF32X4        $0xdd, Z6, Z2, Z6
+	VSHUFF32X4        $0x88, Z12, Z14, Z2
+	VSHUFF32X4        $0xdd, Z12, Z14, Z12
+	VSHUFF32X4        $0x88, Z2, Z27, Z14
+	VMOVUPS           Z21, 128(R14)
+	VSHUFF32X4        $0x88, Z12, Z6, Z21
+	VSHUFF32X4        $0xdd, Z2, Z27, Z2
+	VSHUFF32X4        $0xdd, Z12, Z6, Z12
+	VSHUFF32X4        $0x88, Z20, Z17, Z6
+	VSHUFF32X4        $0xdd, Z20, Z17, Z20
+	VSHUFF32X4        $0x88, Z9, Z23, Z17
+	VSHUFF32X4        $0xdd, Z9, Z23, Z9
+	VSHUFF32X4        $0x88, Z17, Z6, Z23
+	VSHUFF32X4        $0x88, Z9, Z20, Z27
+	VSHUFF32X4        $0xdd, Z17, Z6, Z17
+	VSHUFF32X4        $0xdd, Z9, Z20, Z9
+	VSHUFF32X4        $0x88, Z26, Z18, Z20
+	VSHUFF32X4        $0xdd, Z26, Z18, Z26
+	VSHUFF32X4        $0x88, Z8, Z22, Z18
+	VSHUFF32X4        $0xdd, Z8, Z22, Z8
+	VSHUFF32X4        $0x88, Z18, Z20, Z22
+	VSHUFF32X4        $0x88, Z8, Z26, Z6
+	VSHUFF32X4        $0xdd, Z18, Z20, Z18
+	VSHUFF32X4        $0xdd, Z8, Z26, Z8
+	VSHUFF32X4        $0x88, Z28, Z7, Z26
+	VSHUFF32X4        $0xdd, Z28, Z7, Z28
+	VSHUFF32X4        $0x88, Z24, Z4, Z7
+	VSHUFF32X4        $0xdd, Z24, Z4, Z24
+	VSHUFF32X4        $0x88, Z7, Z26, Z4
+	VSHUFF32X4        $0x88, Z24, Z28, Z20
+	VSHUFF32X4        $0xdd, Z7, Z26, Z7
+	VSHUFF32X4        $0xdd, Z24, Z28, Z24
+	VMOVUPS           384(R14), Z28
+	VMOVUPS           Z28, (R9)
+	VMOVUPS           Z14, 64(R9)
+	VMOVUPS           Z25, 128(R9)
+	VMOVUPS           Z23, 192(R9)
+	VMOVUPS           Z10, 256(R9)
+	VMOVUPS           Z22, 320(R9)
+	VMOVUPS           Z15, 384(R9)
+	VMOVUPS           Z4, 448(R9)
+	VMOVUPS           Z19, 512(R9)
+	VMOVUPS           Z21, 576(R9)
+	VMOVUPS           Z1, 640(R9)
+	VMOVUPS           Z27, 704(R9)
+	VMOVUPS           Z11, 768(R9)
+	VMOVUPS           Z6, 832(R9)
+	VMOVUPS           Z0, 896(R9)
+	VMOVUPS           Z20, 960(R9)
+	VMOVUPS           Z16, 1024(R9)
+	VMOVUPS           Z2, 1088(R9)
+	VMOVUPS           Z5, 1152(R9)
+	VMOVUPS           Z17, 1216(R9)
+	VMOVUPS           Z3, 1280(R9)
+	VMOVUPS           Z18, 1344(R9)
+	VMOVUPS           Z13, 1408(R9)
+	VMOVUPS           Z7, 1472(R9)
+	VMOVUPS           128(R14), Z7
+	VMOVUPS           Z7, 1536(R9)
+	VMOVUPS           Z12, 1600(R9)
+	VMOVUPS           256(R14), Z12
+	VMOVUPS           Z12, 1664(R9)
+	VMOVUPS           Z9, 1728(R9)
+	VMOVUPS           512(R14), Z9
+	VMOVUPS           Z9, 1792(R9)
+	VMOVUPS           Z8, 1856(R9)
+	VMOVUPS           320(R14), Z8
+	VMOVUPS           Z8, 1920(R9)
+	VMOVUPS           Z24, 1984(R9)
+	ADDQ              $+128, SI
+	ADDQ              $+2048, R9
+	ADDQ              $+2048, CX
+	DECQ              DX
+	JNE               vectors
+	MOVQ              s+24(FP), R9
+	VMOVUPS           fftLow32<>+0(SB), Z29
+	VMOVUPS           fftHigh32<>+0(SB), Z30
+	VMOVUPS           (R9), Z0
+	VMOVUPS           2048(R9), Z1
+	VADDPS            Z1, Z0, Z2
+	VMOVUPS           64(R9), Z3
+	VMOVUPS           2112(R9), Z4
+	VADDPS            Z4, Z3, Z5
+	VSUBPS            Z1, Z0, Z1
+	VSUBPS            Z4, Z3, Z4
+	VMOVUPS           512(R9), Z3
+	VMOVUPS           2560(R9), Z0
+	VADDPS            Z0, Z3, Z6
+	VMOVUPS           576(R9), Z7
+	VMOVUPS           2624(R9), Z8
+	VADDPS            Z8, Z7, Z9
+	VSUBPS            Z0, Z3, Z0
+	VSUBPS            Z8, Z7, Z8
+	VMOVUPS           1024(R9), Z7
+	VMOVUPS           3072(R9), Z3
+	VADDPS            Z3, Z7, Z10
+	VMOVUPS           1088(R9), Z11
+	VMOVUPS           3136(R9), Z12
+	VADDPS            Z12, Z11, Z13
+	VSUBPS            Z3, Z7, Z3
+	VSUBPS            Z12, Z11, Z12
+	VMOVUPS           1536(R9), Z11
+	VMOVUPS           3584(R9), Z7
+	VADDPS            Z7, Z11, Z14
+	VMOVUPS           1600(R9), Z15
+	VMOVUPS           3648(R9), Z16
+	VADDPS            Z16, Z15, Z17
+	VSUBPS            Z7, Z11, Z7
+	VSUBPS            Z16, Z15, Z16
+	VADDPS            Z10, Z2, Z15
+	VADDPS            Z13, Z5, Z11
+	VSUBPS            Z10, Z2, Z10
+	VSUBPS            Z13, Z5, Z13
+	VADDPS            Z14, Z6, Z5
+	VADDPS            Z17, Z9, Z2
+	VSUBPS            Z14, Z6, Z14
+	VSUBPS            Z17, Z9, Z17
+	VADDPS            Z5, Z15, Z9
+	VADDPS            Z2, Z11, Z6
+	VADDPS            Z17, Z10, Z18
+	VSUBPS            Z14, Z13, Z19
+	VSUBPS            Z5, Z15, Z5
+	VSUBPS            Z2, Z11, Z2
+	VSUBPS            Z17, Z10, Z17
+	VADDPS            Z14, Z13, Z14
+	VADDPS            Z8, Z0, Z13
+	VSUBPS            Z0, Z8, Z0
+	VSUBPS            Z16, Z7, Z8
+	VADDPS            Z7, Z16, Z7
+	VADDPS            Z12, Z1, Z16
+	VSUBPS            Z3, Z4, Z10
+	VSUBPS            Z12, Z1, Z12
+	VADDPS            Z3, Z4, Z3
+	VSUBPS            Z8, Z13, Z4
+	VSUBPS            Z7, Z0, Z1
+	VADDPS            Z8, Z13, Z8
+	VADDPS            Z7, Z0, Z7
+	VMOVAPS           Z16, Z0
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z4, Z0
+	VMOVAPS           Z10, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z1, Z13
+	VMOVAPS           Z12, Z11
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z11
+	VMOVAPS           Z3, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z8, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z4, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z1, Z10
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z12
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z8, Z3
+	VMOVUPS           128(R9), Z8
+	VMOVUPS           2176(R9), Z7
+	VADDPS            Z7, Z8, Z1
+	VMOVUPS           192(R9), Z4
+	VMOVUPS           2240(R9), Z20
+	VADDPS            Z20, Z4, Z21
+	VSUBPS            Z7, Z8, Z7
+	VSUBPS            Z20, Z4, Z20
+	VMOVUPS           640(R9), Z4
+	VMOVUPS           2688(R9), Z8
+	VADDPS            Z8, Z4, Z22
+	VMOVUPS           704(R9), Z23
+	VMOVUPS           2752(R9), Z24
+	VADDPS            Z24, Z23, Z25
+	VSUBPS            Z8, Z4, Z8
+	VSUBPS            Z24, Z23, Z24
+	VMOVUPS           1152(R9), Z23
+	VMOVUPS           3200(R9), Z4
+	VADDPS            Z4, Z23, Z26
+	VMOVUPS           1216(R9), Z27
+	VMOVUPS           3264(R9), Z28
+	VMOVUPS           Z3, (R14)
+	VADDPS            Z28, Z27, Z3
+	VSUBPS            Z4, Z23, Z4
+	VSUBPS            Z28, Z27, Z28
+	VMOVUPS           1664(R9), Z27
+	VMOVUPS           3712(R9), Z23
+	VMOVUPS           Z12, 64(R14)
+	VADDPS            Z23, Z27, Z12
+	VMOVUPS           Z14, 128(R14)
+	VMOVUPS           1728(R9), Z14
+	VMOVUPS           Z17, 192(R14)
+	VMOVUPS           3776(R9), Z17
+	VMOVUPS           Z10, 256(R14)
+	VADDPS            Z17, Z14, Z10
+	VSUBPS            Z23, Z27, Z23
+	VSUBPS            Z17, Z14, Z17
+	VADDPS            Z26, Z1, Z14
+	VADDPS            Z3, Z21, Z27
+	VSUBPS            Z26, Z1, Z26
+	VSUBPS            Z3, Z21, Z3
+	VADDPS            Z12, Z22, Z21
+	VADDPS            Z10, Z25, Z1
+	VSUBPS            Z12, Z22, Z12
+	VSUBPS            Z10, Z25, Z10
+	VADDPS            Z21, Z14, Z25
+	VADDPS            Z1, Z27, Z22
+	VMOVUPS           Z16, 320(R14)
+	VADDPS            Z10, Z26, Z16
+	VMOVUPS           Z2, 384(R14)
+	VSUBPS            Z12, Z3, Z2
+	VSUBPS            Z21, Z14, Z21
+	VSUBPS            Z1, Z27, Z1
+	VSUBPS            Z10, Z26, Z10
+	VADDPS            Z12, Z3, Z12
+	VADDPS            Z24, Z8, Z3
+	VSUBPS            Z8, Z24, Z8
+	VSUBPS            Z17, Z23, Z24
+	VADDPS            Z23, Z17, Z23
+	VADDPS            Z28, Z7, Z17
+	VSUBPS            Z4, Z20, Z26
+	VSUBPS            Z28, Z7, Z28
+	VADDPS            Z4, Z20, Z4
+	VSUBPS            Z24, Z3, Z20
+	VSUBPS            Z23, Z8, Z7
+	VADDPS            Z24, Z3, Z24
+	VADDPS            Z23, Z8, Z23
+	VMOVAPS           Z17, Z8
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z20, Z8
+	VMOVAPS           Z26, Z3
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z3
+	VMOVAPS           Z28, Z27
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z23, Z27
+	VMOVAPS           Z4, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z24, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z20, Z17
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z26
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z23, Z28
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z24, Z4
+	VMOVUPS           256(R9), Z24
+	VMOVUPS           2304(R9), Z23
+	VADDPS            Z23, Z24, Z7
+	VMOVUPS           320(R9), Z20
+	VMOVUPS           Z4, 448(R14)
+	VMOVUPS           2368(R9), Z4
+	VMOVUPS           Z28, 512(R14)
+	VADDPS            Z4, Z20, Z28
+	VSUBPS            Z23, Z24, Z23
+	VSUBPS            Z4, Z20, Z4
+	VMOVUPS           768(R9), Z20
+	VMOVUPS           2816(R9), Z24
+	VMOVUPS           Z10, 576(R14)
+	VADDPS            Z24, Z20, Z10
+	VMOVUPS           Z12, 640(R14)
+	VMOVUPS           832(R9), Z12
+	VMOVUPS           Z17, 704(R14)
+	VMOVUPS           2880(R9), Z17
+	VMOVUPS           Z26, 768(R14)
+	VADDPS            Z17, Z12, Z26
+	VSUBPS            Z24, Z20, Z24
+	VSUBPS            Z17, Z12, Z17
+	VMOVUPS           1280(R9), Z12
+	VMOVUPS           3328(R9), Z20
+	VMOVUPS           Z5, 832(R14)
+	VADDPS            Z20, Z12, Z5
+	VMOVUPS           Z1, 896(R14)
+	VMOVUPS           1344(R9), Z1
+	VMOVUPS           Z21, 960(R14)
+	VMOVUPS           3392(R9), Z21
+	VMOVUPS           Z15, 1024(R14)
+	VADDPS            Z21, Z1, Z15
+	VSUBPS            Z20, Z12, Z20
+	VSUBPS            Z21, Z1, Z21
+	VMOVUPS           1792(R9), Z1
+	VMOVUPS           3840(R9), Z12
+	VMOVUPS           Z11, 1088(R14)
+	VADDPS            Z12, Z1, Z11
+	VMOVUPS           Z14, 1152(R14)
+	VMOVUPS           1856(R9), Z14
+	VMOVUPS           Z27, 1216(R14)
+	VMOVUPS           3904(R9), Z27
+	VMOVUPS           Z19, 1280(R14)
+	VADDPS            Z27, Z14, Z19
+	VSUBPS            Z12, Z1, Z12
+	VSUBPS            Z27, Z14, Z27
+	VADDPS            Z5, Z7, Z14
+	VADDPS            Z15, Z28, Z1
+	VSUBPS            Z5, Z7, Z5
+	VSUBPS            Z15, Z28, Z15
+	VADDPS            Z11, Z10, Z28
+	VADDPS            Z19, Z26, Z7
+	VSUBPS            Z11, Z10, Z11
+	VSUBPS            Z19, Z26, Z19
+	VADDPS            Z28, Z14, Z26
+	VADDPS            Z7, Z1, Z10
+	VMOVUPS           Z18, 1344(R14)
+	VADDPS            Z19, Z5, Z18
+	VMOVUPS           Z18, 1408(R14)
+	VSUBPS            Z11, Z15, Z18
+	VSUBPS            Z28, Z14, Z28
+	VSUBPS            Z7, Z1, Z7
+	VSUBPS            Z19, Z5, Z19
+	VADDPS            Z11, Z15, Z11
+	VADDPS            Z17, Z24, Z15
+	VSUBPS            Z24, Z17, Z24
+	VSUBPS            Z27, Z12, Z17
+	VADDPS            Z12, Z27, Z12
+	VADDPS            Z21, Z23, Z27
+	VSUBPS            Z20, Z4, Z5
+	VSUBPS            Z21, Z23, Z21
+	VADDPS            Z20, Z4, Z20
+	VSUBPS            Z17, Z15, Z4
+	VSUBPS            Z12, Z24, Z23
+	VADDPS            Z17, Z15, Z17
+	VADDPS            Z12, Z24, Z12
+	VMOVAPS           Z27, Z24
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z4, Z24
+	VMOVAPS           Z5, Z15
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z23, Z15
+	VMOVAPS           Z21, Z1
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z12, Z1
+	VMOVAPS           Z20, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z17, Z14
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z4, Z27
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z23, Z5
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z12, Z21
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z17, Z20
+	VMOVUPS           384(R9), Z17
+	VMOVUPS           2432(R9), Z12
+	VADDPS            Z12, Z17, Z23
+	VMOVUPS           448(R9), Z4
+	VMOVUPS           Z20, 1472(R14)
+	VMOVUPS           2496(R9), Z20
+	VMOVUPS           Z21, 1536(R14)
+	VADDPS            Z20, Z4, Z21
+	VSUBPS            Z12, Z17, Z12
+	VSUBPS            Z20, Z4, Z20
+	VMOVUPS           896(R9), Z4
+	VMOVUPS           2944(R9), Z17
+	VMOVUPS           Z11, 1600(R14)
+	VADDPS            Z17, Z4, Z11
+	VMOVUPS           Z19, 1664(R14)
+	VMOVUPS           960(R9), Z19
+	VMOVUPS           Z5, 1728(R14)
+	VMOVUPS           3008(R9), Z5
+	VMOVUPS           Z27, 1792(R14)
+	VADDPS            Z5, Z19, Z27
+	VSUBPS            Z17, Z4, Z17
+	VSUBPS            Z5, Z19, Z5
+	VMOVUPS           1408(R9), Z19
+	VMOVUPS           3456(R9), Z4
+	VMOVUPS           Z28, 1856(R14)
+	VADDPS            Z4, Z19, Z28
+	VMOVUPS           Z7, 1920(R14)
+	VMOVUPS           1472(R9), Z7
+	VMOVUPS           Z1, 1984(R14)
+	VMOVUPS           3520(R9), Z1
+	VMOVUPS           Z14, 2048(R14)
+	VADDPS            Z1, Z7, Z14
+	VSUBPS            Z4, Z19, Z4
+	VSUBPS            Z1, Z7, Z1
+	VMOVUPS           1920(R9), Z7
+	VMOVUPS           3968(R9), Z19
+	VMOVUPS           Z18, 2112(R14)
+	VADDPS            Z19, Z7, Z18
+	VMOVUPS           Z2, 2176(R14)
+	VMOVUPS           1984(R9), Z2
+	VMOVUPS           Z16, 2240(R14)
+	VMOVUPS           4032(R9), Z16
+	VMOVUPS           Z13, 2304(R14)
+	VADDPS            Z16, Z2, Z13
+	VSUBPS            Z19, Z7, Z19
+	VSUBPS            Z16, Z2, Z16
+	VADDPS            Z28, Z23, Z2
+	VADDPS            Z14, Z21, Z7
+	VSUBPS            Z28, Z23, Z28
+	VSUBPS            Z14, Z21, Z14
+	VADDPS            Z18, Z11, Z21
+	VADDPS            Z13, Z27, Z23
+	VSUBPS            Z18, Z11, Z18
+	VSUBPS            Z13, Z27, Z13
+	VADDPS            Z21, Z2, Z27
+	VADDPS            Z23, Z7, Z11
+	VMOVUPS           Z0, 2368(R14)
+	VADDPS            Z13, Z28, Z0
+	VMOVUPS           Z0, 2432(R14)
+	VSUBPS            Z18, Z14, Z0
+	VSUBPS            Z21, Z2, Z21
+	VSUBPS            Z23, Z7, Z23
+	VSUBPS            Z13, Z28, Z13
+	VADDPS            Z18, Z14, Z18
+	VADDPS            Z5, Z17, Z14
+	VSUBPS            Z17, Z5, Z17
+	VSUBPS            Z16, Z19, Z5
+	VADDPS            Z19, Z16, Z19
+	VADDPS            Z1, Z12, Z16
+	VSUBPS            Z4, Z20, Z28
+	VSUBPS            Z1, Z12, Z1
+	VADDPS            Z4, Z20, Z4
+	VSUBPS            Z5, Z14, Z20
+	VSUBPS            Z19, Z17, Z12
+	VADDPS            Z5, Z14, Z5
+	VADDPS            Z19, Z17, Z19
+	VMOVAPS           Z16, Z17
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z20, Z17
+	VMOVAPS           Z28, Z14
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z12, Z14
+	VMOVAPS           Z1, Z7
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z19, Z7
+	VMOVAPS           Z4, Z2
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z5, Z2
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z20, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z12, Z28
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z19, Z1
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z5, Z4
+	VADDPS            Z26, Z9, Z5
+	VADDPS            Z10, Z6, Z19
+	VSUBPS            Z26, Z9, Z26
+	VSUBPS            Z10, Z6, Z10
+	VADDPS            Z27, Z25, Z6
+	VADDPS            Z11, Z22, Z9
+	VSUBPS            Z27, Z25, Z27
+	VSUBPS            Z11, Z22, Z11
+	VADDPS            Z6, Z5, Z22
+	VADDPS            Z9, Z19, Z25
+	VADDPS            Z11, Z26, Z12
+	VSUBPS            Z27, Z10, Z20
+	VSUBPS            Z6, Z5, Z6
+	VSUBPS            Z9, Z19, Z9
+	VSUBPS            Z11, Z26, Z11
+	VADDPS            Z27, Z10, Z27
+	VMOVAPS           Z8, Z10
+	VFMADD231PS.BCST  fftC32_3e4bafaf<>+0(SB), Z3, Z10
+	VFNMADD231PS.BCST fftC32_3e4bafaf<>+0(SB), Z8, Z3
+	VMOVAPS           Z24, Z8
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z15, Z8
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z24, Z15
+	VMOVAPS           Z17, Z24
+	VFMADD231PS.BCST  fftC32_3f2b0dc1<>+0(SB), Z14, Z24
+	VFNMADD231PS.BCST fftC32_3f2b0dc1<>+0(SB), Z17, Z14
+	VMOVUPS           2368(R14), Z17
+	VMOVAPS           Z17, Z26
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z8, Z26
+	VMOVUPS           2304(R14), Z19
+	VMOVAPS           Z19, Z5
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z15, Z5
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z8, Z17
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z15, Z19
+	VMOVAPS           Z10, Z15
+	VFMADD231PS.BCST  fftC32_3f5906bd<>+0(SB), Z24, Z15
+	VMOVAPS           Z3, Z8
+	VFMADD231PS.BCST  fftC32_3f5906bd<>+0(SB), Z14, Z8
+	VFNMADD231PS.BCST fftC32_3f5906bd<>+0(SB), Z24, Z10
+	VFNMADD231PS.BCST fftC32_3f5906bd<>+0(SB), Z14, Z3
+	VMOVAPS           Z26, Z14
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z15, Z14
+	VMOVAPS           Z5, Z24
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z8, Z24
+	VMOVUPS           Z27, 2304(R14)
+	VMOVAPS           Z17, Z27
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z3, Z27
+	VMOVUPS           Z11, 2368(R14)
+	VMOVAPS           Z19, Z11
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z10, Z11
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z15, Z26
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z8, Z5
+	VFNMADD231PS.BCST fftC32_3f7b14be<>+0(SB), Z3, Z17
+	VFMADD231PS.BCST  fftC32_3f7b14be<>+0(SB), Z10, Z19
+	VMOVUPS           2176(R14), Z10
+	VMOVUPS           2240(R14), Z3
+	VMOVAPS           Z3, Z8
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z10, Z8
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z3, Z10
+	VMOVUPS           1408(R14), Z3
+	VMOVUPS           2112(R14), Z15
+	VMOVUPS           Z19, 2176(R14)
+	VADDPS            Z15, Z3, Z19
+	VSUBPS            Z3, Z15, Z3
+	VMOVUPS           2432(R14), Z15
+	VMOVUPS           Z17, 1408(R14)
+	VMOVAPS           Z15, Z17
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z0, Z17
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z15, Z0
+	VMOVUPS           1344(R14), Z15
+	VMOVUPS           Z5, 2432(R14)
+	VMOVAPS           Z15, Z5
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z19, Z5
+	VMOVUPS           Z26, 2112(R14)
+	VMOVUPS           1280(R14), Z26
+	VMOVUPS           Z9, 2240(R14)
+	VMOVAPS           Z26, Z9
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z3, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z19, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z3, Z26
+	VMOVAPS           Z8, Z3
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z17, Z3
+	VMOVAPS           Z10, Z19
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z0, Z19
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z17, Z8
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z0, Z10
+	VMOVAPS           Z5, Z0
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z3, Z0
+	VMOVAPS           Z9, Z17
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z19, Z17
+	VMOVUPS           Z6, 1280(R14)
+	VMOVAPS           Z15, Z6
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z10, Z6
+	VMOVUPS           Z6, 1344(R14)
+	VMOVAPS           Z26, Z6
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z8, Z6
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z19, Z9
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z10, Z15
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z8, Z26
+	VMOVUPS           1152(R14), Z8
+	VMOVUPS           1216(R14), Z10
+	VMOVAPS           Z10, Z19
+	VFMADD231PS.BCST  fftC32_3f2b0dc1<>+0(SB), Z8, Z19
+	VFNMADD231PS.BCST fftC32_3f2b0dc1<>+0(SB), Z10, Z8
+	VMOVUPS           2048(R14), Z10
+	VMOVUPS           1984(R14), Z3
+	VMOVUPS           Z26, 1152(R14)
+	VMOVAPS           Z3, Z26
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z10, Z26
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z3, Z10
+	VMOVAPS           Z7, Z3
+	VFNMADD231PS.BCST fftC32_40a0dff7<>+0(SB), Z2, Z3
+	VFMADD231PS.BCST  fftC32_40a0dff7<>+0(SB), Z7, Z2
+	VMOVUPS           1088(R14), Z7
+	VMOVUPS           Z15, 2048(R14)
+	VMOVAPS           Z7, Z15
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z26, Z15
+	VMOVUPS           Z9, 1984(R14)
+	VMOVUPS           1024(R14), Z9
+	VMOVUPS           Z5, 1216(R14)
+	VMOVAPS           Z9, Z5
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z10, Z5
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z26, Z7
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z10, Z9
+	VMOVAPS           Z19, Z10
+	VFNMADD231PS.BCST fftC32_3e7043ab<>+0(SB), Z3, Z10
+	VMOVAPS           Z8, Z26
+	VFNMADD231PS.BCST fftC32_3e7043ab<>+0(SB), Z2, Z26
+	VFMADD231PS.BCST  fftC32_3e7043ab<>+0(SB), Z3, Z19
+	VFMADD231PS.BCST  fftC32_3e7043ab<>+0(SB), Z2, Z8
+	VMOVAPS           Z15, Z2
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z10, Z2
+	VMOVAPS           Z5, Z3
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z26, Z3
+	VMOVUPS           Z6, 1024(R14)
+	VMOVAPS           Z7, Z6
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z8, Z6
+	VMOVUPS           Z6, 1088(R14)
+	VMOVAPS           Z9, Z6
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z19, Z6
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z10, Z15
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z26, Z5
+	VFNMADD231PS.BCST fftC32_3f54db31<>+0(SB), Z8, Z7
+	VFMADD231PS.BCST  fftC32_3f54db31<>+0(SB), Z19, Z9
+	VMOVUPS           960(R14), Z19
+	VMOVUPS           896(R14), Z8
+	VADDPS            Z8, Z19, Z26
+	VSUBPS            Z19, Z8, Z19
+	VSUBPS            Z23, Z21, Z8
+	VADDPS            Z21, Z23, Z21
+	VMOVUPS           832(R14), Z23
+	VMOVUPS           1920(R14), Z10
+	VMOVUPS           Z9, 960(R14)
+	VADDPS            Z10, Z23, Z9
+	VMOVUPS           Z7, 896(R14)
+	VMOVUPS           384(R14), Z7
+	VMOVUPS           Z5, 2496(R14)
+	VMOVUPS           1856(R14), Z5
+	VMOVUPS           Z15, 2560(R14)
+	VSUBPS            Z5, Z7, Z15
+	VSUBPS            Z10, Z23, Z10
+	VADDPS            Z5, Z7, Z5
+	VSUBPS            Z8, Z26, Z7
+	VSUBPS            Z21, Z19, Z23
+	VADDPS            Z8, Z26, Z8
+	VADDPS            Z21, Z19, Z21
+	VMOVAPS           Z9, Z19
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z7, Z19
+	VMOVAPS           Z15, Z26
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z23, Z26
+	VMOVUPS           Z6, 1856(R14)
+	VMOVAPS           Z10, Z6
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z21, Z6
+	VMOVUPS           Z6, 384(R14)
+	VMOVAPS           Z5, Z6
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z8, Z6
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z7, Z9
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z23, Z15
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z21, Z10
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z8, Z5
+	VMOVUPS           768(R14), Z8
+	VMOVUPS           704(R14), Z21
+	VMOVAPS           Z21, Z23
+	VFMADD231PS.BCST  fftC32_3fbf90c7<>+0(SB), Z8, Z23
+	VFNMADD231PS.BCST fftC32_3fbf90c7<>+0(SB), Z21, Z8
+	VMOVUPS           1728(R14), Z21
+	VMOVUPS           1792(R14), Z7
+	VMOVUPS           Z5, 768(R14)
+	VMOVAPS           Z7, Z5
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z21, Z5
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z7, Z21
+	VMOVAPS           Z16, Z7
+	VFNMADD231PS.BCST fftC32_3e4bafaf<>+0(SB), Z28, Z7
+	VFMADD231PS.BCST  fftC32_3e4bafaf<>+0(SB), Z16, Z28
+	VMOVUPS           320(R14), Z16
+	VMOVUPS           Z10, 1728(R14)
+	VMOVAPS           Z16, Z10
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z5, Z10
+	VMOVUPS           Z15, 1792(R14)
+	VMOVUPS           256(R14), Z15
+	VMOVUPS           Z9, 704(R14)
+	VMOVAPS           Z15, Z9
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z21, Z9
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z5, Z16
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z21, Z15
+	VMOVAPS           Z23, Z21
+	VFNMADD231PS.BCST fftC32_3fe1f78b<>+0(SB), Z7, Z21
+	VMOVAPS           Z8, Z5
+	VFNMADD231PS.BCST fftC32_3fe1f78b<>+0(SB), Z28, Z5
+	VFMADD231PS.BCST  fftC32_3fe1f78b<>+0(SB), Z7, Z23
+	VFMADD231PS.BCST  fftC32_3fe1f78b<>+0(SB), Z28, Z8
+	VMOVAPS           Z10, Z28
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z21, Z28
+	VMOVAPS           Z9, Z7
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z5, Z7
+	VMOVUPS           Z6, 256(R14)
+	VMOVAPS           Z16, Z6
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z8, Z6
+	VMOVUPS           Z6, 320(R14)
+	VMOVAPS           Z15, Z6
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z23, Z6
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z21, Z10
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z5, Z9
+	VFNMADD231PS.BCST fftC32_3f0e39da<>+0(SB), Z8, Z16
+	VFMADD231PS.BCST  fftC32_3f0e39da<>+0(SB), Z23, Z15
+	VMOVUPS           640(R14), Z23
+	VMOVUPS           576(R14), Z8
+	VMOVAPS           Z8, Z5
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z23, Z5
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z8, Z23
+	VMOVUPS           1664(R14), Z8
+	VMOVUPS           1600(R14), Z21
+	VMOVUPS           Z15, 640(R14)
+	VSUBPS            Z21, Z8, Z15
+	VADDPS            Z8, Z21, Z8
+	VMOVAPS           Z13, Z21
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z18, Z21
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z13, Z18
+	VMOVUPS           192(R14), Z13
+	VMOVUPS           Z16, 1664(R14)
+	VMOVAPS           Z13, Z16
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z15, Z16
+	VMOVUPS           Z9, 1600(R14)
+	VMOVUPS           128(R14), Z9
+	VMOVUPS           Z10, 576(R14)
+	VMOVAPS           Z9, Z10
+	VFNMADD231PS.BCST fftC32_3f3504f3<>+0(SB), Z8, Z10
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z15, Z13
+	VFMADD231PS.BCST  fftC32_3f3504f3<>+0(SB), Z8, Z9
+	VMOVAPS           Z5, Z8
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z21, Z8
+	VMOVAPS           Z23, Z15
+	VFNMADD231PS.BCST fftC32_401a827a<>+0(SB), Z18, Z15
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z21, Z5
+	VFMADD231PS.BCST  fftC32_401a827a<>+0(SB), Z18, Z23
+	VMOVAPS           Z16, Z18
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z8, Z18
+	VMOVAPS           Z10, Z21
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z15, Z21
+	VMOVUPS           Z6, 128(R14)
+	VMOVAPS           Z13, Z6
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z23, Z6
+	VMOVUPS           Z6, 192(R14)
+	VMOVAPS           Z9, Z6
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z5, Z6
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z8, Z16
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z15, Z10
+	VFNMADD231PS.BCST fftC32_3ec3ef15<>+0(SB), Z23, Z13
+	VFMADD231PS.BCST  fftC32_3ec3ef15<>+0(SB), Z5, Z9
+	VMOVUPS           448(R14), Z5
+	VMOVUPS           512(R14), Z23
+	VMOVAPS           Z23, Z15
+	VFMADD231PS.BCST  fftC32_40a0dff7<>+0(SB), Z5, Z15
+	VFNMADD231PS.BCST fftC32_40a0dff7<>+0(SB), Z23, Z5
+	VMOVUPS           1472(R14), Z23
+	VMOVUPS           1536(R14), Z8
+	VMOVUPS           Z9, 448(R14)
+	VMOVAPS           Z8, Z9
+	VFNMADD231PS.BCST fftC32_3ed413cd<>+0(SB), Z23, Z9
+	VFMADD231PS.BCST  fftC32_3ed413cd<>+0(SB), Z8, Z23
+	VMOVAPS           Z1, Z8
+	VFMADD231PS.BCST  fftC32_3fbf90c7<>+0(SB), Z4, Z8
+	VFNMADD231PS.BCST fftC32_3fbf90c7<>+0(SB), Z1, Z4
+	VMOVUPS           64(R14), Z1
+	VMOVUPS           Z13, 1472(R14)
+	VMOVAPS           Z1, Z13
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z9, Z13
+	VMOVUPS           Z10, 1536(R14)
+	VMOVUPS           (R14), Z10
+	VMOVUPS           Z16, 512(R14)
+	VMOVAPS           Z10, Z16
+	VFNMADD231PS.BCST fftC32_3f6c835e<>+0(SB), Z23, Z16
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z9, Z1
+	VFMADD231PS.BCST  fftC32_3f6c835e<>+0(SB), Z23, Z10
+	VMOVAPS           Z15, Z23
+	VFNMADD231PS.BCST fftC32_403641af<>+0(SB), Z8, Z23
+	VMOVAPS           Z5, Z9
+	VFNMADD231PS.BCST fftC32_403641af<>+0(SB), Z4, Z9
+	VFMADD231PS.BCST  fftC32_403641af<>+0(SB), Z8, Z15
+	VFMADD231PS.BCST  fftC32_403641af<>+0(SB), Z4, Z5
+	VMOVAPS           Z13, Z4
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z23, Z4
+	VMOVAPS           Z16, Z8
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z9, Z8
+	VMOVUPS           Z6, (R14)
+	VMOVAPS           Z1, Z6
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z5, Z6
+	VMOVUPS           Z6, 64(R14)
+	VMOVAPS           Z10, Z6
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z15, Z6
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z23, Z13
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z9, Z16
+	VFNMADD231PS.BCST fftC32_3e47c5c2<>+0(SB), Z5, Z1
+	VFMADD231PS.BCST  fftC32_3e47c5c2<>+0(SB), Z15, Z10
+	VMULPS.BCST       (R8), Z22, Z22
+	VMULPS.BCST       (R8), Z25, Z25
+	VMOVAPS           Z25, Z15
+	VPERMT2PS         Z22, Z29, Z15
+	VMOVUPS           Z15, (DI)
+	VPERMT2PS         Z22, Z30, Z25
+	VMOVUPS           Z25, 64(DI)
+	VMULPS.BCST       (R8), Z14, Z14
+	VMULPS.BCST       (R8), Z24, Z24
+	VMOVAPS           Z24, Z25
+	VPERMT2PS         Z14, Z29, Z25
+	VMOVUPS           Z25, 128(DI)
+	VPERMT2PS         Z14, Z30, Z24
+	VMOVUPS           Z24, 192(DI)
+	VMULPS.BCST       (R8), Z0, Z0
+	VMULPS.BCST       (R8), Z17, Z17
+	VMOVAPS           Z17, Z24
+	VPERMT2PS         Z0, Z29, Z24
+	VMOVUPS           Z24, 256(DI)
+	VPERMT2PS         Z0, Z30, Z17
+	VMOVUPS           Z17, 320(DI)
+	VMULPS.BCST       (R8), Z2, Z2
+	VMULPS.BCST       (R8), Z3, Z3
+	VMOVAPS           Z3, Z17
+	VPERMT2PS         Z2, Z29, Z17
+	VMOVUPS           Z17, 384(DI)
+	VPERMT2PS         Z2, Z30, Z3
+	VMOVUPS           Z3, 448(DI)
+	VMULPS.BCST       (R8), Z19, Z19
+	VMULPS.BCST       (R8), Z26, Z26
+	VMOVAPS           Z26, Z3
+	VPERMT2PS         Z19, Z29, Z3
+	VMOVUPS           Z3, 512(DI)
+	VPERMT2PS         Z19, Z30, Z26
+	VMOVUPS           Z26, 576(DI)
+	VMULPS.BCST       (R8), Z28, Z28
+	VMULPS.BCST       (R8), Z7, Z7
+	VMOVAPS           Z7, Z26
+	VPERMT2PS         Z28, Z29, Z26
+	VMOVUPS           Z26, 640(DI)
+	VPERMT2PS         Z28, Z30, Z7
+	VMOVUPS           Z7, 704(DI)
+	VMULPS.BCST       (R8), Z18, Z18
+	VMULPS.BCST       (R8), Z21, Z21
+	VMOVAPS           Z21, Z7
+	VPERMT2PS         Z18, Z29, Z7
+	VMOVUPS           Z7, 768(DI)
+	VPERMT2PS         Z18, Z30, Z21
+	VMOVUPS           Z21, 832(DI)
+	VMULPS.BCST       (R8), Z4, Z4
+	VMULPS.BCST       (R8), Z8, Z8
+	VMOVAPS           Z8, Z21
+	VPERMT2PS         Z4, Z29, Z21
+	VMOVUPS           Z21, 896(DI)
+	VPERMT2PS         Z4, Z30, Z8
+	VMOVUPS           Z8, 960(DI)
+	VMULPS.BCST       (R8), Z12, Z12
+	VMULPS.BCST       (R8), Z20, Z20
+	VMOVAPS           Z20, Z8
+	VPERMT2PS         Z12, Z29, Z8
+	VMOVUPS           Z8, 1024(DI)
+	VPERMT2PS         Z12, Z30, Z20
+	VMOVUPS           Z20, 1088(DI)
+	VMULPS.BCST       (R8), Z27, Z27
+	VMULPS.BCST       (R8), Z11, Z11
+	VMOVAPS           Z11, Z20
+	VPERMT2PS         Z27, Z29, Z20
+	VMOVUPS           Z20, 1152(DI)
+	VPERMT2PS         Z27, Z30, Z11
+	VMOVUPS           Z11, 1216(DI)
+	VMOVUPS           1344(R14), Z11
+	VMULPS.BCST       (R8), Z11, Z11
+	VMOVUPS           1024(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVAPS           Z27, Z20
+	VPERMT2PS         Z11, Z29, Z20
+	VMOVUPS           Z20, 1280(DI)
+	VPERMT2PS         Z11, Z30, Z27
+	VMOVUPS           Z27, 1344(DI)
+	VMOVUPS           1088(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVUPS           1856(R14), Z11
+	VMULPS.BCST       (R8), Z11, Z11
+	VMOVAPS           Z11, Z20
+	VPERMT2PS         Z27, Z29, Z20
+	VMOVUPS           Z20, 1408(DI)
+	VPERMT2PS         Z27, Z30, Z11
+	VMOVUPS           Z11, 1472(DI)
+	VMOVUPS           384(R14), Z11
+	VMULPS.BCST       (R8), Z11, Z11
+	VMOVUPS           256(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVAPS           Z27, Z20
+	VPERMT2PS         Z11, Z29, Z20
+	VMOVUPS           Z20, 1536(DI)
+	VPERMT2PS         Z11, Z30, Z27
+	VMOVUPS           Z27, 1600(DI)
+	VMOVUPS           320(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVUPS           128(R14), Z11
+	VMULPS.BCST       (R8), Z11, Z11
+	VMOVAPS           Z11, Z20
+	VPERMT2PS         Z27, Z29, Z20
+	VMOVUPS           Z20, 1664(DI)
+	VPERMT2PS         Z27, Z30, Z11
+	VMOVUPS           Z11, 1728(DI)
+	VMOVUPS           192(R14), Z11
+	VMULPS.BCST       (R8), Z11, Z11
+	VMOVUPS           (R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVAPS           Z27, Z20
+	VPERMT2PS         Z11, Z29, Z20
+	VMOVUPS           Z20, 1792(DI)
+	VPERMT2PS         Z11, Z30, Z27
+	VMOVUPS           Z27, 1856(DI)
+	VMOVUPS           64(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVAPS           Z6, Z11
+	VPERMT2PS         Z27, Z29, Z11
+	VMOVUPS           Z11, 1920(DI)
+	VPERMT2PS         Z27, Z30, Z6
+	VMOVUPS           Z6, 1984(DI)
+	VMOVUPS           1280(R14), Z6
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVUPS           2240(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVAPS           Z27, Z11
+	VPERMT2PS         Z6, Z29, Z11
+	VMOVUPS           Z11, 2048(DI)
+	VPERMT2PS         Z6, Z30, Z27
+	VMOVUPS           Z27, 2112(DI)
+	VMOVUPS           2112(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVUPS           2432(R14), Z6
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVAPS           Z6, Z11
+	VPERMT2PS         Z27, Z29, Z11
+	VMOVUPS           Z11, 2176(DI)
+	VPERMT2PS         Z27, Z30, Z6
+	VMOVUPS           Z6, 2240(DI)
+	VMOVUPS           1216(R14), Z6
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVUPS           1984(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVAPS           Z27, Z11
+	VPERMT2PS         Z6, Z29, Z11
+	VMOVUPS           Z11, 2304(DI)
+	VPERMT2PS         Z6, Z30, Z27
+	VMOVUPS           Z27, 2368(DI)
+	VMOVUPS           2560(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVUPS           2496(R14), Z6
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVAPS           Z6, Z11
+	VPERMT2PS         Z27, Z29, Z11
+	VMOVUPS           Z11, 2432(DI)
+	VPERMT2PS         Z27, Z30, Z6
+	VMOVUPS           Z6, 2496(DI)
+	VMOVUPS           704(R14), Z6
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVUPS           1792(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVAPS           Z27, Z11
+	VPERMT2PS         Z6, Z29, Z11
+	VMOVUPS           Z11, 2560(DI)
+	VPERMT2PS         Z6, Z30, Z27
+	VMOVUPS           Z27, 2624(DI)
+	VMOVUPS           576(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVUPS           1600(R14), Z6
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVAPS           Z6, Z11
+	VPERMT2PS         Z27, Z29, Z11
+	VMOVUPS           Z11, 2688(DI)
+	VPERMT2PS         Z27, Z30, Z6
+	VMOVUPS           Z6, 2752(DI)
+	VMOVUPS           512(R14), Z6
+	VMULPS.BCST       (R8), Z6, Z6
+	VMOVUPS           1536(R14), Z27
+	VMULPS.BCST       (R8), Z27, Z27
+	VMOVAPS           Z27, Z11
+	VPERMT2PS         Z6, Z29, Z11
+	VMOVUPS           Z11, 2816(DI)
+	VPERMT2PS         Z6, Z30, Z27
+	VMOVUPS           Z27, 2880(DI)
+	VMULPS.BCST       (R8), Z13, Z13
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVAPS           Z16, Z27
+	VPERMT2PS         Z13, Z29, Z27
+	VMOVUPS           Z27, 2944(DI)
+	VPERMT2PS         Z13, Z30, Z16
+	VMOVUPS           Z16, 3008(DI)
+	VMOVUPS           2368(R14), Z16
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVUPS           2304(R14), Z13
+	VMULPS.BCST       (R8), Z13, Z13
+	VMOVAPS           Z13, Z27
+	VPERMT2PS         Z16, Z29, Z27
+	VMOVUPS           Z27, 3072(DI)
+	VPERMT2PS         Z16, Z30, Z13
+	VMOVUPS           Z13, 3136(DI)
+	VMOVUPS           1408(R14), Z13
+	VMULPS.BCST       (R8), Z13, Z13
+	VMOVUPS           2176(R14), Z16
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVAPS           Z16, Z27
+	VPERMT2PS         Z13, Z29, Z27
+	VMOVUPS           Z27, 3200(DI)
+	VPERMT2PS         Z13, Z30, Z16
+	VMOVUPS           Z16, 3264(DI)
+	VMOVUPS           2048(R14), Z16
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVUPS           1152(R14), Z13
+	VMULPS.BCST       (R8), Z13, Z13
+	VMOVAPS           Z13, Z27
+	VPERMT2PS         Z16, Z29, Z27
+	VMOVUPS           Z27, 3328(DI)
+	VPERMT2PS         Z16, Z30, Z13
+	VMOVUPS           Z13, 3392(DI)
+	VMOVUPS           896(R14), Z13
+	VMULPS.BCST       (R8), Z13, Z13
+	VMOVUPS           960(R14), Z16
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVAPS           Z16, Z27
+	VPERMT2PS         Z13, Z29, Z27
+	VMOVUPS           Z27, 3456(DI)
+	VPERMT2PS         Z13, Z30, Z16
+	VMOVUPS           Z16, 3520(DI)
+	VMOVUPS           1728(R14), Z16
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVUPS           768(R14), Z13
+	VMULPS.BCST       (R8), Z13, Z13
+	VMOVAPS           Z13, Z27
+	VPERMT2PS         Z16, Z29, Z27
+	VMOVUPS           Z27, 3584(DI)
+	VPERMT2PS         Z16, Z30, Z13
+	VMOVUPS           Z13, 3648(DI)
+	VMOVUPS           1664(R14), Z13
+	VMULPS.BCST       (R8), Z13, Z13
+	VMOVUPS           640(R14), Z16
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVAPS           Z16, Z27
+	VPERMT2PS         Z13, Z29, Z27
+	VMOVUPS           Z27, 3712(DI)
+	VPERMT2PS         Z13, Z30, Z16
+	VMOVUPS           Z16, 3776(DI)
+	VMOVUPS           1472(R14), Z16
+	VMULPS.BCST       (R8), Z16, Z16
+	VMOVUPS           448(R14), Z13
+	VMULPS.BCST       (R8), Z13, Z13
+	VMOVAPS           Z13, Z27
+	VPERMT2PS         Z16, Z29, Z27
+	VMOVUPS           Z27, 3840(DI)
+	VPERMT2PS         Z16, Z30, Z13
+	VMOVUPS           Z13, 3904(DI)
+	VMULPS.BCST       (R8), Z1, Z1
+	VMULPS.BCST       (R8), Z10, Z10
+	VMOVAPS           Z10, Z13
+	VPERMT2PS         Z1, Z29, Z13
+	VMOVUPS           Z13, 3968(DI)
+	VPERMT2PS         Z1, Z30, Z10
+	VMOVUPS           Z10, 4032(DI)
+	VZEROUPPER
+	RET
+
 // func fftTransposeF32AVX512(dst *float32, src *float32, t *float32, u *float32, nb int, srow int, sblock int, drow int, dblock int)
 // Requires: AVX, AVX512F
 TEXT ·fftTransposeF32AVX512(SB), $128-72

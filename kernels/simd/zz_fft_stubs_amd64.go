@@ -1424,6 +1424,26 @@ func fftColumns16F32AVX512(dst *float32, src *float32, t *float32, v int, sk int
 //go:noescape
 func fftColumns16SwappedF32AVX512(dst *float32, src *float32, t *float32, v int, sk int)
 
+// fftWhole256F32AVX512 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256F32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftWhole256SwappedF32AVX512 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256SwappedF32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftWhole512F32AVX512 transforms 512 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole512F32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftWhole512SwappedF32AVX512 transforms 512 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole512SwappedF32AVX512(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
 // fftTransposeF32AVX512 transposes blocks of 16 x 16; its twin is fftTransposeGo.
 //
 //go:noescape

@@ -364,6 +364,10 @@ var fftTableF32AVX512 = fftTable[float32]{
 	asmMul:                     fftMulF32AVX512,
 	asmColumns16:               fftColumns16F32AVX512,
 	asmColumns16Swapped:        fftColumns16SwappedF32AVX512,
+	asmWhole: map[int][2]fftAsmWhole[float32]{
+		256: {fftWhole256F32AVX512, fftWhole256SwappedF32AVX512},
+		512: {fftWhole512F32AVX512, fftWhole512SwappedF32AVX512},
+	},
 }
 
 var fftTableF64AVX512 = fftTable[float64]{

@@ -19,6 +19,8 @@ func (t *target) dft(x []pair) []pair {
 		return t.tree(x, 2)
 	case 16:
 		return t.tree(x, 4)
+	case 32:
+		return t.tree(x, 8)
 	}
 	return t.odd(x)
 }
@@ -42,7 +44,7 @@ func (t *target) dft4(x []pair, c [4]float64) []pair {
 	}
 }
 
-// tree is the DFT of 4a points, a being 2 or 4: a-point transforms, twiddles,
+// tree is the DFT of 4a points, a being 2, 4 or 8: a-point transforms, twiddles,
 // then 4-point ones.
 func (t *target) tree(x []pair, a int) []pair {
 	n := len(x)

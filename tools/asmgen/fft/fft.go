@@ -39,6 +39,10 @@ func Generate(c *build.Context) {
 		if t.avx512 { // 16 registers are too few
 			t.fused(interleaved)
 			t.fused(swapped)
+			for _, n2 := range t.wholes() {
+				t.whole(n2, interleaved)
+				t.whole(n2, swapped)
+			}
 		}
 		t.transpose(false, false)
 		t.transpose(true, false)
@@ -67,6 +71,13 @@ func GoFiles() (map[string][]byte, error) {
 		}
 		if t.avx512 {
 			fmt.Fprintf(&b, "asmColumns16: fftColumns16%s,\nasmColumns16Swapped: fftColumns16Swapped%[1]s,\n", t.suffix())
+		}
+		if n := t.wholes(); n != nil {
+			fmt.Fprintf(&b, "asmWhole: map[int][2]fftAsmWhole[%s]{\n", t.typeName())
+			for _, n2 := range n {
+				fmt.Fprintf(&b, "%d: {%s, %s},\n", fusedRadix*n2, t.wholeName(n2, interleaved), t.wholeName(n2, swapped))
+			}
+			fmt.Fprintf(&b, "},\n")
 		}
 		fmt.Fprintf(&b, "}\n")
 	}

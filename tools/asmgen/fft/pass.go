@@ -185,8 +185,8 @@ func (t *target) loadIndex(in, out layout) []int {
 		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(regIndex))
 		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(regIndex+1))
 	default:
-		t.VMOVUPS(t.table("Low", func(i int) int { return i/2 + i%2*w }), t.vec(regIndex))
-		t.VMOVUPS(t.table("High", func(i int) int { return w/2 + i/2 + i%2*w }), t.vec(regIndex+1))
+		t.VMOVUPS(t.table("Low", func(i int) int { return i/2 + i%2*w }), t.vec(regIndex-t.indexAt))
+		t.VMOVUPS(t.table("High", func(i int) int { return w/2 + i/2 + i%2*w }), t.vec(regIndex-t.indexAt+1))
 	}
 	return t.registers(t.reserved() + 2)
 }
@@ -328,7 +328,7 @@ func (t *target) storePair(l layout, y pair, at func(disp int) operand.Mem) {
 		t.store(at(0), y.re)
 		t.store(at(n), y.im)
 	case t.avx512:
-		for i, index := range []int{regIndex, regIndex + 1} {
+		for i, index := range []int{regIndex - t.indexAt, regIndex - t.indexAt + 1} {
 			t.store(at(i*n), t.prog.add(&value{kind: perm, name: "VPERMT2", a: y.re, b: y.im, index: t.vec(index), imm: -1}))
 		}
 	default:

@@ -19,6 +19,9 @@ type target struct {
 	stream bool // stores go past the caches
 	consts map[string]operand.Mem
 	prog   *program
+	// indexAt is how far below regIndex the index vectors of the output lie,
+	// where the input has some too.
+	indexAt int
 }
 
 func (t *target) lanes() int {
