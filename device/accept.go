@@ -48,7 +48,9 @@ func (d *Device) submit(ctx context.Context, s *submission) (jobs, start []*Job,
 	if jobs, err = b.publish(); err != nil {
 		return nil, nil, err
 	}
-	return jobs, d.enqueue(s.queue, jobs), nil
+	start = d.enqueue(s.queue, jobs)
+	d.moves.wake()
+	return jobs, start, nil
 }
 
 // parse splits lines into words; blank lines and comments fall away.
@@ -154,12 +156,14 @@ type draft struct {
 	outs    []outDraft
 	ins     []inDraft
 	explain bool
+	mode    mode
 }
 
 type inDraft struct {
 	rel    string
 	ref    *kernels.Ref
 	layout ndarray.Layout
+	file   int64 // bytes of the whole file that is there
 }
 
 type outDraft struct {
@@ -227,28 +231,6 @@ func planCall(call *kernels.Call) (p *kernels.Plan, err error) {
 	return call.Check()
 }
 
-// checkMemory refuses what cannot fit even on an empty device.
-func (b *batch) checkMemory(dr *draft) error {
-	mem := b.d.store.Usage().Mem
-	if mem <= 0 {
-		return nil
-	}
-	need := dr.plan.Cost.Scratch
-	for i := range dr.outs {
-		need += dr.outs[i].size
-	}
-	if limit := dr.limits.memory; limit > 0 && need > limit {
-		return failf(syscall.ENOMEM, dr.line.Verb.Span, "raise maxmem=", fmt.Sprintf("%s needs %d bytes for outputs and scratch, and maxmem is %d", dr.call.Kernel.Name, need, limit))
-	}
-	if b.d.cfg.Store.Plain != "" { // outputs are files there, not memory
-		need = dr.plan.Cost.Scratch
-	}
-	if need > mem {
-		return failf(syscall.ENOMEM, dr.line.Verb.Span, "mount with a larger --mem", fmt.Sprintf("%s needs %d bytes of memory, and the device has %d", dr.call.Kernel.Name, need, mem))
-	}
-	return nil
-}
-
 // prepare makes the new inodes with their space and headers. If one cannot be
 // had, none is kept and nothing has changed.
 func (b *batch) prepare() error {
@@ -261,8 +243,8 @@ func (b *batch) prepare() error {
 			if o.inPlace {
 				continue
 			}
-			if err := b.prepareOutput(o); err != nil {
-				err = &command.Error{Errno: Errno(err), Span: o.ref.Span, Msg: fmt.Sprintf("%s: no room for %d bytes: %v", o.ref.Path, o.size, err), Hint: "remove buffers, or mount with a larger --mem"}
+			if err := b.prepareOutput(dr, o); err != nil {
+				err = &command.Error{Errno: Errno(err), Span: o.ref.Span, Msg: fmt.Sprintf("%s: no room for %d bytes: %v", o.ref.Path, o.size, err), Hint: "remove buffers, or mount with a larger --mem or --spill"}
 				b.d.noteError(entryOf(b.sub.queue.Name, 0, dr.line.Text, err))
 				return errors.Join(err, b.discard())
 			}
@@ -271,8 +253,12 @@ func (b *batch) prepare() error {
 	return nil
 }
 
-func (b *batch) prepareOutput(o *outDraft) error {
-	buf, err := b.d.store.Prepare(o.rel, o.size)
+func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
+	prepare := b.d.store.Prepare
+	if dr.mode.streamed != nil { // it would take the memory that its own job streams through
+		prepare = func(rel string, n int64) (*alloc.Prepared, error) { return prepareSpilled(b.d.store, rel, n) }
+	}
+	buf, err := prepare(o.rel, o.size)
 	if err != nil {
 		return err
 	}
@@ -324,7 +310,8 @@ func (b *batch) publish() ([]*Job, error) {
 func (b *batch) newJob(id uint64, dr *draft) *Job {
 	j := &Job{
 		ID: id, Line: dr.line.Text, Verb: dr.line.Verb.Text, Owner: b.sub.cred, queue: b.sub.queue, call: dr.call, plan: dr.plan,
-		limits: dr.limits, done: make(chan struct{}), queued: time.Now(), silent: b.sub.silent, cost: dr.plan.Cost, explain: dr.plan.Explain,
+		limits: dr.limits, done: make(chan struct{}), queued: time.Now(), silent: b.sub.silent, cost: dr.plan.Cost,
+		mode: dr.mode, explain: dr.mode.entries(dr.plan),
 	}
 	if dr.explain {
 		j.cost = kernels.Cost{}
@@ -377,7 +364,7 @@ func (b *batch) findSource(op *operand, ref *kernels.Ref) error {
 // the job.
 func (b *batch) place(j *Job, o *outDraft) error {
 	mark := alloc.Mark{State: alloc.Pending, Path: o.rel, Job: j.ID, Cmd: j.Line, Reason: "the job has not ended"}
-	op := operand{name: o.ref.Path, layout: o.layout, reads: !o.whole, writes: true, whole: o.whole}
+	op := operand{name: o.ref.Path, layout: o.layout, reads: !o.whole, writes: true, whole: o.whole, header: o.header}
 	if o.inPlace {
 		return b.placeOld(j, o, op, mark)
 	}
@@ -388,6 +375,7 @@ func (b *batch) place(j *Job, o *outDraft) error {
 		return err
 	}
 	op.buf, o.fresh = o.fresh.Buffer, nil
+	b.d.hints.inherit(op.buf.Ino(), o.rel)
 	j.ops = append(j.ops, op)
 	return nil
 }

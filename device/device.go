@@ -18,16 +18,29 @@
 // until its job ends done, and stays marked if it does not, so that neither a
 // client nor another job, nor the next daemon, takes it for good.
 //
+// # Memory
+//
+// Where the store has spill tiers, a job's operands may be on one. Before it
+// runs they are brought into memory, all of them, and others leave to make
+// room: the buffer whose next use by an accepted job is farthest away goes
+// first. A job whose operands do not fit together works on copies of the parts
+// that it uses, or is streamed by its kernel; see chooseMode. A goroutine does the
+// same ahead of the queue, while jobs run; see mover.
+//
 // # Locks
 //
+//	mover.turn      held by who moves buffers, for as long as that takes, and by
+//	                nobody who holds a lock.
 //	Device.accept   held while the lines of one write are checked and accepted,
 //	                which reads headers and makes files. Never held while waiting.
 //	  Device.mu     guards everything in memory: queues, jobs, hazards, rings.
 //	                Held for microseconds; no file is touched under it.
 //	    alloc's own locks
+//	mover.mu, hintTable.mu
+//	                leaves: nothing is called under them.
 //
 // accept is taken before mu, mu before alloc's. Callbacks from alloc come with
-// no lock held.
+// no lock held. Who has the turn takes mu, and never accept.
 package device
 
 import (
@@ -81,6 +94,8 @@ type Device struct {
 	started time.Time
 	peaks   peaks
 	tuning  tuning
+	hints   *hintTable // nil without spill tiers
+	moves   *mover     // nil without spill tiers
 
 	accept sync.Mutex // serialises acceptance; see the package comment
 
@@ -142,7 +157,15 @@ func Open(cfg Config) (*Device, error) {
 		p.Close()
 		return nil, errors.Join(err, store.Close(true))
 	}
+	if d.hints, err = openHints(store); err != nil {
+		d.tuning.stop(true)
+		p.Close()
+		return nil, errors.Join(err, store.Close(true))
+	}
 	store.OnFree(d.memoryFreed)
+	if store.Spills() {
+		d.moves = newMover(d)
+	}
 	return d, nil
 }
 
@@ -197,6 +220,7 @@ func (d *Device) Stop(ctx context.Context) error {
 func (d *Device) Close(ctx context.Context, keep bool) error {
 	err := d.Stop(ctx)
 	d.tuning.stop(true)
+	d.moves.stop()
 	d.pool.Close()
 	return errors.Join(err, d.store.Close(keep))
 }

@@ -40,10 +40,18 @@ func (d *Device) explainText(dr *draft) string {
 	line("flops", "%.0f", p.Cost.Flops)
 	line("bytes", "%.0f", p.Cost.Bytes)
 	line("scratch", "%d", p.Cost.Scratch)
-	for _, e := range p.Explain {
+	if dr.mode.streamed == nil && !dr.mode.windows { // those tell it among their entries
+		line("mode", "%s", &dr.mode)
+		line("memory", "%d", dr.mode.memory)
+	}
+	for _, e := range dr.mode.entries(p) {
 		line(e.Term, "%s", e.Text)
 	}
-	if sec, ok := d.estimate(p.Cost); ok {
+	moved := d.toBring(dr)
+	if moved > 0 {
+		line("brought", "%.0f", moved)
+	}
+	if sec, ok := d.estimate(p.Cost, dr.mode.streamed, moved); ok {
 		line("seconds", "%.6g", sec)
 	}
 	return b.String()
@@ -60,13 +68,54 @@ func (o *outDraft) how() string {
 	}
 }
 
+// toBring is how many bytes a job that does not stream would have to bring into
+// memory first, as things are now.
+func (d *Device) toBring(dr *draft) (sum float64) {
+	if d.moves == nil || dr.mode.streamed != nil {
+		return 0
+	}
+	seen := map[string]bool{}
+	for i := range dr.ins {
+		in := &dr.ins[i]
+		if seen[in.rel] {
+			continue
+		}
+		seen[in.rel] = true
+		b, err := d.store.Get(in.rel)
+		if err != nil {
+			continue // made by an earlier line, or gone: nothing to bring
+		}
+		switch {
+		case b.Resident():
+		case dr.mode.windows:
+			sum += float64(spanOf(in.layout).bytes())
+		default:
+			sum += float64(in.file)
+		}
+		b.Release()
+	}
+	return sum
+}
+
 // estimate is the time that a cost takes at the machine's measured rates: the
 // larger of computing and moving, as the roofline model has it (Williams,
-// Waterman, Patterson, CACM 52(4), 2009).
-func (d *Device) estimate(c kernels.Cost) (float64, bool) {
+// Waterman, Patterson, CACM 52(4), 2009). A streamed job's disk is a third roof;
+// what is brought into memory first is time beside it.
+func (d *Device) estimate(c kernels.Cost, s *kernels.Streamed, brought float64) (float64, bool) {
 	p, ok := d.Peaks()
 	if !ok {
 		return 0, false
 	}
-	return max(c.Flops/p.Flops32, c.Bytes/p.Bandwidth), true
+	sec := max(c.Flops/p.Flops32, c.Bytes/p.Bandwidth)
+	if s != nil || brought > 0 {
+		disk := d.diskRate()
+		if disk <= 0 {
+			return 0, false
+		}
+		sec += brought / disk
+		if s != nil {
+			sec = max(sec, s.Moved/disk)
+		}
+	}
+	return sec, true
 }

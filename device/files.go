@@ -30,6 +30,9 @@ type Handle struct {
 	buf    *alloc.Buffer
 	flags  int
 	closed sync.Once
+
+	mu     sync.Mutex // guards pinned
+	pinned bool
 }
 
 func writes(flags int) bool { return flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0 }
@@ -133,8 +136,43 @@ func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
 	return h.buf.WriteAt(p, off)
 }
 
+// Pin keeps the buffer where it is, in memory or on its tier, until Unpin or
+// Release, and gives the descriptor of the file that its bytes are in: for
+// somebody to whom the kernel hands that file. It waits for a move that is under
+// way. If the handle writes, what the file's checksums say no longer counts.
+func (h *Handle) Pin() (fd int, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.pinned {
+		h.buf.Hold()
+		h.pinned = true
+	}
+	if writes(h.flags) {
+		err = h.buf.Unsum()
+	}
+	if fd = h.buf.Fd(); fd < 0 && err == nil {
+		err = fmt.Errorf("%s: its file on the tier cannot be opened: %w", h.buf.Path(), syscall.EIO)
+	}
+	return fd, err
+}
+
+// Unpin lets the buffer move again. Without a Pin before it, it does nothing.
+func (h *Handle) Unpin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.pinned {
+		h.pinned = false
+		h.buf.Unhold()
+	}
+}
+
 // Release closes the handle. Doing it twice is harmless.
-func (h *Handle) Release() { h.closed.Do(h.buf.Release) }
+func (h *Handle) Release() {
+	h.closed.Do(func() {
+		h.Unpin()
+		h.buf.Release()
+	})
+}
 
 // CopyTo copies n bytes from off to another buffer, at to, and tells how many
 // were: fewer at the end of the source. Both must be open for it.

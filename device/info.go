@@ -49,6 +49,9 @@ func (d *Device) Info() []Field {
 	out = append(out, Field{"memory", d.store.Usage().Mem}, Field{"memory_path", d.store.Root()})
 	if p, ok := d.Peaks(); ok {
 		out = append(out, Field{"peak_flops_f32", p.Flops32}, Field{"peak_flops_f64", p.Flops64}, Field{"peak_bytes", p.Bandwidth})
+		if p.DiskRead > 0 {
+			out = append(out, Field{"peak_spill_read", p.DiskRead}, Field{"peak_spill_write", p.DiskWrite})
+		}
 	}
 	return append(out,
 		Field{"max_line", 65536}, Field{"max_queues", maxQueues}, Field{"queue_depth", d.cfg.Depth}, Field{"jobs_retained", d.cfg.Retain},

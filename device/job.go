@@ -40,6 +40,7 @@ type Job struct {
 	queue    *Queue
 	call     *kernels.Call // nil once ended
 	plan     *kernels.Plan // nil once ended
+	mode     mode          // of the goroutine that runs it
 	limits   limits
 	done     chan struct{} // closed when it has ended
 	ops      []operand     // inputs, then outputs
@@ -51,6 +52,7 @@ type Job struct {
 	preds      []*Job // jobs it waits for
 	dependents []*Job // jobs that wait for it
 	waitsMem   bool
+	step       string                  // what it does before its kernel runs
 	cancel     context.CancelCauseFunc // set while running
 	ending     syscall.Errno           // why it is being cancelled
 	endReason  string
@@ -71,8 +73,9 @@ type operand struct {
 	layout ndarray.Layout
 	reads  bool // uses what the buffer held
 	writes bool
-	whole  bool // writes every byte, header included
-	source *Job // who writes what is read, if unfinished at acceptance
+	whole  bool   // writes every byte, header included
+	header []byte // of an output that is written whole: what its data follow
+	source *Job   // who writes what is read, if unfinished at acceptance
 }
 
 func (j *Job) ended() bool { return j.state >= Done }
@@ -91,7 +94,7 @@ type Snapshot struct {
 	Verb      string
 	UID, GID  uint32
 	State     State
-	Reason    string // while queued: what it waits for
+	Reason    string // what it waits for, or how its operands get where it needs them
 	Queued    time.Time
 	Started   time.Time // zero if it never ran
 	Finished  time.Time
@@ -160,9 +163,12 @@ func (j *Job) threads() int {
 	return j.queue.dev.pool.Threads()
 }
 
-// reason says in a word what a queued job waits for.
+// reason says what a job waits for: a word while it is queued, and what is
+// moved for it while it has not begun to compute.
 func (j *Job) reason() string {
 	switch {
+	case j.state == Running:
+		return j.step
 	case j.state != Queued:
 		return ""
 	case j.deps > 0:

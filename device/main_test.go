@@ -281,9 +281,14 @@ func (l *lab) data(name string) []byte {
 func (l *lab) write(name string, data []byte) {
 	l.t.Helper()
 	h, err := l.d.Files().Create(context.Background(), user, name, syscall.O_WRONLY|syscall.O_TRUNC, 0o644)
-	if err == nil {
-		_, err = h.WriteAt(data, 0)
-		h.Release()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer h.Release()
+	for n := 0; n < len(data) && err == nil; { // as it comes through the mount: at most so much at a time, and what was not taken again
+		var put int
+		put, err = h.WriteAt(data[n:min(len(data), n+1<<20)], int64(n))
+		n += put
 	}
 	if err != nil {
 		l.t.Fatal(err)
@@ -338,7 +343,7 @@ func (l *lab) kernels() []*kernels.Kernel {
 	size := kernels.OptionSpec{Name: "n", Kind: kernels.KindInt, Default: "8"}
 	errno := kernels.OptionSpec{Name: "errno", Kind: kernels.KindInt, Default: "5"}
 	scratch := kernels.OptionSpec{Name: "scratch", Kind: kernels.KindInt, Default: "0"}
-	return []*kernels.Kernel{
+	return append(streaming(), []*kernels.Kernel{
 		{Name: "tag", Literals: 1, MaxInputs: -1, Outputs: kernels.OutputNone, Plan: l.answering(func(c *kernels.Call) string {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -354,7 +359,7 @@ func (l *lab) kernels() []*kernels.Kernel {
 		{Name: "panics", Literals: 1, Outputs: kernels.OutputNone, Plan: l.planPanic},
 		{Name: "slowplan", Literals: 1, MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputRequired, Plan: l.planSlow},
 		{Name: "flip", MinInputs: 1, MaxInputs: 1, Outputs: kernels.OutputRequired, Plan: planFlip},
-	}
+	}...)
 }
 
 func (l *lab) answering(f func(*kernels.Call) string) func(*kernels.Call) (*kernels.Plan, error) {

@@ -2,9 +2,12 @@ package device
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"syscall"
 	"time"
 
+	"vgpu/alloc"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -14,6 +17,8 @@ type Peaks struct {
 	Flops32   float64 // f32 multiply-adds, two flops each, a second
 	Flops64   float64
 	Bandwidth float64 // bytes a second, read and written, beyond the caches
+	// Of the first spill tier; 0 if there is none, or it could not be measured.
+	DiskRead, DiskWrite float64
 }
 
 type peaks struct {
@@ -50,10 +55,66 @@ func (d *Device) Measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.DiskRead, p.DiskWrite, err = d.diskRates(ctx); err != nil {
+		return err
+	}
 	d.peaks.mu.Lock()
 	defer d.peaks.mu.Unlock()
 	d.peaks.val, d.peaks.have = p, true
 	return nil
+}
+
+// Of the spill tier so much is written and read in one go, four times: a
+// fraction of a second of a slow disk.
+const diskProbe = 8 << 20
+
+// diskRates measures the first spill tier on a temporary file. A tier that is
+// full is not measured.
+func (d *Device) diskRates(ctx context.Context) (read, write float64, err error) {
+	size := min(diskProbe, d.store.Usage().Mem/8)
+	if d.moves == nil {
+		return 0, 0, nil
+	}
+	b, err := d.store.Temp(size)
+	if errors.Is(err, syscall.ENOSPC) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	defer b.Release()
+	arena, err := d.store.NewArena(size + page)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer arena.Close()
+	seg := alloc.Segment{Buf: arena.Alloc(int(size))}
+	for range 4 {
+		start := time.Now()
+		if err := b.Write(seg).Wait(ctx); err != nil {
+			return 0, 0, err
+		}
+		between := time.Now()
+		if err := b.Read(seg).Wait(ctx); err != nil {
+			return 0, 0, err
+		}
+		write = max(write, float64(size)/between.Sub(start).Seconds())
+		read = max(read, float64(size)/time.Since(between).Seconds())
+	}
+	return read, write, nil
+}
+
+// diskRate is what a byte that is moved costs: as the moves of this device have
+// gone so far if there were enough, else as measured at its start.
+func (d *Device) diskRate() float64 {
+	if r := d.moves.measured(); r > 0 {
+		return r
+	}
+	p, _ := d.Peaks()
+	if p.DiskRead <= 0 || p.DiskWrite <= 0 {
+		return max(p.DiskRead, p.DiskWrite)
+	}
+	return 2 / (1/p.DiskRead + 1/p.DiskWrite) // as much is read as written
 }
 
 // flopRate is the multiply-add rate of all workers together.

@@ -81,7 +81,7 @@ func (b *batch) checkInput(dr *draft, in *kernels.Input) error {
 		return err
 	}
 	in.Layout = layout
-	dr.ins = append(dr.ins, inDraft{rel, &in.Ref, layout})
+	dr.ins = append(dr.ins, inDraft{rel, &in.Ref, layout, f.size})
 	return nil
 }
 
@@ -200,7 +200,7 @@ func (b *batch) findOutput(dr *draft, o *kernels.Output) error {
 	if err != nil {
 		return err
 	}
-	dr.outs = append(dr.outs, outDraft{inDraft: inDraft{rel: rel, ref: &o.Ref}})
+	dr.outs = append(dr.outs, outDraft{inDraft: inDraft{rel: rel, ref: &o.Ref, file: f.size}})
 	if !f.exists {
 		if err := b.d.store.MayCreate(b.sub.cred, rel); err != nil {
 			return refError(&o.Ref, err)

@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"vgpu/alloc"
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
@@ -21,39 +20,40 @@ func (d *Device) execute(j *Job) error {
 	}
 	ctx, stop := d.jobContext(j)
 	defer stop()
-	maps, err := j.mapOperands()
-	defer closeMappings(maps)
+	if j.mode.streamed != nil {
+		return kernelError(ctx, d.runStreamed(ctx, j))
+	}
+	ws, err := d.stage(ctx, j)
 	if err != nil {
-		return err
+		return kernelError(ctx, err)
 	}
-	x := &kernels.Exec{Ctx: ctx}
-	if err := j.bindArrays(x, maps); err != nil {
-		return err
-	}
-	copies := j.overlapping(x)
-	scratch := j.plan.Cost.Scratch
-	for _, i := range copies {
-		scratch += int64(x.In[i].Bytes()) + 64
-	}
-	mem, err := d.scratch(scratch)
-	if err != nil {
-		return err
-	}
-	defer mem.close()
-	x.Mem = mem
-	err = d.pool.Run(ctx, pool.Options{Priority: j.queue.Get(AttrPriority), Threads: j.limits.threads, Tag: j.ID}, func(w *pool.Worker) error {
-		x.W = w
-		if err := copyOverlaps(x, copies); err != nil {
+	defer ws.close()
+	x := &kernels.Exec{Ctx: ctx, Mem: ws.mem, In: ws.arrays[:j.inputs], Out: ws.arrays[j.inputs:]}
+	err = d.compute(j, x, func() error {
+		if err := copyOverlaps(x, ws.copies); err != nil {
 			return err
 		}
 		return j.plan.Run(x)
+	})
+	if err == nil {
+		err = ws.putBack(ctx, j)
+	}
+	return kernelError(ctx, err)
+}
+
+// compute runs a kernel's function on the pool, and keeps its answer.
+func (d *Device) compute(j *Job, x *kernels.Exec, run func() error) error {
+	opt := pool.Options{Priority: j.queue.Get(AttrPriority), Threads: j.limits.threads, Tag: j.ID}
+	err := d.pool.Run(x.Ctx, opt, func(w *pool.Worker) error {
+		x.W = w
+		return run()
 	})
 	if err == nil {
 		d.mu.Lock()
 		j.answer = x.AnswerText()
 		d.mu.Unlock()
 	}
-	return kernelError(ctx, err)
+	return err
 }
 
 // kernelError tells a stop from outside, a panic and a kernel's own error apart.
@@ -106,60 +106,6 @@ func (j *Job) checkSources() error {
 		op.source = nil
 	}
 	return nil
-}
-
-func (j *Job) mapOperands() ([]*alloc.Mapping, error) {
-	maps := make([]*alloc.Mapping, 0, len(j.ops))
-	for i := range j.ops {
-		op := &j.ops[i]
-		m, err := op.buf.Map()
-		if err != nil {
-			return maps, fmt.Errorf("%s: %w", op.name, err)
-		}
-		maps = append(maps, m)
-	}
-	return maps, nil
-}
-
-func closeMappings(maps []*alloc.Mapping) {
-	for _, m := range maps {
-		m.Close()
-	}
-}
-
-// bindArrays puts the layouts seen at acceptance over the mapped bytes. A
-// client may have changed a buffer's size since.
-func (j *Job) bindArrays(x *kernels.Exec, maps []*alloc.Mapping) error {
-	for i := range j.ops {
-		a := ndarray.Array{Layout: j.ops[i].layout, Data: maps[i].Data}
-		if err := a.Check(); err != nil {
-			return fmt.Errorf("%s %w: %w", j.ops[i].name, errShapeChanged, err)
-		}
-		if i < j.inputs {
-			x.In = append(x.In, a)
-		} else {
-			x.Out = append(x.Out, a)
-		}
-	}
-	return nil
-}
-
-// overlapping lists the inputs of which the kernel must get a copy, because
-// they share bytes with an output in a way it does not allow for.
-func (j *Job) overlapping(x *kernels.Exec) []int {
-	var out []int
-	for i, in := range x.In {
-		for k, o := range x.Out {
-			if j.ops[i].buf != j.ops[j.inputs+k].buf || !ndarray.Overlaps(in, o) {
-				continue
-			}
-			if !j.plan.Alias || !ndarray.SameLayout(in.Layout, o.Layout) {
-				out = append(out, i)
-				break
-			}
-		}
-	}
-	return out
 }
 
 func copyOverlaps(x *kernels.Exec, list []int) error {

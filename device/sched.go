@@ -113,8 +113,10 @@ func (d *Device) runOne(j *Job) []*Job {
 		case memWaits:
 			return nil
 		case memNever:
-			err = fmt.Errorf("needs %d bytes of scratch, %d of %d are free: %w", short.Need, short.Free, short.Mem, syscall.ENOMEM)
-			return d.finish(j, err)
+			if d.streamInstead(j) {
+				continue
+			}
+			return d.finish(j, short.never())
 		}
 	}
 }
@@ -187,6 +189,7 @@ func (d *Device) finish(j *Job, err error) []*Job {
 	start := d.schedule()
 	d.mu.Unlock()
 	d.release(j)
+	d.moves.wake()
 	return start
 }
 

@@ -2,7 +2,9 @@ package device
 
 import (
 	"errors"
+	"fmt"
 	"sync"
+	"syscall"
 
 	"vgpu/alloc"
 )
@@ -16,11 +18,30 @@ type scratch struct {
 	arena *alloc.Arena // nil until a job that planned none asks
 }
 
-// scratchError says that the memory which a job planned for is not free now.
-type scratchError struct{ *alloc.BudgetError }
+// scratchError says that the memory which a job planned for is not free now,
+// and why it cannot be made so, if that is not plain.
+type scratchError struct {
+	*alloc.BudgetError
+	why error
+}
+
+func (e *scratchError) Error() string {
+	if e.why != nil {
+		return e.why.Error()
+	}
+	return e.BudgetError.Error()
+}
 
 // Unwrap makes errors.Is(err, syscall.ENOMEM) work.
 func (e *scratchError) Unwrap() error { return e.BudgetError }
+
+// never is how a job ends whose memory nothing that runs will free.
+func (e *scratchError) never() error {
+	if e.why != nil {
+		return fmt.Errorf("its operands do not get into memory, %d bytes of %d are free: %w: %w", e.Free, e.Mem, e.why, syscall.ENOMEM)
+	}
+	return fmt.Errorf("needs %d bytes of scratch and for operands, %d of %d are free: %w", e.Need, e.Free, e.Mem, syscall.ENOMEM)
+}
 
 // scratch reserves n bytes; a *scratchError if they are not free.
 func (d *Device) scratch(n int64) (*scratch, error) {
@@ -31,7 +52,7 @@ func (d *Device) scratch(n int64) (*scratch, error) {
 	var err error
 	s.arena, err = d.store.NewArena(n)
 	if short := (*alloc.BudgetError)(nil); errors.As(err, &short) {
-		err = &scratchError{short}
+		err = &scratchError{BudgetError: short}
 	}
 	return s, err
 }

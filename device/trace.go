@@ -37,10 +37,12 @@ type traceEvent struct {
 	Args map[string]any `json:"args,omitempty"`
 }
 
-// Processes of the trace: one row a worker, and one row a job.
+// Processes of the trace: one row a worker, one row a job, and a row for each
+// direction in which buffers move.
 const (
 	traceWorkers = 1
 	traceQueues  = 2
+	traceMoves   = 3
 )
 
 // Trace is the last jobs in Chrome trace JSON: when each waited and ran, and
@@ -59,6 +61,10 @@ func (d *Device) Trace() ([]byte, error) {
 		events = append(events, e.events(d.started)...)
 	}
 	events = append(events, d.workerEvents(names)...)
+	if d.moves != nil {
+		events = append(events, traceEvent{Name: "process_name", Ph: "M", PID: traceMoves, Args: map[string]any{"name": d.cfg.Name + " moves"}})
+		events = append(events, d.moves.events(d.started)...)
+	}
 	return json.Marshal(map[string]any{"traceEvents": events, "displayTimeUnit": "ms"})
 }
 

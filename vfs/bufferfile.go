@@ -31,7 +31,8 @@ var (
 
 // Open waits for the buffer's turn; see device.Files.Open. A handle that only
 // writes and will make the buffer grow goes through the daemon, which accounts
-// for its growth; any other gets the backing file.
+// for its growth; any other gets the backing file, which is that of a spill tier
+// if the buffer is there: nothing is pulled back for it.
 func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	if e := n.current(); e != 0 {
 		return nil, 0, n.moved(ctx, e)
@@ -48,7 +49,7 @@ func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uin
 	}
 	n.t.stale.Delete(pidOf(ctx))
 	grows := flags&unix.O_ACCMODE == unix.O_WRONLY && flags&(unix.O_TRUNC|unix.O_APPEND) != 0
-	n.t.bridge.offer(ctx, h.Buffer().Fd(), !grows)
+	n.t.bridge.offer(ctx, h, !grows)
 	return &bufferHandle{h}, direct, 0
 }
 
@@ -84,7 +85,7 @@ func (n *bufferNode) Create(ctx context.Context, name string, flags, mode uint32
 		return nil, nil, 0, errno(err)
 	}
 	fillStat(&st, &out.Attr)
-	n.t.bridge.offer(ctx, h.Buffer().Fd(), flags&unix.O_ACCMODE == unix.O_RDWR)
+	n.t.bridge.offer(ctx, h, flags&unix.O_ACCMODE == unix.O_RDWR)
 	node := &bufferNode{t: n.t, top: n.root()}
 	return n.NewInode(ctx, node, fs.StableAttr{Mode: st.Mode & unix.S_IFMT, Ino: st.Ino}), &bufferHandle{h}, direct, 0
 }

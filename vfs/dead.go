@@ -52,7 +52,10 @@ type State struct {
 	Dead bool // its daemon has gone
 }
 
-// Find looks up the device mounted at dir. EINVAL if none is.
+// ErrNotMounted says that nothing is mounted at a path. It is an EINVAL, as from umount(2).
+var ErrNotMounted = fmt.Errorf("not a mount point: %w", syscall.EINVAL)
+
+// Find looks up the device mounted at dir: ErrNotMounted, or EINVAL if it is of another type.
 func Find(dir string) (State, error) {
 	typ, err := mountType(dir)
 	if err != nil {
@@ -116,7 +119,7 @@ func mountInfo(dir string) (mount, error) {
 			return m, nil
 		}
 	}
-	return mount{}, fmt.Errorf("%s: not a mount point: %w", dir, syscall.EINVAL)
+	return mount{}, fmt.Errorf("%s: %w", dir, ErrNotMounted)
 }
 
 // readMountInfo reads /proc/self/mountinfo: proc(5) has the format.

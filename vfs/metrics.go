@@ -32,10 +32,23 @@ var (
 	descVerbTime = desc("verb_seconds_total", "Run time of ended jobs, by verb.", "verb")
 	descFlops    = desc("verb_flops_total", "Floating-point operations done, by verb.", "verb")
 	descBytes    = desc("verb_bytes_total", "Bytes of operands read and written, by verb.", "verb")
-	descMemory   = desc("memory_bytes", "Memory of the device, by use: buffers, scratch, free.", "use")
+	descMemory   = desc("memory_bytes", "Memory of the device, by use: buffers, scratch, staging, free.", "use")
 	descMemSize  = desc("memory_size_bytes", "The limit that --mem sets.")
 	descMemPeak  = desc("memory_peak_bytes", "The most memory that was in use.")
 	descBuffers  = desc("buffers", "Buffers that exist.")
+	descTierSize = desc("tier_size_bytes", "What a tier can hold, by tier.", "tier")
+	descTierUsed = desc("tier_used_bytes", "What buffers hold of a tier, by tier.", "tier")
+	descTierBufs = desc("tier_buffers", "Buffers whose bytes are on a tier, by tier.", "tier")
+	descTierMove = desc("tier_moved_bytes_total", "Bytes of buffers moved to a tier and away from it, by tier and direction.", "tier", "direction")
+	descTierIO   = desc("tier_streamed_bytes_total", "Bytes read and written where they are by streamed jobs, by tier and direction.", "tier", "direction")
+	descTierHits = desc("tier_hits_total", "Operands found in memory and not (misses), by tier and result.", "tier", "result")
+	descTierSums = desc("tier_checked_chunks_total", "Chunks whose checksum was verified, by tier and result.", "tier", "result")
+	descMoves    = desc("moves_total", "Buffers moved, by reason: eviction, eager, promotion, prefetch.", "reason")
+	descFetched  = desc("prefetch_hits_total", "Buffers that a job found in memory since they were brought in ahead of it.")
+	descStalls   = desc("stalls_total", "Jobs that waited for buffers to move.")
+	descStalled  = desc("stall_seconds_total", "How long jobs waited for buffers to move.")
+	descStreamed = desc("streamed_jobs_total", "Jobs that ran on operands outside memory.")
+	descPlanned  = desc("moves_planned", "Moves that the plan holds.")
 	descErrors   = desc("errors_total", "Entries ever made in the error list.")
 	descTasks    = desc("worker_tasks_total", "Tasks run, by worker.", "worker")
 	descSteals   = desc("worker_steals_total", "Tasks stolen from other workers, by worker.", "worker")
@@ -61,8 +74,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descMemPeak, float64(s.Memory.Peak))
 	gauge(descMemory, float64(s.Memory.Used), "buffers")
 	gauge(descMemory, float64(s.Memory.Scratch), "scratch")
+	gauge(descMemory, float64(s.Memory.Staging), "staging")
 	gauge(descMemory, float64(s.Memory.Free), "free")
 	gauge(descBuffers, float64(s.Memory.Buffers))
+	collectTiers(&s, gauge, count)
 	count(descErrors, float64(s.Errors))
 	for _, q := range s.Queues {
 		count(descAccepted, float64(q.Accepted), q.Name)
@@ -84,6 +99,33 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		count(descSteals, float64(w.Steals), id)
 		count(descWorking, w.Busy.Seconds(), id)
 	}
+}
+
+// collectTiers sends the account of the tiers, and of what moves between them.
+func collectTiers(s *device.Stats, gauge, count func(d *prometheus.Desc, v float64, labels ...string)) {
+	for i := range s.Tiers {
+		u := &s.Tiers[i]
+		gauge(descTierSize, float64(u.Size), u.Name)
+		gauge(descTierUsed, float64(u.Used), u.Name)
+		gauge(descTierBufs, float64(u.Buffers), u.Name)
+		count(descTierMove, float64(u.BytesIn), u.Name, "in")
+		count(descTierMove, float64(u.BytesOut), u.Name, "out")
+		count(descTierIO, float64(u.BytesRead), u.Name, "read")
+		count(descTierIO, float64(u.BytesWritten), u.Name, "written")
+		count(descTierHits, float64(u.Hits), u.Name, "hit")
+		count(descTierHits, float64(u.Misses), u.Name, "miss")
+		count(descTierSums, float64(u.Verified), u.Name, "good")
+		count(descTierSums, float64(u.Bad), u.Name, "bad")
+	}
+	m := &s.Moves
+	for reason, n := range map[string]uint64{"eviction": m.Evictions, "eager": m.Eager, "promotion": m.Promotions, "prefetch": m.Prefetched} {
+		count(descMoves, float64(n), reason)
+	}
+	count(descFetched, float64(m.PrefetchHits))
+	count(descStalls, float64(m.Stalls))
+	count(descStalled, m.Stalled.Seconds())
+	count(descStreamed, float64(m.Streamed))
+	gauge(descPlanned, float64(m.Queue))
 }
 
 // metricsText is the metrics in OpenMetrics text.

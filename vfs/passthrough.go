@@ -7,6 +7,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"vgpu/device"
 )
 
 // bridge keeps the account of backing files. go-fuse has one of its own, but
@@ -36,8 +38,11 @@ type backing struct {
 	refs int
 }
 
-// offer is what a node knows of the handle that it is opening.
+// offer is what a node knows of the handle that it is opening. Its buffer is
+// pinned to where its bytes are, until the handle is released or turns out not to
+// be a passthrough one.
 type offer struct {
+	h    *device.Handle
 	fd   int
 	want bool // passthrough is wanted; else only if the inode has it already
 }
@@ -57,14 +62,25 @@ func (b *bridge) Init(s *fuse.Server) {
 
 // offer is called by a node inside its Open or Create. The request is known
 // by its cancel channel, which go-fuse makes for each.
-func (b *bridge) offer(ctx context.Context, fd int, want bool) {
+func (b *bridge) offer(ctx context.Context, h *device.Handle, want bool) {
 	c, ok := ctx.(*fuse.Context)
-	if !ok || !b.enabled {
+	if !ok || !b.isEnabled() {
+		return
+	}
+	fd, err := h.Pin() // may wait for a move, so under no lock
+	if err != nil {    // the daemon reads and writes for it, as far as it can
+		h.Unpin()
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.offers[c.Cancel] = offer{fd, want}
+	b.offers[c.Cancel] = offer{h, fd, want}
+}
+
+func (b *bridge) isEnabled() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.enabled
 }
 
 // Open opens, and then makes the handle a passthrough one if it was offered so.
@@ -83,21 +99,26 @@ func (b *bridge) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, 
 
 func (b *bridge) settle(cancel <-chan struct{}, node uint64, out *fuse.OpenOut, status fuse.Status) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	o, ok := b.offers[cancel]
-	if !ok {
-		return
-	}
 	delete(b.offers, cancel)
+	taken := ok && status.Ok() && b.take(o, node, out)
+	b.mu.Unlock()
+	if ok && !taken {
+		o.h.Unpin()
+	}
+}
+
+// take makes a handle a passthrough one if it is to be. b.mu is held.
+func (b *bridge) take(o offer, node uint64, out *fuse.OpenOut) bool {
 	bk := b.nodes[node]
-	if !status.Ok() || bk == nil && !o.want {
-		return
+	if bk == nil && !o.want {
+		return false
 	}
 	if bk == nil {
 		id, errno := b.server.RegisterBackingFd(&fuse.BackingMap{Fd: int32(o.fd)})
 		if errno != 0 {
 			b.refused = errno
-			return
+			return false
 		}
 		bk = &backing{id: id}
 		b.nodes[node] = bk
@@ -107,6 +128,7 @@ func (b *bridge) settle(cancel <-chan struct{}, node uint64, out *fuse.OpenOut, 
 	out.BackingID = bk.id
 	out.OpenFlags |= fuse.FOPEN_PASSTHROUGH
 	out.OpenFlags &^= fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_DIRECT_IO | fuse.FOPEN_PARALLEL_DIRECT_WRITES
+	return true
 }
 
 // Release withdraws the backing file with the last handle that used it.

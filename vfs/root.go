@@ -75,29 +75,3 @@ func (t *tree) kernelsDir() entry {
 
 // manualWidth is the width of the manuals' lines.
 const manualWidth = 80
-
-// tiersDir shows where the buffers' bytes live.
-func (t *tree) tiersDir() entry {
-	value := func(f func() (any, error)) entry {
-		return t.file(func() ([]byte, error) {
-			v, err := f()
-			if err != nil {
-				return nil, err
-			}
-			return valueText(v), nil
-		})
-	}
-	usage := func(pick func(device.Usage) any) entry {
-		return value(func() (any, error) { return pick(t.dev.Stats().Memory), nil })
-	}
-	ram := map[string]entry{
-		"size":    usage(func(u device.Usage) any { return u.Mem }),
-		"used":    usage(func(u device.Usage) any { return u.Used }),
-		"free":    usage(func(u device.Usage) any { return u.Free }),
-		"scratch": usage(func(u device.Usage) any { return u.Scratch }),
-		"peak":    usage(func(u device.Usage) any { return u.Peak }),
-		"buffers": usage(func(u device.Usage) any { return u.Buffers }),
-		"path":    value(func() (any, error) { return t.dev.Files().Root(), nil }),
-	}
-	return t.dir("/tiers", map[string]entry{"ram": t.dir("/tiers/ram", ram)})
-}

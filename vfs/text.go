@@ -74,6 +74,7 @@ func (t *tree) statText() ([]byte, error) {
 	l.add("memory.free", s.Memory.Free)
 	l.add("memory.peak", s.Memory.Peak)
 	l.add("buffers", s.Memory.Buffers)
+	t.statTiers(&l, &s)
 	l.add("queues", len(s.Queues))
 	tuning := t.dev.Tuning()
 	l.add("tuning.entries", tuning.Entries)

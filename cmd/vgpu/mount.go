@@ -17,7 +17,6 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
-	"vgpu/alloc"
 	"vgpu/device"
 	"vgpu/kernels/catalog"
 	"vgpu/kernels/pool"
@@ -28,6 +27,10 @@ import (
 // mountOptions are what `vgpu mount` takes, and mount(8)'s -o.
 type mountOptions struct {
 	mem         sizeFlag
+	spill       spillFlag
+	quota       sizeFlag
+	io          string
+	persist     bool
 	state       string
 	name        string
 	group       string
@@ -53,7 +56,7 @@ func mountCommand() *cobra.Command {
 		Short: "make a device and mount it; stays in the foreground unless --daemon",
 		Long: "Makes a device of this machine's cores and memory and mounts it at MOUNTPOINT, which is made if it is missing\n" +
 			"and taken away again. SIGTERM and SIGINT stop it: running jobs get --stop-timeout to end.",
-		Example: "  vgpu mount /dev/vgpu0 --mem 8G\n  vgpu mount --daemon --name lab --group compute --mode 0770 /srv/vgpu",
+		Example: "  vgpu mount /dev/vgpu0 --mem 8G\n  vgpu mount /dev/vgpu0 --mem 8G --spill /var/lib/vgpu:100G --spill /mnt/hdd/vgpu\n  vgpu mount --daemon --name lab --group compute --mode 0770 /srv/vgpu",
 		Args:    exactArgs(1, "one mount point"),
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, list := range o.options {
@@ -66,6 +69,10 @@ func mountCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.Var(&o.mem, "mem", "memory for buffers and scratch together, such as 8G; default: half of what is available")
+	f.Var(&o.spill, "spill", "directory on a disk, and bytes of it, for what does not fit into memory (default: what is free there); may be repeated, in order of preference")
+	f.BoolVar(&o.persist, "persist", false, "write the buffers to the spill tiers when the device is stopped: they survive a reboot")
+	f.StringVar(&o.io, "io", "", "how spill tiers are read and written: uring or threads (default: io_uring where the kernel allows it)")
+	f.Var(&o.quota, "quota", "bytes that one user's buffers may take, in memory and on the spill tiers together (default: no limit)")
 	f.StringVar(&o.state, "state", "", "directory for the lock and the memory tier (default /run/vgpu/NAME, or below $XDG_RUNTIME_DIR)")
 	f.StringVar(&o.name, "name", "", "the device's name (default: the last part of MOUNTPOINT)")
 	f.StringVar(&o.group, "group", "", "group that owns the tree and may use ctl")
@@ -91,6 +98,9 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	dir, err := filepath.Abs(dir)
 	if err == nil && o.state != "" {
 		o.state, err = filepath.Abs(o.state) // a daemon leaves its working directory
+	}
+	if err == nil {
+		err = o.spill.resolve(dir)
 	}
 	if err != nil {
 		return err
@@ -208,9 +218,13 @@ func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, 
 	if err != nil {
 		return cfg, opt, err
 	}
+	store, err := o.storeConfig(dir, gid)
+	if err != nil {
+		return cfg, opt, err
+	}
 	cfg = device.Config{
 		Name: o.name, Version: version, Registry: catalog.Registry().WithCommon(device.CommonOptions...), Pool: threads,
-		Store:  alloc.Config{Dir: o.stateDir(), Name: o.name, Mem: int64(o.mem), Group: gid, Logf: log.Printf},
+		Store:  store,
 		Tuning: filepath.Join(o.stateDir(), tuningDir), TuningSeed: tuningCache(),
 	}
 	opt = vfs.Options{

@@ -61,6 +61,16 @@ func (o *mountOptions) set(key, val, item string) error {
 		if err := o.mem.Set(val); err != nil {
 			return usagef("-o %s: %w", item, err)
 		}
+	case "spill":
+		if err := o.spill.Set(val); err != nil {
+			return usagef("-o %s: %w", item, err)
+		}
+	case "quota":
+		if err := o.quota.Set(val); err != nil {
+			return usagef("-o %s: %w", item, err)
+		}
+	case "io":
+		o.io = val
 	case "state":
 		o.state = val
 	case "name", "fsname":
@@ -96,6 +106,8 @@ func (o *mountOptions) setFlag(key, item string) error {
 	switch key {
 	case "keep":
 		o.keep = true
+	case "persist":
+		o.persist = true
 	case "direct":
 		o.direct = true
 	case "debug":

@@ -15,14 +15,21 @@ import (
 )
 
 func umountCommand() *cobra.Command {
-	var lazy bool
+	var lazy, quiet bool
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use: "umount MOUNTPOINT", Short: "stop a device: end its jobs, unmount it, give its memory back", Args: exactArgs(1, "one mount point"),
 		Long: "Asks the device's daemon to stop and waits until the mount is gone. A dead mount, whose daemon was\nkilled, is detached.",
-		RunE: func(c *cobra.Command, args []string) error { return unmountDevice(c.Context(), args[0], lazy, timeout) },
+		RunE: func(c *cobra.Command, args []string) error {
+			err := unmountDevice(c.Context(), args[0], lazy, timeout)
+			if quiet && errors.Is(err, vfs.ErrNotMounted) {
+				return nil
+			}
+			return err
+		},
 	}
 	c.Flags().BoolVarP(&lazy, "lazy", "l", false, "detach the mount from the tree at once")
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "it is no error if nothing is mounted there")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the daemon")
 	return c
 }

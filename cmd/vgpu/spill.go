@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"log"
+	"path/filepath"
+	"strings"
+
+	"vgpu/alloc"
+	"vgpu/device"
+	"vgpu/iouring"
+)
+
+// spillFlag is the spill tiers, in order of preference: DIR or DIR:SIZE each.
+type spillFlag []alloc.SpillConfig
+
+func (f *spillFlag) String() string {
+	var out []string
+	for _, s := range *f {
+		text := s.Dir
+		if s.Size > 0 {
+			text += fmt.Sprintf(":%d", s.Size)
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, " ")
+}
+
+func (f *spillFlag) Type() string { return "DIR[:SIZE]" }
+
+// Set adds a tier. What comes after the last colon is a size if it can be one.
+func (f *spillFlag) Set(s string) error {
+	c := alloc.SpillConfig{Dir: s}
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		n, err := device.ParseSize(s[i+1:])
+		switch {
+		case err == nil && n == 0:
+			return fmt.Errorf("%s: a size of 0", s)
+		case err == nil:
+			c.Dir, c.Size = s[:i], n
+		case !strings.Contains(s[i+1:], "/"):
+			return fmt.Errorf("%s: %w; a directory whose name has a colon takes a size after it", s, err)
+		}
+	}
+	if c.Dir == "" {
+		return fmt.Errorf("%q: a directory, or with a size such as /var/lib/vgpu:100G", s)
+	}
+	*f = append(*f, c)
+	return nil
+}
+
+// resolve makes the directories absolute, as a daemon leaves its working
+// directory, and refuses one inside the mount point: the daemon would wait for
+// itself.
+func (f spillFlag) resolve(mountPoint string) error {
+	for i := range f {
+		abs, err := filepath.Abs(f[i].Dir)
+		if err != nil {
+			return err
+		}
+		f[i].Dir = abs
+		if rel, err := filepath.Rel(mountPoint, abs); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+			return usagef("--spill %s lies inside the mount point %s; it has to be a directory of another file system", abs, mountPoint)
+		}
+	}
+	return nil
+}
+
+// storeConfig says where the buffers are kept.
+func (o *mountOptions) storeConfig(dir string, gid int) (alloc.Config, error) {
+	c := alloc.Config{
+		Dir: o.stateDir(), Name: o.name, Mem: int64(o.mem), Group: gid, Logf: log.Printf,
+		Spill: o.spill, Persist: o.persist, Mountpoint: dir,
+	}
+	switch o.io {
+	case "":
+	case "uring", "threads":
+		c.IO = iouring.Backend(o.io)
+	default:
+		return c, usagef("--io %s: uring or threads", o.io)
+	}
+	switch {
+	case o.persist && len(o.spill) == 0:
+		return c, usagef("--persist needs a --spill directory to write the buffers to")
+	case o.io != "" && len(o.spill) == 0:
+		return c, usagef("--io %s is about spill tiers, and there is no --spill", o.io)
+	}
+	return c, nil
+}

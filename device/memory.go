@@ -1,0 +1,211 @@
+package device
+
+import (
+	"fmt"
+	"syscall"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+)
+
+// mode is how a job uses memory, chosen when it is accepted.
+type mode struct {
+	// streamed, if set, runs the kernel on operands that stay on their tiers.
+	streamed *kernels.Streamed
+	// windows copies of each operand only the part that the job uses, since the
+	// whole buffers together would not fit.
+	windows bool
+	memory  int64 // bytes of memory that it will hold
+}
+
+// String is the mode's name in explain.
+func (m *mode) String() string {
+	switch {
+	case m.streamed != nil:
+		return "streamed"
+	case m.windows:
+		return "windows"
+	}
+	return "memory"
+}
+
+// entries are what explain says of a job that does not simply run in memory,
+// and of its plan.
+func (m *mode) entries(p *kernels.Plan) []kernels.Entry {
+	if m.streamed == nil && !m.windows {
+		return p.Explain
+	}
+	out := append([]kernels.Entry{{Term: "mode", Text: m.String()}, {Term: "memory", Text: fmt.Sprint(m.memory)}}, p.Explain...)
+	if s := m.streamed; s != nil {
+		out = append(out, kernels.Entry{Term: "moved", Text: fmt.Sprintf("%.0f", s.Moved)}, kernels.Entry{Term: "temp", Text: fmt.Sprint(s.Temp)})
+		out = append(out, s.Explain...)
+	}
+	return out
+}
+
+// footprint is the memory that a command asks for, in bytes.
+type footprint struct {
+	scratch int64 // of the kernel, and copies of inputs that an output overlaps
+	outs    int64 // new outputs
+	buffers int64 // all files that it names, each once
+	windows int64 // of those, what it uses
+}
+
+// footprintOf adds a draft up.
+func (dr *draft) footprint() (f footprint) {
+	f.scratch = dr.plan.Cost.Scratch
+	files := map[string]int64{}
+	spans := map[string]span{}
+	for i := range dr.ins {
+		in := &dr.ins[i]
+		files[in.rel] = in.file
+		spans[in.rel] = spans[in.rel].with(in.layout)
+		if dr.overlapped(in) {
+			f.scratch += int64(in.layout.Bytes()) + 64
+		}
+	}
+	for i := range dr.outs {
+		o := &dr.outs[i]
+		switch {
+		case o.whole && !o.inPlace: // another inode than an input of that name
+			f.outs += o.size
+			f.buffers += o.size
+			f.windows += o.size
+		case o.whole:
+			f.outs += o.size
+			files[o.rel], spans[o.rel] = o.size, spans[o.rel].with(o.layout)
+		default:
+			files[o.rel], spans[o.rel] = o.file, spans[o.rel].with(o.layout)
+		}
+	}
+	for rel, n := range files {
+		f.buffers += n
+		f.windows += min(n, spans[rel].bytes())
+	}
+	return f
+}
+
+// overlapped tells whether the kernel must get a copy of an input.
+func (dr *draft) overlapped(in *inDraft) bool {
+	for i := range dr.outs {
+		o := &dr.outs[i]
+		if o.inPlace && o.rel == in.rel && mustCopy(dr.plan, in.layout, o.layout) {
+			return true
+		}
+	}
+	return false
+}
+
+// mustCopy tells whether an input that lies in the same buffer as an output
+// shares bytes with it in a way that the kernel does not allow for.
+func mustCopy(p *kernels.Plan, in, out ndarray.Layout) bool {
+	return spanOf(in).meets(spanOf(out)) && (!p.Alias || !ndarray.SameLayout(in, out))
+}
+
+// span is a range of a buffer's bytes. The zero value is empty.
+type span struct{ lo, hi int64 }
+
+func spanOf(l ndarray.Layout) span {
+	lo, hi := l.Extent()
+	return span{int64(lo), int64(hi)}
+}
+
+func (s span) bytes() int64      { return s.hi - s.lo }
+func (s span) meets(o span) bool { return s.bytes() > 0 && o.bytes() > 0 && s.lo < o.hi && o.lo < s.hi }
+func (s span) with(l ndarray.Layout) span {
+	o := spanOf(l)
+	switch {
+	case o.bytes() == 0:
+		return s
+	case s.bytes() == 0:
+		return o
+	}
+	return span{min(s.lo, o.lo), max(s.hi, o.hi)}
+}
+
+// checkMemory chooses how the command will use memory, and refuses what cannot
+// fit even on an empty device.
+func (b *batch) checkMemory(dr *draft) error {
+	usage := b.d.store.Usage()
+	f := dr.footprint()
+	dr.mode.memory = f.scratch + f.outs
+	limit := dr.limits.memory
+	switch {
+	case b.d.store.Spills():
+		return b.chooseMode(dr, f, usage.Mem-usage.Staging)
+	case usage.Mem <= 0:
+		return nil
+	case limit > 0 && f.scratch+f.outs > limit:
+		return dr.overLimit(f.scratch + f.outs)
+	case b.d.cfg.Store.Plain != "": // outputs are files there, not memory
+		f.outs = 0
+	}
+	if need := f.scratch + f.outs; need > usage.Mem {
+		return failf(syscall.ENOMEM, dr.line.Verb.Span, "mount with a larger --mem, or with --spill", fmt.Sprintf("%s needs %d bytes of memory, and the device has %d", dr.call.Kernel.Name, need, usage.Mem))
+	}
+	return nil
+}
+
+func (dr *draft) overLimit(need int64) error {
+	return failf(syscall.ENOMEM, dr.line.Verb.Span, "raise maxmem=", fmt.Sprintf("%s needs %d bytes for outputs and scratch, and maxmem is %d", dr.call.Kernel.Name, need, dr.limits.memory))
+}
+
+// chooseMode is for a device that spills: in memory if all operands fit there,
+// else only the parts that are used, else streamed.
+func (b *batch) chooseMode(dr *draft, f footprint, mem int64) error {
+	limit := dr.limits.memory
+	over := limit > 0 && f.scratch+f.outs > limit
+	switch {
+	case !over && f.scratch+f.buffers <= mem:
+		dr.mode.memory = f.scratch + f.buffers
+		return nil
+	case !over && f.scratch+f.windows <= mem:
+		dr.mode.memory = f.scratch + f.windows
+		dr.mode.windows = true
+		return nil
+	case over && dr.plan.Stream == nil:
+		return dr.overLimit(f.scratch + f.outs)
+	}
+	if limit > 0 {
+		mem = min(mem, limit)
+	}
+	s, err := planStream(dr.plan, mem)
+	if err != nil {
+		return dr.cannotStream(f, mem, err)
+	}
+	dr.mode = mode{streamed: s, memory: s.Mem}
+	return nil
+}
+
+// cannotStream is the refusal of what fits in no mode.
+func (dr *draft) cannotStream(f footprint, mem int64, err error) error {
+	name := dr.call.Kernel.Name
+	msg := fmt.Sprintf("%s cannot fit: it needs %d bytes of memory, there are %d, and it cannot be streamed", name, f.scratch+f.buffers, mem)
+	if err != errNoStream {
+		msg = fmt.Sprintf("%s cannot fit, even streamed: it needs %d bytes of memory at once, there are %d, and %v", name, f.scratch+f.buffers, mem, err)
+	}
+	return failf(syscall.ENOMEM, dr.line.Verb.Span, "mount with a larger --mem, or work on slices", msg)
+}
+
+var errNoStream = fmt.Errorf("the kernel does not stream: %w", syscall.ENOMEM)
+
+// planStream has a kernel plan a streamed run within mem bytes. A half of the
+// memory is tried first: the tiles are large by then, and what other jobs
+// work on may stay.
+func planStream(p *kernels.Plan, mem int64) (s *kernels.Streamed, err error) {
+	if p.Stream == nil {
+		return nil, errNoStream
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			s, err = nil, fmt.Errorf("the kernel panicked: %v: %w", v, syscall.EIO)
+		}
+	}()
+	if s, err = p.Stream(mem / 2); err != nil {
+		s, err = p.Stream(mem)
+	}
+	if err == nil && s.Mem > mem {
+		return nil, fmt.Errorf("its plan for %d bytes takes %d: %w", mem, s.Mem, syscall.ENOMEM)
+	}
+	return s, err
+}
