@@ -38,10 +38,12 @@ func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf fu
 				}
 			}
 		},
-		fused: func(x []T, at place) where[T] {
-			// Two fast loops beat one that keeps the index.
-			best := firstOf(x, leaf(x))
-			return where[T]{x[best], int64(at.k + best)}
+		// A block's extreme keeps the place of the block: comparisons need no
+		// more, as blocks do not overlap, and only the last one left is looked for.
+		fused: func(x []T, at place) where[T] { return where[T]{leaf(x), int64(at.k)} },
+		settle: func(v where[T], block func(k int) []T) where[T] {
+			v.k += int64(firstOf(block(int(v.k)), v.v))
+			return v
 		},
 		fusedFold: func(acc []where[T], x []T, at place) {
 			for i, v := range x[:len(acc)] {

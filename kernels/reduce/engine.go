@@ -39,6 +39,12 @@ type reduction[T ndarray.Element, A any] struct {
 	// faster; else nil.
 	fused     func(x []T, at place) A
 	fusedFold func(acc []A, x []T, at place)
+	// clean is lift and leaf of blocks that allow a shorter way, which shows on
+	// it; else nil.
+	clean func(x []T, at place) (v A, ok bool)
+	// settle brings the result of a piece of work to its last form, with block
+	// giving the elements of the leaf that begins at element k; else nil.
+	settle func(v A, block func(k int) []T) A
 	// fold is acc[i] = acc[i] op x[i].
 	fold func(acc, x []A)
 	join func(a, b A) A
@@ -109,6 +115,11 @@ func (p *pass[T, A]) block(ws *workspace[T, A], x []T, at place) A {
 	if p.fused != nil {
 		return p.fused(x, at)
 	}
+	if p.clean != nil {
+		if v, ok := p.clean(x, at); ok {
+			return v
+		}
+	}
 	p.lift(ws.lift[:len(x)], x, at)
 	return p.leaf(ws.lift[:len(x)])
 }
@@ -133,6 +144,9 @@ func (p *pass[T, A]) runInner(w *pool.Worker, partial []A) error {
 			x := p.in.get(ws.elems, o*g.k, n*g.k)
 			for i := range n {
 				ws.vals[i] = p.block(&ws, x[i*g.k:(i+1)*g.k], place{o: o + i})
+				if p.settle != nil {
+					ws.vals[i] = p.settle(ws.vals[i], func(int) []T { return x[i*g.k : (i+1)*g.k] })
+				}
 			}
 			p.sink(ws.vals[:n], o)
 			o += n
@@ -148,7 +162,11 @@ func (p *pass[T, A]) segment(ws *workspace[T, A], o, lo, hi int) A {
 		ws.vals[n] = p.block(ws, x, place{o: o, k: k})
 		n++
 	}
-	return p.pairwise(ws.vals[:n])
+	v := p.pairwise(ws.vals[:n])
+	if p.settle != nil {
+		v = p.settle(v, func(k int) []T { return p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k)) })
+	}
+	return v
 }
 
 // innerSegments splits outputs of many elements. partial has a value for each

@@ -12,7 +12,14 @@ const (
 	greatestNumber
 )
 
+// String is the verb.
+func (e extreme) String() string { return [...]string{"min", "max", "nanmin", "nanmax"}[e] }
+
 func extremeOf[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
+	return remembered(e.String(), dt, func() *reduction[T, T] { return newExtreme[T](dt, e) })
+}
+
+func newExtreme[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
 	r := &reduction[T, T]{dt: dt, lift: same[T]}
 	switch e {
 	case smallest:
@@ -20,9 +27,9 @@ func extremeOf[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
 	case greatest:
 		r.leaf, r.fold, r.join = maxLeafOf[T](), maxFoldOf[T](), larger[T]
 	case smallestNumber:
-		r.leaf, r.fold, r.join = leafOf(smallerNumber[T]), foldOf(smallerNumber[T]), smallerNumber[T]
+		r.leaf, r.fold, r.join = minNumberLeafOf[T](), foldOf(smallerNumber[T]), smallerNumber[T]
 	case greatestNumber:
-		r.leaf, r.fold, r.join = leafOf(largerNumber[T]), foldOf(largerNumber[T]), largerNumber[T]
+		r.leaf, r.fold, r.join = maxNumberLeafOf[T](), foldOf(largerNumber[T]), largerNumber[T]
 	}
 	r.fused = func(x []T, _ place) T { return r.leaf(x) }
 	r.fusedFold = func(acc, x []T, _ place) { r.fold(acc, x) }
@@ -82,11 +89,13 @@ func runArg(e extreme) func(j *job) error {
 }
 
 func argOn[T ordered](j *job, dt ndarray.DType, e extreme) error {
-	before, leaf := isLess[T], minLeafOf[T]()
-	if e == greatest {
-		before, leaf = isGreater[T], maxLeafOf[T]()
-	}
-	return run(j, argReduction(dt, before, leaf), func(vals []where[T], o int) {
+	r := remembered("arg"+e.String(), dt, func() *reduction[T, where[T]] {
+		if e == greatest {
+			return argReduction(dt, isGreater[T], maxLeafOf[T]())
+		}
+		return argReduction(dt, isLess[T], minLeafOf[T]())
+	})
+	return run(j, r, func(vals []where[T], o int) {
 		var index [128]int64
 		for ; len(vals) > 0; o += len(index) {
 			n := min(len(vals), len(index))

@@ -53,8 +53,18 @@ func runNorm(j *job) error {
 			},
 		})
 	}
+	if j.narrow() {
+		return normOn(j, p, normLifts[float32]{
+			dt: ndarray.F32, abs: absoluteF32, square: squaredF32, squares: squaresF32, nonzero: nonzero[float32], nonzeros: nonzeroF32,
+			power: func(dst []float64, x []float32, _ place) {
+				for i, v := range x {
+					dst[i] = math.Pow(math.Abs(float64(v)), p)
+				}
+			},
+		})
+	}
 	return normOn(j, p, normLifts[float64]{
-		dt: ndarray.F64, abs: absolute, square: squared, nonzero: nonzero[float64],
+		dt: ndarray.F64, abs: absolute, square: squared, squares: squaresF64, nonzero: nonzero[float64], nonzeros: nonzeroF64,
 		power: func(dst, x []float64, _ place) {
 			for i, v := range x {
 				dst[i] = math.Pow(math.Abs(v), p)
@@ -68,6 +78,10 @@ type normLifts[T ndarray.Element] struct {
 	dt                 ndarray.DType
 	abs, square, power func(dst []float64, x []T, at place)
 	nonzero            func(dst []int64, x []T, at place)
+	// The sum of squares and the count of nonzeros of a block at once; may be
+	// nil.
+	squares  func(x []T, at place) float64
+	nonzeros func(x []T, at place) int64
 }
 
 func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
@@ -78,7 +92,7 @@ func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
 	case p == 1:
 		return run(j, sumMap(l.dt, l.abs), plain)
 	case p == 0:
-		return run(j, sumMap(l.dt, l.nonzero), store[int64](j, nil))
+		return run(j, fused(sumMap(l.dt, l.nonzero), l.nonzeros), store[int64](j, nil))
 	case math.IsInf(p, 1):
 		return run(j, greatestAbs(l), plain)
 	case math.IsInf(p, -1):
@@ -108,7 +122,7 @@ const (
 // squares are exact to rounding, the elements are scaled by the greatest.
 func euclid[T ndarray.Element](j *job, l normLifts[T]) error {
 	sums := perOutput[float64](j)
-	if err := run(j, sumMap(l.dt, l.square), collect(sums)); err != nil {
+	if err := run(j, fused(sumMap(l.dt, l.square), l.squares), collect(sums)); err != nil {
 		return err
 	}
 	wide := j.in.DType == ndarray.F64 || j.in.DType == ndarray.C128

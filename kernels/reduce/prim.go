@@ -232,18 +232,6 @@ func numbers[T float | complex128](dst []int64, x []T, _ place) {
 	}
 }
 
-// skipNaN reads NaN as 0.
-func skipNaN(dst, x []float64, _ place) {
-	x = x[:len(dst)]
-	for i := range dst {
-		v := x[i]
-		if v != v {
-			v = 0
-		}
-		dst[i] = v
-	}
-}
-
 func skipNaNC(dst, x []complex128, _ place) {
 	for i, v := range x {
 		dst[i] = v

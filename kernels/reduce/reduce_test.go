@@ -394,3 +394,64 @@ func BenchmarkReduce(b *testing.B) {
 		})
 	}
 }
+
+// Loops that look at blocks for NaN first give what plain ones do: with none,
+// some, and only NaN, at the edges of masks and blocks.
+func TestNaNBlocks(t *testing.T) {
+	for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64} {
+		for _, n := range []int{1, 63, 64, 1023, 1024, 1025, 4096, 4097, 9000} {
+			for _, every := range []int{0, 1, 2, 700, 5000} {
+				v := random(n)
+				for i := range v {
+					v[i] = float64(float32(v[i]))
+					if every > 0 && i%every == 0 {
+						v[i] = math.NaN()
+					}
+				}
+				checkNaNBlocks(t, d, v)
+			}
+		}
+	}
+}
+
+func checkNaNBlocks(t *testing.T, d ndarray.DType, v []float64) {
+	t.Helper()
+	least, most, numbers, first := math.NaN(), math.NaN(), 0, -1
+	clean := make([]float64, len(v))
+	for i, x := range v {
+		if x != x {
+			if first < 0 {
+				first = i
+			}
+			continue
+		}
+		numbers++
+		clean[i] = x
+		if numbers == 1 || x < least {
+			least = x
+		}
+		if numbers == 1 || x > most {
+			most = x
+		}
+	}
+	if first < 0 {
+		first = 0
+		for i, x := range v {
+			if x == most {
+				first = i
+				break
+			}
+		}
+	}
+	in := arrays{"x": array(d, v)}
+	sum := treeSum(clean)
+	if d == ndarray.F32 {
+		sum = float64(float32(sum))
+	}
+	for verb, want := range map[string]float64{"nanmin": least, "nanmax": most, "nansum": sum, "argmax": float64(first)} {
+		got := output[float64](t, verb+" x y", in)[0]
+		if got != want && (got == got || want == want) {
+			t.Errorf("%s of %d %s: %v, want %v", verb, len(v), d, got, want)
+		}
+	}
+}

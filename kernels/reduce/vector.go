@@ -21,38 +21,34 @@ func folding[T any](op func(dst, a, b []T)) func(acc, x []T) {
 	return func(acc, x []T) { op(acc, x, acc) }
 }
 
-func sumLeafOf[A summed]() func(x []A) A {
-	return fastest(sumLeaf[A], simd.SumF64, simd.SumI64, simd.SumU64)
+// The loops of package simd by what they do, made once.
+var (
+	sumLeaves = []any{simd.SumF64, simd.SumI64, simd.SumU64}
+	sumFolds  = []any{folding(simd.AddF64), folding(simd.AddI64), folding(simd.AddU64)}
+	prodFolds = []any{folding(simd.MulF64), folding(simd.MulI64), folding(simd.MulU64)}
+	minLeaves = []any{simd.MinOfF32, simd.MinOfF64, simd.MinOfI8, simd.MinOfU8, simd.MinOfI16, simd.MinOfU16, simd.MinOfI32, simd.MinOfU32}
+	maxLeaves = []any{simd.MaxOfF32, simd.MaxOfF64, simd.MaxOfI8, simd.MaxOfU8, simd.MaxOfI16, simd.MaxOfU16, simd.MaxOfI32, simd.MaxOfU32}
+	minFolds  = []any{folding(simd.MinF32), folding(simd.MinF64), folding(simd.MinI8), folding(simd.MinU8), folding(simd.MinI16),
+		folding(simd.MinU16), folding(simd.MinI32), folding(simd.MinU32), folding(simd.MinI64), folding(simd.MinU64)}
+	maxFolds = []any{folding(simd.MaxF32), folding(simd.MaxF64), folding(simd.MaxI8), folding(simd.MaxU8), folding(simd.MaxI16),
+		folding(simd.MaxU16), folding(simd.MaxI32), folding(simd.MaxU32), folding(simd.MaxI64), folding(simd.MaxU64)}
+	maxNumbers = []any{maxNumberF32, maxNumberF64}
+	minNumbers = []any{minNumberF32, minNumberF64}
+)
+
+func sumLeafOf[A summed]() func(x []A) A     { return fastest(sumLeaf[A], sumLeaves...) }
+func sumFoldOf[A summed]() func(acc, x []A)  { return fastest(sumFold[A], sumFolds...) }
+func prodLeafOf[A summed]() func(x []A) A    { return fastest(prodLeaf[A], simd.ProdF64) }
+func prodFoldOf[A summed]() func(acc, x []A) { return fastest(prodFold[A], prodFolds...) }
+func minLeafOf[T ordered]() func(x []T) T    { return fastest(minLeaf[T], minLeaves...) }
+func maxLeafOf[T ordered]() func(x []T) T    { return fastest(maxLeaf[T], maxLeaves...) }
+func minFoldOf[T ordered]() func(acc, x []T) { return fastest(minFold[T], minFolds...) }
+func maxFoldOf[T ordered]() func(acc, x []T) { return fastest(maxFold[T], maxFolds...) }
+func minNumberLeafOf[T ordered]() func(x []T) T {
+	return fastest(leafOf(smallerNumber[T]), minNumbers...)
 }
-
-func sumFoldOf[A summed]() func(acc, x []A) {
-	return fastest(sumFold[A], folding(simd.AddF64), folding(simd.AddI64), folding(simd.AddU64))
-}
-
-func prodLeafOf[A summed]() func(x []A) A { return fastest(prodLeaf[A], simd.ProdF64) }
-
-func prodFoldOf[A summed]() func(acc, x []A) {
-	return fastest(prodFold[A], folding(simd.MulF64), folding(simd.MulI64), folding(simd.MulU64))
-}
-
-func minLeafOf[T ordered]() func(x []T) T {
-	return fastest(minLeaf[T], simd.MinOfF32, simd.MinOfF64, simd.MinOfI8, simd.MinOfU8,
-		simd.MinOfI16, simd.MinOfU16, simd.MinOfI32, simd.MinOfU32)
-}
-
-func maxLeafOf[T ordered]() func(x []T) T {
-	return fastest(maxLeaf[T], simd.MaxOfF32, simd.MaxOfF64, simd.MaxOfI8, simd.MaxOfU8,
-		simd.MaxOfI16, simd.MaxOfU16, simd.MaxOfI32, simd.MaxOfU32)
-}
-
-func minFoldOf[T ordered]() func(acc, x []T) {
-	return fastest(minFold[T], folding(simd.MinF32), folding(simd.MinF64), folding(simd.MinI8), folding(simd.MinU8), folding(simd.MinI16),
-		folding(simd.MinU16), folding(simd.MinI32), folding(simd.MinU32), folding(simd.MinI64), folding(simd.MinU64))
-}
-
-func maxFoldOf[T ordered]() func(acc, x []T) {
-	return fastest(maxFold[T], folding(simd.MaxF32), folding(simd.MaxF64), folding(simd.MaxI8), folding(simd.MaxU8), folding(simd.MaxI16),
-		folding(simd.MaxU16), folding(simd.MaxI32), folding(simd.MaxU32), folding(simd.MaxI64), folding(simd.MaxU64))
+func maxNumberLeafOf[T ordered]() func(x []T) T {
+	return fastest(leafOf(largerNumber[T]), maxNumbers...)
 }
 
 // sumLeafF32 and sumFoldF32 sum elements widened to float64.
@@ -85,4 +81,19 @@ func squareDistance(dst, x, mean []float64, at place) {
 		simd.SubScalarF64(dst, x, mean[at.o])
 	}
 	simd.SquareF64(dst, dst)
+}
+
+// squaresF32 and squaresF64 are sums of squares; squaredF32 and absoluteF32 lift.
+
+func squaresF32(x []float32, _ place) float64 { return simd.SumSquaresF32(x) }
+func squaresF64(x []float64, _ place) float64 { return simd.SumSquaresF64(x) }
+
+func squaredF32(dst []float64, x []float32, _ place) {
+	simd.CastF32F64(dst, x)
+	simd.SquareF64(dst, dst)
+}
+
+func absoluteF32(dst []float64, x []float32, _ place) {
+	simd.CastF32F64(dst, x)
+	simd.AbsF64(dst, dst)
 }

@@ -2,6 +2,7 @@ package reduce
 
 import (
 	"math"
+	"sync"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
@@ -75,11 +76,31 @@ func indexType(in ndarray.DType) ndarray.DType {
 // The reductions that sums are made of.
 
 func sumOf[T summed](dt ndarray.DType) *reduction[T, T] {
-	leaf, fold := sumLeafOf[T](), sumFoldOf[T]()
-	return &reduction[T, T]{
-		dt: dt, lift: same[T], leaf: leaf, fold: fold, join: addition[T],
-		fused: func(x []T, _ place) T { return leaf(x) }, fusedFold: func(acc, x []T, _ place) { fold(acc, x) },
+	return remembered("sum", dt, func() *reduction[T, T] {
+		leaf, fold := sumLeafOf[T](), sumFoldOf[T]()
+		return &reduction[T, T]{
+			dt: dt, lift: same[T], leaf: leaf, fold: fold, join: addition[T],
+			fused: func(x []T, _ place) T { return leaf(x) }, fusedFold: func(acc, x []T, _ place) { fold(acc, x) },
+		}
+	})
+}
+
+// made is the reductions that are the same for all jobs, by what they are.
+var made sync.Map
+
+// remembered makes a reduction the first time it is asked for: that takes longer
+// than a small job.
+func remembered[T ndarray.Element, A any](what string, dt ndarray.DType, create func() *reduction[T, A]) *reduction[T, A] {
+	type key struct {
+		what string
+		dt   ndarray.DType
 	}
+	if r, ok := made.Load(key{what, dt}); ok {
+		return r.(*reduction[T, A])
+	}
+	r := create()
+	made.Store(key{what, dt}, r)
+	return r
 }
 
 // sumF32 sums f32 in f64.
@@ -91,6 +112,18 @@ var sumF32 = &reduction[float32, float64]{
 // sumMap sums lift(x).
 func sumMap[T ndarray.Element, A summed](dt ndarray.DType, lift func([]A, []T, place)) *reduction[T, A] {
 	return &reduction[T, A]{dt: dt, lift: lift, leaf: sumLeafOf[A](), fold: sumFoldOf[A](), join: addition[A]}
+}
+
+// fused gives r a loop that is its lift and leaf in one.
+func fused[T ndarray.Element, A any](r *reduction[T, A], loop func(x []T, at place) A) *reduction[T, A] {
+	r.fused = loop
+	return r
+}
+
+// clean gives r a loop that does for blocks without NaN.
+func clean[T ndarray.Element, A any](r *reduction[T, A], loop func(x []T, at place) (A, bool)) *reduction[T, A] {
+	r.clean = loop
+	return r
 }
 
 func prodOf[T summed](dt ndarray.DType) *reduction[T, T] {
@@ -255,13 +288,13 @@ func runCount(finish func(*job) func([]int64)) func(j *job) error {
 		case j.in.DType.IsComplex():
 			return run(j, sumMap(ndarray.C128, nonzero[complex128]), sink)
 		case j.narrow():
-			return run(j, sumMap(ndarray.F32, nonzero[float32]), sink)
+			return run(j, fused(sumMap(ndarray.F32, nonzero[float32]), nonzeroF32), sink)
 		case j.in.DType.IsFloat():
-			return run(j, sumMap(ndarray.F64, nonzero[float64]), sink)
+			return run(j, fused(sumMap(ndarray.F64, nonzero[float64]), nonzeroF64), sink)
 		case j.in.DType.Size() == 1:
-			return run(j, sumMap(ndarray.U8, nonzero[uint8]), sink)
+			return run(j, fused(sumMap(ndarray.U8, nonzero[uint8]), nonzeroU8), sink)
 		}
-		return run(j, sumMap(ndarray.I64, nonzero[int64]), sink)
+		return run(j, fused(sumMap(ndarray.I64, nonzero[int64]), nonzeroI64), sink)
 	}
 }
 
@@ -270,9 +303,25 @@ func runNansum(j *job) error {
 	case j.class.IsComplex():
 		return run(j, sumMap(ndarray.C128, skipNaNC), store[complex128](j, nil))
 	case j.class.IsFloat():
-		return run(j, sumMap(ndarray.F64, skipNaN), store[float64](j, nil))
+		return sumNumbers(j, store[float64](j, nil))
 	}
 	return runSum(j)
+}
+
+// sumNumbers is the sum of what is not NaN, in float64.
+func sumNumbers(j *job, sink func([]float64, int)) error {
+	if j.narrow() {
+		return run(j, clean(sumMap(ndarray.F32, skipNaNF32), sumCleanF32), sink)
+	}
+	return run(j, clean(sumMap(ndarray.F64, skipNaN), sumCleanF64), sink)
+}
+
+// countNumbers is how many real elements are not NaN.
+func countNumbers(j *job, sink func([]int64, int)) error {
+	if j.narrow() {
+		return run(j, clean(sumMap(ndarray.F32, numbers[float32]), countCleanF32), sink)
+	}
+	return run(j, clean(sumMap(ndarray.F64, numbers[float64]), countCleanF64), sink)
 }
 
 // runNanmean counts first.
@@ -290,10 +339,10 @@ func runNanmean(j *job) error {
 			ndarray.Store(j.out, vals, o)
 		})
 	}
-	if err := run(j, sumMap(ndarray.F64, numbers[float64]), collect(n)); err != nil {
+	if err := countNumbers(j, collect(n)); err != nil {
 		return err
 	}
-	return run(j, sumMap(ndarray.F64, skipNaN), func(vals []float64, o int) {
+	return sumNumbers(j, func(vals []float64, o int) {
 		for i := range vals {
 			vals[i] /= float64(n[o+i])
 		}

@@ -41,11 +41,12 @@ func works() (list []work) {
 	for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64} {
 		vec := func(name string) string { return fmt.Sprintf("%s:%s:%d", name, d, n) }
 		size := float64(d.Size())
+		for _, verb := range reductions {
+			list = append(list, reduction(verb, d, n, ""), reduction(verb, d, l2Bytes/d.Size(), " in L2"))
+		}
 		list = append(list,
 			work{"copy " + d.String(), "copy " + vec("x") + " z", 2 * n * size, 0, false},
 			work{"map " + d.String(), `map "z = exp(-x*x) + sin(y)" x=` + vec("x") + " y=" + vec("y") + " z=z", 3 * n * size, 2.5, false},
-			work{"sum " + d.String(), "sum " + vec("x"), n * size, 1, false},
-			work{"max " + d.String(), "max " + vec("x"), n * size, 1, false},
 			work{"transpose " + d.String(), fmt.Sprintf("transpose x:%s:%dx%d z", d, side, side), 2 * side * side * size, 0.8, true},
 			work{"sort " + d.String(), fmt.Sprintf("sort x:%s:%d z", d, 1<<22), 2 * (1 << 22) * size, 0, false},
 		)
@@ -54,6 +55,17 @@ func works() (list []work) {
 		}
 	}
 	return list
+}
+
+// l2Bytes is the size of an operand that stays in the second-level cache.
+const l2Bytes = 512 << 10
+
+// reductions are compared at both sizes.
+var reductions = []string{"sum", "prod", "max", "min", "mean", "var", "std", "norm", "argmax", "argmin", "any", "all", "count_nonzero", "nansum", "nanmax"}
+
+// reduction is one of a vector to a number.
+func reduction(verb string, d ndarray.DType, n int, where string) work {
+	return work{verb + " " + d.String() + where, fmt.Sprintf("%s x:%s:%d", verb, d, n), float64(n * d.Size()), 1, false}
 }
 
 // line is a contender that runs a command of ours.

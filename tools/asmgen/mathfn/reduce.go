@@ -26,7 +26,10 @@ type reduction struct {
 	identity  string // initial lanes; "" takes the first element
 	serial    bool   // less than 64 elements are folded from left to right
 	asm       func(a *asm, acc, tmp vec, x, y operand.Op)
-	combine   func(a *asm, acc, tmp vec, _ operand.Op) // acc with a later lane
+	// pair, if set, is a faster asm for two registers of lanes that do not meet
+	// NaN; a set bit in nan tells that they did, and asm has to do it all again.
+	pair    func(a *asm, acc, tmp [2]vec, x [2]operand.Op)
+	combine func(a *asm, acc, tmp vec, _ operand.Op) // acc with a later lane
 }
 
 // elemCast says how an element becomes acc's type.
@@ -53,7 +56,7 @@ func fold(mnemonic string) func(a *asm, acc, tmp vec, y operand.Op) {
 	return func(a *asm, acc, tmp vec, _ operand.Op) { a.do(mnemonic, a.reg(tmp), a.reg(acc), a.reg(acc)) }
 }
 
-// square adds tmp². The product of float32 values is exact; that of float64 is rounded first.
+// square adds tmp², rounded first.
 func square(a *asm, acc, tmp vec, _ operand.Op) {
 	a.do("VMULPD", a.reg(tmp), a.reg(tmp), a.reg(tmp))
 	a.do("VADDPD", a.reg(tmp), a.reg(acc), a.reg(acc))
@@ -72,6 +75,49 @@ func extreme(mnemonic, suffix string) func(a *asm, acc, tmp vec, y operand.Op) {
 		a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp), a.reg(tmp), nan)
 		a.do("VBLENDV"+suffix, nan, a.reg(tmp), a.reg(acc), a.reg(acc))
 	}
+}
+
+// The places where pair notes that there was a NaN.
+var (
+	nanMask   = reg.K2
+	nanVector = vec(8)
+)
+
+// extremePair is extreme for a pair of registers, with one test for both.
+func extremePair(mnemonic, suffix string) func(a *asm, acc, tmp [2]vec, x [2]operand.Op) {
+	return func(a *asm, acc, tmp [2]vec, x [2]operand.Op) {
+		for i := range acc {
+			a.do("VMOVU"+suffix, x[i], a.reg(tmp[i]))
+			a.do(mnemonic+suffix, a.reg(acc[i]), a.reg(tmp[i]), a.reg(acc[i]))
+		}
+		if a.isa == AVX512 {
+			a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp[0]), a.reg(tmp[1]), reg.K1)
+			a.do("KORW", reg.K1, nanMask, nanMask)
+			return
+		}
+		a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp[0]), a.reg(tmp[1]), a.reg(tmp[0]))
+		a.do("VORPS", a.reg(tmp[0]), a.reg(nanVector), a.reg(nanVector))
+	}
+}
+
+// noNaN clears the note of NaN.
+func (a *asm) noNaN() {
+	if a.isa == AVX512 {
+		a.do("KXORW", nanMask, nanMask, nanMask)
+		return
+	}
+	a.do("VXORPS", a.reg(nanVector), a.reg(nanVector), a.reg(nanVector))
+}
+
+// ifNoNaN jumps if there is no note of NaN.
+func (a *asm) ifNoNaN(label string) {
+	if a.isa == AVX512 {
+		a.do("KORTESTW", nanMask, nanMask)
+	} else {
+		a.do("VMOVMSKPS", a.reg(nanVector), reg.R8L)
+		a.c.TESTL(reg.R8L, reg.R8L)
+	}
+	a.c.JZ(operand.LabelRef(label))
 }
 
 func reductions() []*reduction {
@@ -93,6 +139,9 @@ func reductions() []*reduction {
 	prod := sum("ProdF64", "the product of x.", F64, F64, direct("VMULPD"))
 	prod.combine = fold("VMULPD")
 	prod.step, prod.fold, prod.identity = "acc[j] *= v", "a *= b", "1"
+	squaresF32 := squares(F32, "VCVTPS2PD")
+	// The product is exact: one rounding is as good as two.
+	squaresF32.asm = viaTmp("VCVTPS2PD", func(a *asm, acc, tmp vec, _ operand.Op) { a.do("VFMADD231PD", a.reg(tmp), a.reg(tmp), a.reg(acc)) })
 	rs := []*reduction{
 		sum("SumF64", "the sum of x.", F64, F64, direct("VADDPD")),
 		sum("SumF32", "the sum of x in float64.", F32, F64, viaTmp("VCVTPS2PD", fold("VADDPD"))),
@@ -102,7 +151,7 @@ func reductions() []*reduction {
 		sum("SumU8", "the sum of x.", U8, I64, viaTmp("VPMOVZXBQ", fold("VPADDQ"))),
 		prod,
 		squares(F64, "VMOVUPD"),
-		squares(F32, "VCVTPS2PD"),
+		squaresF32,
 		dot(F64, viaTmp("VMOVUPD", func(a *asm, acc, tmp vec, y operand.Op) { a.do("VFMADD231PD", y, a.reg(tmp), a.reg(acc)) })),
 		dot(F32, func(a *asm, acc, tmp vec, x, y operand.Op) {
 			a.do("VCVTPS2PD", x, a.reg(tmp))
@@ -127,6 +176,7 @@ func extremeOf(e Elem, name, relation string) *reduction {
 		r.fold = fmt.Sprintf("if b %s a || b != b {\na = b\n}", relation)
 		r.combine = extreme("V"+strings.ToUpper(name), suffix)
 		r.asm = viaTmp("VMOVU"+suffix, r.combine)
+		r.pair = extremePair("V"+strings.ToUpper(name), suffix)
 		return r
 	}
 	r.doc += "."
@@ -162,37 +212,22 @@ func (r *reduction) assemble(c *build.Context, isa Target) {
 	c.Load(c.Param("acc"), reg.RDI)
 	total := reductionLanes * r.acc.Size / a.width() // registers of lanes
 	perPass := min(total, 8)
-	perReg := a.width() / r.acc.Size
 	for pass := range total / perPass {
-		c.Load(c.Param("x"), reg.RSI)
-		if r.two {
-			c.Load(c.Param("y"), reg.RDX)
-		}
-		c.Load(c.Param("rows"), reg.RCX)
-		accAddr := func(i int) operand.Mem {
-			return operand.Mem{Base: reg.RDI, Disp: (pass*perPass + i) * a.width()}
+		l := &rowLoop{reduction: r, a: a, pass: pass, perPass: perPass}
+		l.load()
+		if r.pair != nil {
+			store := fmt.Sprintf("store%d", pass)
+			a.noNaN()
+			l.emit(fmt.Sprintf("fast%d", pass), l.pairs)
+			a.ifNoNaN(store)
+			l.load() // all again
+			l.emit(fmt.Sprintf("loop%d", pass), l.singles)
+			c.Label(store)
+		} else {
+			l.emit(fmt.Sprintf("loop%d", pass), l.singles)
 		}
 		for i := range perPass {
-			a.do("VMOVUPS", accAddr(i), a.reg(vec(i)))
-		}
-		label := fmt.Sprintf("loop%d", pass)
-		c.Label(label)
-		for i := range perPass {
-			at := func(base reg.Register) operand.Mem {
-				return operand.Mem{Base: base, Disp: (pass*perPass + i) * perReg * r.elem.Size}
-			}
-			tmp := vec(10 + i%3*2) // three pairs in turn
-			r.asm(a, vec(i), tmp, at(reg.RSI), at(reg.RDX))
-		}
-		row := operand.U32(reductionLanes * r.elem.Size)
-		c.ADDQ(row, reg.RSI)
-		if r.two {
-			c.ADDQ(row, reg.RDX)
-		}
-		c.DECQ(reg.RCX)
-		c.JNZ(operand.LabelRef(label))
-		for i := range perPass {
-			a.do("VMOVUPS", a.reg(vec(i)), accAddr(i))
+			a.do("VMOVUPS", a.reg(vec(i)), l.lanes(i))
 		}
 	}
 	c.Load(c.Param("fold"), reg.RCX)
@@ -202,6 +237,64 @@ func (r *reduction) assemble(c *build.Context, isa Target) {
 	c.Label("done")
 	c.VZEROUPPER()
 	c.RET()
+}
+
+// rowLoop is a loop over rows for some of the registers of lanes.
+type rowLoop struct {
+	*reduction
+	a             *asm
+	pass, perPass int
+}
+
+// lanes is where register i of this pass lies in acc.
+func (l *rowLoop) lanes(i int) operand.Mem {
+	return operand.Mem{Base: reg.RDI, Disp: (l.pass*l.perPass + i) * l.a.width()}
+}
+
+// row is where the elements for register i lie in the row at base.
+func (l *rowLoop) row(base reg.Register, i int) operand.Mem {
+	return operand.Mem{Base: base, Disp: (l.pass*l.perPass + i) * l.a.width() / l.acc.Size * l.elem.Size}
+}
+
+// load begins at the first row.
+func (l *rowLoop) load() {
+	c := l.a.c
+	c.Load(c.Param("x"), reg.RSI)
+	if l.two {
+		c.Load(c.Param("y"), reg.RDX)
+	}
+	c.Load(c.Param("rows"), reg.RCX)
+	for i := range l.perPass {
+		l.a.do("VMOVUPS", l.lanes(i), l.a.reg(vec(i)))
+	}
+}
+
+// emit emits the loop around a body for one row.
+func (l *rowLoop) emit(label string, body func()) {
+	c := l.a.c
+	c.Label(label)
+	body()
+	row := operand.U32(reductionLanes * l.elem.Size)
+	c.ADDQ(row, reg.RSI)
+	if l.two {
+		c.ADDQ(row, reg.RDX)
+	}
+	c.DECQ(reg.RCX)
+	c.JNZ(operand.LabelRef(label))
+}
+
+func (l *rowLoop) singles() {
+	for i := range l.perPass {
+		tmp := vec(10 + i%3*2) // three pairs in turn
+		l.asm(l.a, vec(i), tmp, l.row(reg.RSI, i), l.row(reg.RDX, i))
+	}
+}
+
+func (l *rowLoop) pairs() {
+	for i := 0; i < l.perPass; i += 2 {
+		tmp := vec(10 + i%3*2)
+		l.pair(l.a, [2]vec{vec(i), vec(i + 1)}, [2]vec{tmp, tmp + 1}, [2]operand.Op{l.row(reg.RSI, i), l.row(reg.RSI, i+1)})
+	}
 }
 
 // foldLanes folds lane j with lane j+32, then +16 and so on: registers as long

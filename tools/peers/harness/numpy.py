@@ -1,7 +1,7 @@
 """What numpy takes, driven over standard input as the GEMM harness is.
 
-setup NAME    makes operands; answers "ok" or "no"
-sample REPS   does it so often; answers with the seconds of processor time
+setup NAME TYPE [in L2]    makes operands; answers "ok" or "no"
+sample REPS                does it so often; answers with the seconds of processor time
 """
 import sys
 import time
@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 N = 1 << 24  # beyond the caches
+L2 = 512 << 10  # bytes that stay in the second-level cache
 rng = np.random.default_rng(1)
 
 
@@ -26,8 +27,8 @@ def fused(dtype):
 
 
 def reduction(op):
-    def make(dtype):
-        x = vector(dtype)
+    def make(dtype, n=N):
+        x = vector(dtype, n)
         return lambda: op(x)
 
     return make
@@ -59,18 +60,24 @@ def sort(dtype):
     return lambda: np.sort(x)
 
 
-TABLE = {"map": fused, "sum": reduction(np.sum), "max": reduction(np.max), "copy": copy, "cast": cast, "transpose": transpose, "sort": sort}
+REDUCTIONS = {
+    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "mean": np.mean, "var": np.var, "std": np.std,
+    "norm": np.linalg.norm, "argmax": np.argmax, "argmin": np.argmin, "any": np.any, "all": np.all,
+    "count_nonzero": np.count_nonzero, "nansum": np.nansum, "nanmax": np.nanmax,
+}
+TABLE = {"map": fused, **{name: reduction(op) for name, op in REDUCTIONS.items()}, "copy": copy, "cast": cast, "transpose": transpose, "sort": sort}
 TYPES = {"f32": np.float32, "f64": np.float64}
 
 run = None
 for line in sys.stdin:
     verb, arg = line.split(maxsplit=1)
     if verb == "setup":
-        name, dtype = arg.split()
+        name, dtype, *where = arg.split()
         if name == "cast" and dtype != "f32":
             run = None
         else:
-            run = TABLE[name](TYPES[dtype])
+            size = [L2 // TYPES[dtype]().itemsize] if where else []
+            run = TABLE[name](TYPES[dtype], *size)
         print("ok" if run else "no", flush=True)
     else:
         start = time.thread_time()
