@@ -261,26 +261,25 @@ func (b *Buffer) ReadOnly() bool { return b.readonly }
 
 // Stat tells about the buffer. st_blocks is what is resident.
 func (b *Buffer) Stat() (unix.Stat_t, error) {
-	st, err := b.s.fstat(b.fd, b.Path())
-	if err != nil || b.Resident() {
-		return st, err
-	}
+	path := b.Path()
 	b.hm.RLock()
 	defer b.hm.RUnlock()
+	st, err := b.s.fstat(b.fd, path)
 	p, h := b.spot, b.home
+	if err != nil || p == nil {
+		return st, err
+	}
 	var data unix.Stat_t
 	switch {
-	case p == nil: // just now
-		return b.s.fstat(b.fd, b.Path())
 	case h != nil:
 		data, err = h.t.fstat(h.fd, h.where)
 	case p.t == nil:
-		_, err = b.s.openHome(p, b.Path())
+		_, err = b.s.openHome(p, path)
 	default:
 		data, err = p.t.stat(p.entry())
 	}
 	if err != nil {
-		return st, lost(b.Path(), err)
+		return st, lost(path, err)
 	}
 	overlay(&st, &data)
 	return st, nil

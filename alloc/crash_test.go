@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,6 +27,7 @@ func crashChild(job string) {
 	}
 	inject := &injector{noMount: f[2] == onShm}
 	cfg := Config{Dir: f[3], Name: f[4], Mem: 16 << 20, Faults: inject.fault}
+	findScenario(f[5]).configure(&cfg, f[6])
 	kill := killer(n)
 	if f[0] == "open" {
 		inject.arm(kill)
@@ -38,7 +40,7 @@ func crashChild(job string) {
 			inject.arm(kill)
 			err = s.Close(false)
 		default:
-			err = crashScenario(s, inject, kill, f[0])
+			err = crashScenario(s, inject, kill, findScenario(f[5]))
 		}
 	}
 	if err != nil {
@@ -48,20 +50,24 @@ func crashChild(job string) {
 	os.Exit(3) // as unclean as being killed: nothing is closed
 }
 
-func crashScenario(s *Store, inject *injector, kill Faults, name string) error {
-	for _, sc := range scenarios {
-		if sc.name != name {
-			continue
+// findScenario gives the scenario of that name, or an empty one.
+func findScenario(name string) *scenario {
+	for _, sc := range scenariosFor(onTmpfs) {
+		if sc.name == name {
+			return &sc
 		}
-		if sc.setup != nil {
-			if err := sc.setup(s); err != nil {
-				return err
-			}
-		}
-		inject.arm(kill)
-		return sc.run(s)
 	}
-	return errors.New("no such scenario")
+	return &scenario{}
+}
+
+func crashScenario(s *Store, inject *injector, kill Faults, sc *scenario) error {
+	if sc.setup != nil {
+		if err := sc.setup(s); err != nil {
+			return err
+		}
+	}
+	inject.arm(kill)
+	return sc.run(s)
 }
 
 func killer(n int) Faults {
@@ -78,10 +84,14 @@ func killer(n int) Faults {
 }
 
 // crash runs the child, and reports whether it was killed.
-func crash(t *testing.T, what string, n int, kind string, cfg *Config) bool {
+func crash(t *testing.T, what string, n int, kind string, cfg *Config, sc *scenario) bool {
 	t.Helper()
+	spill := ""
+	if len(cfg.Spill) > 0 {
+		spill = filepath.Dir(cfg.Spill[0].Dir)
+	}
 	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
-	cmd.Env = append(os.Environ(), crashEnv+"="+strings.Join([]string{what, strconv.Itoa(n), kind, cfg.Dir, cfg.Name}, "|"))
+	cmd.Env = append(os.Environ(), crashEnv+"="+strings.Join([]string{what, strconv.Itoa(n), kind, cfg.Dir, cfg.Name, sc.name, spill}, "|"))
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
@@ -100,7 +110,7 @@ func crash(t *testing.T, what string, n int, kind string, cfg *Config) bool {
 // A daemon is killed before each system call of each operation. The next one finds everything.
 func TestKilledAtEverySystemCall(t *testing.T) {
 	kind := kinds()[0]
-	for _, sc := range scenarios {
+	for _, sc := range scenariosFor(kind) {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
 			for n := 1; killOnce(t, kind, &sc, n); n++ {
@@ -111,8 +121,8 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 
 func killOnce(t *testing.T, kind string, sc *scenario, n int) (killed bool) {
 	t.Helper()
-	cfg, _ := config(t, kind, 16<<20)
-	killed = crash(t, sc.name, n, kind, &cfg)
+	cfg, _ := sc.config(t, kind)
+	killed = crash(t, "run", n, kind, &cfg, sc)
 	s := mustOpen(t, cfg)
 	for _, m := range s.Interrupted() {
 		if got, marked := s.MarkOf(m.Path); !marked || got != m || m.State != Bad {
@@ -137,28 +147,35 @@ func TestKilledAtStartAndEnd(t *testing.T) {
 		if kind == onPlain {
 			continue
 		}
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			for n := 1; ; n++ {
-				cfg, _ := config(t, kind, 16<<20)
-				killed := crash(t, "open", n, kind, &cfg)
-				s := mustOpen(t, cfg)
-				put(t, s, "a", oldBytes)
-				ok(t, mark("a", job)(s))
-				ok(t, s.Close(true))
-				crash(t, "open", n, kind, &cfg)
-				s = mustOpen(t, cfg)
-				bytesAre(t, s, "a", oldBytes)
-				if m, marked := s.MarkOf("a"); !marked || m.State != Bad {
-					t.Errorf("call %d: mark %+v", n, m)
+		for _, sc := range []*scenario{{}, findScenario("spill")} {
+			t.Run(kind+sc.name, func(t *testing.T) {
+				t.Parallel()
+				for n := 1; killAtStartAndEnd(t, kind, sc, n); n++ {
 				}
-				ok(t, s.Close(true))
-				crash(t, "close", n, kind, &cfg)
-				ok(t, mustOpen(t, cfg).Close(false))
-				if !killed {
-					return
-				}
-			}
-		})
+			})
+		}
 	}
+}
+
+func killAtStartAndEnd(t *testing.T, kind string, sc *scenario, n int) (killed bool) {
+	cfg, _ := sc.config(t, kind)
+	killed = crash(t, "open", n, kind, &cfg, sc)
+	s := mustOpen(t, cfg)
+	put(t, s, "a", oldBytes)
+	ok(t, mark("a", job)(s))
+	if sc.tiers > 0 {
+		ok(t, with(s, "a", spilled))
+	}
+	ok(t, s.Close(true))
+	killed = crash(t, "open", n, kind, &cfg, sc) || killed
+	s = mustOpen(t, cfg)
+	bytesAre(t, s, "a", oldBytes)
+	if m, marked := s.MarkOf("a"); !marked || m.State != Bad {
+		t.Errorf("call %d: mark %+v", n, m)
+	}
+	checkStore(t, s)
+	ok(t, s.Close(true))
+	killed = crash(t, "close", n, kind, &cfg, sc) || killed
+	ok(t, mustOpen(t, cfg).Close(false))
+	return killed
 }

@@ -83,8 +83,8 @@ func (s *Store) faulty() iouring.Faulty {
 		switch {
 		case err == nil:
 			return iouring.Fault{}
-		case err == ErrShort:
-			return iouring.Fault{Short: max(o.Size()/2, 1)}
+		case err == ErrShort: // whole blocks, as direct transfers are cut
+			return iouring.Fault{Short: int(pages(int64(o.Size() / 2)))}
 		case errors.As(err, &errno):
 			return iouring.Fault{Err: errno}
 		}

@@ -24,7 +24,7 @@ func nth(n int, err error, calls *atomic.Int64) Faults {
 // can be done again.
 func TestEverySystemCallFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
-		for _, sc := range scenarios {
+		for _, sc := range scenariosFor(kind) {
 			t.Run(sc.name, func(t *testing.T) {
 				t.Parallel() // a mount waits more than it works
 				for _, fault := range []error{unix.EIO, unix.ENOSPC} {
@@ -38,7 +38,8 @@ func TestEverySystemCallFails(t *testing.T) {
 
 // failOnce reports whether there was an n-th system call.
 func failOnce(t *testing.T, kind string, sc *scenario, n int, fault error) bool {
-	s, inject := openFaulty(t, kind, 16<<20)
+	cfg, inject := sc.config(t, kind)
+	s := mustOpen(t, cfg)
 	if sc.setup != nil {
 		ok(t, sc.setup(s))
 	}
@@ -69,8 +70,9 @@ func failOnce(t *testing.T, kind string, sc *scenario, n int, fault error) bool 
 // Interrupted and short system calls are carried on with: every operation succeeds.
 func TestInterruptedAndShortCalls(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
-		for _, sc := range scenarios {
-			s, inject := openFaulty(t, kind, 16<<20)
+		for _, sc := range scenariosFor(kind) {
+			cfg, inject := sc.config(t, kind)
+			s := openWith(t, cfg)
 			if sc.setup != nil {
 				ok(t, sc.setup(s))
 			}
@@ -95,15 +97,26 @@ func TestInterruptedAndShortCalls(t *testing.T) {
 	})
 }
 
+// startScenario is what starts and ends are tried with: tiers, where there can be some.
+func startScenario(kind string) *scenario {
+	if kind == onPlain {
+		return &scenario{}
+	}
+	return findScenario("spill")
+}
+
 // A start that fails at any of its system calls leaves what it found, and the next one succeeds.
 func TestStartFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
-		cfg, inject := config(t, kind, 16<<20)
+		cfg, inject := startScenario(kind).config(t, kind)
 		s := mustOpen(t, cfg)
 		ok(t, s.Mkdir(me(), "d", 0o755))
 		put(t, s, "d/a", oldBytes)
 		ok(t, mark("d/a", job)(s))
 		put(t, s, "b", newBytes)
+		if len(cfg.Spill) > 0 {
+			ok(t, with(s, "d/a", spilled))
+		}
 		ok(t, s.Close(true))
 		for n := 1; ; n++ {
 			var calls atomic.Int64
@@ -134,7 +147,7 @@ func TestStartFails(t *testing.T) {
 func TestFirstStartFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
 		for n := 1; ; n++ {
-			cfg, inject := config(t, kind, 16<<20)
+			cfg, inject := startScenario(kind).config(t, kind)
 			var calls atomic.Int64
 			inject.arm(nth(n, unix.ENOMEM, &calls))
 			s, err := Open(cfg)
@@ -158,10 +171,13 @@ func TestFirstStartFails(t *testing.T) {
 func TestEndFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
 		for n := 1; ; n++ {
-			cfg, inject := config(t, kind, 16<<20)
+			cfg, inject := startScenario(kind).config(t, kind)
 			s := mustOpen(t, cfg)
 			ok(t, s.Mkdir(me(), "d", 0o755))
 			put(t, s, "d/a", oldBytes)
+			if len(cfg.Spill) > 0 {
+				ok(t, with(s, "d/a", spilled))
+			}
 			var calls atomic.Int64
 			inject.arm(nth(n, unix.EIO, &calls))
 			err := s.Close(false)

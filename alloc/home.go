@@ -16,11 +16,12 @@ const homesDir = "homes"
 
 // spot is where the bytes of a spilled buffer are. A move makes another; nothing in it changes after Open but what a size is found to be.
 type spot struct {
-	t     *spillTier // nil: one that this start does not have
-	name  string     // of the file; "" if it has none, as temporary space
-	key   key        // of the file: what its blocks are counted under
-	found bool       // at start
-	where string     // the path of its tier, for messages
+	t       *spillTier // nil: one that this start does not have
+	name    string     // of the file; "" if it has none, as temporary space
+	key     key        // of the file: what its blocks are counted under
+	sumsKey key        // the same of the file of its checksums
+	found   bool       // at start
+	where   string     // the path of its tier, for messages
 }
 
 // home is a spot whose file is open.
@@ -41,6 +42,20 @@ func (b *Buffer) Resident() bool {
 	return b.spot == nil
 }
 
+// Tier names the tier that the bytes are in, as Tiers does: "" is one that this device was started without. It does not wait for a move
+// that is under way.
+func (b *Buffer) Tier() string {
+	b.hm.RLock()
+	defer b.hm.RUnlock()
+	switch {
+	case b.spot == nil:
+		return "ram"
+	case b.spot.t == nil:
+		return ""
+	}
+	return b.spot.t.name()
+}
+
 // at gives the open home of a spilled buffer, nil of a resident one. Preconditions: b.mu is held, so that the buffer stays there.
 func (b *Buffer) at() (*home, error) {
 	b.hm.RLock()
@@ -49,10 +64,11 @@ func (b *Buffer) at() (*home, error) {
 	if h != nil || p == nil {
 		return h, nil
 	}
+	path := b.Path()
 	b.hm.Lock()
 	defer b.hm.Unlock()
 	if b.home == nil {
-		h, err := b.s.openHome(p, b.Path())
+		h, err := b.s.openHome(p, path)
 		if err != nil {
 			return nil, err
 		}
@@ -183,8 +199,36 @@ func (s *Store) homeEntry(ino uint64) entry {
 	return entry{s.homes, name, homesDir + "/" + name}
 }
 
-// target is what the symlink says: the tier's token, the file's name there and, for people, the tier's path.
-func (p *spot) target() string { return p.t.token + " " + p.name + " " + p.t.path }
+// target is what the symlink says: the tier's token and the file's name there. It must be short: from 128 bytes on a symlink takes a
+// page, and there is none when the memory is full.
+func (p *spot) target() string { return p.t.token + " " + p.name }
+
+// tierPath tells where the tier of a token was, for messages.
+func (s *Store) tierPath(token string) string {
+	path, err := s.readlink(entry{s.homes, token, homesDir + "/" + token})
+	if err != nil {
+		return "a place that is not known"
+	}
+	return path
+}
+
+// noteTier notes where a tier is, for messages of a start without it. It is a symlink, named by the token.
+func (s *Store) noteTier(t *spillTier) error {
+	e := entry{s.homes, t.token, homesDir + "/" + t.token}
+	if s.tierPath(t.token) == t.path {
+		return nil
+	}
+	tmp := s.ram.temp(e)
+	err := s.symlink(t.path, tmp)
+	if err == nil {
+		err = s.rename(tmp, e, 0)
+	}
+	if errors.Is(err, unix.ENOSPC) { // a long path, and no memory left
+		s.cfg.Logf("%v", err)
+		return nil
+	}
+	return err
+}
 
 // openHomes opens the folder of homes, and makes it if this device has spill tiers. Without them there may be one of an earlier start.
 func (s *Store) openHomes() (err error) {
@@ -215,6 +259,9 @@ func (s *Store) loadHomes(names map[uint64]string) error {
 		return err
 	}
 	for _, d := range list {
+		if len(d.Name) == tokenSize {
+			continue
+		}
 		ino, err := strconv.ParseUint(d.Name, 10, 64)
 		e := entry{s.homes, d.Name, homesDir + "/" + d.Name}
 		if _, there := names[ino]; err != nil || !there {
@@ -235,9 +282,8 @@ func (s *Store) loadHome(e entry, k key) error {
 	if err != nil {
 		return err
 	}
-	f := append(strings.SplitN(to, " ", 3), "", "")
-	token, path := f[0], f[2]
-	p := &spot{name: f[1], where: path}
+	token, name, _ := strings.Cut(to, " ")
+	p := &spot{name: name, where: s.tierPath(token)}
 	for _, t := range s.spills {
 		if t.token == token {
 			p.t, p.where = t, t.path

@@ -15,12 +15,18 @@ import (
 // Spill moves the bytes to the first spill tier that has room for them; the names, and all that stat tells but the blocks, stay. It does
 // nothing for a buffer that has spilled. EBUSY: it is mapped, or held; ENOSPC: no tier has room; EOPNOTSUPP: there is none. After an error,
 // the context's too, the bytes are where they were.
-func (b *Buffer) Spill(ctx context.Context) error {
+func (b *Buffer) Spill(ctx context.Context) error { return b.evict(ctx, true) }
+
+// SpillEmpty is Spill for a buffer that will be written whole: its bytes are not copied, and it reads as zeros until then.
+func (b *Buffer) SpillEmpty(ctx context.Context) error { return b.evict(ctx, false) }
+
+// evict moves the buffer out of the RAM tier, with or without its bytes.
+func (b *Buffer) evict(ctx context.Context, bytes bool) error {
 	moved, err := b.move(ctx, func(ctx context.Context) (bool, error) {
 		if h, err := b.at(); h != nil || err != nil {
 			return false, err
 		}
-		return true, b.spillWith(ctx, b.s.spills, 0)
+		return true, b.spillWith(ctx, 0, bytes)
 	})
 	if moved {
 		b.s.freed()
@@ -71,16 +77,17 @@ func (b *Buffer) move(ctx context.Context, f func(context.Context) (bool, error)
 	return moved && err == nil, err
 }
 
-// spillWith moves a resident buffer to one of the tiers, where it can grow by so many bytes. Preconditions: b.mu is held for writing.
-func (b *Buffer) spillWith(ctx context.Context, tiers []*spillTier, more int64) error {
+// spillWith moves a resident buffer, with or without its bytes, to the first tier where it can grow by so many more. Preconditions: b.mu is
+// held for writing.
+func (b *Buffer) spillWith(ctx context.Context, more int64, bytes bool) error {
 	st, err := b.s.fstat(b.fd, b.Path())
 	if err != nil {
 		return err
 	}
 	err = fail("spill", b.Path(), unix.ENOSPC)
-	for _, t := range tiers {
+	for _, t := range b.s.spills {
 		if err = t.room(st.Size + more); err == nil {
-			err = b.spillTo(ctx, t, &st)
+			err = b.spillTo(ctx, t, &st, bytes)
 		}
 		if !errors.Is(err, unix.ENOSPC) {
 			return err
@@ -177,12 +184,14 @@ func (t *spillTier) arrived(size int64) {
 }
 
 // spillTo makes a file on a tier, copies the bytes, and then by the making of one symlink makes it the buffer.
-func (b *Buffer) spillTo(ctx context.Context, t *spillTier, st *unix.Stat_t) error {
+func (b *Buffer) spillTo(ctx context.Context, t *spillTier, st *unix.Stat_t, bytes bool) error {
 	n, err := b.s.newData(t, b.key.ino, st.Size, b.Path())
 	if err != nil {
 		return err
 	}
-	err = n.copyFrom(ctx, b.fd, b)
+	if bytes {
+		err = n.copyFrom(ctx, b.fd, b)
+	}
 	if err == nil {
 		err = n.finish(st)
 	}
@@ -204,7 +213,7 @@ func (b *Buffer) leave(h *home, st *unix.Stat_t) error {
 	if err := s.symlink(h.target(), e); err != nil {
 		return err
 	}
-	if err := s.punch(b.fd, b.Path(), st); err != nil {
+	if err := b.emptied(st); err != nil {
 		undo := s.unlink(e, 0)
 		if undo == nil {
 			return err
@@ -213,17 +222,7 @@ func (b *Buffer) leave(h *home, st *unix.Stat_t) error {
 	}
 	b.allocated = 0
 	b.settle(h)
-	b.recount()
 	return nil
-}
-
-// recount takes note of what the stub holds after pages of it have gone.
-func (b *Buffer) recount() {
-	if now, err := b.stubBlocks(); err != nil {
-		b.s.cfg.Logf("%v", err)
-	} else {
-		b.s.mem.meter.settle(b.key, 0, now)
-	}
 }
 
 // stubBlocks is the memory that the stub has.
@@ -280,10 +279,12 @@ func (b *Buffer) refill(ctx context.Context, h *home, st *unix.Stat_t, discard b
 	return err
 }
 
-// emptied gives back what refill took.
+// emptied gives back the pages of the stub.
 func (b *Buffer) emptied(st *unix.Stat_t) error {
 	err := b.s.punch(b.fd, b.Path(), st)
-	b.recount()
+	if err == nil {
+		b.s.mem.meter.settle(b.key, 0, 0)
+	}
 	return err
 }
 
@@ -363,16 +364,9 @@ func (n *newHome) discard() {
 	e := n.tmp
 	if n.named {
 		e = n.entry()
-		n.dropSums()
+		n.t.discardFile(n.sumsEntry(), n.sumsKey)
 	}
 	n.t.discardFile(e, n.key)
-}
-
-// dropSums removes the file of the checksums, if there is one.
-func (h *home) dropSums() {
-	if err := h.sums.drop(h.t, h.spot); err != nil {
-		h.t.logf("%v", err) // the next start drops it
-	}
 }
 
 // dropSpot removes the files of a spot that is no buffer's any more.
@@ -385,12 +379,7 @@ func (s *Store) dropSpot(p *spot) {
 		p.t.meter.forget(p.key)
 		return
 	}
-	e := p.sumsEntry()
-	if st, err := p.t.stat(e); err == nil {
-		p.t.discardFile(e, keyOf(&st))
-	} else if !errors.Is(err, unix.ENOENT) {
-		s.cfg.Logf("%v", err)
-	}
+	p.t.discardFile(p.sumsEntry(), p.sumsKey)
 	p.t.discardFile(p.entry(), p.key)
 }
 

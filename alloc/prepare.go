@@ -14,7 +14,32 @@ type Prepared struct {
 
 // Prepare makes a file of n bytes, all of them allocated, that is to stand at rel: in the RAM tier, or if it is full on the first spill tier
 // that has room. ENOSPC: nothing has changed.
-func (s *Store) Prepare(rel string, n int64) (p *Prepared, err error) {
+func (s *Store) Prepare(rel string, n int64) (*Prepared, error) {
+	p, err := s.prepare(rel)
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = p.resize(n)
+	if errors.Is(err, unix.ENOSPC) && s.Spills() {
+		err = p.resizeSpilled(n)
+	}
+	return p.or(err, rel)
+}
+
+// PrepareSpilled is Prepare on a spill tier whatever room the RAM tier has, if there is one: the output of a run that streams.
+func (s *Store) PrepareSpilled(rel string, n int64) (*Prepared, error) {
+	if !s.Spills() {
+		return s.Prepare(rel, n)
+	}
+	p, err := s.prepare(rel)
+	if err != nil {
+		return nil, err
+	}
+	return p.or(p.resizeSpilled(n), rel)
+}
+
+// prepare makes an empty file that is to stand at rel.
+func (s *Store) prepare(rel string) (p *Prepared, err error) {
 	err = s.look(rel, func(e entry) error {
 		if rel == "" {
 			return fail("create", rel, unix.EISDIR)
@@ -23,23 +48,22 @@ func (s *Store) Prepare(rel string, n int64) (p *Prepared, err error) {
 		p = &Prepared{b, tmp}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	_, _, err = p.resize(n)
-	if errors.Is(err, unix.ENOSPC) && s.Spills() {
-		err = p.prepareSpilled(n)
-	}
+	return p, err
+}
+
+// or discards it if there is an error.
+func (p *Prepared) or(err error, rel string) (*Prepared, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.Discard(rel))
 	}
 	return p, nil
 }
 
-// prepareSpilled makes an empty buffer one of n bytes on a spill tier.
-func (p *Prepared) prepareSpilled(n int64) (err error) {
+// resizeSpilled makes an empty buffer one of n bytes on the first spill tier that has room.
+func (p *Prepared) resizeSpilled(n int64) error {
+	err := p.makeWay(n)
 	for err == nil {
-		if _, _, err = p.resize(n); err == nil || !errors.Is(err, unix.ENOSPC) {
+		if _, _, err = p.resize(n); !errors.Is(err, unix.ENOSPC) {
 			return err
 		}
 		err = p.makeWay(n)

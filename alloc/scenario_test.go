@@ -2,6 +2,9 @@ package alloc
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,6 +15,9 @@ import (
 // legal looks at what is left of it: by the contract it must hold whatever step was the last.
 type scenario struct {
 	name  string
+	tiers int   // to spill to
+	mem   int64 // 0: 16 MiB
+	first int64 // size of the first tier; 0: enough
 	setup func(s *Store) error
 	run   func(s *Store) error // can be run again after it failed
 	legal func(t *testing.T, s *Store)
@@ -113,6 +119,36 @@ var scenarios = []scenario{
 	{name: "attributes", setup: putOld("a"), run: func(s *Store) error {
 		return first(s.Chmod("a", 0o600), s.Setxattr("a", "user.x", []byte("1"), 0), ignore(s.Link("a", "b"), unix.EEXIST), s.Unlink("b"))
 	}, legal: func(t *testing.T, s *Store) { bytesAre(t, s, "a", oldBytes); goodOr(t, s, "b", oldBytes) }},
+}
+
+// config is the configuration of a store for the scenario, below two directories.
+func (sc *scenario) config(t *testing.T, kind string) (Config, *injector) {
+	t.Helper()
+	cfg, i := config(t, kind, max(sc.mem, 16<<20))
+	sc.configure(&cfg, t.TempDir())
+	return cfg, i
+}
+
+// configure adds what the scenario needs.
+func (sc *scenario) configure(cfg *Config, spill string) {
+	if sc.mem > 0 {
+		cfg.Mem = sc.mem
+	}
+	for i := range sc.tiers {
+		c := SpillConfig{Dir: filepath.Join(spill, "disk"+strconv.Itoa(i)), Size: 1 << 30}
+		if i == 0 && sc.first > 0 {
+			c.Size = sc.first
+		}
+		cfg.Spill = append(cfg.Spill, c)
+	}
+}
+
+// scenariosFor are those that make sense on a kind of store.
+func scenariosFor(kind string) []scenario {
+	if kind == onPlain {
+		return scenarios
+	}
+	return slices.Concat(scenarios, spillScenarios)
 }
 
 func first(errs ...error) error {

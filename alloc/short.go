@@ -38,24 +38,22 @@ func (b *Buffer) roomy(grow func() (need int64, err error)) error {
 		if moved := b.makeWay(need); moved != nil {
 			return errors.Join(err, moved)
 		}
+		b.s.freed()
 	}
 }
 
 // makeWay moves a buffer that has no room to grow where it is to a tier that has.
 func (b *Buffer) makeWay(need int64) error {
-	moved, err := b.move(context.Background(), func(ctx context.Context) (bool, error) {
+	_, err := b.move(context.Background(), func(ctx context.Context) (bool, error) {
 		h, err := b.at()
 		switch {
 		case err != nil:
 			return false, err
 		case h == nil:
-			return true, b.spillWith(ctx, b.s.spills, need)
+			return true, b.spillWith(ctx, need, true)
 		}
 		return true, b.migrate(ctx, h, need)
 	})
-	if moved {
-		b.s.freed()
-	}
 	return err
 }
 

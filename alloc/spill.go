@@ -181,6 +181,9 @@ func (t *spillTier) openFolders() (err error) {
 	return err
 }
 
+// tokenSize is the length of an identity.
+const tokenSize = 32
+
 // identity is the random name that a tier was given when it was made. It is a symlink, which appears whole and takes no page.
 func (x sys) identity(dir int) (id string, err error) {
 	e := entry{dir, "id", "id"}
@@ -318,6 +321,8 @@ func (t *spillTier) loadFile(e entry, p *spot) error {
 	}
 	if e.dir == t.data {
 		p.key, p.found = keyOf(&st), true
+	} else {
+		p.sumsKey = keyOf(&st)
 	}
 	t.meter.settle(keyOf(&st), 0, st.Blocks*512)
 	return nil

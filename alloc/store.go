@@ -208,6 +208,9 @@ func (s *Store) openSpills(names map[uint64]string) error {
 				return err
 			}
 			s.spills = append(s.spills, t)
+			if err := s.noteTier(t); err != nil {
+				return err
+			}
 		}
 	}
 	if err := s.loadHomes(names); err != nil || len(s.spills) == 0 {

@@ -201,17 +201,10 @@ func (u *sums) unfile(t *spillTier, p *spot) error {
 	if !u.filed {
 		return nil
 	}
-	e := p.sumsEntry()
-	st, err := t.stat(e)
-	if err == nil {
-		err = t.unlink(e, 0)
-	}
-	if err != nil && !errors.Is(err, unix.ENOENT) {
+	if err := t.unlink(p.sumsEntry(), 0); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
-	if err == nil {
-		t.meter.forget(keyOf(&st))
-	}
+	t.meter.forget(p.sumsKey)
 	u.filed = false
 	return nil
 }
@@ -275,13 +268,15 @@ func (t *spillTier) writeSums(p *spot, text []byte) error {
 	if err == nil && t.flush {
 		err = t.fsync(fd, tmp.rel)
 	}
-	if err == nil {
+	if err = errors.Join(err, t.close(fd, tmp.rel)); err == nil {
 		err = t.rename(tmp, p.sumsEntry(), 0)
 	}
-	if err = errors.Join(err, t.close(fd, tmp.rel)); err != nil {
+	if err != nil {
 		t.discardFile(tmp, keyOf(&st))
+		return err
 	}
-	return err
+	p.sumsKey = keyOf(&st)
+	return nil
 }
 
 // readSums reads the table of a spill file: one that knows nothing if there is no file, or it is damaged.

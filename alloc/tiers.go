@@ -108,7 +108,7 @@ func (t *table) idle(st *unix.Stat_t) (used time.Time, free bool) {
 	defer t.mu.Unlock()
 	k := keyOf(st)
 	if b := t.held[k]; b != nil {
-		return b.LastUse(), !b.Mapped() && !b.Pinned() && !b.dead && b.Resident()
+		return b.LastUse(), !b.Mapped() && !b.Pinned() && !b.dead && t.spots[k] == nil
 	}
 	used = t.used[k]
 	if used.IsZero() {
