@@ -178,6 +178,7 @@ func plan(c *kernels.Call) (*kernels.Plan, error) {
 	frame, workers := frames(c, progs)
 	describe(p, c, progs, frame)
 	p.Cost.Scratch = int64(workers * frame)
+	p.Stream = func(mem int64) (*kernels.Streamed, error) { return planStream(c, p, progs, mem) }
 	p.Run = func(x *kernels.Exec) error {
 		lanes := scratch.NewLanes(x.Mem, frame, workers)
 		for _, prog := range progs {
