@@ -256,7 +256,7 @@ func (b *batch) prepare() error {
 func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
 	prepare := b.d.store.Prepare
 	if dr.mode.streamed != nil { // it would take the memory that its own job streams through
-		prepare = func(rel string, n int64) (*alloc.Prepared, error) { return prepareSpilled(b.d.store, rel, n) }
+		prepare = b.d.store.PrepareSpilled
 	}
 	buf, err := prepare(o.rel, o.size)
 	if err != nil {
@@ -315,7 +315,7 @@ func (b *batch) newJob(id uint64, dr *draft) *Job {
 	}
 	if dr.explain {
 		j.cost = kernels.Cost{}
-		j.plan = b.d.explainPlan(dr)
+		j.plan, j.mode = b.d.explainPlan(dr), mode{}
 		j.call = nil
 	}
 	return j

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,8 +32,9 @@ const (
 type hintTable struct {
 	store *alloc.Store
 
-	mu sync.Mutex // a leaf
-	of map[uint64]hint
+	mu    sync.Mutex // a leaf
+	of    map[uint64]hint
+	limit int // of entries, before those that are cold are dropped
 }
 
 type hint struct {
@@ -45,7 +47,7 @@ type hint struct {
 // halfLife is the time in which heat is halved.
 const halfLife = time.Minute
 
-// maxHeats bounds how many buffers' heat is kept.
+// maxHeats is how many buffers' heat is kept.
 const maxHeats = 1 << 14
 
 func (h *hint) heatAt(now time.Time) float64 {
@@ -58,7 +60,7 @@ func openHints(s *alloc.Store) (*hintTable, error) {
 	if !s.Spills() {
 		return nil, nil
 	}
-	t := &hintTable{store: s, of: map[uint64]hint{}}
+	t := &hintTable{store: s, of: map[uint64]hint{}, limit: maxHeats}
 	return t, t.load("")
 }
 
@@ -148,19 +150,27 @@ func (t *hintTable) warm(ino uint64) {
 	h := t.of[ino]
 	h.heat, h.last = 1+h.heatAt(now), now
 	t.of[ino] = h
-	if len(t.of) > maxHeats {
+	if len(t.of) > t.limit {
 		t.cool(now)
 	}
 }
 
-// cool forgets what has not been used for long. mu is held.
+// cool forgets the heat of a half of the buffers at least, the coldest, so that
+// it is not called again soon. mu is held.
 func (t *hintTable) cool(now time.Time) {
+	heats := make([]float64, 0, len(t.of))
+	for _, h := range t.of {
+		heats = append(heats, h.heatAt(now))
+	}
+	slices.Sort(heats)
+	bound := heats[len(heats)/2]
 	for ino, h := range t.of {
-		if h.heatAt(now) < 0.5 {
+		if h.heatAt(now) <= bound {
 			h.heat, h.last = 0, time.Time{}
 			t.set(ino, h)
 		}
 	}
+	t.limit = len(t.of) + maxHeats
 }
 
 // Getxattr reads an attribute as getxattr(2) does; those of the device itself
@@ -174,7 +184,7 @@ func (f Files) Getxattr(rel, name string, p []byte) (int, error) {
 		return 0, fmt.Errorf("%s: %w", name, syscall.ENODATA)
 	}
 	defer b.Release()
-	text := tierOf(b)
+	text := b.Tier()
 	if name == attrHeat {
 		h := f.d.hints.get(b.Ino())
 		text = fmt.Sprintf("%.3f", h.heatAt(time.Now()))

@@ -27,6 +27,11 @@ type mover struct {
 	end  context.CancelFunc
 	done chan struct{}
 
+	// begin is held to write over the decision that a buffer's bytes do not matter
+	// and the move without them, and passed by jobs that begin. It is taken
+	// after turn and before Device.mu.
+	begin sync.RWMutex
+
 	mu       sync.Mutex // guards what follows; nothing is called under it
 	pressed  bool       // somebody had to wait for room lately
 	wanted   []*alloc.Buffer
@@ -170,8 +175,8 @@ func (d *Device) residents() ([]resident, map[uint64]alloc.Victim, error) {
 			continue
 		}
 		r := resident{ino: v.Ino, bytes: v.Bytes, next: never, last: v.LastUse.UnixNano(), hint: h.advice}
-		if n, ok := next[v.Ino]; ok {
-			r.next = n
+		if j := next[v.Ino]; j != nil {
+			r.next = j.ID
 		}
 		list = append(list, r)
 		at[v.Ino] = v
@@ -180,12 +185,12 @@ func (d *Device) residents() ([]resident, map[uint64]alloc.Victim, error) {
 }
 
 // nextUses is the first accepted unfinished job of each buffer that has any.
-func (d *Device) nextUses() map[uint64]uint64 {
+func (d *Device) nextUses() map[uint64]*Job {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := make(map[uint64]uint64, len(d.hazards))
+	out := make(map[uint64]*Job, len(d.hazards))
 	for b, h := range d.hazards {
-		out[b.Ino()] = h.accesses[0].job.ID
+		out[b.Ino()] = h.accesses[0].job
 	}
 	return out
 }
@@ -230,7 +235,7 @@ func (d *Device) carryOut(ctx context.Context, v alloc.Victim, eager bool) error
 	}
 	defer b.Release()
 	m := d.moves
-	err = m.carry(moving{false, v.Rel, v.Bytes}, b, func() error { return b.Spill(ctx) })
+	err = m.carry(moving{false, v.Rel, v.Bytes}, b, func() error { return d.spill(ctx, b) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -243,6 +248,48 @@ func (d *Device) carryOut(ctx context.Context, v alloc.Victim, eager bool) error
 	}
 	delete(m.ahead, v.Ino)
 	return err
+}
+
+// spill moves a buffer out: without its bytes if nobody will ever see them,
+// since the first job that names it has not begun, and will write it whole.
+func (d *Device) spill(ctx context.Context, b *alloc.Buffer) error {
+	d.moves.begin.Lock() // no job begins meanwhile
+	if !d.unwritten(b) {
+		d.moves.begin.Unlock()
+		return b.Spill(ctx)
+	}
+	defer d.moves.begin.Unlock()
+	return b.SpillEmpty(ctx)
+}
+
+// unwritten tells whether the next that happens to a buffer is that a job which
+// has not begun writes all of it.
+func (d *Device) unwritten(b *alloc.Buffer) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.hazards[b]
+	if h == nil || h.accesses[0].job.state != Queued {
+		return false
+	}
+	whole := false
+	j := h.accesses[0].job
+	for i := range j.ops {
+		if op := &j.ops[i]; op.buf == b {
+			if op.reads {
+				return false
+			}
+			whole = whole || op.whole
+		}
+	}
+	return whole
+}
+
+// beginning is called by a job before it touches its buffers.
+func (m *mover) beginning() {
+	if m != nil {
+		m.begin.RLock()
+		defer m.begin.RUnlock()
+	}
 }
 
 // carryIn promotes a buffer for a job that waits. The caller has the turn.
@@ -266,7 +313,7 @@ func (d *Device) carryIn(ctx context.Context, b *alloc.Buffer, name string, disc
 
 // carry does a move and takes note of it.
 func (m *mover) carry(mv moving, b *alloc.Buffer, move func() error) error {
-	tier := tierOf(b) // where it comes from, or else where it gets to
+	tier := b.Tier() // where it comes from, or else where it gets to
 	m.mu.Lock()
 	m.now = append(m.now, mv)
 	m.mu.Unlock()
@@ -274,7 +321,7 @@ func (m *mover) carry(mv moving, b *alloc.Buffer, move func() error) error {
 	err := move()
 	end := time.Now()
 	if !mv.in {
-		tier = tierOf(b)
+		tier = b.Tier()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

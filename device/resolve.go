@@ -42,7 +42,38 @@ func (b *batch) lookup(ref *kernels.Ref, want uint32) (rel string, f found, err 
 	if st == nil {
 		return rel, f, nil
 	}
+	if v := b.d.toBe(st.Ino); v != nil {
+		return rel, found{true, v.size, v}, nil
+	}
 	return rel, found{exists: true, size: st.Size}, nil
+}
+
+// toBe is what a buffer will be once the accepted jobs that write it have
+// ended, nil if none will write it whole. Its header cannot be read meanwhile on
+// a device that spills: it may move without its bytes.
+func (d *Device) toBe(ino uint64) *virtual {
+	if d.moves == nil {
+		return nil
+	}
+	buf := d.store.Held(ino)
+	if buf == nil {
+		return nil
+	}
+	defer buf.Release()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.hazards[buf]
+	if h == nil {
+		return nil
+	}
+	for _, a := range slices.Backward(h.accesses) {
+		for i := range a.job.ops {
+			if op := &a.job.ops[i]; op.buf == buf && op.whole {
+				return &virtual{layout: op.layout, typed: len(op.header) > 0, size: int64(op.layout.Offset + op.layout.Bytes())}
+			}
+		}
+	}
+	return nil
 }
 
 // refError puts the caret of a file error under the operand.
@@ -268,11 +299,15 @@ func (b *batch) overlapsInput(dr *draft, rel string) bool {
 // sameFile tells whether what is there already has the output's size and
 // header, byte for byte, so that the job can write into it.
 func (b *batch) sameFile(out *outDraft) (bool, error) {
-	if v := b.virtual[out.rel]; v != nil {
+	v := b.virtual[out.rel]
+	st, err := b.d.store.Lstat(out.rel)
+	if v == nil && err == nil {
+		v = b.d.toBe(st.Ino)
+	}
+	if v != nil {
 		return v.size == out.size && v.typed == (out.header != nil) && v.layout.Offset == out.layout.Offset &&
 			v.layout.DType == out.layout.DType && slices.Equal(v.layout.Shape, out.layout.Shape), nil
 	}
-	st, err := b.d.store.Lstat(out.rel)
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}

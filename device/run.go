@@ -20,6 +20,7 @@ func (d *Device) execute(j *Job) error {
 	}
 	ctx, stop := d.jobContext(j)
 	defer stop()
+	d.moves.beginning()
 	if j.mode.streamed != nil {
 		return kernelError(ctx, d.runStreamed(ctx, j))
 	}

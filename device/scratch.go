@@ -32,8 +32,13 @@ func (e *scratchError) Error() string {
 	return e.BudgetError.Error()
 }
 
-// Unwrap makes errors.Is(err, syscall.ENOMEM) work.
-func (e *scratchError) Unwrap() error { return e.BudgetError }
+// Unwrap makes errors.Is(err, syscall.ENOMEM) work, and the same for why.
+func (e *scratchError) Unwrap() []error {
+	if e.why != nil {
+		return []error{e.BudgetError, e.why}
+	}
+	return []error{e.BudgetError}
+}
 
 // never is how a job ends whose memory nothing that runs will free.
 func (e *scratchError) never() error {

@@ -221,18 +221,19 @@ func streamPieces(c *kernels.Call, change func(p, old []byte), reads, turned boo
 	}
 }
 
-// transfer moves elements from lo on, one by one if they do not lie together.
+// transfer moves elements from lo on. Strides are 1 or -1.
 func transfer(ctx context.Context, a *kernels.Stored, lo int, p []byte, write bool) error {
-	var segs []kernels.Segment
-	if a.Layout.Strides[0] == 1 {
-		segs = append(segs, kernels.Segment{Off: int64(a.Layout.Offset + lo), Buf: p})
-	} else {
-		for i := range p {
-			segs = append(segs, kernels.Segment{Off: int64(a.Layout.Offset + (lo+i)*a.Layout.Strides[0]), Buf: p[i : i+1]})
-		}
+	off := a.Layout.Offset + lo*a.Layout.Strides[0]
+	if a.Layout.Strides[0] < 0 {
+		off -= len(p) - 1
 	}
+	seg := kernels.Segment{Off: int64(off), Buf: p}
 	if write {
-		return a.Write(segs...).Wait(ctx)
+		return a.Write(seg).Wait(ctx)
 	}
-	return a.Read(segs...).Wait(ctx)
+	err := a.Read(seg).Wait(ctx)
+	if a.Layout.Strides[0] < 0 {
+		slices.Reverse(p)
+	}
+	return err
 }

@@ -14,7 +14,7 @@ import (
 // A working set of four times the memory is computed on as if it fitted.
 func TestSpilledOperands(t *testing.T) {
 	l := newSpillLab(t)
-	const n, size = 20, 3 * MiB
+	const n, size = 16, 3 * MiB
 	want := make([][]byte, n)
 	for i := range n {
 		want[i] = npy(noise(size, uint64(i))...)

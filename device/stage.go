@@ -128,7 +128,10 @@ func (d *Device) assemble(ctx context.Context, j *Job, parts []part) (ws *worksp
 			return ws, err
 		}
 	}
-	return ws, j.bindArrays(ws)
+	if err := j.bindArrays(ws); err != nil || d.moves == nil {
+		return ws, err
+	}
+	return ws, heads(parts)
 }
 
 // scratchFor is the scratch of a job with copies of some inputs and of windows.
@@ -238,8 +241,11 @@ func (d *Device) bringIn(ctx context.Context, j *Job, parts []part) (ws *workspa
 	}
 	defer d.moves.leave()
 	defer func() { d.moves.stalled(time.Since(start)) }()
-	for try := range int64(bringTries) {
+	for try := range int64(bringTries + len(parts)) {
 		if err = d.roomFor(ctx, j, parts, try*hugePage); err != nil {
+			if errors.Is(err, syscall.ENOSPC) && d.bringOne(ctx, j, parts) {
+				continue // which leaves room on its tier for what has to go
+			}
 			return nil, d.shortage(err)
 		}
 		if err = d.promote(ctx, j, parts); err == nil {
@@ -280,6 +286,19 @@ func (d *Device) roomFor(ctx context.Context, j *Job, parts []part, spare int64)
 	return d.makeRoom(ctx, want, inos, 0, func(what string) { d.step(j, what) })
 }
 
+// bringOne brings one operand in that fits as things are, and tells whether there was
+// one.
+func (d *Device) bringOne(ctx context.Context, j *Job, parts []part) bool {
+	free := d.store.Usage().Free
+	for i := range parts {
+		p := &parts[i]
+		if n, err := p.missing(); err == nil && n <= free && !p.window && !p.buf.Resident() {
+			return d.promote(ctx, j, parts[i:i+1]) == nil && !p.window
+		}
+	}
+	return false
+}
+
 // promote brings the operands into memory. One that a client holds on its tier is
 // used by way of a copy.
 func (d *Device) promote(ctx context.Context, j *Job, parts []part) error {
@@ -288,7 +307,7 @@ func (d *Device) promote(ctx context.Context, j *Job, parts []part) error {
 		if p.window || p.buf.Resident() {
 			continue
 		}
-		d.step(j, "brings "+p.name+" from "+tierOf(p.buf))
+		d.step(j, "brings "+p.name+" from "+p.buf.Tier())
 		err := d.carryIn(ctx, p.buf, p.name, p.whole && !p.reads)
 		switch {
 		case errors.Is(err, syscall.EBUSY):
@@ -297,10 +316,20 @@ func (d *Device) promote(ctx context.Context, j *Job, parts []part) error {
 		case err != nil:
 			return named(p.name, err)
 		}
-		if p.whole && !p.reads && len(p.header) > 0 {
-			if _, err := p.buf.WriteAt(p.header, 0); err != nil {
-				return named(p.name, err)
-			}
+	}
+	return nil
+}
+
+// heads writes the headers of outputs that are written whole: they may have
+// moved without their bytes.
+func heads(parts []part) error {
+	for i := range parts {
+		p := &parts[i]
+		if !p.whole || p.reads || len(p.header) == 0 {
+			continue
+		}
+		if _, err := p.buf.WriteAt(p.header, 0); err != nil {
+			return named(p.name, err)
 		}
 	}
 	return nil

@@ -85,6 +85,9 @@ func (d *Device) runStreamed(ctx context.Context, j *Job) error {
 	if err := j.bindStored(x); err != nil {
 		return err
 	}
+	if err := heads(parts); err != nil {
+		return err
+	}
 	space := &temps{store: d.store}
 	defer space.close()
 	x.Temp = space.get
