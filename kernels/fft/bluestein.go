@@ -16,10 +16,18 @@ type bluestein[T simd.Float] struct {
 
 func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 	m := padLength(2*n - 1)
-	b := &bluestein[T]{n: n, inner: planned(k, m), chirp: make([]T, 2*n), spec: make([]T, 2*m)}
+	b := &bluestein[T]{n: n, inner: planned(k, m), chirp: newTable[T](2 * n), spec: newTable[T](2 * m)}
 	r := newRoots(2 * n)
-	for j, sq := 0, 0; j < n; j++ { // sq = j² mod 2n
-		b.chirp[2*j], b.chirp[2*j+1] = rootAt[T](r, sq)
+	mirrored := T(1) // c[n-j] is c[j], and -c[j] if n is odd
+	if n%2 == 1 {
+		mirrored = -1
+	}
+	for j, sq := 0, 0; j <= n/2; j++ { // sq = j² mod 2n
+		re, im := rootAt[T](r, sq)
+		b.chirp[2*j], b.chirp[2*j+1] = re, im
+		if j > 0 {
+			b.chirp[2*(n-j)], b.chirp[2*(n-j)+1] = mirrored*re, mirrored*im
+		}
 		if sq += 2*j + 1; sq >= 2*n {
 			sq -= 2 * n
 		}
@@ -47,7 +55,7 @@ func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
 			}
 			return (2*n - j*j%(2*n)) % (2 * n)
 		})
-		b.symmetrize()
+		b.symmetrize(1)
 		return
 	}
 	for j := range n {
@@ -58,16 +66,21 @@ func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
 		}
 	}
 	b.inner.runSerial(k, b.spec, b.spec, forward[T]())
-	scaleReals(b.spec, 1/T(m))
-	b.symmetrize()
+	b.symmetrize(1 / T(m))
 }
 
 // symmetrize replaces elements k and m-k of the spectrum, equal because the
-// kernel is even, by their mean: half the variance of their errors.
-func (b *bluestein[T]) symmetrize() {
+// kernel is even, by their mean: half the variance of their errors. All are
+// multiplied by scale.
+func (b *bluestein[T]) symmetrize(scale T) {
 	m := b.inner.n
+	scaleReals(b.spec[:2], scale)
+	if m%2 == 0 {
+		scaleReals(b.spec[m:m+2], scale)
+	}
+	scale /= 2
 	for i, j := 1, m-1; i < j; i, j = i+1, j-1 {
-		re, im := (b.spec[2*i]+b.spec[2*j])/2, (b.spec[2*i+1]+b.spec[2*j+1])/2
+		re, im := (b.spec[2*i]+b.spec[2*j])*scale, (b.spec[2*i+1]+b.spec[2*j+1])*scale
 		b.spec[2*i], b.spec[2*i+1] = re, im
 		b.spec[2*j], b.spec[2*j+1] = re, im
 	}
@@ -90,7 +103,7 @@ func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m int, r *roots, at 
 		return
 	}
 	wide := simd.FFTFor[float64](k.ISA)
-	x := make([]float64, 2*m)
+	x := newTable[float64](2 * m)
 	for j := range m {
 		if e := at(j); e >= 0 {
 			x[2*j], x[2*j+1] = r.at(e)

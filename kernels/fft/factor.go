@@ -99,12 +99,20 @@ const (
 // whole tells whether a line of n points is one routine.
 func (m machine) whole(n int) bool { return m.wholes && (n == 256 || n == 512) }
 
+// memoryFrom is the length from which memory and its pages decide, not
+// arithmetic.
+const memoryFrom = 1 << 18
+
 // widths are the numbers of vectors of a block in the two sweeps: as many as
-// divide the lanes evenly and leave the tile in the first cache, or for long
-// transforms, where a row should fill several cache lines, in the second.
+// divide the lanes evenly and leave the tile in the first cache, or for longer
+// transforms, where a row should fill several cache lines, in the second. From
+// memoryFrom on it is one: then a block is transposed in one call.
 func (m machine) widths(n1, n2 int) (v1, v2 int) {
 	limit := smallTile
-	if n1*n2 > factorAbove {
+	switch {
+	case n1*n2 >= memoryFrom:
+		return 1, 1
+	case n1*n2 > factorAbove:
 		limit = largeTile
 	}
 	width := func(n, lanes int) int {
@@ -206,6 +214,9 @@ func (m machine) splitCost(n1, n2 int) float64 {
 	} else {
 		c += blocks1 * (m.tileCost(n1) + float64(roundUp(n1, m.w))*transposeCost + callCost)
 	}
+	if n1*n2 >= memoryFrom {
+		c += m.memoryCost(n1, n2)
+	}
 	if n1 > n2 && n1*n2 > factorAbove { // more places to write to at once than to read from
 		c *= 1.15
 	}
@@ -213,6 +224,34 @@ func (m machine) splitCost(n1, n2 int) float64 {
 		c += float64(8 * n2)
 	}
 	return c
+}
+
+// memoryCost is what a long transform waits for memory: measured on Zen 4, in
+// cycles a vector. Rows at distances of many KB compete for the same sets
+// of the caches; a block of rows should stay in half of the second cache.
+func (m machine) memoryCost(n1, n2 int) float64 {
+	c := 0.0
+	if n1 > 8192 || n2*2*m.size%512 == 0 {
+		switch {
+		case n1 > 8192:
+			c += 100
+		case n1 > 1024:
+			c += 60
+		case n1 > 512:
+			c += 40
+		case n1 > 256:
+			c += 6
+		}
+	}
+	switch {
+	case n2 > 8192:
+		c += 50
+	case n2 > 2048:
+		c += 15
+	case n2 > 1024:
+		c += 8
+	}
+	return c * float64(n1*n2/m.w)
 }
 
 // tileCost estimates the cycles of transforming a column of vectors.

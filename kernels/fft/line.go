@@ -105,7 +105,7 @@ func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *dire
 // runSerial is run on the calling goroutine with scratch of its own. Without a
 // pool nothing can be cancelled, so there is no error.
 func (l *line[T]) runSerial(k *simd.FFTKernels[T], dst, src []T, dir *direction[T]) {
-	_ = l.run(nil, k, dst, src, dir, make([]T, l.scratchLen()))
+	_ = l.run(nil, k, dst, src, dir, newTable[T](l.scratchLen()))
 }
 
 // tile transforms the line as lane 0 of a tile.

@@ -17,7 +17,7 @@ type rader[T simd.Float] struct {
 
 func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
 	m := p - 1
-	r := &rader[T]{p: p, inner: planned(k, m), in: make([]int32, m), out: make([]int32, m), spec: make([]T, 2*m)}
+	r := &rader[T]{p: p, inner: planned(k, m), in: make([]int32, m), out: make([]int32, m), spec: newTable[T](2 * m)}
 	g := generator(p)
 	for q, v := 0, 1; q < m; q++ {
 		r.in[q] = int32(v)

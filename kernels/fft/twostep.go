@@ -1,6 +1,10 @@
 package fft
 
-import "vgpu/kernels/simd"
+import (
+	"slices"
+
+	"vgpu/kernels/simd"
+)
 
 // twoStep is a transform of n = n1·n2 points in two sweeps (Bailey, FFTs in
 // external or hierarchical memory, J. Supercomputing 4, 1990). With
@@ -50,14 +54,17 @@ func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	}
 	r := newRoots(n1 * n2)
 	if t.fused || n1*n2 <= factorAbove {
+		t.t = make([]T, 0, 2*roundUp(n1, k.W)*roundUp(n2, t.v1*k.W))
 		for _, j := range starts(n2, t.v1*k.W) {
 			t.blockTable(r, j)
 		}
 		return t
 	}
+	t.t = make([]T, 0, 2*roundUp(n1, k.W)*k.W)
 	for _, k1 := range starts(n1, k.W) {
 		t.laneTable(r, 0, k1)
 	}
+	t.u = make([]T, 0, 2*roundUp(n1, k.W)*len(starts(n2, k.W)))
 	for _, j := range starts(n2, k.W) {
 		for _, first := range starts(n1, k.W) {
 			for k1 := first; k1 < first+k.W; k1++ {
@@ -101,7 +108,7 @@ func (t *twoStep[T]) laneTable(r *roots, j2, k1 int) {
 	w := t.k.W
 	for i := k1; i < k1+w; i++ {
 		at := len(t.t)
-		t.t = append(t.t, make([]T, 2*w)...)
+		t.t = slices.Grow(t.t, 2*w)[:at+2*w]
 		for l := range w {
 			t.t[at+l], t.t[at+w+l] = rootAt[T](r, (j2+l)*i%r.n)
 		}
