@@ -56,6 +56,7 @@ type pass[T ndarray.Element, A any] struct {
 	g     geometry
 	split pieces
 	len   lengths
+	base  int // the reduced element that K begins with: not 0 in a chunk of a streamed run
 	in    reader[T]
 	sink  func(vals []A, o int)
 	lanes *scratch.Lanes
@@ -73,15 +74,41 @@ func reduce[T ndarray.Element, A any](j *job, r *reduction[T, A], sink func(vals
 		return p.empty(j.x.W)
 	}
 	p.in = newReader[T](j.in.Permute(g.axes...), r.dt)
-	var partial []A
-	if p.split.segs > 1 {
-		buf := j.partials()
-		partial = scratch.Carve[A](&buf, g.outputs()*p.split.segs)
+	switch {
+	case p.split.segs == 1 && g.inner:
+		return p.runInner(j.x.W)
+	case p.split.segs == 1:
+		return p.outerSegments(j.x.W, nil)
 	}
-	if g.inner {
-		return p.runInner(j.x.W, partial)
+	buf := j.partials()
+	partial := scratch.Carve[A](&buf, g.outputs()*p.split.segs)
+	if err := p.segments(j.x.W, partial); err != nil {
+		return err
 	}
-	return p.runOuter(j.x.W, partial)
+	return p.join(j.x.W, partial)
+}
+
+// segments reduces each segment of K by itself. partial has a row of W values
+// for each segment of each output row.
+func (p *pass[T, A]) segments(w *pool.Worker, partial []A) error {
+	if p.g.inner {
+		return p.innerSegments(w, partial)
+	}
+	return p.outerSegments(w, partial)
+}
+
+// join joins the segments of each output in pairs.
+func (p *pass[T, A]) join(w *pool.Worker, partial []A) error {
+	if !p.g.inner {
+		return p.joinRows(w, partial)
+	}
+	segs := p.split.segs
+	return w.For(p.g.o, max(1, pieceElements/segs), func(_ *pool.Worker, lo, hi int) {
+		for o := lo; o < hi; o++ {
+			partial[o*segs] = p.pairwise(partial[o*segs : (o+1)*segs])
+			p.sink(partial[o*segs:o*segs+1], o)
+		}
+	})
 }
 
 // empty gives the identity to all outputs.
@@ -124,11 +151,8 @@ func (p *pass[T, A]) block(ws *workspace[T, A], x []T, at place) A {
 	return p.leaf(ws.lift[:len(x)])
 }
 
-func (p *pass[T, A]) runInner(w *pool.Worker, partial []A) error {
+func (p *pass[T, A]) runInner(w *pool.Worker) error {
 	g := &p.g
-	if p.split.segs > 1 {
-		return p.innerSegments(w, partial)
-	}
 	return w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
 		ws := p.borrow()
 		defer p.giveBack(ws)
@@ -159,35 +183,25 @@ func (p *pass[T, A]) segment(ws *workspace[T, A], o, lo, hi int) A {
 	n := 0
 	for k := lo; k < hi; k += block {
 		x := p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k))
-		ws.vals[n] = p.block(ws, x, place{o: o, k: k})
+		ws.vals[n] = p.block(ws, x, place{o: o, k: p.base + k})
 		n++
 	}
 	v := p.pairwise(ws.vals[:n])
 	if p.settle != nil {
-		v = p.settle(v, func(k int) []T { return p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k)) })
+		v = p.settle(v, func(k int) []T { k -= p.base; return p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k)) })
 	}
 	return v
 }
 
-// innerSegments splits outputs of many elements. partial has a value for each
-// segment of each output.
+// innerSegments is segments for neighbours.
 func (p *pass[T, A]) innerSegments(w *pool.Worker, partial []A) error {
-	g, segs := &p.g, p.split.segs
-	err := w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
+	g, segs, unit := &p.g, p.split.segs, p.split.unit
+	return w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
 		ws := p.borrow()
 		defer p.giveBack(ws)
 		for i := lo; i < hi; i++ {
-			k := i % segs * pieceElements
-			partial[i] = p.segment(&ws, i/segs, k, min(k+pieceElements, g.k))
-		}
-	})
-	if err != nil {
-		return err
-	}
-	return w.For(g.o, max(1, pieceElements/segs), func(_ *pool.Worker, lo, hi int) {
-		for o := lo; o < hi; o++ {
-			partial[o*segs] = p.pairwise(partial[o*segs : (o+1)*segs])
-			p.sink(partial[o*segs:o*segs+1], o)
+			k := i % segs * unit
+			partial[i] = p.segment(&ws, i/segs, k, min(k+unit, g.k))
 		}
 	})
 }

@@ -12,6 +12,8 @@ import (
 type geometry struct {
 	o, k, w int
 	axes    []int // the permutation that brings the input's axes into the order O, K, W
+	before  int   // how many of them are O's
+	reduced int   // and K's
 	kept    []int // the output's shape
 	inner   bool
 }
@@ -77,7 +79,7 @@ func newGeometry(shape, axes []int, keepdims bool) geometry {
 		}
 		g.kept = append(g.kept, n)
 	}
-	g.axes = slices.Concat(before, red, after)
+	g.axes, g.before, g.reduced = slices.Concat(before, red, after), len(before), len(red)
 	g.inner = g.w == 1
 	return g
 }

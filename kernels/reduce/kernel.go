@@ -39,6 +39,9 @@ type job struct {
 	need    *need // what a dry run has found
 	lanes   *scratch.Lanes
 	partial []byte
+
+	stream *tiles // of a streamed job
+	kept   []byte // memory of perOutput in a streamed job
 }
 
 var (
@@ -96,6 +99,9 @@ func (v *verb) plan(c *kernels.Call) (*kernels.Plan, error) {
 		e := in.Errorf("%s: the result has shape %s", v.name, ndarray.ShapeString(g.kept))
 		e.Hint = "give an output operand or reduce over all axes"
 		return nil, e
+	}
+	p.Stream = func(mem int64) (*kernels.Streamed, error) {
+		return planStream(job{c: c, g: g, in: ndarray.Array{Layout: in.Layout}, class: class}, v, p, result, mem)
 	}
 	p.Run = func(x *kernels.Exec) error {
 		j := &job{x: x, c: c, g: g, in: x.In[0], class: class}

@@ -16,11 +16,16 @@ type need struct {
 	partial int // bytes of partial results between pieces, likewise
 	fixed   int // bytes of values kept between passes, together
 	workers func(pieces int) int
+
+	// Of a streamed job: its passes, and the bytes of joins that are not finished
+	// between chunks of K; levels of them are planned, 0 in core.
+	passes, joins int
+	levels        int
 }
 
 // total is the bytes of all of it.
 func (n *need) total() int64 {
-	return int64(n.workers(n.pieces))*int64(n.lane) + int64(n.partial) + int64(n.fixed)
+	return int64(n.workers(n.pieces))*int64(n.lane) + int64(n.partial) + int64(n.fixed) + int64(n.joins)
 }
 
 // measure runs the verb dry.
@@ -51,6 +56,9 @@ func perOutput[A ndarray.Element](j *job) []A {
 		j.dry.fixed += size
 		return nil
 	}
+	if j.stream != nil {
+		return scratch.Carve[A](&j.kept, j.g.outputs())
+	}
 	buf := j.x.Mem.Alloc(size)
 	return scratch.Carve[A](&buf, j.g.outputs())
 }
@@ -58,7 +66,7 @@ func perOutput[A ndarray.Element](j *job) []A {
 // pieces is how a pass is split into work.
 type pieces struct {
 	count, grain int // as pool.Worker.For has them
-	segs         int // pieces of K; with more than one there are partial results
+	unit, segs   int // pieces of K: their length and number; with more than one there are partial results
 	tiles        int // pieces of W
 }
 
@@ -69,15 +77,31 @@ func (g *geometry) split() pieces {
 		return pieces{}
 	case g.k == 0:
 		return pieces{count: g.outputs(), grain: block, segs: 1, tiles: 1}
-	case !g.inner:
-		p := pieces{segs: ceil(g.k, segmentRows), tiles: ceil(g.w, tile)}
-		p.count, p.grain = g.o*p.segs*p.tiles, max(1, pieceElements/(min(g.k, segmentRows)*min(g.w, tile)))
-		return p
-	case g.k > pieceElements:
-		segs := ceil(g.k, pieceElements)
-		return pieces{count: g.o * segs, grain: 1, segs: segs, tiles: 1}
 	}
-	return pieces{count: g.o, grain: max(1, pieceElements/g.k), segs: 1, tiles: 1}
+	return g.splitBy(g.unit())
+}
+
+// unit is the greatest length of a segment of K.
+func (g *geometry) unit() int {
+	if g.inner {
+		return pieceElements
+	}
+	return segmentRows
+}
+
+// leaf is the least one.
+func (g *geometry) leaf() int {
+	if g.inner {
+		return block
+	}
+	return group
+}
+
+// splitBy is split with segments of a given length.
+func (g *geometry) splitBy(unit int) pieces {
+	p := pieces{unit: unit, segs: ceil(g.k, unit), tiles: ceil(g.w, tile)}
+	p.count, p.grain = g.o*p.segs*p.tiles, max(1, pieceElements/(min(g.k, unit)*min(g.w, tile)))
+	return p
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -115,6 +139,13 @@ func count[T ndarray.Element, A any](n *need, g *geometry, r *reduction[T, A]) {
 	p, l := g.split(), r.lengths(g)
 	if p.count == 0 {
 		return
+	}
+	n.passes++
+	if n.levels > 0 { // these may not fall as tiles grow
+		l.vals = max(l.vals, branches+1, min(block, g.o))
+		p.segs = max(2, ceil(g.k, g.unit())+1) + 1
+		p.count, p.grain = 1<<30, 1
+		n.joins = max(n.joins, scratch.Size[A](n.levels*g.outputs()))
 	}
 	lane := scratch.Size[T](l.elems) + scratch.Size[A](l.lift) + scratch.Size[A](l.vals) + scratch.Size[A](l.stack)
 	n.lane, n.pieces = max(n.lane, lane), max(n.pieces, scratch.Pieces(p.count, p.grain))

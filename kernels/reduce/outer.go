@@ -5,30 +5,25 @@ import "vgpu/kernels/pool"
 // rows of a piece of an outer reduction.
 const segmentRows = group * branches
 
-// runOuter splits into (output row, segment of K, tile of columns). partial
-// has a row of values for each segment of each output row, if there is more
-// than one segment.
-func (p *pass[T, A]) runOuter(w *pool.Worker, partial []A) error {
-	g, segs, tiles := &p.g, p.split.segs, p.split.tiles
-	err := w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
+// outerSegments splits into (output row, segment of K, tile of columns), for
+// segments; or, if K is one segment and partial is nil, for the sink.
+func (p *pass[T, A]) outerSegments(w *pool.Worker, partial []A) error {
+	g, segs, unit, tiles := &p.g, p.split.segs, p.split.unit, p.split.tiles
+	return w.For(p.split.count, p.split.grain, func(_ *pool.Worker, lo, hi int) {
 		ws := p.borrow()
 		defer p.giveBack(ws)
 		for i := lo; i < hi; i++ {
 			o, s, col := i/tiles/segs, i/tiles%segs, i%tiles*tile
 			width := min(tile, g.w-col)
-			k := s * segmentRows
-			vals := p.rows(&ws, o, k, min(k+segmentRows, g.k), col, width)
-			if segs == 1 {
+			k := s * unit
+			vals := p.rows(&ws, o, k, min(k+unit, g.k), col, width)
+			if partial == nil {
 				p.sink(vals, o*g.w+col)
 			} else {
 				copy(partial[(o*segs+s)*g.w+col:], vals)
 			}
 		}
 	})
-	if err != nil || segs == 1 {
-		return err
-	}
-	return p.joinRows(w, partial)
 }
 
 // joinRows joins the partial rows of each output row in pairs.
@@ -89,7 +84,7 @@ func (p *pass[T, A]) groupRows(ws *workspace[T, A], acc []A, o, lo, hi, col int)
 		n := min(batch, hi-k)
 		x := p.in.get(ws.elems, (o*g.k+k)*g.w+col, n*width)
 		for i := range n {
-			row, at := x[i*width:(i+1)*width], place{o*g.w + col, k + i, true}
+			row, at := x[i*width:(i+1)*width], place{o*g.w + col, p.base + k + i, true}
 			switch {
 			case k+i == lo:
 				p.lift(acc, row, at)

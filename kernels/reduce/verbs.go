@@ -140,6 +140,9 @@ func run[T ndarray.Element, A any](j *job, r *reduction[T, A], sink func([]A, in
 		count(j.dry, &j.g, r)
 		return nil
 	}
+	if j.stream != nil {
+		return reduceTile(j, r, sink)
+	}
 	return reduce(j, r, sink)
 }
 
