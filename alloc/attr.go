@@ -48,8 +48,8 @@ func (s *Store) Utimens(rel string, atime, mtime *time.Time) error {
 	})
 }
 
-// Statfs tells the device's size: Mem in all, and what neither buffers nor scratch hold as free. For a plain store it is the
-// file system's own.
+// Statfs tells the device's size: Mem and the spill tiers in all, and what neither buffers nor scratch hold of them as free. For a plain
+// store it is the file system's own.
 func (s *Store) Statfs() (st unix.Statfs_t, err error) {
 	err = s.look("", func(e entry) (err error) {
 		st, err = s.statfs(e.dir, e.rel)
@@ -59,8 +59,13 @@ func (s *Store) Statfs() (st unix.Statfs_t, err error) {
 		return st, err
 	}
 	u := s.mem.usage()
-	st.Blocks = uint64(u.Mem / st.Bsize)
-	st.Bfree = uint64(u.Free / st.Bsize)
+	size, free := u.Mem, u.Free
+	for _, t := range s.spills {
+		tu := s.tierUsage(t)
+		size, free = size+tu.Size, free+tu.Free
+	}
+	st.Blocks = uint64(size / st.Bsize)
+	st.Bfree = uint64(free / st.Bsize)
 	st.Bavail = st.Bfree
 	return st, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,23 +39,49 @@ const unknown = -1
 type meter interface {
 	used() (int64, error)
 	bound(n int64) error            // sets the bound; ENOSPC or EINVAL, and nothing changed, if more is in use
-	claim(n int64) error            // ENOSPC if n more bytes would pass the bound; else they count until settled
+	claim(k key, n int64) error     // ENOSPC if n more bytes for file k would pass the bound; else they count until settled
 	settle(k key, claim, now int64) // file k holds now bytes, and the claim made for it ends
 	forget(k key)                   // file k is gone
 }
 
 // kernelMeter is a tmpfs of our own: its size is the bound, and holds for all who write to it, mappings and passthrough included.
-type kernelMeter struct{ t *tier }
+type kernelMeter struct {
+	t     *tier
+	spare int64 // that buffers leave to marks and directories, where they can spill; set once, at the start
 
-func (m kernelMeter) used() (int64, error) {
+	claimed atomic.Int64 // by buffers, if there is a spare
+}
+
+func (m *kernelMeter) used() (int64, error) {
 	st, err := m.t.statfs(m.t.dir, m.t.path)
 	return int64(st.Blocks-st.Bfree) * st.Bsize, err
 }
 
-func (m kernelMeter) bound(n int64) error    { return m.t.remount(n) }
-func (kernelMeter) claim(int64) error        { return nil }
-func (kernelMeter) settle(key, int64, int64) {}
-func (kernelMeter) forget(key)               {}
+func (m *kernelMeter) bound(n int64) error { return m.t.remount(n) }
+
+// claim leaves the bound to the kernel, but for the spare.
+func (m *kernelMeter) claim(k key, n int64) error {
+	if m.spare == 0 || n == 0 || k == marksKey {
+		return nil
+	}
+	claimed := m.claimed.Add(n)
+	st, err := m.t.statfs(m.t.dir, m.t.path)
+	if err == nil && int64(st.Bfree)*st.Bsize-claimed < m.spare {
+		err = unix.ENOSPC
+	}
+	if err != nil {
+		m.claimed.Add(-n)
+	}
+	return err
+}
+
+func (m *kernelMeter) settle(k key, claim, _ int64) {
+	if m.spare > 0 && k != marksKey {
+		m.claimed.Add(-claim)
+	}
+}
+
+func (*kernelMeter) forget(key) {}
 
 // countMeter counts the blocks of each file: for a folder on a tmpfs that others use too. All growth goes through the store then,
 // since there is no passthrough without the privilege to mount.
@@ -64,6 +91,7 @@ type countMeter struct {
 	sum     int64 // of blocks
 	claimed int64
 	limit   int64
+	spare   int64 // as kernelMeter's
 }
 
 func (m *countMeter) used() (int64, error) {
@@ -82,10 +110,14 @@ func (m *countMeter) bound(n int64) error {
 	return nil
 }
 
-func (m *countMeter) claim(n int64) error {
+func (m *countMeter) claim(k key, n int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.sum+m.claimed+n > m.limit {
+	limit := m.limit
+	if n > 0 && k != marksKey {
+		limit -= m.spare
+	}
+	if m.sum+m.claimed+n > limit {
 		return unix.ENOSPC
 	}
 	m.claimed += n
@@ -115,7 +147,7 @@ type noMeter struct{}
 
 func (noMeter) used() (int64, error)     { return 0, nil }
 func (noMeter) bound(int64) error        { return nil }
-func (noMeter) claim(int64) error        { return nil }
+func (noMeter) claim(key, int64) error   { return nil }
 func (noMeter) settle(key, int64, int64) {}
 func (noMeter) forget(key)               {}
 
@@ -134,6 +166,7 @@ type budget struct {
 	closed   bool      // the tier is not ours any more
 	reserved int64     // taken off the buffers' bound
 	active   int64     // of that, promised to live arenas, and staging
+	spare    int64     // that neither buffers nor scratch take: marks and directories always find room
 	staging  int64     // of that, what transfers to and from the spill tiers use for as long as the store is open
 	charged  int64     // memory that the live arenas' regions may have resident
 	cached   int64     // the same of the idle regions
@@ -182,6 +215,19 @@ func (b *budget) reserveStaging(n int64) error {
 	return nil
 }
 
+// setSpare has buffers and scratch leave n bytes to others.
+func (b *budget) setSpare(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spare = n
+	switch m := b.meter.(type) {
+	case *kernelMeter:
+		m.spare = n
+	case *countMeter:
+		m.spare = n
+	}
+}
+
 // raise reserves want bytes, or somewhat more so that the next is served from it.
 func (b *budget) raise(want int64) error {
 	if want > b.mem-pageSize { // the buffers' bound is a page at least
@@ -190,6 +236,9 @@ func (b *budget) raise(want int64) error {
 	more := b.keep / 4
 	if b.sample(); b.short(want) {
 		more = 0
+	}
+	if b.spare > 0 && want > b.mem-b.lastUsed-b.spare {
+		return b.tooMuch(want)
 	}
 	err := b.setReserved(min(want+more, b.mem-pageSize))
 	if isFull(err) && more > 0 {
@@ -207,7 +256,7 @@ func isFull(err error) bool { return errors.Is(err, unix.EINVAL) || errors.Is(er
 // tooMuch is the refusal of a reservation, with the figures as they are now. b.mu is held.
 func (b *budget) tooMuch(want int64) error {
 	b.sample()
-	return &BudgetError{Need: want - b.active, Free: max(b.mem-b.lastUsed-b.active, 0), Mem: b.mem}
+	return &BudgetError{Need: want - b.active, Free: max(b.mem-b.lastUsed-b.active-b.spare, 0), Mem: b.mem}
 }
 
 // setReserved moves the border between buffers and scratch. The kernel, or the count, checks it against what is in use in the same
@@ -284,7 +333,7 @@ func (b *budget) usage() Usage {
 	defer b.mu.Unlock()
 	b.sample()
 	return Usage{Mem: b.mem, Used: b.lastUsed, Scratch: b.active - b.staging, Staging: b.staging, Cached: b.reserved - b.active,
-		Free: max(b.mem-b.lastUsed-b.active, 0), Peak: b.peak}
+		Spare: b.spare, Free: max(b.mem-b.lastUsed-b.active-b.spare, 0), Peak: b.peak}
 }
 
 // shut frees the idle memory, and leaves the tier alone from now on.
@@ -299,7 +348,7 @@ func (b *budget) shut() {
 // it must carry on where it stopped. blocks tells what the file holds afterwards.
 func (b *budget) spend(k key, n int64, call func() error, blocks func() (int64, error)) error {
 	for {
-		err := b.meter.claim(n)
+		err := b.meter.claim(k, n)
 		if err == nil {
 			err = call()
 			now, serr := blocks()

@@ -29,6 +29,8 @@ const (
 	maxBlock   = 1 << 20
 	ringWindow = 64
 	flowDepth  = 16 // pieces of one flow under way
+	minSpare   = 64 << 10
+	maxSpare   = 16 << 20
 )
 
 // stagingSize is how much of the memory transfers may have: a thirty-second, in blocks that are whole chunks.
@@ -47,6 +49,7 @@ func (s *Store) openEngine() error {
 	if err := s.mem.reserveStaging(size); err != nil {
 		return fmt.Errorf("staging memory for the spill tiers: %w", err)
 	}
+	s.mem.setSpare(min(max(s.cfg.Mem/256, minSpare), maxSpare) &^ (pageSize - 1))
 	e := &engine{block: block, free: make(chan []byte, size/block)}
 	err := s.do("mmap", "staging", func() (err error) {
 		e.mem, err = unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)

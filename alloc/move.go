@@ -267,12 +267,12 @@ func (b *Buffer) refill(ctx context.Context, h *home, st *unix.Stat_t, discard b
 	}
 	from := int64(0)
 	err := s.mem.spend(b.key, pages(st.Size), func() (err error) {
+		if !discard { // each write takes its pages, while the disk is read on
+			return b.copyBack(ctx, h, st.Size)
+		}
 		from, err = s.fill(b.fd, path, from, st.Size)
 		return err
 	}, b.stubBlocks)
-	if err == nil && !discard {
-		err = b.copyBack(ctx, h, st.Size)
-	}
 	if err == nil {
 		err = s.setTimes(b.fd, path, st)
 	}

@@ -13,6 +13,7 @@ const maxLinks = 40
 // resolver walks a path as the kernel would for c, but by mode bits, and never out of the tree. The directories it stands in
 // are open and found by their names alone, so that ".." in a symlink is the last of them taken back.
 type resolver struct {
+	s     *Store
 	t     *tier
 	c     Cred
 	path  string // as asked for
@@ -40,7 +41,7 @@ func (s *Store) Resolve(c Cred, path string) (rel string, st *unix.Stat_t, err e
 	if err := checkAsked(path); err != nil {
 		return "", nil, err
 	}
-	r := &resolver{t: s.ram, c: c, path: path}
+	r := &resolver{s: s, t: s.ram, c: c, path: path}
 	defer r.leave()
 	return r.run()
 }
@@ -111,7 +112,7 @@ func (r *resolver) step(name string, last bool) (expanded []string, rel string, 
 		return nil, "", nil, r.up()
 	}
 	e := entry{dir.fd, name, r.path}
-	found, err := r.t.stat(e)
+	found, err := r.s.status(e)
 	if errors.Is(err, unix.ENOENT) && last {
 		return nil, r.rel(name), nil, nil
 	}
@@ -197,7 +198,7 @@ func (s *Store) MayCreate(c Cred, rel string) error {
 	if err := checkPath(rel); err != nil {
 		return err
 	}
-	r := &resolver{t: s.ram, c: c, path: rel}
+	r := &resolver{s: s, t: s.ram, c: c, path: rel}
 	defer r.leave()
 	if _, _, err := r.run(); err != nil && !errors.Is(err, unix.EISDIR) {
 		return err

@@ -18,6 +18,7 @@ type scenario struct {
 	tiers int   // to spill to
 	mem   int64 // 0: 16 MiB
 	first int64 // size of the first tier; 0: enough
+	full  bool  // a full disk makes a difference
 	setup func(s *Store) error
 	run   func(s *Store) error // can be run again after it failed
 	legal func(t *testing.T, s *Store)

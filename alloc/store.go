@@ -241,7 +241,7 @@ func (s *Store) shutTiers() (err error) {
 // newMeter chooses who keeps the bound: the kernel where the file system is ours alone, else our own count.
 func (s *Store) newMeter() meter {
 	if s.ram.mounted {
-		return kernelMeter{s.ram}
+		return &kernelMeter{t: s.ram}
 	}
 	return &countMeter{blocks: map[key]int64{}}
 }
@@ -349,7 +349,8 @@ type Usage struct {
 	Scratch int64 // reserved by arenas
 	Staging int64 // reserved, for good, by transfers to and from the spill tiers
 	Cached  int64 // scratch kept ready for the next arenas; given back when something else needs it
-	Free    int64 // Mem - Used - Scratch - Staging
+	Spare   int64 // that buffers leave to marks and directories, if they can spill
+	Free    int64 // Mem - Used - Scratch - Staging - Spare, or 0
 	Peak    int64 // the most that Used + Scratch + Staging has been seen at
 	Buffers int64 // number of buffers that have a name; of a plain store, that are held
 }

@@ -309,7 +309,7 @@ func (t *spillTier) readSums(p *spot) (*sums, error) {
 // spend runs a call that may add n bytes to a file, within the tier's budget.
 func (t *spillTier) spend(fd int, k key, n int64, call func() error) error {
 	n = pages(n)
-	if err := t.meter.claim(n); err != nil {
+	if err := t.meter.claim(k, n); err != nil {
 		return &fullError{t.path, n}
 	}
 	err := call()

@@ -277,7 +277,7 @@ func (w *writer) begin() error {
 	for _, s := range w.segs {
 		w.need += pages(s.Off+int64(len(s.Buf))) - s.Off&^(pageSize-1)
 	}
-	if err := w.h.t.meter.claim(w.need); err != nil {
+	if err := w.h.t.meter.claim(w.h.key, w.need); err != nil {
 		need := w.need
 		w.need = 0
 		return &fullError{w.h.t.path, need}
