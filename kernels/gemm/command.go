@@ -17,6 +17,9 @@ func planGemm(c *kernels.Call) (*kernels.Plan, error) {
 	}
 	r.tune(c)
 	q := r.problem
+	out := kernels.OutSpec{DType: r.out, Shape: r.outShape, Reads: q.Beta != 0}
+	known := layoutsOf(c, out)
+	folded, single := r.folded(known)
 	m, n, k := q.shape()
 	items := float64(q.items())
 	perTerm := 2.0
@@ -24,15 +27,16 @@ func planGemm(c *kernels.Call) (*kernels.Plan, error) {
 		perTerm = 8
 	}
 	p := &kernels.Plan{
-		Out: []kernels.OutSpec{{DType: r.out, Shape: r.outShape, Reads: q.Beta != 0}},
+		Out: []kernels.OutSpec{out},
 		Cost: kernels.Cost{
 			Flops:   perTerm * items * float64(m) * float64(n) * float64(k),
 			Bytes:   r.bytes(c),
-			Scratch: q.Scratch(c.Out[0].Slice != nil || r.out != r.sum()),
+			Scratch: q.Scratch(!folded.wayOf(single).direct),
 		},
 		Explain: r.explain(),
 		Threads: q.Params.Ways,
 		Run:     r.run,
+		Stream:  r.stream(known),
 	}
 	return p, nil
 }

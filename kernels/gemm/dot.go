@@ -42,6 +42,7 @@ func planDot(c *kernels.Call) (*kernels.Plan, error) {
 		},
 		Explain: []kernels.Entry{{Term: "kernel", Text: q.kernel.String()}},
 		Run:     d.run,
+		Stream:  d.stream,
 	}
 	if len(c.Out) > 0 {
 		p.Out = []kernels.OutSpec{{DType: q.scheme.sum, Shape: []int{}}}

@@ -98,10 +98,10 @@ func TestStreamWatch(t *testing.T) {
 			return copyStored(x)
 		},
 		"bytes 127 to 207 are moved": func(x *kernels.Exec) error {
-			_ = whole(x.Ctx, outside(x.Src[0], -1), make([]byte, 80), false)
+			_ = whole(x.Ctx, outside(x.Dst[0], -1), make([]byte, 80), false)
 			return copyStored(x)
 		},
-		"of a blob of 208: invalid argument": func(x *kernels.Exec) error {
+		"of a blob of 80: invalid argument": func(x *kernels.Exec) error {
 			if err := whole(x.Ctx, outside(x.Src[0], 1), make([]byte, 80), false); !errors.Is(err, syscall.EINVAL) {
 				return fmt.Errorf("beyond the end: %w", err)
 			}
@@ -117,7 +117,7 @@ func TestStreamWatch(t *testing.T) {
 			return x.Src[0].Read(kernels.Segment{Off: s, Buf: buf}, kernels.Segment{Off: s + 7, Buf: buf}).Wait(x.Ctx)
 		},
 		"a segment without bytes": func(x *kernels.Exec) error {
-			return x.Src[0].Read(kernels.Segment{Off: 128}).Wait(x.Ctx)
+			return x.Src[0].Read(kernels.Segment{Off: 8}).Wait(x.Ctx)
 		},
 		"memory changed while it was being written": func(x *kernels.Exec) error {
 			mem := x.Mem.Alloc(80)

@@ -1,0 +1,416 @@
+package gemm
+
+import (
+	"fmt"
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/stream"
+)
+
+// Products of matrices outside memory.
+//
+// A tile of C stays in memory while panels of A and B of some depth along k pass
+// through it. With t x t sums in memory a product moves 2mnk/t + mn values, and
+// no order of the same products moves less but for a constant (Hong and Kung, "I/O
+// complexity: the red-blue pebble game", STOC 1981; Irony, Toledo and Tiskin,
+// "Communication lower bounds for distributed-memory matrix multiplication",
+// JPDC 64, 2004): tiles are as square and as large as memory allows. At F
+// operations and BW bytes a second, 4-byte values keep up with the cores from
+// t = 4F/BW on.
+//
+// The next panels are on their way while the present ones are multiplied. A tile
+// of C is not doubled for that: its first and its last panel are computed in
+// strips, and a strip of the next tile begins as soon as the same strip of this
+// one has been written.
+//
+// The bits are those in core: panels are whole blocks of k, so sums have their
+// order; and which of the paths of run.go an item takes, as far as that shows in
+// the bits, is found out from the layouts of the whole problem (see way).
+
+// way is how an item is computed.
+type way struct {
+	transposed bool // Cᵀ = Bᵀ·Aᵀ is
+	vector     vectorWay
+	direct     bool // C's elements serve as the sums; else they are converted from them
+}
+
+// wayOf is the way that the items of a problem with layouts in place of arrays
+// take in core. single: it had no batch to begin with; q is folded.
+func (q *Problem) wayOf(single bool) way {
+	var p product
+	q.bind(&p)
+	rows, cols := false, false
+	if q.C.DType == q.scheme.sum {
+		rows = rowsWritable(q.C.Layout, 0)
+		cols = !rows && q.scheme.symmetric() && rowsWritable(q.C.Layout, 1)
+	}
+	if alone := single || q.C.Rank() > 2 && q.smallItems(); alone && rows && (p.c.rows == 1 || p.c.cols == 1) {
+		if v, transposed := p.vectorWay(); v != noVector {
+			return way{transposed, v, true}
+		}
+	}
+	return way{transposed: cols, direct: rows || cols}
+}
+
+// rowsWritable is [matrix.writable] of the matrices of a layout (0), or of their
+// transposes (1), for a file that is mapped at a multiple of an element's size.
+func rowsWritable(l ndarray.Layout, transposed int) bool {
+	last := l.Rank() - 1 - transposed
+	size := l.DType.Real().Size()
+	r := l.Rank()
+	return !l.Swapped && (l.Strides[last] == l.DType.Size() || l.Shape[last] == 1) &&
+		(l.Offset|l.Strides[r-2]|l.Strides[r-1])&(size-1) == 0
+}
+
+// cut is how a problem is cut.
+type cut struct {
+	q       *Problem // folded, with layouts in place of arrays
+	way     way
+	depth   int   // values along k; 0 if A and B are not read
+	extents []int // of a tile of C: batch axes, rows, columns
+	kp      int   // of a panel along k
+	// rowsFirst: tiles go on along the columns first, so that a panel of A that
+	// has all of k stays; else along the rows.
+	rowsFirst bool
+}
+
+// newCut cuts a problem for mem bytes of memory. The error is a
+// *[stream.NoMemError].
+func newCut(q *Problem, single bool, mem int64) (*cut, error) {
+	c := &cut{q: q, way: q.wayOf(single)}
+	_, _, c.depth = q.shape()
+	if q.Alpha == 0 {
+		c.depth = 0
+	}
+	c.extents = slices.Repeat([]int{1}, q.C.Rank())
+	if best := cheaper(c.wholeItems(mem), c.partItems(mem)); best != nil {
+		return best, nil
+	}
+	least := c.with(c.unit(0), c.unit(1), c.unitK())
+	if need := least.need(); need > mem {
+		return nil, &stream.NoMemError{Least: need, Have: mem}
+	}
+	return least, nil
+}
+
+// cheaper is the cheaper of two cuts, the first if they cost the same. Either
+// may be nil.
+func cheaper(a, b *cut) *cut {
+	if a == nil || b != nil && b.cost() < a.cost() {
+		return b
+	}
+	return a
+}
+
+// with is the cut of an item into tiles of m x n and panels of kp.
+func (c *cut) with(m, n, kp int) *cut {
+	d := *c
+	r := len(c.extents)
+	d.extents = slices.Clone(c.extents)
+	d.extents[r-2], d.extents[r-1] = min(m, c.rows()), min(n, c.cols())
+	d.kp = min(kp, c.depth)
+	return &d
+}
+
+// rows and cols are those of an item.
+func (c *cut) rows() int { return c.q.C.Shape[c.q.C.Rank()-2] }
+func (c *cut) cols() int { return c.q.C.Shape[c.q.C.Rank()-1] }
+
+// tile is the extents of a full one.
+func (c *cut) tile() (m, n int) { r := len(c.extents); return c.extents[r-2], c.extents[r-1] }
+
+// unit is what a tile's rows (0) or columns (1) are multiples of.
+func (c *cut) unit(axis int) int {
+	if (axis == 0) != c.way.transposed {
+		return c.q.kernel.MR
+	}
+	return c.q.kernel.NR
+}
+
+// unitK is what a panel's depth is a multiple of.
+func (c *cut) unitK() int {
+	if c.way.vector == dots {
+		return dotDepth
+	}
+	return stepsKC * c.q.kernel.Type.Group() // a multiple of addRowsDepth, too
+}
+
+// wholeItems is the cheapest cut into whole items, as many as pay; nil if one
+// is too large.
+func (c *cut) wholeItems(mem int64) *cut {
+	best := c.with(c.rows(), c.cols(), c.depth)
+	if best.need() > mem {
+		return nil
+	}
+	for axis := len(c.extents) - 3; axis >= 0; axis-- {
+		n := c.q.C.Shape[axis]
+		for more := best; more.extents[axis] < n; {
+			d := *more
+			d.extents = slices.Clone(more.extents)
+			d.extents[axis] = min(2*d.extents[axis], n)
+			if d.need() > mem || d.cost() >= best.cost() {
+				return best
+			}
+			more, best = &d, &d
+		}
+	}
+	return best
+}
+
+// partItems is the cheapest cut of single items; nil if none fits.
+func (c *cut) partItems(mem int64) (best *cut) {
+	for kp := c.unitK(); ; kp *= 2 {
+		for parts := 1; ; parts += max(1, parts/2) {
+			n := even(c.cols(), parts, c.unit(1))
+			best = cheaper(best, c.tallest(n, kp, mem))
+			if n <= c.unit(1) {
+				break
+			}
+		}
+		if kp >= c.depth {
+			return best
+		}
+	}
+}
+
+// tallest is the cut with as many rows as memory has room for, or with fewer if
+// that is cheaper; nil if there is no room.
+func (c *cut) tallest(n, kp int, mem int64) (best *cut) {
+	unit := c.unit(0)
+	lo, hi := 0, (c.rows()+unit-1)/unit+1
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; c.with(mid*unit, n, kp).need() <= mem {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	for m := lo * unit; m >= unit; m /= 2 {
+		d := c.with(even(c.rows(), (c.rows()+m-1)/m, unit), n, kp)
+		if d.need() > mem { // rounding up to units
+			d = c.with(roundDown(m, unit), n, kp)
+		}
+		if d.need() <= mem {
+			other := *d
+			other.rowsFirst = true
+			best = cheaper(cheaper(best, d), &other)
+		}
+	}
+	return best
+}
+
+// even is the extent of parts of n, rounded up to units.
+func even(n, parts, unit int) int {
+	return roundUp(max(1, (n+parts-1)/max(parts, 1)), unit)
+}
+
+func count(n, by int) int { return (n + max(by, 1) - 1) / max(by, 1) }
+
+// panels is how many there are along k; at least the empty one.
+func (c *cut) panels() int { return max(1, count(c.depth, c.kp)) }
+
+// tiles is how many tiles C has along each axis.
+func (c *cut) tiles() []int {
+	n := make([]int, len(c.extents))
+	for i, s := range c.q.C.Shape {
+		n[i] = count(s, c.extents[i])
+	}
+	return n
+}
+
+// total is the number of tiles.
+func (c *cut) total() int {
+	n := 1
+	for _, t := range c.tiles() {
+		n *= t
+	}
+	return n
+}
+
+// part is the layout of a full tile, or panel, of one of the operands: its first
+// extents are the tile's, the last ones m and n.
+func (c *cut) part(l ndarray.Layout, m, n int) ndarray.Layout {
+	l.Shape = append(slices.Clone(c.extents[:len(c.extents)-2]), m, n)
+	return l
+}
+
+// layouts of full parts: panels of A and B, a tile of C and its like.
+func (c *cut) panelA() ndarray.Layout {
+	m, _ := c.tile()
+	return c.part(c.q.A.Layout, m, c.kp)
+}
+
+func (c *cut) panelB() ndarray.Layout {
+	_, n := c.tile()
+	return c.part(c.q.B.Layout, c.kp, n)
+}
+
+func (c *cut) tileOf(l ndarray.Layout) ndarray.Layout {
+	m, n := c.tile()
+	return c.part(l, m, n)
+}
+
+// How a tile is cut into strips: in up to stripParts, but so that a strip is
+// worth packing B for.
+const (
+	stripParts = 8
+	stripRows  = 256
+)
+
+// stripAxis is the axis along which a tile is cut into strips: a batch axis, or
+// the one along which C's rows lie apart in the file.
+func (c *cut) stripAxis() int {
+	r := len(c.extents)
+	for i, n := range c.extents[:r-2] {
+		if n > 1 {
+			return i
+		}
+	}
+	if s := c.q.C.Strides; max(s[r-2], -s[r-2]) < max(s[r-1], -s[r-1]) {
+		return r - 1
+	}
+	return r - 2
+}
+
+// strip is the extent of a strip along its axis. Sums of dots stay until the last
+// panel, so their tiles are not cut.
+func (c *cut) strip() int {
+	axis := c.stripAxis()
+	n := c.extents[axis]
+	if c.way.vector == dots && c.panels() > 1 {
+		return max(n, 1)
+	}
+	least, unit := 1, 1
+	if axis >= len(c.extents)-2 {
+		unit = c.unit(axis - len(c.extents) + 2)
+		least = stripRows
+	}
+	return max(1, min(n, roundUp(max(count(n, stripParts), least), unit)))
+}
+
+// stripOf is a full strip of a layout of C's shape.
+func (c *cut) stripOf(l ndarray.Layout) ndarray.Layout {
+	l = c.tileOf(l)
+	l.Shape[c.stripAxis()] = c.strip()
+	return l
+}
+
+// sums is the layout of the sums of a tile that C cannot hold.
+func (c *cut) sums() ndarray.Layout {
+	return ndarray.NewLayout(c.q.scheme.sum, c.tileOf(c.q.C.Layout).Shape...)
+}
+
+// addends are bias and residual, if there are any.
+func (c *cut) addends() (list []*ndarray.Array) {
+	for _, a := range []*ndarray.Array{c.q.Bias, c.q.Residual} {
+		if a != nil {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// need is the bytes of memory that a run takes.
+func (c *cut) need() int64 {
+	n := c.lenderBytes() + c.dotBytes()
+	if c.depth > 0 {
+		n += 2 * (int64(stream.SourceSize(c.panelA())) + int64(stream.SourceSize(c.panelB())))
+	}
+	strip := int64(stream.SinkSize(c.stripOf(c.q.C.Layout)))
+	if c.way.direct {
+		n += int64(stream.SinkSize(c.tileOf(c.q.C.Layout)))
+	} else {
+		n += int64(c.sums().Bytes()) + 2*strip
+		if c.q.Beta != 0 {
+			n += 2 * strip
+		}
+	}
+	for _, a := range c.addends() {
+		n += 2 * int64(stream.SourceSize(c.stripOf(a.Layout)))
+	}
+	return n
+}
+
+// dotBytes is the memory for the sums of all parts of k.
+func (c *cut) dotBytes() int64 {
+	if c.way.vector != dots || c.panels() == 1 {
+		return 0
+	}
+	m, n := c.tile()
+	return int64(m * n * dotParts(c.depth) * c.q.scheme.sum.Size())
+}
+
+// reads is how many times each part of A and of B is read.
+func (c *cut) reads() (a, b float64) {
+	t := c.tiles()
+	m, n := float64(t[len(t)-2]), float64(t[len(t)-1])
+	switch {
+	case c.panels() > 1 || n == 1 && m == 1:
+		return n, m
+	case c.rowsFirst && n == 1, !c.rowsFirst && m == 1:
+		return 1, 1
+	case c.rowsFirst:
+		return 1, m
+	}
+	return n, 1
+}
+
+// traffic adds up something of all transfers: their bytes, or their cost.
+func (c *cut) traffic(source, sink func(ndarray.Layout) float64) float64 {
+	total := 0.0
+	tiles := float64(c.total())
+	if c.depth > 0 {
+		t := c.tiles()
+		m, n := float64(t[len(t)-2]), float64(t[len(t)-1])
+		a, b := c.reads()
+		panels := float64(c.panels())
+		total += tiles / n * panels * a * source(c.panelA())
+		total += tiles / m * panels * b * source(c.panelB())
+	}
+	strips := tiles * float64(count(c.extents[c.stripAxis()], c.strip()))
+	of := sink(c.stripOf(c.q.C.Layout))
+	if c.q.Beta != 0 {
+		of *= 2
+	}
+	for _, a := range c.addends() {
+		of += source(c.stripOf(a.Layout))
+	}
+	return total + strips*of
+}
+
+// moved is the bytes that a run reads and writes.
+func (c *cut) moved() float64 {
+	return c.traffic(
+		func(l ndarray.Layout) float64 { b, _ := stream.SourceTraffic(l); return b },
+		func(l ndarray.Layout) float64 { b, _ := stream.SinkTraffic(l); return b })
+}
+
+// cost is what they cost, with the steps and with what overlaps with nothing:
+// the first panels, and the last strip.
+func (c *cut) cost() float64 {
+	source := func(l ndarray.Layout) float64 { _, b := stream.SourceTraffic(l); return b }
+	sink := func(l ndarray.Layout) float64 { _, b := stream.SinkTraffic(l); return b }
+	ends := sink(c.stripOf(c.q.C.Layout))
+	if c.depth > 0 {
+		ends += source(c.panelA()) + source(c.panelB())
+	}
+	return c.traffic(source, sink) + ends + float64(c.total()*c.panels())*stream.StepCost
+}
+
+// explain tells tiles and passes.
+func (c *cut) explain() []kernels.Entry {
+	a, b := c.reads()
+	if c.depth == 0 {
+		a, b = 0, 0
+	}
+	return []kernels.Entry{
+		{Term: "tile", Text: ndarray.ShapeString(c.extents)},
+		{Term: "panel", Text: fmt.Sprint(c.kp)},
+		{Term: "tiles", Text: fmt.Sprint(c.total())},
+		{Term: "panels", Text: fmt.Sprint(c.panels())},
+		{Term: "reads_a", Text: fmt.Sprint(a)},
+		{Term: "reads_b", Text: fmt.Sprint(b)},
+	}
+}

@@ -1,0 +1,123 @@
+package gemm
+
+import (
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/stream"
+)
+
+// layouts are the operands of a line as they are known when it is planned.
+type layouts struct {
+	in  []ndarray.Layout
+	out ndarray.Layout
+}
+
+func layoutsOf(c *kernels.Call, spec kernels.OutSpec) (l layouts) {
+	for i := range c.In {
+		l.in = append(l.in, c.In[i].Layout)
+	}
+	l.out = stream.Output(c, 0, spec)
+	return l
+}
+
+// folded is the problem with layouts in place of all arrays, as it is computed:
+// with the batch folded. single: it had none to begin with.
+func (r *reading) folded(l layouts) (q *Problem, single bool) {
+	one := r.problem
+	q = &one
+	q.C.Layout = r.matrices(l.out)
+	q.Bias, q.Residual = r.addendOf(l.in, r.bias), r.addendOf(l.in, r.residual)
+	single = q.C.Rank() == 2
+	q.foldBatch()
+	return q, single
+}
+
+// stream plans a gemm line whose operands stay outside memory.
+func (r *reading) stream(l layouts) func(mem int64) (*kernels.Streamed, error) {
+	return func(mem int64) (*kernels.Streamed, error) {
+		q, single := r.folded(l)
+		if q.C.Len() == 0 {
+			return &kernels.Streamed{Run: func(*kernels.Exec) error { return nil }}, nil
+		}
+		cut, err := newCut(q, single, mem)
+		if err != nil {
+			return nil, err
+		}
+		s := cut.streamed()
+		s.Run = func(x *kernels.Exec) error {
+			q, _ := r.folded(layouts{l.in, x.Dst[0].Layout})
+			cut, err := newCut(q, single, mem) // the same, but for where C lies
+			if err != nil {
+				return err
+			}
+			_, err = cut.run(x, r.stored(q, x))
+			return err
+		}
+		return s, nil
+	}
+}
+
+// addendOf is the layout of input i stretched to the output, as [reading.addend].
+func (r *reading) addendOf(in []ndarray.Layout, i int) *ndarray.Array {
+	if i < 0 {
+		return nil
+	}
+	return &ndarray.Array{Layout: r.matrices(stretch(in[i], r.outShape))}
+}
+
+// stored are the operands as the folded problem q has them.
+func (r *reading) stored(q *Problem, x *kernels.Exec) (s stored) {
+	s.a = kernels.Stored{Blob: x.Src[0].Blob, Layout: q.A.Layout}
+	s.b = kernels.Stored{Blob: x.Src[1].Blob, Layout: q.B.Layout}
+	s.c = kernels.Stored{Blob: x.Dst[0].Blob, Layout: q.C.Layout}
+	if q.Bias != nil {
+		s.bias = kernels.Stored{Blob: x.Src[r.bias].Blob, Layout: q.Bias.Layout}
+	}
+	if q.Residual != nil {
+		s.residual = kernels.Stored{Blob: x.Src[r.residual].Blob, Layout: q.Residual.Layout}
+	}
+	return s
+}
+
+// streamed is the plan of a cut, but for Run.
+func (c *cut) streamed() *kernels.Streamed {
+	return &kernels.Streamed{Mem: c.need(), Moved: c.moved(), Explain: c.explain()}
+}
+
+// stream plans a dot line whose operands stay outside memory.
+func (d *dotLine) stream(mem int64) (*kernels.Streamed, error) {
+	q := d.problem
+	cut, err := newCut(&q, true, mem)
+	if err != nil {
+		return nil, err
+	}
+	s := cut.streamed()
+	s.Run = func(x *kernels.Exec) error {
+		from := stored{
+			a: kernels.Stored{Blob: x.Src[0].Blob, Layout: q.A.Layout},
+			b: kernels.Stored{Blob: x.Src[1].Blob, Layout: q.B.Layout},
+			c: kernels.Stored{Layout: q.C.Layout},
+		}
+		sum, err := cut.run(x, from)
+		if err != nil {
+			return err
+		}
+		return d.tell(x, sum)
+	}
+	return s, nil
+}
+
+// tell gives the sum out: as an answer, or to the output.
+func (d *dotLine) tell(x *kernels.Exec, sum ndarray.Array) error {
+	if len(x.Dst) == 0 {
+		x.Answer(scalarText(sum))
+		return nil
+	}
+	out := x.Dst[0]
+	p := stream.Sink(out, make([]byte, stream.SinkSize(out.Layout)))
+	one := sum.Index(0).Index(0)
+	if err := ndarray.Convert(p.Array, one); err != nil {
+		return err
+	}
+	return p.Store(x.Ctx).Wait(x.Ctx)
+}

@@ -1,0 +1,170 @@
+package gemm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"vgpu/kernels/kerneltest"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
+)
+
+// rough makes an array of values whose sums are rounded, so that their order
+// shows in the bits.
+func rough(r *rand.Rand, d ndarray.DType, shape ...int) ndarray.Array {
+	a := ndarray.New(d, shape...)
+	v := make([]complex128, a.Len())
+	for i := range v {
+		v[i] = complex(r.NormFloat64(), r.NormFloat64())
+		if d.IsInteger() {
+			v[i] = complex(float64(r.IntN(256)), 0)
+		}
+	}
+	ndarray.Store(a, v, 0)
+	return a
+}
+
+// anyLayout is rough in any layout.
+func anyLayout(r *rand.Rand, d ndarray.DType, shape ...int) ndarray.Array {
+	a := rough(r, d, shape...)
+	if r.IntN(3) > 0 {
+		return a
+	}
+	return disguise(r, a)
+}
+
+// streamLine makes a random line and its operands.
+func streamLine(r *rand.Rand, t ndarray.DType) (string, operands) {
+	m, n, k := extent(r, 50), extent(r, 80), extent(r, 2500)
+	var batch []int
+	for range max(0, r.IntN(5)-2) {
+		batch = append(batch, 1+r.IntN(4))
+	}
+	of := func(trans string, m, n int) []int {
+		b := slices.Clone(batch)
+		if r.IntN(4) == 0 {
+			b = nil
+		}
+		if trans != "n" {
+			m, n = n, m
+		}
+		return append(b, m, n)
+	}
+	ta, tb := []string{"n", "t", "c"}[r.IntN(3)], []string{"n", "t", "c"}[r.IntN(3)]
+	in := operands{"a": anyLayout(r, t, of(ta, m, k)...), "b": anyLayout(r, t, of(tb, k, n)...)}
+	line := fmt.Sprintf("gemm a b c ta=%s tb=%s", ta, tb)
+	out := append(slices.Clone(batch), m, n)
+	if in["a"].Rank() == 2 && in["b"].Rank() == 2 {
+		out = []int{m, n}
+	}
+	sum, _ := schemeFor(t, t, 0)
+	return line + streamOptions(r, in, sum.outs, out), in
+}
+
+// extent is seldom 0, often 1.
+func extent(r *rand.Rand, most int) int {
+	switch r.IntN(16) {
+	case 0:
+		return 0
+	case 1, 2, 3:
+		return 1
+	}
+	return 1 + r.IntN(most)
+}
+
+// streamOptions adds options, and their operands.
+func streamOptions(r *rand.Rand, in operands, outs []ndarray.DType, out []int) (text string) {
+	d := outs[r.IntN(len(outs))]
+	if r.IntN(2) == 0 {
+		text += fmt.Sprintf(" alpha=%d", r.IntN(4))
+	}
+	if r.IntN(2) == 0 {
+		in["c"] = anyLayout(r, d, out...)
+		for in["c"].Swapped {
+			in["c"] = anyLayout(r, d, out...)
+		}
+		text += " beta=3"
+	}
+	if outs[0].IsFloat() && r.IntN(2) == 0 {
+		text += " act=gelu"
+	}
+	if r.IntN(2) == 0 {
+		in["bias"] = anyLayout(r, outs[0], out[len(out)-1])
+		text += " bias=bias"
+	}
+	if r.IntN(2) == 0 {
+		in["res"] = anyLayout(r, outs[0], out...)
+		text += " residual=res"
+	}
+	return text
+}
+
+// Random products over random layouts have the bits that they have in core.
+func TestStreamed(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 7))
+		rounds := 24
+		if testing.Short() || simd.Active() == simd.Generic {
+			rounds = 6
+		}
+		for range rounds {
+			d := []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.C128, ndarray.F16, ndarray.BF16, ndarray.I8, ndarray.U8, ndarray.I32, ndarray.U64}[r.IntN(10)]
+			line, in := streamLine(r, d)
+			kerneltest.Stream(t, Kernels(), line, in)
+			if t.Failed() {
+				for name, a := range in {
+					t.Logf("%s: %s %v at %d, swapped=%t", name, a.Layout, a.Strides, a.Offset, a.Swapped)
+				}
+				return
+			}
+		}
+	})
+}
+
+// Products with a vector, in parts of k, and inner products, which are not
+// written but answered.
+func TestStreamedVectors(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.I8} {
+		in := operands{
+			"a": rough(r, d, 3, 150000), "x": rough(r, d, 150000), "y": disguise(r, rough(r, d, 150000)),
+			"b": rough(r, d, 2100, 70), "v": rough(r, d, 2100), "bias": rough(r, d, 1),
+		}
+		for _, line := range []string{
+			"gemm a x c", "gemm x a c tb=t alpha=2", "gemm a y c", "gemm v b c", "gemm b v c ta=t",
+			"dot x y c", "dot x x conj=1", "dot v v",
+		} {
+			in["c"] = rough(r, d, 3)
+			kerneltest.Stream(t, Kernels(), line, in)
+		}
+	}
+	in := operands{"a": rough(r, ndarray.F32, 3, 150000), "x": rough(r, ndarray.F32, 150000), "c": rough(r, ndarray.F32, 3), "r": rough(r, ndarray.F32, 3)}
+	kerneltest.Stream(t, Kernels(), "gemm a x c beta=2 act=relu residual=r", in)
+}
+
+// How often operands are read falls with the square root of the memory, but for
+// what long runs cost; where there is memory they are read once.
+func TestStreamedTraffic(t *testing.T) {
+	const n = 20000
+	l := ndarray.NewLayout(ndarray.F32, n, n)
+	q := Problem{Alpha: 1}
+	q.A.Layout, q.B.Layout, q.C.Layout = l, l, l
+	if !q.Init() {
+		t.Fatal("f32 is not multiplied")
+	}
+	all := float64(l.Bytes())
+	for _, c := range []struct {
+		mem  int64
+		most float64 // passes over A and B
+	}{{6 << 30, 1}, {2 << 30, 1.6}, {1 << 30, 2.1}, {256 << 20, 4.2}, {64 << 20, 13}} {
+		cut, err := newCut(&q, true, c.mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if need, moved := cut.need(), cut.moved(); need > c.mem || moved > (2*c.most+1.01)*all {
+			t.Errorf("with %d MiB: %v, %d bytes of memory, %.3g times an operand is moved", c.mem>>20, cut.explain(), need, moved/all)
+		}
+	}
+}
