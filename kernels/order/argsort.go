@@ -19,16 +19,17 @@ func planArgsort(c *kernels.Call) (*kernels.Plan, error) {
 		return nil, err
 	}
 	descending := c.Bool("descending")
+	fn := func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
+		return argsortRow(w, ndarray.Slice[int64](out), in, lane, descending)
+	}
 	p := planRows(c, axis, ndarray.I64, in.Shape, indexScratch(in.DType, in.Shape[axis]))
+	s := &sorting{c: c, out: kernels.OutSpec{DType: ndarray.I64, Shape: in.Shape}, axis: axis, perLane: p.perLane, index: true, descending: descending, fn: fn}
 	return &kernels.Plan{
-		Out:     []kernels.OutSpec{{DType: ndarray.I64, Shape: in.Shape}},
+		Out:     []kernels.OutSpec{s.out},
+		Stream:  s.stream,
 		Cost:    kernels.Cost{Bytes: float64(in.Bytes()) + 8*float64(in.Len()), Scratch: p.scratch()},
 		Explain: p.explain(in.DType),
-		Run: func(x *kernels.Exec) error {
-			return p.run(x, func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
-				return argsortRow(w, ndarray.Slice[int64](out), in, lane, descending)
-			})
-		},
+		Run:     func(x *kernels.Exec) error { return p.run(x, fn) },
 	}, nil
 }
 

@@ -38,10 +38,15 @@ func axisOf(c *kernels.Call, name string, r int) (int, error) {
 // planRows lays out rows of the first input along axis, and of an output of
 // type d with that shape. perLane is the scratch that one row needs.
 func planRows(c *kernels.Call, axis int, d ndarray.DType, shape []int, perLane int) rowPlan {
-	in, out := c.In[0].Layout, ndarray.NewLayout(d, shape...)
+	out := ndarray.NewLayout(d, shape...)
 	if c.Out[0].Slice != nil && c.Out[0].Exists {
 		out = c.Out[0].Layout
 	}
+	return newRowPlan(c, axis, perLane, c.In[0].Layout, out)
+}
+
+// newRowPlan is planRows for an input and an output of those layouts.
+func newRowPlan(c *kernels.Call, axis, perLane int, in, out ndarray.Layout) rowPlan {
 	n := in.Shape[axis]
 	p := rowPlan{axis: axis, n: n, rows: in.Len() / max(n, 1), lanes: 1, perLane: scratch.Round(perLane)}
 	for _, l := range []ndarray.Layout{in, out} {
@@ -91,17 +96,34 @@ func (p rowPlan) scratch() int64 { return int64(p.lanes*p.perLane + p.staging) }
 // split long rows. lane is perLane bytes of scratch for the time of the call.
 type rowFunc func(w *pool.Worker, out, in ndarray.Array, lane []byte) error
 
-// run calls fn for every pair of rows: long ones one after the other, short
-// ones side by side.
+// rowRun is rows under work, with their memory.
+type rowRun struct {
+	rowPlan
+	mem     kernels.Memory
+	lanes   *scratch.Lanes
+	in, out []byte // copies, once there are any
+}
+
+// open makes a run that takes p.scratch() from mem at the most.
+func (p rowPlan) open(mem kernels.Memory) *rowRun {
+	return &rowRun{rowPlan: p, mem: mem, lanes: scratch.NewLanes(mem, p.perLane, p.lanes)}
+}
+
+// run calls fn for every pair of rows of the call.
 func (p rowPlan) run(x *kernels.Exec, fn rowFunc) error {
 	if p.rows == 0 {
 		return nil
 	}
-	in, out := x.In[0], x.Out[0]
-	in.Layout, out.Layout = axisLast(in.Layout, p.axis), axisLast(out.Layout, p.axis)
+	return p.open(x.Mem).run(x.W, x.Out[0], x.In[0], fn)
+}
+
+// run calls fn for every pair of rows: long ones one after the other, short
+// ones side by side. It may be called again with arrays that are no larger.
+func (r *rowRun) run(w *pool.Worker, out, in ndarray.Array, fn rowFunc) error {
+	in.Layout, out.Layout = axisLast(in.Layout, r.axis), axisLast(out.Layout, r.axis)
 	if in.Len() > 0 && !(directRows(in.Layout) && in.Aligned()) {
-		staged := scratchArray(x, in.DType, in.Shape)
-		if err := move.Copy(x.W, staged, in); err != nil {
+		staged := r.copyOf(in.Layout, &r.in)
+		if err := move.Copy(w, staged, in); err != nil {
 			return err
 		}
 		in = staged
@@ -109,32 +131,42 @@ func (p rowPlan) run(x *kernels.Exec, fn rowFunc) error {
 	target := out
 	staged := out.Len() > 0 && !(directRows(out.Layout) && out.Aligned())
 	if staged {
-		out = scratchArray(x, out.DType, out.Shape)
+		out = r.copyOf(out.Layout, &r.out)
 	}
-	if err := p.each(x, out, in, fn); err != nil || !staged {
+	if err := r.each(w, out, in, fn); err != nil || !staged {
 		return err
 	}
-	return move.Copy(x.W, target, out)
+	return move.Copy(w, target, out)
+}
+
+// copyOf is a C-ordered array in memory that is kept for the next copy.
+func (r *rowRun) copyOf(l ndarray.Layout, mem *[]byte) ndarray.Array {
+	l = ndarray.NewLayout(l.DType, l.Shape...)
+	if len(*mem) < l.Bytes() {
+		*mem = r.mem.Alloc(l.Bytes())
+	}
+	return ndarray.Array{Layout: l, Data: *mem}
 }
 
 // each visits the rows in order of their number, piece by piece.
-func (p rowPlan) each(x *kernels.Exec, out, in ndarray.Array, fn rowFunc) error {
-	lanes := scratch.NewLanes(x.Mem, p.perLane, p.lanes)
-	if p.n >= parallelSort {
-		lane := lanes.Get()
-		for r := range p.rows {
-			if err := fn(x.W, row(out, r), row(in, r), lane); err != nil {
+func (r *rowRun) each(w *pool.Worker, out, in ndarray.Array, fn rowFunc) error {
+	rows := in.Len() / max(r.n, 1)
+	if r.n >= parallelSort {
+		lane := r.lanes.Get()
+		defer r.lanes.Put(lane)
+		for i := range rows {
+			if err := fn(w, row(out, i), row(in, i), lane); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	var first firstError
-	err := x.W.For(p.rows, p.grain(), func(w *pool.Worker, lo, hi int) {
-		lane := lanes.Get()
-		defer lanes.Put(lane)
-		for r := lo; r < hi; r++ {
-			first.set(fn(w, row(out, r), row(in, r), lane))
+	err := w.For(rows, r.grain(), func(w *pool.Worker, lo, hi int) {
+		lane := r.lanes.Get()
+		defer r.lanes.Put(lane)
+		for i := lo; i < hi; i++ {
+			first.set(fn(w, row(out, i), row(in, i), lane))
 		}
 	})
 	if err != nil {

@@ -21,16 +21,17 @@ func planSort(c *kernels.Call) (*kernels.Plan, error) {
 		return nil, err
 	}
 	n, descending := in.Shape[axis], c.Bool("descending")
+	fn := func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
+		return sortRow(w, out, in, lane, descending)
+	}
 	p := planRows(c, axis, in.DType, in.Shape, sortScratch(in.DType, n))
+	s := &sorting{c: c, out: kernels.OutSpec{DType: in.DType, Shape: in.Shape}, axis: axis, perLane: p.perLane, descending: descending, fn: fn}
 	return &kernels.Plan{
-		Out:     []kernels.OutSpec{{DType: in.DType, Shape: in.Shape}},
+		Out:     []kernels.OutSpec{s.out},
+		Stream:  s.stream,
 		Cost:    kernels.Cost{Bytes: 2 * float64(in.Bytes()), Scratch: p.scratch()},
 		Explain: p.explain(in.DType),
-		Run: func(x *kernels.Exec) error {
-			return p.run(x, func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
-				return sortRow(w, out, in, lane, descending)
-			})
-		},
+		Run:     func(x *kernels.Exec) error { return p.run(x, fn) },
 	}, nil
 }
 

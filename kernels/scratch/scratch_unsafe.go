@@ -23,6 +23,12 @@ func Carve[T any](buf *[]byte, n int) []T {
 	return s
 }
 
+// Bytes is the memory of a slice, whose elements may hold no pointers.
+func Bytes[T any](s []T) []byte {
+	var zero T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero)))
+}
+
 // heap is n bytes of the Go heap, aligned to 64.
 func heap(n int) []byte {
 	buf := make([]byte, n+align)

@@ -110,6 +110,9 @@ func TestCarve(t *testing.T) {
 			t.Errorf("slice %d begins at byte %d", i, at)
 		}
 	}
+	if f[0] = 1; scratch.Bytes(f)[7] != 0x3f || len(scratch.Bytes(p)) != 48 || len(scratch.Bytes(none)) != 0 {
+		t.Errorf("bytes %x of %v", scratch.Bytes(f), f)
+	}
 	defer func() {
 		if recover() == nil {
 			t.Error("more was carved than there is")
