@@ -123,7 +123,7 @@ func (a *axis[T]) oneByOne(c *crew[T]) error {
 // byLine transforms contiguous lines, one at a time in each task.
 func (a *axis[T]) byLine(c *crew[T]) error {
 	l, size := planned(a.k, a.n), 2*a.n
-	return c.tasks(a.outer, max(1, pieceReals/size), l.scratchLen(), func(lo, hi int, scratch []T) {
+	return c.tasks(a.outer, c.grain(size), l.scratchLen(), func(lo, hi int, scratch []T) {
 		for i := lo; i < hi; i++ {
 			_ = l.run(nil, a.k, a.dst[i*size:], a.src[i*size:], a.dir, scratch) // no crew, no error
 		}
@@ -135,7 +135,7 @@ func (a *axis[T]) columns(c *crew[T]) error {
 	col, m := plannedCol(a.k, a.n), machineOf(a.k)
 	lanes := m.blockVectors(a.geometry) * a.k.W
 	blocks := (a.inner + lanes - 1) / lanes
-	return c.tasks(a.outer*blocks, max(1, pieceReals/(2*lanes*a.n)), m.columnNeed(a.geometry), func(lo, hi int, scratch []T) {
+	return c.tasks(a.outer*blocks, c.grain(2*lanes*a.n), m.columnNeed(a.geometry), func(lo, hi int, scratch []T) {
 		for i := lo; i < hi; i++ {
 			first := i % blocks * lanes
 			a.columnBlock(col, scratch, i/blocks, first, min(lanes, a.inner-first))
@@ -174,7 +174,7 @@ func (a *axis[T]) lanes(c *crew[T]) error {
 	col := plannedCol(a.k, a.n)
 	lines, tile := a.outer*a.inner, 2*a.k.W*a.n
 	groups := (lines + a.k.W - 1) / a.k.W
-	return c.tasks(groups, max(1, pieceReals/tile), 4*tile, func(lo, hi int, scratch []T) {
+	return c.tasks(groups, c.grain(tile), 4*tile, func(lo, hi int, scratch []T) {
 		for g := lo; g < hi; g++ {
 			a.laneGroup(col, scratch, g*a.k.W, min(a.k.W, lines-g*a.k.W))
 		}
@@ -329,7 +329,7 @@ func transform[T simd.Float](c *crew[T], dst, src []T, shape, axes []int, inv bo
 		last = scale
 	}
 	task := m.axesNeed(p.shape, p.trailing).serial()
-	err := c.fork(product(shape)).tasks(p.count, max(1, pieceReals/size), task, func(lo, hi int, scratch []T) {
+	err := c.fork(product(shape)).tasks(p.count, c.grain(size), task, func(lo, hi int, scratch []T) {
 		own := single(scratch)
 		for i := lo; i < hi; i++ {
 			_ = axisByAxis(own, dst[i*size:][:size], src[i*size:], p.shape, p.trailing, inv, last) // no worker, no error

@@ -23,7 +23,7 @@ func runDirect[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) er
 	unit, last, part := v.unit(), len(v.x)-1, v.directPart()
 	n := v.out[last]
 	parts := (n + part - 1) / part
-	c := &crew[float64]{x.W, spaceOf[float64](x, v.directNeed(), v.threads)}
+	c := &crew[float64]{w: x.W, space: spaceOf[float64](x, v.directNeed(), v.threads)}
 	work := min(part, n) * product(v.h) * unit * unit
 	return c.fork(len(dst)/unit/8*product(v.h)).tasks(product(v.out[:last])*parts, max(1, pieceReals*8/work), part*unit, func(lo, hi int, acc []float64) {
 		for i := lo; i < hi; i++ {
@@ -119,7 +119,7 @@ func runSpectral[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) 
 	lend := func(n int) []T { return reals[T](borrow[T](x, []int{n}, false)) }
 	s.spec = lend(v.specReals())
 	pad := lend(v.padReals())
-	c := &crew[T]{x.W, spaceOf[T](x, v.spectralNeed(), v.threads)}
+	c := &crew[T]{w: x.W, space: spaceOf[T](x, v.spectralNeed(), v.threads)}
 	padCopy(pad, v.fft, h, v.h, 0, 0, v.h[0], s.unit)
 	if err := fourier(c, &s.fwd, s.spec, pad, nil); err != nil {
 		return err

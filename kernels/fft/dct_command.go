@@ -150,7 +150,7 @@ func runTrig[T simd.Float](x *kernels.Exec, r *trigRequest) error {
 		src = reals[T](c)
 	}
 	k := simd.FFT[T]()
-	c := &crew[T]{x.W, spaceOf[T](x, r.need(), r.threads)}
+	c := &crew[T]{w: x.W, space: spaceOf[T](x, r.need(), r.threads)}
 	for i := len(r.axes) - 1; i >= 0; i-- {
 		a := r.axes[i]
 		t := newTrig(k, r.shape[a], r.kind, r.sine, r.ortho, r.scale[i])

@@ -123,6 +123,7 @@ type request struct {
 	prec      ndarray.DType
 	scale     float64
 	threads   int // that the scratch is for
+	params    Params
 }
 
 func fourierPlan(inv, real bool) func(c *kernels.Call) (*kernels.Plan, error) {
@@ -150,9 +151,10 @@ func fourierPlan(inv, real bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		p := &kernels.Plan{
 			Out:     []kernels.OutSpec{out},
 			Cost:    r.cost(c, in.Layout),
-			Explain: r.explain(),
+			Explain: append(r.explain(), kernels.Entry{Term: "tuning", Text: r.tuned(c)}),
 			Alias:   !real && in.Layout.DType == out.DType && slices.Equal(in.Layout.Shape, r.out),
 		}
+		p.Threads = r.params.Ways
 		if r.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runFourier[float32](x, r) }
 		} else {
@@ -308,7 +310,7 @@ func runFourier[T simd.Float](x *kernels.Exec, r *request) error {
 		tmp = reals[T](borrow[T](x, r.in, true))
 	}
 	dst, finish := target[T](x, out, complexOut)
-	if err := fourier(&crew[T]{x.W, spaceOf[T](x, r.need(), r.threads)}, r, dst, src, tmp); err != nil {
+	if err := fourier(&crew[T]{x.W, spaceOf[T](x, r.need(), r.threads), r.params.Piece}, r, dst, src, tmp); err != nil {
 		return err
 	}
 	return finish()

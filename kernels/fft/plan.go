@@ -52,7 +52,7 @@ func (p *Plan[T]) Forward(w *pool.Worker, dst, src, scratch []T) error {
 	if p.line != nil && p.line.n < lineFrom {
 		return p.line.run(nil, p.k, dst, src, forward[T](), scratch)
 	}
-	return transform(&crew[T]{w, spaceIn(scratch, p.need)}, dst, src, p.shape, p.axes, false, 1)
+	return transform(&crew[T]{w: w, space: spaceIn(scratch, p.need)}, dst, src, p.shape, p.axes, false, 1)
 }
 
 // Inverse sets dst to scale·Σ src[k]·exp(+2πi·jk/n), as [Plan.Forward] does.
@@ -60,7 +60,7 @@ func (p *Plan[T]) Inverse(w *pool.Worker, dst, src []T, scale T, scratch []T) er
 	if p.line != nil && p.line.n < lineFrom {
 		return p.line.run(nil, p.k, dst, src, inverse(scale), scratch)
 	}
-	return transform(&crew[T]{w, spaceIn(scratch, p.need)}, dst, src, p.shape, p.axes, true, scale)
+	return transform(&crew[T]{w: w, space: spaceIn(scratch, p.need)}, dst, src, p.shape, p.axes, true, scale)
 }
 
 // RealPlan transforms lines of n real numbers to n/2+1 complex ones and back.
@@ -83,13 +83,13 @@ func (p *RealPlan[T]) Scratch() int { return roomFor(p.need) }
 // Forward transforms the n reals of src to the n/2+1 complex numbers of dst.
 // dst and src may not overlap. Otherwise it is as [Plan.Forward].
 func (p *RealPlan[T]) Forward(w *pool.Worker, dst, src, scratch []T) error {
-	c := &crew[T]{w, spaceIn(scratch, p.need)}
+	c := &crew[T]{w: w, space: spaceIn(scratch, p.need)}
 	return p.l.forward(c, p.k, dst, src, c.alone(p.need.alone))
 }
 
 // Inverse transforms n/2+1 complex numbers to n reals, times scale; the
 // imaginary parts of the first and, n even, the last are taken as zero.
 func (p *RealPlan[T]) Inverse(w *pool.Worker, dst, src []T, scale T, scratch []T) error {
-	c := &crew[T]{w, spaceIn(scratch, p.need)}
+	c := &crew[T]{w: w, space: spaceIn(scratch, p.need)}
 	return p.l.inverse(c, p.k, dst, src, scale, c.alone(p.need.alone))
 }

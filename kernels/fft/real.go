@@ -174,7 +174,7 @@ func (a *realAxis[T]) run(c *crew[T]) error {
 	}
 	task := a.need(realSize[T]()).task
 	if a.inner == 1 {
-		return c.tasks(a.outer, max(1, pieceReals/size), task, func(lo, hi int, scratch []T) {
+		return c.tasks(a.outer, c.grain(size), task, func(lo, hi int, scratch []T) {
 			for o := lo; o < hi; o++ {
 				_ = a.fn(nil, a.dst[o*a.nOut*a.unitOut:], a.src[o*a.nIn*a.unitIn:], scratch) // no crew, no error
 			}
@@ -182,7 +182,7 @@ func (a *realAxis[T]) run(c *crew[T]) error {
 	}
 	lines := a.together(realSize[T]())
 	blocks := (a.inner + lines - 1) / lines
-	return c.tasks(a.outer*blocks, max(1, pieceReals/(size*lines)), task, func(lo, hi int, scratch []T) {
+	return c.tasks(a.outer*blocks, c.grain(size*lines), task, func(lo, hi int, scratch []T) {
 		in, out := a.nIn*a.unitIn*lines, a.nOut*a.unitOut*lines
 		for i := lo; i < hi; i++ {
 			first := i % blocks * lines

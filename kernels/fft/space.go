@@ -104,6 +104,16 @@ func (s *space[T]) give(buf []T) {
 type crew[T simd.Float] struct {
 	w *pool.Worker // nil: the calling goroutine
 	*space[T]
+	piece int // Params.Piece
+}
+
+// grain is how many things of that many reals make a task.
+func (c *crew[T]) grain(reals int) int {
+	piece := c.piece
+	if piece == 0 {
+		piece = pieceReals
+	}
+	return max(1, piece/reals)
 }
 
 // single is a crew of the calling goroutine, with need.serial reals.
@@ -118,7 +128,7 @@ func (c *crew[T]) fork(n int) *crew[T] {
 	if c == nil || c.w == nil || n >= parallelFrom {
 		return c
 	}
-	return &crew[T]{space: c.space}
+	return &crew[T]{space: c.space, piece: c.piece}
 }
 
 // tasks runs body over [0, n) in pieces, each with need reals of scratch.
@@ -143,5 +153,5 @@ func (c *crew[T]) over(n int, body func(lo, hi int)) error {
 		body(0, n)
 		return nil
 	}
-	return parallel(c.w, n, pieceReals/2, body)
+	return parallel(c.w, n, c.grain(2), body)
 }

@@ -227,7 +227,7 @@ func runSegments[T simd.Float](x *kernels.Exec, s *segments) error {
 	dst, finish := target[T](x, out, s.kind == "stft")
 	mat := reals[T](borrow[T](x, []int{s.count, s.bins}, s.kind == "stft"))
 	t := newSegmenter(s, reals[T](borrow[T](x, []int{s.n}, false)))
-	c := &crew[T]{x.W, spaceOf[T](x, s.need(), s.threads)}
+	c := &crew[T]{w: x.W, space: spaceOf[T](x, s.need(), s.threads)}
 	points, inner := s.shape[s.ax], product(s.shape[s.ax+1:])
 	for i := range s.lines() {
 		if err := t.matrix(c, mat, signal[i*points*u:][:points*u]); err != nil {

@@ -136,13 +136,13 @@ func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles [
 		t.rows(dst, s, 0, second, dir, tiles)
 		return nil
 	}
-	err := c.tasks(first, max(1, pieceReals/(2*t.k.W*t.v1*t.n1)), 2*t.tileLen(), func(lo, hi int, tiles []T) {
+	err := c.tasks(first, c.grain(2*t.k.W*t.v1*t.n1), 2*t.tileLen(), func(lo, hi int, tiles []T) {
 		t.columns(s, src, lo, hi, dir, tiles)
 	})
 	if err != nil {
 		return err
 	}
-	return c.tasks(second, max(1, pieceReals/(2*t.k.W*t.v2*t.n2)), 2*t.tileLen(), func(lo, hi int, tiles []T) {
+	return c.tasks(second, c.grain(2*t.k.W*t.v2*t.n2), 2*t.tileLen(), func(lo, hi int, tiles []T) {
 		t.rows(dst, s, lo, hi, dir, tiles)
 	})
 }

@@ -93,7 +93,7 @@ func fill(a ndarray.Array) {
 // calibrate warms up, and sets how many products a sample takes.
 func (b *bench) calibrate() error {
 	for {
-		t, err := b.s.sample(b, b.problem.Params)
+		t, err := sample(b.s, b, b.problem.Params)
 		if err != nil {
 			b.close()
 			return err
@@ -109,6 +109,9 @@ func (b *bench) calibrate() error {
 
 // unpacked tells whether the parameters take the path without packing.
 func (b *bench) unpacked(p gemm.Params) bool { return b.pt.work() <= p.SmallWork }
+
+func (b *bench) ways(p gemm.Params) int     { return p.Ways }
+func (b *bench) sampleNanoseconds() float64 { return b.sampleTime }
 
 // run is the seconds that one product takes.
 func (b *bench) run(p gemm.Params) (seconds float64, err error) {

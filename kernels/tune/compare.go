@@ -4,20 +4,29 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"vgpu/kernels/gemm"
 )
 
+// timed is something of which candidates P are timed: a product, a transform.
+type timed[P comparable] interface {
+	// run is the seconds that one run takes.
+	run(p P) (seconds float64, err error)
+	// ways is the number of workers that p takes.
+	ways(p P) int
+	// sampleNanoseconds is about what a call of run takes.
+	sampleNanoseconds() float64
+}
+
 // result is the samples of a candidate.
-type result struct {
-	params gemm.Params
+type result[P comparable] struct {
+	params P
+	ways   int
 	times  []float64 // seconds
 }
 
-func (r *result) median() float64 { return quantile(r.times, 0.5) }
+func (r *result[P]) median() float64 { return quantile(r.times, 0.5) }
 
 // spread is the quartiles' distance as a share of the median.
-func (r *result) spread() float64 {
+func (r *result[P]) spread() float64 {
 	return (quantile(r.times, 0.75) - quantile(r.times, 0.25)) / r.median()
 }
 
@@ -40,13 +49,13 @@ const (
 
 // compare times candidates in turn, in a new order each round. It returns nil
 // if the time is too short for minRounds.
-func (s *search) compare(b *bench, list []gemm.Params, limit time.Duration) ([]result, error) {
-	results := make([]result, len(list))
+func compare[P comparable](s *search, b timed[P], list []P, limit time.Duration) ([]result[P], error) {
+	results := make([]result[P], len(list))
 	for i, p := range list {
-		results[i].params = p
+		results[i].params, results[i].ways = p, b.ways(p)
 	}
 	start := time.Now()
-	if time.Duration(b.sampleTime*float64(len(list)*minRounds)) > limit {
+	if time.Duration(b.sampleNanoseconds()*float64(len(list)*minRounds)) > limit {
 		return nil, nil
 	}
 	for round := 0; round < maxRounds; round++ {
@@ -55,7 +64,7 @@ func (s *search) compare(b *bench, list []gemm.Params, limit time.Duration) ([]r
 			break
 		}
 		for _, i := range s.rng.Perm(len(list)) {
-			t, err := s.sample(b, list[i])
+			t, err := sample(s, b, list[i])
 			if err != nil {
 				return nil, err
 			}
@@ -69,7 +78,7 @@ func (s *search) compare(b *bench, list []gemm.Params, limit time.Duration) ([]r
 }
 
 // sample is one time, taken while nothing else computed.
-func (s *search) sample(b *bench, p gemm.Params) (float64, error) {
+func sample[P comparable](s *search, b timed[P], p P) (float64, error) {
 	for {
 		if err := s.ctx.Err(); err != nil {
 			return 0, err
@@ -103,7 +112,7 @@ const (
 
 // choose picks the winner. The first result is what is kept if nobody is
 // clearly better; fewer threads win unless more are clearly faster.
-func choose(results []result) gemm.Params {
+func choose[P comparable](results []result[P]) P {
 	best := &results[0]
 	for i := range results[1:] {
 		if r := &results[i+1]; r.beats(best) {
@@ -114,9 +123,9 @@ func choose(results []result) gemm.Params {
 }
 
 // beats tells whether r should be taken instead of o.
-func (r *result) beats(o *result) bool {
+func (r *result[P]) beats(o *result[P]) bool {
 	gain := o.median()/r.median() - 1
-	if doublings := math.Log2(float64(o.params.Ways) / float64(r.params.Ways)); doublings > 0 {
+	if doublings := math.Log2(float64(o.ways) / float64(r.ways)); doublings > 0 {
 		return gain > -threadMargin*doublings
 	}
 	return gain > max(margin, min(r.spread(), o.spread())/2)

@@ -29,7 +29,8 @@ type Options struct {
 	Budget   time.Duration // 0: what Quick says
 	Seed     uint64        // of the order of the samples
 	Priority int           // of the samples in the pool
-	Points   []Point       // what to tune; nil: what Quick says
+	Points   []Point       // products to tune
+	Lines    []Line        // transforms to tune; with no points either: what Quick says
 	// Memory lends n bytes until close is called. Required.
 	Memory func(n int64) (mem kernels.Memory, close func(), err error)
 	// Busy returns a number that changes whenever something else computes, and
@@ -49,9 +50,9 @@ type Progress struct {
 // was found stays when ctx ends it; then it returns ctx's error. Samples run on
 // p one by one, which other jobs may interrupt between tasks.
 func Search(ctx context.Context, p *pool.Pool, db *DB, o Options) error {
-	points := o.Points
-	if points == nil {
-		points = Points(o.Quick, p.Threads())
+	points, lines := o.Points, o.Lines
+	if points == nil && lines == nil {
+		points, lines = Points(o.Quick, p.Threads()), Lines(o.Quick, p.Threads())
 	}
 	left := o.Budget
 	if left == 0 {
@@ -61,15 +62,16 @@ func Search(ctx context.Context, p *pool.Pool, db *DB, o Options) error {
 		}
 	}
 	s := &search{ctx: ctx, pool: p, opt: o, rng: rand.New(rand.NewPCG(o.Seed, 0))}
+	jobs := s.jobs(points, lines)
 	deadline := time.Now().Add(left)
 	weights := 0.0
-	for _, pt := range points {
-		weights += pt.weight()
+	for _, j := range jobs {
+		weights += j.weight
 	}
-	for i, pt := range points {
-		share := time.Duration(float64(time.Until(deadline)) * pt.weight() / weights)
-		weights -= pt.weight()
-		e, err := s.point(pt, share)
+	for i, j := range jobs {
+		share := time.Duration(float64(time.Until(deadline)) * j.weight / weights)
+		weights -= j.weight
+		e, err := j.find(share)
 		if err != nil {
 			return err
 		}
@@ -79,10 +81,27 @@ func Search(ctx context.Context, p *pool.Pool, db *DB, o Options) error {
 			}
 		}
 		if o.Progress != nil {
-			o.Progress(Progress{Done: i + 1, Total: len(points), Entry: e})
+			o.Progress(Progress{Done: i + 1, Total: len(jobs), Entry: e})
 		}
 	}
 	return nil
+}
+
+// job is one point of a search: its share of the time, and what looks for the
+// best within a limit.
+type job struct {
+	weight float64
+	find   func(limit time.Duration) (*Entry, error)
+}
+
+func (s *search) jobs(points []Point, lines []Line) (list []job) {
+	for _, pt := range points {
+		list = append(list, job{pt.weight(), func(limit time.Duration) (*Entry, error) { return s.point(pt, limit) }})
+	}
+	for _, l := range lines {
+		list = append(list, job{l.weight(), func(limit time.Duration) (*Entry, error) { return s.line(l, limit) }})
+	}
+	return list
 }
 
 // Point is a product to tune for: the largest of a class.
@@ -173,7 +192,7 @@ func (s *search) point(pt Point, limit time.Duration) (*Entry, error) {
 			continue
 		}
 		share := (limit - time.Since(start)) / time.Duration(len(stages)+1-i)
-		results, err := s.compare(b, list, share)
+		results, err := compare(s, b, list, share)
 		if err != nil {
 			return nil, err
 		}
@@ -196,12 +215,12 @@ func (s *search) verdict(b *bench, pt Point, best, def gemm.Params, tried int, l
 	if best != def {
 		list = append(list, best)
 	}
-	results, err := s.compare(b, list, limit)
+	results, err := compare(s, b, list, limit)
 	if err != nil || results == nil {
 		return nil, err
 	}
 	won := choose(results)
-	r := results[slices.IndexFunc(results, func(r result) bool { return r.params == won })]
+	r := results[slices.IndexFunc(results, func(r result[gemm.Params]) bool { return r.params == won })]
 	return b.entry(pt, r, results[0], tried, s.opt.Seed), nil
 }
 
@@ -257,7 +276,7 @@ func (s *search) stages(b *bench, unpacked bool) []func(gemm.Params) []gemm.Para
 const maxUnpacked = 1 << 28
 
 // entry writes a result down.
-func (b *bench) entry(pt Point, r, def result, tried int, seed uint64) *Entry {
+func (b *bench) entry(pt Point, r, def result[gemm.Params], tried int, seed uint64) *Entry {
 	gflops := func(t float64) float64 { return round3(b.flops / t / 1e9) }
 	return &Entry{
 		Schema: Schema,

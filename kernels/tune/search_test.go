@@ -162,25 +162,25 @@ func TestPoints(t *testing.T) {
 	}
 }
 
-func samples(ways int, times ...float64) result {
-	return result{params: gemm.Params{Ways: ways, MC: int(1e6 * times[0])}, times: times}
+func samples(ways int, times ...float64) result[gemm.Params] {
+	return result[gemm.Params]{params: gemm.Params{Ways: ways, MC: int(1e6 * times[0])}, ways: ways, times: times}
 }
 
 // More threads must be clearly faster; fewer need not.
 func TestChoose(t *testing.T) {
 	for _, c := range []struct {
 		what string
-		list []result
+		list []result[gemm.Params]
 		want int
 	}{
-		{"alone", []result{samples(1, 1)}, 0},
-		{"clearly faster", []result{samples(1, 1, 1, 1), samples(1, 0.9, 0.9, 0.9)}, 1},
-		{"within the margin", []result{samples(1, 1, 1, 1), samples(1, 0.995, 0.995, 0.995)}, 0},
-		{"within the spread", []result{samples(1, 0.8, 1, 1.2), samples(1, 0.76, 0.97, 1.16)}, 0},
-		{"two threads as fast as one", []result{samples(2, 1, 1, 1), samples(1, 1.01, 1.01, 1.01)}, 1},
-		{"two threads faster", []result{samples(2, 1, 1, 1), samples(1, 1.9, 1.9, 1.9)}, 0},
-		{"two threads slower", []result{samples(2, 1, 1, 1), samples(1, 0.7, 0.7, 0.7)}, 1},
-		{"four, two, one", []result{samples(4, 1, 1, 1), samples(1, 1.3, 1.3, 1.3), samples(2, 1.04, 1.04, 1.04)}, 2},
+		{"alone", []result[gemm.Params]{samples(1, 1)}, 0},
+		{"clearly faster", []result[gemm.Params]{samples(1, 1, 1, 1), samples(1, 0.9, 0.9, 0.9)}, 1},
+		{"within the margin", []result[gemm.Params]{samples(1, 1, 1, 1), samples(1, 0.995, 0.995, 0.995)}, 0},
+		{"within the spread", []result[gemm.Params]{samples(1, 0.8, 1, 1.2), samples(1, 0.76, 0.97, 1.16)}, 0},
+		{"two threads as fast as one", []result[gemm.Params]{samples(2, 1, 1, 1), samples(1, 1.01, 1.01, 1.01)}, 1},
+		{"two threads faster", []result[gemm.Params]{samples(2, 1, 1, 1), samples(1, 1.9, 1.9, 1.9)}, 0},
+		{"two threads slower", []result[gemm.Params]{samples(2, 1, 1, 1), samples(1, 0.7, 0.7, 0.7)}, 1},
+		{"four, two, one", []result[gemm.Params]{samples(4, 1, 1, 1), samples(1, 1.3, 1.3, 1.3), samples(2, 1.04, 1.04, 1.04)}, 2},
 	} {
 		if got := choose(c.list); got != c.list[c.want].params {
 			t.Errorf("%s: %+v", c.what, got)

@@ -17,7 +17,7 @@
 // by more than the noise, and by more still if it takes more threads.
 //
 // Values never change a result: KC and everything else that decides the order
-// of a sum is fixed by the kernels.
+// of a sum is fixed by the kernels, and so is how a transform is decomposed.
 //
 // # Locks
 //
@@ -37,6 +37,7 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"vgpu/kernels/fft"
 	"vgpu/kernels/gemm"
 	"vgpu/kernels/simd"
 )
@@ -131,8 +132,8 @@ func (e *Entry) check() error {
 	switch {
 	case e.Schema != Schema:
 		return fmt.Errorf("schema %d: this program reads schema %d", e.Schema, Schema)
-	case e.Key.Kernel != "gemm":
-		return fmt.Errorf("kernel %q: only gemm is tuned", e.Key.Kernel)
+	case e.Key.Kernel != "gemm" && e.Key.Kernel != "fft":
+		return fmt.Errorf("kernel %q: only gemm and fft are tuned", e.Key.Kernel)
 	case e.Key.Threads < 1 || e.Key.Threads > maxThreads:
 		return fmt.Errorf("threads: %d is out of range, 1 to %d", e.Key.Threads, maxThreads)
 	case len(e.Value) == 0:
@@ -143,14 +144,41 @@ func (e *Entry) check() error {
 			return fmt.Errorf("evidence: %g cannot have been measured", f)
 		}
 	}
+	if _, err := e.Key.version(); err != nil {
+		return err
+	}
+	if err := e.checkValue(); err != nil {
+		return fmt.Errorf("value: %w", err)
+	}
+	return nil
+}
+
+// checkValue parses what was chosen. The class is sound.
+func (e *Entry) checkValue() error {
+	if e.Key.Kernel == "fft" {
+		_, err := fft.ParamsOf(e.Value, e.Key.Threads)
+		return err
+	}
 	c, err := gemm.ParseClass(e.Key.Class)
 	if err != nil {
 		return err
 	}
-	if _, err := gemm.ParamsOf(e.Value, c, e.Key.Threads); err != nil {
-		return fmt.Errorf("value: %w", err)
+	_, err = gemm.ParamsOf(e.Value, c, e.Key.Threads)
+	return err
+}
+
+// version is what this program's code for the class is called; an error if
+// there is no such class.
+func (k *Key) version() (string, error) {
+	if k.Kernel == "fft" {
+		c, err := fft.ParseClass(k.Class)
+		return c.Version(), err
 	}
-	return nil
+	c, err := gemm.ParseClass(k.Class)
+	if err != nil {
+		return "", err
+	}
+	return c.Version(), nil
 }
 
 // Usable is nil if the entry was measured on a machine like m by this
@@ -170,8 +198,8 @@ func (e *Entry) Usable(m Machine) error {
 	differs("l1d", was.L1D, m.L1D)
 	differs("l2", was.L2, m.L2)
 	differs("l3", was.L3, m.L3)
-	if c, err := gemm.ParseClass(e.Key.Class); err == nil && len(diff) == 0 { // check has parsed it
-		differs("version", e.Key.Version, c.Version())
+	if v, err := e.Key.version(); err == nil && len(diff) == 0 { // check has parsed it
+		differs("version", e.Key.Version, v)
 	}
 	if len(diff) > 0 {
 		return fmt.Errorf("measured elsewhere: %s", strings.Join(diff, "; "))

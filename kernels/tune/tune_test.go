@@ -82,7 +82,7 @@ func mapsEqual(a, b map[string]int) bool { return fmt.Sprint(a) == fmt.Sprint(b)
 func TestParseRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Entry){
 		"schema 2":       func(e *Entry) { e.Schema = 2 },
-		`kernel "fft"`:   func(e *Entry) { e.Key.Kernel = "fft" },
+		`kernel "sort"`:  func(e *Entry) { e.Key.Kernel = "sort" },
 		"threads: 0":     func(e *Entry) { e.Key.Threads = 0 },
 		"threads: 5000":  func(e *Entry) { e.Key.Threads = 5000 },
 		"nothing is":     func(e *Entry) { e.Value = nil },
