@@ -322,7 +322,7 @@ func TestNoMem(t *testing.T) {
 	scratch := stream.Cuts{Scratch: func(e []int) int64 { return int64(e[0] * 1000) }, Whole: []bool{false, true}}
 	_, err := stream.NewTiling(l.Shape, ops, 10, scratch)
 	var short *stream.NoMemError
-	if !errors.As(err, &short) || !errors.Is(err, syscall.ENOMEM) || short.Least != 5*800+1000 || !strings.Contains(err.Error(), "5000 bytes") {
+	if !errors.As(err, &short) || !errors.Is(err, syscall.ENOMEM) || short.Least != 5*832+1000 || !strings.Contains(err.Error(), "5160 bytes") {
 		t.Fatalf("%v", err)
 	}
 	g, err := stream.NewTiling(l.Shape, ops, short.Least, scratch)

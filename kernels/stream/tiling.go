@@ -146,7 +146,7 @@ func (t *Tiling) need(extents []int) int64 {
 	total := int64(0)
 	for i := range t.ops {
 		o := &t.ops[i]
-		total += int64(o.places()) * int64(o.size(tileOf(o.Layout, extents)))
+		total += int64(o.places()) * int64(padded(o.size(tileOf(o.Layout, extents))))
 	}
 	if t.cuts.Scratch != nil {
 		total += t.cuts.Scratch(extents)

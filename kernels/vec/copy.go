@@ -7,7 +7,6 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
-	"vgpu/kernels/vec/move"
 )
 
 // planCopy copies A to OUT, repeated over OUT's shape if the line gives one.
@@ -43,23 +42,15 @@ func planAssign(c *kernels.Call, d ndarray.DType) (*kernels.Plan, error) {
 	if _, err := in.Layout.Broadcast(shape); err != nil {
 		return nil, in.Errorf("%v", err)
 	}
-	return single(d, shape, float64(in.Layout.Bytes())+sizeOf(d, shape), func(x *kernels.Exec) error {
-		l, err := x.In[0].Broadcast(x.Out[0].Shape)
-		if err != nil {
-			return err
-		}
-		return move.Copy(x.W, x.Out[0], ndarray.Array{Layout: l, Data: x.In[0].Data})
-	}), nil
+	return moving(c, d, shape, float64(in.Layout.Bytes())+sizeOf(d, shape), one(func(l ndarray.Layout) ndarray.Layout {
+		return stretch(l, shape)
+	})), nil
 }
 
 // planView copies a view of the input, of the same size.
 func planView(c *kernels.Call, view func(ndarray.Layout) ndarray.Layout) *kernels.Plan {
 	in := c.In[0].Layout
-	return single(in.DType, view(in).Shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error {
-		src := x.In[0]
-		src.Layout = view(src.Layout)
-		return move.Copy(x.W, x.Out[0], src)
-	})
+	return moving(c, in.DType, view(in).Shape, 2*float64(in.Bytes()), one(view))
 }
 
 // planTranspose is numpy.transpose.
@@ -128,19 +119,10 @@ func planReshape(c *kernels.Call) (*kernels.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := single(in.DType, shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error {
-		return copyReshaped(x, x.Out[0], x.In[0])
-	})
-	if !in.Contiguous() && !outContiguous(c) {
-		p.Cost.Scratch = int64(in.Bytes())
-	}
-	return p, nil
-}
-
-// outContiguous tells whether the output will be in C order without gaps.
-func outContiguous(c *kernels.Call) bool {
-	o := &c.Out[0]
-	return o.Slice == nil || !o.Exists || o.Layout.Contiguous()
+	return moving(c, in.DType, shape, 2*float64(in.Bytes()), func(in []ndarray.Layout, out ndarray.Layout) (a assignments) {
+		a.reshaped(output, out, 0, in[0])
+		return a
+	}), nil
 }
 
 // newShape is the shape that the line asks for. One extent of shape= may be
@@ -181,25 +163,4 @@ func newShape(c *kernels.Call, in ndarray.Layout) ([]int, error) {
 		return nil, c.Opt("shape").Errorf("%s elements do not make the shape %s", strconv.Itoa(in.Len()), text)
 	}
 	return shape, nil
-}
-
-// copyReshaped copies src to dst by C order; the shapes may differ. If
-// neither side can be seen with the other's shape, it takes scratch memory of
-// their size.
-func copyReshaped(x *kernels.Exec, dst, src ndarray.Array) error {
-	switch {
-	case slices.Equal(dst.Shape, src.Shape):
-	case dst.Contiguous():
-		dst = shaped(dst, src.Shape)
-	case src.Contiguous():
-		src = shaped(src, dst.Shape)
-	default:
-		l := ndarray.NewLayout(src.DType, src.Shape...)
-		tmp := ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
-		if err := move.Copy(x.W, tmp, src); err != nil {
-			return err
-		}
-		src = shaped(tmp, dst.Shape)
-	}
-	return move.Copy(x.W, dst, src)
 }

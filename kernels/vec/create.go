@@ -7,6 +7,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/stream"
 	"vgpu/kernels/vec/move"
 )
 
@@ -32,9 +33,10 @@ func planFill(c *kernels.Call) (*kernels.Plan, error) {
 	if err != nil {
 		return nil, c.Opt("value").Errorf("%v", err)
 	}
-	return single(d, shape, sizeOf(d, shape), func(x *kernels.Exec) error {
+	p := single(d, shape, sizeOf(d, shape), func(x *kernels.Exec) error {
 		return fill(x.W, x.Out[0], scalar)
-	}), nil
+	})
+	return sunk(c, p, asIs, func(w *pool.Worker, t *stream.Tile) error { return fill(w, t.Arrays[0], scalar) }), nil
 }
 
 // fill sets every element to a scalar of the same type.
@@ -80,13 +82,11 @@ func planArange(c *kernels.Call) (*kernels.Plan, error) {
 		return planWholeRange(c, d, n, start, step)
 	}
 	from, by := real(start.value), real(step.value)
-	return single(d, []int{n}, sizeOf(d, []int{n}), func(x *kernels.Exec) error {
-		return generate(x.W, x.Out[0], ndarray.F64, func(dst ndarray.Array, first int) {
-			s := ndarray.Slice[float64](dst)
-			for i := range s {
-				s[i] = from + float64(float64(first+i)*by)
-			}
-		})
+	return generating(c, d, []int{n}, asIs, ndarray.F64, func(dst ndarray.Array, first int) {
+		s := ndarray.Slice[float64](dst)
+		for i := range s {
+			s[i] = from + float64(float64(first+i)*by)
+		}
 	}), nil
 }
 
@@ -153,13 +153,11 @@ func planWholeRange(c *kernels.Call, d ndarray.DType, n int, start, step number)
 		return nil, c.Opt("step").Errorf("the last value %v", err)
 	}
 	from, by := wrapped(start.whole), wrapped(step.whole)
-	return single(d, []int{n}, sizeOf(d, []int{n}), func(x *kernels.Exec) error {
-		return generate(x.W, x.Out[0], ndarray.U64, func(dst ndarray.Array, first int) {
-			s := ndarray.Slice[uint64](dst)
-			for i := range s {
-				s[i] = from + uint64(first+i)*by
-			}
-		})
+	return generating(c, d, []int{n}, asIs, ndarray.U64, func(dst ndarray.Array, first int) {
+		s := ndarray.Slice[uint64](dst)
+		for i := range s {
+			s[i] = from + uint64(first+i)*by
+		}
 	}), nil
 }
 
@@ -189,9 +187,7 @@ func planLinspace(c *kernels.Call) (*kernels.Plan, error) {
 	if d.IsComplex() {
 		via = ndarray.C128
 	}
-	return single(d, []int{n}, sizeOf(d, []int{n}), func(x *kernels.Exec) error {
-		return generate(x.W, x.Out[0], via, func(dst ndarray.Array, first int) { l.fill(dst, first, d.IsInteger()) })
-	}), nil
+	return generating(c, d, []int{n}, asIs, via, func(dst ndarray.Array, first int) { l.fill(dst, first, d.IsInteger()) }), nil
 }
 
 // line is evenly spaced points, in numpy's order of operations: i·step + start,
@@ -280,22 +276,24 @@ func planEye(c *kernels.Call) (*kernels.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return single(d, shape, sizeOf(d, shape), func(x *kernels.Exec) error {
-		if err := fill(x.W, x.Out[0], zero); err != nil {
+	eye := func(w *pool.Worker, a ndarray.Array, k int) error {
+		if err := fill(w, a, zero); err != nil {
 			return err
 		}
-		return fill(x.W, diagonal(x.Out[0], k), one)
+		return fill(w, diagonal(a, k), one)
+	}
+	p := single(d, shape, sizeOf(d, shape), func(x *kernels.Exec) error { return eye(x.W, x.Out[0], k) })
+	return sunk(c, p, asIs, func(w *pool.Worker, t *stream.Tile) error {
+		return eye(w, t.Arrays[0], min(max(k, -shape[0]), shape[1])+t.Lo[0]-t.Lo[1])
 	}), nil
 }
 
 // diagonal is the one-dimensional view of diagonal k of a matrix: 0 the main
 // one, positive above, negative below.
 func diagonal(a ndarray.Array, k int) ndarray.Array {
+	k = min(max(k, -a.Shape[0]), a.Shape[1]) // the first ones without elements; -k does not overflow
 	i, j := max(0, -k), max(0, k)
 	n := max(0, min(a.Shape[0]-i, a.Shape[1]-j))
-	if i < 0 || j < 0 { // -k overflowed
-		n = 0
-	}
 	if n > 0 {
 		a.Offset += i*a.Strides[0] + j*a.Strides[1]
 	}

@@ -5,7 +5,6 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
-	"vgpu/kernels/vec/move"
 )
 
 // common is the type that all inputs from number first on promote to. The
@@ -57,16 +56,14 @@ func planConcat(c *kernels.Call) (*kernels.Plan, error) {
 		}
 	}
 	d := common(c, 0)
-	return single(d, shape, 2*sizeOf(d, shape), func(x *kernels.Exec) error {
+	return moving(c, d, shape, 2*sizeOf(d, shape), func(in []ndarray.Layout, out ndarray.Layout) (a assignments) {
 		at := 0
-		for _, in := range x.In {
-			n := in.Shape[axis]
-			if err := move.Copy(x.W, x.Out[0].Range(axis, at, at+n), in); err != nil {
-				return err
-			}
+		for i, l := range in {
+			n := l.Shape[axis]
+			a.list = append(a.list, assignment{output, place(i), out.Range(axis, at, at+n), l})
 			at += n
 		}
-		return nil
+		return a
 	}), nil
 }
 
@@ -97,16 +94,11 @@ func planStack(c *kernels.Call) (*kernels.Plan, error) {
 		}
 	}
 	d, shape := common(c, 0), slices.Insert(slices.Clone(each), axis, len(c.In))
-	return single(d, shape, 2*sizeOf(d, shape), func(x *kernels.Exec) error {
-		for i, in := range x.In {
-			part := x.Out[0].Range(axis, i, i+1)
-			part.Shape = slices.Delete(slices.Clone(part.Shape), axis, axis+1)
-			part.Strides = slices.Delete(slices.Clone(part.Strides), axis, axis+1)
-			if err := move.Copy(x.W, part, in); err != nil {
-				return err
-			}
+	return moving(c, d, shape, 2*sizeOf(d, shape), func(in []ndarray.Layout, out ndarray.Layout) (a assignments) {
+		for i, l := range in {
+			a.list = append(a.list, assignment{output, place(i), withoutAxis(out.Range(axis, i, i+1), axis), l})
 		}
-		return nil
+		return a
 	}), nil
 }
 
@@ -130,55 +122,47 @@ func planRoll(c *kernels.Call) (*kernels.Plan, error) {
 	if len(shift) != len(axes) {
 		return nil, c.Opt("shift").Errorf("%d shifts for %d axes", len(shift), len(axes))
 	}
-	return single(in.DType, in.Shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error {
-		return roll(x, x.Out[0], x.In[0], axes, shift)
+	return moving(c, in.DType, in.Shape, 2*float64(in.Bytes()), func(in []ndarray.Layout, out ndarray.Layout) (a assignments) {
+		a.roll(assignment{output, 0, out, in[0]}, axes, shift)
+		return a
 	}), nil
 }
 
-// roll moves the elements along one axis after the other: of each axis the two
-// parts change places.
-func roll(x *kernels.Exec, dst, src ndarray.Array, axes, shift []int) error {
-	if len(axes) == 0 || src.Len() == 0 {
-		return move.Copy(x.W, dst, src)
+// roll is s with the elements of src moved along one axis after the other: of
+// each axis the two parts change places.
+func (a *assignments) roll(s assignment, axes, shift []int) {
+	if len(axes) == 0 || s.src.Len() == 0 {
+		a.list = append(a.list, s)
+		return
 	}
-	axis, n := axes[0], src.Shape[axes[0]]
+	axis, n := axes[0], s.src.Shape[axes[0]]
 	k := shift[0] % n // where element 0 goes
 	if k < 0 {
 		k += n
 	}
-	if err := roll(x, dst.Range(axis, k, n), src.Range(axis, 0, n-k), axes[1:], shift[1:]); err != nil {
-		return err
-	}
-	return roll(x, dst.Range(axis, 0, k), src.Range(axis, n-k, n), axes[1:], shift[1:])
+	a.roll(assignment{s.to, s.from, s.dst.Range(axis, k, n), s.src.Range(axis, 0, n-k)}, axes[1:], shift[1:])
+	a.roll(assignment{s.to, s.from, s.dst.Range(axis, 0, k), s.src.Range(axis, n-k, n)}, axes[1:], shift[1:])
 }
 
 // planRollFlat rolls the elements in C order.
 func planRollFlat(c *kernels.Call, shift int) *kernels.Plan {
 	in := c.In[0].Layout
-	p := single(in.DType, in.Shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error {
-		src, dst := x.In[0], x.Out[0]
+	flat := []int{in.Len()}
+	return moving(c, in.DType, in.Shape, 2*float64(in.Bytes()), func(in []ndarray.Layout, out ndarray.Layout) (a assignments) {
+		from, src := place(0), in[0]
 		if !src.Contiguous() {
-			l := ndarray.NewLayout(src.DType, src.Shape...)
-			tmp := ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
-			if err := move.Copy(x.W, tmp, src); err != nil {
-				return err
-			}
-			src = tmp
+			t, l := a.temp(src.DType, src.Shape)
+			a.list = append(a.list, assignment{t, from, l, src})
+			from, src = t, l
 		}
-		if dst.Contiguous() {
-			return roll(x, flat(dst), flat(src), []int{0}, []int{shift})
+		src = layoutAs(src, flat)
+		if out.Contiguous() {
+			a.roll(assignment{output, from, layoutAs(out, flat), src}, []int{0}, []int{shift})
+			return a
 		}
-		l := ndarray.NewLayout(dst.DType, dst.Len())
-		tmp := ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
-		if err := roll(x, tmp, flat(src), []int{0}, []int{shift}); err != nil {
-			return err
-		}
-		return move.Copy(x.W, dst, shaped(tmp, dst.Shape))
+		t, l := a.temp(out.DType, flat)
+		a.roll(assignment{t, from, l, src}, []int{0}, []int{shift})
+		a.list = append(a.list, assignment{output, t, out, layoutAs(l, out.Shape)})
+		return a
 	})
-	for _, direct := range []bool{in.Contiguous(), outContiguous(c)} {
-		if !direct {
-			p.Cost.Scratch += int64(in.Bytes())
-		}
-	}
-	return p
 }

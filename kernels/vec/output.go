@@ -86,10 +86,22 @@ const (
 	pieceBlocks = 16
 )
 
+// generator writes the values from number first on to dst.
+type generator = func(dst ndarray.Array, first int)
+
+// generating is the plan of a kernel that generates its output, seen through
+// view.
+func generating(c *kernels.Call, d ndarray.DType, shape []int, view func(ndarray.Array) ndarray.Array, via ndarray.DType, fill generator) *kernels.Plan {
+	p := single(d, shape, sizeOf(d, shape), func(x *kernels.Exec) error {
+		return generate(x.W, view(x.Out[0]), via, fill)
+	})
+	return generated(c, p, view, via, fill)
+}
+
 // generate fills out with values that depend on the element's number in C
 // order alone: fill must write those from number first on to dst, a direct
 // one-dimensional array of type via. Other types and layouts are converted.
-func generate(w *pool.Worker, out ndarray.Array, via ndarray.DType, fill func(dst ndarray.Array, first int)) error {
+func generate(w *pool.Worker, out ndarray.Array, via ndarray.DType, fill generator) error {
 	if out.Contiguous() {
 		out.Layout = out.Collapse()
 	}
@@ -97,19 +109,25 @@ func generate(w *pool.Worker, out ndarray.Array, via ndarray.DType, fill func(ds
 	return w.For(b.Count(), pieceBlocks, func(_ *pool.Worker, lo, hi int) {
 		var tmp ndarray.Array
 		for i := lo; i < hi; i++ {
-			dst := b.Cut(out, i)
-			if dst.DType == via && dst.Direct() {
-				fill(flat(dst), b.First(i))
-				continue
-			}
-			if tmp.Data == nil {
-				tmp = ndarray.New(via, b.Size())
-			}
-			part := tmp.Range(0, 0, dst.Len())
-			fill(part, b.First(i))
-			convert(dst, shaped(part, dst.Shape))
+			tmp = makeBlock(b.Cut(out, i), b.First(i), b.Size(), tmp, via, fill)
 		}
 	})
+}
+
+// makeBlock fills dst, of at most size elements, with the values from number
+// first on; by way of tmp, made when it is needed, if dst is not direct.
+func makeBlock(dst ndarray.Array, first, size int, tmp ndarray.Array, via ndarray.DType, fill generator) ndarray.Array {
+	if dst.DType == via && dst.Direct() {
+		fill(flat(dst), first)
+		return tmp
+	}
+	if tmp.Data == nil {
+		tmp = ndarray.New(via, size)
+	}
+	part := tmp.Range(0, 0, dst.Len())
+	fill(part, first)
+	convert(dst, shaped(part, dst.Shape))
+	return tmp
 }
 
 // flat is the one-dimensional view of a contiguous array.

@@ -40,15 +40,10 @@ func planRandom(c *kernels.Call) (*kernels.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := single(d, shape, sizeOf(d, shape), func(x *kernels.Exec) error {
-		return generate(x.W, parts(x.Out[0]), via, gen)
-	})
+	p := generating(c, d, shape, parts, via, gen)
 	p.Explain = []kernels.Entry{{Term: "generator", Text: "philox4x32-10"}, {Term: "dist", Text: dist}}
 	return p, nil
 }
-
-// generator writes the values from number first on to dst.
-type generator = func(dst ndarray.Array, first int)
 
 // distributions make generators and name the type that they write. Types
 // other than dst's are converted from it.

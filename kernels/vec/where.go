@@ -4,6 +4,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/stream"
 	"vgpu/kernels/vec/move"
 )
 
@@ -18,25 +19,47 @@ func planWhere(c *kernels.Call) (*kernels.Plan, error) {
 	for i := range c.In {
 		bytes += float64(c.In[i].Layout.Bytes())
 	}
-	p := single(d, shape, bytes, where)
+	p := single(d, shape, bytes, func(x *kernels.Exec) error {
+		var in [3]ndarray.Array
+		for i, a := range x.In {
+			in[i] = ndarray.Array{Layout: stretch(a.Layout, shape), Data: a.Data}
+		}
+		return where(x.W, x.Out[0], in)
+	})
 	p.Alias = true
+	p.Stream = streamWhere(c, p.Out[0])
 	return p, nil
+}
+
+// streamWhere chooses tile by tile.
+func streamWhere(c *kernels.Call, spec kernels.OutSpec) func(mem int64) (*kernels.Streamed, error) {
+	var ops []stream.Operand
+	for i := range c.In {
+		ops = append(ops, stream.Operand{Layout: stretch(c.In[i].Layout, spec.Shape), Load: true})
+	}
+	ops = append(ops, stream.Operand{Layout: stream.Output(c, 0, spec), Store: true})
+	return func(mem int64) (*kernels.Streamed, error) {
+		t, err := stream.NewTiling(spec.Shape, ops, mem, stream.Cuts{})
+		if err != nil {
+			return nil, err
+		}
+		return t.Streamed(func(x *kernels.Exec) error {
+			var all []kernels.Stored
+			for _, s := range x.Src {
+				all = append(all, kernels.Stored{Blob: s.Blob, Layout: stretch(s.Layout, spec.Shape)})
+			}
+			return t.Run(x, append(all, x.Dst[0]), func(t *stream.Tile) error {
+				return where(x.W, t.Arrays[3], [3]ndarray.Array(t.Arrays))
+			})
+		}), nil
+	}
 }
 
 // where chooses block by block. Operands of another type or layout than the
 // block needs are converted into small buffers first.
-func where(x *kernels.Exec) error {
-	out := x.Out[0]
-	var in [3]ndarray.Array
-	for i, a := range x.In {
-		l, err := a.Broadcast(out.Shape)
-		if err != nil {
-			return err
-		}
-		in[i] = ndarray.Array{Layout: l, Data: a.Data}
-	}
+func where(w *pool.Worker, out ndarray.Array, in [3]ndarray.Array) error {
 	b := move.NewBlocks(out.Shape, blockElements)
-	return x.W.For(b.Count(), pieceBlocks, func(_ *pool.Worker, lo, hi int) {
+	return w.For(b.Count(), pieceBlocks, func(_ *pool.Worker, lo, hi int) {
 		buffers := [4]buffer{{d: ndarray.Bool}, {d: out.DType}, {d: out.DType}, {d: out.DType}}
 		for i := lo; i < hi; i++ {
 			dst := b.Cut(out, i)
@@ -119,18 +142,34 @@ func planTri(upper bool) func(c *kernels.Call) (*kernels.Plan, error) {
 			return nil, c.In[0].Errorf("%s is not a matrix or a stack of them", in)
 		}
 		zero := ndarray.New(in.DType)
-		return single(in.DType, in.Shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error {
-			if err := move.Copy(x.W, x.Out[0], x.In[0]); err != nil {
+		tri := func(w *pool.Worker, out, in ndarray.Array, k int) error {
+			if err := move.Copy(w, out, in); err != nil {
 				return err
 			}
-			return clearSide(x, x.Out[0], zero, k, upper)
-		}), nil
+			return clearSide(w, out, zero, k, upper)
+		}
+		p := single(in.DType, in.Shape, 2*float64(in.Bytes()), func(x *kernels.Exec) error { return tri(x.W, x.Out[0], x.In[0], k) })
+		ops := []stream.Operand{{Layout: in, Load: true}, {Layout: stream.Output(c, 0, p.Out[0]), Store: true}}
+		rank := in.Rank()
+		k = min(max(k, -in.Shape[rank-2]), in.Shape[rank-1]) // the same sides, and no overflow
+		p.Stream = func(mem int64) (*kernels.Streamed, error) {
+			t, err := stream.NewTiling(in.Shape, ops, mem, stream.Cuts{})
+			if err != nil {
+				return nil, err
+			}
+			return t.Streamed(func(x *kernels.Exec) error {
+				return t.Run(x, []kernels.Stored{x.Src[0], x.Dst[0]}, func(t *stream.Tile) error {
+					return tri(x.W, t.Arrays[1], t.Arrays[0], k+t.Lo[rank-2]-t.Lo[rank-1])
+				})
+			}), nil
+		}
+		return p, nil
 	}
 }
 
 // clearSide zeroes what triu drops below diagonal k, or tril above it, a row
 // at a time.
-func clearSide(x *kernels.Exec, out, zero ndarray.Array, k int, upper bool) error {
+func clearSide(w *pool.Worker, out, zero ndarray.Array, k int, upper bool) error {
 	rank := out.Rank()
 	m, n := out.Shape[rank-2], out.Shape[rank-1]
 	if out.Len() == 0 {
@@ -140,7 +179,7 @@ func clearSide(x *kernels.Exec, out, zero ndarray.Array, k int, upper bool) erro
 	heads := out
 	heads.Shape, heads.Strides = out.Shape[:rank-1], out.Strides[:rank-1]
 	k = min(max(k, -m), n) // the same rows, and no overflow below
-	return x.W.For(b.Count(), max(1, blockElements*pieceBlocks/n), func(_ *pool.Worker, lo, hi int) {
+	return w.For(b.Count(), max(1, blockElements*pieceBlocks/n), func(_ *pool.Worker, lo, hi int) {
 		for r := lo; r < hi; r++ {
 			row := b.Cut(heads, r)
 			row.Shape, row.Strides = []int{n}, out.Strides[rank-1:]

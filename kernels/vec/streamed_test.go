@@ -1,0 +1,113 @@
+package vec
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"vgpu/kernels/kerneltest"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/vec/numpytest"
+)
+
+// streamed is every kernel on operands a and b of one shape, c that broadcasts
+// to it, and a view of o that can be written. %s is the shape, %d an axis.
+func streamed(r numpytest.Rand, shape []int) (lines []string, in arrays) {
+	rank := len(shape)
+	d := r.Type(ndarray.DTypes...)
+	in = arrays{
+		"a": r.Array(d, shape...), "b": r.Array(r.Type(ndarray.DTypes...), shape...),
+		"c": r.Array(ndarray.Bool, shape[r.IntN(rank+1):]...),
+	}
+	s, axis := ndarray.ShapeString(shape), r.IntN(max(rank, 1))
+	lines = []string{
+		"copy a o", "cast a o dtype=f32", "transpose a o", "flip a o", "reshape a o shape=-1", "where c a b o",
+		"copy c o:bool:" + s,
+		"fill o:f32:" + s + " value=3", "random o:f64:" + s + " seed=3", "random o:c64:" + s + " dist=normal seed=1", "random o:u8:" + s,
+	}
+	if rank > 0 {
+		lines = append(lines,
+			fmt.Sprintf("transpose a o axes=%s", strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Perm(rank)), " ", ","), "[]")),
+			fmt.Sprintf("flip a o axes=%d", axis), fmt.Sprintf("concat a b a o axis=%d", axis), fmt.Sprintf("stack a b o axis=%d", axis),
+			fmt.Sprintf("roll a o axes=%d shift=%d", axis, r.IntN(20)-10), fmt.Sprintf("roll a o shift=%d", r.IntN(20)-10))
+	}
+	if rank > 1 {
+		lines = append(lines, fmt.Sprintf("tril a o k=%d", r.IntN(7)-3), fmt.Sprintf("triu a o k=%d", r.IntN(7)-3), "triu a o k=-9223372036854775808",
+			fmt.Sprintf("roll a o axes=0,1 shift=%d,3", r.IntN(20)-10))
+	}
+	return lines, in
+}
+
+// Every kernel gives the bytes that it gives in core, over random layouts, new
+// outputs and views.
+func TestStreamed(t *testing.T) {
+	r := numpytest.NewRand(21)
+	for range 40 {
+		lines, in := streamed(r, r.Shape(0, 4, 8))
+		for _, line := range lines {
+			kerneltest.Stream(t, Kernels(), line, in)
+			if t.Failed() {
+				return
+			}
+			if strings.HasPrefix(line, "c") && !strings.HasPrefix(line, "copy") || strings.Contains(line, ":") {
+				continue
+			}
+			intoView(t, r, line, in)
+		}
+	}
+}
+
+// intoView runs a line into a view of an array that has the right type and shape
+// and any strides.
+func intoView(t *testing.T, r numpytest.Rand, line string, in arrays) {
+	t.Helper()
+	out, _, err := kerneltest.Run(t, Kernels(), line, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := r.Array(out["o"].DType, append(slices.Clone(out["o"].Shape), 2)...)
+	for repeats(whole) {
+		whole = r.Array(out["o"].DType, append(slices.Clone(out["o"].Shape), 2)...)
+	}
+	words := strings.Fields(line)
+	words[slices.Index(words, "o")] = "o[...,1]"
+	with := arrays{"o": whole}
+	for name, a := range in {
+		with[name] = a
+	}
+	kerneltest.Stream(t, Kernels(), strings.Join(words, " "), with)
+}
+
+// Kernels that make arrays make each part alone.
+func TestStreamedSources(t *testing.T) {
+	for _, line := range []string{
+		"arange o stop=5000", "arange o:f32 start=3 stop=-700.5 step=-0.25", "arange o:u8:200 step=1",
+		"linspace o start=0 stop=1 num=3001", "linspace o:c64 start=1 stop=2-3j num=2000 endpoint=0", "linspace o:i32 start=-5 stop=5 num=11",
+		"eye o n=70 k=3", "eye o n=33 m=70 k=-40", "eye o:f16:9x300 k=7", "eye o n=4 k=9223372036854775807", "eye o n=4 k=-9223372036854775808",
+		"fill o:u8:0x3 value=1", "random o:f32:3x5000 dist=exponential", "random o:i16 shape=2x70x90 low=-5 high=9", "random o:f32:0",
+	} {
+		kerneltest.Stream(t, Kernels(), line, nil)
+	}
+	for _, d := range []ndarray.DType{ndarray.F32, ndarray.C128, ndarray.U16} {
+		a := ndarray.New(d, 2, 60, 70)
+		for _, view := range []string{"[1]", "[1,::-2,3:]", "[...,1:2]", "[:,5]"} {
+			kerneltest.Stream(t, Kernels(), "random o"+view+" seed=9", arrays{"o": a.Permute(0, 2, 1)})
+		}
+	}
+}
+
+// Outputs that are larger than memory in both directions.
+func TestStreamedLarge(t *testing.T) {
+	a := ndarray.New(ndarray.F32, 300, 2500)
+	for i, s := 0, ndarray.Slice[float32](a); i < len(s); i++ {
+		s[i] = float32(math.Sqrt(float64(i)))
+	}
+	in := arrays{"a": a, "b": a.Permute(1, 0)}
+	for _, line := range []string{
+		"transpose a o", "copy b o", "cast b o dtype=f16", "reshape b o shape=2500x300", "reshape b o shape=300x2500", "roll b o shift=7", "concat a a o axis=1",
+	} {
+		kerneltest.Stream(t, Kernels(), line, in, 20000, 300000)
+	}
+}
