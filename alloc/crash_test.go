@@ -113,6 +113,10 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 	for _, sc := range scenariosFor(kind) {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
+			if sc.tiers > 0 && sc.name != "spill" {
+				dieAtEach(t, kind, &sc)
+				return
+			}
 			for n := 1; killOnce(t, kind, &sc, n); n++ {
 			}
 		})
@@ -130,8 +134,8 @@ func death(n int, calls *atomic.Int64) Faults {
 	}
 }
 
-// die is crash within this process, which is much faster. It reports whether there was an n-th system call.
-func die(t *testing.T, what string, n int, cfg *Config, inject *injector, sc *scenario) bool {
+// die is crash of a start or an end within this process, which is much faster. It reports whether there was an n-th system call.
+func die(t *testing.T, what string, n int, cfg *Config, inject *injector) bool {
 	t.Helper()
 	var calls atomic.Int64
 	quiet := *cfg
@@ -141,14 +145,7 @@ func die(t *testing.T, what string, n int, cfg *Config, inject *injector, sc *sc
 	}
 	s, err := Open(quiet)
 	if err == nil {
-		if what == "run" && sc.setup != nil {
-			ok(t, sc.setup(s))
-		}
-		switch what {
-		case "run":
-			inject.arm(death(n, &calls))
-			err = sc.run(s)
-		case "close":
+		if what == "close" {
 			inject.arm(death(n, &calls))
 			err = s.Close(false)
 		}
@@ -185,13 +182,42 @@ func (s *Store) abandon() {
 
 func killOnce(t *testing.T, kind string, sc *scenario, n int) (killed bool) {
 	t.Helper()
-	cfg, inject := sc.config(t, kind)
-	if sc.tiers > 0 && sc.name != "spill" {
-		killed = die(t, "run", n, &cfg, inject, sc)
-	} else {
-		killed = crash(t, "run", n, kind, &cfg, sc)
-	}
+	cfg, _ := sc.config(t, kind)
+	killed = crash(t, "run", n, kind, &cfg, sc)
 	s := mustOpen(t, cfg)
+	afterKill(t, s, sc, n, killed)
+	ok(t, s.Close(false))
+	return killed
+}
+
+// dieAtEach is killOnce for each n within this process.
+func dieAtEach(t *testing.T, kind string, sc *scenario) {
+	t.Helper()
+	cfg, inject := sc.config(t, kind)
+	s := mustOpen(t, cfg)
+	for n, died := 1, true; died; n++ {
+		var calls atomic.Int64
+		if sc.setup != nil {
+			ok(t, sc.setup(s))
+		}
+		s.cfg.Logf = func(string, ...any) {}
+		inject.arm(death(n, &calls))
+		err := sc.run(s)
+		inject.disarm()
+		if died = calls.Load() >= int64(n); !died {
+			ok(t, err)
+		}
+		s.abandon()
+		s = mustOpen(t, cfg)
+		afterKill(t, s, sc, n, died)
+		recycle(t, s, sc)
+	}
+	ok(t, s.Close(false))
+}
+
+// afterKill checks what the next start finds.
+func afterKill(t *testing.T, s *Store, sc *scenario, n int, killed bool) {
+	t.Helper()
 	for _, m := range s.Interrupted() {
 		if got, marked := s.MarkOf(m.Path); !marked || got != m || m.State != Bad {
 			t.Errorf("call %d: %+v was interrupted, its mark says %+v", n, m, got)
@@ -201,12 +227,10 @@ func killOnce(t *testing.T, kind string, sc *scenario, n int) (killed bool) {
 	if !killed && sc.final != nil {
 		sc.final(t, s)
 	}
-	if u := s.Usage(); kind == onTmpfs && u.Used > 8<<20 {
+	if u := s.Usage(); s.ram.mounted && u.Used > 8<<20 {
 		t.Errorf("call %d: %+v", n, u)
 	}
 	checkStore(t, s)
-	ok(t, s.Close(false))
-	return killed
 }
 
 // A daemon is killed while it starts, with and without something to find, and while it ends.
@@ -229,7 +253,7 @@ func killAtStartAndEnd(t *testing.T, kind string, sc *scenario, n int) (killed b
 	cfg, inject := sc.config(t, kind)
 	kill := func(what string) bool {
 		if sc.tiers > 0 {
-			return die(t, what, n, &cfg, inject, sc)
+			return die(t, what, n, &cfg, inject)
 		}
 		return crash(t, what, n, kind, &cfg, sc)
 	}

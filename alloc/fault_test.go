@@ -27,9 +27,21 @@ func TestEverySystemCallFails(t *testing.T) {
 		for _, sc := range scenariosFor(kind) {
 			t.Run(sc.name, func(t *testing.T) {
 				t.Parallel() // a mount waits more than it works
+				var s *Store
+				var inject *injector
 				for _, fault := range faultsFor(kind, &sc) {
-					for n := 1; failOnce(t, kind, &sc, n, fault); n++ {
+					for n, reached := 1, true; reached; n++ {
+						if s == nil {
+							var cfg Config
+							cfg, inject = sc.config(t, kind)
+							s = mustOpen(t, cfg)
+						}
+						reached = failOnce(t, s, inject, &sc, n, fault)
+						s = recycle(t, s, &sc)
 					}
+				}
+				if s != nil {
+					ok(t, s.Close(false))
 				}
 			})
 		}
@@ -49,9 +61,7 @@ func faultsFor(kind string, sc *scenario) []error {
 }
 
 // failOnce reports whether there was an n-th system call.
-func failOnce(t *testing.T, kind string, sc *scenario, n int, fault error) bool {
-	cfg, inject := sc.config(t, kind)
-	s := mustOpen(t, cfg)
+func failOnce(t *testing.T, s *Store, inject *injector, sc *scenario, n int, fault error) bool {
 	if sc.setup != nil {
 		ok(t, sc.setup(s))
 	}
@@ -75,8 +85,23 @@ func failOnce(t *testing.T, kind string, sc *scenario, n int, fault error) bool 
 		sc.final(t, s)
 	}
 	checkStore(t, s)
-	ok(t, s.Close(false))
 	return reached
+}
+
+// recycle empties a store for the next round, or where opening one is cheap, closes it and gives nil.
+func recycle(t *testing.T, s *Store, sc *scenario) *Store {
+	t.Helper()
+	if sc.tiers == 0 {
+		ok(t, s.Close(false))
+		return nil
+	}
+	list, err := s.ReadDir("")
+	ok(t, err)
+	for _, d := range list {
+		ok(t, s.Unlink(d.Name))
+	}
+	checkStore(t, s)
+	return s
 }
 
 // Interrupted and short system calls are carried on with: every operation succeeds.

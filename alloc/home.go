@@ -16,6 +16,7 @@ const homesDir = "homes"
 
 // spot is where the bytes of a spilled buffer are. A move makes another; nothing in it changes after Open but what a size is found to be.
 type spot struct {
+	token   string     // of the tier
 	t       *spillTier // nil: one that this start does not have
 	name    string     // of the file; "" if it has none, as temporary space
 	key     key        // of the file: what its blocks are counted under
@@ -283,7 +284,7 @@ func (s *Store) loadHome(e entry, k key) error {
 		return err
 	}
 	token, name, _ := strings.Cut(to, " ")
-	p := &spot{name: name, where: s.tierPath(token)}
+	p := &spot{token: token, name: name, where: s.tierPath(token)}
 	for _, t := range s.spills {
 		if t.token == token {
 			p.t, p.where = t, t.path

@@ -310,7 +310,7 @@ func (s *Store) newData(t *spillTier, ino uint64, size int64, rel string) (*newH
 	if err != nil {
 		return nil, err
 	}
-	n.home = &home{spot: &spot{t: t, name: fmt.Sprintf("%d-%016x", ino, rand.Uint64()), where: t.path, found: true}, fd: fd, direct: -1,
+	n.home = &home{spot: &spot{token: t.token, t: t, name: fmt.Sprintf("%d-%016x", ino, rand.Uint64()), where: t.path, found: true}, fd: fd, direct: -1,
 		sums: newSums(size)}
 	st, err := t.fstat(fd, rel)
 	if n.key = keyOf(&st); err == nil {
@@ -345,11 +345,6 @@ func (n *newHome) finish(st *unix.Stat_t) error {
 	}
 	if err := t.setTimes(n.fd, n.tmp.rel, st); err != nil {
 		return err
-	}
-	if t.flush {
-		if err := t.fsync(n.fd, n.tmp.rel); err != nil {
-			return err
-		}
 	}
 	if err := t.rename(n.tmp, n.entry(), unix.RENAME_NOREPLACE); err != nil {
 		return err

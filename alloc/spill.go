@@ -41,7 +41,6 @@ type spillTier struct {
 	direct bool   // files can be opened with O_DIRECT
 	align  int64  // of memory for such transfers
 	note   string // why not
-	flush  bool   // files are made durable before they count
 
 	auto bool // the limit was not given
 
@@ -66,17 +65,14 @@ type litter struct {
 	key key // what its blocks are counted under
 }
 
-// openSpill opens one tier. ram names the RAM tier whose homes may name files here.
-func openSpill(s *Store, i int, ram string) (*spillTier, error) {
+// openSpill opens one tier.
+func openSpill(s *Store, i int) (*spillTier, error) {
 	c := s.cfg.Spill[i]
 	t := &spillTier{tier: &tier{sys: s.sys, logf: s.cfg.Logf, dir: -1, root: -1, marks: -1, tmp: -1}, index: i, data: -1, sums: -1,
-		limit: c.Size, flush: s.cfg.Persist, meter: &countMeter{blocks: map[key]int64{}}}
+		limit: c.Size, meter: &countMeter{blocks: map[key]int64{}}}
 	err := t.prepareDir(&s.cfg, c.Dir)
 	if err == nil {
 		err = t.openFolders()
-	}
-	if err == nil {
-		err = t.claimFor(ram)
 	}
 	if err == nil {
 		err = t.probe()
@@ -200,14 +196,15 @@ func (x sys) identity(dir int) (id string, err error) {
 }
 
 // claimFor makes the tier that of the RAM tier ram, which is its identity, a blank and its path. What a tier holds for one that is no more,
-// since the machine was restarted, is dropped. EBUSY: the other one is still there, and the bytes here are its buffers'.
-func (t *spillTier) claimFor(ram string) error {
+// since the machine was restarted, is dropped, unless that is the one that was saved. EBUSY: the other one is still there, and the
+// bytes here are its buffers'.
+func (t *spillTier) claimFor(ram, saved string) error {
 	e := entry{t.dir, "owner", "owner"}
 	old, err := t.readlink(e)
 	if old == ram || err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
-	if id, path, _ := strings.Cut(old, " "); err == nil {
+	if id, path, _ := strings.Cut(old, " "); err == nil && id != saved {
 		if now, err := os.Readlink(filepath.Join(path, "id")); err == nil && now == id {
 			return fmt.Errorf("%s holds buffers of the device at %s, which was kept: %w", t.path, path, unix.EBUSY)
 		}
@@ -215,6 +212,11 @@ func (t *spillTier) claimFor(ram string) error {
 			return err
 		}
 	}
+	return t.setOwner(e, ram)
+}
+
+// setOwner names the RAM tier, by one rename.
+func (t *spillTier) setOwner(e entry, ram string) error {
 	tmp := t.temp(e)
 	if err := t.symlink(ram, tmp); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
@@ -224,6 +226,13 @@ func (t *spillTier) claimFor(ram string) error {
 
 // wipe drops all bytes.
 func (t *spillTier) wipe() error {
+	list, err := t.readdir(t.data, dataDir)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		t.logf("%s: the device whose %d buffers these were did not end cleanly before the machine restarted: they are dropped", t.path, len(list))
+	}
 	return errors.Join(t.clear(t.data, dataDir), t.clear(t.sums, sumsDir), t.clear(t.tmp, tmpDir))
 }
 

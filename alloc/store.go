@@ -43,6 +43,7 @@ type Store struct {
 
 	spills  []*spillTier // in order of preference
 	homes   int          // the folder of homes; -1: there is none
+	id      string       // of the RAM tier, if there are spill tiers
 	io      *engine
 	traffic traffic // of the RAM tier
 	stale   stale   // inodes that are gone, and whose home could not be removed yet
@@ -100,6 +101,9 @@ func (c *Config) fill() (err error) {
 			return err
 		}
 	}
+	if c.Persist && len(c.Spill) == 0 {
+		return fmt.Errorf("buffers are to persist, and there is no spill directory that they could persist in: %w", unix.EINVAL)
+	}
 	c.Mem &^= pageSize - 1
 	if c.Mem < minMem {
 		return fmt.Errorf("memory of %d bytes: a device needs %d at least: %w", c.Mem, minMem, unix.EINVAL)
@@ -155,7 +159,10 @@ func (s *Store) makeDir() (made bool, err error) {
 func (s *Store) openRAM(p place) (err error) {
 	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
 		s.ram.mounted = p.mounted
-		if err = s.load(); err != nil {
+		if err = s.openSpillTiers(); err == nil {
+			err = s.load()
+		}
+		if err != nil {
 			err = errors.Join(err, s.shutTiers())
 		}
 	}
@@ -186,37 +193,15 @@ func (s *Store) load() error {
 	if err := s.mem.start(); err != nil {
 		return err
 	}
-	if err := s.openSpills(names); err != nil {
+	if err := s.loadHomes(names); err != nil {
 		return err
 	}
-	return s.loadMarks(names)
-}
-
-// openSpills opens the spill tiers, and finds out which buffers are there.
-func (s *Store) openSpills(names map[uint64]string) error {
-	if err := s.openHomes(); err != nil {
-		return err
-	}
-	if len(s.cfg.Spill) > 0 {
-		id, err := s.identity(s.ram.dir)
-		if err != nil {
+	if len(s.spills) > 0 {
+		if err := s.openEngine(); err != nil {
 			return err
 		}
-		for i := range s.cfg.Spill {
-			t, err := openSpill(s, i, id+" "+s.ram.path)
-			if err != nil {
-				return err
-			}
-			s.spills = append(s.spills, t)
-			if err := s.noteTier(t); err != nil {
-				return err
-			}
-		}
 	}
-	if err := s.loadHomes(names); err != nil || len(s.spills) == 0 {
-		return err
-	}
-	return s.openEngine()
+	return s.loadMarks(names)
 }
 
 // Spills reports whether there are spill tiers.
@@ -296,7 +281,8 @@ func (s *Store) freed() {
 }
 
 // Close ends the store. With keep the buffers stay, for the next Open to take over; else they are deleted, and the
-// mount, the folders and the lock that Open made are removed. A tmpfs that somebody still has a file open on is detached and
+// mount, the folders and the lock that Open made are removed. With Config.Persist they are saved in the spill tiers first, for good: the
+// next Open finds them after the machine's restart too; if they cannot be saved they are kept, and the error says so. A tmpfs that somebody still has a file open on is detached and
 // goes with the last of them. Every later call but the releasing of what is held fails with ESHUTDOWN. A plain store's files stay
 // in any case.
 func (s *Store) Close(keep bool) error {
@@ -308,11 +294,18 @@ func (s *Store) Close(keep bool) error {
 	defer s.ns.Unlock()
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
-	if s.closed.Swap(true) {
+	if s.closed.Load() {
 		return unix.ESHUTDOWN
 	}
+	var err error
+	if s.cfg.Persist && s.Spills() {
+		if err = s.save(); err != nil {
+			keep = true
+		}
+	}
+	s.closed.Store(true)
 	s.mem.shut()
-	err := s.shutTiers()
+	err = errors.Join(err, s.shutTiers())
 	if s.ram.plain {
 		return err
 	}
@@ -335,6 +328,9 @@ func (s *Store) remove() (err error) {
 		err = unmount(s.sys, s.ram.path)
 	} else {
 		err = s.ram.clearDir(entry{unix.AT_FDCWD, s.ram.path, ""})
+	}
+	if s.cfg.Persist && s.Spills() { // they have been saved
+		return err
 	}
 	for _, t := range s.spills { // after the homes, so that none ever names what is gone
 		err = errors.Join(err, t.remove())

@@ -265,9 +265,6 @@ func (t *spillTier) writeSums(p *spot, text []byte) error {
 			return err
 		})
 	}
-	if err == nil && t.flush {
-		err = t.fsync(fd, tmp.rel)
-	}
 	if err = errors.Join(err, t.close(fd, tmp.rel)); err == nil {
 		err = t.rename(tmp, p.sumsEntry(), 0)
 	}

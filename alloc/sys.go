@@ -232,6 +232,9 @@ type DirEntry struct {
 // readdir lists an open directory from its start, without "." and "..". Types the file system does not tell are looked up.
 func (x sys) readdir(fd int, path string) ([]DirEntry, error) {
 	var list []DirEntry
+	if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil { // it may have been read before
+		return nil, &os.PathError{Op: "readdir", Path: path, Err: err}
+	}
 	buf := make([]byte, 32<<10)
 	for {
 		n := 0
