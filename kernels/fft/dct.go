@@ -105,17 +105,6 @@ func (t *trigTables[T]) initFour(k *simd.FFTKernels[T], n int) {
 	t.post = rootRow[T](8*n, n, 2, 1)
 }
 
-// scratchLen is the number of reals that run needs.
-func (t *trig[T]) scratchLen() int {
-	switch t.kind {
-	case 1:
-		return t.n + 2*t.real.n + 2 + t.real.scratchLen()
-	case 4:
-		return t.n + 2*t.full.n + t.full.scratchLen()
-	}
-	return t.n + t.n + t.n + 2 + t.real.scratchLen()
-}
-
 // run transforms n reals of src to dst, which may be the same.
 func (t *trig[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src, scratch []T) error {
 	x, rest := scratch[:t.n], scratch[t.n:]

@@ -23,13 +23,6 @@ func newRealLine[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
 	return r
 }
 
-func (r *realLine[T]) scratchLen() int {
-	if r.n%2 == 1 {
-		return r.inner.scratchLen() + 2*r.n
-	}
-	return r.inner.scratchLen()
-}
-
 // forward transforms n reals to n/2+1 complex numbers. dst and src do not
 // overlap.
 func (r *realLine[T]) forward(c *crew[T], k *simd.FFTKernels[T], dst, src, scratch []T) error {
