@@ -5,9 +5,9 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
 	"vgpu/kernels/scratch"
 	"vgpu/kernels/stream"
-	"vgpu/kernels/vec/move"
 )
 
 // external is a merge sort of rows that do not fit into memory (Knuth, The Art of
@@ -51,9 +51,12 @@ const (
 func (s *sorting) external(mem int64) (*kernels.Streamed, error) {
 	in := s.c.In[0].Layout
 	e := &external{sorting: s, d: in.DType, size: in.DType.Size(), n: in.Shape[s.axis], rows: in.Len() / max(in.Shape[s.axis], 1)}
-	least := max(e.sortBytes(leastRun), e.mergeBytes(2*leastRun))
-	if int64(least) > mem {
-		return nil, &stream.NoMemError{Least: int64(least), Have: mem}
+	err := e.planCopies(mem)
+	if least := int64(max(e.sortBytes(leastRun), e.mergeBytes(2*leastRun))); least > mem {
+		err = pack.Refusal(mem, err, &stream.NoMemError{Least: least, Have: mem})
+	}
+	if err != nil {
+		return nil, err
 	}
 	e.run = min(e.n, most(leastRun, e.n, func(n int) bool { return int64(e.sortBytes(n)) <= mem }))
 	e.round = most(2*leastRun, 2*e.n, func(n int) bool { return int64(e.mergeBytes(n)) <= mem })
@@ -66,8 +69,10 @@ func (s *sorting) external(mem int64) (*kernels.Streamed, error) {
 	if e.levels > 0 {
 		e.mem = max(e.mem, e.mergeBytes(e.round))
 	}
-	if err := e.planCopies(mem); err != nil {
-		return nil, err
+	for _, t := range []*stream.Tiling{e.before, e.after} {
+		if t != nil {
+			e.mem = max(e.mem, int(t.Mem)+pack.Slack)
+		}
 	}
 	return e.streamed(), nil
 }
@@ -114,25 +119,17 @@ func (e *external) rowScratch(n int) int {
 }
 
 // planCopies plans the copies of rows that are not packed.
-func (e *external) planCopies(mem int64) (err error) {
+func (e *external) planCopies(mem int64) error {
 	in, out := axisLast(e.c.In[0].Layout, e.axis), axisLast(stream.Output(e.c, 0, e.out), e.axis)
 	e.packedIn, e.packedOut = ndarray.NewLayout(e.d, in.Shape...), ndarray.NewLayout(e.out.DType, in.Shape...)
+	var errBefore, errAfter error
 	if !packedRows(in) {
-		e.before, err = copyTiling(in, e.packedIn, mem)
+		e.before, errBefore = pack.Plan(e.packedIn, in, mem)
 	}
-	if err == nil && !packedRows(out) {
-		e.after, err = copyTiling(e.packedOut, out, mem)
+	if !packedRows(out) {
+		e.after, errAfter = pack.Plan(out, e.packedOut, mem)
 	}
-	for _, t := range []*stream.Tiling{e.before, e.after} {
-		if t != nil {
-			e.mem = max(e.mem, int(t.Mem)+slack)
-		}
-	}
-	return err
-}
-
-func copyTiling(from, to ndarray.Layout, mem int64) (*stream.Tiling, error) {
-	return stream.NewTiling(from.Shape, []stream.Operand{{Layout: from, Load: true}, {Layout: to, Store: true}}, mem-slack, stream.Cuts{})
+	return pack.Refusal(mem, errBefore, errAfter)
 }
 
 // packedRows tells whether each row along the last axis lies as a Go slice would,
@@ -173,59 +170,26 @@ func (e *external) streamed() *kernels.Streamed {
 
 // runAll sorts row by row, between the copies.
 func (e *external) runAll(x *kernels.Exec) error {
-	slab := &slab{buf: x.Mem.Alloc(e.mem)}
+	slab := scratch.NewSlab(x.Mem.Alloc(e.mem))
 	src, dst := x.Src[0], x.Dst[0]
 	src.Layout, dst.Layout = axisLast(src.Layout, e.axis), axisLast(dst.Layout, e.axis)
 	packedIn, packedOut := src, dst
 	var err error
 	if e.before != nil {
-		if packedIn, err = temp(x, e.packedIn); err != nil {
+		if packedIn, err = pack.Temp(x, e.packedIn); err != nil {
 			return err
 		}
-		if err := copyStored(x, slab, e.before, packedIn, src); err != nil {
+		if err := pack.Run(x, slab, e.before, packedIn, src); err != nil {
 			return err
 		}
 	}
 	if e.after != nil {
-		if packedOut, err = temp(x, e.packedOut); err != nil {
+		if packedOut, err = pack.Temp(x, e.packedOut); err != nil {
 			return err
 		}
 	}
 	if err := e.sortRows(x, slab, packedOut, packedIn); err != nil || e.after == nil {
 		return err
 	}
-	return copyStored(x, slab, e.after, dst, packedOut)
-}
-
-// temp is an array of that layout in temporary space.
-func temp(x *kernels.Exec, l ndarray.Layout) (kernels.Stored, error) {
-	b, err := x.Temp(int64(l.Bytes()))
-	return kernels.Stored{Blob: b, Layout: l}, err
-}
-
-// copyStored copies src to dst, by a tiling of their layouts.
-func copyStored(x *kernels.Exec, s *slab, t *stream.Tiling, dst, src kernels.Stored) error {
-	part := &kernels.Exec{Ctx: x.Ctx, W: x.W, Mem: s.empty()}
-	return t.Run(part, []kernels.Stored{src, dst}, func(tile *stream.Tile) error {
-		return move.Copy(x.W, tile.Arrays[1], tile.Arrays[0])
-	})
-}
-
-// slab is memory that phases of a run have one after the other.
-type slab struct {
-	buf  []byte
-	used int
-}
-
-// empty gives all memory back.
-func (s *slab) empty() *slab {
-	s.used = 0
-	return s
-}
-
-// Alloc implements kernels.Memory, for one goroutine.
-func (s *slab) Alloc(n int) []byte {
-	at := s.used
-	s.used += scratch.Round(n)
-	return s.buf[at : at+n : at+n]
+	return pack.Run(x, slab, e.after, dst, packedOut)
 }

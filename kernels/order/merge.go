@@ -26,7 +26,7 @@ type batch struct {
 }
 
 // sortRows sorts all rows of src into dst, which have them packed.
-func (e *external) sortRows(x *kernels.Exec, s *slab, dst, src kernels.Stored) (err error) {
+func (e *external) sortRows(x *kernels.Exec, s *scratch.Slab, dst, src kernels.Stored) (err error) {
 	var temps [2]extent
 	for i := range min(e.levels, 2) {
 		if temps[i], err = e.tempExtent(x); err != nil {
@@ -152,7 +152,7 @@ func (m *merger) cut(b batch, lo, hi int) batch {
 }
 
 // room is a batch of n elements from a slab.
-func (m *merger) room(s *slab, n int, indices bool) batch {
+func (m *merger) room(s *scratch.Slab, n int, indices bool) batch {
 	b := batch{values: s.Alloc(n * m.size)}
 	if indices {
 		buf := s.Alloc(8 * n)
@@ -167,12 +167,12 @@ func (m *merger) array(b batch) ndarray.Array {
 }
 
 // sortRow sorts one row: runs first, then levels of merges.
-func (m *merger) sortRow(s *slab, to, from extent, temps [2]extent) error {
+func (m *merger) sortRow(s *scratch.Slab, to, from extent, temps [2]extent) error {
 	target := to
 	if m.levels > 0 {
 		target = temps[0]
 	}
-	if err := m.makeRuns(s.empty(), target, from); err != nil {
+	if err := m.makeRuns(s, target, from); err != nil {
 		return err
 	}
 	length := m.run
@@ -182,7 +182,7 @@ func (m *merger) sortRow(s *slab, to, from extent, temps [2]extent) error {
 			target = to
 		}
 		for lo := 0; lo < m.n; lo += length * m.fan {
-			if err := m.merge(s.empty(), target, from, lo, min(lo+length*m.fan, m.n), length); err != nil {
+			if err := m.merge(s, target, from, lo, min(lo+length*m.fan, m.n), length); err != nil {
 				return err
 			}
 		}
@@ -192,7 +192,8 @@ func (m *merger) sortRow(s *slab, to, from extent, temps [2]extent) error {
 }
 
 // makeRuns sorts runs.
-func (m *merger) makeRuns(s *slab, to, from extent) error {
+func (m *merger) makeRuns(s *scratch.Slab, to, from extent) error {
+	s.Reset()
 	var in, out [2]batch
 	for i := range 2 {
 		in[i], out[i] = m.room(s, m.run, false), m.room(s, m.run, m.index)
@@ -275,7 +276,8 @@ type window struct {
 }
 
 // merge merges runs of length elements that elements lo to hi-1 consist of.
-func (m *merger) merge(s *slab, to, from extent, lo, hi, length int) error {
+func (m *merger) merge(s *scratch.Slab, to, from extent, lo, hi, length int) error {
+	s.Reset()
 	windows := make([]window, (hi-lo+length-1)/length)
 	per := m.round / len(windows)
 	all, taken := m.room(s, m.round, m.index), m.room(s, m.round, m.index)

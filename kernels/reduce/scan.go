@@ -74,6 +74,9 @@ func planScan(v *verb, c *kernels.Call, product bool) (*kernels.Plan, error) {
 	lane, before := scanMemory(&g, size)
 	workers := scratch.Workers(c, scanPieces(&g))
 	p.Cost = kernels.Cost{Flops: n, Bytes: float64(in.Layout.Bytes()) + n*float64(result.Size()), Scratch: int64(workers*lane + before)}
+	p.Stream = func(mem int64) (*kernels.Streamed, error) {
+		return planScanStream(c, p, &g, class, axis < 0, product, mem)
+	}
 	p.Run = func(x *kernels.Exec) error {
 		s := &scan{w: x.W, g: g, in: x.In[0], out: x.Out[0], lanes: scratch.NewLanes(x.Mem, lane, workers)}
 		if axis >= 0 {
@@ -93,6 +96,11 @@ type scan struct {
 	in, out ndarray.Array
 	lanes   *scratch.Lanes
 	before  []byte // for a value a piece, if lines are cut into pieces
+
+	// Of a streamed scan, which does lines in chunks: what is before the chunk in
+	// each line, if begun tells that there is anything.
+	carry []byte
+	begun bool
 }
 
 // scanType is the type that sums of a class are computed in.
@@ -167,7 +175,7 @@ type lineScan[A summed] struct {
 	in       reader[A]
 	op       func(a, b A) A
 	identity A
-	carry    []A // what is before the first element of each line; nil at the lines' beginning
+	carry    []A // what is before the first element of each line; nil in core
 }
 
 // scanOf scans lines. Lines of more than a piece are cut into pieces: the
@@ -175,6 +183,15 @@ type lineScan[A summed] struct {
 // before it.
 func scanOf[A summed](s *scan, dt ndarray.DType, op func(a, b A) A, identity A) error {
 	l := &lineScan[A]{scan: s, in: newReader[A](s.in, dt), op: op, identity: identity}
+	if s.carry != nil {
+		carry := s.carry
+		l.carry = scratch.Carve[A](&carry, s.g.outputs())
+		for i := range l.carry {
+			if !s.begun {
+				l.carry[i] = identity
+			}
+		}
+	}
 	switch g := &s.g; {
 	case g.outputs() == 0 || g.k == 0:
 		return nil
@@ -270,6 +287,9 @@ func (l *lineScan[A]) rows() error {
 		for i := lo; i < hi; i++ {
 			o, col := i/tiles, i%tiles*tile
 			acc := sums[:min(width, g.w-col)]
+			if l.carry != nil {
+				acc = l.carry[o*g.w+col:][:len(acc)]
+			}
 			for k := 0; k < g.k && w.Err() == nil; k += batch {
 				l.rowBatch(buf, acc, o, k, min(batch, g.k-k), col)
 			}
@@ -284,7 +304,7 @@ func (l *lineScan[A]) rowBatch(buf, acc []A, o, k, n, col int) {
 	for r := range n {
 		row := buf[r*width : (r+1)*width]
 		for c, v := range x[r*width : (r+1)*width] {
-			if k+r > 0 {
+			if k+r > 0 || l.begun {
 				v = l.op(acc[c], v)
 			}
 			acc[c], row[c] = v, v

@@ -71,3 +71,21 @@ func TestStreamScaledNorm(t *testing.T) {
 		kerneltest.Stream(t, Kernels(), line, in)
 	}
 }
+
+// Scans in chunks of lines, inside and outside, over an axis and over all.
+func TestStreamScan(t *testing.T) {
+	in := arrays{
+		"x": streamArray(ndarray.F32, 200000), "c": streamArray(ndarray.F64, 300, 11), "i": streamArray(ndarray.I16, 7, 5, 60), "z": streamArray(ndarray.C64, 40, 9),
+		"s": streamArray(ndarray.F32), "none": streamArray(ndarray.F32, 0, 3), "y": streamArray(ndarray.F64, 60, 5),
+	}
+	for _, line := range []string{
+		"cumsum x r", "cumsum c r axis=0", "cumsum c r axis=1", "cumsum c[::-1,::2] r", "cumprod c r axis=0", "cumsum i r axis=1", "cumsum i r axis=0", "cumsum i r",
+		"cumsum z r axis=0", "cumsum s r", "cumsum none r", "cumsum none r axis=0", "cumsum x r:f64:200000", "cumsum c[:60,:5] y[::-1,:] axis=0",
+	} {
+		mems := []int64{}
+		if strings.HasPrefix(line, "cumsum x") {
+			mems = []int64{4 << 20, 1}
+		}
+		kerneltest.Stream(t, Kernels(), line, in, mems...)
+	}
+}

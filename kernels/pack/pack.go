@@ -1,0 +1,68 @@
+// Package pack copies arrays outside memory, for kernels that want their
+// elements to lie in another order than they do.
+package pack
+
+import (
+	"errors"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/scratch"
+	"vgpu/kernels/stream"
+	"vgpu/kernels/vec/move"
+)
+
+// Slack is how much more than its tiling's Mem a copy needs of a slab: its pieces
+// of memory are rounded up.
+const Slack = 1024
+
+// Plan plans a copy between layouts of one shape, converting if their types
+// differ, within mem bytes: the tiling's Mem and Slack. The error is a
+// *stream.NoMemError.
+func Plan(to, from ndarray.Layout, mem int64) (*stream.Tiling, error) {
+	t, err := stream.NewTiling(from.Shape, []stream.Operand{{Layout: from, Load: true}, {Layout: to, Store: true}}, mem-Slack, stream.Cuts{})
+	return t, Refusal(mem, Beside(err, Slack))
+}
+
+// Beside is the refusal of a tiling's memory when n bytes are kept beside.
+func Beside(err error, n int64) error {
+	var short *stream.NoMemError
+	if errors.As(err, &short) {
+		return &stream.NoMemError{Least: short.Least + n, Have: short.Have + n}
+	}
+	return err
+}
+
+// Refusal is the one error for phases that were planned within have bytes each:
+// the least memory that does for all, if memory is all that they lack; nil if they
+// lack nothing.
+func Refusal(have int64, phases ...error) error {
+	least := int64(-1)
+	for _, err := range phases {
+		var short *stream.NoMemError
+		if errors.As(err, &short) {
+			least = max(least, short.Least)
+		} else if err != nil {
+			return err
+		}
+	}
+	if least < 0 {
+		return nil
+	}
+	return &stream.NoMemError{Least: least, Have: have}
+}
+
+// Run copies by a tiling that Plan made, in all memory of a slab.
+func Run(x *kernels.Exec, s *scratch.Slab, t *stream.Tiling, to, from kernels.Stored) error {
+	s.Reset()
+	part := &kernels.Exec{Ctx: x.Ctx, W: x.W, Mem: s}
+	return t.Run(part, []kernels.Stored{from, to}, func(tile *stream.Tile) error {
+		return move.Copy(x.W, tile.Arrays[1], tile.Arrays[0])
+	})
+}
+
+// Temp is an array in temporary space.
+func Temp(x *kernels.Exec, l ndarray.Layout) (kernels.Stored, error) {
+	b, err := x.Temp(int64(l.Bytes()))
+	return kernels.Stored{Blob: b, Layout: l}, err
+}
