@@ -107,11 +107,7 @@ func (s *scanStream) tiles(x *kernels.Exec, slab *scratch.Slab, src, dst kernels
 	return s.t.Run(part, []kernels.Stored{src, dst}, func(tile *stream.Tile) error {
 		sc.in, sc.out = s.back(tile.Arrays[0]), s.back(tile.Arrays[1])
 		sc.begun = tile.Lo[s.rank-1] > 0
-		extents := make([]int, s.rank)
-		for i := range extents {
-			extents[i] = tile.Hi[i] - tile.Lo[i]
-		}
-		sc.g = s.tile(extents)
+		sc.g = s.tile(extents(tile.Lo, tile.Hi))
 		return runScan(sc, s.class, s.product)
 	})
 }

@@ -58,14 +58,40 @@ func planSoftmax(v *verb, c *kernels.Call, logarithm bool) (*kernels.Plan, error
 	g := newGeometry(in.Layout.Shape, []int{axis}, true)
 	lane, workers := softmaxLane(&g, class), scratch.Workers(c, softmaxPieces(&g))
 	p.Cost = kernels.Cost{Flops: 5 * n, Bytes: 3*float64(in.Layout.Bytes()) + n*float64(result.Size()), Scratch: int64(workers * lane)}
+	p.Stream = func(mem int64) (*kernels.Streamed, error) { return planSoftmaxStream(c, p, &g, class, logarithm, mem) }
 	p.Run = func(x *kernels.Exec) error {
-		s := &scan{w: x.W, g: g, in: x.In[0].Permute(g.axes...), out: x.Out[0].Permute(g.axes...), lanes: scratch.NewLanes(x.Mem, lane, workers)}
-		if class == ndarray.F64 {
-			return softmaxOf(s, expsF64, logarithm)
-		}
-		return softmaxOf(s, expsF32, logarithm)
+		s := &softmax{scan: scan{w: x.W, g: g, lanes: scratch.NewLanes(x.Mem, lane, workers)}, logarithm: logarithm, step: softmaxStep(&g)}
+		s.in, s.out = x.In[0].Permute(g.axes...), x.Out[0].Permute(g.axes...)
+		return s.run(class)
 	}
 	return p, nil
+}
+
+// softmax is one of an array, or of a chunk of its lines.
+type softmax struct {
+	scan
+	logarithm bool
+	step      int // how much of a line is worked on at once
+	part      part
+	// Of a chunk: memory for the greatest element and the sum of each line.
+	greatest, sums []byte
+}
+
+// part is which of the three sweeps over lines is done.
+type part uint8
+
+const (
+	allParts part = iota
+	partGreatest
+	partSum
+	partOut
+)
+
+func (s *softmax) run(class ndarray.DType) error {
+	if class == ndarray.F64 {
+		return softmaxOf(s, expsF64)
+	}
+	return softmaxOf(s, expsF32)
 }
 
 // exps is the loops that softmax spends its time in, for a float type.
@@ -134,35 +160,50 @@ func softmaxGrain(g *geometry) int {
 	return max(1, block/(g.k*min(tile, g.w)))
 }
 
-func softmaxOf[T float](s *scan, e exps[T], logarithm bool) error {
+func softmaxOf[T float](s *softmax, e exps[T]) error {
 	g := &s.g
 	if g.outputs() == 0 || g.k == 0 {
 		return nil
 	}
-	in := newReader[T](s.in, e.dt)
-	if !g.inner {
-		return softmaxRows(s, in, e, logarithm)
+	r := &softmaxRun[T]{softmax: s, exps: e, in: newReader[T](s.in, e.dt)}
+	if s.part != allParts {
+		greatest, sums := s.greatest, s.sums
+		r.m, r.sums = scratch.Carve[T](&greatest, g.outputs()), scratch.Carve[float64](&sums, g.outputs())
+		if s.part == partGreatest && !s.begun {
+			clear(r.sums)
+			for i := range r.m {
+				r.m[i] = T(math.Inf(-1))
+			}
+		}
 	}
-	step := softmaxStep(g)
+	if !g.inner {
+		return r.rows()
+	}
 	return s.w.For(g.o, softmaxGrain(g), func(w *pool.Worker, lo, hi int) {
 		lane := s.lanes.Get()
 		defer s.lanes.Put(lane)
 		rest := lane
-		l := &softmaxLine[T]{scan: s, exps: e, in: in, w: w, step: step, buf: scratch.Carve[T](&rest, step)}
+		l := &softmaxLine[T]{softmaxRun: r, w: w, buf: scratch.Carve[T](&rest, s.step)}
 		for o := lo; o < hi; o++ {
-			l.run(o, logarithm)
+			l.run(o)
 		}
 	})
 }
 
-// softmaxLine works on one line at a time, in steps.
-type softmaxLine[T float] struct {
-	*scan
+// softmaxRun is a softmax in its type.
+type softmaxRun[T float] struct {
+	*softmax
 	exps[T]
 	in   reader[T]
-	w    *pool.Worker
-	step int
-	buf  []T
+	m    []T // of a chunk: the greatest elements so far
+	sums []float64
+}
+
+// softmaxLine works on one line at a time, in steps.
+type softmaxLine[T float] struct {
+	*softmaxRun[T]
+	w   *pool.Worker
+	buf []T
 }
 
 // each calls f for the steps of line o.
@@ -175,38 +216,61 @@ func (l *softmaxLine[T]) each(o int, f func(x []T, at int)) {
 
 // run is exp(x - m) / Σ exp(x - m), m the greatest element, which keeps the
 // exponentials from overflowing.
-func (l *softmaxLine[T]) run(o int, logarithm bool) {
-	m := T(math.Inf(-1))
+func (l *softmaxLine[T]) run(o int) {
+	switch l.part {
+	case partGreatest:
+		l.m[o] = l.greatestOf(o, l.m[o])
+	case partSum:
+		l.sums[o] = l.sumOf(o, l.m[o], l.sums[o])
+	case partOut:
+		l.write(o, l.m[o], l.sums[o])
+	default:
+		m := l.greatestOf(o, T(math.Inf(-1)))
+		sum := l.sumOf(o, m, 0)
+		if l.g.k <= l.step && !l.logarithm { // the exponentials are still in buf
+			l.scale(o*l.g.k, l.g.k, sum)
+			return
+		}
+		l.write(o, m, sum)
+	}
+}
+
+// greatestOf is the greatest of m and line o.
+func (l *softmaxLine[T]) greatestOf(o int, m T) T {
 	greatest := maxLeafOf[T]()
 	l.each(o, func(x []T, _ int) { m = larger(m, greatest(x)) })
-	sum, n := 0.0, 0
-	l.each(o, func(x []T, _ int) {
-		sum += l.shiftedExps(x, m)
-		n++
-	})
-	if logarithm {
-		lse := T(math.Log(sum))
+	return m
+}
+
+// sumOf adds up the exponentials of line o.
+func (l *softmaxLine[T]) sumOf(o int, m T, sum float64) float64 {
+	l.each(o, func(x []T, _ int) { sum += l.shiftedExps(x, m) })
+	return sum
+}
+
+// write stores the results of line o.
+func (l *softmaxLine[T]) write(o int, m T, sum float64) {
+	if !l.logarithm {
 		l.each(o, func(x []T, at int) {
-			dst := l.buf[:len(x)]
-			l.subScalar(dst, x, m)
-			l.subScalar(dst, dst, lse)
-			ndarray.Store(l.out, dst, at)
+			l.shiftedExps(x, m)
+			l.scale(at, len(x), sum)
 		})
 		return
 	}
-	scale := func(at, n int) {
-		dst := l.buf[:n]
-		l.divScalar(dst, dst, sum)
-		ndarray.Store(l.out, dst, at)
-	}
-	if n == 1 { // the exponentials are still in buf
-		scale(o*l.g.k, l.g.k)
-		return
-	}
+	lse := T(math.Log(sum))
 	l.each(o, func(x []T, at int) {
-		l.shiftedExps(x, m)
-		scale(at, len(x))
+		dst := l.buf[:len(x)]
+		l.subScalar(dst, x, m)
+		l.subScalar(dst, dst, lse)
+		ndarray.Store(l.out, dst, at)
 	})
+}
+
+// scale divides n exponentials in buf by the sum and stores them.
+func (l *softmaxLine[T]) scale(at, n int, sum float64) {
+	dst := l.buf[:n]
+	l.divScalar(dst, dst, sum)
+	ndarray.Store(l.out, dst, at)
 }
 
 // shiftedExps leaves exp(x - m) in buf and gives the sum.
@@ -221,69 +285,96 @@ func (l *softmaxLine[T]) shiftedExps(x []T, m T) float64 {
 	return sum
 }
 
-// softmaxRows works down the columns of a tile, row by row, in three passes.
-func softmaxRows[T float](s *scan, in reader[T], e exps[T], logarithm bool) error {
-	g := &s.g
+// rows works down the columns of a tile, row by row, in three passes.
+func (r *softmaxRun[T]) rows() error {
+	g := &r.g
 	tiles, width := ceil(g.w, tile), min(tile, g.w)
-	return s.w.For(g.o*tiles, softmaxGrain(g), func(w *pool.Worker, lo, hi int) {
-		lane := s.lanes.Get()
-		defer s.lanes.Put(lane)
+	return r.w.For(g.o*tiles, softmaxGrain(g), func(w *pool.Worker, lo, hi int) {
+		lane := r.lanes.Get()
+		defer r.lanes.Put(lane)
 		rest := lane
-		t := &softmaxTile[T]{scan: s, exps: e, in: in, w: w,
-			buf: scratch.Carve[T](&rest, width), m: scratch.Carve[T](&rest, width), sums: scratch.Carve[float64](&rest, width)}
+		t := &softmaxTile[T]{softmaxRun: r, w: w, buf: scratch.Carve[T](&rest, width)}
+		m, sums := scratch.Carve[T](&rest, width), scratch.Carve[float64](&rest, width)
 		for i := lo; i < hi; i++ {
 			t.o, t.col = i/tiles, i%tiles*tile
-			t.width = min(tile, g.w-t.col)
-			t.run(logarithm)
+			n := min(tile, g.w-t.col)
+			t.m, t.sums = m[:n], sums[:n]
+			if at := t.o*g.w + t.col; r.part != allParts {
+				t.m, t.sums = r.m[at:at+n], r.sums[at:at+n]
+			}
+			t.run()
 		}
 	})
 }
 
 type softmaxTile[T float] struct {
-	*scan
-	exps[T]
-	in            reader[T]
-	w             *pool.Worker
-	o, col, width int
-	buf, m        []T
-	sums          []float64
+	*softmaxRun[T]
+	w      *pool.Worker
+	o, col int
+	buf, m []T
+	sums   []float64
 }
 
 func (t *softmaxTile[T]) each(f func(x []T, at int)) {
 	for k := 0; k < t.g.k && t.w.Err() == nil; k++ {
 		at := (t.o*t.g.k+k)*t.g.w + t.col
-		f(t.in.get(t.buf, at, t.width), at)
+		f(t.in.get(t.buf, at, len(t.m)), at)
 	}
 }
 
-func (t *softmaxTile[T]) run(logarithm bool) {
-	m, sum, dst := t.m[:t.width], t.sums[:t.width], t.buf[:t.width]
-	for i := range m {
-		m[i], sum[i] = T(math.Inf(-1)), 0
+func (t *softmaxTile[T]) run() {
+	switch t.part {
+	case partGreatest:
+		t.greatestRows()
+	case partSum:
+		t.sumRows()
+	case partOut:
+		t.writeRows()
+	default:
+		for i := range t.m {
+			t.m[i], t.sums[i] = T(math.Inf(-1)), 0
+		}
+		t.greatestRows()
+		t.sumRows()
+		t.writeRows()
 	}
+}
+
+func (t *softmaxTile[T]) greatestRows() {
 	fold := maxFoldOf[T]()
-	t.each(func(x []T, _ int) { fold(m, x) })
-	exps := func(x []T) {
-		t.sub(dst, x, m)
-		t.exp(dst, dst)
-	}
-	t.each(func(x []T, _ int) {
-		exps(x)
-		t.accrue(sum, sum, dst)
-	})
-	if logarithm {
-		for i, v := range sum {
-			sum[i] = math.Log(v)
+	t.each(func(x []T, _ int) { fold(t.m, x) })
+}
+
+// shiftedExps leaves exp(x - m) in buf.
+func (t *softmaxTile[T]) shiftedExps(x []T) []T {
+	dst := t.buf[:len(x)]
+	t.sub(dst, x, t.m)
+	t.exp(dst, dst)
+	return dst
+}
+
+func (t *softmaxTile[T]) sumRows() {
+	t.each(func(x []T, _ int) { t.accrue(t.sums, t.sums, t.shiftedExps(x)) })
+}
+
+// writeRows stores the results; at the beginning of lines it takes the logarithms
+// of the sums.
+func (t *softmaxTile[T]) writeRows() {
+	if t.logarithm && !t.begun {
+		for i, v := range t.sums {
+			t.sums[i] = math.Log(v)
 		}
 	}
 	t.each(func(x []T, at int) {
-		if logarithm {
-			for i, v := range x {
-				dst[i] = v - m[i] - T(sum[i])
-			}
-		} else {
-			exps(x)
-			t.div(dst, dst, sum)
+		if !t.logarithm {
+			dst := t.shiftedExps(x)
+			t.div(dst, dst, t.sums)
+			ndarray.Store(t.out, dst, at)
+			return
+		}
+		dst := t.buf[:len(x)]
+		for i, v := range x {
+			dst[i] = v - t.m[i] - T(t.sums[i])
 		}
 		ndarray.Store(t.out, dst, at)
 	})

@@ -259,16 +259,21 @@ func (s *tiles) moved() float64 {
 	if !s.reads() {
 		return 0
 	}
-	t, err := stream.NewTiling(s.t.Shape, s.operands()[:1], math.MaxInt64, stream.Cuts{})
-	if err != nil {
-		panic(err) // the tiling has been made with less memory
-	}
-	t.Extents = s.t.Extents
-	in := t.Moved()
+	in := readBytes(s.t, s.operands()[0])
 	for _, n := range s.k[:s.lead] {
 		in *= float64(n)
 	}
 	return in
+}
+
+// readBytes is what reading one operand of a tiling once moves.
+func readBytes(t *stream.Tiling, in stream.Operand) float64 {
+	alone, err := stream.NewTiling(t.Shape, []stream.Operand{in}, math.MaxInt64, stream.Cuts{})
+	if err != nil {
+		panic(err) // the tiling has been made with less memory
+	}
+	alone.Extents = t.Extents
+	return alone.Moved()
 }
 
 // cut is the source of chunk c of a tile, and the elements of K in it.

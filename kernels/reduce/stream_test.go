@@ -89,3 +89,16 @@ func TestStreamScan(t *testing.T) {
 		kerneltest.Stream(t, Kernels(), line, in, mems...)
 	}
 }
+
+// Softmax of whole lines, and in three sweeps over chunks of lines.
+func TestStreamSoftmax(t *testing.T) {
+	in := arrays{
+		"x": streamArray(ndarray.F32, 40000), "c": streamArray(ndarray.F64, 300, 11), "i": streamArray(ndarray.I16, 7, 5, 60), "h": streamArray(ndarray.F16, 3, 17000),
+		"none": streamArray(ndarray.F32, 0, 3), "y": streamArray(ndarray.F64, 60, 11), "w": streamArray(ndarray.F32, 40, 2, 30),
+	}
+	for _, line := range []string{"x r", "c r axis=0", "c r", "i r axis=1", "h[::-1] r", "none r axis=0", "c[:60] y[::-1,:] axis=0", "w r axis=0", "w r axis=1"} {
+		for _, verb := range []string{"softmax ", "log_softmax "} {
+			kerneltest.Stream(t, Kernels(), verb+line, in)
+		}
+	}
+}
