@@ -218,7 +218,7 @@ func (t *spillTier) claimFor(ram, saved string) error {
 // setOwner names the RAM tier, by one rename.
 func (t *spillTier) setOwner(e entry, ram string) error {
 	tmp := t.temp(e)
-	if err := t.symlink(ram, tmp); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := t.symlink(ram, tmp); err != nil {
 		return err
 	}
 	return t.rename(tmp, e, 0)

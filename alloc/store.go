@@ -159,7 +159,10 @@ func (s *Store) makeDir() (made bool, err error) {
 func (s *Store) openRAM(p place) (err error) {
 	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
 		s.ram.mounted = p.mounted
-		if err = s.openSpillTiers(); err == nil {
+		if err = s.ram.clear(s.ram.tmp, tmpDir); err == nil {
+			err = s.openSpillTiers()
+		}
+		if err == nil {
 			err = s.load()
 		}
 		if err != nil {
@@ -176,9 +179,6 @@ func (s *Store) openRAM(p place) (err error) {
 func (s *Store) load() error {
 	t := s.ram
 	if err := t.setAccess(s.cfg.Group, s.cfg.Mode); err != nil {
-		return err
-	}
-	if err := t.clear(t.tmp, tmpDir); err != nil {
 		return err
 	}
 	m := s.newMeter()
