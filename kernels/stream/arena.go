@@ -9,7 +9,8 @@ type Arena struct {
 	used int
 }
 
-// NewArena allocates n bytes, the most [Tiling].Mem of all passes.
+// NewArena allocates n bytes: of the pass that takes most, [Tiling].Mem or the
+// sum of what it allocates, each [Padded].
 func NewArena(mem kernels.Memory, n int64) *Arena { return &Arena{mem: mem.Alloc(int(n))} }
 
 // Reset takes everything back that was lent.
@@ -19,13 +20,13 @@ func (a *Arena) Reset() { a.used = 0 }
 // used up.
 func (a *Arena) Alloc(n int) []byte {
 	at := a.used
-	a.used += padded(n)
+	a.used = min(at+Padded(n), len(a.mem)) // nothing follows the last
 	return a.mem[at : at+n : at+n]
 }
 
-// padded is n with what keeps those that follow aligned: to pages if it is large,
+// Padded is n with what keeps those that follow aligned: to pages if it is large,
 // which keeps them congruent with their files, and to cache lines.
-func padded(n int) int {
+func Padded(n int) int {
 	if n >= longRun {
 		return roundUp(n, pageBytes)
 	}

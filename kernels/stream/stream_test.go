@@ -437,3 +437,38 @@ func TestPieceRange(t *testing.T) {
 		}
 	}
 }
+
+// Passes that follow one another have the same memory, aligned alike.
+func TestArena(t *testing.T) {
+	r := newRooms()
+	a := stream.NewArena(r, 64+2*68*1024)
+	x := a.Exec(&kernels.Exec{Ctx: t.Context(), Mem: r})
+	for range 2 {
+		a.Reset()
+		for _, n := range []int{5, 65 << 10, 66 << 10} {
+			b := x.Mem.Alloc(n)
+			if len(b) != n || cap(b) != n {
+				t.Errorf("%d bytes of %d, for %d", len(b), cap(b), n)
+			}
+		}
+	}
+	if len(r.lent) != 1 {
+		t.Errorf("%d rooms were taken", len(r.lent))
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("more is lent than there is")
+		}
+	}()
+	a.Alloc(1 << 20)
+}
+
+// rooms is memory that keeps what it lent.
+type rooms struct{ lent [][]byte }
+
+func newRooms() *rooms { return &rooms{} }
+
+func (r *rooms) Alloc(n int) []byte {
+	r.lent = append(r.lent, make([]byte, n))
+	return r.lent[len(r.lent)-1]
+}

@@ -89,14 +89,14 @@ func (t *Tiling) unit(axis int) int {
 
 // grow makes the tile larger by the step that pays most; false if none does.
 func (t *Tiling) grow(mem int64) bool {
-	best, least := -1, t.cost(t.Extents)
+	best, least := -1, t.costOf(t.Extents)
 	grown := 0
 	for axis := len(t.Shape) - 1; axis >= 0; axis-- {
 		n, ok := t.larger(axis, mem)
 		if !ok {
 			continue
 		}
-		if c := t.cost(t.with(axis, n)); c < least {
+		if c := t.costOf(t.with(axis, n)); c < least {
 			best, least, grown = axis, c, n
 		}
 	}
@@ -146,7 +146,7 @@ func (t *Tiling) need(extents []int) int64 {
 	total := int64(0)
 	for i := range t.ops {
 		o := &t.ops[i]
-		total += int64(o.places()) * int64(padded(o.size(tileOf(o.Layout, extents))))
+		total += int64(o.places()) * int64(Padded(o.size(tileOf(o.Layout, extents))))
 	}
 	if t.cuts.Scratch != nil {
 		total += t.cuts.Scratch(extents)
@@ -154,9 +154,9 @@ func (t *Tiling) need(extents []int) int64 {
 	return total
 }
 
-// cost is what all transfers cost, in bytes. The first load and the last store
+// costOf is what all transfers cost, in bytes. The first load and the last store
 // overlap with nothing and count twice.
-func (t *Tiling) cost(extents []int) float64 {
+func (t *Tiling) costOf(extents []int) float64 {
 	tiles, step := 1.0, float64(StepCost)
 	for i, n := range t.Shape {
 		tiles *= float64(count(n, extents[i]))
@@ -234,6 +234,10 @@ func (t *Tiling) Moved() float64 {
 	}
 	return total
 }
+
+// Cost is what all transfers cost, as bytes of one long transfer: see
+// [SourceTraffic].
+func (t *Tiling) Cost() float64 { return t.costOf(t.Extents) }
 
 // Explain tells the tile and how many there are.
 func (t *Tiling) Explain() []kernels.Entry {

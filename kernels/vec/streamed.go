@@ -39,7 +39,7 @@ func (a assignments) stream(v views, mem int64) (*kernels.Streamed, error) {
 		passes = append(passes, p)
 		s.Mem = max(s.Mem, p.mem())
 		s.Moved += p.moved()
-		s.Temp = max(s.Temp, p.temp())
+		s.Temp += p.temp()
 		s.Explain = p.explain()
 	}
 	if short != nil {
@@ -85,6 +85,9 @@ func planPass(a assignment, mem int64) (pass, error) {
 	t, err := stream.NewTiling(a.dst.Shape, []stream.Operand{{Layout: a.src, Load: true}, {Layout: a.dst, Store: true}}, mem, stream.Cuts{})
 	if err != nil {
 		return nil, err
+	}
+	if e := newExchange(a, mem, tiled{t}); e != nil && e.cost() < t.Cost() {
+		return e, nil
 	}
 	return tiled{t}, nil
 }

@@ -1,14 +1,18 @@
 package vec
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"vgpu/kernels"
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 	"vgpu/kernels/vec/numpytest"
 )
 
@@ -110,4 +114,104 @@ func TestStreamedLarge(t *testing.T) {
 	} {
 		kerneltest.Stream(t, Kernels(), line, in, 20000, 300000)
 	}
+}
+
+// Where tiles would have short runs a transpose goes by way of temporary space:
+// it writes all of it once and reads it once.
+func TestExchange(t *testing.T) {
+	l := ndarray.NewLayout(ndarray.F32, 1<<16, 1<<16)
+	a := assignment{output, 0, l, l.Permute(1, 0)}
+	for mem, two := range map[int64]bool{4 << 30: false, 1 << 30: false, 64 << 20: true} {
+		p, err := planPass(a, mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, ok := p.(*exchange)
+		if ok != two || p.mem() > mem {
+			t.Errorf("with %d MiB: %v, %d bytes of memory", mem>>20, p.explain(), p.mem())
+		}
+		if ok && (e.temp() != int64(l.Bytes()) || e.moved() > 4.01*float64(l.Bytes())) {
+			t.Errorf("%d bytes of temporary space, %g are moved", e.temp(), e.moved())
+		}
+	}
+	for _, b := range []assignment{
+		{output, 0, l, l}, {output, 0, l, stretch(ndarray.NewLayout(ndarray.F32, 1<<16), l.Shape)}, {output, 0, l.Range(0, 0, 0), l.Range(1, 0, 0).Permute(1, 0)},
+	} {
+		if e := newExchange(b, 1<<20, tiled{}); e != nil {
+			t.Errorf("%v from %v: %v", b.dst, b.src, e.explain())
+		}
+	}
+	if e := newExchange(a, 1000, tiled{}); e != nil {
+		t.Errorf("%d bytes do for %v", e.mem(), e.explain())
+	}
+}
+
+// An exchange gives what a copy gives, of more axes, with gaps, converted, with
+// blocks that do not divide their axis.
+func TestExchangeRun(t *testing.T) {
+	r := numpytest.NewRand(5)
+	shapes := [][]int{{97, 300}, {3, 40, 70}, {40, 3, 70}, {70, 40, 3}, {2, 30, 3, 50}}
+	for range 16 {
+		shape := shapes[r.IntN(len(shapes))]
+		in := arrays{"a": r.Array(r.Type(ndarray.DTypes...), shape...)}
+		axes := strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Perm(len(shape))), " ", ","), "[]")
+		kerneltest.Stream(t, Kernels(), "transpose a o axes="+axes, in, int64(1000+r.IntN(30000)))
+		kerneltest.Stream(t, Kernels(), "cast a o dtype="+r.Type(ndarray.DTypes...).String(), in, int64(1000+r.IntN(30000)))
+	}
+}
+
+// Without temporary space there are tiles.
+func TestExchangeWithoutSpace(t *testing.T) {
+	a := ndarray.New(ndarray.C128, 200, 300)
+	for i := range a.Data {
+		a.Data[i] = byte(i * i)
+	}
+	j, err := kerneltest.Prepare(t, Kernels(), "transpose a o", arrays{"a": a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := j.Plan.Stream(200000)
+	if err != nil || s.Temp == 0 {
+		t.Fatalf("%v, %v", s, err)
+	}
+	d := kerneltest.NewDisk(t)
+	out := ndarray.New(ndarray.C128, 300, 200)
+	full := errors.New("full")
+	err = pooled(t, func(w *pool.Worker) error {
+		x := &kernels.Exec{
+			Ctx: t.Context(), W: w, Mem: heap{},
+			Src:  []kernels.Stored{{Blob: d.Blob(a.Data, 0, len(a.Data)), Layout: a.Layout}},
+			Dst:  []kernels.Stored{{Blob: d.Blob(out.Data, 0, len(out.Data)), Layout: out.Layout}},
+			Temp: func(int64) (kernels.Blob, error) { return nil, syscall.ENOSPC },
+		}
+		if err := s.Run(x); err != nil {
+			return err
+		}
+		x.Temp = func(int64) (kernels.Blob, error) { return nil, full }
+		return s.Run(x)
+	})
+	if !errors.Is(err, full) {
+		t.Errorf("%v", err)
+	}
+	want := ndarray.New(ndarray.C128, 300, 200)
+	convert(want, a.Permute(1, 0))
+	if !slices.Equal(out.Data, want.Data) {
+		t.Error("wrong elements")
+	}
+}
+
+// heap is memory without end.
+type heap struct{}
+
+func (heap) Alloc(n int) []byte { return ndarray.New(ndarray.U8, n).Data }
+
+// pooled runs fn on a worker.
+func pooled(t *testing.T, fn func(w *pool.Worker) error) error {
+	t.Helper()
+	p, err := pool.New(pool.Config{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	return p.Run(t.Context(), pool.Options{}, fn)
 }
