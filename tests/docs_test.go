@@ -62,8 +62,14 @@ func TestTourPrintsWhatItShows(t *testing.T) {
 	}
 	var script strings.Builder
 	script.WriteString("set -e\n")
+	disk, err := os.MkdirTemp("/var/tmp", "vgpu-tests-") // where /tmp is a tmpfs it cannot be spilled to
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(disk) })
 	for _, s := range steps {
-		cmd := strings.ReplaceAll(s.cmd, "/tmp", top)
+		cmd := strings.ReplaceAll(s.cmd, "/var/tmp", "@disk")
+		cmd = strings.ReplaceAll(strings.ReplaceAll(cmd, "/tmp", top), "@disk", disk)
 		cmd = strings.ReplaceAll(cmd, "vgpu mount ", "vgpu mount --state "+top+"/state ")
 		script.WriteString(cmd + "\necho @@@\n")
 	}
