@@ -3,13 +3,15 @@
 // # Model
 //
 // The loops are those of Goto and van de Geijn ("Anatomy of high-performance
-// matrix multiplication", ACM TOMS 34(3), 2008) in the form of BLIS (Van Zee
-// and van de Geijn, "BLIS: a framework for rapidly instantiating BLAS
-// functionality", ACM TOMS 41(3), 2015): blocks of NC columns and KC values of
-// B are packed for all workers, blocks of MC rows of A by each worker into
-// its L2 cache, and a micro-kernel of kernels/simd runs over MR x NR tiles of
-// C. Every stride is one of the operands' own, so transposes and views cost
-// nothing but their way through packing.
+// matrix multiplication", ACM TOMS 34(3), 2008) with A and B in each other's
+// places, as rows of C run contiguously here: a worker packs a block of KC values
+// of NC columns of B into its L2 cache, and a micro-kernel of kernels/simd runs
+// over MR x NR tiles of C, along that block with the same MR rows of A. These are
+// not packed but read as they lie, if they run along k: 8 rows are few enough for
+// the ways of an L1 cache, whatever their stride. B is packed by the first
+// tiles as they read it. Nothing is shared but the operands. Every stride is one
+// of the operands' own, so transposes and views cost nothing but their way
+// through packing. docs/design/gemm.md has figures, and what did not help.
 //
 // # Bits
 //
@@ -27,7 +29,8 @@
 //	matmul.go           Problem: batches
 //	run.go              one product: which loops, which buffers
 //	loops.go, pack.go   the packed loops
-//	thin.go             few rows: B strip by strip
+//	ahead.go            what they ask for ahead
+//	buffers.go          what they pack into
 //	small.go            products on operands as they lie
 //	vector.go           products with a vector
 //	epilogue.go         bias, activation, residual

@@ -1,8 +1,6 @@
 package gemm
 
 import (
-	"sync"
-
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -21,6 +19,7 @@ type product struct {
 	i0, j0  int       // where c begins in the epilogue's operands
 	lender  *lender
 	buffers *buffers
+	direct  bool // A is read as it lies, not packed
 }
 
 // scale is alpha and beta of a product; of integer types they are integers.
@@ -74,109 +73,68 @@ func (p *product) run(w *pool.Worker) error {
 	}
 	shared := *p // the copy, not p, is moved to the heap
 	shared.buffers = p.lender.get()
+	shared.direct = p.directA()
 	return shared.runPacked(w)
 }
 
-// runPacked is the scheme of Goto and van de Geijn: its fifth loop over
-// columns, its fourth over k.
+// runPacked goes through k block by block, and through C in tasks.
 func (p *product) runPacked(w *pool.Worker) error {
-	if p.buffers.strips {
-		return p.runThin(w)
-	}
-	nc := p.params.NC
-	for j0 := 0; j0 < p.c.cols; j0 += nc {
-		j1 := min(j0+nc, p.c.cols)
-		for b, more := p.firstBlock(), true; more; b, more = p.nextBlock(b) {
-			if err := p.packB(w, b, j0, j1); err != nil {
-				return err
+	for b, more := p.firstBlock(), true; more; b, more = p.nextBlock(b) {
+		mc, nc := p.taskShape(w, b)
+		err := forRange2(w, p.c.rows, p.c.cols, mc, nc, func(_ *pool.Worker, i0, i1, j0, j1 int) {
+			s := p.buffers.take()
+			defer p.buffers.give(s)
+			p.packA(s, b, i0, i1)
+			p.multiply(s, b, i0, i1, j0, j1)
+			if b.last {
+				p.finished(i0, i1, j0, j1)
 			}
-			if err := p.multiply(w, b, j0, j1); err != nil {
-				return err
-			}
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// columnsPerTask is how many columns of C a task takes at most, so that one
-// stays below a few milliseconds.
-const columnsPerTask = 512
+// wideness is how much wider than NC a block of so few steps is. Sums of few
+// products are over soon, and the longer C's rows are written the better.
+func wideness(steps int) int { return max(1, min(stepsKC/max(steps, 1), 4)) }
 
-// packB packs columns [j0, j1) of block b, panels in parallel.
-func (p *product) packB(w *pool.Worker, b block, j0, j1 int) error {
-	nr := p.kernel.NR
-	pitch := nr * p.kernel.Type.ElemBytes()
-	return forRange(w, j1-j0, 4*nr, func(w *pool.Worker, lo, hi int) {
-		scratch := p.buffers.take()
-		defer p.buffers.give(scratch)
-		first := p.packWide(p.buffers.panelB(lo, b.steps*pitch/nr), b, j0+lo, j0+hi)
-		for j := lo + nr*first; j < hi; j += nr {
-			panel := p.buffers.panelB(j, b.steps*pitch/nr)
-			n := min(nr, hi-j)
-			p.b.pack(panel, pitch, j0+j, n, b.k0, b.depth, scratch.stage)
-			if p.a.flip {
-				p.columnSums(scratch, p.buffers.sums(j), panel, pitch, b.steps)
-			}
-		}
-	})
-}
+// minTasks is how many tasks there should be for each worker.
+const minTasks = 4
 
-// packWide packs full panels of columns [j0, j1) to dst, several at once,
-// where B's rows can be copied; it returns how many.
-func (p *product) packWide(dst simd.Ptr, b block, j0, j1 int) int {
-	elem, m := p.kernel.Type.ElemBytes(), &p.b.m
-	if !p.b.readable() || m.rowStride != elem || p.kernel.NR*elem != 128 || b.steps == 0 {
-		return 0
-	}
-	return simd.PackWide(dst, b.steps*128, m.at(j0, b.k0), m.colStride, (j1-j0)/p.kernel.NR, b.steps)
-}
-
-// columnSums sets the NR sums at dst to -128 times the sums of the panel's
-// columns.
-func (p *product) columnSums(s *scratch, dst simd.Ptr, panel simd.Ptr, pitch, steps int) {
-	t := &s.tile
-	*t = simd.Tile{K: steps, A: simd.PtrTo(all128[:]), B: panel, BStep: pitch, C: dst}
-	t.ScaleInt(-1, 0)
-	p.kernel.Run(t, 1, p.kernel.NR)
-}
-
-var all128 = [8]byte{128, 128, 128, 128}
-
-// multiply runs block b of k over columns [j0, j1) of C.
-func (p *product) multiply(w *pool.Worker, b block, j0, j1 int) error {
-	mc, nj := p.taskShape(w)
-	return forRange2(w, p.c.rows, j1-j0, mc, nj, func(w *pool.Worker, i0, i1, lo, hi int) {
-		s := p.buffers.take()
-		defer p.buffers.give(s)
-		p.packA(s, b, i0, i1)
-		p.tiles(s, b, i0, i1, j0, lo, hi, p.buffers.panelB(lo, b.steps*p.kernel.Type.ElemBytes()))
-		if b.last {
-			p.finished(i0, i1, j0+lo, j0+hi)
-		}
-	})
-}
-
-// narrowTiles bounds the columns of a narrow product, and the rows of its
-// blocks of A, in tiles. Such a block is read a few times only, so what counts
-// is its way from memory: what is asked for ahead stays in the L2 cache with it.
-const narrowTiles = 4
-
-// taskShape is the size of a task on C: rows are shared out evenly among blocks
-// of at most MC, as many for every worker.
-func (p *product) taskShape(w *pool.Worker) (mc, nj int) {
+// taskShape is the size of a task on C. Its columns are shared out evenly
+// among as few blocks of B as there must be, and its rows among blocks of at
+// most MC, or of fewer rows if there are not enough tasks for all workers.
+func (p *product) taskShape(w *pool.Worker, b block) (mc, nc int) {
 	mr, nr := p.kernel.MR, p.kernel.NR
-	most := min(p.params.MC, p.buffers.rowsA)
-	if p.c.cols <= narrowTiles*nr {
-		most = min(most, narrowTiles*mr)
+	nc = evenly(p.c.cols, p.params.NC*wideness(b.steps), nr)
+	cols := (p.c.cols + nc - 1) / nc
+	rows := (p.c.rows + p.params.MC - 1) / p.params.MC
+	if t := threads(w); t > 1 && rows*cols < minTasks*t {
+		rows = roundUp(rows, t)
 	}
-	blocks := roundUp((p.c.rows+most-1)/most, threads(w))
-	mc = min(roundUp((p.c.rows+blocks-1)/blocks, mr), most)
-	return mc, roundDown(columnsPerTask, nr)
+	return roundUp((p.c.rows+rows-1)/rows, mr), nc
 }
 
-// packA packs rows [i0, i1) of block b into s, unless they are there.
+// evenly is the width of as few parts of n as there must be of at most most;
+// they are multiples of unit and about equal.
+func evenly(n, most, unit int) int {
+	parts := (n + most - 1) / most
+	return min(roundUp((n+parts-1)/parts, unit), roundDown(most, unit))
+}
+
+// directA tells whether the micro-kernel can read A as it lies: its rows run
+// along k in whole packed elements.
+func (p *product) directA() bool {
+	return p.a.asIs() && !p.a.flip && p.a.m.colStride == p.a.m.dtype.Size() && p.depth%p.kernel.Type.Group() == 0
+}
+
+// packA packs rows [i0, i1) of block b into s, unless they are there or are
+// read as they lie.
 func (p *product) packA(s *scratch, b block, i0, i1 int) {
-	if tag := (packedA{p, i0, i1, b.k0}); s.packed != tag {
+	if tag := (packedA{p, i0, i1, b.k0}); !p.direct && s.packed != tag {
 		elem, mr := p.kernel.Type.ElemBytes(), p.kernel.MR
 		for i := i0; i < i1; i += mr {
 			m := min(mr, i1-i)
@@ -186,135 +144,95 @@ func (p *product) packA(s *scratch, b block, i0, i1 int) {
 	}
 }
 
-// tiles runs the micro-kernel over rows [i0, i1) and columns j0 + [lo, hi):
-// the second and first loops of the Goto scheme. panels is where the first
-// panel of B lies. Each call asks for a strip of
-// what will be packed next.
-func (p *product) tiles(s *scratch, b block, i0, i1, j0, lo, hi int, panels simd.Ptr) {
-	elem, mr, nr := p.kernel.Type.ElemBytes(), p.kernel.MR, p.kernel.NR
-	t := &s.tile
-	*t = simd.Tile{K: b.steps, ARow: elem, BStep: nr * elem, CRow: p.c.rowStride}
-	p.setScale(t, b.first)
-	strip := 0
-	for j := lo; j < hi; j += nr {
-		t.B = panels.Add((j - lo) * b.steps * elem)
+// packB packs columns [j0, j1) of block b into s, from the panel on that
+// begins at column j.
+func (p *product) packB(s *scratch, b block, j0, j1, j int) {
+	elem, nr := p.kernel.Type.ElemBytes(), p.kernel.NR
+	for ; j < j1; j += nr {
+		panel := simd.PtrTo(s.b).Add((j - j0) * b.steps * elem)
+		p.b.pack(panel, nr*elem, j, min(nr, j1-j), b.k0, b.depth, s.stage)
 		if p.a.flip {
-			t.Init = p.buffers.sums(j)
+			p.columnSums(&s.tile, simd.PtrTo(s.init).Add(4*(j-j0)), panel, b.steps)
 		}
-		n := min(nr, hi-j)
-		for i := i0; i < i1; i += mr {
-			m := min(mr, i1-i)
-			t.A, t.AStep = simd.PtrTo(s.a).Add((i-i0)*b.steps*elem), m*elem
-			t.C = p.c.at(i, j0+j)
-			if b.depth == 0 {
-				t.Next = simd.Ptr{} // nothing lies ahead
-			} else if i == 0 {
-				t.Next, t.NextStep = p.aheadB(b, j0+j)
-			} else if lo == 0 {
-				p.aheadA(t, b, i0, i1, strip)
-				strip++
+	}
+}
+
+// columnSums sets the NR sums at dst to -128 times the sums of the panel's
+// columns.
+func (p *product) columnSums(t *simd.Tile, dst, panel simd.Ptr, steps int) {
+	*t = simd.Tile{K: steps, A: simd.PtrTo(all128[:]), B: panel, BStep: 4 * p.kernel.NR, C: dst}
+	t.ScaleInt(-1, 0)
+	p.kernel.Run(t, 1, p.kernel.NR)
+}
+
+var all128 = [8]byte{128, 128, 128, 128}
+
+// multiply runs the micro-kernel over rows [i0, i1) and columns [j0, j1): MR
+// rows of A, which the L1 cache holds, go along the whole block of B, which the
+// L2 cache holds. The first rows pack B as they go, if it needs no more than
+// to be copied.
+func (p *product) multiply(s *scratch, b block, i0, i1, j0, j1 int) {
+	nr, elem := p.kernel.NR, p.kernel.Type.ElemBytes()
+	fused := 0 // columns
+	if b.steps > 0 && i1-i0 >= p.kernel.MR && p.b.readable() && p.b.m.rowStride == elem {
+		fused = (j1 - j0) / nr * nr
+	}
+	p.packB(s, b, j0, j1, j0+fused)
+	t := &s.tile
+	*t = simd.Tile{K: b.steps, CRow: p.c.rowStride, BNext: nr * elem * b.steps, CNext: nr * p.c.colStride}
+	p.setScale(t, b.first)
+	for i := i0; i < i1; i += p.kernel.MR {
+		m, j := min(p.kernel.MR, i1-i), j0
+		p.rowsOfA(t, s, b, i0, i, m)
+		if fused > 0 && i == i0 {
+			p.fusedTiles(t, s, b, i, j0, fused)
+			j += fused
+		}
+		for j < j1 {
+			tiles := 1
+			if j == j0 {
+				t.Ahead = p.aheadA(b, i+m)
+			} else {
+				tiles = max((j1-j)/nr, 1)
+				t.Ahead = p.aheadB(b, i0, i1, i, j0, j1)
 			}
-			p.kernel.Run(t, m, n)
+			p.place(t, s, b, i, j0, j)
+			t.Tiles = tiles
+			p.kernel.Run(t, m, min(nr, j1-j))
+			j += tiles * nr
 		}
 	}
 }
 
-// aheadB is where packing will read what takes the place of the panel at
-// column j of block b: its columns in the next block of k, or the next block
-// of columns; of strips, the next strip. The first tile of the panel asks for it.
-func (p *product) aheadB(b block, j int) (next simd.Ptr, step int) {
-	m := &p.b.m
-	k0 := b.k0 + b.depth
-	switch {
-	case p.buffers.strips:
-		if j, k0 = j+stripPanels*p.kernel.NR, b.k0; j >= m.rows && !b.last {
-			j, k0 = j-m.rows, b.k0+b.depth // about where the next block of k begins
-		}
-	case b.last: // the next block of columns begins at k = 0
-		j, k0 = j+p.params.NC, 0
+// rowsOfA sets where m rows from row i on are read.
+func (p *product) rowsOfA(t *simd.Tile, s *scratch, b block, i0, i, m int) {
+	elem := p.kernel.Type.ElemBytes()
+	if p.direct {
+		t.A, t.ARow, t.AStep = p.a.m.at(i, b.k0), p.a.m.rowStride, elem
+		return
 	}
-	if j >= m.rows || m.rowStride != m.dtype.Size() {
-		return simd.Ptr{}, 0
-	}
-	return m.at(j, k0), m.colStride
+	t.A, t.ARow, t.AStep = simd.PtrTo(s.a).Add((i-i0)*b.steps*elem), elem, m*elem
 }
 
-// aheadA asks for part number q of the block of A after rows [i0, i1), as much
-// as a tile has steps: whole rows of the block, or strips of two cache lines.
-func (p *product) aheadA(t *simd.Tile, b block, i0, i1, q int) {
-	m := &p.a.m
-	size := m.dtype.Size()
-	rows := min(i1-i0, m.rows-i1)
-	t.Next = simd.Ptr{}
-	switch {
-	case m.colStride == size:
-		run := max((b.depth*size+127)/128, 1)
-		if down := q * max(b.steps/run, 1); down < rows {
-			t.Next, t.NextStep, t.NextRun, t.NextJump = m.at(i1+down, b.k0), 128, run, m.rowStride-128*run
-		}
-	case m.rowStride == size && q*128/size < rows:
-		t.Next, t.NextStep = m.at(i1+q*128/size, b.k0), m.colStride
+// place sets where the packed panel of column j lies, and the tile.
+func (p *product) place(t *simd.Tile, s *scratch, b block, i, j0, j int) {
+	elem := p.kernel.Type.ElemBytes()
+	t.B, t.BStep = simd.PtrTo(s.b).Add((j-j0)*b.steps*elem), p.kernel.NR*elem
+	t.C = p.c.at(i, j)
+	if p.a.flip {
+		t.Init, t.INext = simd.PtrTo(s.init).Add(4*(j-j0)), 4*p.kernel.NR
 	}
 }
 
-// packedA names what a scratch block of A holds.
-type packedA struct {
-	p      *product
-	i0, i1 int
-	k0     int
+// fusedTiles runs whole tiles over the first columns of a block, and packs
+// those of B.
+func (p *product) fusedTiles(t *simd.Tile, s *scratch, b block, i, j0, columns int) {
+	packed := t.BNext
+	t.B, t.BStep, t.BNext = p.b.m.at(j0, b.k0), p.b.m.colStride, p.kernel.NR*p.kernel.Type.ElemBytes()
+	t.Pack, t.C, t.Tiles, t.Ahead = simd.PtrTo(s.b), p.c.at(i, j0), columns/p.kernel.NR, simd.Walk{}
+	p.kernel.Run(t, p.kernel.MR, p.kernel.NR)
+	t.Pack, t.BNext = simd.Ptr{}, packed
 }
-
-// scratch is what a task needs for itself.
-type scratch struct {
-	a      []byte
-	strip  []byte // of B, if there are strips
-	stage  []byte
-	tile   simd.Tile
-	packed packedA
-}
-
-// buffers are the packing buffers of a product: one block of B, and a scratch
-// for every worker. Tasks take the scratch that was given back last, which
-// often holds the block of A they need.
-type buffers struct {
-	b, init []byte
-	strips  bool   // B is packed strip by strip into scratches, not into b
-	slab    []byte // a scratch copy of C
-	rowsA   int    // rows that fit into scratch.a
-
-	mu   sync.Mutex // guards free
-	some sync.Cond  // free is not empty
-	free []*scratch
-}
-
-// take hands out a scratch. There is one for every worker that the plan
-// counted on; others wait until one of them is through with a task.
-func (b *buffers) take() *scratch {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.free) == 0 {
-		b.some.Wait()
-	}
-	s := b.free[len(b.free)-1]
-	b.free = b.free[:len(b.free)-1]
-	return s
-}
-
-func (b *buffers) give(s *scratch) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.free = append(b.free, s)
-	b.some.Signal()
-}
-
-// panelB is where the panel that begins at column j lies; columnBytes is
-// what a column of it takes.
-func (b *buffers) panelB(j, columnBytes int) simd.Ptr {
-	return simd.PtrTo(b.b).Add(j * columnBytes)
-}
-
-// sums is where the column sums of the panel at column j lie.
-func (b *buffers) sums(j int) simd.Ptr { return simd.PtrTo(b.init).Add(4 * j) }
 
 // forRange is w.For, or a plain loop on the calling goroutine.
 func forRange(w *pool.Worker, n, grain int, body func(w *pool.Worker, lo, hi int)) error {

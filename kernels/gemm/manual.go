@@ -25,7 +25,7 @@ Operands may be any views: sliced, reversed, repeated, in C or Fortran order, wi
 	Types: gemmTypes,
 	Cost: `2 m n k operations for each matrix of the batch, 8 m n k for complex types. Every operand is read once and C written once.
 
-Scratch: a block of A for each thread (two thirds of the L2 cache), and a block of B (a quarter of the L3 cache, 8 MiB at most), or less if the matrices are smaller; up to 32 MiB for a C whose rows and columns both have gaps, or that is byte-swapped or narrower than the sums. Small products take none.
+Scratch: for each thread a block of B (half of the L2 cache) and one of A (the L2 cache), or less if the matrices are smaller; up to 32 MiB for a C whose rows and columns both have gaps, or that is byte-swapped or narrower than the sums. Small products take none.
 
 Small products stay on one thread; batches of small products are divided by items, others by tiles of C.`,
 	Errors: []kernels.Entry{

@@ -8,17 +8,17 @@ import (
 	"vgpu/kernels/simd"
 )
 
-// stepsKC is the depth of a packed block in steps of the micro-kernel. It
-// alone decides how a sum is split, so it is a constant and nothing that a
-// tuner may change: 512 steps make the panels of A and B 28 and 64 KiB at
-// AVX-512, and C is read and written once in 512 steps.
+// stepsKC is the depth of a block in steps of the micro-kernel. It alone
+// decides how a sum is split, so it is a constant and nothing that a tuner may
+// change: with 512 steps C is read and written rarely, and MR rows of A take
+// half an L1 cache at AVX-512.
 const stepsKC = 512
 
 // Params are what may be chosen without changing a bit of the result.
 // Zero values stand for [DefaultParams].
 type Params struct {
-	MC int // rows of a packed block of A, which should fill most of the L2 cache
-	NC int // columns of a packed block of B, shared by all workers
+	MC int // rows of a task: a block of A, if A must be packed
+	NC int // columns of a task: a packed block of B, which takes half of the L2 cache
 	// Ways bounds the number of workers; 0 is all that pay.
 	Ways int
 	// SmallWork is the largest m·n·k that is computed without packing;
@@ -26,15 +26,14 @@ type Params struct {
 	SmallWork int
 }
 
-// DefaultParams is the analytic choice (Low et al., "Analytical modeling is
-// enough for high-performance BLIS", TOMS 2016) for kernel k: a block of A
-// takes two thirds of the L2 cache, a block of B a quarter of the L3 cache.
+// DefaultParams is the analytic choice for kernel k: a block of B takes half of
+// the L2 cache, and with as much of A again a task lasts two milliseconds.
 func DefaultParams(k *simd.GemmKernel) Params {
-	l2, l3 := cacheSizes()
+	l2 := cacheSize()
 	step := stepsKC * k.Type.ElemBytes()
 	return Params{
-		MC:        roundDown(l2*2/3/step, k.MR),
-		NC:        roundDown(min(l3/4, 8<<20)/step, k.NR),
+		MC:        roundDown(l2/step, k.MR),
+		NC:        roundDown(l2/2/step, k.NR),
 		SmallWork: 256 * 256 * 256,
 	}
 }
@@ -55,16 +54,12 @@ func (p Params) fill(k *simd.GemmKernel) Params {
 	return p
 }
 
-// cacheSizes gives the bytes of the L2 cache of a core and of the L3 cache.
-func cacheSizes() (l2, l3 int) {
-	l2, l3 = cpuid.CPU.Cache.L2, cpuid.CPU.Cache.L3
-	if l2 <= 0 {
-		l2 = 512 << 10
+// cacheSize gives the bytes of the L2 cache of a core.
+func cacheSize() int {
+	if l2 := cpuid.CPU.Cache.L2; l2 > 0 {
+		return l2
 	}
-	if l3 <= 0 {
-		l3 = 8 << 20
-	}
-	return l2, l3
+	return 512 << 10
 }
 
 // planThreads is the number of workers that a plan makes room for.

@@ -131,25 +131,22 @@ func convertRows(w *pool.Worker, dst, src ndarray.Array) error {
 
 // sizes are the bytes of a problem's buffers.
 type sizes struct {
-	rowsA           int // rows of a packed block of A
-	a, stage, strip int // of each worker
-	b, init, slab   int
+	a, b, init, stage int // of each worker
+	slab              int
 }
+
+// own is the bytes of each worker's buffers.
+func (z *sizes) own() int64 { return int64(z.a + z.b + z.init + z.stage) }
 
 // sizesFor computes what an m x n x k product needs at the most.
 func (q *Problem) sizesFor(m, n, k int, slab bool) (z sizes) {
 	kernel := q.kernel
 	elem, group := kernel.Type.ElemBytes(), kernel.Type.Group()
 	steps := min(stepsKC, (k+group-1)/group)
-	z.rowsA = roundUp(min(q.Params.MC, m), kernel.MR)
-	z.a = z.rowsA * steps * elem
+	z.a = roundUp(min(q.Params.MC, m), kernel.MR) * steps * elem
+	cols := roundUp(min(q.Params.NC*wideness(steps), n), kernel.NR)
+	z.b = cols * steps * elem
 	z.stage = stageBytes(kernel, steps)
-	cols := roundUp(min(q.Params.NC, n), kernel.NR)
-	if q.thin(m) {
-		z.strip = min(stripPanels*kernel.NR, roundUp(n, kernel.NR)) * steps * elem
-	} else {
-		z.b = cols * steps * elem
-	}
 	if q.scheme.a.flip || q.scheme.b.flip {
 		z.init = 4 * cols
 	}
@@ -199,11 +196,11 @@ func (q *Problem) Scratch(slab bool) int64 {
 	bound := int64(0)
 	try := func(m, n, items int) {
 		z := q.sizesFor(m, n, k, slab)
-		shared, own := int64(z.b+z.init+z.slab), int64(z.a+z.stage+z.strip)
+		shared := int64(z.slab)
 		if items > 1 && q.smallItems() {
 			shared *= t
 		}
-		bound = max(bound, shared+t*own)
+		bound = max(bound, shared+t*z.own())
 	}
 	for _, items := range []int{1, q.items()} {
 		try(m, n, items)
@@ -233,16 +230,17 @@ func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers { return q.size
 
 // buffers allocates for t workers.
 func (z sizes) buffers(mem kernels.Memory, t int) *buffers {
-	b := &buffers{b: mem.Alloc(z.b), rowsA: z.rowsA, strips: z.strip > 0}
+	b := &buffers{}
 	b.some.L = &b.mu
-	if z.init > 0 {
-		b.init = mem.Alloc(z.init)
-	}
 	if z.slab > 0 {
 		b.slab = mem.Alloc(z.slab)
 	}
 	for range min(t, planThreads()) {
-		b.free = append(b.free, &scratch{a: mem.Alloc(z.a), stage: mem.Alloc(z.stage), strip: mem.Alloc(z.strip)})
+		s := &scratch{a: mem.Alloc(z.a), b: mem.Alloc(z.b), stage: mem.Alloc(z.stage)}
+		if z.init > 0 {
+			s.init = mem.Alloc(z.init)
+		}
+		b.free = append(b.free, s)
 	}
 	return b
 }

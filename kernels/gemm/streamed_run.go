@@ -436,13 +436,8 @@ func (c *cut) lenderSizes() (z sizes, items bool) {
 
 // lenderBytes is the memory of the buffers.
 func (c *cut) lenderBytes() int64 {
-	z, items := c.lenderSizes()
-	t := int64(planThreads())
-	shared, own := int64(z.b+z.init), int64(z.a+z.stage+z.strip)
-	if items {
-		shared *= t
-	}
-	return shared + t*own
+	z, _ := c.lenderSizes()
+	return int64(planThreads()) * z.own()
 }
 
 // newLenders makes the buffers: for the pool, or one for each of its workers.

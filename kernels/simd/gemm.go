@@ -55,10 +55,13 @@ func (t GemmType) Complex() bool { return t == GemmC64 || t == GemmC128 }
 // multiply-add a step into one accumulator that starts at zero: the bits do
 // not depend on the tile's size, on packing, or on where it lies.
 type GemmKernel struct {
-	Type   GemmType
-	ISA    ISA
-	MR, NR int
-	run    func(*Tile)
+	Type     GemmType
+	ISA      ISA
+	MR, NR   int
+	lanes    int // elements of C in a vector
+	vecs     int // vectors of NR columns
+	packBody int // the body of whole tiles that pack
+	run      func(*Tile)
 }
 
 // String tells type, instruction set and tile: f32 avx512 14x32.
@@ -89,13 +92,17 @@ const (
 
 // genericGemm are the twins: what the assembly computes, as loops.
 var genericGemm = [numGemmTypes]*GemmKernel{
-	GemmF32:  {GemmF32, Generic, genericMR, genericNR, tileReal[float32]},
-	GemmF64:  {GemmF64, Generic, genericMR, genericNR, tileReal[float64]},
-	GemmC64:  {GemmC64, Generic, genericMR, genericNR, tileComplex[float32]},
-	GemmC128: {GemmC128, Generic, genericMR, genericNR, tileComplex[float64]},
-	GemmBF16: {GemmBF16, Generic, genericMR, genericNR, tileBF16},
-	GemmVNNI: {GemmVNNI, Generic, genericMR, genericNR, tileVNNI},
-	GemmI16:  {GemmI16, Generic, genericMR, genericNR, tileI16},
-	GemmI32:  {GemmI32, Generic, genericMR, genericNR, tileReal[int32]},
-	GemmI64:  {GemmI64, Generic, genericMR, genericNR, tileReal[int64]},
+	GemmF32:  generic(GemmF32, tileReal[float32]),
+	GemmF64:  generic(GemmF64, tileReal[float64]),
+	GemmC64:  generic(GemmC64, tileComplex[float32]),
+	GemmC128: generic(GemmC128, tileComplex[float64]),
+	GemmBF16: generic(GemmBF16, tileBF16),
+	GemmVNNI: generic(GemmVNNI, tileVNNI),
+	GemmI16:  generic(GemmI16, tileI16),
+	GemmI32:  generic(GemmI32, tileReal[int32]),
+	GemmI64:  generic(GemmI64, tileReal[int64]),
+}
+
+func generic(t GemmType, run func(*Tile)) *GemmKernel {
+	return &GemmKernel{Type: t, ISA: Generic, MR: genericMR, NR: genericNR, lanes: genericNR, vecs: 1, run: run}
 }

@@ -7,21 +7,38 @@ import "unsafe"
 // gemmKernels are the kernels in assembly by level and type.
 var gemmKernels = [AVX512 + 1][numGemmTypes]*GemmKernel{
 	AVX2: {
-		GemmF32:  {GemmF32, AVX2, 6, 16, asmTile(tileF32AVX2)},
-		GemmF64:  {GemmF64, AVX2, 6, 8, asmTile(tileF64AVX2)},
-		GemmC64:  {GemmC64, AVX2, 3, 8, asmTile(tileC64AVX2)},
-		GemmC128: {GemmC128, AVX2, 3, 4, asmTile(tileC128AVX2)},
-		GemmI16:  {GemmI16, AVX2, 6, 16, asmTile(tileI16AVX2)},
+		GemmF32:  avx2(GemmF32, tileF32AVX2),
+		GemmF64:  avx2(GemmF64, tileF64AVX2),
+		GemmC64:  avx2(GemmC64, tileC64AVX2),
+		GemmC128: avx2(GemmC128, tileC128AVX2),
+		GemmI16:  avx2(GemmI16, tileI16AVX2),
 	},
 	AVX512: {
-		GemmF32:  {GemmF32, AVX512, 14, 32, asmTile(tileF32AVX512)},
-		GemmF64:  {GemmF64, AVX512, 14, 16, asmTile(tileF64AVX512)},
-		GemmC64:  {GemmC64, AVX512, 7, 16, asmTile(tileC64AVX512)},
-		GemmC128: {GemmC128, AVX512, 7, 8, asmTile(tileC128AVX512)},
-		GemmBF16: {GemmBF16, AVX512, 14, 32, asmTile(tileBF16AVX512)},
-		GemmVNNI: {GemmVNNI, AVX512, 14, 32, asmTile(tileVNNIAVX512)},
-		GemmI16:  {GemmI16, AVX512, 14, 32, asmTile(tileI16AVX512)},
+		GemmF32:  avx512(GemmF32, tileF32AVX512),
+		GemmF64:  avx512(GemmF64, tileF64AVX512),
+		GemmC64:  avx512(GemmC64, tileC64AVX512),
+		GemmC128: avx512(GemmC128, tileC128AVX512),
+		GemmBF16: avx512(GemmBF16, tileBF16AVX512),
+		GemmVNNI: avx512(GemmVNNI, tileVNNIAVX512),
+		GemmI16:  avx512(GemmI16, tileI16AVX512),
 	},
+}
+
+// avx512 describes a kernel of 8 rows of 3 vectors, and avx2 one of 6 rows of
+// 2: 24 and 12 sums, which leave registers for a row of B and an element of A.
+// A complex row takes two. Half a vector is a width of its own at AVX-512.
+func avx512(t GemmType, tile func(*uint64)) *GemmKernel {
+	return asm(t, AVX512, 8, 3, 4, 64, tile)
+}
+
+func avx2(t GemmType, tile func(*uint64)) *GemmKernel { return asm(t, AVX2, 6, 2, 2, 32, tile) }
+
+func asm(t GemmType, isa ISA, rows, vecs, widths, vecBytes int, tile func(*uint64)) *GemmKernel {
+	if t.Complex() {
+		rows /= 2
+	}
+	lanes := vecBytes / t.SumBytes()
+	return &GemmKernel{Type: t, ISA: isa, MR: rows, NR: vecs * lanes, lanes: lanes, vecs: vecs, packBody: widths * rows, run: asmTile(tile)}
 }
 
 // asmTile adapts an assembly function, which reads a Tile field by field.

@@ -9,8 +9,8 @@ package simd
 //
 //	dst[p·pitch + i·elem] = src[i·lineStride + p·stepStride]
 //
-// and fills the rest of each pitch with zeros. pitch is a multiple of elem, at
-// most 128 bytes. Nothing beyond the last pitch is written.
+// and fills the rest of each pitch with zeros. pitch is a multiple of elem.
+// Nothing beyond the last pitch is written.
 func PackPanel(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) {
 	if steps == 0 {
 		return
@@ -19,13 +19,6 @@ func PackPanel(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps
 	if done < steps {
 		packPanelGo(dst.Add(done*pitch), pitch, src.Add(done*stepStride), lineStride, stepStride, lines, steps-done, elem)
 	}
-}
-
-// PackWide packs as many full panels as it can at once and returns their
-// number: panels of 128 bytes a step whose lines lie side by side, panel q at
-// dst + q·panelStride. It is for long rows, which are read in longer runs.
-func PackWide(dst Ptr, panelStride int, src Ptr, stepStride, panels, steps int) int {
-	return packWideAsm(dst, panelStride, src, stepStride, panels, steps)
 }
 
 func packPanelGo(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, steps, elem int) {
@@ -99,6 +92,14 @@ func (f GroupForm) group() int {
 		return 4
 	}
 	return 2
+}
+
+// size is the bytes of a value.
+func (f GroupForm) size() int {
+	if f == Pairs16 {
+		return 2
+	}
+	return 1
 }
 
 // load reads value i, widened to the form's width.

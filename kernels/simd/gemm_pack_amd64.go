@@ -12,7 +12,9 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 	case isa == Generic || lines == 0:
 		return 0
 	case side && isa == AVX512:
-		packCopyAVX512(dst.byte(), pitch, src.byte(), stepStride, steps, lanes4(lines*elem), lanes4(pitch))
+		for at := 0; at < pitch; at += 128 { // as much as a routine copies
+			packCopyAVX512(dst.Add(at).byte(), pitch, src.Add(min(at, lines*elem)).byte(), stepStride, steps, lanes4(lines*elem-at), lanes4(pitch-at))
+		}
 		return steps
 	case along && isa == AVX512:
 		packTrans512(dst, pitch, src, lineStride, lines, steps, elem)
@@ -35,20 +37,8 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 	return 0
 }
 
-// packWideAsm packs groups of four panels.
-func packWideAsm(dst Ptr, panelStride int, src Ptr, stepStride, panels, steps int) int {
-	if Active() != AVX512 {
-		return 0
-	}
-	done := 0
-	for ; panels-done >= 4; done += 4 {
-		packWideAVX512(dst.Add(done*panelStride).byte(), panelStride, src.Add(done*128).byte(), stepStride, steps)
-	}
-	return done
-}
-
-// lanes4 is a mask of the 4-byte lanes that n bytes fill, at most 32.
-func lanes4(n int) uint64 { return 1<<(n/4) - 1 }
+// lanes4 is a mask of the 4-byte lanes that n bytes fill, of 32.
+func lanes4(n int) uint64 { return 1<<(min(max(n, 0), 128)/4) - 1 }
 
 // packCopy256 packs lines of n bytes that lie side by side.
 func packCopy256(dst Ptr, pitch int, src Ptr, stepStride, steps, n int) {
@@ -106,7 +96,10 @@ func packGroupsAsm(dst Ptr, pitch int, src Ptr, stepStride, lines, k int, f Grou
 	case groups == 0:
 		return 0
 	case isa == AVX512:
-		groupsAVX512[f](dst.byte(), pitch, src.byte(), stepStride, groups, lanes4(4*lines), lanes4(pitch))
+		for at := 0; at < pitch; at += 128 {
+			src := src.Add(min(at/4, lines) * f.size())
+			groupsAVX512[f](dst.Add(at).byte(), pitch, src.byte(), stepStride, groups, lanes4(4*lines-at), lanes4(pitch-at))
+		}
 		return groups
 	case isa == AVX2 && lines == 16 && pitch == 64:
 		groupsAVX2[f](dst.byte(), pitch, src.byte(), stepStride, groups)

@@ -7,5 +7,3 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 }
 
 func packGroupsAsm(dst Ptr, pitch int, src Ptr, stepStride, lines, k int, f GroupForm) int { return 0 }
-
-func packWideAsm(dst Ptr, panelStride int, src Ptr, stepStride, panels, steps int) int { return 0 }

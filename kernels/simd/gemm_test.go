@@ -159,6 +159,50 @@ func TestTiles(t *testing.T) {
 	}
 }
 
+// TestTileRuns runs several tiles in a call, with B packed on the way and lines
+// asked for ahead, and compares with a call for each.
+func TestTileRuns(t *testing.T) {
+	const steps = 37
+	for _, k := range append(gemmKernelsHere(), genericGemm[GemmF64], genericGemm[GemmI16]) {
+		r := rand.New(rand.NewPCG(7, uint64(k.Type)))
+		elem, sum := k.Type.ElemBytes(), k.Type.SumBytes()
+		for tiles := 1; tiles <= 3; tiles++ {
+			c := newTileCase(r, k, 2*k.MR, tiles*k.NR, steps, false)
+			bStep := tiles * k.NR * elem
+			c.b = fillSmall(r, k.Type, false, steps*bStep)
+			c.tile.B, c.tile.BStep = PtrTo(c.b), bStep
+			if k.Type.Integer() {
+				c.tile.ScaleInt(2, 1)
+				c.tile.Init = PtrTo(fillSums(r, k.Type, tiles*k.NR))
+			} else {
+				c.tile.Scale(k.Type, 2, 1, false, false)
+			}
+			want, got := c.run(k), bytes.Clone(c.c)
+			packed := make([]byte, steps*bStep)
+			for i := 0; i < c.m; i += k.MR { // the first rows pack, the others read that
+				q := c.tile
+				q.A, q.C = q.A.Add(i*q.ARow), PtrTo(got).Add(i*c.rowC)
+				q.Tiles, q.BNext, q.CNext = tiles, k.NR*elem, k.NR*sum
+				if k.Type.Integer() {
+					q.INext = 4 * k.NR
+				}
+				q.Ahead = Walk{At: PtrTo(c.b), Run: r.IntN(9), Jump: r.IntN(200) - 100, Runs: r.IntN(20)}
+				switch {
+				case k.Type.Group() > 1:
+				case i == 0:
+					q.Pack = PtrTo(packed)
+				default:
+					q.B, q.BStep, q.BNext = PtrTo(packed), k.NR*elem, steps*k.NR*elem
+				}
+				k.Run(&q, k.MR, k.NR)
+			}
+			if !sameValues(k.Type, got, want) {
+				t.Fatalf("%s: %d tiles in a run differ from as many runs", k, tiles)
+			}
+		}
+	}
+}
+
 // sameValues compares sums; zeros of either sign are equal.
 func sameValues(t GemmType, a, b []byte) bool {
 	if t.Integer() {
@@ -249,7 +293,7 @@ func TestPackPanel(t *testing.T) {
 	onEachLevel(t, func(t *testing.T) {
 		for range 4000 {
 			elem := []int{4, 8, 16}[r.IntN(3)]
-			width := 1 + r.IntN(128/elem)
+			width := 1 + r.IntN(256/elem)
 			lines, steps := r.IntN(width+1), r.IntN(40)
 			pitch := width * elem
 			lineStride, stepStride := elem*(1+r.IntN(50)), elem

@@ -46,21 +46,44 @@ type Tile struct {
 	BStep       int
 	C           Ptr
 	CRow        int
+	Init        Ptr // integer kernels: NR values of i32, or nil for zeros
+
+	// Tiles is how many tiles are computed, from each to the next so many bytes
+	// further on; 0 is one. Run counts it down, and leaves A, B, C and Init at the
+	// last tile. INext is 0 if Init is nil.
+	Tiles                      int
+	ANext, BNext, CNext, INext int
+
+	// What the assembly makes of Pack and Ahead: addresses that it moves, maybe
+	// beyond what is allocated, and which the garbage collector must not see.
+	pack            uintptr
+	ahead           uintptr
+	run, jump, runs int
+	left            int // lines of the run
+	step            int // bytes from a line to the next: 0 if nothing is left
 
 	body  int
 	mask  uint64 // lanes of the last vector
 	flags uint64
-	Init  Ptr            // integer kernels: NR values of i32, or nil for zeros
 	maskP unsafe.Pointer // the same for AVX2
 
 	alpha, alphaIm, beta, betaIm, sign1, sign2 [2]uint64
 
-	// Next, if not nil, is what will be read soon: two cache lines a step are
-	// asked for from there on, NextStep bytes apart; after NextRun steps, if
-	// that is not 0, it jumps by NextJump more. It need not be valid.
-	Next              Ptr
-	NextStep          int
-	NextRun, NextJump int
+	// Pack, if not nil, is where the rows of B are copied to as they are read,
+	// NR elements a step, tile after tile. Only for whole tiles of kernels whose
+	// element is a number.
+	Pack Ptr
+	// Ahead is what will be read soon: a line of 64 bytes of it is asked for
+	// at every step of tiles of MR rows.
+	Ahead Walk
+}
+
+// Walk is a way through memory: Runs runs of Run lines of 64 bytes, Jump bytes
+// from the end of one to the beginning of the next. What it leads to need not
+// be mapped. No runs, or an empty one, lead nowhere.
+type Walk struct {
+	At              Ptr
+	Run, Jump, Runs int
 }
 
 // Bits of Tile.flags.
@@ -70,36 +93,58 @@ const (
 	flagMulC              // beta is not 1
 )
 
-// Run updates the m x n tile at t.C; 1 <= m <= MR, 1 <= n <= NR.
+// Run updates m x n tiles, the first at t.C; 1 <= m <= MR, 1 <= n <= NR.
 // It reads NR columns of B only in kernels whose element is a group; others
 // read n.
 func (k *GemmKernel) Run(t *Tile, m, n int) {
-	next, step := t.Next, t.NextStep
-	if next == (Ptr{}) { // the kernel asks unconditionally: for what it has
-		t.Next, t.NextStep, t.NextRun = t.B, 0, 0
+	t.setAhead()
+	lanes, nv := k.lanes, 1
+	last := n
+	for last > lanes {
+		last -= lanes
+		nv++
 	}
-	if t.NextRun == 0 {
-		t.NextRun, t.NextJump = t.K, 0
+	if nv == 1 && last <= lanes/2 && k.ISA == AVX512 {
+		nv = k.vecs + 1 // half a vector
 	}
-	lanes, nv := k.NR/2, 1
-	switch {
-	case n > lanes:
-		nv = 2
-	case n <= lanes/2 && k.ISA == AVX512:
-		nv = 3 // half a vector
-	}
-	last := n * k.Type.SumBytes()
-	if nv == 2 {
-		last -= lanes * k.Type.SumBytes()
-	}
+	last *= k.Type.SumBytes()
 	t.mask = 1<<(last/k.Type.laneBytes()) - 1
 	t.maskP = unsafe.Pointer(&laneMask[64-last])
 	t.body = (nv-1)*k.MR + m - 1
+	if t.Pack != (Ptr{}) {
+		t.pack, t.body = uintptr(t.Pack.p), k.packBody
+	}
 	if k.ISA == Generic {
-		t.body = m<<8 | n
+		k.runGeneric(t, m, n)
+		return
 	}
 	k.run(t)
-	t.Next, t.NextStep, t.NextRun = next, step, 0
+}
+
+// setAhead puts Ahead where the assembly has it. It asks unconditionally: if
+// for nothing else, then for the Tile.
+func (t *Tile) setAhead() {
+	if w := &t.Ahead; w.Run > 0 && w.Runs > 0 {
+		t.ahead, t.run, t.jump, t.runs, t.left, t.step = uintptr(w.At.p), w.Run, w.Jump, w.Runs, w.Run, 64
+		return
+	}
+	t.ahead, t.left, t.step = uintptr(unsafe.Pointer(t)), math.MaxInt, 0
+}
+
+// runGeneric is Run on the twin, tile by tile.
+func (k *GemmKernel) runGeneric(t *Tile, m, n int) {
+	t.body = m<<8 | n
+	elem := k.Type.ElemBytes()
+	for q := 0; ; q++ {
+		if t.Pack != (Ptr{}) {
+			PackPanel(t.Pack.Add(q*t.K*k.NR*elem), k.NR*elem, t.B, elem, t.BStep, n, t.K, elem)
+		}
+		k.run(t)
+		if q+1 >= t.Tiles {
+			return
+		}
+		t.A, t.B, t.C, t.Init = t.A.Add(t.ANext), t.B.Add(t.BNext), t.C.Add(t.CNext), t.Init.Add(t.INext)
+	}
 }
 
 // scalar reads the first value of a pair.

@@ -109,11 +109,6 @@ func packCopyAVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, 
 //go:noescape
 func packCopyAVX2(dst *byte, pitch int, src *byte, stepStride int, steps int, mask0 *byte, mask1 *byte)
 
-// packWideAVX512 copies a row of 512 bytes a step, 128 bytes to each of 4 panels.
-//
-//go:noescape
-func packWideAVX512(dst *byte, panelStride int, src *byte, stepStride int, steps int)
-
 // packTrans32AVX512 transposes lines (at most a vector's lanes) of steps elements; store is a mask of lanes.
 //
 //go:noescape

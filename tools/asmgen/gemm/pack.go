@@ -10,7 +10,6 @@ import (
 func (g *gen) packs() {
 	g.packCopyAVX512()
 	g.packCopyAVX2()
-	g.packWideAVX512()
 	g.packTransAVX512("packTrans32AVX512", 16, g.transpose16x16)
 	g.packTransAVX512("packTrans64AVX512", 8, g.transpose8x8)
 	g.packTransAVX2("packTrans32AVX2", 8, g.transpose8x8Y)
@@ -44,7 +43,7 @@ func (g *gen) loop(body func()) {
 
 // prefetchSteps is how many steps ahead packing asks for lines that lie
 // apart, where the hardware sees no stream.
-const prefetchSteps = 12
+const prefetchSteps = 24
 
 // packCopyAVX512 packs lines that lie side by side: one or two vectors a
 // step, masked by 4-byte lanes.
@@ -90,42 +89,6 @@ func (g *gen) nextStep() {
 	g.ADDQ(reg.RDX, reg.RSI)
 	g.ADDQ(reg.RBX, reg.RDI)
 	g.DECQ(reg.RAX)
-}
-
-// widePanels is how many panels packWideAVX512 fills at once.
-const widePanels = 4
-
-// packWideAVX512 packs full panels side by side: a step reads their lines in
-// one run, which memory gives out faster than as many short ones.
-func (g *gen) packWideAVX512() {
-	g.text("packWideAVX512", "func(dst *byte, panelStride int, src *byte, stepStride int, steps int)",
-		"packWideAVX512 copies a row of 512 bytes a step, 128 bytes to each of 4 panels.")
-	g.Load(g.Param("dst"), reg.RDI)
-	g.Load(g.Param("panelStride"), reg.RBX)
-	g.Load(g.Param("src"), reg.RSI)
-	g.Load(g.Param("stepStride"), reg.RDX)
-	g.Load(g.Param("steps"), reg.RAX)
-	g.IMUL3Q(operand.U8(prefetchSteps), reg.RDX, reg.R10)
-	g.loop(func() {
-		g.MOVQ(reg.RDI, reg.R8)
-		for p := range widePanels {
-			at := 128 * p
-			g.VMOVDQU64(operand.Mem{Base: reg.RSI, Disp: at}, reg.Z0)
-			g.VMOVDQU64(operand.Mem{Base: reg.RSI, Disp: at + 64}, reg.Z1)
-			g.PREFETCHT0(operand.Mem{Base: reg.RSI, Index: reg.R10, Scale: 1, Disp: at})
-			g.PREFETCHT0(operand.Mem{Base: reg.RSI, Index: reg.R10, Scale: 1, Disp: at + 64})
-			g.VMOVDQU64(reg.Z0, operand.Mem{Base: reg.R8})
-			g.VMOVDQU64(reg.Z1, operand.Mem{Base: reg.R8, Disp: 64})
-			if p < widePanels-1 {
-				g.ADDQ(reg.RBX, reg.R8)
-			}
-		}
-		g.ADDQ(reg.RDX, reg.RSI)
-		g.ADDQ(operand.I32(128), reg.RDI)
-		g.DECQ(reg.RAX)
-	})
-	g.VZEROUPPER()
-	g.RET()
 }
 
 // packCopyAVX2 is the same for vectors of 32 bytes. It stores whole vectors:

@@ -18,21 +18,29 @@ const (
 	tileBStep = 40
 	tileC     = 48
 	tileCRow  = 56
-	tileBody  = 64
-	tileMask  = 72
-	tileFlags = 80
-	tileInit  = 88
-	tileMaskP = 96
-	tileAlpha = 104 // pairs of 16 bytes from here on
-	tileAlpIm = 120
-	tileBeta  = 136
-	tileBetIm = 152
-	tileSign1 = 168
-	tileSign2 = 184
-	tileNext  = 200
-	tileNextS = 208
-	tileNextR = 216
-	tileNextJ = 224
+	tileInit  = 64
+	tileTiles = 72
+	tileANext = 80
+	tileBNext = 88
+	tileCNext = 96
+	tileINext = 104
+	tilePack  = 112
+	tileAhead = 120
+	tileRun   = 128
+	tileJump  = 136
+	tileRuns  = 144
+	tileLeft  = 152
+	tileStep  = 160
+	tileBody  = 168
+	tileMask  = 176
+	tileFlags = 184
+	tileMaskP = 192
+	tileAlpha = 200 // pairs of 16 bytes from here on
+	tileAlpIm = 216
+	tileBeta  = 232
+	tileBetIm = 248
+	tileSign1 = 264
+	tileSign2 = 280
 )
 
 // Bits of Tile.flags.
@@ -42,18 +50,17 @@ const (
 	flagMulC  = 4 // beta is not 1 (complex)
 )
 
-// Registers of a body: the vectors of B, the broadcast element of A, a
-// temporary, and from 4 on the accumulators, row by row.
+// Registers of a body: the vectors of B, the broadcast element of A, and from
+// regAcc on the accumulators, row by row. A temporary, or AVX2's mask, shares
+// register 3 or lies above the accumulators.
 const (
-	regB    = 0
-	regA    = 2
-	regTemp = 3
-	regAcc  = 4
+	regB   = 0
+	regAcc = 4
 )
 
-// rowPointers hold the addresses of rows 0, 3, 6, ... of A; rows between are
+// rowPointers hold the addresses of rows 0, 3 and 6 of A; rows between are
 // reached with an index.
-var rowPointers = []reg.Register{reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11}
+var rowPointers = []reg.Register{reg.RSI, reg.R8, reg.R9}
 
 // kind is an element type at an instruction set, as the generator sees it.
 type kind struct {
@@ -61,6 +68,7 @@ type kind struct {
 	doc     string
 	avx512  bool
 	rows    int // most rows of a tile (real rows: a complex row is two)
+	vecs    int // most vectors of a row
 	complex bool
 	elem    int // bytes of a broadcast element of A
 	integer bool
@@ -70,18 +78,18 @@ type kind struct {
 
 // kinds are the micro-kernels, one function each.
 var kinds = []kind{
-	{name: "tileF32AVX512", doc: "f32", avx512: true, rows: 14, elem: 4, fma: fmaPS},
-	{name: "tileF64AVX512", doc: "f64", avx512: true, rows: 14, elem: 8, fma: fmaPD},
-	{name: "tileC64AVX512", doc: "c64", avx512: true, rows: 14, elem: 4, complex: true, fma: fmaPS},
-	{name: "tileC128AVX512", doc: "c128", avx512: true, rows: 14, elem: 8, complex: true, fma: fmaPD},
-	{name: "tileBF16AVX512", doc: "pairs of bf16 into f32 (AVX512-BF16)", avx512: true, rows: 14, elem: 4, packed: true, fma: fmaBF16},
-	{name: "tileVNNIAVX512", doc: "quadruples u8·i8 into i32 (AVX512-VNNI)", avx512: true, rows: 14, elem: 4, integer: true, packed: true, fma: fmaVNNI},
-	{name: "tileI16AVX512", doc: "pairs of i16 into i32", avx512: true, rows: 14, elem: 4, integer: true, packed: true, fma: fmaI16},
-	{name: "tileF32AVX2", doc: "f32", rows: 6, elem: 4, fma: fmaPS},
-	{name: "tileF64AVX2", doc: "f64", rows: 6, elem: 8, fma: fmaPD},
-	{name: "tileC64AVX2", doc: "c64", rows: 6, elem: 4, complex: true, fma: fmaPS},
-	{name: "tileC128AVX2", doc: "c128", rows: 6, elem: 8, complex: true, fma: fmaPD},
-	{name: "tileI16AVX2", doc: "pairs of i16 into i32", rows: 6, elem: 4, integer: true, packed: true, fma: fmaI16},
+	{name: "tileF32AVX512", doc: "f32", avx512: true, rows: 8, vecs: 3, elem: 4, fma: fmaPS},
+	{name: "tileF64AVX512", doc: "f64", avx512: true, rows: 8, vecs: 3, elem: 8, fma: fmaPD},
+	{name: "tileC64AVX512", doc: "c64", avx512: true, rows: 8, vecs: 3, elem: 4, complex: true, fma: fmaPS},
+	{name: "tileC128AVX512", doc: "c128", avx512: true, rows: 8, vecs: 3, elem: 8, complex: true, fma: fmaPD},
+	{name: "tileBF16AVX512", doc: "pairs of bf16 into f32 (AVX512-BF16)", avx512: true, rows: 8, vecs: 3, elem: 4, packed: true, fma: fmaBF16},
+	{name: "tileVNNIAVX512", doc: "quadruples u8·i8 into i32 (AVX512-VNNI)", avx512: true, rows: 8, vecs: 3, elem: 4, integer: true, packed: true, fma: fmaVNNI},
+	{name: "tileI16AVX512", doc: "pairs of i16 into i32", avx512: true, rows: 8, vecs: 3, elem: 4, integer: true, packed: true, fma: fmaI16},
+	{name: "tileF32AVX2", doc: "f32", rows: 6, vecs: 2, elem: 4, fma: fmaPS},
+	{name: "tileF64AVX2", doc: "f64", rows: 6, vecs: 2, elem: 8, fma: fmaPD},
+	{name: "tileC64AVX2", doc: "c64", rows: 6, vecs: 2, elem: 4, complex: true, fma: fmaPS},
+	{name: "tileC128AVX2", doc: "c128", rows: 6, vecs: 2, elem: 8, complex: true, fma: fmaPD},
+	{name: "tileI16AVX2", doc: "pairs of i16 into i32", rows: 6, vecs: 2, elem: 4, integer: true, packed: true, fma: fmaI16},
 }
 
 func fmaPS(t tiler, b, a, d int)   { t.VFMADD231PS(t.vec(b), t.vec(a), t.vec(d)) }
@@ -89,8 +97,8 @@ func fmaPD(t tiler, b, a, d int)   { t.VFMADD231PD(t.vec(b), t.vec(a), t.vec(d))
 func fmaBF16(t tiler, b, a, d int) { t.vdpbf16ps(t.vecBytes(), b, a, d) }
 func fmaVNNI(t tiler, b, a, d int) { t.VPDPBUSD(t.vec(b), t.vec(a), t.vec(d)) }
 func fmaI16(t tiler, b, a, d int) {
-	t.VPMADDWD(t.vec(b), t.vec(a), t.vec(regTemp))
-	t.VPADDD(t.vec(regTemp), t.vec(d), t.vec(d))
+	t.VPMADDWD(t.vec(b), t.vec(a), t.vec(t.temp()))
+	t.VPADDD(t.vec(t.temp()), t.vec(d), t.vec(d))
 }
 
 // tiler generates one function: a dispatch on Tile.body, and a body for every
@@ -108,10 +116,22 @@ func (g *gen) tiles() {
 	}
 }
 
+// regA holds the broadcast element of A.
+func (t tiler) regA() int { return t.vecs }
+
+// temp is the register of temporaries, or of AVX2's mask.
+func (t tiler) temp() int {
+	if t.avx512 {
+		return regAcc + t.rows*t.vecs
+	}
+	return 3
+}
+
 // function makes the whole function. Body number i has i%rows + 1 rows (of a
-// complex kind rows/2 pairs of rows) and 1 or 2 vectors, or last, with 512
-// bits, half a vector: where 512 bits pass through two halves, as in Zen 4,
-// a narrow edge takes half the time.
+// complex kind rows/2 pairs of rows) and 1 to vecs vectors, or, with 512 bits,
+// half a vector: where 512 bits pass through two halves, as in Zen 4, a narrow
+// edge takes half the time. The last body is a whole tile that packs B as it
+// goes.
 func (t tiler) function() {
 	t.text(t.name, "func(tile *uint64)", t.name+" runs a Tile: "+t.doc+".")
 	t.Load(t.Param("tile"), reg.R12)
@@ -122,21 +142,29 @@ func (t tiler) function() {
 	if t.complex {
 		step = 2
 	}
-	widths := 2
+	widths := t.vecs
 	if t.avx512 {
-		widths = 3
+		widths++
 	}
-	bodies := widths * t.rows / step
+	bodies, rows := widths*t.rows/step, t.rows/step
+	all := bodies
+	if !t.packed {
+		all++
+	}
 	t.MOVQ(t.arg(tileBody), reg.RAX)
-	t.dispatch(0, bodies)
+	t.dispatch(0, all)
 	for i := range bodies {
 		t.Label(bodyLabel(i))
-		m, nv := step*(1+i%(t.rows/step)), 1+i/(t.rows/step)
-		t.half = nv == 3
+		m, nv := step*(1+i%rows), 1+i/rows
+		t.half = nv > t.vecs
 		if t.half {
 			nv = 1
 		}
-		t.body(m, nv)
+		t.body(m, nv, false)
+	}
+	if t.half = false; all > bodies {
+		t.Label(bodyLabel(bodies))
+		t.body(t.rows, t.vecs, true)
 	}
 }
 
@@ -159,28 +187,36 @@ func (t tiler) dispatch(lo, hi int) {
 
 func (t tiler) arg(offset int) operand.Mem { return operand.Mem{Base: reg.R12, Disp: offset} }
 
-// body is the code for m rows of nv vectors.
-func (t tiler) body(m, nv int) {
+// body is the code for m rows of nv vectors. It loops over tiles; before the
+// last steps of each it asks for the rows of C one by one, far enough apart
+// that they do not crowd out what the steps read.
+func (t tiler) body(m, nv int, pack bool) {
 	t.Commentf("%d rows, %d vectors of %d bytes", m, nv, t.vecBytes())
-	t.prefetchC(m, nv)
-	t.loadArgs(m, nv)
-	run, loop, done := t.label("run"), t.label("loop"), t.label("done")
+	b := body{tiler: t, m: m, nv: nv, pack: pack, walks: m == t.rows && !pack}
+	top, early, main, run, row, done := t.label("tile"), t.label("early"), t.label("main"), t.label("run"), t.label("row"), t.label("done")
+	t.Label(top)
+	b.loadArgs()
 	t.TESTQ(reg.RAX, reg.RAX)
 	t.JZ(operand.LabelRef(done))
-	t.Label(run) // the steps of a run of what is asked for ahead
-	t.MOVQ(t.arg(tileNextR), reg.R14)
-	t.CMPQ(reg.RAX, reg.R14)
-	t.CMOVQLT(reg.RAX, reg.R14)
-	t.SUBQ(reg.R14, reg.RAX)
-	t.pcalign()
-	t.Label(loop)
-	t.step(m, nv)
-	t.DECQ(reg.R14)
-	t.JNZ(operand.LabelRef(loop))
-	t.ADDQ(t.arg(tileNextJ), reg.R13)
+	t.SUBQ(operand.I32(t.rowsOfC(m)*t.rowSteps()), reg.RAX)
+	t.JGE(operand.LabelRef(main))
+	t.Label(early)
+	b.askRow()
+	t.ADDQ(operand.I8(t.rowSteps()), reg.RAX)
+	t.JL(operand.LabelRef(early))
+	t.Label(main)
 	t.TESTQ(reg.RAX, reg.RAX)
-	t.JNZ(operand.LabelRef(run))
+	t.JZ(operand.LabelRef(row))
+	t.Label(run)
+	b.steps()
+	t.Label(row)
+	t.TESTQ(reg.R11, reg.R11)
+	t.JZ(operand.LabelRef(done))
+	b.askRow()
+	t.MOVQ(operand.U32(t.rowSteps()), reg.RAX)
+	t.JMP(operand.LabelRef(run))
 	t.Label(done)
+	b.saveArgs()
 	switch {
 	case t.complex:
 		t.finishComplex(m, nv)
@@ -189,30 +225,141 @@ func (t tiler) body(m, nv int) {
 	default:
 		t.finishReal(m, nv)
 	}
+	b.nextTile(top)
 	t.VZEROUPPER()
 	t.RET()
 }
 
+// body is one body under way. Its general registers: steps to go in RAX, the
+// strides of B and A in RBX, RCX and RDX, rows of A in rowPointers, B in RDI;
+// the next row of C to ask for in R10, and how many are left in R11; what is
+// asked for ahead in R13 and its step in R15, or where B is packed to and how
+// far ahead it is asked for; a count in R14.
+type body struct {
+	tiler
+	m, nv int
+	pack  bool
+	walks bool // asks for Tile.Ahead as it goes
+}
+
+// rowSteps is how many steps lie between the rows of C that are asked for.
+func (t tiler) rowSteps() int {
+	if t.avx512 && !t.complex {
+		return 8
+	}
+	return 16
+}
+
+// askRow asks for a row of C.
+func (b *body) askRow() {
+	for off := 0; off < b.nv*b.vecBytes(); off += 64 {
+		b.PREFETCHT0(operand.Mem{Base: reg.R10, Disp: off})
+	}
+	b.ADDQ(b.arg(tileCRow), reg.R10)
+	b.DECQ(reg.R11)
+}
+
+// steps runs RAX steps, at least one, in as many loops as the walk ahead
+// has runs.
+func (b *body) steps() {
+	run, loop := b.label("steps"), b.label("loop")
+	b.Label(run)
+	if !b.walks {
+		b.pcalign()
+		b.Label(loop)
+		b.step()
+		b.DECQ(reg.RAX)
+		b.JNZ(operand.LabelRef(loop))
+		return
+	}
+	b.MOVQ(b.arg(tileLeft), reg.R14)
+	b.CMPQ(reg.RAX, reg.R14)
+	b.CMOVQLT(reg.RAX, reg.R14)
+	b.SUBQ(reg.R14, reg.RAX)
+	b.SUBQ(reg.R14, b.arg(tileLeft))
+	b.pcalign()
+	b.Label(loop)
+	b.step()
+	b.DECQ(reg.R14)
+	b.JNZ(operand.LabelRef(loop))
+	b.nextRun()
+	b.TESTQ(reg.RAX, reg.RAX)
+	b.JNZ(operand.LabelRef(run))
+}
+
+// nextRun goes on to the next run of the walk if one is through. After the
+// last, the walk stands still at an address that is in the cache.
+func (b *body) nextRun() {
+	same := b.label("same")
+	b.CMPQ(b.arg(tileLeft), operand.U8(0))
+	b.JNE(operand.LabelRef(same))
+	b.ADDQ(b.arg(tileJump), reg.R13)
+	b.MOVQ(b.arg(tileRun), reg.R14)
+	b.MOVQ(reg.R14, b.arg(tileLeft))
+	b.DECQ(b.arg(tileRuns))
+	b.JNZ(operand.LabelRef(same))
+	b.MOVQ(reg.R12, reg.R13)
+	b.XORQ(reg.R15, reg.R15)
+	b.MOVQ(operand.I32(1<<30), b.arg(tileLeft))
+	b.Label(same)
+}
+
+// nextTile goes on to the next tile, if there is one.
+func (b *body) nextTile(top string) {
+	last := b.label("last")
+	b.DECQ(b.arg(tileTiles))
+	b.JLE(operand.LabelRef(last))
+	for _, f := range [][2]int{{tileANext, tileA}, {tileBNext, tileB}, {tileCNext, tileC}} {
+		b.MOVQ(b.arg(f[0]), reg.RAX)
+		b.ADDQ(reg.RAX, b.arg(f[1]))
+	}
+	if b.integer {
+		b.MOVQ(b.arg(tileINext), reg.RAX)
+		b.ADDQ(reg.RAX, b.arg(tileInit))
+	}
+	b.JMP(operand.LabelRef(top))
+	b.Label(last)
+}
+
 // loadArgs puts the arguments in registers and clears the accumulators.
-func (t tiler) loadArgs(m, nv int) {
-	t.MOVQ(t.arg(tileK), reg.RAX)
-	t.MOVQ(t.arg(tileARow), reg.RDX)
-	t.MOVQ(t.arg(tileAStep), reg.RCX)
-	t.MOVQ(t.arg(tileB), reg.RDI)
-	t.MOVQ(t.arg(tileBStep), reg.RBX)
-	t.MOVQ(t.arg(tileA), rowPointers[0])
-	for p := 1; p*t.rowsPerPointer() < m; p++ {
-		t.LEAQ(operand.Mem{Base: rowPointers[p-1], Index: reg.RDX, Scale: 2}, rowPointers[p])
-		t.ADDQ(reg.RDX, rowPointers[p])
+func (b *body) loadArgs() {
+	b.MOVQ(b.arg(tileARow), reg.RDX)
+	b.MOVQ(b.arg(tileAStep), reg.RCX)
+	b.MOVQ(b.arg(tileB), reg.RDI)
+	b.MOVQ(b.arg(tileBStep), reg.RBX)
+	b.MOVQ(b.arg(tileA), rowPointers[0])
+	for p := 1; p*b.rowsPerPointer() < b.m; p++ {
+		b.LEAQ(operand.Mem{Base: rowPointers[p-1], Index: reg.RDX, Scale: 2}, rowPointers[p])
+		b.ADDQ(reg.RDX, rowPointers[p])
 	}
-	if t.integer {
-		t.initInt(m, nv)
+	if b.integer {
+		b.initInt(b.m, b.nv)
 	} else {
-		t.loadMask()
-		t.clear(m * nv)
+		b.loadMask()
+		b.clear(b.m * b.nv)
 	}
-	t.MOVQ(t.arg(tileNext), reg.R13)
-	t.MOVQ(t.arg(tileNextS), reg.R15)
+	b.MOVQ(b.arg(tileC), reg.R10)
+	b.MOVQ(operand.U32(b.rowsOfC(b.m)), reg.R11)
+	switch {
+	case b.pack:
+		b.MOVQ(b.arg(tilePack), reg.R13)
+		b.IMUL3Q(operand.U8(prefetchSteps), reg.RBX, reg.R15)
+	case b.walks:
+		b.MOVQ(b.arg(tileAhead), reg.R13)
+		b.MOVQ(b.arg(tileStep), reg.R15)
+	}
+	b.MOVQ(b.arg(tileK), reg.RAX)
+}
+
+// saveArgs keeps what the next tile goes on with.
+func (b *body) saveArgs() {
+	switch {
+	case b.pack:
+		b.MOVQ(reg.R13, b.arg(tilePack))
+	case b.walks:
+		b.MOVQ(reg.R13, b.arg(tileAhead))
+		b.MOVQ(reg.R15, b.arg(tileStep))
+	}
 }
 
 // rowsPerPointer is how many rows are reached from one of rowPointers: a
@@ -228,7 +375,7 @@ func (t tiler) rowsPerPointer() int {
 func (t tiler) loadMask() {
 	if !t.avx512 {
 		t.MOVQ(t.arg(tileMaskP), reg.R13)
-		t.VMOVUPS(operand.Mem{Base: reg.R13}, ymm(regTemp))
+		t.VMOVUPS(operand.Mem{Base: reg.R13}, ymm(t.temp()))
 	}
 }
 
@@ -257,20 +404,6 @@ func (t tiler) initInt(m, nv int) {
 	t.Label(done)
 }
 
-// prefetchC asks for the lines of C that the end of the body will touch.
-func (t tiler) prefetchC(m, nv int) {
-	t.MOVQ(t.arg(tileC), reg.R13)
-	t.MOVQ(t.arg(tileCRow), reg.RAX)
-	for i := range t.rowsOfC(m) {
-		if i > 0 {
-			t.ADDQ(reg.RAX, reg.R13)
-		}
-		for off := 0; off < nv*t.vecBytes(); off += 64 {
-			t.PREFETCHT0(operand.Mem{Base: reg.R13, Disp: off})
-		}
-	}
-}
-
 func (t tiler) rowsOfC(m int) int {
 	if t.complex {
 		return m / 2
@@ -279,34 +412,44 @@ func (t tiler) rowsOfC(m int) int {
 }
 
 // step is one step of k: a rank-one update.
-func (t tiler) step(m, nv int) {
-	for j := range nv {
-		src := operand.Mem{Base: reg.RDI, Disp: j * t.vecBytes()}
-		if t.packed || j < nv-1 {
-			t.VMOVUPS(src, t.vec(regB+j))
-		} else {
-			t.loadMasked(src, regB+j)
+func (b *body) step() {
+	for j := range b.nv {
+		src := operand.Mem{Base: reg.RDI, Disp: j * b.vecBytes()}
+		switch {
+		case b.packed || j < b.nv-1 || b.pack && b.avx512:
+			b.VMOVUPS(src, b.vec(regB+j))
+		default:
+			b.loadMasked(src, regB+j)
 		}
 	}
-	t.ADDQ(reg.RBX, reg.RDI)
-	for i := range m {
-		t.broadcast(t.rowOfA(i), regA)
-		for j := range nv {
-			t.fma(t, regB+j, regA, regAcc+i*nv+j)
+	if b.pack {
+		b.packStep()
+	}
+	b.ADDQ(reg.RBX, reg.RDI)
+	for i := range b.m {
+		b.broadcast(b.rowOfA(i), b.regA())
+		for j := range b.nv {
+			b.fma(b.tiler, regB+j, b.regA(), regAcc+i*b.nv+j)
 		}
 	}
-	for p := 0; p*t.rowsPerPointer() < m; p++ {
-		t.ADDQ(reg.RCX, rowPointers[p])
+	for p := 0; p*b.rowsPerPointer() < b.m; p++ {
+		b.ADDQ(reg.RCX, rowPointers[p])
 	}
-	t.prefetchNext()
+	if b.walks {
+		b.PREFETCHT1(operand.Mem{Base: reg.R13})
+		b.ADDQ(reg.R15, reg.R13)
+	}
 }
 
-// prefetchNext asks for two lines of what will be packed next, so that its
-// way from memory is hidden behind the multiply-adds.
-func (t tiler) prefetchNext() {
-	t.PREFETCHT1(operand.Mem{Base: reg.R13})
-	t.PREFETCHT1(operand.Mem{Base: reg.R13, Disp: 64})
-	t.ADDQ(reg.R15, reg.R13)
+// packStep stores the row of B, and asks for one that follows.
+func (b *body) packStep() {
+	for j := range b.nv {
+		b.VMOVUPS(b.vec(regB+j), operand.Mem{Base: reg.R13, Disp: j * b.vecBytes()})
+	}
+	for off := 0; off < b.nv*b.vecBytes(); off += 64 {
+		b.PREFETCHT0(operand.Mem{Base: reg.RDI, Index: reg.R15, Scale: 1, Disp: off})
+	}
+	b.ADDQ(operand.I32(b.nv*b.vecBytes()), reg.R13)
 }
 
 // rowOfA is the address of row i of A at the present step.
@@ -367,9 +510,9 @@ func (t tiler) loadMasked(src operand.Mem, dst int) {
 	case t.avx512:
 		t.VMOVUPS_Z(src, reg.K1, t.vec(dst))
 	case t.elem == 8:
-		t.VMASKMOVPD(src, ymm(regTemp), ymm(dst))
+		t.VMASKMOVPD(src, ymm(t.temp()), ymm(dst))
 	default:
-		t.VMASKMOVPS(src, ymm(regTemp), ymm(dst))
+		t.VMASKMOVPS(src, ymm(t.temp()), ymm(dst))
 	}
 }
 
@@ -381,9 +524,9 @@ func (t tiler) storeMasked(src int, dst operand.Mem) {
 	case t.avx512:
 		t.VMOVUPS(t.vec(src), reg.K1, dst)
 	case t.elem == 8:
-		t.VMASKMOVPD(ymm(src), ymm(regTemp), dst)
+		t.VMASKMOVPD(ymm(src), ymm(t.temp()), dst)
 	default:
-		t.VMASKMOVPS(ymm(src), ymm(regTemp), dst)
+		t.VMASKMOVPS(ymm(src), ymm(t.temp()), dst)
 	}
 }
 
