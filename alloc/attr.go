@@ -21,9 +21,23 @@ func (s *Store) Chmod(rel string, mode uint32) error {
 	})
 }
 
-// Chown sets the owner and the group; -1 keeps one. As in chown(2) a file loses its setuid and setgid bits.
+// Chown sets the owner and the group; -1 keeps one. As in chown(2) a file loses its setuid and setgid bits. EDQUOT: the new owner's quota
+// has no room for it.
 func (s *Store) Chown(rel string, uid, gid int) error {
-	return s.look(rel, func(e entry) error { return s.chown(e, uid, gid) })
+	return s.look(rel, func(e entry) error {
+		st, err := s.stat(e)
+		if err != nil {
+			return err
+		}
+		undo, err := s.chownQuota(&st, uid)
+		if err != nil {
+			return fail("chown", rel, unix.EDQUOT)
+		}
+		if err = s.chown(e, uid, gid); err != nil {
+			undo()
+		}
+		return err
+	})
 }
 
 // Utimens sets the times of access and change; nil keeps one.

@@ -70,6 +70,9 @@ func (s *Store) newFile(e entry, m *Mark, dress func(tmp entry) error, place fun
 		err = b.SetMark(named)
 	}
 	if err == nil {
+		err = s.chargeOwner(tmp, b, key{})
+	}
+	if err == nil {
 		err = place(tmp, e)
 	}
 	if err != nil {
@@ -79,6 +82,27 @@ func (s *Store) newFile(e entry, m *Mark, dress func(tmp entry) error, place fun
 	s.table.named(b, e.rel)
 	s.count.Add(1)
 	return b, nil
+}
+
+// chargeOwner counts a file that is about to be named as its owner's, instead of the one that it replaces.
+func (s *Store) chargeOwner(tmp entry, b *Buffer, instead key) error {
+	if s.quota.limit == 0 {
+		return nil
+	}
+	st, err := s.stat(tmp)
+	if err != nil {
+		return err
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	data, err := b.stat()
+	if err != nil {
+		return err
+	}
+	if s.quota.charge(b.key, st.Uid, data.Size, instead) != nil {
+		return fail("create", tmp.rel, unix.EDQUOT)
+	}
+	return nil
 }
 
 // tempFile makes an empty file that is to stand at e. Its buffer has no name yet.

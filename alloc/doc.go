@@ -2,18 +2,45 @@
 //
 // # Model
 //
-// A tier is a directory, and a buffer is a file in it. The tree of a tier, with the owners and modes that files have, is the only
-// record of the buffers; nothing else has to be kept in step with it. Beside the tree (buffers/) a tier has marks/, one file for
+// A tier is a directory, and a buffer is a file in it. The tree of the RAM tier, with the owners and modes that files have, is the only
+// record of the buffers; nothing else has to be kept in step with it. Beside the tree (buffers/) the tier has marks/, one file for
 // each buffer whose bytes are not to be trusted, and tmp/, for what is being made and has no name in the tree yet.
 // The RAM tier is a tmpfs of the daemon's own, or where mounting is not permitted a folder under /dev/shm.
 //
 // A Buffer is an inode that somebody holds. It outlives its names. A Mapping is a hold on its bytes, an Arena is scratch memory of a job.
 //
+// # Spilling
+//
+// Spill tiers are directories on disks (Config.Spill). Names never leave the RAM tier: what moves is the bytes. Of a buffer that has
+// spilled the tree keeps a stub, an inode with all that it had but the pages; its bytes are DIR/<device>/data/<file> on the spill tier,
+// their checksums sums/<file>. homes/<inode> in the RAM tier, a symlink, names the tier and the file. It alone decides: while it is
+// there the spill file is the buffer, else the stub's pages are.
+//
+//	spill:    copy to tmp/, rename to data/, write sums/, symlink homes/<inode> [now it has moved], free the stub's pages
+//	promote:  give the stub its size, copy and verify, unlink homes/<inode> [now it has moved], remove data/ and sums/
+//	migrate:  copy to another tier, rename a new symlink over homes/<inode> [now it has moved], remove the old files
+//
+// A buffer moves only while nobody has it mapped or holds it to its place (Hold). All else works wherever the bytes are: reads, writes,
+// growth, and streamed transfers (Read and Write), of which any number may be under way. st_blocks tells what is resident; size and
+// times are the spill file's. A buffer that a client makes grow beyond the memory spills itself, after OnShort could make no room.
+//
+// A chunk of 64 KiB has a CRC-32C. It is verified when the buffer is promoted, whenever a whole chunk is streamed, and the first time that
+// a part of one is read; what is wrong is a *ChecksumError (EIO) that names buffer and offset. What is written in place makes
+// the sums of its chunks unknown, or new ones if whole chunks are streamed. The file of the sums is removed before the first such write,
+// and made again when the last hold ends: after a crash in between, the bytes go unverified, never wrongly accused.
+//
+// Transfers go past the page cache (O_DIRECT), several at a time, through package iouring and a few blocks of staging memory that
+// are part of Config.Mem. Where a file system has no O_DIRECT, or the kernel no io_uring, they work without; Tiers says so.
+//
 // # Memory
 //
-// Config.Mem bounds buffers and scratch together. On a tmpfs of our own the kernel keeps the bound, whoever writes: what is reserved
+// Config.Mem bounds buffers, scratch and staging together. On a tmpfs of our own the kernel keeps the bound, whoever writes: what is reserved
 // for scratch is taken off the size of the tmpfs by a remount. Every page of a buffer is allocated before it is mapped, and a
-// mapped buffer does not shrink, so that no access to a mapping can end in SIGBUS.
+// mapped buffer does not shrink, so that no access to a mapping can end in SIGBUS. Where buffers can spill the memory is full as a
+// rule; they leave a spare then, so that marks and directories find room.
+//
+// A spill tier counts the blocks of its files, and reserves space before it is used. A quota (Config.Quota) bounds the sizes of each
+// user's buffers, wherever they are.
 //
 // # Crashes
 //
@@ -24,23 +51,42 @@
 //   - The mark of an output is on the tier before its name is (CreateMarked, ReplaceMarked), or before its bytes change (SetMark),
 //     and is taken off after they are whole (ClearMark). A mark names an inode, not a path: renames need not touch it.
 //     It is written under a temporary name, and renamed or exchanged into place. A mark whose inode is gone is dropped at Open;
-//     in life an inode is kept open until its mark is off, so that no new file can inherit it.
+//     in life an inode is kept open until its mark and its home are off, so that no new file can inherit them.
 //   - A mark that says "pending" at Open is one of a job that was killed: it becomes "bad", and the buffer is listed.
 //   - Growth allocates beyond the end of the file and then sets the size. Killed in between it leaves space beyond the end, which Open
 //     gives back.
+//   - A spill file that no home names is nobody's, and dropped at Open. A stub that has a home and pages was being moved: the pages
+//     are given back. A home whose tier is not there (another disk, or a start without it) stays: reading that buffer is EIO, and works
+//     again once the tier is back.
 //   - The tmpfs stays mounted, and is taken over; a mount is one system call. The lock is the kernel's and ends with the process.
 //
-// Tiers of this package do not survive the machine's restart, so nothing is synced.
+// # Restarts of the machine
+//
+// The RAM tier goes with the machine's restart, and with it every name. Spill tiers know whose they are (owner, a symlink): one whose RAM
+// tier is gone is emptied at Open, one whose RAM tier is still there belongs to another device (EBUSY).
+//
+// With Config.Persist a clean Close saves: it copies what is resident to the spill tiers, makes all of it durable (syncfs), and then puts the
+// tree in place (DIR/<device>/tree: names, owners, modes, times, attributes, links, marks, and where the bytes are), by one rename. Open
+// on a new RAM tier builds the tree from it; nothing is read but that, as all buffers are spilled ones. Then it removes the file, for
+// good, before anything can change. So there is such a file exactly while it is true, and nothing stale is ever passed off as good.
+// The price is that a power cut, or the kernel's crash, while the device runs loses the buffers: the next start finds no tree,
+// drops what is on the tiers, and says so. A daemon that is killed loses nothing, since the RAM tier outlives it: Open prefers that to
+// the tree. Building can be killed and begins anew.
 //
 // # Locks
 //
-// In this order; none is held while OnFree's function is called:
+// In this order; none is held while OnFree's and OnShort's functions are called:
 //
+//	Store.moving   read by what moves a buffer; written to close
 //	Store.ns       names: read to look one up, written to change one
-//	Buffer.mu      size, pages and mappings of one buffer
-//	table.mu       who is held, and by what name
-//	warm.mu        mappings kept for a while
+//	Buffer.mu      size, pages, mappings and place of one buffer: written while it moves, read while transfers are under way
 //	marks.mu       marks in memory and their files
+//	stale.mu, trash.mu  what could not be removed
+//	table.mu       who is held, by what name, and what has spilled
+//	Buffer.hm      the one step of a move, and the opening of a spill file
+//	sums.mu        checksums of one spill file
+//	quotas.mu      what users have
+//	warm.mu        mappings kept for a while
 //	budget.mu      reservations and idle scratch
-//	countMeter.mu  the count of a folder that others share
+//	countMeter.mu  the count of a folder that others share, or of a spill tier
 package alloc

@@ -26,6 +26,9 @@ func (b *Buffer) Unhold() {
 			h.t.meter.settle(h.key, 0, now)
 		}
 	}
+	if b.s.quota.limit > 0 {
+		b.recount()
+	}
 	left := b.pins.Add(-1)
 	b.mu.RUnlock()
 	if left < 0 {

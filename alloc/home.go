@@ -22,6 +22,7 @@ type spot struct {
 	key     key        // of the file: what its blocks are counted under
 	sumsKey key        // the same of the file of its checksums
 	found   bool       // at start
+	size    int64      // then
 	where   string     // the path of its tier, for messages
 }
 
@@ -315,6 +316,7 @@ func (s *Store) loadSpills(names map[uint64]string) error {
 			continue
 		}
 		p.t.buffers.Add(1)
+		s.quota.set(k, p.size)
 		if err := s.emptyStub(names[k.ino]); err != nil {
 			return err
 		}

@@ -89,7 +89,16 @@ func (b *Buffer) writeAt(p []byte, off int64) (n int, err error) {
 	if st, err = b.stat(); err != nil {
 		return 0, err
 	}
-	return b.write(p, off, &st)
+	return b.writeMore(p, off, &st)
+}
+
+// writeMore is write that may make the buffer longer. Preconditions: b.mu is held for writing.
+func (b *Buffer) writeMore(p []byte, off int64, st *unix.Stat_t) (n int, err error) {
+	err = b.enlarge("write", max(st.Size, off+int64(len(p))), func() error {
+		n, err = b.write(p, off, st)
+		return err
+	})
+	return n, err
 }
 
 // Append writes p at the end, in one piece as far as the other calls of Buffer can see, and tells where. If it fails midway
@@ -109,7 +118,7 @@ func (b *Buffer) append(p []byte) (off int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := b.write(p, st.Size, &st)
+	n, err := b.writeMore(p, st.Size, &st)
 	if err != nil && n > 0 {
 		err = errors.Join(err, b.cutBack(st.Size))
 	}

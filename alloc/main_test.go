@@ -48,8 +48,11 @@ func leftovers() (left []string) {
 			left = append(left, line)
 		}
 	}
-	shm, _ := filepath.Glob("/dev/shm/vgpu-*-" + testName() + "*")
-	return append(left, shm...)
+	for _, begin := range []string{"vgpu-", ".gone-vgpu-"} {
+		shm, _ := filepath.Glob("/dev/shm/" + begin + "*-" + testName() + "*")
+		left = append(left, shm...)
+	}
+	return left
 }
 
 // testName begins the device names of this process's tests.

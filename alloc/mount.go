@@ -50,6 +50,20 @@ func ramPlace(x sys, cfg *Config) (place, error) {
 // shmPath is where the buffers of a device live without a mount. The user is part of it, since all share /dev/shm.
 func shmPath(name string) string { return fmt.Sprintf("/dev/shm/vgpu-%d-%s", os.Geteuid(), name) }
 
+// goneShm is the name that such a folder has while it is being removed.
+func goneShm(path string) entry {
+	dir, name := filepath.Split(path)
+	return entry{unix.AT_FDCWD, dir + ".gone-" + name, path}
+}
+
+// clearGone removes what was left of a folder whose removal was cut short.
+func (t *tier) clearGone(e entry) error {
+	if err := t.clearDir(e); !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return nil
+}
+
 // hasBuffers reports whether a daemon that could not mount left something.
 func hasBuffers(shm string) bool {
 	list, err := os.ReadDir(filepath.Join(shm, buffersDir))

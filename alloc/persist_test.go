@@ -156,8 +156,8 @@ func TestPersist(t *testing.T) {
 
 // A stop that is killed at any point loses nothing to a new daemon; to a restart of the machine it loses all or nothing.
 func TestPersistKilledAtEnd(t *testing.T) {
-	kind := spillKinds()[0]
 	for i, restart := range []bool{false, true} {
+		kind := spillKinds()[i%len(spillKinds())]
 		for n, died := 1+i, true; died; n += 3 {
 			cfg, inject := persistConfig(t, kind)
 			s := mustOpen(t, cfg)

@@ -80,8 +80,8 @@ func (p *Prepared) temp(e entry) entry {
 }
 
 // Publish gives the file its name, relative to the same directory that it was prepared for. What stands there is replaced, and passes on
-// its owner, mode and attributes; else the file belongs to c, with the mode given. After an error it can be published again or
-// discarded; after success the caller releases the Buffer.
+// its owner, mode and attributes; else the file belongs to c, with the mode given. EDQUOT: its owner's quota has no room for it. After an
+// error it can be published again or discarded; after success the caller releases the Buffer.
 func (p *Prepared) Publish(c Cred, rel string, mode uint32) error {
 	v := victim{fd: -1}
 	err := p.s.change(rel, func(e entry) (err error) {
@@ -100,6 +100,9 @@ func (p *Prepared) publish(c Cred, e entry, mode uint32) (v victim, err error) {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		if err = s.own(c, tmp, e, mode); err == nil {
+			err = s.chargeOwner(tmp, p.Buffer, key{})
+		}
+		if err == nil {
 			err = s.ram.place(tmp, e)
 		}
 	case err == nil:
@@ -107,14 +110,19 @@ func (p *Prepared) publish(c Cred, e entry, mode uint32) (v victim, err error) {
 			err = s.dressLike(tmp, e, &st)
 		}
 		if err == nil {
+			err = s.chargeOwner(tmp, p.Buffer, keyOf(&st))
+		}
+		if err == nil {
 			v, err = s.supplant(tmp, e)
 		}
 	}
-	if err == nil {
-		s.table.named(p.Buffer, e.rel)
-		s.count.Add(1)
+	if err != nil {
+		s.quota.drop(p.key)
+		return v, err
 	}
-	return v, err
+	s.table.named(p.Buffer, e.rel)
+	s.count.Add(1)
+	return v, nil
 }
 
 // Discard removes a file that was not published, with its mark, and ends its hold. rel is what it was prepared for.

@@ -40,7 +40,7 @@ func (b *Buffer) resize(n int64) (freed bool, need int64, err error) {
 		return false, 0, fail("truncate", path, unix.EBUSY)
 	}
 	if n > st.Size {
-		return false, pages(n) - pages(st.Size), b.grow(st.Size, n)
+		return false, pages(n) - pages(st.Size), b.enlarge("truncate", n, func() error { return b.grow(st.Size, n) })
 	}
 	return n < st.Size, 0, b.cutBack(n)
 }
@@ -85,6 +85,7 @@ func (b *Buffer) cutBack(n int64) error {
 	}
 	if err == nil {
 		b.allocated = min(b.allocated, n)
+		b.s.quota.set(b.key, n)
 	}
 	return err
 }
@@ -242,11 +243,14 @@ func (b *Buffer) extend(from, to int64) error {
 	if to <= st.Size {
 		return b.allocate(from, to)
 	}
-	if err := b.allocate(from, to); err != nil {
-		return errors.Join(err, b.cutBack(st.Size))
-	}
-	if err := b.truncate(st.Size, to); err != nil {
-		return errors.Join(err, b.cutBack(st.Size))
-	}
-	return nil
+	return b.enlarge("fallocate", to, func() error {
+		err := b.allocate(from, to)
+		if err == nil {
+			err = b.truncate(st.Size, to)
+		}
+		if err != nil {
+			err = errors.Join(err, b.cutBack(st.Size))
+		}
+		return err
+	})
 }

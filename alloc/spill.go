@@ -329,7 +329,7 @@ func (t *spillTier) loadFile(e entry, p *spot) error {
 		}
 	}
 	if e.dir == t.data {
-		p.key, p.found = keyOf(&st), true
+		p.key, p.size, p.found = keyOf(&st), st.Size, true
 	} else {
 		p.sumsKey = keyOf(&st)
 	}

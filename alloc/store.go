@@ -27,6 +27,7 @@ type Config struct {
 	Spill      []SpillConfig   // where bytes go when the memory is full, in order of preference
 	Persist    bool            // a clean Close writes everything to the spill tiers, and Open finds it there after the machine's restart
 	IO         iouring.Backend // of transfers to and from the spill tiers; "": io_uring where it works
+	Quota      int64           // bytes that the buffers of one user may take, wherever they are; 0: no limit
 	Mountpoint string          // where the device is to be seen: no spill directory may be there
 
 	Faults Faults // nil outside tests
@@ -56,6 +57,7 @@ type Store struct {
 	closed atomic.Bool
 	count  atomic.Int64 // regular files in the tree
 
+	quota       quotas
 	table       table
 	warm        warm
 	marks       marks
@@ -78,6 +80,7 @@ func Open(cfg Config) (*Store, error) {
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.table.held, s.table.spots, s.table.used = map[key]*Buffer{}, map[key]*spot{}, map[key]time.Time{}
 	s.marks.of = map[uint64]Mark{}
+	s.quota.limit, s.quota.used, s.quota.of = cfg.Quota, map[uint32]int64{}, map[key]charge{}
 	open := s.openTiers
 	if cfg.Plain != "" {
 		open = s.openPlain
@@ -159,7 +162,13 @@ func (s *Store) makeDir() (made bool, err error) {
 func (s *Store) openRAM(p place) (err error) {
 	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
 		s.ram.mounted = p.mounted
-		if err = s.ram.clear(s.ram.tmp, tmpDir); err == nil {
+		if !p.mounted {
+			err = s.ram.clearGone(goneShm(p.path))
+		}
+		if err == nil {
+			err = s.ram.clear(s.ram.tmp, tmpDir)
+		}
+		if err == nil {
 			err = s.openSpillTiers()
 		}
 		if err == nil {
@@ -248,6 +257,9 @@ func (s *Store) found(e entry, st *unix.Stat_t, names map[uint64]string, m meter
 		}
 	}
 	m.settle(keyOf(st), 0, st.Blocks*512)
+	if s.quota.limit > 0 {
+		s.quota.put(keyOf(st), charge{st.Uid, pages(st.Size)})
+	}
 	return nil
 }
 
@@ -327,7 +339,7 @@ func (s *Store) remove() (err error) {
 	if s.ram.mounted {
 		err = unmount(s.sys, s.ram.path)
 	} else {
-		err = s.ram.clearDir(entry{unix.AT_FDCWD, s.ram.path, ""})
+		err = s.removeShm()
 	}
 	if s.cfg.Persist && s.Spills() { // they have been saved
 		return err
@@ -336,6 +348,18 @@ func (s *Store) remove() (err error) {
 		err = errors.Join(err, t.remove())
 	}
 	return err
+}
+
+// removeShm takes a folder under /dev/shm away: by one rename, so that a start never finds a part of it.
+func (s *Store) removeShm() error {
+	from, gone := entry{unix.AT_FDCWD, s.ram.path, s.ram.path}, goneShm(s.ram.path)
+	if err := s.ram.clearGone(gone); err != nil {
+		return err
+	}
+	if err := s.rename(from, gone, 0); err != nil {
+		return err
+	}
+	return s.ram.clearDir(gone)
 }
 
 // Usage is the store's memory, in bytes.

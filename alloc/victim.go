@@ -65,5 +65,6 @@ func (s *Store) forget(k key) {
 	}
 	s.buryMark(k.ino)
 	s.buryHome(k)
+	s.quota.drop(k)
 	s.mem.meter.forget(k)
 }
