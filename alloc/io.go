@@ -131,25 +131,35 @@ func (b *Buffer) write(p []byte, off int64, st *unix.Stat_t) (done int, err erro
 	if b.readonly {
 		return 0, fail("write", path, unix.EACCES)
 	}
-	h, err := b.at()
+	end := off + int64(len(p))
+	fd, endWrite, err := b.beginWrite(off, end, st)
 	if err != nil {
 		return 0, err
 	}
-	end, fd := off+int64(len(p)), b.fd
-	if h != nil {
-		w, err := h.sums.begin(h.t, h.spot, min(off, st.Size), end)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { h.sums.end(w, max(end, st.Size), nil) }()
-		fd = h.fd
-	}
+	defer endWrite()
 	err = b.spend(b.needs(off, end, st), func() error {
 		n, err := b.s.writeFull(fd, path, p[done:], off+int64(done))
 		done += n
 		return err
 	})
 	return done, err
+}
+
+// beginWrite gives the descriptor to write [off, end) through; what is known of the bytes there is not, from now on. The caller calls
+// done at last. Preconditions: as write's.
+func (b *Buffer) beginWrite(off, end int64, st *unix.Stat_t) (fd int, done func(), err error) {
+	h, err := b.at()
+	if err != nil {
+		return -1, nil, err
+	}
+	if h == nil {
+		return b.fd, func() {}, nil
+	}
+	w, err := h.sums.begin(h.t, h.spot, min(off, st.Size), end)
+	if err != nil {
+		return -1, nil, err
+	}
+	return h.fd, func() { h.sums.end(w, max(end, st.Size), nil) }, nil
 }
 
 // needs bounds how many bytes writing [off, end) can add: none if the file has no holes and does not grow.

@@ -96,15 +96,14 @@ func mountTmpfs(x sys, path string, cfg *Config) error {
 	if err := x.mkdir(e, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	opts := fmt.Sprintf("size=%d,mode=0700", cfg.Mem)
-	mount := func(opts string) error {
-		return x.do("mount", path, func() error {
+	err := error(unix.EINVAL)
+	for _, opts := range tmpfsOptions(cfg.Mem, numaPolicy(nodesDir)) {
+		if !errors.Is(err, unix.EINVAL) {
+			break
+		}
+		err = x.do("mount", path, func() error {
 			return unix.Mount("vgpu-"+cfg.Name, path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, opts)
 		})
-	}
-	err := mount(opts + ",huge=within_size")
-	if errors.Is(err, unix.EINVAL) { // a kernel without transparent huge pages
-		err = mount(opts)
 	}
 	if err == nil {
 		return nil
@@ -113,6 +112,19 @@ func mountTmpfs(x sys, path string, cfg *Config) error {
 		return fmt.Errorf("%w; and before that %v", lost, err) // not to be taken for a missing privilege
 	}
 	return err
+}
+
+// tmpfsOptions are the options to mount with, each set of them for a kernel that knows fewer: one without transparent huge pages, or NUMA,
+// says EINVAL.
+func tmpfsOptions(size int64, policy string) (list []string) {
+	base := fmt.Sprintf("size=%d,mode=0700", size)
+	for _, opts := range []string{base + ",huge=within_size", base} {
+		if policy != "" {
+			list = append(list, opts+","+policy)
+		}
+		list = append(list, opts)
+	}
+	return list
 }
 
 // remount sets the size of the tmpfs. The kernel refuses with EINVAL if more than that is in use.
