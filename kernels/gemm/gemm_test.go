@@ -466,3 +466,23 @@ func TestDotAnswers(t *testing.T) {
 		}
 	}
 }
+
+// The last block of k is short, and so its blocks of columns are wide.
+func TestShortLastBlock(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	a, b := integers(r, ndarray.I8, 9, 2051), integers(r, ndarray.I8, 2051, 9000)
+	c := run(t, "gemm a b c", operands{"a": a, "b": b})
+	got := values(c)
+	row, all := values(a)[8*2051:], values(b)
+	for _, j := range []int{0, 4000, 8999} {
+		var sum complex128
+		for p, v := range row {
+			sum += real1(v) * real1(all[p*9000+j])
+		}
+		if got[8*9000+j] != sum {
+			t.Errorf("column %d: %v, want %v", j, got[8*9000+j], sum)
+		}
+	}
+}
+
+func real1(v complex128) complex128 { return complex(real(v), 0) }

@@ -99,7 +99,10 @@ func (p *product) runPacked(w *pool.Worker) error {
 
 // wideness is how much wider than NC a block of so few steps is. Sums of few
 // products are over soon, and the longer C's rows are written the better.
-func wideness(steps int) int { return max(1, min(stepsKC/max(steps, 1), 4)) }
+func wideness(steps int) int { return max(1, min(stepsKC/max(steps, 1), mostWide)) }
+
+// mostWide is the most of it.
+const mostWide = 4
 
 // minTasks is how many tasks there should be for each worker.
 const minTasks = 4
@@ -207,7 +210,7 @@ func (p *product) multiply(s *scratch, b block, i0, i1, j0, j1 int) {
 // rowsOfA sets where m rows from row i on are read.
 func (p *product) rowsOfA(t *simd.Tile, s *scratch, b block, i0, i, m int) {
 	elem := p.kernel.Type.ElemBytes()
-	if p.direct {
+	if p.direct && b.depth > 0 {
 		t.A, t.ARow, t.AStep = p.a.m.at(i, b.k0), p.a.m.rowStride, elem
 		return
 	}

@@ -148,7 +148,7 @@ func (q *Problem) sizesFor(m, n, k int, slab bool) (z sizes) {
 	z.b = cols * steps * elem
 	z.stage = stageBytes(kernel, steps)
 	if q.scheme.a.flip || q.scheme.b.flip {
-		z.init = 4 * cols
+		z.init = 4 * roundUp(min(q.Params.NC*mostWide, n), kernel.NR) // the last block may be wider
 	}
 	if slab && m > 0 && n > 0 {
 		cols, size := min(n, slabCols), q.scheme.sum.Size()

@@ -319,10 +319,11 @@ func (r *streamRun) stripProblem(p panels, c ndarray.Array, lo, hi int) *Problem
 	return &q
 }
 
-// empty is an array of a's type without elements.
+// empty is an array of a's type without elements, all of which lie in one place.
 func empty(a ndarray.Array, batch []int, m, n int) ndarray.Array {
-	shape := append(slices.Clone(batch), m, n)
-	return ndarray.Array{Layout: ndarray.NewLayout(a.DType, shape...)}
+	l := ndarray.NewLayout(a.DType, append(slices.Clone(batch), m, n)...)
+	clear(l.Strides)
+	return ndarray.Array{Layout: l}
 }
 
 // write starts writing a finished strip.
