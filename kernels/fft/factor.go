@@ -234,7 +234,7 @@ func (m machine) memoryCost(n1, n2 int) float64 {
 	if n1 > 8192 || n2*2*m.size%512 == 0 {
 		switch {
 		case n1 > 8192:
-			c += 100
+			c += 150
 		case n1 > 1024:
 			c += 60
 		case n1 > 512:
@@ -245,7 +245,7 @@ func (m machine) memoryCost(n1, n2 int) float64 {
 	}
 	switch {
 	case n2 > 8192:
-		c += 50
+		c += 150
 	case n2 > 2048:
 		c += 15
 	case n2 > 1024:

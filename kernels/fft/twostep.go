@@ -49,7 +49,7 @@ func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t.v1, t.v2 = m.widths(n1, n2)
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile = m.fuses(n1, n2), m.tileLen(n1, n2)
-	if m.whole(n1 * n2) {
+	if n1 == 16 && m.whole(n1*n2) {
 		t.whole = k.Whole[n1*n2]
 	}
 	r := newRoots(n1 * n2)
