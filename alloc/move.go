@@ -3,8 +3,6 @@ package alloc
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -107,73 +105,6 @@ func (t *spillTier) room(n int64) error {
 		return errors.Join(err, &fullError{t.path, n})
 	}
 	return nil
-}
-
-// migrate moves a spilled buffer that finds no room to grow to another tier. Preconditions: b.mu is held for writing.
-func (b *Buffer) migrate(ctx context.Context, h *home, more int64) error {
-	if h.name == "" {
-		return fail("spill", "temporary space", unix.ENOSPC)
-	}
-	st, err := b.s.fstat(h.fd, b.Path())
-	if err != nil {
-		return err
-	}
-	err = fail("spill", b.Path(), unix.ENOSPC)
-	for _, t := range b.s.spills {
-		if t == h.t {
-			continue
-		}
-		if err = t.room(st.Size + more); err == nil {
-			err = b.migrateTo(ctx, h, t, &st)
-		}
-		if !errors.Is(err, unix.ENOSPC) {
-			return err
-		}
-	}
-	return err
-}
-
-// migrateTo does so: the symlink that names the new place replaces the one that names the old.
-func (b *Buffer) migrateTo(ctx context.Context, h *home, t *spillTier, st *unix.Stat_t) error {
-	s := b.s
-	n, err := s.newData(t, b.key.ino, st.Size, b.Path())
-	if err != nil {
-		return err
-	}
-	err = b.proof(h, 0, st.Size)
-	if err == nil {
-		err = n.copyFrom(ctx, h.fd, b)
-	}
-	if err == nil {
-		err = n.finish(st)
-	}
-	if err == nil {
-		err = s.rehome(n.home, b.key.ino)
-	}
-	if err != nil {
-		n.discard()
-		return err
-	}
-	old := h.spot
-	h.t.traffic.out.Add(uint64(st.Size))
-	b.settle(n.home)
-	s.dropSpot(old)
-	t.arrived(st.Size)
-	return nil
-}
-
-// rehome makes the symlink of an inode name another place.
-func (s *Store) rehome(h *home, ino uint64) error {
-	e := s.homeEntry(ino)
-	tmp := s.ram.temp(e)
-	if err := s.symlink(h.target(), tmp); err != nil {
-		return err
-	}
-	err := s.rename(tmp, e, 0)
-	if err != nil {
-		s.ram.discard(tmp, 0)
-	}
-	return err
 }
 
 // arrived counts a buffer that moved here.
@@ -295,75 +226,6 @@ func (x sys) setTimes(fd int, path string, st *unix.Stat_t) error {
 	return x.do("utimens", path, func() error { return unix.UtimesNanoAt(fd, "", ts, unix.AT_EMPTY_PATH) })
 }
 
-// newHome is a spill file that is being written: temporary until it is named.
-type newHome struct {
-	*home
-	tmp   entry
-	size  int64
-	named bool
-}
-
-// newData makes a file of so many bytes on a tier, with all its space, under a temporary name.
-func (s *Store) newData(t *spillTier, ino uint64, size int64, rel string) (*newHome, error) {
-	n := &newHome{tmp: t.temp(entry{rel: rel}), size: size}
-	fd, err := t.open(n.tmp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	n.home = &home{spot: &spot{token: t.token, t: t, name: fmt.Sprintf("%d-%016x", ino, rand.Uint64()), where: t.path, found: true}, fd: fd, direct: -1,
-		sums: newSums(size)}
-	st, err := t.fstat(fd, rel)
-	if n.key = keyOf(&st); err == nil {
-		err = n.reserve(rel)
-	}
-	if err == nil && t.direct {
-		n.direct, err = t.openDirect(n.tmp)
-	}
-	if err != nil {
-		n.discard()
-		return nil, err
-	}
-	return n, nil
-}
-
-// reserve allocates the file's space, and gives it a size of whole pages for the time of the copy: a direct transfer ends with one, and
-// one that makes a file longer would have to wait for all others.
-func (n *newHome) reserve(rel string) error {
-	return n.t.spend(n.fd, n.key, n.size, func() error {
-		if _, err := n.t.fill(n.fd, rel, 0, pages(n.size)); err != nil {
-			return err
-		}
-		return n.t.ftruncate(n.fd, rel, pages(n.size))
-	})
-}
-
-// finish gives the file its size and times, and its name and that of its checksums, which make it known to nobody yet.
-func (n *newHome) finish(st *unix.Stat_t) error {
-	t := n.t
-	if err := t.ftruncate(n.fd, n.tmp.rel, n.size); err != nil {
-		return err
-	}
-	if err := t.setTimes(n.fd, n.tmp.rel, st); err != nil {
-		return err
-	}
-	if err := t.rename(n.tmp, n.entry(), unix.RENAME_NOREPLACE); err != nil {
-		return err
-	}
-	n.named = true
-	return n.sums.file(t, n.spot)
-}
-
-// discard removes what was made.
-func (n *newHome) discard() {
-	n.close()
-	e := n.tmp
-	if n.named {
-		e = n.entry()
-		n.t.discardFile(n.sumsEntry(), n.sumsKey)
-	}
-	n.t.discardFile(e, n.key)
-}
-
 // dropSpot removes the files of a spot that is no buffer's any more.
 func (s *Store) dropSpot(p *spot) {
 	if p == nil || p.t == nil {
@@ -376,39 +238,6 @@ func (s *Store) dropSpot(p *spot) {
 	}
 	p.t.discardFile(p.sumsEntry(), p.sumsKey)
 	p.t.discardFile(p.entry(), p.key)
-}
-
-// copyFrom writes the bytes behind a descriptor of the buffer into the file, and sums them up on the way.
-func (n *newHome) copyFrom(ctx context.Context, fd int, b *Buffer) error {
-	off, path := int64(0), b.Path()
-	return b.s.io.flow(ctx, func() *piece {
-		if off >= n.size {
-			return nil
-		}
-		at, size := off, min(b.s.io.block, n.size-off)
-		off += size
-		p := &piece{path: n.where, staged: size}
-		p.Code, p.FD, p.Off = iouring.Write, n.fd, at
-		if n.direct >= 0 {
-			p.FD, p.staged = n.direct, pages(size)
-		}
-		p.fill = func() error { return n.load(fd, path, p.Buf, at, size) }
-		return p
-	})
-}
-
-// load reads a piece of what is copied, and sums it up.
-func (n *newHome) load(fd int, path string, p []byte, off, size int64) error {
-	k, err := n.t.readFull(fd, path, p[:size], off)
-	if err != nil {
-		return err
-	}
-	clear(p[k:])
-	for i, c := off/chunkSize, p[:size]; len(c) > 0; i++ {
-		part := c[:min(chunkSize, len(c))]
-		n.sums.of[i], c = sum(part), c[len(part):]
-	}
-	return nil
 }
 
 // copyBack reads the whole spill file into the stub.

@@ -1,0 +1,75 @@
+package alloc
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// migrate moves a spilled buffer that finds no room to grow to another tier. Preconditions: b.mu is held for writing.
+func (b *Buffer) migrate(ctx context.Context, h *home, more int64) error {
+	if h.name == "" {
+		return fail("spill", "temporary space", unix.ENOSPC)
+	}
+	st, err := b.s.fstat(h.fd, b.Path())
+	if err != nil {
+		return err
+	}
+	err = fail("spill", b.Path(), unix.ENOSPC)
+	for _, t := range b.s.spills {
+		if t == h.t {
+			continue
+		}
+		if err = t.room(st.Size + more); err == nil {
+			err = b.migrateTo(ctx, h, t, &st)
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+	}
+	return err
+}
+
+// migrateTo does so: the symlink that names the new place replaces the one that names the old.
+func (b *Buffer) migrateTo(ctx context.Context, h *home, t *spillTier, st *unix.Stat_t) error {
+	s := b.s
+	n, err := s.newData(t, b.key.ino, st.Size, b.Path())
+	if err != nil {
+		return err
+	}
+	err = b.proof(h, 0, st.Size)
+	if err == nil {
+		err = n.copyFrom(ctx, h.fd, b)
+	}
+	if err == nil {
+		err = n.finish(st)
+	}
+	if err == nil {
+		err = s.rehome(n.home, b.key.ino)
+	}
+	if err != nil {
+		n.discard()
+		return err
+	}
+	old := h.spot
+	h.t.traffic.out.Add(uint64(st.Size))
+	b.settle(n.home)
+	s.dropSpot(old)
+	t.arrived(st.Size)
+	return nil
+}
+
+// rehome makes the symlink of an inode name another place.
+func (s *Store) rehome(h *home, ino uint64) error {
+	e := s.homeEntry(ino)
+	tmp := s.ram.temp(e)
+	if err := s.symlink(h.target(), tmp); err != nil {
+		return err
+	}
+	err := s.rename(tmp, e, 0)
+	if err != nil {
+		s.ram.discard(tmp, 0)
+	}
+	return err
+}
