@@ -1,6 +1,7 @@
 package gemm
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -9,7 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 )
 
 // BenchmarkSquare gives the rate of n x n x n products on one thread, in
@@ -112,3 +115,83 @@ func randomize(r *rand.Rand, a ndarray.Array) {
 		ndarray.Store(a, some[:min(len(some), a.Len()-at)], at)
 	}
 }
+
+// BenchmarkStreamed gives the time of a streamed product, on two threads with
+// half the memory that its operands take and blobs as fast as memory, as a
+// multiple of the time in core.
+func BenchmarkStreamed(b *testing.B) {
+	for _, n := range []int{2048, 4096, 6144} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkStreamed(b, n) })
+	}
+}
+
+func benchmarkStreamed(b *testing.B, n int) {
+	r := rand.New(rand.NewPCG(1, 2))
+	operands, scratch := newArena(b, 3*4*n*n+1<<16), newArena(b, 3*4*n*n)
+	q := &Problem{A: operands.array(ndarray.F32, n, n), B: operands.array(ndarray.F32, n, n), C: operands.array(ndarray.F32, n, n), Alpha: 1}
+	randomize(r, q.A)
+	randomize(r, q.B)
+	if !q.Init() {
+		b.Fatal("no kernel")
+	}
+	cut, err := newCut(q, true, int64(3*4*n*n/2))
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := pool.New(pool.Config{Threads: 2})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	timed := func(run func(w *pool.Worker) error) time.Duration {
+		scratch.used = 0
+		start := time.Now()
+		if err := p.Run(b.Context(), pool.Options{}, run); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	inCore, streamed := time.Duration(1<<62), time.Duration(1<<62)
+	for b.Loop() {
+		inCore = min(inCore, timed(func(w *pool.Worker) error { return q.Run(w, scratch) }))
+		streamed = min(streamed, timed(func(w *pool.Worker) error {
+			_, err := cut.run(&kernels.Exec{Ctx: b.Context(), W: w, Mem: scratch}, stored{
+				a: kernels.Stored{Blob: &memoryBlob{q.A.Data}, Layout: q.A.Layout},
+				b: kernels.Stored{Blob: &memoryBlob{q.B.Data}, Layout: q.B.Layout},
+				c: kernels.Stored{Blob: &memoryBlob{q.C.Data}, Layout: q.C.Layout},
+			})
+			return err
+		}))
+	}
+	b.ReportMetric(streamed.Seconds()/inCore.Seconds(), "in-core")
+	b.ReportMetric(2*float64(n)*float64(n)*float64(n)/streamed.Seconds()/1e9, "GFLOP/s")
+	b.Log(cut.explain())
+}
+
+// memoryBlob is a blob that copies beside whoever waits for it.
+type memoryBlob struct{ data []byte }
+
+func (m *memoryBlob) Size() int64 { return int64(len(m.data)) }
+
+func (m *memoryBlob) Read(segs ...kernels.Segment) kernels.Transfer {
+	return copying(segs, func(s kernels.Segment) { copy(s.Buf, m.data[s.Off:]) })
+}
+
+func (m *memoryBlob) Write(segs ...kernels.Segment) kernels.Transfer {
+	return copying(segs, func(s kernels.Segment) { copy(m.data[s.Off:], s.Buf) })
+}
+
+type copied chan struct{}
+
+func copying(segs []kernels.Segment, each func(kernels.Segment)) copied {
+	done := make(copied)
+	go func() {
+		defer close(done)
+		for _, s := range segs {
+			each(s)
+		}
+	}()
+	return done
+}
+
+func (c copied) Wait(context.Context) error { <-c; return nil }
