@@ -32,18 +32,23 @@ func planBincount(c *kernels.Call) (*kernels.Plan, error) {
 	if weights >= 0 {
 		d = ndarray.F64
 	}
-	parts := partsOf(b.n, bins)
+	b.parts = partsOf(b.n, bins)
+	out := kernels.OutSpec{DType: d, Shape: []int{bins}}
 	return &kernels.Plan{
-		Out:  []kernels.OutSpec{{DType: d, Shape: []int{bins}}},
-		Cost: kernels.Cost{Bytes: float64(in.Layout.Bytes() + 8*bins), Scratch: int64(parts * scratch.Size[uint64](bins))},
-		Run:  func(x *kernels.Exec) error { return b.run(x, scratchBins{x, bins, parts}) },
+		Out:    []kernels.OutSpec{out},
+		Cost:   kernels.Cost{Bytes: float64(in.Layout.Bytes() + 8*bins), Scratch: b.scratch()},
+		Stream: func(mem int64) (*kernels.Streamed, error) { return b.stream(out, mem) },
+		Run:    func(x *kernels.Exec) error { return b.run(x, sweepCall(x, b.parts, weights)) },
 	}, nil
 }
 
 type bincount struct {
-	c                *kernels.Call
-	n, bins, weights int
+	c                       *kernels.Call
+	n, bins, parts, weights int
 }
+
+// scratch is the bytes of the tables.
+func (b bincount) scratch() int64 { return int64(b.parts * scratch.Size[int64](b.bins)) }
 
 // places loads values [lo, hi) as numbers of the table.
 func (b bincount) places(buf []int64, in ndarray.Array, lo int) error {
@@ -60,42 +65,44 @@ func (b bincount) places(buf []int64, in ndarray.Array, lo int) error {
 	return nil
 }
 
-// run counts, or adds up weights, in partial tables (see tally). Every value
-// is checked before it is used as a place, so that nothing is written beside a
+// run counts, or adds up weights, in partial tables (see sums). Every value is
+// checked before it is used as a place, so that nothing is written beside a
 // table.
-func (b bincount) run(x *kernels.Exec, s scratchBins) error {
+func (b bincount) run(x *kernels.Exec, all sweep) error {
 	if b.weights < 0 {
-		counts, err := tally[int64](s, b.n, func(counts []int64, lo, hi int) error {
+		counts := newSums[int64](x.Mem, b.bins, b.parts)
+		err := all(func(part int, values, _ ndarray.Array, lo, hi int) error {
 			var buf [countBlock]int64
-			if err := b.places(buf[:hi-lo], x.In[0], lo); err != nil {
+			if err := b.places(buf[:hi-lo], values, lo); err != nil {
 				return err
 			}
 			for _, v := range buf[:hi-lo] {
-				counts[v]++
+				counts.tables[part][v]++
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		ndarray.Store(x.Out[0], counts, 0)
+		ndarray.Store(x.Out[0], counts.total(), 0)
 		return nil
 	}
-	sums, err := tally[float64](s, b.n, func(sums []float64, lo, hi int) error {
+	sums := newSums[float64](x.Mem, b.bins, b.parts)
+	err := all(func(part int, values, weights ndarray.Array, lo, hi int) error {
 		var buf [countBlock]int64
-		var weights [countBlock]float64
-		if err := b.places(buf[:hi-lo], x.In[0], lo); err != nil {
+		var weight [countBlock]float64
+		if err := b.places(buf[:hi-lo], values, lo); err != nil {
 			return err
 		}
-		ndarray.Load(weights[:hi-lo], x.In[b.weights], lo)
+		ndarray.Load(weight[:hi-lo], weights, lo)
 		for i, v := range buf[:hi-lo] {
-			sums[v] += weights[i]
+			sums.tables[part][v] += weight[i]
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	ndarray.Store(x.Out[0], sums, 0)
+	ndarray.Store(x.Out[0], sums.total(), 0)
 	return nil
 }

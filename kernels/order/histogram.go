@@ -45,8 +45,10 @@ func planHistogram(c *kernels.Call) (*kernels.Plan, error) {
 	for i := range c.In {
 		cost.Bytes += float64(c.In[i].Layout.Bytes())
 	}
+	out := kernels.OutSpec{DType: d, Shape: []int{h.bins}}
 	return &kernels.Plan{
-		Out:     []kernels.OutSpec{{DType: d, Shape: []int{h.bins}}},
+		Out:     []kernels.OutSpec{out},
+		Stream:  func(mem int64) (*kernels.Streamed, error) { return h.stream(out, mem) },
 		Cost:    cost,
 		Explain: []kernels.Entry{{Term: "parts", Text: fmt.Sprint(h.parts)}},
 		Run:     h.run,
@@ -111,34 +113,37 @@ func checkWeights(c *kernels.Call, weights int) error {
 
 // run settles the edges, tallies counts or sums of weights, and writes them.
 func (h *histogram) run(x *kernels.Exec) error {
-	b, err := h.binning(x)
+	return h.compute(x, sweepCall(x, h.parts, h.weights), func() (low, high float64, err error) { return h.extent(x) })
+}
+
+// compute is run with sweeps over the operands, wherever they are; x has the
+// edges and the output.
+func (h *histogram) compute(x *kernels.Exec, all sweep, extent func() (low, high float64, err error)) error {
+	b, err := h.binning(x, extent)
 	if err != nil {
 		return err
 	}
-	out := scratchBins{x: x, bins: h.bins, parts: h.parts}
 	if h.weights < 0 {
-		counts, err := tally[int64](out, h.n, func(counts []int64, lo, hi int) error {
+		counts := newSums[int64](x.Mem, h.bins, h.parts)
+		err := all(func(part int, values, _ ndarray.Array, lo, hi int) error {
 			var buf [countBlock]float64
-			ndarray.Load(buf[:hi-lo], x.In[0], lo)
-			for _, v := range buf[:hi-lo] {
-				if i := b.find(v); i >= 0 {
-					counts[i]++
-				}
-			}
+			ndarray.Load(buf[:hi-lo], values, lo)
+			b.count(counts.tables[part], buf[:hi-lo])
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		return h.write(x, b, counts, nil)
+		return h.write(x, b, counts.total(), nil)
 	}
-	sums, err := tally[float64](out, h.n, func(sums []float64, lo, hi int) error {
-		var buf, weights [countBlock]float64
-		ndarray.Load(buf[:hi-lo], x.In[0], lo)
-		ndarray.Load(weights[:hi-lo], x.In[h.weights], lo)
+	sums := newSums[float64](x.Mem, h.bins, h.parts)
+	err = all(func(part int, values, weights ndarray.Array, lo, hi int) error {
+		var buf, weight [countBlock]float64
+		ndarray.Load(buf[:hi-lo], values, lo)
+		ndarray.Load(weight[:hi-lo], weights, lo)
 		for j, v := range buf[:hi-lo] {
 			if i := b.find(v); i >= 0 {
-				sums[i] += weights[j]
+				sums.tables[part][i] += weight[j]
 			}
 		}
 		return nil
@@ -146,7 +151,7 @@ func (h *histogram) run(x *kernels.Exec) error {
 	if err != nil {
 		return err
 	}
-	return h.write(x, b, nil, sums)
+	return h.write(x, b, nil, sums.total())
 }
 
 // write stores counts or sums, over their total and the bins' widths if a
@@ -162,7 +167,7 @@ func (h *histogram) write(x *kernels.Exec, b *binning, counts []int64, sums []fl
 		return nil
 	}
 	if sums == nil {
-		sums = scratchSlice[float64](x, len(counts))
+		sums = scratchSlice[float64](x.Mem, len(counts))
 		for i, n := range counts {
 			sums[i] = float64(n)
 		}
@@ -190,8 +195,8 @@ type binning struct {
 // binning makes the edges: the operand's, or even ones in numpy.linspace's
 // order of operations between low and high, which take a sweep of their own to
 // find unless they are given.
-func (h *histogram) binning(x *kernels.Exec) (*binning, error) {
-	b := &binning{edges: scratchSlice[float64](x, h.bins+1)}
+func (h *histogram) binning(x *kernels.Exec, extent func() (low, high float64, err error)) (*binning, error) {
+	b := &binning{edges: scratchSlice[float64](x.Mem, h.bins+1)}
 	if h.edges >= 0 {
 		ndarray.Load(b.edges, x.In[h.edges], 0)
 		for i, e := range b.edges[1:] {
@@ -204,7 +209,7 @@ func (h *histogram) binning(x *kernels.Exec) (*binning, error) {
 	low, high := h.low, h.high
 	if !h.ranged {
 		var err error
-		if low, high, err = h.extent(x); err != nil {
+		if low, high, err = extent(); err != nil {
 			return nil, err
 		}
 	}
@@ -237,24 +242,48 @@ func (h *histogram) roundEdges(edges []float64) {
 
 // extent is the least and the greatest value; 0 and 1 of no values.
 func (h *histogram) extent(x *kernels.Exec) (low, high float64, err error) {
-	if h.n == 0 {
-		return 0, 1, nil
+	bounds := h.bounds(x.Mem)
+	e := emptyExtent
+	if err := extend(x.W, &e, x.In[0], bounds); err != nil {
+		return 0, 0, err
 	}
+	return h.finite(e)
+}
+
+// bounds is memory for the extents of pieces.
+func (h *histogram) bounds(mem kernels.Memory) [][2]float64 {
 	pieces := scratch.Pieces(h.n, minPart)
-	buf := x.Mem.Alloc(scratch.Size[[2]float64](pieces))
-	bounds := scratch.Carve[[2]float64](&buf, pieces)
-	err = x.W.For(h.n, minPart, func(_ *pool.Worker, lo, hi int) {
+	buf := mem.Alloc(scratch.Size[[2]float64](pieces))
+	return scratch.Carve[[2]float64](&buf, pieces)
+}
+
+// emptyExtent is the extent of nothing.
+var emptyExtent = [2]float64{math.Inf(1), math.Inf(-1)}
+
+// extend makes e the extent of what it was of and of an array. NaN wins.
+func extend(w *pool.Worker, e *[2]float64, a ndarray.Array, bounds [][2]float64) error {
+	n := a.Len()
+	err := w.For(n, minPart, func(_ *pool.Worker, lo, hi int) {
 		for ; lo < hi; lo += minPart {
-			bounds[lo/minPart] = extentOf(x.In[0], lo, min(lo+minPart, hi))
+			bounds[lo/minPart] = extentOf(a, lo, min(lo+minPart, hi))
 		}
 	})
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	low, high = bounds[0][0], bounds[0][1]
-	for _, b := range bounds[1:] {
-		low, high = min(low, b[0]), max(high, b[1]) // NaN wins
+	for _, b := range bounds[:scratch.Pieces(n, minPart)] {
+		e[0], e[1] = min(e[0], b[0]), max(e[1], b[1])
 	}
+	return nil
+}
+
+// finite gives the bounds of an extent, if values between can be binned; 0 and 1
+// of no values.
+func (h *histogram) finite(e [2]float64) (low, high float64, err error) {
+	if h.n == 0 {
+		return 0, 1, nil
+	}
+	low, high = e[0], e[1]
 	if math.IsNaN(low) || math.IsInf(low, 0) || math.IsInf(high, 0) || math.IsInf(high-low, 0) {
 		return 0, 0, outOfRange(h.c, &h.c.In[0], fmt.Sprintf("the values range from %g to %g; give low= and high=", low, high))
 	}
@@ -265,7 +294,7 @@ func (h *histogram) extent(x *kernels.Exec) (low, high float64, err error) {
 // one, since min and max keep it.
 func extentOf(a ndarray.Array, lo, hi int) [2]float64 {
 	var buf [countBlock]float64
-	e := [2]float64{math.Inf(1), math.Inf(-1)}
+	e := emptyExtent
 	for ; lo < hi; lo += len(buf) {
 		part := buf[:min(len(buf), hi-lo)]
 		ndarray.Load(part, a, lo)
@@ -274,6 +303,15 @@ func extentOf(a ndarray.Array, lo, hi int) [2]float64 {
 		}
 	}
 	return e
+}
+
+// count counts values in a table.
+func (b *binning) count(table []int64, values []float64) {
+	for _, v := range values {
+		if i := b.find(v); i >= 0 {
+			table[i]++
+		}
+	}
 }
 
 // find is the number of v's bin, -1 if there is none.

@@ -206,13 +206,7 @@ func (f *firstError) set(err error) {
 }
 
 // scratchSlice is n values of scratch memory, undefined.
-func scratchSlice[T ndarray.Element](x *kernels.Exec, n int) []T {
-	buf := x.Mem.Alloc(scratch.Size[T](n))
+func scratchSlice[T ndarray.Element](mem kernels.Memory, n int) []T {
+	buf := mem.Alloc(scratch.Size[T](n))
 	return scratch.Carve[T](&buf, n)
-}
-
-// scratchArray is an uninitialised C-ordered array in scratch memory.
-func scratchArray(x *kernels.Exec, d ndarray.DType, shape []int) ndarray.Array {
-	l := ndarray.NewLayout(d, shape...)
-	return ndarray.Array{Layout: l, Data: x.Mem.Alloc(l.Bytes())}
 }

@@ -1,14 +1,19 @@
 package order
 
 import (
+	"errors"
+	"math"
+	"syscall"
 	"testing"
 
+	"vgpu/kernels"
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 	"vgpu/kernels/vec/numpytest"
 )
 
-// few makes an array of few different values, with zeros of both signs and NaNs
+// fewValues makes an array of few different values, with zeros of both signs and NaNs
 // of several kinds.
 func fewValues(r numpytest.Rand, d ndarray.DType, shape ...int) ndarray.Array {
 	a := ndarray.New(d, shape...)
@@ -54,4 +59,81 @@ func TestStreamSort(t *testing.T) {
 	}
 	kerneltest.Stream(t, Kernels(), "sort columns.T y[::2] axis=1", arrays{"columns.T": in["columns"].Permute(1, 0), "y": in["y"]})
 	kerneltest.Stream(t, Kernels(), "sort f y[3,::-1]", arrays{"f": in["f"].Range(0, 0, 2000), "y": in["y"]})
+}
+
+// Histograms and counts: ranges that are given and that are looked for, edges,
+// weights in their order, views.
+func TestStreamTally(t *testing.T) {
+	r := numpytest.NewRand(9)
+	long := 2*minPart + 777
+	in := arrays{
+		"x": r.Array(ndarray.F32, 900), "m": fewValues(r, ndarray.F64, 30, 40), "w": fewValues(r, ndarray.F64, 30, 40), "i": fewValues(r, ndarray.U8, 900),
+		"edges": ndarray.New(ndarray.F64, 4), "wx": r.Array(ndarray.F32, 900), "none": ndarray.New(ndarray.F32, 0), "long": fewValues(r, ndarray.I8, long),
+		"wlong": fewValues(r, ndarray.F64, long), "y": ndarray.New(ndarray.I64, 12), "s": ndarray.New(ndarray.I16),
+	}
+	ndarray.Store(in["edges"], []float64{-20, -3, 0.5, 22}, 0)
+	v := make([]float64, long)
+	for i := range v {
+		v[i] = 1 / float64(i+3)
+	}
+	ndarray.Store(in["wlong"], v, 0)
+	ndarray.Store(in["i"], []float64{250}, 0)
+	for _, line := range []string{
+		"histogram m h bins=7", "histogram m h bins=5 low=-10 high=20 density=yes", "histogram m h edges=edges", "histogram m h bins=6 weights=w", "histogram m[::-1,2:9] h weights=w[:,3:10] bins=3",
+		"histogram none h bins=3", "histogram i y[::-2] bins=6", "histogram s h bins=2", "bincount i c minlength=256", "bincount i c minlength=256 weights=wx",
+	} {
+		kerneltest.Stream(t, Kernels(), line, in)
+	}
+	for _, line := range []string{"histogram long h bins=9 weights=wlong", "histogram long h bins=9"} {
+		kerneltest.Stream(t, Kernels(), line, in, 1<<20, 100<<10)
+	}
+}
+
+// A run over values that cannot be binned fails as in core.
+func TestStreamTallyFails(t *testing.T) {
+	in := arrays{"x": ndarray.New(ndarray.F64, 100), "i": fewValues(numpytest.NewRand(1), ndarray.I16, 100), "edges": ndarray.New(ndarray.F64, 3)}
+	ndarray.Store(in["x"], []float64{1, math.NaN()}, 0)
+	ndarray.Store(in["edges"], []float64{1, 3, 2}, 0)
+	for _, line := range []string{"histogram x h", "bincount i c minlength=3", "histogram x h edges=edges"} {
+		if err := streamError(t, line, in); !errors.Is(err, syscall.EDOM) {
+			t.Errorf("%s: %v, want EDOM", line, err)
+		}
+	}
+}
+
+// goHeap is memory for runs that kerneltest does not do.
+type goHeap struct{}
+
+func (goHeap) Alloc(n int) []byte { return ndarray.New(ndarray.U8, n+64).Data[:n:n] }
+
+// streamError runs a line streamed and gives its error.
+func streamError(t *testing.T, line string, in arrays) error {
+	t.Helper()
+	j, err := kerneltest.Prepare(t, Kernels(), line, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := j.Plan.Stream(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := kerneltest.NewDisk(t)
+	stored := func(arrays []ndarray.Array) (out []kernels.Stored) {
+		for _, a := range arrays {
+			out = append(out, kernels.Stored{Blob: disk.Blob(a.Data, 0, len(a.Data)), Layout: a.Layout})
+		}
+		return out
+	}
+	x := &kernels.Exec{Ctx: t.Context(), Mem: goHeap{}, Src: stored(j.In), Dst: stored(j.Out)}
+	p, err := pool.New(pool.Config{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	err = p.Run(t.Context(), pool.Options{}, func(w *pool.Worker) error {
+		x.W = w
+		return plan.Run(x)
+	})
+	disk.Quiet()
+	return err
 }

@@ -2,6 +2,7 @@ package order
 
 import (
 	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
 )
 
@@ -20,36 +21,69 @@ func partsOf(n, bins int) int {
 	return max(1, min(maxParts, n/max(minPart, 8*bins)))
 }
 
-// scratchBins makes the partial tables.
-type scratchBins struct {
-	x           *kernels.Exec
-	bins, parts int
+// sums are tables of bins places, one a part, that are added up in the end.
+type sums[T int64 | float64] struct{ tables [][]T }
+
+// newSums makes empty tables in scratch memory.
+func newSums[T int64 | float64](mem kernels.Memory, bins, parts int) sums[T] {
+	s := sums[T]{make([][]T, parts)}
+	for i := range s.tables {
+		s.tables[i] = scratchSlice[T](mem, bins)
+		clear(s.tables[i])
+	}
+	return s
 }
 
-// tally runs add over [0, n) in blocks, each part of the range into a table
-// of its own, and adds the tables up in order.
-func tally[T int64 | float64](s scratchBins, n int, add func(table []T, lo, hi int) error) ([]T, error) {
-	tables := make([][]T, s.parts)
-	for i := range tables {
-		tables[i] = scratchSlice[T](s.x, s.bins)
-		clear(tables[i])
-	}
-	var first firstError
-	per := (n + s.parts - 1) / s.parts
-	err := s.x.W.For(s.parts, 1, func(w *pool.Worker, p0, p1 int) {
-		for p := p0; p < p1; p++ {
-			for lo := p * per; lo < min((p+1)*per, n) && w.Err() == nil; lo += countBlock {
-				first.set(add(tables[p], lo, min(lo+countBlock, (p+1)*per, n)))
-			}
-		}
-	})
-	if err == nil {
-		err = first.err
-	}
-	for _, t := range tables[1:] {
+// total adds the tables up, in order, in the first.
+func (s sums[T]) total() []T {
+	for _, t := range s.tables[1:] {
 		for i, v := range t {
-			tables[0][i] += v
+			s.tables[0][i] += v
 		}
 	}
-	return tables[0], err
+	return s.tables[0]
+}
+
+// adder adds elements lo to hi-1 of values, at most countBlock of them, to the
+// table of a part. weights has as many elements, or is the zero value.
+type adder func(part int, values, weights ndarray.Array, lo, hi int) error
+
+// sweep gives an adder all elements. Those of a part come in their order, from one
+// goroutine at a time.
+type sweep func(add adder) error
+
+// sweepParts cuts arrays into parts of equal length, in C order.
+func sweepParts(w *pool.Worker, parts int, values, weights ndarray.Array) sweep {
+	n := values.Len()
+	per := (n + parts - 1) / parts
+	return func(add adder) error {
+		var first firstError
+		err := w.For(parts, 1, func(w *pool.Worker, p0, p1 int) {
+			for p := p0; p < p1; p++ {
+				first.set(sweepPart(w, add, p, values, weights, p*per, min((p+1)*per, n)))
+			}
+		})
+		if err == nil {
+			err = first.err
+		}
+		return err
+	}
+}
+
+// sweepPart gives an adder elements lo to hi-1 of a part.
+func sweepPart(w *pool.Worker, add adder, part int, values, weights ndarray.Array, lo, hi int) error {
+	for ; lo < hi && w.Err() == nil; lo += countBlock {
+		if err := add(part, values, weights, lo, min(lo+countBlock, hi)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepCall is the sweep over the operands in memory.
+func sweepCall(x *kernels.Exec, parts, weights int) sweep {
+	if weights < 0 {
+		return sweepParts(x.W, parts, x.In[0], ndarray.Array{})
+	}
+	return sweepParts(x.W, parts, x.In[0], x.In[weights])
 }
