@@ -48,8 +48,10 @@ func (m machine) wayOf(g geometry) way {
 func (m machine) tiled(n int) bool { return smooth(n) && n > 1 && n <= colMax }
 
 // need is the scratch for the lines of one axis.
-func (m machine) need(g geometry) need {
-	switch m.wayOf(g) {
+func (m machine) need(g geometry) need { return m.needOf(g, m.wayOf(g)) }
+
+func (m machine) needOf(g geometry, by way) need {
+	switch by {
 	case oneByOne:
 		return m.lineNeed(g.n)
 	case byLine:
@@ -86,6 +88,12 @@ type axis[T simd.Float] struct {
 // along transforms the given axis of shape from src to dst, which may be the
 // same; last tells that no other follows. c has the need of the axis.
 func along[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir *direction[T], last bool) error {
+	return alongBy(c, dst, src, shape, ax, dir, last, machineOf(simd.FFT[T]()).wayOf(geometryOf(shape, ax)))
+}
+
+// alongBy goes a given way. A part of an array is gone through as the whole
+// is, so that its bits are the same.
+func alongBy[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir *direction[T], last bool, by way) error {
 	a := &axis[T]{k: simd.FFT[T](), geometry: geometryOf(shape, ax), dir: dir, dst: dst, src: src}
 	total := a.outer * a.n * a.inner
 	if total == 0 {
@@ -96,7 +104,7 @@ func along[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir *dir
 		own := *dir // what is not transformed again need not stay in the caches
 		own.stream, a.dir = true, &own
 	}
-	switch machineOf(a.k).wayOf(a.geometry) {
+	switch by {
 	case oneByOne:
 		return a.oneByOne(c)
 	case byLine:

@@ -238,7 +238,7 @@ func (t *trig[T]) third(c *crew[T], k *simd.FFTKernels[T], y, x, scratch []T) er
 		re, im, c, s := x[i], -x[n-i], t.tw[2*i], -t.tw[2*i+1]
 		in[2*i], in[2*i+1] = re*c-im*s, re*s+im*c
 	}
-	if err := t.real.inverse(c, k, v, in, 1, rest); err != nil {
+	if err := t.real.inverse(c, k, v, in, inverse(T(1)), rest); err != nil {
 		return err
 	}
 	for i := range n {

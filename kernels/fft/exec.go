@@ -25,9 +25,17 @@ func forward[T simd.Float]() *direction[T] {
 var (
 	forward32 = direction[float32]{in: simd.Interleaved, out: simd.Interleaved}
 	forward64 = direction[float64]{in: simd.Interleaved, out: simd.Interleaved}
+
+	unscaled32 = direction[float32]{in: simd.Swapped, out: simd.Swapped, scale: []float32{1}}
+	unscaled64 = direction[float64]{in: simd.Swapped, out: simd.Swapped, scale: []float64{1}}
 )
 
 func inverse[T simd.Float](scale T) *direction[T] {
+	if scale == 1 && isSingle[T]() {
+		return any(&unscaled32).(*direction[T])
+	} else if scale == 1 {
+		return any(&unscaled64).(*direction[T])
+	}
 	return &direction[T]{in: simd.Swapped, out: simd.Swapped, scale: []T{scale}}
 }
 

@@ -185,9 +185,16 @@ func (m machine) realScratch(n int) int {
 	return m.scratch(n / 2)
 }
 
-// split chooses n = n1·n2 with n2 >= w for the two-step transform; ok is false
-// if there is no such split.
+// split is the factors of the two-step transform of a smooth n; ok is false if
+// that is not its method.
 func split(n int, m machine) (n1, n2 int, ok bool) {
+	d := m.decompose(n)
+	return d.n1, d.n2, d.method == methodTwoStep
+}
+
+// bestSplit chooses n = n1·n2 with n2 >= w for the two-step transform; ok is
+// false if there is no such split.
+func (m machine) bestSplit(n int) (n1, n2 int, ok bool) {
 	if m.whole(n) {
 		return 16, n / 16, true
 	}

@@ -29,6 +29,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/simd"
+	"vgpu/kernels/stream"
 )
 
 // Kernels lists the family.
@@ -155,6 +156,9 @@ func fourierPlan(inv, real bool) func(c *kernels.Call) (*kernels.Plan, error) {
 			Alias:   !real && in.Layout.DType == out.DType && slices.Equal(in.Layout.Shape, r.out),
 		}
 		p.Threads = r.params.Ways
+		if to := stream.Output(c, 0, out); to.DType == out.DType {
+			p.Stream = func(mem int64) (*kernels.Streamed, error) { return r.stream(in.Layout, to, mem) }
+		}
 		if r.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runFourier[float32](x, r) }
 		} else {
@@ -346,7 +350,8 @@ func realAxisOf[T simd.Float](r *request, ax int, dst, src []T) *realAxis[T] {
 	l := plannedReal(k, r.shape[ax])
 	a := &realAxis[T]{realGeometry: r.realGeometry(machineOf(k), ax), dst: dst, src: src}
 	if r.inv {
-		a.fn = func(c *crew[T], out, in, s []T) error { return l.inverse(c, k, out, in, T(r.scale), s) }
+		dir := inverse(T(r.scale))
+		a.fn = func(c *crew[T], out, in, s []T) error { return l.inverse(c, k, out, in, dir, s) }
 	} else {
 		a.fn = func(c *crew[T], out, in, s []T) error { return l.forward(c, k, out, in, s) }
 	}

@@ -1,6 +1,11 @@
 package fft
 
-import "vgpu/kernels/simd"
+import (
+	"sync"
+	"sync/atomic"
+
+	"vgpu/kernels/simd"
+)
 
 // method is how the transform of a length is decomposed. It depends on the
 // length, precision and instruction set alone: the bits must not depend on
@@ -34,21 +39,58 @@ type line[T simd.Float] struct {
 const raderPasses = 7
 
 // methodFor decides how a line of n >= 1 points is decomposed.
-func methodFor(n int, m machine) method {
+func methodFor(n int, m machine) method { return m.decompose(n).method }
+
+// decomposition is what is decided of a length.
+type decomposition struct {
+	method method
+	n1, n2 int // of the two-step method
+}
+
+// decompositions remembers what was decided, as planning asks again and again.
+// Beyond maxDecompositions it begins anew.
+var decompositions struct {
+	of    sync.Map // decompositionKey -> decomposition
+	count atomic.Int64
+}
+
+const maxDecompositions = 1 << 14
+
+type decompositionKey struct {
+	m machine
+	n int
+}
+
+// decompose is a function of its arguments.
+func (m machine) decompose(n int) decomposition {
+	key := decompositionKey{m, n}
+	if d, ok := decompositions.of.Load(key); ok {
+		return d.(decomposition)
+	}
+	d := m.decide(n)
+	if decompositions.count.Add(1) > maxDecompositions {
+		decompositions.of.Clear()
+		decompositions.count.Store(0)
+	}
+	decompositions.of.Store(key, d)
+	return d
+}
+
+func (m machine) decide(n int) decomposition {
 	switch {
 	case n == 1:
-		return methodCopy
+		return decomposition{method: methodCopy}
 	case smooth(n):
-		if _, _, ok := split(n, m); ok {
-			return methodTwoStep
+		if n1, n2, ok := m.bestSplit(n); ok {
+			return decomposition{methodTwoStep, n1, n2}
 		}
-		return methodTile
+		return decomposition{method: methodTile}
 	case n <= directMax:
-		return methodDirect
+		return decomposition{method: methodDirect}
 	case smooth(n-1) && len(radices(n-1, m.maxPow2)) <= raderPasses && isPrime(n):
-		return methodRader
+		return decomposition{method: methodRader}
 	}
-	return methodBluestein
+	return decomposition{method: methodBluestein}
 }
 
 // newLine plans length n >= 1.

@@ -91,5 +91,5 @@ func (p *RealPlan[T]) Forward(w *pool.Worker, dst, src, scratch []T) error {
 // imaginary parts of the first and, n even, the last are taken as zero.
 func (p *RealPlan[T]) Inverse(w *pool.Worker, dst, src []T, scale T, scratch []T) error {
 	c := &crew[T]{w: w, space: spaceIn(scratch, p.need)}
-	return p.l.inverse(c, p.k, dst, src, scale, c.alone(p.need.alone))
+	return p.l.inverse(c, p.k, dst, src, inverse(scale), c.alone(p.need.alone))
 }

@@ -65,11 +65,11 @@ func (r *realLine[T]) unpack(y []T, lo, hi int) {
 }
 
 // inverse transforms n/2+1 complex numbers, of which src holds have (the rest
-// are zero), to n reals, times scale. The imaginary parts of the first and (n
+// are zero), to n reals; dir is [inverse]. The imaginary parts of the first and (n
 // even) the last are ignored. dst and src do not overlap.
-func (r *realLine[T]) inverse(c *crew[T], k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
+func (r *realLine[T]) inverse(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
 	if r.n%2 == 1 {
-		return r.inverseOdd(c, k, dst, src, scale, scratch)
+		return r.inverseOdd(c, k, dst, src, dir, scratch)
 	}
 	h := r.n / 2
 	first, last := src[0], src[2*h]
@@ -78,7 +78,7 @@ func (r *realLine[T]) inverse(c *crew[T], k *simd.FFTKernels[T], dst, src []T, s
 	if err != nil {
 		return err
 	}
-	return r.inner.run(c, k, dst, dst, inverse(scale), scratch)
+	return r.inner.run(c, k, dst, dst, dir, scratch)
 }
 
 // pack is the inverse of unpack, times 2.
@@ -97,14 +97,14 @@ func (r *realLine[T]) pack(z, x []T, lo, hi int) {
 	}
 }
 
-func (r *realLine[T]) inverseOdd(c *crew[T], k *simd.FFTKernels[T], dst, src []T, scale T, scratch []T) error {
+func (r *realLine[T]) inverseOdd(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
 	z, rest := scratch[:2*r.n], scratch[2*r.n:]
 	z[0], z[1] = src[0], 0
 	for i := 1; i <= r.n/2; i++ {
 		z[2*i], z[2*i+1] = src[2*i], src[2*i+1]
 		z[2*(r.n-i)], z[2*(r.n-i)+1] = src[2*i], -src[2*i+1]
 	}
-	if err := r.inner.run(c, k, z, z, inverse(scale), rest); err != nil {
+	if err := r.inner.run(c, k, z, z, dir, rest); err != nil {
 		return err
 	}
 	for i := range r.n {

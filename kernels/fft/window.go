@@ -44,7 +44,7 @@ func window(name string, n int, param float64, periodic bool) func(i int) float6
 
 // storeWindow writes the weights piece by piece.
 func storeWindow(x *kernels.Exec, out ndarray.Array, weight func(i int) float64) error {
-	return parallel(x.W, out.Len(), windowPiece, func(lo, hi int) {
+	return parallel(x.W, out.Len(), 8*windowPiece, func(lo, hi int) {
 		var buf [windowPiece]float64
 		for ; lo < hi; lo += windowPiece {
 			part := buf[:min(windowPiece, hi-lo)]
@@ -57,7 +57,7 @@ func storeWindow(x *kernels.Exec, out ndarray.Array, weight func(i int) float64)
 }
 
 // windowPiece is how many weights are computed before they are stored.
-const windowPiece = 512
+const windowPiece = 2048
 
 // windowFunc is the value at point i, i <= (m-1)/2, of the window of m points.
 func windowFunc(name string, m int, param float64) func(i int) float64 {
