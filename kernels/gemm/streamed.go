@@ -256,7 +256,7 @@ func (c *cut) tileOf(l ndarray.Layout) ndarray.Layout {
 // worth packing B for.
 const (
 	stripParts = 8
-	stripRows  = 256
+	stripRows  = 512
 )
 
 // stripAxis is the axis along which a tile is cut into strips: a batch axis, or
@@ -387,8 +387,10 @@ func (c *cut) moved() float64 {
 		func(l ndarray.Layout) float64 { b, _ := stream.SinkTraffic(l); return b })
 }
 
-// cost is what they cost, with the steps and with what overlaps with nothing:
-// the first panels, and the last strip.
+// cost is what a run costs, in bytes of one long transfer. Transfers and cores
+// work side by side, so it is the slower of the two that counts; a part of the
+// other, which never overlaps in full; and what overlaps with nothing, the first
+// panels and the last strip.
 func (c *cut) cost() float64 {
 	source := func(l ndarray.Layout) float64 { _, b := stream.SourceTraffic(l); return b }
 	sink := func(l ndarray.Layout) float64 { _, b := stream.SinkTraffic(l); return b }
@@ -396,7 +398,41 @@ func (c *cut) cost() float64 {
 	if c.depth > 0 {
 		ends += source(c.panelA()) + source(c.panelB())
 	}
-	return c.traffic(source, sink) + ends + float64(c.total()*c.panels())*stream.StepCost
+	moves := c.traffic(source, sink) + float64(c.total()*c.panels())*stream.StepCost
+	work := c.work()
+	return max(moves, work) + min(moves, work)/8 + ends
+}
+
+const (
+	// opsPerByte is about how many f32 operations the cores do in the time in
+	// which a byte is moved.
+	opsPerByte = 100
+	// What packing costs, as rows (of B) and columns (of A) more that could be
+	// multiplied in the time.
+	packedRows, packedCols = 40, 10
+)
+
+// work is what the cores do, as bytes that could be moved in the time.
+func (c *cut) work() float64 {
+	if c.way.vector != noVector {
+		return 0
+	}
+	typ := c.q.kernel.Type
+	unit := float64(typ.ElemBytes()) / 4 / float64(typ.Group())
+	if c.q.scheme.sum.IsComplex() {
+		unit *= 2
+	}
+	tile := c.tileOf(c.q.C.Layout).Shape
+	if c.panels() <= 2 { // all of them are computed in strips
+		tile = c.stripOf(c.q.C.Layout).Shape
+	}
+	r := len(tile)
+	m, n := tile[r-2], tile[r-1]
+	if c.way.transposed {
+		m, n = n, m
+	}
+	over := 1 + packedRows/float64(min(m, c.q.Params.MC)) + packedCols/float64(min(n, c.q.Params.NC))
+	return 2 * float64(c.q.C.Len()) * float64(c.depth) * unit / opsPerByte * over
 }
 
 // explain tells tiles and passes.
