@@ -43,6 +43,9 @@ type streamed struct {
 func (r *request) stream(src, dst ndarray.Layout, mem int64) (*kernels.Streamed, error) {
 	s := &streamed{r: r, m: machineFor(r.prec), src: src, dst: dst, complex: complexOf(r.prec)}
 	if err := s.plan(mem); err != nil {
+		if l := s.line(); l != nil {
+			return l.stream(mem)
+		}
 		return nil, err
 	}
 	out := &kernels.Streamed{Mem: s.mem, Moved: s.moved(), Temp: s.temp(), Explain: s.explain()}

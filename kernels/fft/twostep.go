@@ -23,10 +23,13 @@ type twoStep[T simd.Float] struct {
 	n1, n2 int
 	v1, v2 int // vectors of a block in each sweep
 	c1, c2 *col[T]
-	tile   int                 // tileLen
-	stream bool                // stores of both sweeps go past the caches
-	fused  bool                // n1 is 16: the first sweep is one routine
-	whole  [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
+	// Where things lie: reals from row to row of src and of dst, and columns of
+	// each block of s. A part of a line has its own (stream_line.go).
+	pitchIn, pitchOut, between int
+	tile                       int                 // tileLen
+	stream                     bool                // stores of both sweeps go past the caches
+	fused                      bool                // n1 is 16: the first sweep is one routine
+	whole                      [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
 	// Twiddles exp(-2πi·j2·k1/n) in the order of their use: for each block of
 	// columns, for each W values of k1, for each vector of the block, W rows
 	// of W lanes. Factored, t holds the rows for j2 < W once, and u for each
@@ -46,6 +49,7 @@ const streamBytes = 7 << 20
 func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
 	m := machineOf(k)
+	t.pitchIn, t.pitchOut, t.between = 2*n2, 2*n1, n2
 	t.v1, t.v2 = m.widths(n1, n2)
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile = m.fuses(n1, n2), m.tileLen(n1, n2)
@@ -173,7 +177,7 @@ func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir *direction[T], t
 	half, row := t.tileLen(), 2*w*t.v1
 	a, b := tiles[:half], tiles[half:2*half]
 	out := t.c1.result(a, b)
-	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{src[2*j2:], 2 * t.n2, dir.in, false}, t.v1, nil, a, b)
+	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{src[2*j2:], t.pitchIn, dir.in, false}, t.v1, nil, a, b)
 	t.transpose(s, out, block, j2)
 }
 
@@ -190,12 +194,12 @@ func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 	kb := 0
 	if t.v1 == 1 && t.v2 == 1 && whole > 1 { // at even distances: in one call
 		tw, u := t.twiddles(block, 0, 0)
-		transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.n2*drow)
+		transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.between*drow)
 		kb = whole
 	}
 	for ; kb < blocks; kb++ {
 		from := out[max(min(kb*w, t.n1-w), 0)*row:]
-		to := s[(kb/t.v2*t.n2+j2)*drow+kb%t.v2*2*w:]
+		to := s[(kb/t.v2*t.between+j2)*drow+kb%t.v2*2*w:]
 		if t.u == nil {
 			t.k.Transpose(to, from, t.t[(block*blocks+kb)*t.v1*square:], nil, t.v1, row, 2*w, drow, w*drow)
 			continue
@@ -239,10 +243,10 @@ func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir *direction[T], tile
 	if t.n1 >= t.k.W {
 		stream := t.stream || dir.stream
 		if r := t.c2.radix; len(r) == 1 { // the call alone, for the sake of short lines
-			t.c2.last(r[0], dir.out, stream, simd.Planar)(dst[2*k1:], src.buf, dir.scale, 1, t.v2, src.pitch, 0, 2*t.n1, 0)
+			t.c2.last(r[0], dir.out, stream, simd.Planar)(dst[2*k1:], src.buf, dir.scale, 1, t.v2, src.pitch, 0, t.pitchOut, 0)
 			return
 		}
-		t.c2.exec(&rows[T]{dst[2*k1:], 2 * t.n1, dir.out, stream}, &src, t.v2, dir.scale, a, b)
+		t.c2.exec(&rows[T]{dst[2*k1:], t.pitchOut, dir.out, stream}, &src, t.v2, dir.scale, a, b)
 		return
 	}
 	out := t.c2.other(a, b)
