@@ -42,6 +42,9 @@ type budget struct {
 	mem   int64
 	keep  int64
 
+	pooled func() int64 // what a pool of files has, which is as good as free
+	drain  func() bool  // gives that back
+
 	mu       sync.Mutex
 	closed   bool      // the tier is not ours any more
 	reserved int64     // taken off the buffers' bound
@@ -57,7 +60,7 @@ type budget struct {
 
 // newBudget makes a budget with nothing reserved. An eighth of the memory, 256 MiB at most, may be kept for the next arenas.
 func newBudget(x sys, mem int64, m meter) *budget {
-	return &budget{sys: x, meter: m, mem: mem, keep: min(mem/8, 256<<20) &^ (pageSize - 1)}
+	return &budget{sys: x, meter: m, mem: mem, pooled: func() int64 { return 0 }, drain: func() bool { return false }, keep: min(mem/8, 256<<20) &^ (pageSize - 1)}
 }
 
 // start sets the buffers' bound to all of the memory.
@@ -124,6 +127,9 @@ func (b *budget) raise(want int64) error {
 	if isFull(err) && more > 0 {
 		err = b.setReserved(want)
 	}
+	if isFull(err) && b.drain() {
+		err = b.setReserved(want)
+	}
 	if isFull(err) {
 		return b.tooMuch(want)
 	}
@@ -180,7 +186,10 @@ func (b *budget) shrink(n int64) error {
 }
 
 // relieve gives back all that no arena needs, and reports whether that was anything.
-func (b *budget) relieve() bool {
+func (b *budget) relieve() bool { return b.drain() || b.unlend() }
+
+// unlend gives back the scratch that no arena needs, and reports whether that was anything.
+func (b *budget) unlend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || b.reserved <= pages(b.active) {
@@ -195,7 +204,7 @@ func (b *budget) sample() {
 		return
 	}
 	if used, err := b.meter.used(); err == nil {
-		b.lastUsed = used
+		b.lastUsed = used - b.pooled()
 	}
 	b.peak = max(b.peak, b.lastUsed+b.active)
 }
@@ -243,10 +252,13 @@ func (b *budget) spend(k key, n int64, call func() error, blocks func() (int64, 
 	}
 }
 
-// Trim gives back the memory that is kept ready for the next arenas. The device calls it when it has nothing to run, so that what
+// Trim gives back the memory that is kept ready for the next arenas, and where memory is short what is kept for outputs. The device calls it when it has nothing to run, so that what
 // clients write through descriptors of their own finds room.
 func (s *Store) Trim() {
-	if s.mem.relieve() {
+	if u := s.mem.usage(); s.pool.bytes.Load() > 0 && u.Free < u.Mem/4 {
+		s.drain()
+	}
+	if s.mem.unlend() {
 		s.freed()
 	}
 }

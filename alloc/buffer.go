@@ -34,6 +34,7 @@ type Buffer struct {
 	refs int    // guarded by table.mu
 	path string // guarded by table.mu
 	dead bool   // guarded by table.mu: it has no name left
+	tmp  entry  // guarded by table.mu: but this one, by which it could be used again
 
 	mu        sync.RWMutex // the size, and where the bytes are: read to use them within it, written to change it; and what follows
 	allocated int64        // bytes from the start that are known to have their pages in the RAM tier
@@ -41,6 +42,7 @@ type Buffer struct {
 	mappings  atomic.Int32 // held, of any size; changed under mu
 	pins      atomic.Int32 // holds that keep the bytes where they are; counted up under mu
 	lastUse   atomic.Int64 // Unix time in ns
+	stale     atomic.Bool  // the bytes are somebody else's, and the job that is to overwrite them has not ended
 
 	hm   sync.RWMutex // written for the one step of a move, and to open the spill file; read by who does not wait for moves
 	spot *spot        // nil: the bytes are in the RAM tier
@@ -140,8 +142,9 @@ func (t *table) size() int64 {
 	return int64(len(t.held))
 }
 
-// unnamed takes note that a file lost the name rel, the last it had or not, and tells whether anybody holds it.
-func (t *table) unnamed(k key, rel string, last bool) bool {
+// unnamed takes note that a file lost the name rel, the last it had or not, and has the name tmp instead or none; it tells whether anybody
+// holds it.
+func (t *table) unnamed(k key, rel string, last bool, tmp entry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.held[k]
@@ -152,6 +155,9 @@ func (t *table) unnamed(k key, rel string, last bool) bool {
 		b.path = ""
 	}
 	b.dead = b.dead || last
+	if last {
+		b.tmp = tmp
+	}
 	return true
 }
 
@@ -201,9 +207,9 @@ func (b *Buffer) release() bool {
 		panic("alloc: Release of a buffer that was released")
 	}
 	last, dead, path := b.refs == 1, b.dead, b.path
-	if last && !dead && b.unfiled() {
+	if last && !dead && (b.unfiled() || b.stale.Load()) {
 		t.mu.Unlock()
-		b.fileSums() // while nobody can open the spill file anew
+		b.settleBytes() // while nobody can open the files anew
 		t.mu.Lock()
 		last, dead, path = b.refs == 1, b.dead, b.path
 	}
@@ -219,7 +225,9 @@ func (b *Buffer) release() bool {
 	}
 	// Nobody can reach b now. The file is open until its mark is off.
 	if dead {
+		f := b.lastUseful()
 		b.s.forget(b.key)
+		b.s.keepOrDrop(f)
 	}
 	if b.home != nil {
 		b.home.close()
@@ -235,6 +243,13 @@ func (b *Buffer) Path() string {
 	b.s.table.mu.Lock()
 	defer b.s.table.mu.Unlock()
 	return b.path
+}
+
+// unlinked reports whether it has lost its last name.
+func (b *Buffer) unlinked() bool {
+	b.s.table.mu.Lock()
+	defer b.s.table.mu.Unlock()
+	return b.dead
 }
 
 // String names the buffer in messages.
@@ -265,6 +280,9 @@ func (b *Buffer) Stat() (unix.Stat_t, error) {
 	b.hm.RLock()
 	defer b.hm.RUnlock()
 	st, err := b.s.fstat(b.fd, path)
+	if path == "" && b.unlinked() {
+		st.Nlink = 0 // whatever name it has to be used again by
+	}
 	p, h := b.spot, b.home
 	if err != nil || p == nil {
 		return st, err

@@ -131,7 +131,7 @@ func (s *Store) tempFile(e entry) (tmp entry, b *Buffer, err error) {
 // scrap removes what tempFile made, with its mark. It tells whether the bytes are gone.
 func (s *Store) scrap(tmp entry, b *Buffer) bool {
 	s.ram.discard(tmp, 0)
-	s.table.unnamed(b.key, "", true)
+	s.table.unnamed(b.key, "", true, entry{})
 	return b.release()
 }
 
@@ -170,7 +170,11 @@ func (s *Store) supplant(tmp, e entry) (victim, error) {
 	if err != nil {
 		return v, err
 	}
-	if err = s.rename(tmp, e, 0); err == nil {
+	flags := uint(0)
+	if s.poolable(&v) { // it goes where the new one was
+		v.tmp, flags = tmp, unix.RENAME_EXCHANGE
+	}
+	if err = s.rename(tmp, e, flags); err == nil {
 		s.gone(&v)
 	}
 	return v, err

@@ -39,6 +39,11 @@
 // mapped buffer does not shrink, so that no access to a mapping can end in SIGBUS. Where buffers can spill the memory is full as a
 // rule; they leave a spare then, so that marks and directories find room.
 //
+// The file of a large buffer that is gone is kept for a while, under a name in tmp/, and becomes the next output of about its size that
+// will be written whole (PrepareWhole): pages that are new have to be zeroed first. It counts as free, and goes when the memory is
+// needed. What it holds is never seen: the buffer is stale, and its mark says so, until its job has ended done; else it is wiped,
+// if the job was killed at Open.
+//
 // A spill tier counts the blocks of its files, and reserves space before it is used. A quota (Config.Quota) bounds the sizes of each
 // user's buffers, wherever they are.
 //
@@ -82,6 +87,7 @@
 //	Buffer.mu      size, pages, mappings and place of one buffer: written while it moves, read while transfers are under way
 //	marks.mu       marks in memory and their files
 //	stale.mu, trash.mu  what could not be removed
+//	pool.mu        files kept for outputs
 //	table.mu       who is held, by what name, and what has spilled
 //	Buffer.hm      the one step of a move, and the opening of a spill file
 //	sums.mu        checksums of one spill file

@@ -79,6 +79,15 @@ func (b *Buffer) fileSums() {
 	}
 }
 
+// settleBytes does what is to be done before nobody holds the buffer: a job that was given up has left it stale, or checksums are to be
+// written.
+func (b *Buffer) settleBytes() {
+	if err := b.wipe(); err != nil {
+		b.s.cfg.Logf("%s holds bytes that are not its own: %v", b, err)
+	}
+	b.fileSums()
+}
+
 // touch notes that the buffer is being used.
 func (b *Buffer) touch() { b.lastUse.Store(time.Now().UnixNano()) }
 

@@ -24,6 +24,7 @@ type Mark struct {
 	Job    uint64 `json:"job"`
 	Cmd    string `json:"cmd"`
 	Reason string `json:"reason,omitempty"`
+	Stale  bool   `json:"stale,omitempty"` // set by SetMark: the buffer holds bytes of another (PrepareWhole)
 }
 
 // markSize is the most a mark's file holds: one page, so that a spare page is space enough for any change of a mark.
@@ -58,6 +59,7 @@ func (b *Buffer) SetMark(m Mark) error {
 	if m.Path == "" {
 		m.Path = b.Path()
 	}
+	m.Stale = b.stale.Load()
 	return b.s.setMark(b.key.ino, m)
 }
 
@@ -65,7 +67,13 @@ func (b *Buffer) SetMark(m Mark) error {
 func (b *Buffer) Mark() (Mark, bool) { return b.s.marks.get(b.key.ino) }
 
 // ClearMark makes the buffer good again.
-func (b *Buffer) ClearMark() error { return b.s.clearMark(b.key.ino) }
+func (b *Buffer) ClearMark() error {
+	err := b.s.clearMark(b.key.ino)
+	if err == nil {
+		b.stale.Store(false)
+	}
+	return err
+}
 
 // MarkOf tells the mark of the buffer of that name.
 func (s *Store) MarkOf(rel string) (Mark, bool) {
@@ -321,7 +329,12 @@ func (s *Store) loadMark(e entry, ino uint64, path string) error {
 	if m.State != Pending {
 		return nil
 	}
-	m.State = Bad
+	if m.Stale {
+		if err := s.wipeFile(path); err != nil {
+			return err
+		}
+	}
+	m.State, m.Stale = Bad, false
 	m.Reason = "interrupted: the daemon ended before the job did"
 	s.interrupted = append(s.interrupted, m)
 	s.marks.of[ino] = m

@@ -192,7 +192,7 @@ func (s *Store) Unlink(rel string) error {
 		if v, err = s.victim(e); err != nil {
 			return err
 		}
-		if err = s.unlink(e, 0); err == nil {
+		if err = s.retire(e, &v); err == nil {
 			s.gone(&v)
 		}
 		return err

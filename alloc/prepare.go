@@ -96,6 +96,11 @@ func (p *Prepared) Publish(c Cred, rel string, mode uint32) error {
 func (p *Prepared) publish(c Cred, e entry, mode uint32) (v victim, err error) {
 	s, tmp := p.s, p.temp(e)
 	v.fd = -1
+	if _, marked := p.Mark(); !marked {
+		if err := p.wipe(); err != nil {
+			return v, err
+		}
+	}
 	st, err := s.stat(e)
 	switch {
 	case errors.Is(err, unix.ENOENT):
@@ -163,12 +168,18 @@ func (m Mark) Bad() bool { return m.State == Bad }
 // mark stands, as the buffer is that job's to make good.
 func (b *Buffer) SettleMark(job uint64, to *Mark) error {
 	s := b.s
+	if to != nil {
+		if err := b.wipe(); err != nil {
+			return err
+		}
+	}
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
 	if cur, there := s.marks.of[b.key.ino]; !there || cur.Job != job {
 		return nil
 	}
 	if to == nil {
+		b.stale.Store(false)
 		return s.clearMarkLocked(b.key.ino)
 	}
 	return s.setMarkLocked(b.key.ino, *to)

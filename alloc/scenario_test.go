@@ -47,6 +47,13 @@ var scenarios = []scenario{
 	}, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", newBytes, oldBytes) }, final: finished},
 	{name: "prepared output", setup: putOld("out"), run: prepared, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", newBytes, oldBytes) },
 		final: finished},
+	{name: "recycled output", setup: func(s *Store) error {
+		s.pool.on.Store(true)
+		return first(putBytes("out", large)(s), putBytes("x", large)(s), s.Unlink("x"))
+	}, run: func(s *Store) error {
+		p, err := s.PrepareWhole("out", int64(len(large)))
+		return outputOf(p, err, larger)
+	}, legal: func(t *testing.T, s *Store) { bigOr(t, s, "out", large, larger) }, final: func(t *testing.T, s *Store) { bigIsIn("out", larger)(t, s) }},
 	{name: "replace", setup: putOld("out"), run: func(s *Store) error {
 		b, err := s.Replace("out")
 		return released(b, true, err)
@@ -226,6 +233,14 @@ func output(b *Buffer, _ bool, err error) error {
 
 func prepared(s *Store) error {
 	p, err := s.Prepare("out", int64(len(newBytes)))
+	return outputOf(p, err, newBytes)
+}
+
+// large is what is worth recycling, and larger what comes instead.
+var large, larger = string(noise(96, minPooled+100)), string(noise(95, minPooled+100))
+
+// outputOf marks, publishes and writes what was prepared.
+func outputOf(p *Prepared, err error, text string) error {
 	if err != nil {
 		return err
 	}
@@ -235,7 +250,14 @@ func prepared(s *Store) error {
 	if err != nil {
 		return fmt.Errorf("%w (discard: %v)", err, p.Discard("out"))
 	}
-	return output(p.Buffer, true, nil)
+	if text == newBytes {
+		return output(p.Buffer, true, nil)
+	}
+	defer p.Release()
+	if _, err := p.WriteAt([]byte(text), 0); err != nil {
+		return err
+	}
+	return p.ClearMark()
 }
 
 func exists(t *testing.T, s *Store, rel string) bool {

@@ -58,6 +58,7 @@ type Store struct {
 	count  atomic.Int64 // regular files in the tree
 
 	quota       quotas
+	pool        pool
 	table       table
 	warm        warm
 	marks       marks
@@ -199,6 +200,7 @@ func (s *Store) load() error {
 		return err
 	}
 	s.mem = newBudget(s.sys, s.cfg.Mem, m)
+	s.mem.pooled, s.mem.drain = s.pool.bytes.Load, s.drain
 	if err := s.mem.start(); err != nil {
 		return err
 	}

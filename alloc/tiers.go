@@ -24,6 +24,7 @@ type TierUsage struct {
 	Direct        bool   // past the page cache
 	Backend, Note string // of transfers: "uring" or "threads"; why not direct, or not io_uring
 	Staging       int64  // RAM: memory that transfers use
+	Recycled      int64  // RAM: pages of buffers that are gone, kept for outputs; as good as free
 }
 
 // Tiers tells of the RAM tier, then of the spill tiers. A plain store has none; after Close there are none.
@@ -34,7 +35,7 @@ func (s *Store) Tiers() []TierUsage {
 		return nil
 	}
 	u := s.mem.usage()
-	ram := TierUsage{Name: "ram", Path: s.ram.path, Size: u.Mem, Used: u.Used, Free: u.Free, Staging: u.Staging, Buffers: s.count.Load()}
+	ram := TierUsage{Name: "ram", Path: s.ram.path, Size: u.Mem, Used: u.Used, Free: u.Free, Staging: u.Staging, Recycled: s.pool.bytes.Load(), Buffers: s.count.Load()}
 	s.traffic.tell(&ram)
 	list := []TierUsage{ram}
 	for _, t := range s.spills {

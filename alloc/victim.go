@@ -13,6 +13,9 @@ type victim struct {
 	last bool // the name it loses is its last
 	file bool // a regular one
 	dead bool // it has lost it, and nobody holds it
+
+	size, blocks int64 // of it, in bytes
+	tmp          entry // the name that it has instead, if it could be used again
 }
 
 // victim opens what e names. Preconditions: s.ns is held for writing.
@@ -27,7 +30,7 @@ func (s *Store) victim(e entry) (victim, error) {
 		return victim{fd: -1}, err
 	}
 	file := st.Mode&unix.S_IFMT == unix.S_IFREG
-	return victim{fd: fd, key: keyOf(&st), rel: e.rel, last: st.Nlink == 1, file: file}, nil
+	return victim{fd: fd, key: keyOf(&st), rel: e.rel, last: st.Nlink == 1, file: file, size: st.Size, blocks: st.Blocks * 512}, nil
 }
 
 // gone takes note that the victim has lost its name. Preconditions: s.ns is held for writing, since before it was opened.
@@ -35,7 +38,7 @@ func (s *Store) gone(v *victim) {
 	if v.fd < 0 || !v.file {
 		return
 	}
-	held := s.table.unnamed(v.key, v.rel, v.last)
+	held := s.table.unnamed(v.key, v.rel, v.last, v.tmp)
 	if v.last {
 		s.count.Add(-1)
 		v.dead = !held
@@ -49,6 +52,7 @@ func (s *Store) bury(v victim) {
 	}
 	if v.dead {
 		s.forget(v.key)
+		s.keepOrDrop(pooled{v.tmp, v.key, v.blocks})
 	}
 	s.ram.drop(v.fd, v.rel)
 	if v.dead {
@@ -66,5 +70,4 @@ func (s *Store) forget(k key) {
 	s.buryMark(k.ino)
 	s.buryHome(k)
 	s.quota.drop(k)
-	s.mem.meter.forget(k)
 }
