@@ -33,6 +33,9 @@
 //	buffers.go          what they pack into
 //	small.go            products on operands as they lie
 //	vector.go           products with a vector
+//	streamed.go         operands outside memory: how the problem is cut
+//	streamed_plan.go    and what a line's operands are to it
+//	streamed_run.go     and how the parts are brought, multiplied and written
 //	epilogue.go         bias, activation, residual
 //	scheme.go           which micro-kernel multiplies which types
 //	params.go           block sizes

@@ -107,7 +107,7 @@ func TestStreamed(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 7))
 		rounds := 24
 		if testing.Short() || simd.Active() == simd.Generic {
-			rounds = 6
+			rounds = 5
 		}
 		for range rounds {
 			d := []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.C128, ndarray.F16, ndarray.BF16, ndarray.I8, ndarray.U8, ndarray.I32, ndarray.U64}[r.IntN(10)]
@@ -127,7 +127,11 @@ func TestStreamed(t *testing.T) {
 // written but answered.
 func TestStreamedVectors(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
-	for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.I8} {
+	types := []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.I8}
+	if testing.Short() {
+		types = types[:2]
+	}
+	for _, d := range types {
 		in := operands{
 			"a": rough(r, d, 3, 150000), "x": rough(r, d, 150000), "y": disguise(r, rough(r, d, 150000)),
 			"b": rough(r, d, 2100, 70), "v": rough(r, d, 2100), "bias": rough(r, d, 1),

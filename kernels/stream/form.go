@@ -88,6 +88,9 @@ func (f *form) place() {
 		pitch = f.run + ((f.axes[k].file-f.run)%pageBytes+pageBytes)%pageBytes
 	case f.run >= wideRun && size <= lineBytes:
 		pitch = roundUp(f.run, lineBytes)
+		if pitch%pageBytes == 0 { // rows a page apart would share a set of the first-level cache
+			pitch += lineBytes
+		}
 	}
 	if f.mem.DType.Real().Size() > 1 && pitch%f.mem.DType.Real().Size() != 0 {
 		pitch = roundUp(pitch, size)

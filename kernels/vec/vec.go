@@ -6,9 +6,14 @@
 //
 // A kernel that makes an array does so by the number of the element in C
 // order (see generate), so that no value depends on how the work is split.
-// One that moves elements is a few calls of [move.Copy] on views. Both are
-// bound by memory; neither needs scratch memory but for the few cases in
-// which one order of elements cannot be expressed as a view of the other.
+// One that moves elements is a list of assignments, calls of [move.Copy] on
+// views. Both are bound by memory; neither needs scratch memory but for the few
+// cases in which one order of elements cannot be expressed as a view of the
+// other.
+//
+// Outside memory (streamed.go) what is made is made tile by tile, an assignment
+// is copied tile by tile, or, if its two sides run along different axes and the
+// tiles would be small, in two passes (exchange.go).
 package vec
 
 import "vgpu/kernels"
