@@ -120,3 +120,21 @@ func TestCarve(t *testing.T) {
 	}()
 	scratch.Carve[float64](&rest, 1)
 }
+
+// A slab lends disjoint aligned pieces until it is empty, and again after Reset.
+func TestSlab(t *testing.T) {
+	s := scratch.NewSlab((&counted{}).Alloc(256))
+	for range 2 {
+		a, b := s.Alloc(65), s.Alloc(128)
+		if len(a) != 65 || cap(a) != 65 || uintptr(unsafe.Pointer(&b[0]))-uintptr(unsafe.Pointer(&a[0])) != 128 {
+			t.Errorf("%d bytes at %p, then %p", len(a), &a[0], &b[0])
+		}
+		s.Reset()
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("more was lent than there is")
+		}
+	}()
+	s.Alloc(257)
+}

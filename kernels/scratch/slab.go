@@ -8,7 +8,7 @@ type Slab struct {
 }
 
 // NewSlab lends pieces of buf.
-func NewSlab(buf []byte) *Slab { return &Slab{buf: buf} }
+func NewSlab(buf []byte) *Slab { return &Slab{buf: buf[:len(buf):len(buf)]} }
 
 // Reset takes back all that was lent.
 func (s *Slab) Reset() { s.used = 0 }

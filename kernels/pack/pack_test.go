@@ -1,0 +1,118 @@
+package pack_test
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+
+	"vgpu/kernels"
+	"vgpu/kernels/kerneltest"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
+	"vgpu/kernels/pool"
+	"vgpu/kernels/scratch"
+	"vgpu/kernels/stream"
+)
+
+// onWorker runs fn as a kernel's run, with temporary space on the disk.
+func onWorker(t *testing.T, disk *kerneltest.Disk, fn func(x *kernels.Exec) error) error {
+	t.Helper()
+	p, err := pool.New(pool.Config{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	x := &kernels.Exec{Ctx: t.Context(), Temp: func(n int64) (kernels.Blob, error) {
+		if n > 1<<20 {
+			return nil, syscall.ENOSPC
+		}
+		return disk.Blob(make([]byte, n), 0, int(n)), nil
+	}}
+	return p.Run(t.Context(), pool.Options{}, func(w *pool.Worker) error {
+		x.W = w
+		return fn(x)
+	})
+}
+
+// A transposed, reversed array is packed into temporary space, and back into a
+// file of another type, within all bounds on memory.
+func TestCopies(t *testing.T) {
+	a := ndarray.New(ndarray.I16, 30, 50)
+	for i, s := 0, ndarray.Slice[int16](a); i < len(s); i++ {
+		s[i] = int16(i * 7)
+	}
+	view := a.Permute(1, 0).Layout
+	view.Offset, view.Strides[0] = view.Offset+49*view.Strides[0], -view.Strides[0]
+	packed := ndarray.NewLayout(ndarray.I16, 50, 30)
+	wide := ndarray.New(ndarray.F64, 50, 30)
+	var short *stream.NoMemError
+	if _, err := pack.Plan(packed, view, 0); !errors.As(err, &short) || short.Have != 0 {
+		t.Fatalf("no memory: %v", err)
+	}
+	for _, mem := range []int64{short.Least, 4 * short.Least, 1 << 20} {
+		in, errIn := pack.Plan(packed, view, mem)
+		out, errOut := pack.Plan(wide.Layout, packed, 1<<20)
+		if errIn != nil || errOut != nil {
+			t.Fatal(errIn, errOut)
+		}
+		disk := kerneltest.NewDisk(t)
+		src := kernels.Stored{Blob: disk.Blob(slices.Clone(a.Data), 0, len(a.Data)), Layout: view}
+		dst := kernels.Stored{Blob: disk.Blob(wide.Data, 0, len(wide.Data)), Layout: wide.Layout}
+		err := onWorker(t, disk, func(x *kernels.Exec) error {
+			slab := scratch.NewSlab(ndarray.New(ndarray.U8, int(max(in.Mem, out.Mem))+pack.Slack).Data)
+			all, err := pack.Temp(x, packed)
+			if err != nil {
+				return err
+			}
+			if err := pack.Run(x, slab, in, all, src); err != nil {
+				return err
+			}
+			return pack.Run(x, slab, out, dst, all)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk.Quiet()
+		want, got := ndarray.New(ndarray.F64, 50, 30), wide
+		if err := ndarray.Convert(want, ndarray.Array{Layout: view, Data: a.Data}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ndarray.Slice[float64](want), ndarray.Slice[float64](got)) {
+			t.Errorf("%d bytes: the copies differ", mem)
+		}
+		clear(wide.Data)
+	}
+}
+
+func TestTempFails(t *testing.T) {
+	err := onWorker(t, kerneltest.NewDisk(t), func(x *kernels.Exec) error {
+		_, err := pack.Temp(x, ndarray.NewLayout(ndarray.F64, 1<<20))
+		return err
+	})
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Error(err)
+	}
+}
+
+// Refusals of phases are one, of the greatest need; other errors come first.
+func TestRefusal(t *testing.T) {
+	lack := func(n int64) error { return &stream.NoMemError{Least: n, Have: 5} }
+	other := errors.New("another")
+	if err := pack.Refusal(9, nil, nil); err != nil {
+		t.Error(err)
+	}
+	var short *stream.NoMemError
+	if err := pack.Refusal(9, lack(10), nil, lack(30), lack(20)); !errors.As(err, &short) || short.Least != 30 || short.Have != 9 {
+		t.Error(err)
+	}
+	if err := pack.Refusal(9, lack(10), other); err != other {
+		t.Error(err)
+	}
+	if err := pack.Beside(lack(10), 100); !errors.As(err, &short) || short.Least != 110 || short.Have != 105 {
+		t.Error(err)
+	}
+	if err := pack.Beside(other, 1); err != other || pack.Beside(nil, 1) != nil {
+		t.Error(err)
+	}
+}
