@@ -5059,26 +5059,26 @@ loop:
 	VPXORQ           Z30, Z4, Z1
 	VSUBPD           Z4, Z0, Z4
 	VBLENDMPD        Z1, Z4, K1, Z1
-	VMINPD           Z2, Z29, Z4
-	VPANDQ           Z30, Z0, Z5
-	VPXORQ           Z5, Z4, Z5
-	VMULPD           Z5, Z5, Z4
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z6
-	VMOVAPS          Z6, Z3
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z3
-	VFMADD213PD      Z5, Z5, Z3
-	VFMADD213PD      Z31, Z31, Z3
-	VMULPD           Z3, Z0, Z3
 	VCMPPD           $0x01, Z2, Z28, K1
-	VBLENDMPD        Z1, Z3, K1, Z1
-	VCVTPD2PS        Z1, Y3
-	VMOVUPS          Y3, (DI)(AX*4)
+	VMINPD           Z2, Z29, Z2
+	VPANDQ           Z30, Z0, Z4
+	VPXORQ           Z4, Z2, Z4
+	VMULPD           Z4, Z4, Z2
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VMOVAPS          Z5, Z6
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
+	VFMADD213PD      Z4, Z4, Z6
+	VFMADD213PD      Z31, Z31, Z6
+	VMULPD           Z6, Z0, Z6
+	VBLENDMPD        Z1, Z6, K1, Z1
+	VCVTPD2PS        Z1, Y6
+	VMOVUPS          Y6, (DI)(AX*4)
 	ADDQ             $0x08, AX
 	CMPQ             AX, R9
 	JLE              loop
@@ -5138,26 +5138,26 @@ tail:
 	VPXORQ           Z30, Z4, Z1
 	VSUBPD           Z4, Z0, Z4
 	VBLENDMPD        Z1, Z4, K1, Z1
-	VMINPD           Z2, Z29, Z4
-	VPANDQ           Z30, Z0, Z5
-	VPXORQ           Z5, Z4, Z5
-	VMULPD           Z5, Z5, Z4
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z6
-	VMOVAPS          Z6, Z3
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z3
-	VFMADD213PD      Z5, Z5, Z3
-	VFMADD213PD      Z31, Z31, Z3
-	VMULPD           Z3, Z0, Z3
 	VCMPPD           $0x01, Z2, Z28, K1
-	VBLENDMPD        Z1, Z3, K1, Z1
-	VCVTPD2PS        Z1, Y3
-	VMOVDQU32        Y3, K7, (DI)(AX*4)
+	VMINPD           Z2, Z29, Z2
+	VPANDQ           Z30, Z0, Z4
+	VPXORQ           Z4, Z2, Z4
+	VMULPD           Z4, Z4, Z2
+	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VMOVAPS          Z5, Z6
+	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
+	VFMADD213PD      Z4, Z4, Z6
+	VFMADD213PD      Z31, Z31, Z6
+	VMULPD           Z6, Z0, Z6
+	VBLENDMPD        Z1, Z6, K1, Z1
+	VCVTPD2PS        Z1, Y6
+	VMOVDQU32        Y6, K7, (DI)(AX*4)
 	ADDQ             R9, AX
 
 done:
@@ -5245,24 +5245,24 @@ loop:
 	VPXOR        Y12, Y4, Y7
 	VSUBPD       Y4, Y0, Y4
 	VBLENDVPD    Y8, Y7, Y4, Y7
-	VMINPD       Y1, Y13, Y4
+	VCMPPD       $0x01, Y1, Y11, Y4
+	VMINPD       Y1, Y13, Y1
 	VPAND        Y12, Y0, Y8
-	VPXOR        Y8, Y4, Y8
-	VMULPD       Y8, Y8, Y4
+	VPXOR        Y8, Y1, Y8
+	VMULPD       Y8, Y8, Y1
 	VMOVUPS      mathConstants<>+5440(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+5408(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5472(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5504(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5536(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5568(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5600(SB), Y4, Y2
-	VFMADD213PD  mathConstants<>+5632(SB), Y4, Y2
+	VFMADD231PD  mathConstants<>+5408(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5472(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5504(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5536(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5568(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5600(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5632(SB), Y1, Y2
 	VFMADD213PD  Y8, Y8, Y2
 	VFMADD213PD  Y15, Y15, Y2
 	VMULPD       Y2, Y0, Y2
-	VCMPPD       $0x01, Y1, Y11, Y1
-	VBLENDVPD    Y1, Y7, Y2, Y7
+	VBLENDVPD    Y4, Y7, Y2, Y7
 	VCVTPD2PSY   Y7, X2
 	VMOVUPS      X2, (DI)(AX*4)
 	ADDQ         $0x04, AX
@@ -11957,145 +11957,159 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1728(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2976(SB), Z29
-	VPBROADCASTQ mathConstants<>+5696(SB), Z28
-	VPBROADCASTQ mathConstants<>+7936(SB), Z27
-	VPBROADCASTQ mathConstants<>+2720(SB), Z26
-	VPBROADCASTQ mathConstants<>+4000(SB), Z25
-	VPBROADCASTQ mathConstants<>+8640(SB), Z24
-	VPBROADCASTQ mathConstants<>+2624(SB), Z23
-	VPBROADCASTQ mathConstants<>+5760(SB), Z22
-	VPBROADCASTQ mathConstants<>+1696(SB), Z21
-	VPBROADCASTQ mathConstants<>+5056(SB), Z20
-	VPBROADCASTQ mathConstants<>+4288(SB), Z19
-	VPBROADCASTQ mathConstants<>+3936(SB), Z18
-	VPBROADCASTQ mathConstants<>+3968(SB), Z17
-	VPBROADCASTQ mathConstants<>+5920(SB), Z16
-	VPBROADCASTQ mathConstants<>+5952(SB), Z15
-	VPBROADCASTQ mathConstants<>+5984(SB), Z14
+	VPBROADCASTQ mathConstants<>+1696(SB), Z29
+	VPBROADCASTQ mathConstants<>+2976(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+9120(SB), Z26
+	VPBROADCASTQ mathConstants<>+5696(SB), Z25
+	VPBROADCASTQ mathConstants<>+7936(SB), Z24
+	VPBROADCASTQ mathConstants<>+2720(SB), Z23
+	VPBROADCASTQ mathConstants<>+4000(SB), Z22
+	VPBROADCASTQ mathConstants<>+8640(SB), Z21
+	VPBROADCASTQ mathConstants<>+5760(SB), Z20
+	VPBROADCASTQ mathConstants<>+5056(SB), Z19
+	VPBROADCASTQ mathConstants<>+4288(SB), Z18
+	VPBROADCASTQ mathConstants<>+3936(SB), Z17
+	VPBROADCASTQ mathConstants<>+3968(SB), Z16
+	VPBROADCASTQ mathConstants<>+5920(SB), Z15
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
 	VMOVUPD          (SI)(AX*8), Z0
-	VPANDQ           Z23, Z0, Z1
-	VMINPD           Z1, Z22, Z1
-	VMULPD           Z21, Z1, Z2
-	VMULPD           Z1, Z1, Z3
-	VMOVAPS          Z3, Z4
-	VFMSUB231PD      Z1, Z1, Z4
+	VPANDQ           Z27, Z0, Z1
+	VMINPD           Z1, Z20, Z1
+	VMULPD           Z29, Z1, Z2
+	VMOVAPS          Z2, Z3
+	VFMSUB231PD      Z29, Z1, Z3
+	VFMADD231PD      Z26, Z1, Z3
+	VMULPD           Z1, Z1, Z4
+	VMOVAPS          Z4, Z5
+	VFMSUB231PD      Z1, Z1, Z5
 	VMULPD           Z1, Z31, Z1
-	VMAXPD           Z28, Z2, Z5
-	VMULPD           Z3, Z31, Z3
+	VMAXPD           Z25, Z2, Z6
 	VMULPD           Z4, Z31, Z4
-	VSUBPD           Z27, Z5, Z6
-	VADDPD           Z27, Z5, Z7
-	VDIVPD           Z7, Z6, Z7
-	VPXORQ           Z29, Z3, Z3
-	VPXORQ           Z29, Z4, Z4
-	VMINPD           Z3, Z19, Z3
-	VMAXPD           Z3, Z20, Z3
-	VMOVAPS          Z26, Z6
-	VFMADD231PD      Z18, Z3, Z6
-	VSUBPD           Z26, Z6, Z6
-	VFNMADD231PD     Z17, Z6, Z3
-	VMOVAPS          Z3, Z8
-	VFNMADD231PD     Z25, Z6, Z8
-	VSUBPD           Z8, Z3, Z3
-	VFNMADD231PD     Z25, Z6, Z3
-	VADDPD           Z8, Z30, Z9
-	VSUBPD           Z9, Z30, Z10
-	VADDPD           Z8, Z10, Z10
-	VMULPD           Z8, Z8, Z11
-	VMOVAPS          Z15, Z12
-	VFMADD231PD      Z8, Z16, Z12
-	VFMADD213PD      Z14, Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6016(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6048(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6080(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z8, Z12
-	VFMADD213PD      Z31, Z8, Z12
-	VFMADD231PD      Z12, Z11, Z10
-	VADDPD           Z4, Z3, Z4
-	VADDPD           Z10, Z9, Z3
-	VFMADD231PD      Z3, Z4, Z10
-	VADDPD           Z10, Z9, Z10
-	VSCALEFPD        Z6, Z10, Z6
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z10
-	VMOVAPS          Z10, Z9
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z7, Z9
-	VMULPD           Z9, Z7, Z9
-	VADDPD           Z9, Z24, Z7
-	VSUBPD           Z7, Z24, Z10
-	VADDPD           Z9, Z10, Z9
-	VMULPD           Z6, Z1, Z10
-	VFMSUB213PD      Z10, Z6, Z1
-	VMULPD           Z7, Z10, Z6
-	VMOVAPS          Z6, Z3
-	VFMSUB231PD      Z7, Z10, Z3
-	VFMADD231PD      Z7, Z1, Z3
-	VFMADD231PD      Z9, Z10, Z3
-	VADDPD           Z5, Z5, Z5
-	VADDPD           Z30, Z5, Z9
-	VSUBPD           Z9, Z5, Z5
-	VADDPD           Z30, Z5, Z5
-	VDIVPD           Z9, Z30, Z10
-	VMULPD           Z10, Z6, Z7
-	VFNMADD231PD     Z9, Z7, Z6
-	VADDPD           Z3, Z6, Z3
-	VFNMADD231PD     Z5, Z7, Z3
-	VFMADD231PD      Z10, Z3, Z7
+	VMULPD           Z5, Z31, Z5
+	VSUBPD           Z24, Z6, Z7
+	VADDPD           Z24, Z6, Z8
+	VDIVPD           Z8, Z7, Z8
+	VPXORQ           Z28, Z4, Z4
+	VPXORQ           Z28, Z5, Z5
+	VMINPD           Z4, Z18, Z4
+	VMAXPD           Z4, Z19, Z4
+	VMOVAPS          Z23, Z7
+	VFMADD231PD      Z17, Z4, Z7
+	VSUBPD           Z23, Z7, Z7
+	VFNMADD231PD     Z16, Z7, Z4
+	VMOVAPS          Z4, Z9
+	VFNMADD231PD     Z22, Z7, Z9
+	VSUBPD           Z9, Z4, Z4
+	VFNMADD231PD     Z22, Z7, Z4
+	VADDPD           Z9, Z30, Z10
+	VSUBPD           Z10, Z30, Z11
+	VADDPD           Z9, Z11, Z11
+	VMULPD           Z9, Z9, Z12
+	VMOVAPS          Z15, Z13
+	VFMADD213PD.BCST mathConstants<>+5952(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+5984(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6016(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
+	VFMADD213PD      Z31, Z9, Z13
+	VFMADD231PD      Z13, Z12, Z11
+	VADDPD           Z5, Z4, Z5
+	VADDPD           Z11, Z10, Z4
+	VFMADD231PD      Z4, Z5, Z11
+	VADDPD           Z11, Z10, Z11
+	VSCALEFPD        Z7, Z11, Z7
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z11
+	VMOVAPS          Z11, Z10
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8032(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8064(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8096(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8128(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8160(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8192(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8224(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8256(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8288(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8320(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z8, Z10
+	VMULPD           Z10, Z8, Z10
+	VADDPD           Z10, Z21, Z8
+	VSUBPD           Z8, Z21, Z11
+	VADDPD           Z10, Z11, Z10
+	VMULPD           Z7, Z1, Z11
+	VFMSUB213PD      Z11, Z7, Z1
+	VMULPD           Z8, Z11, Z7
+	VMOVAPS          Z7, Z4
+	VFMSUB231PD      Z8, Z11, Z4
+	VFMADD231PD      Z8, Z1, Z4
+	VFMADD231PD      Z10, Z11, Z4
+	VADDPD           Z6, Z6, Z6
+	VADDPD           Z30, Z6, Z10
+	VSUBPD           Z10, Z6, Z6
+	VADDPD           Z30, Z6, Z6
+	VFMADD231PD.BCST mathConstants<>+1760(SB), Z3, Z6
+	VDIVPD           Z10, Z30, Z3
+	VMULPD           Z3, Z7, Z11
+	VFNMADD231PD     Z10, Z11, Z7
+	VADDPD           Z4, Z7, Z4
+	VFNMADD231PD     Z6, Z11, Z4
+	VFMADD231PD      Z3, Z4, Z11
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
-	VPXORQ           Z29, Z7, Z10
-	VSUBPD           Z7, Z0, Z7
-	VBLENDMPD        Z10, Z7, K1, Z10
-	VMINPD           Z2, Z30, Z7
-	VPANDQ           Z29, Z0, Z3
-	VPXORQ           Z3, Z7, Z3
-	VMULPD           Z3, Z3, Z7
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z5
-	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z7, Z6
-	VFMADD213PD      Z3, Z3, Z6
-	VFMADD213PD      Z31, Z31, Z6
-	VMULPD           Z6, Z0, Z6
-	VCMPPD           $0x01, Z2, Z28, K1
-	VBLENDMPD        Z10, Z6, K1, Z10
-	VMOVUPD          Z10, (DI)(AX*8)
+	VPXORQ           Z28, Z11, Z3
+	VSUBPD           Z11, Z0, Z11
+	VBLENDMPD        Z3, Z11, K1, Z3
+	VCMPPD           $0x01, Z2, Z25, K1
+	VPANDQ           Z27, Z0, Z2
+	VPBROADCASTQ     mathConstants<>+9152(SB), Z11
+	VMINPD           Z2, Z11, Z11
+	VPANDQ           Z28, Z0, Z2
+	VPXORQ           Z2, Z11, Z2
+	VMULPD           Z29, Z2, Z11
+	VMOVAPS          Z11, Z4
+	VFMSUB231PD      Z29, Z2, Z4
+	VFMADD231PD      Z26, Z2, Z4
+	VMULPD           Z11, Z31, Z2
+	VADDPD           Z2, Z31, Z6
+	VSUBPD           Z6, Z31, Z7
+	VADDPD           Z2, Z7, Z7
+	VMULPD           Z11, Z11, Z11
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z10
+	VMOVAPS          Z10, Z8
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD231PD      Z4, Z31, Z7
+	VFMADD231PD      Z8, Z2, Z7
+	VADDPD           Z7, Z6, Z7
+	VMULPD           Z7, Z0, Z7
+	VBLENDMPD        Z3, Z7, K1, Z3
+	VMOVUPD          Z3, (DI)(AX*8)
 	ADDQ             $0x08, AX
 	CMPQ             AX, R9
 	JLE              loop
@@ -12108,123 +12122,138 @@ tail:
 	BZHIQ            R9, R10, R10
 	KMOVQ            R10, K7
 	VMOVUPD.Z        (SI)(AX*8), K7, Z0
-	VPANDQ           Z23, Z0, Z1
-	VMINPD           Z1, Z22, Z1
-	VMULPD           Z21, Z1, Z2
-	VMULPD           Z1, Z1, Z3
-	VMOVAPS          Z3, Z4
-	VFMSUB231PD      Z1, Z1, Z4
+	VPANDQ           Z27, Z0, Z1
+	VMINPD           Z1, Z20, Z1
+	VMULPD           Z29, Z1, Z2
+	VMOVAPS          Z2, Z3
+	VFMSUB231PD      Z29, Z1, Z3
+	VFMADD231PD      Z26, Z1, Z3
+	VMULPD           Z1, Z1, Z4
+	VMOVAPS          Z4, Z5
+	VFMSUB231PD      Z1, Z1, Z5
 	VMULPD           Z1, Z31, Z1
-	VMAXPD           Z28, Z2, Z5
-	VMULPD           Z3, Z31, Z3
+	VMAXPD           Z25, Z2, Z6
 	VMULPD           Z4, Z31, Z4
-	VSUBPD           Z27, Z5, Z6
-	VADDPD           Z27, Z5, Z7
-	VDIVPD           Z7, Z6, Z7
-	VPXORQ           Z29, Z3, Z3
-	VPXORQ           Z29, Z4, Z4
-	VMINPD           Z3, Z19, Z3
-	VMAXPD           Z3, Z20, Z3
-	VMOVAPS          Z26, Z6
-	VFMADD231PD      Z18, Z3, Z6
-	VSUBPD           Z26, Z6, Z6
-	VFNMADD231PD     Z17, Z6, Z3
-	VMOVAPS          Z3, Z8
-	VFNMADD231PD     Z25, Z6, Z8
-	VSUBPD           Z8, Z3, Z3
-	VFNMADD231PD     Z25, Z6, Z3
-	VADDPD           Z8, Z30, Z9
-	VSUBPD           Z9, Z30, Z10
-	VADDPD           Z8, Z10, Z10
-	VMULPD           Z8, Z8, Z11
-	VMOVAPS          Z15, Z12
-	VFMADD231PD      Z8, Z16, Z12
-	VFMADD213PD      Z14, Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6016(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6048(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6080(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z8, Z12
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z8, Z12
-	VFMADD213PD      Z31, Z8, Z12
-	VFMADD231PD      Z12, Z11, Z10
-	VADDPD           Z4, Z3, Z4
-	VADDPD           Z10, Z9, Z3
-	VFMADD231PD      Z3, Z4, Z10
-	VADDPD           Z10, Z9, Z10
-	VSCALEFPD        Z6, Z10, Z6
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z10
-	VMOVAPS          Z10, Z9
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8512(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8544(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8576(SB), Z7, Z9
-	VFMADD213PD.BCST mathConstants<>+8608(SB), Z7, Z9
-	VMULPD           Z9, Z7, Z9
-	VADDPD           Z9, Z24, Z7
-	VSUBPD           Z7, Z24, Z10
-	VADDPD           Z9, Z10, Z9
-	VMULPD           Z6, Z1, Z10
-	VFMSUB213PD      Z10, Z6, Z1
-	VMULPD           Z7, Z10, Z6
-	VMOVAPS          Z6, Z3
-	VFMSUB231PD      Z7, Z10, Z3
-	VFMADD231PD      Z7, Z1, Z3
-	VFMADD231PD      Z9, Z10, Z3
-	VADDPD           Z5, Z5, Z5
-	VADDPD           Z30, Z5, Z9
-	VSUBPD           Z9, Z5, Z5
-	VADDPD           Z30, Z5, Z5
-	VDIVPD           Z9, Z30, Z10
-	VMULPD           Z10, Z6, Z7
-	VFNMADD231PD     Z9, Z7, Z6
-	VADDPD           Z3, Z6, Z3
-	VFNMADD231PD     Z5, Z7, Z3
-	VFMADD231PD      Z10, Z3, Z7
+	VMULPD           Z5, Z31, Z5
+	VSUBPD           Z24, Z6, Z7
+	VADDPD           Z24, Z6, Z8
+	VDIVPD           Z8, Z7, Z8
+	VPXORQ           Z28, Z4, Z4
+	VPXORQ           Z28, Z5, Z5
+	VMINPD           Z4, Z18, Z4
+	VMAXPD           Z4, Z19, Z4
+	VMOVAPS          Z23, Z7
+	VFMADD231PD      Z17, Z4, Z7
+	VSUBPD           Z23, Z7, Z7
+	VFNMADD231PD     Z16, Z7, Z4
+	VMOVAPS          Z4, Z9
+	VFNMADD231PD     Z22, Z7, Z9
+	VSUBPD           Z9, Z4, Z4
+	VFNMADD231PD     Z22, Z7, Z4
+	VADDPD           Z9, Z30, Z10
+	VSUBPD           Z10, Z30, Z11
+	VADDPD           Z9, Z11, Z11
+	VMULPD           Z9, Z9, Z12
+	VMOVAPS          Z15, Z13
+	VFMADD213PD.BCST mathConstants<>+5952(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+5984(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6016(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
+	VFMADD213PD      Z31, Z9, Z13
+	VFMADD231PD      Z13, Z12, Z11
+	VADDPD           Z5, Z4, Z5
+	VADDPD           Z11, Z10, Z4
+	VFMADD231PD      Z4, Z5, Z11
+	VADDPD           Z11, Z10, Z11
+	VSCALEFPD        Z7, Z11, Z7
+	VPBROADCASTQ     mathConstants<>+8000(SB), Z11
+	VMOVAPS          Z11, Z10
+	VFMADD231PD.BCST mathConstants<>+7968(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8032(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8064(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8096(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8128(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8160(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8192(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8224(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8256(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8288(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8320(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8512(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8544(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8576(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8608(SB), Z8, Z10
+	VMULPD           Z10, Z8, Z10
+	VADDPD           Z10, Z21, Z8
+	VSUBPD           Z8, Z21, Z11
+	VADDPD           Z10, Z11, Z10
+	VMULPD           Z7, Z1, Z11
+	VFMSUB213PD      Z11, Z7, Z1
+	VMULPD           Z8, Z11, Z7
+	VMOVAPS          Z7, Z4
+	VFMSUB231PD      Z8, Z11, Z4
+	VFMADD231PD      Z8, Z1, Z4
+	VFMADD231PD      Z10, Z11, Z4
+	VADDPD           Z6, Z6, Z6
+	VADDPD           Z30, Z6, Z10
+	VSUBPD           Z10, Z6, Z6
+	VADDPD           Z30, Z6, Z6
+	VFMADD231PD.BCST mathConstants<>+1760(SB), Z3, Z6
+	VDIVPD           Z10, Z30, Z3
+	VMULPD           Z3, Z7, Z11
+	VFNMADD231PD     Z10, Z11, Z7
+	VADDPD           Z4, Z7, Z4
+	VFNMADD231PD     Z6, Z11, Z4
+	VFMADD231PD      Z3, Z4, Z11
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
-	VPXORQ           Z29, Z7, Z10
-	VSUBPD           Z7, Z0, Z7
-	VBLENDMPD        Z10, Z7, K1, Z10
-	VMINPD           Z2, Z30, Z7
-	VPANDQ           Z29, Z0, Z3
-	VPXORQ           Z3, Z7, Z3
-	VMULPD           Z3, Z3, Z7
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z5
-	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z7, Z6
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z7, Z6
-	VFMADD213PD      Z3, Z3, Z6
-	VFMADD213PD      Z31, Z31, Z6
-	VMULPD           Z6, Z0, Z6
-	VCMPPD           $0x01, Z2, Z28, K1
-	VBLENDMPD        Z10, Z6, K1, Z10
-	VMOVUPD          Z10, K7, (DI)(AX*8)
+	VPXORQ           Z28, Z11, Z3
+	VSUBPD           Z11, Z0, Z11
+	VBLENDMPD        Z3, Z11, K1, Z3
+	VCMPPD           $0x01, Z2, Z25, K1
+	VPANDQ           Z27, Z0, Z2
+	VPBROADCASTQ     mathConstants<>+9152(SB), Z11
+	VMINPD           Z2, Z11, Z11
+	VPANDQ           Z28, Z0, Z2
+	VPXORQ           Z2, Z11, Z2
+	VMULPD           Z29, Z2, Z11
+	VMOVAPS          Z11, Z4
+	VFMSUB231PD      Z29, Z2, Z4
+	VFMADD231PD      Z26, Z2, Z4
+	VMULPD           Z11, Z31, Z2
+	VADDPD           Z2, Z31, Z6
+	VSUBPD           Z6, Z31, Z7
+	VADDPD           Z2, Z7, Z7
+	VMULPD           Z11, Z11, Z11
+	VPBROADCASTQ     mathConstants<>+8704(SB), Z10
+	VMOVAPS          Z10, Z8
+	VFMADD231PD.BCST mathConstants<>+8672(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD231PD      Z4, Z31, Z7
+	VFMADD231PD      Z8, Z2, Z7
+	VADDPD           Z7, Z6, Z7
+	VMULPD           Z7, Z0, Z7
+	VBLENDMPD        Z3, Z7, K1, Z3
+	VMOVUPD          Z3, K7, (DI)(AX*8)
 	ADDQ             R9, AX
 
 done:
@@ -12237,8 +12266,7 @@ TEXT ·geluF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+1728(SB), Y14
+	VMOVUPS mathConstants<>+1728(SB), Y15
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -12249,136 +12277,153 @@ loop:
 	VMOVUPS      mathConstants<>+5760(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1696(SB), Y2, Y1
-	VMULPD       Y2, Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMSUB231PD  Y2, Y2, Y4
-	VMULPD       Y2, Y14, Y2
-	VMAXPD       mathConstants<>+5696(SB), Y1, Y5
-	VMULPD       Y3, Y14, Y3
-	VMULPD       Y4, Y14, Y4
-	VSUBPD       mathConstants<>+7936(SB), Y5, Y6
-	VADDPD       mathConstants<>+7936(SB), Y5, Y7
-	VDIVPD       Y7, Y6, Y7
-	VPXOR        mathConstants<>+2976(SB), Y3, Y3
+	VMOVAPS      Y1, Y3
+	VFMSUB231PD  mathConstants<>+1696(SB), Y2, Y3
+	VFMADD231PD  mathConstants<>+9120(SB), Y2, Y3
+	VMULPD       Y2, Y2, Y4
+	VMOVAPS      Y4, Y5
+	VFMSUB231PD  Y2, Y2, Y5
+	VMULPD       Y2, Y15, Y2
+	VMAXPD       mathConstants<>+5696(SB), Y1, Y6
+	VMULPD       Y4, Y15, Y4
+	VMULPD       Y5, Y15, Y5
+	VSUBPD       mathConstants<>+7936(SB), Y6, Y7
+	VADDPD       mathConstants<>+7936(SB), Y6, Y8
+	VDIVPD       Y8, Y7, Y8
 	VPXOR        mathConstants<>+2976(SB), Y4, Y4
-	VMOVUPS      mathConstants<>+4288(SB), Y6
-	VMINPD       Y3, Y6, Y6
-	VMOVUPS      mathConstants<>+5056(SB), Y3
-	VMAXPD       Y6, Y3, Y3
-	VMOVUPS      mathConstants<>+2720(SB), Y6
-	VMOVAPS      Y6, Y8
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y8
-	VSUBPD       mathConstants<>+2720(SB), Y8, Y8
-	VFNMADD231PD mathConstants<>+3968(SB), Y8, Y3
-	VMOVAPS      Y3, Y6
-	VFNMADD231PD mathConstants<>+4000(SB), Y8, Y6
-	VSUBPD       Y6, Y3, Y3
-	VFNMADD231PD mathConstants<>+4000(SB), Y8, Y3
-	VADDPD       Y6, Y15, Y9
-	VSUBPD       Y9, Y15, Y10
-	VADDPD       Y6, Y10, Y10
-	VMULPD       Y6, Y6, Y11
-	VMOVUPS      mathConstants<>+5952(SB), Y12
-	VMOVAPS      Y12, Y13
-	VFMADD231PD  mathConstants<>+5920(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+5984(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+6016(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+6048(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+6080(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+6112(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+6144(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+6176(SB), Y6, Y13
-	VFMADD213PD  mathConstants<>+6208(SB), Y6, Y13
-	VFMADD213PD  Y14, Y6, Y13
-	VFMADD231PD  Y13, Y11, Y10
-	VADDPD       Y4, Y3, Y4
-	VADDPD       Y10, Y9, Y3
-	VFMADD231PD  Y3, Y4, Y10
-	VADDPD       Y10, Y9, Y10
-	VMOVAPS      Y8, Y9
-	VFMADD213PD  mathConstants<>+2720(SB), Y14, Y9
-	VSUBPD       mathConstants<>+2720(SB), Y9, Y3
-	VSUBPD       Y3, Y8, Y3
-	VADDPD       mathConstants<>+2720(SB), Y3, Y3
-	VPSLLQ       $0x34, Y9, Y9
-	VPADDQ       Y15, Y9, Y9
-	VMULPD       Y9, Y10, Y9
-	VPSLLQ       $0x34, Y3, Y3
-	VPADDQ       Y15, Y3, Y3
-	VMULPD       Y3, Y9, Y3
-	VMOVUPS      mathConstants<>+8000(SB), Y9
+	VPXOR        mathConstants<>+2976(SB), Y5, Y5
+	VMOVUPS      mathConstants<>+4288(SB), Y7
+	VMINPD       Y4, Y7, Y7
+	VMOVUPS      mathConstants<>+5056(SB), Y4
+	VMAXPD       Y7, Y4, Y4
+	VMOVUPS      mathConstants<>+2720(SB), Y7
+	VMOVAPS      Y7, Y9
+	VFMADD231PD  mathConstants<>+3936(SB), Y4, Y9
+	VSUBPD       mathConstants<>+2720(SB), Y9, Y9
+	VFNMADD231PD mathConstants<>+3968(SB), Y9, Y4
+	VMOVAPS      Y4, Y7
+	VFNMADD231PD mathConstants<>+4000(SB), Y9, Y7
+	VSUBPD       Y7, Y4, Y4
+	VFNMADD231PD mathConstants<>+4000(SB), Y9, Y4
+	VADDPD       mathConstants<>+1440(SB), Y7, Y10
+	VMOVUPS      mathConstants<>+1440(SB), Y11
+	VSUBPD       Y10, Y11, Y11
+	VADDPD       Y7, Y11, Y11
+	VMULPD       Y7, Y7, Y12
+	VMOVUPS      mathConstants<>+5952(SB), Y13
+	VMOVAPS      Y13, Y14
+	VFMADD231PD  mathConstants<>+5920(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y14
+	VFMADD213PD  Y15, Y7, Y14
+	VFMADD231PD  Y14, Y12, Y11
+	VADDPD       Y5, Y4, Y5
+	VADDPD       Y11, Y10, Y4
+	VFMADD231PD  Y4, Y5, Y11
+	VADDPD       Y11, Y10, Y11
 	VMOVAPS      Y9, Y10
-	VFMADD231PD  mathConstants<>+7968(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8032(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8064(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8096(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8128(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8160(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8192(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8224(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8256(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8288(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8320(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8352(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8384(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8416(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8448(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8480(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8512(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8544(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8576(SB), Y7, Y10
-	VFMADD213PD  mathConstants<>+8608(SB), Y7, Y10
-	VMULPD       Y10, Y7, Y10
-	VADDPD       mathConstants<>+8640(SB), Y10, Y7
-	VMOVUPS      mathConstants<>+8640(SB), Y9
-	VSUBPD       Y7, Y9, Y9
-	VADDPD       Y10, Y9, Y10
-	VMULPD       Y3, Y2, Y9
-	VFMSUB213PD  Y9, Y3, Y2
-	VMULPD       Y7, Y9, Y3
-	VMOVAPS      Y3, Y8
-	VFMSUB231PD  Y7, Y9, Y8
-	VFMADD231PD  Y7, Y2, Y8
-	VFMADD231PD  Y10, Y9, Y8
-	VADDPD       Y5, Y5, Y5
-	VADDPD       Y15, Y5, Y10
-	VSUBPD       Y10, Y5, Y5
-	VADDPD       Y15, Y5, Y5
-	VDIVPD       Y10, Y15, Y9
-	VMULPD       Y9, Y3, Y7
-	VFNMADD231PD Y10, Y7, Y3
-	VADDPD       Y8, Y3, Y8
-	VFNMADD231PD Y5, Y7, Y8
-	VFMADD231PD  Y9, Y8, Y7
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y9
-	VPXOR        mathConstants<>+2976(SB), Y7, Y8
-	VSUBPD       Y7, Y0, Y7
-	VBLENDVPD    Y9, Y8, Y7, Y8
-	VMINPD       Y1, Y15, Y7
-	VPAND        mathConstants<>+2976(SB), Y0, Y9
-	VPXOR        Y9, Y7, Y9
-	VMULPD       Y9, Y9, Y7
-	VMOVUPS      mathConstants<>+8704(SB), Y5
-	VMOVAPS      Y5, Y3
-	VFMADD231PD  mathConstants<>+8672(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8736(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8768(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8800(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8832(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8864(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8896(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8928(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8960(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+8992(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+9024(SB), Y7, Y3
-	VFMADD213PD  mathConstants<>+9056(SB), Y7, Y3
-	VFMADD213PD  Y9, Y9, Y3
-	VFMADD213PD  Y14, Y14, Y3
-	VMULPD       Y3, Y0, Y3
-	VMOVUPS      mathConstants<>+5696(SB), Y0
-	VCMPPD       $0x01, Y1, Y0, Y0
-	VBLENDVPD    Y0, Y8, Y3, Y8
-	VMOVUPD      Y8, (DI)(AX*8)
+	VFMADD213PD  mathConstants<>+2720(SB), Y15, Y10
+	VSUBPD       mathConstants<>+2720(SB), Y10, Y4
+	VSUBPD       Y4, Y9, Y4
+	VADDPD       mathConstants<>+2720(SB), Y4, Y4
+	VPSLLQ       $0x34, Y10, Y10
+	VPADDQ       mathConstants<>+1440(SB), Y10, Y10
+	VMULPD       Y10, Y11, Y10
+	VPSLLQ       $0x34, Y4, Y4
+	VPADDQ       mathConstants<>+1440(SB), Y4, Y4
+	VMULPD       Y4, Y10, Y4
+	VMOVUPS      mathConstants<>+8000(SB), Y10
+	VMOVAPS      Y10, Y11
+	VFMADD231PD  mathConstants<>+7968(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8032(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8064(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8096(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8128(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8160(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8192(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8224(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8256(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8288(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8320(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8352(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8384(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8416(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8448(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8480(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8512(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8544(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8576(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8608(SB), Y8, Y11
+	VMULPD       Y11, Y8, Y11
+	VADDPD       mathConstants<>+8640(SB), Y11, Y8
+	VMOVUPS      mathConstants<>+8640(SB), Y10
+	VSUBPD       Y8, Y10, Y10
+	VADDPD       Y11, Y10, Y11
+	VMULPD       Y4, Y2, Y10
+	VFMSUB213PD  Y10, Y4, Y2
+	VMULPD       Y8, Y10, Y4
+	VMOVAPS      Y4, Y9
+	VFMSUB231PD  Y8, Y10, Y9
+	VFMADD231PD  Y8, Y2, Y9
+	VFMADD231PD  Y11, Y10, Y9
+	VADDPD       Y6, Y6, Y6
+	VADDPD       mathConstants<>+1440(SB), Y6, Y11
+	VSUBPD       Y11, Y6, Y6
+	VADDPD       mathConstants<>+1440(SB), Y6, Y6
+	VFMADD231PD  mathConstants<>+1760(SB), Y3, Y6
+	VMOVUPS      mathConstants<>+1440(SB), Y3
+	VDIVPD       Y11, Y3, Y3
+	VMULPD       Y3, Y4, Y10
+	VFNMADD231PD Y11, Y10, Y4
+	VADDPD       Y9, Y4, Y9
+	VFNMADD231PD Y6, Y10, Y9
+	VFMADD231PD  Y3, Y9, Y10
+	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y3
+	VPXOR        mathConstants<>+2976(SB), Y10, Y9
+	VSUBPD       Y10, Y0, Y10
+	VBLENDVPD    Y3, Y9, Y10, Y9
+	VMOVUPS      mathConstants<>+5696(SB), Y10
+	VCMPPD       $0x01, Y1, Y10, Y10
+	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+9152(SB), Y3
+	VMINPD       Y1, Y3, Y3
+	VPAND        mathConstants<>+2976(SB), Y0, Y1
+	VPXOR        Y1, Y3, Y1
+	VMULPD       mathConstants<>+1696(SB), Y1, Y3
+	VMOVAPS      Y3, Y6
+	VFMSUB231PD  mathConstants<>+1696(SB), Y1, Y6
+	VFMADD231PD  mathConstants<>+9120(SB), Y1, Y6
+	VMULPD       Y3, Y15, Y1
+	VADDPD       Y1, Y15, Y4
+	VSUBPD       Y4, Y15, Y11
+	VADDPD       Y1, Y11, Y11
+	VMULPD       Y3, Y3, Y3
+	VMOVUPS      mathConstants<>+8704(SB), Y8
+	VMOVAPS      Y8, Y2
+	VFMADD231PD  mathConstants<>+8672(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8736(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8768(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8800(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8832(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8864(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8896(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8928(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8960(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+8992(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9024(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9056(SB), Y3, Y2
+	VFMADD231PD  Y6, Y15, Y11
+	VFMADD231PD  Y2, Y1, Y11
+	VADDPD       Y11, Y4, Y11
+	VMULPD       Y11, Y0, Y11
+	VBLENDVPD    Y10, Y9, Y11, Y9
+	VMOVUPD      Y9, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -12396,13 +12441,13 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+5824(SB), Z30
 	VPBROADCASTQ mathConstants<>+2976(SB), Z29
-	VPBROADCASTQ mathConstants<>+9152(SB), Z28
+	VPBROADCASTQ mathConstants<>+9216(SB), Z28
 	VPBROADCASTQ mathConstants<>+2720(SB), Z27
 	VPBROADCASTQ mathConstants<>+4000(SB), Z26
 	VPBROADCASTQ mathConstants<>+5792(SB), Z25
 	VPBROADCASTQ mathConstants<>+2624(SB), Z24
-	VPBROADCASTQ mathConstants<>+9120(SB), Z23
-	VPBROADCASTQ mathConstants<>+9184(SB), Z22
+	VPBROADCASTQ mathConstants<>+9184(SB), Z23
+	VPBROADCASTQ mathConstants<>+9248(SB), Z22
 	VPBROADCASTQ mathConstants<>+5056(SB), Z21
 	VPBROADCASTQ mathConstants<>+4288(SB), Z20
 	VPBROADCASTQ mathConstants<>+3936(SB), Z19
@@ -12611,7 +12656,7 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2720(SB), Y14
 	VMOVUPS mathConstants<>+5824(SB), Y13
 	VMOVUPS mathConstants<>+2976(SB), Y12
-	VMOVUPS mathConstants<>+9152(SB), Y11
+	VMOVUPS mathConstants<>+9216(SB), Y11
 	VMOVUPS mathConstants<>+4000(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -12629,7 +12674,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+9120(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9184(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -12640,7 +12685,7 @@ loop:
 	VMULPD       Y11, Y2, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  Y11, Y2, Y6
-	VFMADD231PD  mathConstants<>+9184(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+9248(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -12733,7 +12778,7 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+2080(SB), Z29
 	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+9504(SB), Z27
+	VPBROADCASTQ mathConstants<>+9568(SB), Z27
 	VPBROADCASTQ mathConstants<>+2720(SB), Z26
 	VPBROADCASTQ mathConstants<>+1728(SB), Z25
 	VPBROADCASTQ mathConstants<>+1472(SB), Z24
@@ -12744,12 +12789,12 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1600(SB), Z19
 	VPBROADCASTQ mathConstants<>+1664(SB), Z18
 	VPBROADCASTQ mathConstants<>+1696(SB), Z17
-	VPBROADCASTQ mathConstants<>+9216(SB), Z16
-	VPBROADCASTQ mathConstants<>+9248(SB), Z15
-	VPBROADCASTQ mathConstants<>+9280(SB), Z14
-	VPBROADCASTQ mathConstants<>+9312(SB), Z13
-	VPBROADCASTQ mathConstants<>+9344(SB), Z12
-	VPBROADCASTQ mathConstants<>+9376(SB), Z11
+	VPBROADCASTQ mathConstants<>+9280(SB), Z16
+	VPBROADCASTQ mathConstants<>+9312(SB), Z15
+	VPBROADCASTQ mathConstants<>+9344(SB), Z14
+	VPBROADCASTQ mathConstants<>+9376(SB), Z13
+	VPBROADCASTQ mathConstants<>+9408(SB), Z12
+	VPBROADCASTQ mathConstants<>+9440(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12788,14 +12833,14 @@ loop:
 	VFMADD213PD       Z13, Z2, Z5
 	VFMADD213PD       Z12, Z2, Z5
 	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9408(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9440(SB), Z2, Z5
 	VFMADD213PD.BCST  mathConstants<>+9472(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9504(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9536(SB), Z2, Z5
 	VMULPD            Z5, Z2, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9536(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9600(SB), Z5, Z5
 	VMULPD            Z8, Z2, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z2, Z10
@@ -12826,7 +12871,7 @@ loop:
 	VFMSUB213PD       Z2, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9568(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9632(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
 	VPBROADCASTQ      mathConstants<>+4288(SB), Z6
 	VMINPD            Z2, Z6, Z6
@@ -12941,14 +12986,14 @@ tail:
 	VFMADD213PD       Z13, Z2, Z5
 	VFMADD213PD       Z12, Z2, Z5
 	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9408(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9440(SB), Z2, Z5
 	VFMADD213PD.BCST  mathConstants<>+9472(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9504(SB), Z2, Z5
+	VFMADD213PD.BCST  mathConstants<>+9536(SB), Z2, Z5
 	VMULPD            Z5, Z2, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9536(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9600(SB), Z5, Z5
 	VMULPD            Z8, Z2, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z2, Z10
@@ -12979,7 +13024,7 @@ tail:
 	VFMSUB213PD       Z2, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9568(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9632(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
 	VPBROADCASTQ      mathConstants<>+4288(SB), Z6
 	VMINPD            Z2, Z6, Z6
@@ -13101,22 +13146,22 @@ loop:
 	VFMSUB231PD  Y7, Y7, Y4
 	VADDPD       Y7, Y7, Y3
 	VFMADD231PD  Y6, Y3, Y4
-	VMOVUPS      mathConstants<>+9248(SB), Y3
+	VMOVUPS      mathConstants<>+9312(SB), Y3
 	VMOVAPS      Y3, Y8
-	VFMADD231PD  mathConstants<>+9216(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9280(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9312(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+9280(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9344(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9376(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9408(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9440(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+9472(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9504(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+9536(SB), Y2, Y8
 	VMULPD       Y8, Y2, Y8
-	VADDPD       mathConstants<>+9504(SB), Y8, Y3
-	VMOVUPS      mathConstants<>+9504(SB), Y9
+	VADDPD       mathConstants<>+9568(SB), Y8, Y3
+	VMOVUPS      mathConstants<>+9568(SB), Y9
 	VSUBPD       Y3, Y9, Y9
 	VADDPD       Y8, Y9, Y8
-	VADDPD       mathConstants<>+9536(SB), Y8, Y8
+	VADDPD       mathConstants<>+9600(SB), Y8, Y8
 	VMULPD       Y3, Y2, Y9
 	VMOVAPS      Y9, Y10
 	VFMSUB231PD  Y3, Y2, Y10
@@ -13147,7 +13192,7 @@ loop:
 	VFMSUB213PD  Y2, Y1, Y10
 	VFMADD231PD  Y6, Y1, Y10
 	VPAND        Y11, Y2, Y6
-	VCMPPD       $0x01, mathConstants<>+9568(SB), Y6, Y6
+	VCMPPD       $0x01, mathConstants<>+9632(SB), Y6, Y6
 	VBLENDVPD    Y6, Y10, Y14, Y10
 	VMOVUPS      mathConstants<>+4288(SB), Y6
 	VMINPD       Y2, Y6, Y6
@@ -13554,11 +13599,11 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+2080(SB), Z31
 	VPBROADCASTQ mathConstants<>+2624(SB), Z30
-	VPBROADCASTQ mathConstants<>+9696(SB), Z29
-	VPBROADCASTQ mathConstants<>+9664(SB), Z28
+	VPBROADCASTQ mathConstants<>+9760(SB), Z29
+	VPBROADCASTQ mathConstants<>+9728(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+9600(SB), Z26
-	VPBROADCASTQ mathConstants<>+9632(SB), Z25
+	VPBROADCASTQ mathConstants<>+9664(SB), Z26
+	VPBROADCASTQ mathConstants<>+9696(SB), Z25
 	VPXORQ       Z24, Z24, Z24
 	VPBROADCASTQ mathConstants<>+2016(SB), Z23
 	XORL         AX, AX
@@ -13680,11 +13725,11 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+2080(SB), Y15
 	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+9696(SB), Y13
-	VMOVUPS mathConstants<>+9664(SB), Y12
+	VMOVUPS mathConstants<>+9760(SB), Y13
+	VMOVUPS mathConstants<>+9728(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+9600(SB), Y10
-	VMOVUPS mathConstants<>+9632(SB), Y9
+	VMOVUPS mathConstants<>+9664(SB), Y10
+	VMOVUPS mathConstants<>+9696(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -14883,80 +14928,88 @@ DATA mathConstants<>+9088(SB)/8, $0x408f400000000000
 DATA mathConstants<>+9096(SB)/8, $0x408f400000000000
 DATA mathConstants<>+9104(SB)/8, $0x408f400000000000
 DATA mathConstants<>+9112(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9120(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9128(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9136(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9144(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9152(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9160(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9168(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9176(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9184(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9192(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9200(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9208(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9216(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9224(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9232(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9240(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9248(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9256(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9264(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9272(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9280(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9288(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9296(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9304(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9312(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9320(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9328(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9336(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9344(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9352(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9360(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9368(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9376(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9384(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9392(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9400(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9408(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9416(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9424(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9432(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9440(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9448(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9456(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9464(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9472(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9480(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9488(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9496(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9504(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9512(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9520(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9528(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9536(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9544(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9552(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9560(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9568(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9576(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9584(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9592(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9600(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9608(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9616(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9624(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9632(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9640(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9648(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9656(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9664(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9672(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9680(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9688(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9696(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9704(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9712(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9720(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $9728
+DATA mathConstants<>+9120(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9128(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9136(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9144(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9152(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9160(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9168(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9176(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9184(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9192(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9200(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9208(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9216(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9224(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9232(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9240(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9248(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9256(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9264(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9272(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9280(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9288(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9296(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9304(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9312(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9320(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9328(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9336(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9344(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9352(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9360(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9368(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9376(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9384(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9392(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9400(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9408(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9416(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9424(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9432(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9440(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9448(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9456(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9464(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9472(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9480(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9488(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9496(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9504(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9512(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9520(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9528(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9536(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9544(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9552(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9560(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9568(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9576(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9584(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9592(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9600(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9608(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9616(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9624(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9632(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9640(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9648(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9656(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9664(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9672(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9680(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9688(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9696(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9704(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9712(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9720(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9728(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9736(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9744(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9752(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9760(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9768(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9776(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+9784(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $9792

@@ -13,8 +13,8 @@ func (b *Builder) erfNear(x *Value) *Value {
 	return b.FMA(x, b.Horner(z, pick(b, nil, erfF64, erfWide)...), x)
 }
 
-// erfcFar is factor·erfc(x) for x >= 0.6; square and low are x² as a double word.
-func (b *Builder) erfcFar(factor, x, square, low *Value) *Value {
+// erfcFar is factor·erfc(x) for x >= 0.6; square and low are x² as a double word. xLow, if not nil, is what x lacks.
+func (b *Builder) erfcFar(factor, x, xLow, square, low *Value) *Value {
 	k := b.C(pick(b, 0, 4, 3.0))
 	u := b.Div(b.Sub(x, k), b.Add(x, k))
 	c := pick(b, nil, erfcxF64, erfcxWide)
@@ -28,12 +28,15 @@ func (b *Builder) erfcFar(factor, x, square, low *Value) *Value {
 	p, pLow := b.twoProd(f, q)
 	pLow = b.FMA(f, qLow, b.FMA(fLow, q, pLow))
 	den, denLow := b.fastTwoSum(b.Add(x, x), b.C(1))
+	if xLow != nil { // Q changes little over it
+		denLow = b.FMA(xLow, b.C(2), denLow)
+	}
 	return b.quotient(p, pLow, den, denLow)
 }
 
 func (b *Builder) erfcOf(x *Value) *Value {
 	s, low := b.twoProd(x, x)
-	return b.erfcFar(b.C(1), x, s, low)
+	return b.erfcFar(b.C(1), x, nil, s, low)
 }
 
 func (b *Builder) Erf(x *Value) *Value {
@@ -57,13 +60,36 @@ func (b *Builder) Erfc(x *Value) *Value {
 func (b *Builder) Gelu(x *Value) *Value {
 	a := b.Abs(x)
 	c := b.Min(b.C(39), a)
-	t := b.Mul(c, b.C(math.Sqrt2/2))
+	t, tLow := b.overSqrt2(c)
 	s, low := b.twoProd(c, c)
 	half := b.C(0.5)
-	tail := b.erfcFar(b.Mul(half, c), b.Max(t, b.C(0.6)), b.Mul(half, s), b.Mul(half, low)) // |x| Φ(-|x|)
+	tail := b.erfcFar(b.Mul(half, c), b.Max(t, b.C(0.6)), tLow, b.Mul(half, s), b.Mul(half, low)) // |x| Φ(-|x|)
 	beyond := b.Sel(b.Lt(x, b.C(0)), b.Neg(tail), b.Sub(x, tail))
-	near := b.Mul(x, b.FMA(half, b.erfNear(b.XorSign(b.Min(b.C(1), t), b.SignOf(x))), half))
-	return b.Sel(b.Gt(t, b.C(0.6)), beyond, near)
+	return b.Sel(b.Gt(t, b.C(0.6)), beyond, b.geluNear(x, t))
+}
+
+// overSqrt2 is x/√2 as a double word; in wide single precision its low part is nil.
+func (b *Builder) overSqrt2(x *Value) (hi, low *Value) {
+	if b.Wide {
+		return b.Mul(x, b.C(math.Sqrt2/2)), nil
+	}
+	const less = -4.8336466567264567e-17 // √½ less its double
+	hi, low = b.twoProd(x, b.C(math.Sqrt2/2))
+	return hi, b.FMA(x, b.C(less), low)
+}
+
+// geluNear is x (1 + erf(x/√2))/2 for t = |x|/√2 <= 1. For x < 0 the sum cancels, so in double precision it
+// is of double words: the argument's rounding error is taken along.
+func (b *Builder) geluNear(x, t *Value) *Value {
+	half := b.C(0.5)
+	if b.Wide {
+		return b.Mul(x, b.FMA(half, b.erfNear(b.XorSign(b.Min(b.C(1), t), b.SignOf(x))), half))
+	}
+	v, vLow := b.overSqrt2(b.XorSign(b.Min(b.C(1.4), b.Abs(x)), b.SignOf(x)))
+	h := b.Mul(half, v)
+	sum, sumLow := b.fastTwoSum(half, h)
+	p := b.Horner(b.Mul(v, v), erfF64...)
+	return b.Mul(x, b.Add(sum, b.FMA(h, p, b.FMA(half, vLow, sumLow))))
 }
 
 // GeluTanh is x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), the tanh form
