@@ -42,7 +42,7 @@ type reduction[T ndarray.Element, A any] struct {
 	// clean is lift and leaf of blocks that allow a shorter way, which shows on
 	// it; else nil.
 	clean func(x []T, at place) (v A, ok bool)
-	// settle brings the result of a piece of work to its last form, with block
+	// settle brings the result of an output, or of a chunk, to its last form, with block
 	// giving the elements of the leaf that begins at element k; else nil.
 	settle func(v A, block func(k int) []T) A
 	// fold is acc[i] = acc[i] op x[i].
@@ -56,7 +56,8 @@ type pass[T ndarray.Element, A any] struct {
 	g     geometry
 	split pieces
 	len   lengths
-	base  int // the reduced element that K begins with: not 0 in a chunk of a streamed run
+	chunk bool // K is a chunk of a streamed run's
+	base  int  // the reduced element that K begins with
 	in    reader[T]
 	sink  func(vals []A, o int)
 	lanes *scratch.Lanes
@@ -104,8 +105,10 @@ func (p *pass[T, A]) join(w *pool.Worker, partial []A) error {
 	}
 	segs := p.split.segs
 	return w.For(p.g.o, max(1, pieceElements/segs), func(_ *pool.Worker, lo, hi int) {
+		ws := p.borrow()
+		defer p.giveBack(ws)
 		for o := lo; o < hi; o++ {
-			partial[o*segs] = p.pairwise(partial[o*segs : (o+1)*segs])
+			partial[o*segs] = p.settled(&ws, p.pairwise(partial[o*segs:(o+1)*segs]), o, p.g.k)
 			p.sink(partial[o*segs:o*segs+1], o)
 		}
 	})
@@ -158,7 +161,7 @@ func (p *pass[T, A]) runInner(w *pool.Worker) error {
 		defer p.giveBack(ws)
 		if g.k > block {
 			for o := lo; o < hi; o++ {
-				ws.vals[branches] = p.segment(&ws, o, 0, g.k)
+				ws.vals[branches] = p.settled(&ws, p.segment(&ws, o, 0, g.k), o, g.k)
 				p.sink(ws.vals[branches:branches+1], o)
 			}
 			return
@@ -186,11 +189,15 @@ func (p *pass[T, A]) segment(ws *workspace[T, A], o, lo, hi int) A {
 		ws.vals[n] = p.block(ws, x, place{o: o, k: p.base + k})
 		n++
 	}
-	v := p.pairwise(ws.vals[:n])
-	if p.settle != nil {
-		v = p.settle(v, func(k int) []T { k -= p.base; return p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k)) })
+	return p.pairwise(ws.vals[:n])
+}
+
+// settled is the result v of output o, of elements before hi, in its last form.
+func (p *pass[T, A]) settled(ws *workspace[T, A], v A, o, hi int) A {
+	if p.settle == nil {
+		return v
 	}
-	return v
+	return p.settle(v, func(k int) []T { k -= p.base; return p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k)) })
 }
 
 // innerSegments is segments for neighbours.
@@ -201,7 +208,11 @@ func (p *pass[T, A]) innerSegments(w *pool.Worker, partial []A) error {
 		defer p.giveBack(ws)
 		for i := lo; i < hi; i++ {
 			k := i % segs * unit
-			partial[i] = p.segment(&ws, i/segs, k, min(k+unit, g.k))
+			end := min(k+unit, g.k)
+			partial[i] = p.segment(&ws, i/segs, k, end)
+			if p.chunk { // later its elements are gone
+				partial[i] = p.settled(&ws, partial[i], i/segs, end)
+			}
 		}
 	})
 }
