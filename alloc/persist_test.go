@@ -156,9 +156,10 @@ func TestPersist(t *testing.T) {
 
 // A stop that is killed at any point loses nothing to a new daemon; to a restart of the machine it loses all or nothing.
 func TestPersistKilledAtEnd(t *testing.T) {
+	sc := findScenario("spill")
 	for i, restart := range []bool{false, true} {
 		kind := spillKinds()[i%len(spillKinds())]
-		for n, died := 1+i, true; died; n += 3 {
+		for n, died := 1+i, true; died; n += 3 * sc.stride() {
 			cfg, inject := persistConfig(t, kind)
 			s := mustOpen(t, cfg)
 			sow(t, s)
@@ -187,11 +188,12 @@ func TestPersistKilledAtEnd(t *testing.T) {
 // A start that restores can be killed at any point, or fail, as often as it likes.
 func TestPersistKilledAtStart(t *testing.T) {
 	cfg, inject := persistConfig(t, spillKinds()[0])
+	sc := findScenario("spill")
 	s := mustOpen(t, cfg)
 	sow(t, s)
 	want := picture(t, s)
 	ok(t, s.Close(false))
-	for n, died := 1, true; died; n++ {
+	for n, died := 1, true; died; n += sc.stride() {
 		died = die(t, "open", n, &cfg, inject)
 		s := mustOpen(t, cfg)
 		samePicture(t, fmt.Sprintf("call %d", n), picture(t, s), want)

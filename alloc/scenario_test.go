@@ -151,6 +151,15 @@ func (sc *scenario) configure(cfg *Config, spill string) {
 	}
 }
 
+// stride is from which system call to which a test goes that cuts short what spills: to the next, or with -short (the run under the race
+// detector) to some.
+func (sc *scenario) stride() int {
+	if testing.Short() && sc.tiers > 0 {
+		return 4
+	}
+	return 1
+}
+
 // scenariosFor are those that make sense on a kind of store.
 func scenariosFor(kind string) []scenario {
 	if kind == onPlain {
