@@ -44,24 +44,7 @@ func (r *realLine[T]) forward(c *crew[T], k *simd.FFTKernels[T], dst, src, scrat
 	h := r.n / 2
 	re, im := dst[0], dst[1]
 	dst[0], dst[1], dst[2*h], dst[2*h+1] = re+im, 0, re-im, 0
-	return c.over(h/2, func(lo, hi int) { r.unpack(dst, lo+1, hi+1) })
-}
-
-// unpack finds outputs k and n/2-k from those of the packed transform, for k
-// in [lo, hi).
-func (r *realLine[T]) unpack(y []T, lo, hi int) {
-	h := r.n / 2
-	for k := lo; k < hi; k++ {
-		a, b := y[2*k:2*k+2:2*k+2], y[2*(h-k):2*(h-k)+2:2*(h-k)+2]
-		c, s := r.tw[2*k], r.tw[2*k+1]
-		er, ei := (a[0]+b[0])/2, (a[1]-b[1])/2
-		or, oi := (a[1]+b[1])/2, (b[0]-a[0])/2
-		tr, ti := or*c-oi*s, or*s+oi*c
-		a[0], a[1] = er+tr, ei+ti
-		if 2*k != h {
-			b[0], b[1] = er-tr, ti-ei
-		}
-	}
+	return c.over(h/2, func(lo, hi int) { k.Unpack(dst, r.tw, h, lo+1, hi+1) })
 }
 
 // inverse transforms n/2+1 complex numbers, of which src holds have (the rest
@@ -74,27 +57,11 @@ func (r *realLine[T]) inverse(c *crew[T], k *simd.FFTKernels[T], dst, src []T, d
 	h := r.n / 2
 	first, last := src[0], src[2*h]
 	dst[0], dst[1] = first+last, first-last
-	err := c.over(h/2, func(lo, hi int) { r.pack(dst, src, lo+1, hi+1) })
+	err := c.over(h/2, func(lo, hi int) { k.Pack(dst, src, r.tw, h, lo+1, hi+1) })
 	if err != nil {
 		return err
 	}
 	return r.inner.run(c, k, dst, dst, dir, scratch)
-}
-
-// pack is the inverse of unpack, times 2.
-func (r *realLine[T]) pack(z, x []T, lo, hi int) {
-	h := r.n / 2
-	for k := lo; k < hi; k++ {
-		a, b := 2*k, 2*(h-k)
-		c, s := r.tw[2*k], r.tw[2*k+1]
-		er, ei := x[a]+x[b], x[a+1]-x[b+1]
-		dr, di := x[a]-x[b], x[a+1]+x[b+1]
-		or, oi := dr*c+di*s, di*c-dr*s // times the conjugate twiddle
-		z[a], z[a+1] = er-oi, ei+or
-		if a != b {
-			z[b], z[b+1] = er+oi, or-ei
-		}
-	}
 }
 
 func (r *realLine[T]) inverseOdd(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {

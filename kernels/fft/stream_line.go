@@ -197,8 +197,8 @@ func (p *linePass[T]) columns(in, out ndarray.Array, j2 int) error {
 	if err := convert(p.x.W, src, in); err != nil {
 		return err
 	}
-	p.two.pitchIn, p.two.between = 2*cols, cols
-	from, to := reals[T](src), reals[T](out)
+	p.two.pitchIn, p.two.between = 2*cols, out.Strides[0]/realSize[T]()
+	from, to := reals[T](src), flat[T](out)
 	return p.crew.tasks(cols/w, p.crew.grain(2*w*p.l.n1), p.l.taskReals(), func(lo, hi int, tiles []T) {
 		for i := lo; i < hi; i++ {
 			p.two.columnBlock(to, from, j2/w+i, i*w, p.dir, tiles)
@@ -210,10 +210,10 @@ func (p *linePass[T]) columns(in, out ndarray.Array, j2 int) error {
 func (p *linePass[T]) rows(in, out ndarray.Array, _ int) error {
 	dst, w := arrayIn(p.buf, p.l.complex, out.Shape), p.l.m.w
 	p.two.pitchOut = 2 * out.Shape[1]
-	from, to := reals[T](in), reals[T](dst)
+	from, to, next := flat[T](in), reals[T](dst), in.Strides[0]/realSize[T]()
 	err := p.crew.tasks(in.Shape[0], p.crew.grain(2*w*p.l.n2), p.l.taskReals(), func(lo, hi int, tiles []T) {
 		for i := lo; i < hi; i++ {
-			p.two.rowBlock(to, from, i, i*w, p.dir, tiles)
+			p.two.rowBlock(to, from[i*next:], 0, i*w, p.dir, tiles)
 		}
 	})
 	if err != nil {
@@ -225,4 +225,12 @@ func (p *linePass[T]) rows(in, out ndarray.Array, _ int) error {
 		}
 	}
 	return convert(p.x.W, out, dst)
+}
+
+// flat is the memory of a piece of the temporary space. Blocks may be apart;
+// the vectors of a block lie together.
+func flat[T simd.Float](a ndarray.Array) []T {
+	l := ndarray.NewLayout(realType[T](), a.Strides[0]/realSize[T]()*(a.Shape[0]-1)+a.Shape[1]*a.Shape[2])
+	l.Offset = a.Offset
+	return ndarray.Slice[T](ndarray.Array{Layout: l, Data: a.Data})
 }

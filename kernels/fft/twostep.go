@@ -23,8 +23,8 @@ type twoStep[T simd.Float] struct {
 	n1, n2 int
 	v1, v2 int // vectors of a block in each sweep
 	c1, c2 *col[T]
-	// Where things lie: reals from row to row of src and of dst, and columns of
-	// each block of s. A part of a line has its own (stream_line.go).
+	// Where things lie: reals from row to row of src and of dst, and from block to
+	// block of s. A part of a line has its own (stream_line.go).
 	pitchIn, pitchOut, between int
 	tile                       int                 // tileLen
 	stream                     bool                // stores of both sweeps go past the caches
@@ -49,8 +49,8 @@ const streamBytes = 7 << 20
 func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
 	m := machineOf(k)
-	t.pitchIn, t.pitchOut, t.between = 2*n2, 2*n1, n2
 	t.v1, t.v2 = m.widths(n1, n2)
+	t.pitchIn, t.pitchOut, t.between = 2*n2, 2*n1, n2*2*k.W*t.v2
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile = m.fuses(n1, n2), m.tileLen(n1, n2)
 	if n1 == 16 && m.whole(n1*n2) {
@@ -194,12 +194,12 @@ func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 	kb := 0
 	if t.v1 == 1 && t.v2 == 1 && whole > 1 { // at even distances: in one call
 		tw, u := t.twiddles(block, 0, 0)
-		transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.between*drow)
+		transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.between)
 		kb = whole
 	}
 	for ; kb < blocks; kb++ {
 		from := out[max(min(kb*w, t.n1-w), 0)*row:]
-		to := s[(kb/t.v2*t.between+j2)*drow+kb%t.v2*2*w:]
+		to := s[kb/t.v2*t.between+j2*drow+kb%t.v2*2*w:]
 		if t.u == nil {
 			t.k.Transpose(to, from, t.t[(block*blocks+kb)*t.v1*square:], nil, t.v1, row, 2*w, drow, w*drow)
 			continue

@@ -85,6 +85,17 @@ type FFTKernels[T Float] struct {
 	// Mul multiplies n interleaved complex numbers: dst[i] = a[i]*b[i].
 	// dst may be a.
 	Mul func(dst, a, b []T, n int)
+	// Unpack finds numbers k and h-k of the transform of 2h real points from
+	// those of the h complex points that they were taken for, in place, for k
+	// from lo to hi-1, 0 < lo, hi-1 <= h/2:
+	//
+	//	e, o = (y[k] + conj(y[h-k]))/2, (y[k] - conj(y[h-k]))/2i
+	//	y[k], y[h-k] = e + tw[k]·o, conj(e - tw[k]·o)
+	//
+	// Where it is cut at multiples of 2W from lo on does not change the bits.
+	Unpack func(y, tw []T, h, lo, hi int)
+	// Pack undoes Unpack, times 2, from x to z, which do not overlap.
+	Pack func(z, x, tw []T, h, lo, hi int)
 }
 
 // FFTRadices are the radices that have codelets, largest first.

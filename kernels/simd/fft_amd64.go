@@ -18,6 +18,7 @@ type fftTable[T Float] struct {
 	asmDeinterleave, asmDeinterleaveSwapped                        func(dst, src *T, rows, v, srow, drow int)
 	asmColumns16, asmColumns16Swapped                              func(dst, src, t *T, v, sk int)
 	asmWhole                                                       map[int][2]fftAsmWhole[T]
+	asmUnpack, asmPack                                             func(dstA, dstB, srcA, srcB, tw *T, n int)
 	asmMul                                                         func(dst, a, b *T, n int)
 }
 
@@ -44,7 +45,7 @@ func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	}
 	k.Transpose = t.transpose
 	k.TransposeStream = t.transposeStream
-	k.Mul = t.mul
+	k.Mul, k.Unpack, k.Pack = t.mul, t.unpack, t.pack
 	if t.asmColumns16 != nil {
 		k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
 	}
@@ -173,6 +174,30 @@ func (t fftTable[T]) columns(f func(dst, src, t *T, v, sk int)) func(dst, src, t
 		}
 		f(&dst[0], &src[0], &tw[0], v, sk)
 	}
+}
+
+// ends is how many vectors of k from lo on meet as many from the other end
+// without touching.
+func (t fftTable[T]) ends(h, lo, hi int) int { return max(min(hi-lo, (h-1)/2+1-lo)/t.w, 0) }
+
+func (t fftTable[T]) unpack(y, tw []T, h, lo, hi int) {
+	n := t.ends(h, lo, hi)
+	if n > 0 {
+		y, tw := y[:2*h], tw[:2*(lo+n*t.w)]
+		last := 2 * (h - lo - t.w + 1)
+		t.asmUnpack(&y[2*lo], &y[last], &y[2*lo], &y[last], &tw[2*lo], n)
+	}
+	fftUnpackGo(y, tw, h, lo+n*t.w, hi)
+}
+
+func (t fftTable[T]) pack(z, x, tw []T, h, lo, hi int) {
+	n := t.ends(h, lo, hi)
+	if n > 0 {
+		z, x, tw := z[:2*h], x[:2*h], tw[:2*(lo+n*t.w)]
+		last := 2 * (h - lo - t.w + 1)
+		t.asmPack(&z[2*lo], &z[last], &x[2*lo], &x[last], &tw[2*lo], n)
+	}
+	fftPackGo(z, x, tw, h, lo+n*t.w, hi)
 }
 
 func (t fftTable[T]) mul(dst, a, b []T, n int) {

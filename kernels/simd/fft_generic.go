@@ -27,7 +27,7 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 	k.DeinterleaveSwapped = func(dst, src []T, rows, v, srow, drow int) {
 		fftRelayGo(w, dst, src, rows, v, srow, drow, Swapped)
 	}
-	k.Mul = fftMulGo[T]
+	k.Mul, k.Unpack, k.Pack = fftMulGo[T], fftUnpackGo[T], fftPackGo[T]
 	k.Columns16, k.Columns16Swapped = fftColumns16Go(w, k.FirstN[16]), fftColumns16Go(w, k.FirstSwappedN[16])
 	if w == fftWholeLanes {
 		k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
@@ -291,5 +291,35 @@ func fftMulGo[T Float](dst, a, b []T, n int) {
 	for i := 0; i < 2*n; i += 2 {
 		ar, ai, br, bi := a[i], a[i+1], b[i], b[i+1]
 		dst[i], dst[i+1] = ar*br-ai*bi, ar*bi+ai*br
+	}
+}
+
+// fftUnpackGo is the twin of [FFTKernels].Unpack.
+func fftUnpackGo[T Float](y, tw []T, h, lo, hi int) {
+	for k := lo; k < hi; k++ {
+		a, b := y[2*k:2*k+2:2*k+2], y[2*(h-k):2*(h-k)+2:2*(h-k)+2]
+		c, s := tw[2*k], tw[2*k+1]
+		er, ei := (a[0]+b[0])/2, (a[1]-b[1])/2
+		or, oi := (a[1]+b[1])/2, (b[0]-a[0])/2
+		tr, ti := or*c-oi*s, or*s+oi*c
+		a[0], a[1] = er+tr, ei+ti
+		if 2*k != h {
+			b[0], b[1] = er-tr, ti-ei
+		}
+	}
+}
+
+// fftPackGo is the twin of [FFTKernels].Pack.
+func fftPackGo[T Float](z, x, tw []T, h, lo, hi int) {
+	for k := lo; k < hi; k++ {
+		a, b := 2*k, 2*(h-k)
+		c, s := tw[2*k], tw[2*k+1]
+		er, ei := x[a]+x[b], x[a+1]-x[b+1]
+		dr, di := x[a]-x[b], x[a+1]+x[b+1]
+		or, oi := dr*c+di*s, di*c-dr*s // times the conjugate twiddle
+		z[a], z[a+1] = er-oi, ei+or
+		if a != b {
+			z[b], z[b+1] = er+oi, or-ei
+		}
 	}
 }

@@ -191,6 +191,33 @@ func testFFTWhole[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	}
 }
 
+// TestFFTRealPasses: both against their twins, for every number of points, cut
+// in two or not; and nothing beside is written.
+func TestFFTRealPasses(t *testing.T) {
+	fftLevels(t, testFFTRealPasses[float32])
+	fftLevels(t, testFFTRealPasses[float64])
+}
+
+func testFFTRealPasses[T Float](t *testing.T, k, twin *FFTKernels[T]) {
+	rng := rand.New(rand.NewPCG(9, 1))
+	for h := 1; h < 12*k.W; h++ {
+		x, tw, end := fftRandom[T](rng, 2*h+2), fftRandom[T](rng, h+2), h/2+1
+		got, want, cut := append([]T(nil), x...), append([]T(nil), x...), append([]T(nil), x...)
+		k.Unpack(got, tw, h, 1, end)
+		twin.Unpack(want, tw, h, 1, end)
+		fftClose(t, fmt.Sprintf("Unpack of %d", h), got, want, 40*fftEps[T]())
+		if mid := 1 + 2*k.W; mid < end {
+			k.Unpack(cut, tw, h, 1, mid)
+			k.Unpack(cut, tw, h, mid, end)
+			fftClose(t, fmt.Sprintf("Unpack of %d in two", h), cut, got, 0)
+		}
+		z, w := nans[T](2*h+2), nans[T](2*h+2)
+		k.Pack(z, x, tw, h, 1, end)
+		twin.Pack(w, x, tw, h, 1, end)
+		fftClose(t, fmt.Sprintf("Pack of %d", h), z, w, 40*fftEps[T]())
+	}
+}
+
 // TestFFTPassInPlace: the last pass may write where it reads.
 func TestFFTPassInPlace(t *testing.T) {
 	fftLevels(t, testFFTInPlace[float32])

@@ -23812,6 +23812,156 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func fftUnpackF32AVX2(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·fftUnpackF32AVX2(SB), $96-48
+	LEAQ 63(SP), R14
+	ANDQ $-64, R14
+	MOVQ dstA+0(FP), DI
+	MOVQ dstB+8(FP), R8
+	MOVQ srcA+16(FP), SI
+	MOVQ srcB+24(FP), R9
+	MOVQ tw+32(FP), CX
+	MOVQ n+40(FP), DX
+
+vectors:
+	VMOVUPS      (SI), X0
+	VINSERTF128  $0x01, 32(SI), Y0, Y0
+	VMOVUPS      16(SI), X1
+	VINSERTF128  $0x01, 48(SI), Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y1
+	VMOVUPS      (R9), X0
+	VINSERTF128  $0x01, 32(R9), Y0, Y0
+	VMOVUPS      16(R9), X3
+	VINSERTF128  $0x01, 48(R9), Y3, Y3
+	VSHUFPS      $0x88, Y3, Y0, Y4
+	VSHUFPS      $0xdd, Y3, Y0, Y3
+	VPERM2F128   $0x01, Y4, Y4, Y4
+	VSHUFPS      $0x1b, Y4, Y4, Y4
+	VPERM2F128   $0x01, Y3, Y3, Y3
+	VSHUFPS      $0x1b, Y3, Y3, Y3
+	VMOVUPS      (CX), X0
+	VINSERTF128  $0x01, 32(CX), Y0, Y0
+	VMOVUPS      16(CX), X5
+	VINSERTF128  $0x01, 48(CX), Y5, Y5
+	VSHUFPS      $0x88, Y5, Y0, Y6
+	VSHUFPS      $0xdd, Y5, Y0, Y5
+	VADDPS       Y4, Y2, Y0
+	VMULPS       fftC32_3f000000<>+0(SB), Y0, Y0
+	VSUBPS       Y3, Y1, Y7
+	VMULPS       fftC32_3f000000<>+0(SB), Y7, Y7
+	VADDPS       Y3, Y1, Y3
+	VMULPS       fftC32_3f000000<>+0(SB), Y3, Y3
+	VSUBPS       Y2, Y4, Y2
+	VMULPS       fftC32_3f000000<>+0(SB), Y2, Y2
+	VMULPS       Y6, Y3, Y4
+	VFNMADD231PS Y5, Y2, Y4
+	VMULPS       Y5, Y3, Y5
+	VFMADD231PS  Y6, Y2, Y5
+	VADDPS       Y4, Y0, Y6
+	VADDPS       Y5, Y7, Y2
+	VSUBPS       Y4, Y0, Y4
+	VSUBPS       Y7, Y5, Y7
+	VUNPCKLPS    Y2, Y6, Y5
+	VUNPCKHPS    Y2, Y6, Y2
+	VPERM2F128   $0x20, Y2, Y5, Y6
+	VMOVUPS      Y6, (DI)
+	VPERM2F128   $0x31, Y2, Y5, Y2
+	VMOVUPS      Y2, 32(DI)
+	VPERM2F128   $0x01, Y4, Y4, Y4
+	VSHUFPS      $0x1b, Y4, Y4, Y4
+	VPERM2F128   $0x01, Y7, Y7, Y7
+	VSHUFPS      $0x1b, Y7, Y7, Y7
+	VUNPCKLPS    Y7, Y4, Y2
+	VUNPCKHPS    Y7, Y4, Y7
+	VPERM2F128   $0x20, Y7, Y2, Y4
+	VMOVUPS      Y4, (R8)
+	VPERM2F128   $0x31, Y7, Y2, Y7
+	VMOVUPS      Y7, 32(R8)
+	ADDQ         $+64, DI
+	ADDQ         $+64, SI
+	ADDQ         $+64, CX
+	SUBQ         $+64, R8
+	SUBQ         $+64, R9
+	DECQ         DX
+	JNE          vectors
+	VZEROUPPER
+	RET
+
+// func fftPackF32AVX2(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·fftPackF32AVX2(SB), $96-48
+	LEAQ 63(SP), R14
+	ANDQ $-64, R14
+	MOVQ dstA+0(FP), DI
+	MOVQ dstB+8(FP), R8
+	MOVQ srcA+16(FP), SI
+	MOVQ srcB+24(FP), R9
+	MOVQ tw+32(FP), CX
+	MOVQ n+40(FP), DX
+
+vectors:
+	VMOVUPS      (SI), X0
+	VINSERTF128  $0x01, 32(SI), Y0, Y0
+	VMOVUPS      16(SI), X1
+	VINSERTF128  $0x01, 48(SI), Y1, Y1
+	VSHUFPS      $0x88, Y1, Y0, Y2
+	VSHUFPS      $0xdd, Y1, Y0, Y1
+	VMOVUPS      (R9), X0
+	VINSERTF128  $0x01, 32(R9), Y0, Y0
+	VMOVUPS      16(R9), X3
+	VINSERTF128  $0x01, 48(R9), Y3, Y3
+	VSHUFPS      $0x88, Y3, Y0, Y4
+	VSHUFPS      $0xdd, Y3, Y0, Y3
+	VPERM2F128   $0x01, Y4, Y4, Y4
+	VSHUFPS      $0x1b, Y4, Y4, Y4
+	VPERM2F128   $0x01, Y3, Y3, Y3
+	VSHUFPS      $0x1b, Y3, Y3, Y3
+	VMOVUPS      (CX), X0
+	VINSERTF128  $0x01, 32(CX), Y0, Y0
+	VMOVUPS      16(CX), X5
+	VINSERTF128  $0x01, 48(CX), Y5, Y5
+	VSHUFPS      $0x88, Y5, Y0, Y6
+	VSHUFPS      $0xdd, Y5, Y0, Y5
+	VADDPS       Y4, Y2, Y0
+	VSUBPS       Y3, Y1, Y7
+	VSUBPS       Y4, Y2, Y4
+	VADDPS       Y3, Y1, Y3
+	VMULPS       Y6, Y4, Y1
+	VFMADD231PS  Y5, Y3, Y1
+	VMULPS       Y6, Y3, Y6
+	VFNMADD231PS Y5, Y4, Y6
+	VSUBPS       Y6, Y0, Y5
+	VADDPS       Y1, Y7, Y4
+	VADDPS       Y6, Y0, Y6
+	VSUBPS       Y7, Y1, Y7
+	VUNPCKLPS    Y4, Y5, Y1
+	VUNPCKHPS    Y4, Y5, Y4
+	VPERM2F128   $0x20, Y4, Y1, Y5
+	VMOVUPS      Y5, (DI)
+	VPERM2F128   $0x31, Y4, Y1, Y4
+	VMOVUPS      Y4, 32(DI)
+	VPERM2F128   $0x01, Y6, Y6, Y6
+	VSHUFPS      $0x1b, Y6, Y6, Y6
+	VPERM2F128   $0x01, Y7, Y7, Y7
+	VSHUFPS      $0x1b, Y7, Y7, Y7
+	VUNPCKLPS    Y7, Y6, Y4
+	VUNPCKHPS    Y7, Y6, Y7
+	VPERM2F128   $0x20, Y7, Y4, Y6
+	VMOVUPS      Y6, (R8)
+	VPERM2F128   $0x31, Y7, Y4, Y7
+	VMOVUPS      Y7, 32(R8)
+	ADDQ         $+64, DI
+	ADDQ         $+64, SI
+	ADDQ         $+64, CX
+	SUBQ         $+64, R8
+	SUBQ         $+64, R9
+	DECQ         DX
+	JNE          vectors
+	VZEROUPPER
+	RET
+
 // func fftMid16F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 // Requires: AVX, FMA3
 TEXT ·fftMid16F64AVX2(SB), $784-72
@@ -47099,6 +47249,156 @@ vectors:
 	ADDQ           $+32, DI
 	DECQ           CX
 	JNE            vectors
+	VZEROUPPER
+	RET
+
+// func fftUnpackF64AVX2(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)
+// Requires: AVX, FMA3
+TEXT ·fftUnpackF64AVX2(SB), $96-48
+	LEAQ 63(SP), R14
+	ANDQ $-64, R14
+	MOVQ dstA+0(FP), DI
+	MOVQ dstB+8(FP), R8
+	MOVQ srcA+16(FP), SI
+	MOVQ srcB+24(FP), R9
+	MOVQ tw+32(FP), CX
+	MOVQ n+40(FP), DX
+
+vectors:
+	VMOVUPS      (SI), X0
+	VINSERTF128  $0x01, 32(SI), Y0, Y0
+	VMOVUPS      16(SI), X1
+	VINSERTF128  $0x01, 48(SI), Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y1
+	VMOVUPS      (R9), X0
+	VINSERTF128  $0x01, 32(R9), Y0, Y0
+	VMOVUPS      16(R9), X3
+	VINSERTF128  $0x01, 48(R9), Y3, Y3
+	VUNPCKLPD    Y3, Y0, Y4
+	VUNPCKHPD    Y3, Y0, Y3
+	VPERM2F128   $0x01, Y4, Y4, Y4
+	VSHUFPD      $0x05, Y4, Y4, Y4
+	VPERM2F128   $0x01, Y3, Y3, Y3
+	VSHUFPD      $0x05, Y3, Y3, Y3
+	VMOVUPS      (CX), X0
+	VINSERTF128  $0x01, 32(CX), Y0, Y0
+	VMOVUPS      16(CX), X5
+	VINSERTF128  $0x01, 48(CX), Y5, Y5
+	VUNPCKLPD    Y5, Y0, Y6
+	VUNPCKHPD    Y5, Y0, Y5
+	VADDPD       Y4, Y2, Y0
+	VMULPD       fftC64_3fe0000000000000<>+0(SB), Y0, Y0
+	VSUBPD       Y3, Y1, Y7
+	VMULPD       fftC64_3fe0000000000000<>+0(SB), Y7, Y7
+	VADDPD       Y3, Y1, Y3
+	VMULPD       fftC64_3fe0000000000000<>+0(SB), Y3, Y3
+	VSUBPD       Y2, Y4, Y2
+	VMULPD       fftC64_3fe0000000000000<>+0(SB), Y2, Y2
+	VMULPD       Y6, Y3, Y4
+	VFNMADD231PD Y5, Y2, Y4
+	VMULPD       Y5, Y3, Y5
+	VFMADD231PD  Y6, Y2, Y5
+	VADDPD       Y4, Y0, Y6
+	VADDPD       Y5, Y7, Y2
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y7, Y5, Y7
+	VUNPCKLPD    Y2, Y6, Y5
+	VUNPCKHPD    Y2, Y6, Y2
+	VPERM2F128   $0x20, Y2, Y5, Y6
+	VMOVUPD      Y6, (DI)
+	VPERM2F128   $0x31, Y2, Y5, Y2
+	VMOVUPD      Y2, 32(DI)
+	VPERM2F128   $0x01, Y4, Y4, Y4
+	VSHUFPD      $0x05, Y4, Y4, Y4
+	VPERM2F128   $0x01, Y7, Y7, Y7
+	VSHUFPD      $0x05, Y7, Y7, Y7
+	VUNPCKLPD    Y7, Y4, Y2
+	VUNPCKHPD    Y7, Y4, Y7
+	VPERM2F128   $0x20, Y7, Y2, Y4
+	VMOVUPD      Y4, (R8)
+	VPERM2F128   $0x31, Y7, Y2, Y7
+	VMOVUPD      Y7, 32(R8)
+	ADDQ         $+64, DI
+	ADDQ         $+64, SI
+	ADDQ         $+64, CX
+	SUBQ         $+64, R8
+	SUBQ         $+64, R9
+	DECQ         DX
+	JNE          vectors
+	VZEROUPPER
+	RET
+
+// func fftPackF64AVX2(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)
+// Requires: AVX, FMA3
+TEXT ·fftPackF64AVX2(SB), $96-48
+	LEAQ 63(SP), R14
+	ANDQ $-64, R14
+	MOVQ dstA+0(FP), DI
+	MOVQ dstB+8(FP), R8
+	MOVQ srcA+16(FP), SI
+	MOVQ srcB+24(FP), R9
+	MOVQ tw+32(FP), CX
+	MOVQ n+40(FP), DX
+
+vectors:
+	VMOVUPS      (SI), X0
+	VINSERTF128  $0x01, 32(SI), Y0, Y0
+	VMOVUPS      16(SI), X1
+	VINSERTF128  $0x01, 48(SI), Y1, Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y1
+	VMOVUPS      (R9), X0
+	VINSERTF128  $0x01, 32(R9), Y0, Y0
+	VMOVUPS      16(R9), X3
+	VINSERTF128  $0x01, 48(R9), Y3, Y3
+	VUNPCKLPD    Y3, Y0, Y4
+	VUNPCKHPD    Y3, Y0, Y3
+	VPERM2F128   $0x01, Y4, Y4, Y4
+	VSHUFPD      $0x05, Y4, Y4, Y4
+	VPERM2F128   $0x01, Y3, Y3, Y3
+	VSHUFPD      $0x05, Y3, Y3, Y3
+	VMOVUPS      (CX), X0
+	VINSERTF128  $0x01, 32(CX), Y0, Y0
+	VMOVUPS      16(CX), X5
+	VINSERTF128  $0x01, 48(CX), Y5, Y5
+	VUNPCKLPD    Y5, Y0, Y6
+	VUNPCKHPD    Y5, Y0, Y5
+	VADDPD       Y4, Y2, Y0
+	VSUBPD       Y3, Y1, Y7
+	VSUBPD       Y4, Y2, Y4
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y6, Y4, Y1
+	VFMADD231PD  Y5, Y3, Y1
+	VMULPD       Y6, Y3, Y6
+	VFNMADD231PD Y5, Y4, Y6
+	VSUBPD       Y6, Y0, Y5
+	VADDPD       Y1, Y7, Y4
+	VADDPD       Y6, Y0, Y6
+	VSUBPD       Y7, Y1, Y7
+	VUNPCKLPD    Y4, Y5, Y1
+	VUNPCKHPD    Y4, Y5, Y4
+	VPERM2F128   $0x20, Y4, Y1, Y5
+	VMOVUPD      Y5, (DI)
+	VPERM2F128   $0x31, Y4, Y1, Y4
+	VMOVUPD      Y4, 32(DI)
+	VPERM2F128   $0x01, Y6, Y6, Y6
+	VSHUFPD      $0x05, Y6, Y6, Y6
+	VPERM2F128   $0x01, Y7, Y7, Y7
+	VSHUFPD      $0x05, Y7, Y7, Y7
+	VUNPCKLPD    Y7, Y6, Y4
+	VUNPCKHPD    Y7, Y6, Y7
+	VPERM2F128   $0x20, Y7, Y4, Y6
+	VMOVUPD      Y6, (R8)
+	VPERM2F128   $0x31, Y7, Y4, Y7
+	VMOVUPD      Y7, 32(R8)
+	ADDQ         $+64, DI
+	ADDQ         $+64, SI
+	ADDQ         $+64, CX
+	SUBQ         $+64, R8
+	SUBQ         $+64, R9
+	DECQ         DX
+	JNE          vectors
 	VZEROUPPER
 	RET
 
@@ -73299,6 +73599,150 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func fftUnpackF32AVX512(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·fftUnpackF32AVX512(SB), $128-48
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         dstA+0(FP), DI
+	MOVQ         dstB+8(FP), R8
+	MOVQ         srcA+16(FP), SI
+	MOVQ         srcB+24(FP), R9
+	MOVQ         tw+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSS fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS      fftEven32<>+0(SB), Z29
+	VMOVUPS      fftOdd32<>+0(SB), Z30
+	VMOVUPS      fftLow32<>+0(SB), Z27
+	VMOVUPS      fftHigh32<>+0(SB), Z28
+
+vectors:
+	VMOVUPS      (SI), Z0
+	VPERMT2PS    64(SI), Z29, Z0
+	VMOVUPS      (SI), Z1
+	VPERMT2PS    64(SI), Z30, Z1
+	VMOVUPS      (R9), Z2
+	VPERMT2PS    64(R9), Z29, Z2
+	VMOVUPS      (R9), Z3
+	VPERMT2PS    64(R9), Z30, Z3
+	VSHUFF32X4   $0x1b, Z2, Z2, Z2
+	VSHUFPS      $0x1b, Z2, Z2, Z2
+	VSHUFF32X4   $0x1b, Z3, Z3, Z3
+	VSHUFPS      $0x1b, Z3, Z3, Z3
+	VMOVUPS      (CX), Z4
+	VPERMT2PS    64(CX), Z29, Z4
+	VMOVUPS      (CX), Z5
+	VPERMT2PS    64(CX), Z30, Z5
+	VADDPS       Z2, Z0, Z6
+	VMULPS.BCST  fftC32_3f000000<>+0(SB), Z6, Z6
+	VSUBPS       Z3, Z1, Z7
+	VMULPS.BCST  fftC32_3f000000<>+0(SB), Z7, Z7
+	VADDPS       Z3, Z1, Z3
+	VMULPS.BCST  fftC32_3f000000<>+0(SB), Z3, Z3
+	VSUBPS       Z0, Z2, Z0
+	VMULPS.BCST  fftC32_3f000000<>+0(SB), Z0, Z0
+	VMULPS       Z4, Z3, Z2
+	VFNMADD231PS Z5, Z0, Z2
+	VMULPS       Z5, Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VADDPS       Z2, Z6, Z4
+	VADDPS       Z5, Z7, Z0
+	VSUBPS       Z2, Z6, Z2
+	VSUBPS       Z7, Z5, Z7
+	VMOVAPS      Z4, Z5
+	VPERMT2PS    Z0, Z27, Z5
+	VMOVUPS      Z5, (DI)
+	VPERMT2PS    Z0, Z28, Z4
+	VMOVUPS      Z4, 64(DI)
+	VSHUFF32X4   $0x1b, Z2, Z2, Z2
+	VSHUFPS      $0x1b, Z2, Z2, Z2
+	VSHUFF32X4   $0x1b, Z7, Z7, Z7
+	VSHUFPS      $0x1b, Z7, Z7, Z7
+	VMOVAPS      Z2, Z4
+	VPERMT2PS    Z7, Z27, Z4
+	VMOVUPS      Z4, (R8)
+	VPERMT2PS    Z7, Z28, Z2
+	VMOVUPS      Z2, 64(R8)
+	ADDQ         $+128, DI
+	ADDQ         $+128, SI
+	ADDQ         $+128, CX
+	SUBQ         $+128, R8
+	SUBQ         $+128, R9
+	DECQ         DX
+	JNE          vectors
+	VZEROUPPER
+	RET
+
+// func fftPackF32AVX512(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·fftPackF32AVX512(SB), $128-48
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         dstA+0(FP), DI
+	MOVQ         dstB+8(FP), R8
+	MOVQ         srcA+16(FP), SI
+	MOVQ         srcB+24(FP), R9
+	MOVQ         tw+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSS fftC32_3f800000<>+0(SB), Z31
+	VMOVUPS      fftEven32<>+0(SB), Z29
+	VMOVUPS      fftOdd32<>+0(SB), Z30
+	VMOVUPS      fftLow32<>+0(SB), Z27
+	VMOVUPS      fftHigh32<>+0(SB), Z28
+
+vectors:
+	VMOVUPS      (SI), Z0
+	VPERMT2PS    64(SI), Z29, Z0
+	VMOVUPS      (SI), Z1
+	VPERMT2PS    64(SI), Z30, Z1
+	VMOVUPS      (R9), Z2
+	VPERMT2PS    64(R9), Z29, Z2
+	VMOVUPS      (R9), Z3
+	VPERMT2PS    64(R9), Z30, Z3
+	VSHUFF32X4   $0x1b, Z2, Z2, Z2
+	VSHUFPS      $0x1b, Z2, Z2, Z2
+	VSHUFF32X4   $0x1b, Z3, Z3, Z3
+	VSHUFPS      $0x1b, Z3, Z3, Z3
+	VMOVUPS      (CX), Z4
+	VPERMT2PS    64(CX), Z29, Z4
+	VMOVUPS      (CX), Z5
+	VPERMT2PS    64(CX), Z30, Z5
+	VADDPS       Z2, Z0, Z6
+	VSUBPS       Z3, Z1, Z7
+	VSUBPS       Z2, Z0, Z2
+	VFMADD231PS  Z3, Z31, Z1
+	VMULPS       Z4, Z2, Z3
+	VFMADD231PS  Z5, Z1, Z3
+	VMULPS       Z4, Z1, Z4
+	VFNMADD231PS Z5, Z2, Z4
+	VSUBPS       Z4, Z6, Z5
+	VADDPS       Z3, Z7, Z2
+	VADDPS       Z4, Z6, Z4
+	VFNMADD231PS Z7, Z31, Z3
+	VMOVAPS      Z5, Z7
+	VPERMT2PS    Z2, Z27, Z7
+	VMOVUPS      Z7, (DI)
+	VPERMT2PS    Z2, Z28, Z5
+	VMOVUPS      Z5, 64(DI)
+	VSHUFF32X4   $0x1b, Z4, Z4, Z4
+	VSHUFPS      $0x1b, Z4, Z4, Z4
+	VSHUFF32X4   $0x1b, Z3, Z3, Z3
+	VSHUFPS      $0x1b, Z3, Z3, Z3
+	VMOVAPS      Z4, Z5
+	VPERMT2PS    Z3, Z27, Z5
+	VMOVUPS      Z5, (R8)
+	VPERMT2PS    Z3, Z28, Z4
+	VMOVUPS      Z4, 64(R8)
+	ADDQ         $+128, DI
+	ADDQ         $+128, SI
+	ADDQ         $+128, CX
+	SUBQ         $+128, R8
+	SUBQ         $+128, R9
+	DECQ         DX
+	JNE          vectors
+	VZEROUPPER
+	RET
+
 // func fftMid16F64AVX512(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
 // Requires: AVX, AVX512F
 TEXT ·fftMid16F64AVX512(SB), $400-72
@@ -94165,5 +94609,149 @@ vectors:
 	ADDQ           $+64, DI
 	DECQ           CX
 	JNE            vectors
+	VZEROUPPER
+	RET
+
+// func fftUnpackF64AVX512(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·fftUnpackF64AVX512(SB), $128-48
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         dstA+0(FP), DI
+	MOVQ         dstB+8(FP), R8
+	MOVQ         srcA+16(FP), SI
+	MOVQ         srcB+24(FP), R9
+	MOVQ         tw+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSD fftC64_3ff0000000000000<>+0(SB), Z31
+	VMOVUPS      fftEven64<>+0(SB), Z29
+	VMOVUPS      fftOdd64<>+0(SB), Z30
+	VMOVUPS      fftLow64<>+0(SB), Z27
+	VMOVUPS      fftHigh64<>+0(SB), Z28
+
+vectors:
+	VMOVUPD      (SI), Z0
+	VPERMT2PD    64(SI), Z29, Z0
+	VMOVUPD      (SI), Z1
+	VPERMT2PD    64(SI), Z30, Z1
+	VMOVUPD      (R9), Z2
+	VPERMT2PD    64(R9), Z29, Z2
+	VMOVUPD      (R9), Z3
+	VPERMT2PD    64(R9), Z30, Z3
+	VSHUFF64X2   $0x1b, Z2, Z2, Z2
+	VSHUFPD      $0x55, Z2, Z2, Z2
+	VSHUFF64X2   $0x1b, Z3, Z3, Z3
+	VSHUFPD      $0x55, Z3, Z3, Z3
+	VMOVUPD      (CX), Z4
+	VPERMT2PD    64(CX), Z29, Z4
+	VMOVUPD      (CX), Z5
+	VPERMT2PD    64(CX), Z30, Z5
+	VADDPD       Z2, Z0, Z6
+	VMULPD.BCST  fftC64_3fe0000000000000<>+0(SB), Z6, Z6
+	VSUBPD       Z3, Z1, Z7
+	VMULPD.BCST  fftC64_3fe0000000000000<>+0(SB), Z7, Z7
+	VADDPD       Z3, Z1, Z3
+	VMULPD.BCST  fftC64_3fe0000000000000<>+0(SB), Z3, Z3
+	VSUBPD       Z0, Z2, Z0
+	VMULPD.BCST  fftC64_3fe0000000000000<>+0(SB), Z0, Z0
+	VMULPD       Z4, Z3, Z2
+	VFNMADD231PD Z5, Z0, Z2
+	VMULPD       Z5, Z3, Z5
+	VFMADD231PD  Z4, Z0, Z5
+	VADDPD       Z2, Z6, Z4
+	VADDPD       Z5, Z7, Z0
+	VSUBPD       Z2, Z6, Z2
+	VSUBPD       Z7, Z5, Z7
+	VMOVAPS      Z4, Z5
+	VPERMT2PD    Z0, Z27, Z5
+	VMOVUPD      Z5, (DI)
+	VPERMT2PD    Z0, Z28, Z4
+	VMOVUPD      Z4, 64(DI)
+	VSHUFF64X2   $0x1b, Z2, Z2, Z2
+	VSHUFPD      $0x55, Z2, Z2, Z2
+	VSHUFF64X2   $0x1b, Z7, Z7, Z7
+	VSHUFPD      $0x55, Z7, Z7, Z7
+	VMOVAPS      Z2, Z4
+	VPERMT2PD    Z7, Z27, Z4
+	VMOVUPD      Z4, (R8)
+	VPERMT2PD    Z7, Z28, Z2
+	VMOVUPD      Z2, 64(R8)
+	ADDQ         $+128, DI
+	ADDQ         $+128, SI
+	ADDQ         $+128, CX
+	SUBQ         $+128, R8
+	SUBQ         $+128, R9
+	DECQ         DX
+	JNE          vectors
+	VZEROUPPER
+	RET
+
+// func fftPackF64AVX512(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·fftPackF64AVX512(SB), $128-48
+	LEAQ         63(SP), R14
+	ANDQ         $-64, R14
+	MOVQ         dstA+0(FP), DI
+	MOVQ         dstB+8(FP), R8
+	MOVQ         srcA+16(FP), SI
+	MOVQ         srcB+24(FP), R9
+	MOVQ         tw+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSD fftC64_3ff0000000000000<>+0(SB), Z31
+	VMOVUPS      fftEven64<>+0(SB), Z29
+	VMOVUPS      fftOdd64<>+0(SB), Z30
+	VMOVUPS      fftLow64<>+0(SB), Z27
+	VMOVUPS      fftHigh64<>+0(SB), Z28
+
+vectors:
+	VMOVUPD      (SI), Z0
+	VPERMT2PD    64(SI), Z29, Z0
+	VMOVUPD      (SI), Z1
+	VPERMT2PD    64(SI), Z30, Z1
+	VMOVUPD      (R9), Z2
+	VPERMT2PD    64(R9), Z29, Z2
+	VMOVUPD      (R9), Z3
+	VPERMT2PD    64(R9), Z30, Z3
+	VSHUFF64X2   $0x1b, Z2, Z2, Z2
+	VSHUFPD      $0x55, Z2, Z2, Z2
+	VSHUFF64X2   $0x1b, Z3, Z3, Z3
+	VSHUFPD      $0x55, Z3, Z3, Z3
+	VMOVUPD      (CX), Z4
+	VPERMT2PD    64(CX), Z29, Z4
+	VMOVUPD      (CX), Z5
+	VPERMT2PD    64(CX), Z30, Z5
+	VADDPD       Z2, Z0, Z6
+	VSUBPD       Z3, Z1, Z7
+	VSUBPD       Z2, Z0, Z2
+	VFMADD231PD  Z3, Z31, Z1
+	VMULPD       Z4, Z2, Z3
+	VFMADD231PD  Z5, Z1, Z3
+	VMULPD       Z4, Z1, Z4
+	VFNMADD231PD Z5, Z2, Z4
+	VSUBPD       Z4, Z6, Z5
+	VADDPD       Z3, Z7, Z2
+	VADDPD       Z4, Z6, Z4
+	VFNMADD231PD Z7, Z31, Z3
+	VMOVAPS      Z5, Z7
+	VPERMT2PD    Z2, Z27, Z7
+	VMOVUPD      Z7, (DI)
+	VPERMT2PD    Z2, Z28, Z5
+	VMOVUPD      Z5, 64(DI)
+	VSHUFF64X2   $0x1b, Z4, Z4, Z4
+	VSHUFPD      $0x55, Z4, Z4, Z4
+	VSHUFF64X2   $0x1b, Z3, Z3, Z3
+	VSHUFPD      $0x55, Z3, Z3, Z3
+	VMOVAPS      Z4, Z5
+	VPERMT2PD    Z3, Z27, Z5
+	VMOVUPD      Z5, (R8)
+	VPERMT2PD    Z3, Z28, Z4
+	VMOVUPD      Z4, 64(R8)
+	ADDQ         $+128, DI
+	ADDQ         $+128, SI
+	ADDQ         $+128, CX
+	SUBQ         $+128, R8
+	SUBQ         $+128, R9
+	DECQ         DX
+	JNE          vectors
 	VZEROUPPER
 	RET

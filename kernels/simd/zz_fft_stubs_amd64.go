@@ -484,6 +484,16 @@ func fftDeinterleaveSwappedF32AVX2(dst *float32, src *float32, rows int, v int, 
 //go:noescape
 func fftMulF32AVX2(dst *float32, a *float32, b *float32, n int)
 
+// fftUnpackF32AVX2 does n vectors of each end; its twin is fftUnpackGo.
+//
+//go:noescape
+func fftUnpackF32AVX2(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+
+// fftPackF32AVX2 does n vectors of each end; its twin is fftPackGo.
+//
+//go:noescape
+func fftPackF32AVX2(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+
 // fftMid16F64AVX2 is a radix-16 pass of 4 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -963,6 +973,16 @@ func fftDeinterleaveSwappedF64AVX2(dst *float64, src *float64, rows int, v int, 
 //
 //go:noescape
 func fftMulF64AVX2(dst *float64, a *float64, b *float64, n int)
+
+// fftUnpackF64AVX2 does n vectors of each end; its twin is fftUnpackGo.
+//
+//go:noescape
+func fftUnpackF64AVX2(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)
+
+// fftPackF64AVX2 does n vectors of each end; its twin is fftPackGo.
+//
+//go:noescape
+func fftPackF64AVX2(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)
 
 // fftMid16F32AVX512 is a radix-16 pass of 16 lanes; its twin is fftPassGo.
 //
@@ -1474,6 +1494,16 @@ func fftDeinterleaveSwappedF32AVX512(dst *float32, src *float32, rows int, v int
 //go:noescape
 func fftMulF32AVX512(dst *float32, a *float32, b *float32, n int)
 
+// fftUnpackF32AVX512 does n vectors of each end; its twin is fftUnpackGo.
+//
+//go:noescape
+func fftUnpackF32AVX512(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+
+// fftPackF32AVX512 does n vectors of each end; its twin is fftPackGo.
+//
+//go:noescape
+func fftPackF32AVX512(dstA *float32, dstB *float32, srcA *float32, srcB *float32, tw *float32, n int)
+
 // fftMid16F64AVX512 is a radix-16 pass of 8 lanes; its twin is fftPassGo.
 //
 //go:noescape
@@ -1963,3 +1993,13 @@ func fftDeinterleaveSwappedF64AVX512(dst *float64, src *float64, rows int, v int
 //
 //go:noescape
 func fftMulF64AVX512(dst *float64, a *float64, b *float64, n int)
+
+// fftUnpackF64AVX512 does n vectors of each end; its twin is fftUnpackGo.
+//
+//go:noescape
+func fftUnpackF64AVX512(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)
+
+// fftPackF64AVX512 does n vectors of each end; its twin is fftPackGo.
+//
+//go:noescape
+func fftPackF64AVX512(dstA *float64, dstB *float64, srcA *float64, srcB *float64, tw *float64, n int)

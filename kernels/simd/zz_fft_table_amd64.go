@@ -122,6 +122,8 @@ var fftTableF32AVX2 = fftTable[float32]{
 	asmDeinterleave:            fftDeinterleaveF32AVX2,
 	asmDeinterleaveSwapped:     fftDeinterleaveSwappedF32AVX2,
 	asmMul:                     fftMulF32AVX2,
+	asmUnpack:                  fftUnpackF32AVX2,
+	asmPack:                    fftPackF32AVX2,
 }
 
 var fftTableF64AVX2 = fftTable[float64]{
@@ -242,6 +244,8 @@ var fftTableF64AVX2 = fftTable[float64]{
 	asmDeinterleave:            fftDeinterleaveF64AVX2,
 	asmDeinterleaveSwapped:     fftDeinterleaveSwappedF64AVX2,
 	asmMul:                     fftMulF64AVX2,
+	asmUnpack:                  fftUnpackF64AVX2,
+	asmPack:                    fftPackF64AVX2,
 }
 
 var fftTableF32AVX512 = fftTable[float32]{
@@ -362,6 +366,8 @@ var fftTableF32AVX512 = fftTable[float32]{
 	asmDeinterleave:            fftDeinterleaveF32AVX512,
 	asmDeinterleaveSwapped:     fftDeinterleaveSwappedF32AVX512,
 	asmMul:                     fftMulF32AVX512,
+	asmUnpack:                  fftUnpackF32AVX512,
+	asmPack:                    fftPackF32AVX512,
 	asmColumns16:               fftColumns16F32AVX512,
 	asmColumns16Swapped:        fftColumns16SwappedF32AVX512,
 	asmWhole: map[int][2]fftAsmWhole[float32]{
@@ -488,6 +494,8 @@ var fftTableF64AVX512 = fftTable[float64]{
 	asmDeinterleave:            fftDeinterleaveF64AVX512,
 	asmDeinterleaveSwapped:     fftDeinterleaveSwappedF64AVX512,
 	asmMul:                     fftMulF64AVX512,
+	asmUnpack:                  fftUnpackF64AVX512,
+	asmPack:                    fftPackF64AVX512,
 	asmColumns16:               fftColumns16F64AVX512,
 	asmColumns16Swapped:        fftColumns16SwappedF64AVX512,
 }

@@ -50,6 +50,8 @@ func Generate(c *build.Context) {
 		t.deinterleave(interleaved)
 		t.deinterleave(swapped)
 		t.multiply()
+		t.realPass(true)
+		t.realPass(false)
 	}
 }
 
@@ -66,7 +68,7 @@ func GoFiles() (map[string][]byte, error) {
 			}
 			fmt.Fprintf(&b, "},\n")
 		}
-		for _, n := range []string{"Transpose", "TransposeFactored", "TransposeFactoredStream", "Deinterleave", "DeinterleaveSwapped", "Mul"} {
+		for _, n := range []string{"Transpose", "TransposeFactored", "TransposeFactoredStream", "Deinterleave", "DeinterleaveSwapped", "Mul", "Unpack", "Pack"} {
 			fmt.Fprintf(&b, "asm%s: fft%s%s,\n", n, n, t.suffix())
 		}
 		if t.avx512 {
