@@ -62,6 +62,9 @@ func TestTourPrintsWhatItShows(t *testing.T) {
 	}
 	var script strings.Builder
 	script.WriteString("set -e\n")
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "signal"), "../tools/signal").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	disk, err := os.MkdirTemp("/var/tmp", "vgpu-tests-") // where /tmp is a tmpfs it cannot be spilled to
 	if err != nil {
 		t.Fatal(err)
