@@ -252,12 +252,12 @@ func (c *cut) tileOf(l ndarray.Layout) ndarray.Layout {
 	return c.part(l, m, n)
 }
 
-// How a tile is cut into strips: in up to stripParts, but so that a strip is
-// worth packing B for.
-const (
-	stripParts = 8
-	stripRows  = 512
-)
+// stripParts is into how many strips a tile is cut at the most.
+const stripParts = 8
+
+// stripRows is the least rows, or columns, of a strip that are worth packing
+// the other side for. Tests have fewer.
+var stripRows = 512
 
 // stripAxis is the axis along which a tile is cut into strips: a batch axis, or
 // the one along which C's rows lie apart in the file.

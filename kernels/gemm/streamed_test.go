@@ -172,3 +172,31 @@ func TestStreamedTraffic(t *testing.T) {
 		}
 	}
 }
+
+// Tiles of several strips: of rows, and of columns where C's columns lie apart;
+// with what is read for each, C itself among it, and with sums that are converted.
+func TestStreamedStrips(t *testing.T) {
+	defer func(n int) { stripRows = n }(stripRows)
+	stripRows = 16
+	r := rand.New(rand.NewPCG(9, 9))
+	for _, d := range []ndarray.DType{ndarray.F32, ndarray.C64, ndarray.BF16} {
+		s, _ := schemeFor(d, d, simd.Active())
+		for _, out := range s.outs {
+			turned := rough(r, out, 20, 500).Permute(1, 0)
+			in := operands{
+				"a": rough(r, d, 500, 600), "b": rough(r, d, 600, 20), "bias": rough(r, s.sum, 20), "res": rough(r, s.sum, 500, 20),
+				"c": rough(r, out, 500, 20), "f": turned, "w": rough(r, out, 20, 500),
+			}
+			for _, line := range []string{
+				"gemm a b c beta=2 bias=bias residual=res", "gemm a b f beta=2 residual=res", "gemm a b f beta=-1",
+				"gemm b a w ta=t tb=t beta=2", "gemm a b f[::2,::-1]", "gemm a b c[:,::-1] beta=2 bias=bias",
+			} {
+				if line == "gemm a b f[::2,::-1]" {
+					in["f"] = rough(r, out, 20, 1000).Permute(1, 0)
+				}
+				kerneltest.Stream(t, Kernels(), line, in, 8<<20, 700000)
+				in["f"] = turned
+			}
+		}
+	}
+}

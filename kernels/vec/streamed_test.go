@@ -48,7 +48,11 @@ func streamed(r numpytest.Rand, shape []int) (lines []string, in arrays) {
 // outputs and views.
 func TestStreamed(t *testing.T) {
 	r := numpytest.NewRand(21)
-	for range 40 {
+	rounds := 40
+	if testing.Short() {
+		rounds = 12
+	}
+	for range rounds {
 		lines, in := streamed(r, r.Shape(0, 4, 8))
 		for _, line := range lines {
 			kerneltest.Stream(t, Kernels(), line, in)
