@@ -330,9 +330,7 @@ func (b *batch) attach(j *Job, dr *draft) error {
 			return refError(in.ref, err)
 		}
 		j.ops = append(j.ops, operand{buf: buf, name: in.ref.Path, layout: in.layout, reads: true})
-		if err := b.findSource(&j.ops[i], in.ref); err != nil {
-			return err
-		}
+		b.findSource(&j.ops[i], in.ref)
 	}
 	j.inputs = len(j.ops)
 	for i := range dr.outs {
@@ -347,17 +345,17 @@ func (b *batch) attach(j *Job, dr *draft) error {
 // findSource notes who writes what an operand reads. It is asked here, before
 // the job's own mark hides that of a writer, and again by link: a writer may
 // end between the two, and must not be forgotten if it ended badly. One that
-// ended since check has left its mark.
-func (b *batch) findSource(op *operand, ref *kernels.Ref) error {
+// ended badly since check has left its mark: then the job is one that fails, as
+// it would have if it had been accepted a moment before.
+func (b *batch) findSource(op *operand, ref *kernels.Ref) {
 	b.d.mu.Lock()
 	if h := b.d.hazards[op.buf]; h != nil {
 		op.source = h.lastWriter()
 	}
 	b.d.mu.Unlock()
 	if m, ok := op.buf.Mark(); ok && m.Bad() && op.source == nil {
-		return badError(ref, m)
+		op.poison = badError(ref, m)
 	}
-	return nil
 }
 
 // place marks an output as pending, gives it its name, and hands it, held, to
@@ -386,12 +384,9 @@ func (b *batch) placeOld(j *Job, o *outDraft, op operand, mark alloc.Mark) (err 
 		return err
 	}
 	if op.reads {
-		err = b.findSource(&op, o.ref)
+		b.findSource(&op, o.ref)
 	}
-	if err == nil {
-		err = op.buf.SetMark(mark)
-	}
-	if err != nil {
+	if err = op.buf.SetMark(mark); err != nil {
 		op.buf.Release()
 		return err
 	}

@@ -85,7 +85,7 @@ func (d *Device) waitingJobs() []waiting {
 	var out []waiting
 	for _, j := range jobs[:min(len(jobs), lookahead)] {
 		w := waiting{job: j.ID, parts: j.parts()}
-		w.scratch = j.scratchFor(w.parts, j.overlaps(j.plan.Alias))
+		w.scratch = lent(j.scratchFor(w.parts, j.overlaps(j.plan.Alias)))
 		for i := range w.parts {
 			b := w.parts[i].buf
 			b.Ref()

@@ -269,14 +269,14 @@ func TestHandle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := h.CopyTo(dst, 1, 2, 100); n != 3 || err != nil {
+	if n, err := h.CopyTo(context.Background(), dst, 1, 2, 100); n != 3 || err != nil {
 		t.Error(n, err)
 	}
 	if n, err := dst.ReadAt(buf, 0); string(buf[:n]) != "\x00\x00bca" || err != nil {
 		t.Errorf("%q %v", buf[:n], err)
 	}
 	fault := alloc.Faults(func(op, path string) error {
-		if strings.Contains(op, "write") || strings.Contains(op, "fallocate") {
+		if strings.Contains(op, "write") || strings.Contains(op, "fallocate") || strings.Contains(op, "copy") {
 			return unix.EIO
 		}
 		return nil
@@ -285,7 +285,7 @@ func TestHandle(t *testing.T) {
 	if _, err := h.WriteAt([]byte("x"), 0); !errors.Is(err, unix.EIO) {
 		t.Error(err)
 	}
-	if n, err := h.CopyTo(dst, 0, 0, 4); n != 0 || !errors.Is(err, unix.EIO) {
+	if n, err := h.CopyTo(context.Background(), dst, 0, 0, 4); n != 0 || !errors.Is(err, unix.EIO) {
 		t.Error(n, err)
 	}
 	l.fault.Store(nil)

@@ -63,7 +63,7 @@ func (h *Handle) enter(ctx context.Context) error {
 		return h.Truncate(ctx, 0)
 	}
 	if m, bad := h.buf.Mark(); bad && m.Bad() && h.flags&unix.O_ACCMODE == unix.O_RDONLY {
-		return fmt.Errorf("%s is bad: job %d: %s: %w", m.Path, m.Job, m.Reason, syscall.EIO)
+		return badBuffer(m)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (h *Handle) Buffer() *alloc.Buffer { return h.buf }
 // the buffer is bad.
 func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
 	if m, ok := h.buf.Mark(); ok && m.Bad() {
-		return 0, fmt.Errorf("%s is bad: job %d: %s: %w", m.Path, m.Job, m.Reason, syscall.EIO)
+		return 0, badBuffer(m)
 	}
 	n, err := h.buf.ReadAt(p, off)
 	if err == io.EOF {
@@ -175,22 +175,16 @@ func (h *Handle) Release() {
 }
 
 // CopyTo copies n bytes from off to another buffer, at to, and tells how many
-// were: fewer at the end of the source. Both must be open for it.
-func (h *Handle) CopyTo(dst *Handle, off, to, n int64) (done int64, err error) {
-	buf := make([]byte, min(n, copyChunk))
-	for done < n {
-		got, err := h.ReadAt(buf[:min(n-done, copyChunk)], off+done)
-		if err != nil || got == 0 {
-			return done, err
-		}
-		put, err := dst.WriteAt(buf[:got], to+done)
-		done += int64(put)
-		if err != nil {
-			return done, err
-		}
+// were: fewer at the end of the source. Both must be open for it. EIO if the
+// source is bad.
+func (h *Handle) CopyTo(ctx context.Context, dst *Handle, off, to, n int64) (int64, error) {
+	if m, ok := h.buf.Mark(); ok && m.Bad() {
+		return 0, badBuffer(m)
 	}
-	return done, nil
+	return dst.buf.CopyFrom(ctx, h.buf, off, to, n)
 }
 
-// copyChunk stays in the L2 cache between being read and written.
-const copyChunk = 256 << 10
+// badBuffer is what reading a bad buffer answers.
+func badBuffer(m alloc.Mark) error {
+	return fmt.Errorf("%s is bad: job %d: %s: %w", m.Path, m.Job, m.Reason, syscall.EIO)
+}

@@ -75,6 +75,7 @@ type operand struct {
 	writes bool
 	whole  bool   // writes every byte, header included
 	header []byte // of an output that is written whole: what its data follow
+	poison error  // what is read was found bad when the job was accepted
 	source *Job   // who writes what is read, if unfinished at acceptance
 }
 

@@ -156,16 +156,17 @@ func (b *batch) chooseMode(dr *draft, f footprint, mem int64) error {
 	limit := dr.limits.memory
 	over := limit > 0 && f.scratch+f.outs > limit
 	switch {
-	case !over && f.scratch+f.buffers <= mem:
+	case !over && lent(f.scratch)+f.buffers <= mem:
 		dr.mode.memory = f.scratch + f.buffers
 		return nil
-	case !over && f.scratch+f.windows <= mem:
+	case !over && lent(f.scratch+f.windows) <= mem:
 		dr.mode.memory = f.scratch + f.windows
 		dr.mode.windows = true
 		return nil
 	case over && dr.plan.Stream == nil:
 		return dr.overLimit(f.scratch + f.outs)
 	}
+	mem = b.d.streamable(mem)
 	if limit > 0 {
 		mem = min(mem, limit)
 	}
@@ -185,6 +186,31 @@ func (dr *draft) cannotStream(f footprint, mem int64, err error) error {
 		msg = fmt.Sprintf("%s cannot fit, even streamed: it needs %d bytes of memory at once, there are %d, and %v", name, f.scratch+f.buffers, mem, err)
 	}
 	return failf(syscall.ENOMEM, dr.line.Verb.Span, "mount with a larger --mem, or work on slices", msg)
+}
+
+// lent is what n bytes of scratch can take with rounding: alloc gives huge
+// pages, whole, and keeps pieces apart.
+func lent(n int64) int64 {
+	if n == 0 {
+		return 0
+	}
+	over := n/512 + 64<<10
+	if n >= 2<<20 {
+		over += 2 << 20
+	}
+	return n + over
+}
+
+// streamable is how much a streamed run may ask for where so much is there: less
+// rounding, and the piece in which overlapping inputs are set aside.
+func (d *Device) streamable(mem int64) int64 {
+	return mem - (lent(mem) - mem) - d.copyPiece()
+}
+
+// copyPiece is how much of an overlapping input is in memory at a time, while
+// it is copied aside.
+func (d *Device) copyPiece() int64 {
+	return max(min(4<<20, d.store.Usage().Mem/64&^(page-1)), page)
 }
 
 var errNoStream = fmt.Errorf("the kernel does not stream: %w", syscall.ENOMEM)

@@ -41,7 +41,12 @@ const copyBytes = 32 << 20
 // Measure finds the machine's rates. It takes some 100 ms of all workers.
 func (d *Device) Measure(ctx context.Context) error {
 	var p Peaks
-	err := d.pool.Run(ctx, pool.Options{Priority: MinPriority}, func(w *pool.Worker) error {
+	size := int(min(copyBytes, d.store.Usage().Mem/8))
+	arena, err := d.spare(ctx, 2*int64(size)+page)
+	if err != nil {
+		return err
+	}
+	err = d.pool.Run(ctx, pool.Options{Priority: MinPriority}, func(w *pool.Worker) error {
 		var err error
 		if p.Flops32, err = flopRate(w, simd.GemmF32); err != nil {
 			return err
@@ -49,9 +54,10 @@ func (d *Device) Measure(ctx context.Context) error {
 		if p.Flops64, err = flopRate(w, simd.GemmF64); err != nil {
 			return err
 		}
-		p.Bandwidth, err = d.copyRate(w)
+		p.Bandwidth, err = copyRate(w, arena.Alloc(size), arena.Alloc(size))
 		return err
 	})
+	arena.Close()
 	if err != nil {
 		return err
 	}
@@ -83,7 +89,7 @@ func (d *Device) diskRates(ctx context.Context) (read, write float64, err error)
 		return 0, 0, err
 	}
 	defer b.Release()
-	arena, err := d.store.NewArena(size + page)
+	arena, err := d.spare(ctx, size+page)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -102,6 +108,23 @@ func (d *Device) diskRates(ctx context.Context) (read, write float64, err error)
 		read = max(read, float64(size)/time.Since(between).Seconds())
 	}
 	return read, write, nil
+}
+
+// spare reserves memory for measuring. The last daemon may have left all of it
+// to buffers: then some that no job names leave.
+func (d *Device) spare(ctx context.Context, n int64) (*alloc.Arena, error) {
+	arena, err := d.store.NewArena(n)
+	if err == nil || d.moves == nil {
+		return arena, err
+	}
+	if err := d.moves.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer d.moves.leave()
+	if err := d.makeRoom(ctx, lent(n)+d.slack(), nil, never-1, func(string) {}); err != nil {
+		return nil, err
+	}
+	return d.store.NewArena(n)
 }
 
 // diskRate is what a byte that is moved costs: as the moves of this device have
@@ -130,14 +153,8 @@ func flopRate(w *pool.Worker, t simd.GemmType) (float64, error) {
 
 // copyRate is the rate of copying memory, bytes read plus bytes written, the
 // best of three.
-func (d *Device) copyRate(w *pool.Worker) (float64, error) {
-	size := int(min(copyBytes, d.store.Usage().Mem/8))
-	arena, err := d.store.NewArena(2*int64(size) + 4096)
-	if err != nil {
-		return 0, err
-	}
-	defer arena.Close()
-	src, dst := arena.Alloc(size), arena.Alloc(size)
+func copyRate(w *pool.Worker, src, dst []byte) (float64, error) {
+	size := len(src)
 	touch := func(_ *pool.Worker, lo, hi int) {
 		for i := lo; i < hi; i += 4096 {
 			src[i] = 1 // a page never written is read from one page of zeros, in the cache

@@ -118,8 +118,11 @@ func (d *Device) RemoveQueue(ctx context.Context, name string) error {
 	if q == nil {
 		return fmt.Errorf("queue %s: %w", name, syscall.ENOENT)
 	}
-	q.CancelAll("its queue was removed")
-	if err := q.waitIdle(ctx); err != nil {
+	left := q.Unfinished()
+	for _, j := range left {
+		j.Cancel("its queue was removed")
+	}
+	if err := waitFor(ctx, left); err != nil { // for these: one accepted since may wait for ever
 		return err
 	}
 	d.accept.Lock() // whoever is accepting saw a queue that is there
@@ -164,8 +167,11 @@ func (q *Queue) Unfinished() []*Job {
 }
 
 // waitIdle waits for the jobs now in the queue to end; EINTR if ctx ends.
-func (q *Queue) waitIdle(ctx context.Context) error {
-	for _, j := range q.Unfinished() {
+func (q *Queue) waitIdle(ctx context.Context) error { return waitFor(ctx, q.Unfinished()) }
+
+// waitFor waits for jobs to end; EINTR if ctx ends.
+func waitFor(ctx context.Context, jobs []*Job) error {
+	for _, j := range jobs {
 		select {
 		case <-j.done:
 		case <-ctx.Done():

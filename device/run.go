@@ -101,6 +101,9 @@ func (d *Device) jobContext(j *Job) (context.Context, func()) {
 func (j *Job) checkSources() error {
 	for i := range j.ops {
 		op := &j.ops[i]
+		if op.poison != nil {
+			return op.poison
+		}
 		if s := op.source; s != nil && s.state != Done { // it has ended: its state no longer changes
 			return fmt.Errorf("%s is bad: job %d, which was to write it, %s: %w", op.name, s.ID, s.state, syscall.EIO)
 		}

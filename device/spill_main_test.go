@@ -18,11 +18,11 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// MiB is the unit of the spill tests.
-const MiB = 1 << 20
+// unit is what the spill tests measure in.
+const unit = 256 << 10
 
 // spillMem is the memory of a spilling lab, of which staging takes some.
-const spillMem = 16 * MiB
+const spillMem = 16*unit + 512<<10
 
 // diskDir is a directory that may be a spill tier: not on a tmpfs.
 func diskDir(t testing.TB) string {
@@ -53,7 +53,7 @@ func newSpillLab(t testing.TB, change ...func(*Config)) *lab {
 	dir := diskDir(t)
 	return newTierLab(t, append([]func(*Config){func(c *Config) {
 		c.Store.Mem = spillMem
-		c.Store.Spill = []alloc.SpillConfig{{Dir: dir, Size: 256 * MiB}}
+		c.Store.Spill = []alloc.SpillConfig{{Dir: dir, Size: 256 * unit}}
 	}}, change...)...)
 }
 
@@ -71,7 +71,7 @@ func (l *lab) get(name string) []byte {
 	}
 	out := make([]byte, size)
 	for n := 0; n < len(out); {
-		k, err := h.ReadAt(out[n:min(len(out), n+MiB)], int64(n))
+		k, err := h.ReadAt(out[n:min(len(out), n+unit)], int64(n))
 		if err != nil || k == 0 {
 			l.t.Fatalf("%s at %d: %d %v", name, n, k, err)
 		}
@@ -181,7 +181,7 @@ func planTurn(c *kernels.Call) (*kernels.Plan, error) {
 }
 
 // pieceMin is the least memory that the streams of the tests run in.
-const pieceMin = 64 << 10
+const pieceMin = 16 << 10
 
 // streamPieces plans to read pieces, change them, and write them, where they
 // were or, turned, from the end.

@@ -32,7 +32,7 @@ func (l *lab) advise(name, attr, value string) {
 func TestPrefetch(t *testing.T) {
 	l := newSpillLab(t)
 	for i := range 6 {
-		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(4*MiB, uint64(i))...))
+		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(4*unit, uint64(i))...))
 	}
 	l.evict("b1.npy")
 	l.slots(1)
@@ -49,7 +49,7 @@ func TestPrefetch(t *testing.T) {
 	l.want(run, Done)
 	for i, j := range jobs {
 		l.want(j, Done)
-		l.same(fmt.Sprintf("out%d.npy", i), npy(mixed(make([]byte, 1000), [][]byte{noise(4*MiB, uint64(i))}, 0, false)...))
+		l.same(fmt.Sprintf("out%d.npy", i), npy(mixed(make([]byte, 1000), [][]byte{noise(4*unit, uint64(i))}, 0, false)...))
 	}
 	if s := l.d.Stats().Moves; s.Prefetched != 2 || s.PrefetchHits != 2 || s.Stalls != 0 {
 		t.Errorf("%+v", s)
@@ -63,9 +63,9 @@ func TestPlanText(t *testing.T) {
 		t.Errorf("%q %v", text, err)
 	}
 	for i := range 3 {
-		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(4*MiB, uint64(i))...))
+		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(4*unit, uint64(i))...))
 	}
-	l.write("away.npy", npy(noise(1*MiB, 9)...))
+	l.write("away.npy", npy(noise(1*unit, 9)...))
 	l.evict("away.npy")
 	if err := l.d.moves.enter(context.Background()); err != nil { // so that nothing moves
 		t.Fatal(err)
@@ -73,12 +73,12 @@ func TestPlanText(t *testing.T) {
 	l.slots(1)
 	run := l.put("hold g")
 	<-l.gate("g").started
-	first := l.put("mix away.npy out.npy n=5000000")
+	first := l.put("mix away.npy out.npy n=1250000")
 	second := l.put("tag 'x' b0.npy")
 	l.advise("b2.npy", attrAdvice, "dontneed")
 	text, err := l.d.PlanText()
 	want := fmt.Sprintf("next.0 evict bytes=%d for=%d used=never advice=dontneed buffer=b2.npy\nnext.1 bring bytes=%d for=%d buffer=away.npy\n",
-		pageUp(4*MiB+128), first.ID, pageUp(MiB+128), first.ID)
+		pageUp(4*unit+128), first.ID, pageUp(unit+128), first.ID)
 	if err != nil || string(text) != want {
 		t.Errorf("%v:\n%s, want\n%s", err, text, want)
 	}
@@ -97,12 +97,12 @@ func TestPlanText(t *testing.T) {
 func TestHints(t *testing.T) {
 	l := newSpillLab(t)
 	for _, name := range []string{"pinned", "idle", "fresh"} {
-		l.write(name+".npy", npy(noise(4*MiB, 1)...))
+		l.write(name+".npy", npy(noise(4*unit, 1)...))
 	}
 	l.advise("pinned.npy", attrPin, "")
 	l.do("tag 'x' pinned.npy idle.npy") // fresh is now the least recently used
 	l.advise("idle.npy", attrAdvice, "dontneed")
-	l.do("mix big.npy n=5000000")
+	l.do("mix big.npy n=1250000")
 	for name, tier := range map[string]string{"pinned": "ram", "idle": "spill0", "fresh": "ram"} {
 		if got := l.tier(name + ".npy"); got != tier {
 			t.Errorf("%s is in %s", name, got)
@@ -115,8 +115,8 @@ func TestHints(t *testing.T) {
 		t.Errorf("heat %s %v", heat, err)
 	}
 	l.do("mix pinned.npy pinned.npy n=100 salt=1") // a new inode, which stays pinned
-	l.do("mix other.npy n=5000000")
-	l.do("mix another.npy n=5000000")
+	l.do("mix other.npy n=1250000")
+	l.do("mix another.npy n=1250000")
 	if got := l.tier("pinned.npy"); got != "ram" {
 		t.Errorf("a pinned output is in %s", got)
 	}
@@ -204,12 +204,12 @@ func TestHintsSurvive(t *testing.T) {
 // it; what the queue will use stays, and the file itself goes to the disk.
 func TestGrowthEvicts(t *testing.T) {
 	l := newSpillLab(t)
-	l.write("old.npy", npy(noise(4*MiB, 1)...))
-	l.write("used.npy", npy(noise(4*MiB, 2)...))
+	l.write("old.npy", npy(noise(4*unit, 1)...))
+	l.write("used.npy", npy(noise(4*unit, 2)...))
 	q := l.queue("later")
 	l.set(q, AttrPaused, 1)
 	l.on("later", "tag 'x' used.npy")
-	big := noise(30*MiB, 3)
+	big := noise(30*unit, 3)
 	l.write("big", big)
 	l.same("big", big)
 	for name, tier := range map[string]string{"old.npy": "spill0", "used.npy": "ram", "big": "spill0"} {
@@ -225,37 +225,37 @@ func TestGrowthEvicts(t *testing.T) {
 // as what the jobs make of them.
 func TestUnwrittenOutputs(t *testing.T) {
 	l := newSpillLab(t)
-	l.write("in.npy", npy(noise(4*MiB, 1)...))
+	l.write("in.npy", npy(noise(4*unit, 1)...))
 	l.slots(1)
 	run := l.put("hold g")
 	<-l.gate("g").started
 	var jobs []*Job
 	for i := range 8 {
-		jobs = append(jobs, l.put(fmt.Sprintf("mix in.npy out%d.npy n=4000000 salt=%d", i, i)))
+		jobs = append(jobs, l.put(fmt.Sprintf("mix in.npy out%d.npy n=1000000 salt=%d", i, i)))
 	}
-	jobs = append(jobs, l.put("mix out0.npy out7.npy sum.npy n=4000000")) // typed by headers that are not there yet
+	jobs = append(jobs, l.put("mix out0.npy out7.npy sum.npy n=1000000")) // typed by headers that are not there yet
 	l.gate("g").release()
 	l.want(run, Done)
-	in := noise(4*MiB, 1)
+	in := noise(4*unit, 1)
 	outs := map[int][]byte{}
 	for i, j := range jobs {
 		l.want(j, Done)
 		if i < 8 {
-			outs[i] = mixed(make([]byte, 4000000), [][]byte{in}, byte(i), false)
+			outs[i] = mixed(make([]byte, 1000000), [][]byte{in}, byte(i), false)
 			l.same(fmt.Sprintf("out%d.npy", i), npy(outs[i]...))
 		}
 	}
-	l.same("sum.npy", npy(mixed(make([]byte, 4000000), [][]byte{outs[0], outs[7]}, 0, false)...))
+	l.same("sum.npy", npy(mixed(make([]byte, 1000000), [][]byte{outs[0], outs[7]}, 0, false)...))
 	l.within()
 }
 
 // Where the disk is full too nothing is lost, and the refusal says so.
 func TestTiersFull(t *testing.T) {
-	l := newSpillLab(t, func(c *Config) { c.Store.Spill[0].Size = 10 * MiB })
+	l := newSpillLab(t, func(c *Config) { c.Store.Spill[0].Size = 10 * unit })
 	want := map[string][]byte{}
 	for i := range 4 {
 		name := fmt.Sprintf("b%d.npy", i)
-		want[name] = npy(noise(4*MiB, uint64(i))...)
+		want[name] = npy(noise(4*unit, uint64(i))...)
 		l.write(name, want[name])
 	}
 	h, err := l.d.Files().Create(context.Background(), user, "more", syscall.O_WRONLY, 0o644)
@@ -263,8 +263,8 @@ func TestTiersFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Release()
-	for n := int64(0); err == nil && n < 32*MiB; n += MiB {
-		_, err = h.WriteAt(make([]byte, MiB), n)
+	for n := int64(0); err == nil && n < 32*unit; n += unit {
+		_, err = h.WriteAt(make([]byte, unit), n)
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("%v, want ENOSPC", err)
@@ -272,7 +272,7 @@ func TestTiersFull(t *testing.T) {
 	if err := h.Truncate(context.Background(), 0); err != nil {
 		t.Fatal(err)
 	}
-	l.refused(syscall.ENOSPC, "mix out.npy n=9000000")
+	l.refused(syscall.ENOSPC, "mix out.npy n=2700000")
 	for name, data := range want {
 		l.same(name, data)
 	}
@@ -303,7 +303,7 @@ func TestNoTiers(t *testing.T) {
 func TestVictimsVanish(t *testing.T) {
 	l := newSpillLab(t)
 	for i := range 3 {
-		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(4*MiB, uint64(i))...))
+		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(4*unit, uint64(i))...))
 	}
 	first := true
 	fault := alloc.Faults(func(op, path string) error { // the first victim is unlinked when it is looked for
@@ -314,7 +314,7 @@ func TestVictimsVanish(t *testing.T) {
 		return nil
 	})
 	l.fault.Store(&fault)
-	l.do("mix out.npy n=5000000")
+	l.do("mix out.npy n=1250000")
 	l.fault.Store(nil)
 	if first || l.tier("b0.npy") != "ram" || l.tier("b1.npy") != "spill0" {
 		t.Errorf("%t: b0 is in %s, b1 in %s", first, l.tier("b0.npy"), l.tier("b1.npy"))

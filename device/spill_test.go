@@ -14,7 +14,7 @@ import (
 // A working set of four times the memory is computed on as if it fitted.
 func TestSpilledOperands(t *testing.T) {
 	l := newSpillLab(t)
-	const n, size = 16, 3 * MiB
+	const n, size = 16, 3 * unit
 	want := make([][]byte, n)
 	for i := range n {
 		want[i] = npy(noise(size, uint64(i))...)
@@ -42,20 +42,20 @@ func TestSpilledOperands(t *testing.T) {
 func TestFarthestUseLeaves(t *testing.T) {
 	l := newSpillLab(t)
 	for _, name := range []string{"a", "b", "c"} {
-		l.write(name+".npy", npy(noise(4*MiB, 1)...))
+		l.write(name+".npy", npy(noise(4*unit, 1)...))
 	}
 	q := l.queue("later")
 	l.set(q, AttrPaused, 1)
 	l.on("later", "tag 'x' a.npy")
 	l.on("later", "tag 'y' b.npy")
-	l.do("mix new.npy n=5000000")
+	l.do("mix new.npy n=1250000")
 	for name, tier := range map[string]string{"a": "ram", "b": "ram", "c": "spill0", "new": "ram"} {
 		if got := l.tier(name + ".npy"); got != tier {
 			t.Errorf("%s is in %s, not in %s", name, got, tier)
 		}
 	}
-	l.do("mix newer.npy n=5000000") // new is used by nobody: it leaves before b, and b before a
-	l.do("mix c.npy newest.npy n=1000000")
+	l.do("mix newer.npy n=1250000") // new is used by nobody: it leaves before b, and b before a
+	l.do("mix c.npy newest.npy n=250000")
 	if a, b := l.tier("a.npy"), l.tier("b.npy"); a != "ram" {
 		t.Errorf("a is in %s, b in %s", a, b)
 	}
@@ -67,18 +67,18 @@ func TestFarthestUseLeaves(t *testing.T) {
 func TestTwoBigJobs(t *testing.T) {
 	l := newSpillLab(t)
 	for i := range 4 {
-		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(3*MiB, uint64(i))...))
+		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(3*unit, uint64(i))...))
 	}
 	var jobs []*Job
 	for i := range 16 {
-		jobs = append(jobs, l.put(fmt.Sprintf("mix b%d.npy b%d.npy o%d.npy n=3000000 salt=%d", i%4, (i+1)%4, i%8, i)))
+		jobs = append(jobs, l.put(fmt.Sprintf("mix b%d.npy b%d.npy o%d.npy n=750000 salt=%d", i%4, (i+1)%4, i%8, i)))
 	}
 	for _, j := range jobs {
 		l.want(j, Done)
 	}
 	for i := 8; i < 16; i++ {
-		ins := [][]byte{noise(3*MiB, uint64(i%4)), noise(3*MiB, uint64((i+1)%4))}
-		l.same(fmt.Sprintf("o%d.npy", i%8), npy(mixed(make([]byte, 3000000), ins, byte(i), false)...))
+		ins := [][]byte{noise(3*unit, uint64(i%4)), noise(3*unit, uint64((i+1)%4))}
+		l.same(fmt.Sprintf("o%d.npy", i%8), npy(mixed(make([]byte, 750000), ins, byte(i), false)...))
 	}
 	l.within()
 }
@@ -87,20 +87,24 @@ func TestTwoBigJobs(t *testing.T) {
 // once others have left waits for that.
 func TestCannotFit(t *testing.T) {
 	l := newSpillLab(t)
-	l.write("big.npy", npy(noise(20*MiB, 1)...))
+	l.write("big.npy", npy(noise(20*unit, 1)...))
 	l.refused(syscall.ENOMEM, "mix big.npy x.npy")
 	e := l.lastError()
-	if !strings.Contains(e.Msg, "cannot fit") || !strings.Contains(e.Msg, "cannot be streamed") || !strings.Contains(e.Msg, fmt.Sprint(20*MiB+128+136)) {
+	if !strings.Contains(e.Msg, "cannot fit") || !strings.Contains(e.Msg, "cannot be streamed") || !strings.Contains(e.Msg, fmt.Sprint(20*unit+128+136)) {
 		t.Errorf("%+v", e)
 	}
-	l.refused(syscall.ENOMEM, "stir big.npy x.npy maxmem=32K")
-	if e := l.lastError(); !strings.Contains(e.Msg, "even streamed") || !strings.Contains(e.Msg, "65536 bytes would do") {
+	l.refused(syscall.ENOMEM, "stir big.npy x.npy maxmem=8K")
+	if e := l.lastError(); !strings.Contains(e.Msg, "even streamed") || !strings.Contains(e.Msg, "16384 bytes would do") {
 		t.Errorf("%+v", e)
 	}
-	hold := l.put("hold g scratch=10000000")
-	<-l.gate("g").started
-	l.write("a.npy", npy(noise(5*MiB, 2)...))
-	j := l.put("mix a.npy x.npy n=5000000")
+	hold := l.put("hold g scratch=1900000")
+	select {
+	case <-l.gate("g").started:
+	case <-hold.Done():
+		t.Fatalf("%+v", hold.Snapshot().Error)
+	}
+	l.write("a.npy", npy(noise(5*unit, 2)...))
+	j := l.put("mix a.npy x.npy n=1250000")
 	if !poll(func() bool { return j.Snapshot().Reason == "memory" }) {
 		t.Errorf("%+v", j.Snapshot())
 	}
@@ -113,7 +117,7 @@ func TestCannotFit(t *testing.T) {
 // and inputs that overlap the output.
 func TestStreamed(t *testing.T) {
 	l := newSpillLab(t)
-	const n = 20*MiB + 12345
+	const n = 20*unit + 12345
 	a := noise(n, 1)
 	l.write("a.npy", npy(a...))
 	stir := func(in, old []byte, salt byte, more bool) []byte {
@@ -142,8 +146,8 @@ func TestStreamed(t *testing.T) {
 	l.do("turn b.npy b.npy") // which needs the old inode
 	b = turn(b)
 	l.same("b.npy", npy(b...))
-	l.do("turn 'b.npy[1000:20000000]' 'b.npy[3000:20002000]'") // parts that overlap
-	copy(b[3000:20002000], turn(b[1000:20000000]))
+	l.do("turn 'b.npy[1000:5000000]' 'b.npy[3000:5002000]'") // parts that overlap
+	copy(b[3000:5002000], turn(b[1000:5000000]))
 	l.same("b.npy", npy(b...))
 	l.do("turn 'a.npy[::-1]' 'b.npy[:]'")
 	l.same("b.npy", npy(a...))
@@ -157,10 +161,10 @@ func TestStreamed(t *testing.T) {
 // Of buffers larger than memory the parts that a job uses are enough.
 func TestWindows(t *testing.T) {
 	l := newSpillLab(t)
-	a, b := noise(20*MiB, 1), noise(20*MiB, 2)
+	a, b := noise(20*unit, 1), noise(20*unit, 2)
 	l.write("a.npy", npy(a...))
 	l.write("b.npy", npy(b...))
-	for i, lo := range []int{0, 1, 4095, 4096, 10*MiB - 77, 20*MiB - 5001} {
+	for i, lo := range []int{0, 1, 4095, 4096, 10*unit - 77, 20*unit - 5001} {
 		l.do(fmt.Sprintf("mix 'a.npy[%d:%d]' 'b.npy[%d:%d]' salt=%d", lo, lo+5000, lo, lo+5000, i))
 		copy(b[lo:], mixed(make([]byte, 5000), [][]byte{a[lo : lo+5000]}, byte(i), false))
 		l.do(fmt.Sprintf("update 'a.npy[%d:%d]' 'b.npy[%d:%d:3]' salt=%d", lo, lo+9, lo+1, lo+1000, i))
@@ -187,7 +191,7 @@ func TestWindows(t *testing.T) {
 // same, by way of a copy.
 func TestPinnedToItsTier(t *testing.T) {
 	l := newSpillLab(t)
-	a, b := noise(3*MiB, 1), noise(3*MiB, 2)
+	a, b := noise(3*unit, 1), noise(3*unit, 2)
 	l.write("a.npy", npy(a...))
 	l.write("b.npy", npy(b...))
 	l.evict("a.npy")
@@ -202,8 +206,8 @@ func TestPinnedToItsTier(t *testing.T) {
 			t.Fatal(fd, err)
 		}
 	}
-	l.do("mix a.npy b.npy n=3145728 salt=4")
-	want := mixed(make([]byte, 3*MiB), [][]byte{a}, 4, false)
+	l.do("mix a.npy b.npy n=786432 salt=4")
+	want := mixed(make([]byte, 3*unit), [][]byte{a}, 4, false)
 	l.same("b.npy", npy(want...))
 	l.do("update a.npy b.npy salt=5")
 	want = mixed(want, [][]byte{a}, 5, true)
@@ -217,9 +221,9 @@ func TestPinnedToItsTier(t *testing.T) {
 // A job for which clients leave too little memory streams instead.
 func TestStreamsInstead(t *testing.T) {
 	l := newSpillLab(t)
-	a := noise(5*MiB, 1)
+	a := noise(5*unit, 1)
 	l.write("a.npy", npy(a...))
-	l.write("pinned.npy", npy(noise(7*MiB, 2)...))
+	l.write("pinned.npy", npy(noise(7*unit, 2)...))
 	h, err := l.d.Files().Open(context.Background(), "pinned.npy", syscall.O_RDONLY)
 	if err != nil {
 		t.Fatal(err)
@@ -235,18 +239,18 @@ func TestStreamsInstead(t *testing.T) {
 		a[i] = a[i]*3 + 3
 	}
 	l.same("out.npy", npy(a...))
-	if s := l.want(l.put("mix a.npy no.npy n=4000000"), Failed); s.Errno != syscall.ENOMEM {
+	if s := l.want(l.put("mix a.npy no.npy n=1300000"), Failed); s.Errno != syscall.ENOMEM {
 		t.Errorf("%+v", s.Error)
 	}
 	h.Release()
-	l.do("mix a.npy no.npy n=4000000")
+	l.do("mix a.npy no.npy n=1300000")
 }
 
 // explain says how a command would use memory.
 func TestExplainModes(t *testing.T) {
 	l := newSpillLab(t)
-	l.write("a.npy", npy(noise(5*MiB, 1)...))
-	l.write("big.npy", npy(noise(20*MiB, 2)...))
+	l.write("a.npy", npy(noise(5*unit, 1)...))
+	l.write("big.npy", npy(noise(20*unit, 2)...))
 	l.evict("a.npy")
 	if err := l.d.Measure(context.Background()); err != nil {
 		t.Fatal(err)
@@ -256,11 +260,11 @@ func TestExplainModes(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for line, want := range map[string][]string{
-		"explain stir a.npy x.npy":                    {"mode memory", "memory 10486016", "brought 5243008", "path stir", "seconds "},
+		"explain stir a.npy x.npy":                    {"mode memory", "memory 2621696", "brought 1310848", "path stir", "seconds "},
 		"explain stir 'big.npy[:100]' x.npy":          {"mode windows", "brought 100", "path stir"},
-		"explain stir big.npy x.npy":                  {"mode streamed", "memory ", "moved 41943040", "piece ", "path stir", "seconds "},
-		"explain stir big.npy x.npy maxmem=1M":        {"mode streamed", "memory 262144", "piece 131072"},
-		"explain stir a.npy x.npy maxmem=4M salt=100": {"mode streamed", "memory 1048576"},
+		"explain stir big.npy x.npy":                  {"mode streamed", "memory ", "moved 10485760", "piece ", "path stir", "seconds "},
+		"explain stir big.npy x.npy maxmem=256K":      {"mode streamed", "memory 65536", "piece 32768"},
+		"explain stir a.npy x.npy maxmem=1M salt=100": {"mode streamed", "memory 262144"},
 	} {
 		s := l.want(l.put(line), Done)
 		for _, w := range want {
@@ -274,7 +278,7 @@ func TestExplainModes(t *testing.T) {
 // Many clients with more than the memory, all at once.
 func TestSpillConcurrent(t *testing.T) {
 	l := newSpillLab(t)
-	const clients, size = 6, MiB + 777
+	const clients, size = 6, unit + 777
 	var wg sync.WaitGroup
 	for c := range clients {
 		wg.Go(func() {
@@ -316,7 +320,7 @@ func TestSpillConcurrent(t *testing.T) {
 // A job is cancelled while its operands move, and nothing of it is kept.
 func TestCancelWhileStaging(t *testing.T) {
 	l := newSpillLab(t)
-	l.write("a.npy", npy(noise(5*MiB, 1)...))
+	l.write("a.npy", npy(noise(5*unit, 1)...))
 	l.evict("a.npy")
 	if err := l.d.moves.enter(context.Background()); err != nil { // somebody moves something large
 		t.Fatal(err)
@@ -328,7 +332,7 @@ func TestCancelWhileStaging(t *testing.T) {
 	j.Cancel("not wanted")
 	l.want(j, Cancelled)
 	l.d.moves.leave()
-	big := l.put("stir a.npy b.npy maxmem=1M")
+	big := l.put("stir a.npy b.npy maxmem=256K")
 	l.want(big, Done)
 	if m, ok := l.d.store.MarkOf("out.npy"); !ok || !m.Bad() {
 		t.Error("the output passes for good")

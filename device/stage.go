@@ -242,7 +242,7 @@ func (d *Device) bringIn(ctx context.Context, j *Job, parts []part) (ws *workspa
 	defer d.moves.leave()
 	defer func() { d.moves.stalled(time.Since(start)) }()
 	for try := range int64(bringTries + len(parts)) {
-		if err = d.roomFor(ctx, j, parts, try*hugePage); err != nil {
+		if err = d.roomFor(ctx, j, parts, try*d.slack()); err != nil {
 			if errors.Is(err, syscall.ENOSPC) && d.bringOne(ctx, j, parts) {
 				continue // which leaves room on its tier for what has to go
 			}
@@ -258,8 +258,9 @@ func (d *Device) bringIn(ctx context.Context, j *Job, parts []part) (ws *workspa
 	return nil, d.shortage(err)
 }
 
-// hugePage is what the rounding of scratch can take more than was asked for.
-const hugePage = 2 << 20
+// slack is how much more room is made at each further try: what rounding took
+// is less than a huge page.
+func (d *Device) slack() int64 { return min(2<<20, d.store.Usage().Mem/64) }
 
 // shortage makes a *scratchError of any lack of memory; other errors stay.
 func (d *Device) shortage(err error) error {
@@ -273,7 +274,7 @@ func (d *Device) shortage(err error) error {
 
 // roomFor makes room for a job: its operands and its scratch, and spare bytes.
 func (d *Device) roomFor(ctx context.Context, j *Job, parts []part, spare int64) error {
-	want := j.scratchFor(parts, j.overlaps(j.plan.Alias)) + spare
+	want := lent(j.scratchFor(parts, j.overlaps(j.plan.Alias))) + spare
 	inos := make([]uint64, len(parts))
 	for i := range parts {
 		n, err := parts[i].missing()

@@ -59,17 +59,13 @@ func (t *temps) close() {
 	}
 }
 
-// copyPiece is how much of an overlapping input is in memory at a time, while
-// it is copied aside.
-const copyPiece = 4 << 20
-
 // runStreamed runs a job whose operands stay on their tiers, each held there
 // until it ends.
 func (d *Device) runStreamed(ctx context.Context, j *Job) error {
 	copies := j.overlaps(j.plan.Alias)
 	lend := j.mode.streamed.Mem
 	if len(copies) > 0 {
-		lend += copyPiece
+		lend += d.copyPiece()
 	}
 	mem, err := d.lend(ctx, j, lend)
 	if err != nil {
@@ -92,7 +88,7 @@ func (d *Device) runStreamed(ctx context.Context, j *Job) error {
 	defer space.close()
 	x.Temp = space.get
 	for _, i := range copies {
-		if err := setAside(ctx, x, i); err != nil {
+		if err := setAside(ctx, x, i, d.copyPiece()); err != nil {
 			return named(j.ops[i].name, err)
 		}
 	}
@@ -115,7 +111,7 @@ func (d *Device) lend(ctx context.Context, j *Job, n int64) (*scratch, error) {
 	defer d.moves.leave()
 	defer func() { d.moves.stalled(time.Since(start)) }()
 	for try := range int64(bringTries) {
-		if err = d.makeRoom(ctx, n+try*hugePage, nil, 0, func(what string) { d.step(j, what) }); err != nil {
+		if err = d.makeRoom(ctx, lent(n)+try*d.slack(), nil, 0, func(what string) { d.step(j, what) }); err != nil {
 			return nil, d.shortage(err)
 		}
 		if mem, err = d.scratch(n); err == nil || !lacksMemory(err) {
@@ -149,7 +145,7 @@ func (j *Job) bindStored(x *kernels.Exec) error {
 
 // setAside gives the kernel a copy of input i, in temporary space, as it shares
 // bytes with an output.
-func setAside(ctx context.Context, x *kernels.Exec, i int) error {
+func setAside(ctx context.Context, x *kernels.Exec, i int, piece int64) error {
 	src := &x.Src[i]
 	s := spanOf(src.Layout)
 	base := s.lo &^ (page - 1) // so that transfers stay aligned as they are
@@ -157,9 +153,9 @@ func setAside(ctx context.Context, x *kernels.Exec, i int) error {
 	if err != nil {
 		return err
 	}
-	buf := x.Mem.Alloc(copyPiece)
-	for off := base; off < s.hi; off += copyPiece {
-		p := buf[:min(copyPiece, s.hi-off)]
+	buf := x.Mem.Alloc(int(piece))
+	for off := base; off < s.hi; off += piece {
+		p := buf[:min(piece, s.hi-off)]
 		if err := src.Read(kernels.Segment{Off: off, Buf: p}).Wait(ctx); err != nil {
 			return err
 		}
@@ -186,6 +182,7 @@ func (d *Device) streamInstead(j *Job) bool {
 	for _, r := range list {
 		mem += r.bytes
 	}
+	mem = d.streamable(mem)
 	if limit := j.limits.memory; limit > 0 {
 		mem = min(mem, limit)
 	}

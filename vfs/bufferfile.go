@@ -133,13 +133,15 @@ var _ fs.NodeCopyFileRanger = (*bufferNode)(nil)
 const maxCopy = 64 << 20
 
 // CopyFileRange copies between buffers without bringing the bytes to the client.
-func (n *bufferNode) CopyFileRange(_ context.Context, in fs.FileHandle, offIn uint64, _ *fs.Inode, out fs.FileHandle, offOut uint64, size, _ uint64) (uint32, syscall.Errno) {
+func (n *bufferNode) CopyFileRange(ctx context.Context, in fs.FileHandle, offIn uint64, _ *fs.Inode, out fs.FileHandle, offOut uint64, size, _ uint64) (uint32, syscall.Errno) {
 	from, ok1 := in.(*bufferHandle)
 	to, ok2 := out.(*bufferHandle)
 	if !ok1 || !ok2 {
 		return 0, syscall.EXDEV
 	}
-	done, err := from.h.CopyTo(to.h, int64(offIn), int64(offOut), int64(min(size, maxCopy)))
+	ctx, stop := waiting(ctx)
+	defer stop()
+	done, err := from.h.CopyTo(ctx, to.h, int64(offIn), int64(offOut), int64(min(size, maxCopy)))
 	if done > 0 {
 		return uint32(done), 0
 	}

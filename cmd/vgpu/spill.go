@@ -70,7 +70,7 @@ func (f spillFlag) resolve(mountPoint string) error {
 func (o *mountOptions) storeConfig(dir string, gid int) (alloc.Config, error) {
 	c := alloc.Config{
 		Dir: o.stateDir(), Name: o.name, Mem: int64(o.mem), Group: gid, Logf: log.Printf,
-		Spill: o.spill, Persist: o.persist, Mountpoint: dir,
+		Spill: o.spill, Persist: o.persist, Quota: int64(o.quota), Mountpoint: dir,
 	}
 	switch o.io {
 	case "":
