@@ -53,7 +53,7 @@ func testEverySplit[T simd.Float](t *testing.T) {
 	seconds := []int{k.W, k.W + 4, 2*k.W + 1, 24, 35, 45, 64, 77, 130, 169}
 	for _, n1 := range firsts {
 		for _, n2 := range seconds {
-			if !smooth(n2) || n2 < k.W || n1*n2 > 1500 && (n1+n2)%4 > 0 {
+			if !smooth(n2) || n2 < k.W || n1*n2 > 1000 && (n1+n2)%8 > 0 {
 				continue
 			}
 			s := newTwoStep(k, n1, n2)
