@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -143,6 +144,32 @@ func (e *engine) flow(ctx context.Context, next func() *piece) error {
 		e.give(f.held)
 	}
 	return err
+}
+
+// flows is flow with the work on the bytes, which is copying and checksums, on two threads: one alone copies and sums some 3 GB/s.
+func (e *engine) flows(ctx context.Context, next func() *piece) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	var first error
+	one := func() *piece {
+		mu.Lock()
+		defer mu.Unlock()
+		return next()
+	}
+	run := func() {
+		if err := e.flow(ctx, one); err != nil {
+			mu.Lock()
+			first = firstOf(first, err) // what the other fails with after that is our cancelling
+			mu.Unlock()
+			cancel()
+		}
+	}
+	var other sync.WaitGroup
+	other.Go(run)
+	run()
+	other.Wait()
+	return first
 }
 
 // give takes a block back.

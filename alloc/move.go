@@ -243,7 +243,7 @@ func (s *Store) dropSpot(p *spot) {
 // copyBack reads the whole spill file into the stub.
 func (b *Buffer) copyBack(ctx context.Context, h *home, size int64) error {
 	off, path, epoch := int64(0), b.Path(), h.sums.now()
-	return b.s.io.flow(ctx, func() *piece {
+	return b.s.io.flows(ctx, func() *piece {
 		if off >= size {
 			return nil
 		}

@@ -82,7 +82,7 @@ func (n *newHome) discard() {
 // copyFrom writes the bytes behind a descriptor of the buffer into the file, and sums them up on the way.
 func (n *newHome) copyFrom(ctx context.Context, fd int, b *Buffer) error {
 	off, path := int64(0), b.Path()
-	return b.s.io.flow(ctx, func() *piece {
+	return b.s.io.flows(ctx, func() *piece {
 		if off >= n.size {
 			return nil
 		}
