@@ -6,6 +6,7 @@ import (
 
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
 	"vgpu/kernels/stream"
 )
 
@@ -41,7 +42,8 @@ func TestStreamedLine(t *testing.T) {
 		}
 		whole := int64(j.In[0].Len() * j.Plan.Out[0].DType.Size())
 		var low *stream.NoMemError
-		if _, err := j.Plan.Stream(0); !errors.As(err, &low) || low.Least >= whole {
+		asm := simd.FFT[float32]().ISA != simd.Generic // tiles of four lanes are long
+		if _, err := j.Plan.Stream(0); !errors.As(err, &low) || asm && low.Least >= whole {
 			t.Fatalf("%s of %d bytes: %v", line, whole, err)
 		}
 		kerneltest.Stream(t, Kernels(), line, operands, low.Least, 3*whole/2)
