@@ -1,0 +1,57 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"vgpu/alloc"
+	"vgpu/iouring"
+)
+
+func TestSpillFlag(t *testing.T) {
+	var f spillFlag
+	for _, s := range []string{"/var/lib/vgpu:100G", "/mnt/hdd", "/a:b/c", "/a:b:1K"} {
+		if err := f.Set(s); err != nil {
+			t.Error(err)
+		}
+	}
+	want := spillFlag{{Dir: "/var/lib/vgpu", Size: 100 << 30}, {Dir: "/mnt/hdd"}, {Dir: "/a:b/c"}, {Dir: "/a:b", Size: 1 << 10}}
+	if !slices.Equal(f, want) {
+		t.Errorf("%+v", f)
+	}
+	if s := f.String(); s != "/var/lib/vgpu:107374182400 /mnt/hdd /a:b/c /a:b:1024" {
+		t.Error(s)
+	}
+	for _, bad := range []string{"", ":1G", "/a:0", "/a:1Q", "/a:b"} {
+		if err := f.Set(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	for dir, ok := range map[string]bool{"/m": false, "/m/x": false, "/mx": true, "/": true, "/m/../x": true, "/m/..x": false} {
+		if err := (spillFlag{{Dir: dir}}).resolve("/m"); (err == nil) != ok {
+			t.Errorf("%s in /m: %v", dir, err)
+		}
+	}
+}
+
+func TestSpillOptions(t *testing.T) {
+	var o mountOptions
+	if err := o.parse("mem=1G,spill=/a:1G,spill=/b,persist,io=threads,quota=2G"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.storeConfig("/m", -1)
+	want := []alloc.SpillConfig{{Dir: "/a", Size: 1 << 30}, {Dir: "/b"}}
+	if err != nil || !slices.Equal(c.Spill, want) || !c.Persist || c.IO != iouring.Threads || c.Quota != 2<<30 || c.Mountpoint != "/m" {
+		t.Errorf("%+v %v", c, err)
+	}
+	for _, bad := range []string{"spill=", "quota=x"} {
+		if err := o.parse(bad); err == nil {
+			t.Errorf("-o %s was taken", bad)
+		}
+	}
+	for _, bad := range []mountOptions{{persist: true}, {io: "uring"}, {io: "aio", spill: spillFlag{{Dir: "/a"}}}} {
+		if _, err := bad.storeConfig("/m", -1); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+}
