@@ -150,14 +150,29 @@ func (p *product) packA(s *scratch, b block, i0, i1 int) {
 // packB packs columns [j0, j1) of block b into s, from the panel on that
 // begins at column j.
 func (p *product) packB(s *scratch, b block, j0, j1, j int) {
-	elem, nr := p.kernel.Type.ElemBytes(), p.kernel.NR
-	for ; j < j1; j += nr {
-		panel := simd.PtrTo(s.b).Add((j - j0) * b.steps * elem)
-		p.b.pack(panel, nr*elem, j, min(nr, j1-j), b.k0, b.depth, s.stage)
+	pitch := p.kernel.NR * p.kernel.Type.ElemBytes()
+	for n := 0; j < j1; j += n {
+		n = p.kernel.Width(j1 - j)
+		q := p.panel(j - j0)
+		dst := simd.PtrTo(s.b).Add(q * b.steps * pitch)
+		p.b.pack(dst, pitch, j, n, b.k0, b.depth, s.stage)
 		if p.a.flip {
-			p.columnSums(&s.tile, simd.PtrTo(s.init).Add(4*(j-j0)), panel, b.steps)
+			p.columnSums(&s.tile, simd.PtrTo(s.init).Add(4*q*p.kernel.NR), dst, b.steps)
 		}
 	}
+}
+
+// panel is the number of the panel that begins at column j of a block. All
+// but the last two are whole ones.
+func (p *product) panel(j int) int { return (j + p.kernel.NR - 1) / p.kernel.NR }
+
+// wholePanels is how many whole panels n columns begin with.
+func (p *product) wholePanels(n int) int {
+	whole := n / p.kernel.NR
+	if whole > 0 && p.kernel.Width(n-(whole-1)*p.kernel.NR) < p.kernel.NR {
+		whole--
+	}
+	return whole
 }
 
 // columnSums sets the NR sums at dst to -128 times the sums of the panel's
@@ -178,7 +193,7 @@ func (p *product) multiply(s *scratch, b block, i0, i1, j0, j1 int) {
 	nr, elem := p.kernel.NR, p.kernel.Type.ElemBytes()
 	fused := 0 // columns
 	if b.steps > 0 && i1-i0 >= p.kernel.MR && p.b.readable() && p.b.m.rowStride == elem {
-		fused = (j1 - j0) / nr * nr
+		fused = p.wholePanels(j1-j0) * nr
 	}
 	p.packB(s, b, j0, j1, j0+fused)
 	t := &s.tile
@@ -192,17 +207,17 @@ func (p *product) multiply(s *scratch, b block, i0, i1, j0, j1 int) {
 			j += fused
 		}
 		for j < j1 {
-			tiles := 1
+			tiles, width := 1, p.kernel.Width(j1-j)
 			if j == j0 {
 				t.Ahead = p.aheadA(b, i+m)
 			} else {
-				tiles = max((j1-j)/nr, 1)
+				tiles = max(p.wholePanels(j1-j), 1)
 				t.Ahead = p.aheadB(b, i0, i1, i, j0, j1)
 			}
 			p.place(t, s, b, i, j0, j)
 			t.Tiles = tiles
-			p.kernel.Run(t, m, min(nr, j1-j))
-			j += tiles * nr
+			p.kernel.Run(t, m, width)
+			j += tiles * width
 		}
 	}
 }
@@ -219,11 +234,11 @@ func (p *product) rowsOfA(t *simd.Tile, s *scratch, b block, i0, i, m int) {
 
 // place sets where the packed panel of column j lies, and the tile.
 func (p *product) place(t *simd.Tile, s *scratch, b block, i, j0, j int) {
-	elem := p.kernel.Type.ElemBytes()
-	t.B, t.BStep = simd.PtrTo(s.b).Add((j-j0)*b.steps*elem), p.kernel.NR*elem
+	q, pitch := p.panel(j-j0), p.kernel.NR*p.kernel.Type.ElemBytes()
+	t.B, t.BStep = simd.PtrTo(s.b).Add(q*b.steps*pitch), pitch
 	t.C = p.c.at(i, j)
 	if p.a.flip {
-		t.Init, t.INext = simd.PtrTo(s.init).Add(4*(j-j0)), 4*p.kernel.NR
+		t.Init, t.INext = simd.PtrTo(s.init).Add(4*q*p.kernel.NR), 4*p.kernel.NR
 	}
 }
 

@@ -121,6 +121,16 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 	k.run(t)
 }
 
+// Width is how many of n columns a tile should take, the first of them: a
+// narrow rest shares the columns of the last two tiles, for tiles of one vector
+// are bound by loads.
+func (k *GemmKernel) Width(n int) int {
+	if n > k.NR && n <= k.NR+k.lanes && k.vecs > 2 {
+		return k.NR - k.lanes
+	}
+	return min(n, k.NR)
+}
+
 // setAhead puts Ahead where the assembly has it. It asks unconditionally: if
 // for nothing else, then for the Tile.
 func (t *Tile) setAhead() {
