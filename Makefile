@@ -67,6 +67,7 @@ bench: build
 	$(BIN) bench suite
 	$(BIN) bench launch
 	@sh tools/files_bench.sh $(BIN)
+	@sh tools/spill_bench.sh $(BIN)
 
 ## peers: ours and theirs interleaved in one run
 peers: build
