@@ -254,8 +254,8 @@ func (b *batch) prepare() error {
 }
 
 func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
-	prepare := b.d.store.Prepare
-	if dr.mode.streamed != nil { // it would take the memory that its own job streams through
+	prepare := b.d.store.PrepareWhole // a new inode is written whole
+	if dr.mode.streamed != nil {      // it would take the memory that its own job streams through
 		prepare = b.d.store.PrepareSpilled
 	}
 	buf, err := prepare(o.rel, o.size)

@@ -69,6 +69,7 @@ func (t *tree) tierDir(i int, name string) entry {
 	files["peak"] = usage(func(u device.Usage) any { return u.Peak })
 	files["staging"] = usage(func(u device.Usage) any { return u.Staging })
 	files["cached"] = usage(func(u device.Usage) any { return u.Cached })
+	files["recycled"] = value(func() any { return t.dev.Tiers()[i].Recycled })
 	files["size"] = usage(func(u device.Usage) any { return u.Mem })
 	return t.dir("/tiers/"+name, files)
 }
