@@ -53,10 +53,14 @@ func (d *Device) Info() []Field {
 			out = append(out, Field{"peak_spill_read", p.DiskRead}, Field{"peak_spill_write", p.DiskWrite})
 		}
 	}
-	return append(out,
+	out = append(out,
 		Field{"max_line", 65536}, Field{"max_queues", maxQueues}, Field{"queue_depth", d.cfg.Depth}, Field{"jobs_retained", d.cfg.Retain},
-		Field{"kernel", kernelRelease()}, Field{"io_uring", iouring.Probe().String()}, Field{"go", runtime.Version()},
+		Field{"kernel", kernelRelease()}, Field{"go", runtime.Version()},
 	)
+	for _, f := range iouring.Probe().Fields() {
+		out = append(out, Field{f[0], f[1]})
+	}
+	return out
 }
 
 func kernelRelease() string {

@@ -29,19 +29,18 @@ func (f Features) String() string {
 	return "no: " + f.Reason
 }
 
-// Report is several lines of a key and its values, for a person.
-func (f Features) Report() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "io_uring %v\n", f)
+// Fields are keys and values, for `info`: io_uring, and of one that is usable the flags, features and opcodes.
+func (f Features) Fields() [][2]string {
+	out := [][2]string{{"io_uring", f.String()}}
 	for _, l := range []struct {
 		key  string
 		list []string
 	}{{"setup", f.Setup}, {"used", f.Used}, {"features", f.Ring}, {"ops", f.Ops}} {
 		if len(l.list) > 0 {
-			fmt.Fprintf(&b, "io_uring_%s %s\n", l.key, strings.Join(l.list, " "))
+			out = append(out, [2]string{"io_uring_" + l.key, strings.Join(l.list, " ")})
 		}
 	}
-	return b.String()
+	return out
 }
 
 // Probe asks the kernel, once for the process.

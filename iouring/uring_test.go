@@ -95,7 +95,7 @@ func TestProbe(t *testing.T) {
 	if !f.Usable || f.String() != "yes" || len(f.Ops) != len(needed) || !slices.Contains(f.Ring, "nodrop") || !slices.Contains(f.Used, "cqsize") {
 		t.Errorf("%+v", f)
 	}
-	if s := f.Report(); !strings.HasPrefix(s, "io_uring yes\nio_uring_setup cqsize clamp") {
+	if s := fmt.Sprint(f.Fields()); !strings.HasPrefix(s, "[[io_uring yes] [io_uring_setup cqsize clamp") {
 		t.Error(s)
 	}
 }
