@@ -89,7 +89,7 @@ func (dr *draft) footprint() (f footprint) {
 func (dr *draft) overlapped(in *inDraft) bool {
 	for i := range dr.outs {
 		o := &dr.outs[i]
-		if o.inPlace && o.rel == in.rel && mustCopy(dr.plan, in.layout, o.layout) {
+		if o.inPlace && o.rel == in.rel && mustCopy(dr.plan.Alias, in.layout, o.layout) {
 			return true
 		}
 	}
@@ -97,9 +97,10 @@ func (dr *draft) overlapped(in *inDraft) bool {
 }
 
 // mustCopy tells whether an input that lies in the same buffer as an output
-// shares bytes with it in a way that the kernel does not allow for.
-func mustCopy(p *kernels.Plan, in, out ndarray.Layout) bool {
-	return spanOf(in).meets(spanOf(out)) && (!p.Alias || !ndarray.SameLayout(in, out))
+// shares bytes with it in a way that the kernel does not allow for. alias is the
+// plan's.
+func mustCopy(alias bool, in, out ndarray.Layout) bool {
+	return ndarray.Overlaps(in, out) && (!alias || !ndarray.SameLayout(in, out))
 }
 
 // span is a range of a buffer's bytes. The zero value is empty.
@@ -110,8 +111,9 @@ func spanOf(l ndarray.Layout) span {
 	return span{int64(lo), int64(hi)}
 }
 
-func (s span) bytes() int64      { return s.hi - s.lo }
-func (s span) meets(o span) bool { return s.bytes() > 0 && o.bytes() > 0 && s.lo < o.hi && o.lo < s.hi }
+func (s span) bytes() int64 { return s.hi - s.lo }
+
+// with is the least range that has both.
 func (s span) with(l ndarray.Layout) span {
 	o := spanOf(l)
 	switch {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"vgpu/alloc"
-	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 )
 
@@ -216,8 +215,7 @@ func (j *Job) overlaps(alias bool) []int {
 	var out []int
 	for i := range j.inputs {
 		for k := j.inputs; k < len(j.ops); k++ {
-			p := kernels.Plan{Alias: alias}
-			if j.ops[i].buf == j.ops[k].buf && mustCopy(&p, j.ops[i].layout, j.ops[k].layout) {
+			if j.ops[i].buf == j.ops[k].buf && mustCopy(alias, j.ops[i].layout, j.ops[k].layout) {
 				out = append(out, i)
 				break
 			}

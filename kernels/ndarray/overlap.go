@@ -1,24 +1,14 @@
 package ndarray
 
-import (
-	"slices"
-	"unsafe"
-)
+import "slices"
 
-// Overlaps tells whether a and b may share memory: whether the ranges of
-// bytes between their first and last elements meet. It is conservative:
+// Overlaps tells whether two arrays in one buffer may share bytes: whether the
+// ranges between their first and last elements meet. It is conservative:
 // interleaved views overlap by it.
-func Overlaps(a, b Array) bool {
-	alo, ahi := a.addresses()
-	blo, bhi := b.addresses()
+func Overlaps(a, b Layout) bool {
+	alo, ahi := a.Extent()
+	blo, bhi := b.Extent()
 	return alo < ahi && blo < bhi && alo < bhi && blo < ahi
-}
-
-// addresses is the range of addresses that the elements touch.
-func (a Array) addresses() (lo, hi uintptr) {
-	base := uintptr(unsafe.Pointer(unsafe.SliceData(a.Data)))
-	l, h := a.Extent()
-	return base + uintptr(l), base + uintptr(h)
 }
 
 // SameLayout tells whether a and b place their elements alike: same type,
