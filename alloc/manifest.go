@@ -80,21 +80,8 @@ func (t *spillTier) treeEntry() entry { return entry{t.dir, treeFile, t.path + "
 
 // readTree reads the manifest, if there is one.
 func (t *spillTier) readTree() (*manifest, error) {
-	e := t.treeEntry()
-	fd, err := t.open(e, unix.O_RDONLY, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	st, err := t.fstat(fd, e.rel)
-	var text []byte
-	if err == nil {
-		text = make([]byte, st.Size)
-		_, err = t.readFull(fd, e.rel, text, 0)
-	}
-	if err = errors.Join(err, t.close(fd, e.rel)); err != nil {
+	text, err := t.readFile(t.treeEntry())
+	if text == nil || err != nil {
 		return nil, err
 	}
 	return decodeManifest(text)

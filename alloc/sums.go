@@ -280,21 +280,12 @@ func (t *spillTier) writeSums(p *spot, text []byte) error {
 func (t *spillTier) readSums(p *spot) (*sums, error) {
 	u := &sums{}
 	e := p.sumsEntry()
-	fd, err := t.open(e, unix.O_RDONLY, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return u, nil
-	}
+	text, err := t.readFile(e)
 	if err != nil {
 		return nil, err
 	}
-	st, err := t.fstat(fd, e.rel)
-	var text []byte
-	if err == nil {
-		text = make([]byte, st.Size)
-		_, err = t.readFull(fd, e.rel, text, 0)
-	}
-	if err = errors.Join(err, t.close(fd, e.rel)); err != nil {
-		return nil, err
+	if text == nil {
+		return u, nil
 	}
 	if !u.decode(text) {
 		t.logf("%s: the checksums are damaged: the bytes go unverified", e.rel)

@@ -207,6 +207,26 @@ func (x sys) writeFull(fd int, path string, p []byte, off int64) (done int, err 
 	return done, nil
 }
 
+// readFile reads a whole file; nil if there is none.
+func (x sys) readFile(e entry) (text []byte, err error) {
+	fd, err := x.open(e, unix.O_RDONLY, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	st, err := x.fstat(fd, e.rel)
+	if err == nil {
+		text = make([]byte, st.Size)
+		_, err = x.readFull(fd, e.rel, text, 0)
+	}
+	if err = errors.Join(err, x.close(fd, e.rel)); err != nil {
+		return nil, err
+	}
+	return text, nil
+}
+
 // readFull reads until p is full or the file ends.
 func (x sys) readFull(fd int, path string, p []byte, off int64) (done int, err error) {
 	for done < len(p) {
