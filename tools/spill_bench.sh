@@ -1,6 +1,6 @@
 #!/bin/sh
 # Memory beyond RAM, in figures: jobs on operands that do not fit into memory,
-# against fio's sequential bandwidth on the same file system, and a matrix product of twice the memory
+# against fio's sequential bandwidth (reading the very file that a job reads), and a matrix product of twice the memory
 # against the same in memory; interleaved in one run, medians of ROUNDS.
 #
 #   sh tools/spill_bench.sh bin/vgpu [DIR]      DIR: where to spill; needs 8 GB there
@@ -25,9 +25,9 @@ run() {
 	date +%s.%N | awk -v a="$start" '{print $1 - a}'
 }
 median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-# fio RW: bytes a second
+# fio RW FILE: bytes a second
 fio_rate() {
-	fio --name=x --filename="$disk/fio" --rw="$1" --bs=1m --size=2g --direct=1 --ioengine=io_uring --iodepth=16 --output-format=terse --terse-version=3 2>/dev/null |
+	fio --name=x --filename="$2" --rw="$1" --bs=1m --size="$((length * 4 >> 20))m" --direct=1 --ioengine=io_uring --iodepth=16 --output-format=terse --terse-version=3 2>/dev/null |
 		awk -F';' -v rw="$1" '{print (rw ~ /read/ ? $7 : $48) * 1024}'
 }
 keep() { cat >>"$top/$1"; }
@@ -37,12 +37,14 @@ for dev in small large; do
 	for m in a b; do run $dev "random $m.npy:f32:${n}x$n seed=1" >/dev/null; done
 done
 run small "random x.npy:f32:$length seed=3" >/dev/null
-fio_rate write >/dev/null
+spilled=$(find "$disk/small/data" -type f -size "+$((length * 4 / 1024 - 1))k" | head -n 1) # the file that has x.npy
+[ -n "$spilled" ]
+fio_rate write "$disk/fio" >/dev/null
 i=0
 while [ $i -lt "$rounds" ]; do
-	fio_rate read | keep read
+	fio_rate read "$spilled" | keep read
 	run small 'sum x.npy s.npy' | keep sum
-	fio_rate write | keep write
+	fio_rate write "$disk/fio" | keep write
 	run small 'map "y = 2 * x + 1" x=x.npy y=y.npy' | keep map
 	run small 'gemm a.npy b.npy c.npy' | keep streamed
 	run large 'gemm a.npy b.npy c.npy' | keep core
