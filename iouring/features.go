@@ -102,12 +102,15 @@ func setupError(errno unix.Errno) error {
 	case unix.ENOSYS:
 		return fmt.Errorf("this kernel has no io_uring, or a seccomp filter hides it: %w", errno)
 	case unix.EPERM:
-		return fmt.Errorf("%s: %w", forbidden("/proc/sys/kernel/io_uring_disabled"), errno)
+		return fmt.Errorf("%s: %w", forbidden(disabledFile), errno)
 	case unix.ENOMEM:
 		return fmt.Errorf("io_uring may not lock the memory it needs; raise the limit (ulimit -l, or LimitMEMLOCK= of the service): %w", errno)
 	}
 	return fmt.Errorf("io_uring_setup: %w", errno)
 }
+
+// disabledFile is the sysctl that forbids io_uring, since Linux 6.6.
+const disabledFile = "/proc/sys/kernel/io_uring_disabled"
 
 // forbidden says who forbids io_uring; file is the sysctl's.
 func forbidden(file string) string {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,8 +112,30 @@ func eachOf(t *testing.T, list map[string]Options, window int, f func(t *testing
 	}
 }
 
+// forbiddenHere is why this process may not have io_uring, asked of the kernel
+// alone: 0 if it may.
+var forbiddenHere = sync.OnceValue(func() unix.Errno {
+	fd, errno := realKernel.setup(1, &params{})
+	if errno == 0 {
+		closeAll([]int{fd})
+	}
+	return errno
+})
+
+// needUring skips a test of io_uring where the kernel has none or a container
+// forbids it. Any other trouble is left for the test to find.
+func needUring(t testing.TB) {
+	t.Helper()
+	if errno := forbiddenHere(); errno == unix.EPERM || errno == unix.ENOSYS {
+		t.Skipf("no io_uring here: %v", errno)
+	}
+}
+
 func open(t testing.TB, opt Options) *Ring {
 	t.Helper()
+	if opt.Backend == Uring {
+		needUring(t)
+	}
 	r, err := Open(opt)
 	if err != nil {
 		t.Fatal(err)

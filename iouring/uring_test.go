@@ -27,7 +27,7 @@ func TestABI(t *testing.T) {
 
 // TestForbidden runs children under seccomp.
 func TestForbidden(t *testing.T) {
-	for errno, want := range map[unix.Errno]string{unix.EPERM: "seccomp filter forbids", unix.ENOSYS: "has no io_uring", unix.ENOMEM: "ulimit -l", unix.EMFILE: "io_uring_setup"} {
+	for errno, want := range map[unix.Errno]string{unix.EPERM: forbidden(disabledFile), unix.ENOSYS: "has no io_uring", unix.ENOMEM: "ulimit -l", unix.EMFILE: "io_uring_setup"} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childEnv, int(errno)))
 		out, err := cmd.CombinedOutput()
@@ -64,6 +64,7 @@ func TestForbiddenBySysctl(t *testing.T) {
 
 // TestOldKernels has kernels that lack this or that.
 func TestOldKernels(t *testing.T) {
+	needUring(t)
 	noSubmitAll, old, noProbe := realKernel, realKernel, refusing(registerProbe, unix.EINVAL)
 	noSubmitAll.setup = func(n uint32, p *params) (int, unix.Errno) {
 		if p.flags&^(setupCQSize|setupClamp) != 0 {
@@ -91,6 +92,7 @@ func TestOldKernels(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
+	needUring(t)
 	f := Probe()
 	if !f.Usable || f.String() != "yes" || len(f.Ops) != len(needed) || !slices.Contains(f.Ring, "nodrop") || !slices.Contains(f.Used, "cqsize") {
 		t.Errorf("%+v", f)
@@ -101,6 +103,7 @@ func TestProbe(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
+	needUring(t)
 	for _, o := range []Options{{Window: -1}, {Window: MaxWindow + 1}, {Backend: "dma"}} {
 		_, err := Open(o)
 		wantErr(t, fmt.Sprint(o.Window, o.Backend), err, unix.EINVAL)
@@ -121,6 +124,7 @@ func TestOptions(t *testing.T) {
 
 // TestRegistrationRefused goes on without.
 func TestRegistrationRefused(t *testing.T) {
+	needUring(t)
 	mem := pages(t, 4096)
 	for _, x := range []struct {
 		op   uint32

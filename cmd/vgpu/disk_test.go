@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"vgpu/iouring"
 )
 
 // diskDir is a directory on a disk.
@@ -32,6 +34,12 @@ func diskDir(t *testing.T) string {
 func TestBenchDisk(t *testing.T) {
 	for _, backend := range []string{"uring", "threads"} {
 		dir := diskDir(t)
+		if f := iouring.Probe(); backend == "uring" && !f.Usable {
+			if got, out := status(t, "bench", "disk", dir, "--backend", backend); got != exitFailed {
+				t.Errorf("%d without io_uring (%v): %s", got, f, out)
+			}
+			continue
+		}
 		got, out := status(t, "bench", "disk", dir, "--json", "--backend", backend, "--size", "32M", "--samples", "2", "--seconds", "0.001")
 		var r diskResult
 		if err := json.Unmarshal([]byte(out), &r); got != 0 || err != nil {
