@@ -70,7 +70,10 @@ type cut struct {
 	way     way
 	depth   int   // values along k; 0 if A and B are not read
 	extents []int // of a tile of C: batch axes, rows, columns
-	kp      int   // of a panel along k
+	kp      int   // of a step along k
+	// A panel has the values of one step, or all of k: it is brought once a tile
+	// then, or stays for several, and lies in one run if it is whole rows of a file.
+	wholeA, wholeB bool
 	// rowsFirst: tiles go on along the columns first, so that a panel of A that
 	// has all of k stays; else along the rows.
 	rowsFirst bool
@@ -104,13 +107,22 @@ func cheaper(a, b *cut) *cut {
 	return a
 }
 
-// with is the cut of an item into tiles of m x n and panels of kp.
+// with is the cut of an item into tiles of m x n and steps of kp.
 func (c *cut) with(m, n, kp int) *cut {
 	d := *c
 	r := len(c.extents)
 	d.extents = slices.Clone(c.extents)
 	d.extents[r-2], d.extents[r-1] = min(m, c.rows()), min(n, c.cols())
-	d.kp = min(kp, c.depth)
+	if d.kp = min(kp, c.depth); d.kp == c.depth {
+		d.wholeA, d.wholeB = true, true
+	}
+	return &d
+}
+
+// holding is the cut with panels of A, or of B, that have all of k.
+func (c *cut) holding(a, b bool) *cut {
+	d := *c
+	d.wholeA, d.wholeB = a, b
 	return &d
 }
 
@@ -165,6 +177,10 @@ func (c *cut) partItems(mem int64) (best *cut) {
 		for parts := 1; ; parts += max(1, parts/2) {
 			n := even(c.cols(), parts, c.unit(1))
 			best = cheaper(best, c.tallest(n, kp, mem))
+			if kp < c.depth {
+				best = cheaper(best, c.holding(true, false).tallest(n, kp, mem))
+				best = cheaper(best, c.holding(false, true).tallest(n, kp, mem))
+			}
 			if n <= c.unit(1) {
 				break
 			}
@@ -208,8 +224,16 @@ func even(n, parts, unit int) int {
 
 func count(n, by int) int { return (n + max(by, 1) - 1) / max(by, 1) }
 
-// panels is how many there are along k; at least the empty one.
+// panels is how many steps there are along k; at least the empty one.
 func (c *cut) panels() int { return max(1, count(c.depth, c.kp)) }
+
+// depthOf is the values along k of a panel that is whole, or not.
+func (c *cut) depthOf(whole bool) int {
+	if whole {
+		return c.depth
+	}
+	return c.kp
+}
 
 // tiles is how many tiles C has along each axis.
 func (c *cut) tiles() []int {
@@ -239,12 +263,12 @@ func (c *cut) part(l ndarray.Layout, m, n int) ndarray.Layout {
 // layouts of full parts: panels of A and B, a tile of C and its like.
 func (c *cut) panelA() ndarray.Layout {
 	m, _ := c.tile()
-	return c.part(c.q.A.Layout, m, c.kp)
+	return c.part(c.q.A.Layout, m, c.depthOf(c.wholeA))
 }
 
 func (c *cut) panelB() ndarray.Layout {
 	_, n := c.tile()
-	return c.part(c.q.B.Layout, c.kp, n)
+	return c.part(c.q.B.Layout, c.depthOf(c.wholeB), n)
 }
 
 func (c *cut) tileOf(l ndarray.Layout) ndarray.Layout {
@@ -345,16 +369,23 @@ func (c *cut) dotBytes() int64 {
 // reads is how many times each part of A and of B is read.
 func (c *cut) reads() (a, b float64) {
 	t := c.tiles()
-	m, n := float64(t[len(t)-2]), float64(t[len(t)-1])
-	switch {
-	case c.panels() > 1 || n == 1 && m == 1:
-		return n, m
-	case c.rowsFirst && n == 1, !c.rowsFirst && m == 1:
-		return 1, 1
-	case c.rowsFirst:
-		return 1, m
+	m, n := t[len(t)-2], t[len(t)-1]
+	a, b = float64(n), float64(m)
+	if c.wholeA && (c.rowsFirst || m == 1) {
+		a = 1
 	}
-	return n, 1
+	if c.wholeB && (!c.rowsFirst || n == 1) {
+		b = 1
+	}
+	return a, b
+}
+
+// parts is into how many panels k is cut.
+func (c *cut) parts(whole bool) float64 {
+	if whole {
+		return 1
+	}
+	return float64(c.panels())
 }
 
 // traffic adds up something of all transfers: their bytes, or their cost.
@@ -365,9 +396,8 @@ func (c *cut) traffic(source, sink func(ndarray.Layout) float64) float64 {
 		t := c.tiles()
 		m, n := float64(t[len(t)-2]), float64(t[len(t)-1])
 		a, b := c.reads()
-		panels := float64(c.panels())
-		total += tiles / n * panels * a * source(c.panelA())
-		total += tiles / m * panels * b * source(c.panelB())
+		total += tiles / n * c.parts(c.wholeA) * a * source(c.panelA())
+		total += tiles / m * c.parts(c.wholeB) * b * source(c.panelB())
 	}
 	strips := tiles * float64(count(c.extents[c.stripAxis()], c.strip()))
 	of := sink(c.stripOf(c.q.C.Layout))
@@ -398,15 +428,19 @@ func (c *cut) cost() float64 {
 	if c.depth > 0 {
 		ends += source(c.panelA()) + source(c.panelB())
 	}
-	moves := c.traffic(source, sink) + float64(c.total()*c.panels())*stream.StepCost
-	work := c.work()
-	return max(moves, work) + min(moves, work)/8 + ends
+	runs := c.traffic(source, sink)
+	moves := runs + float64(c.total()*c.panels())*stream.StepCost
+	work := c.work() + runsWork*(runs-c.moved())
+	return max(moves, work) + min(moves, work)/4 + ends
 }
 
 const (
 	// opsPerByte is about how many f32 operations the cores do in the time in
 	// which a byte is moved.
 	opsPerByte = 100
+	// runsWork is what the cores have to do with runs that are apart, to what the
+	// transfers have: requests are made, and waited for, by the cores that multiply.
+	runsWork = 1.5
 	// What packing costs, as rows (of B) and columns (of A) more that could be
 	// multiplied in the time.
 	packedRows, packedCols = 40, 10
@@ -444,6 +478,8 @@ func (c *cut) explain() []kernels.Entry {
 	return []kernels.Entry{
 		{Term: "tile", Text: ndarray.ShapeString(c.extents)},
 		{Term: "panel", Text: fmt.Sprint(c.kp)},
+		{Term: "panel_a", Text: fmt.Sprint(c.depthOf(c.wholeA))},
+		{Term: "panel_b", Text: fmt.Sprint(c.depthOf(c.wholeB))},
 		{Term: "tiles", Text: fmt.Sprint(c.total())},
 		{Term: "panels", Text: fmt.Sprint(c.panels())},
 		{Term: "reads_a", Text: fmt.Sprint(a)},

@@ -22,7 +22,7 @@ type streamRun struct {
 	s    stored
 	x    *kernels.Exec
 	f    *stream.Flight
-	a, b *stream.Feed
+	a, b supply
 	// of strips
 	old, bias, residual *stream.Feed // old: C's values, if they are not read into the tile
 	ahead               *inputs      // of the strip that comes next
@@ -68,8 +68,8 @@ func (c *cut) run(x *kernels.Exec, s stored) (result ndarray.Array, err error) {
 func (r *streamRun) allocate() {
 	mem, c := r.x.Mem, r.cut
 	if c.depth > 0 {
-		r.a = stream.NewFeed(mem, stream.SourceSize(c.panelA()), stream.Source)
-		r.b = stream.NewFeed(mem, stream.SourceSize(c.panelB()), stream.Source)
+		r.a = c.newSupply(mem, r.s.a, c.panelA(), len(c.extents)-1, c.wholeA)
+		r.b = c.newSupply(mem, r.s.b, c.panelB(), len(c.extents)-2, c.wholeB)
 	}
 	strip := stream.SinkSize(c.stripOf(c.q.C.Layout))
 	if c.way.direct {
@@ -93,11 +93,59 @@ func (r *streamRun) allocate() {
 	r.lenders = c.newLenders(mem, threads(r.x.W))
 }
 
+// supply is A or B on its way into memory.
+type supply struct {
+	feed  *stream.Feed
+	s     kernels.Stored
+	axis  int // that runs along k
+	whole bool
+	asked int              // panels so far
+	last  [2]*stream.Piece // and the last two of them
+	moves [2]*stream.Move
+}
+
+func (c *cut) newSupply(mem kernels.Memory, s kernels.Stored, panel ndarray.Layout, axis int, whole bool) supply {
+	return supply{feed: stream.NewFeed(mem, stream.SourceSize(panel), stream.Source), s: s, axis: axis, whole: whole}
+}
+
 // panels are the parts of A and B that a step multiplies.
 type panels struct {
-	a, b  *stream.Piece // nil if they are not read
+	a, b  ndarray.Array
 	moves [2]*stream.Move
-	k0    int
+	k0    int // where they begin along k
+}
+
+// panel starts loading the panel that a step needs, unless that was done, and
+// tells where its values will be.
+func (r *streamRun) panel(d *supply, step int) (ndarray.Array, *stream.Move) {
+	k0, k1 := r.span(step)
+	if !d.whole {
+		r.load(d, step)
+		return d.last[step%2].Array, d.moves[step%2]
+	}
+	t := step / r.panels()
+	r.load(d, t)
+	return d.last[t%2].Array.Range(d.axis, k0, k1), d.moves[t%2]
+}
+
+// load starts loading panels up to number i, which takes the place of number i-2.
+func (r *streamRun) load(d *supply, i int) {
+	for ; d.asked <= i; d.asked++ {
+		t, k0, k1 := d.asked, 0, r.depth
+		if !d.whole {
+			t = d.asked / r.panels()
+			k0, k1 = r.span(d.asked)
+		}
+		lo, hi := r.boxOf(t)
+		lo[d.axis], hi[d.axis] = k0, k1
+		d.last[d.asked%2], d.moves[d.asked%2] = d.feed.Load(r.f, stream.Box(d.s, lo, hi))
+	}
+}
+
+// span is the values along k of a step.
+func (c *cut) span(step int) (k0, k1 int) {
+	k0 = step % c.panels() * c.kp
+	return k0, min(k0+c.kp, c.depth)
 }
 
 // boxOf is tile t of C. The axis that goes on first is the last one, or the one
@@ -121,21 +169,22 @@ func (c *cut) boxOf(t int) (lo, hi []int) {
 	return lo, hi
 }
 
-// panelsOf starts loading what a step needs.
+// panelsOf starts loading what a step needs. The step before the last one is
+// over.
 func (r *streamRun) panelsOf(step int) (p panels) {
 	if r.depth == 0 {
 		return p
 	}
-	lo, hi := r.boxOf(step / r.panels())
-	p.k0 = step % r.panels() * r.kp
-	k1 := min(p.k0+r.kp, r.depth)
-	last := len(lo) - 1
-	ofA, toA := slices.Clone(lo), slices.Clone(hi)
-	ofA[last], toA[last] = p.k0, k1
-	ofB, toB := slices.Clone(lo), slices.Clone(hi)
-	ofB[last-1], toB[last-1] = p.k0, k1
-	p.a, p.moves[0] = r.a.Load(r.f, stream.Box(r.s.a, ofA, toA))
-	p.b, p.moves[1] = r.b.Load(r.f, stream.Box(r.s.b, ofB, toB))
+	p.k0, _ = r.span(step)
+	p.a, p.moves[0] = r.panel(&r.a, step)
+	p.b, p.moves[1] = r.panel(&r.b, step)
+	if t := step / r.panels(); step%r.panels() == 1 && t+1 < r.total() { // of the last tile nothing is in use
+		for _, d := range []*supply{&r.a, &r.b} {
+			if d.whole {
+				r.load(d, t+1)
+			}
+		}
+	}
 	return p
 }
 
@@ -304,12 +353,12 @@ func (r *streamRun) stripProblem(p panels, c ndarray.Array, lo, hi int) *Problem
 	q := *r.q
 	axis, rank := r.stripAxis(), c.Rank()
 	q.C = c
-	if p.a == nil { // not read: k is 0
+	if r.depth == 0 { // not read
 		q.A = empty(q.A, c.Shape[:rank-2], c.Shape[rank-2], 0)
 		q.B = empty(q.B, c.Shape[:rank-2], 0, c.Shape[rank-1])
 		return &q
 	}
-	q.A, q.B = p.a.Array, p.b.Array
+	q.A, q.B = p.a, p.b
 	if axis != rank-1 {
 		q.A = q.A.Range(axis, lo, hi)
 	}
