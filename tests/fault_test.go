@@ -80,6 +80,17 @@ func (d *dev) stuck(c *client, also func() bool) {
 	}
 }
 
+// reading starts a process that reads a file to its end, and waits until it has
+// it open and waits for the daemon's answer. (One that is seen to wait may yet be
+// in a lookup before its open.)
+func (d *dev) reading(rel string) *client {
+	d.t.Helper()
+	opened := filepath.Join(d.t.TempDir(), "opened")
+	c := d.client("sh", "-c", `exec 3<"$0"; : >"$1"; exec cat <&3`, rel, opened)
+	d.stuck(c, func() bool { _, err := os.Stat(opened); return err == nil })
+	return c
+}
+
 // field reads a value of a file of `key value` lines.
 func (d *dev) field(file, key string) string {
 	d.t.Helper()

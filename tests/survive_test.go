@@ -182,11 +182,11 @@ func TestStackedDeadMounts(t *testing.T) {
 func TestStopDrains(t *testing.T) {
 	d := mount(t, "--stop-timeout", "60s", "--keep")
 	d.run("random a.npy shape=2000000 seed=1")
-	d.queue("spin seconds=0.3", "sort a.npy b.npy")
-	waiter := d.client("cat", "queues/main/wait")
-	runner := d.client("sh", "-c", "echo 'spin seconds=0.3' > run")
-	d.stuck(waiter, always)
+	d.hold("h", "spin seconds=0.3", "sort a.npy b.npy")
+	waiter := d.reading("queues/h/wait")
+	runner := d.client("sh", "-c", "echo 'nop b.npy' > run")
 	d.stuck(runner, d.is("queues/run/status", "pending", "1"))
+	d.release("h")
 	d.terminate()
 	for _, c := range []*client{waiter, runner} {
 		if c.wait() != 0 {
@@ -225,12 +225,11 @@ func TestStopCancels(t *testing.T) {
 	d.run("fill x.npy shape=8 value=1")
 	d.queue("spin seconds=600", "fill never.npy shape=8 value=1")
 	must(t, os.Mkdir(d.path("queues/p"), 0o755), d.write("queues/p/paused", "1\n"), d.write("queues/p/ctl", "fill x.npy shape=8 value=2\n"))
-	waiter := d.client("cat", "queues/main/wait")
+	waiter, events := d.reading("queues/main/wait"), d.reading("queues/p/events")
 	runner := d.client("sh", "-c", "echo 'spin seconds=600' > run")
 	opener := d.client("cat", "buffers/x.npy")
-	events := d.client("cat", "queues/p/events")
 	sitter := d.client("sh", "-c", "cd buffers; exec 3<../stat 4<>mine 5<../queues/main/wait; echo ready >&4; read x <&0")
-	for _, c := range []*client{waiter, runner, opener, events} {
+	for _, c := range []*client{runner, opener} {
 		d.stuck(c, always)
 	}
 	d.eventually("somebody sits in the mount", func() bool { return bytes.Contains(readFile(d.path("buffers/mine")), []byte("ready")) })

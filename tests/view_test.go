@@ -145,11 +145,10 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%v: %s", err, text)
 		}
 	}
-	w := d.spawn("cat", "queues/e/events")
-	d.blocked(w)
+	w := d.reading("queues/e/events")
 	d.removeQueue("e")
-	if err := d.ended(w); err != nil {
-		t.Errorf("the stream of a removed queue: %v", err)
+	if status := w.wait(); status != 0 {
+		t.Errorf("the stream of a removed queue: %d %s", status, w.out.String())
 	}
 	if text, err := drain(fds[0]); err != nil || text != "" {
 		t.Errorf("%v: %q", err, text)
