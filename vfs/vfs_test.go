@@ -63,7 +63,7 @@ func TestGroupsOfThisProcess(t *testing.T) {
 }
 
 func TestPendingSignals(t *testing.T) {
-	if set, ok := pendingSignals(uint32(os.Getpid())); !ok || set != 0 {
+	if set, ok := pendingSignals(uint32(os.Getpid())); !ok || set&^harmless != 0 { // the runtime preempts by SIGURG
 		t.Errorf("%x, %t", set, ok)
 	}
 	if meantSet := uint64(1) << (unix.SIGINT - 1); meantSet&^harmless == 0 {
