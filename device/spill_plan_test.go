@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -309,10 +310,9 @@ func TestVictimsVanish(t *testing.T) {
 	for i := range 3 {
 		l.write(fmt.Sprintf("b%d.npy", i), npy(noise(4*unit, uint64(i))...))
 	}
-	first := true
+	var vanished atomic.Bool
 	fault := alloc.Faults(func(op, path string) error { // the first victim is unlinked when it is looked for
-		if first && op == "open" && path == "b0.npy" {
-			first = false
+		if op == "open" && path == "b0.npy" && vanished.CompareAndSwap(false, true) {
 			return syscall.ENOENT
 		}
 		return nil
@@ -320,7 +320,7 @@ func TestVictimsVanish(t *testing.T) {
 	l.fault.Store(&fault)
 	l.do("mix out.npy n=1250000")
 	l.fault.Store(nil)
-	if first || l.tier("b0.npy") != "ram" || l.tier("b1.npy") != "spill0" {
-		t.Errorf("%t: b0 is in %s, b1 in %s", first, l.tier("b0.npy"), l.tier("b1.npy"))
+	if !vanished.Load() || l.tier("b0.npy") != "ram" || l.tier("b1.npy") != "spill0" {
+		t.Errorf("%t: b0 is in %s, b1 in %s", vanished.Load(), l.tier("b0.npy"), l.tier("b1.npy"))
 	}
 }
