@@ -12,10 +12,11 @@ import (
 //
 // Its mutex is the innermost but for none: nothing is called under it.
 type warm struct {
-	mu    sync.Mutex
-	list  []warmth // oldest first
-	timer *time.Timer
-	shut  bool
+	mu     sync.Mutex
+	list   []warmth // oldest first
+	timer  *time.Timer
+	shut   bool
+	longer time.Duration // than warmTime, for tests that must not be overtaken by it
 }
 
 type warmth struct {
@@ -34,7 +35,7 @@ const (
 func (w *warm) keep(b *Buffer, m *mapped) (out []warmth) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	e := warmth{b, m, time.Now().Add(warmTime)}
+	e := warmth{b, m, time.Now().Add(warmTime + w.longer)}
 	if w.shut {
 		return []warmth{e}
 	}

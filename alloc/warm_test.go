@@ -3,6 +3,7 @@ package alloc
 import (
 	"fmt"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -12,6 +13,7 @@ func base(m *Mapping) *byte { return unsafe.SliceData(m.Data) }
 func TestMappingIsKeptForTheNext(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
 		s := openStore(t, kind, 64<<20)
+		s.warm.longer = time.Hour
 		put(t, s, "a", "hello")
 		b, err := s.Get("a")
 		ok(t, err)
@@ -79,6 +81,7 @@ func TestUnlinkedBufferIsNotKept(t *testing.T) {
 
 func TestFewMappingsAreKept(t *testing.T) {
 	s := openStore(t, kinds()[0], 64<<20)
+	s.warm.longer = time.Hour
 	for i := range 3 * warmMappings {
 		name := fmt.Sprint(i)
 		put(t, s, name, "x")
@@ -93,7 +96,7 @@ func TestFewMappingsAreKept(t *testing.T) {
 		t.Errorf("%d are kept, want %d", n, warmMappings)
 	}
 	for i := range s.warm.list {
-		s.warm.list[i].until = s.warm.list[i].until.Add(-2 * warmTime)
+		s.warm.list[i].until = s.warm.list[i].until.Add(-2*warmTime - s.warm.longer)
 	}
 	s.warm.expire()
 	if n := len(s.warm.list); n != 0 {
