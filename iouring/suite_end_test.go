@@ -239,3 +239,36 @@ func TestSpansRegions(t *testing.T) {
 		}
 	})
 }
+
+// TestIdleWorkers has many threads at work, of which few stay when there is none.
+func TestIdleWorkers(t *testing.T) {
+	const most = 3 * mostIdle
+	r := open(t, Options{Backend: Threads, Window: most})
+	b := r.b.(*threads)
+	count := func() (workers, idle int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.workers, b.idle
+	}
+	rd, wr := pipe(t)
+	q := r.NewQueue()
+	for range 3 {
+		for range most {
+			submit(t, q, &Op{Code: Read, FD: rd, Off: -1, Buf: make([]byte, 1)})
+		}
+		if !poll(func() bool { workers, idle := count(); return workers == most && idle == 0 }) {
+			t.Fatal("not all are read at once")
+		}
+		if _, err := unix.Write(wr, make([]byte, most)); err != nil {
+			t.Fatal(err)
+		}
+		for range most {
+			if o := next(t, q); o.Err != nil || o.N != 1 {
+				t.Errorf("%d, %v", o.N, o.Err)
+			}
+		}
+		if !poll(func() bool { workers, idle := count(); return workers == mostIdle && idle == mostIdle }) {
+			t.Fatal("too many or too few workers are left")
+		}
+	}
+}

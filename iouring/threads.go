@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// mostIdle is how many workers wait for work; others end when there is none.
+const mostIdle = 4
+
 // threads carries out attempts by system calls that block, each on a thread
 // that Go makes for it: a worker is a goroutine.
 type threads struct {
@@ -66,11 +69,15 @@ func (t *threads) run() {
 	}
 }
 
-// pop waits for a segment; nil is the end.
+// pop waits for a segment; nil is the worker's end.
 func (t *threads) pop() []*Op {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.queue) == 0 && !t.closed {
+		if t.idle == mostIdle {
+			t.workers--
+			return nil
+		}
 		t.idle++
 		t.work.Wait()
 		t.idle--
