@@ -112,7 +112,7 @@ func (b *Buffer) copyHeld(src *Buffer, off, to, n int64, st *unix.Stat_t) (done 
 	if err != nil {
 		return 0, err
 	}
-	defer endWrite()
+	defer endWrite(nil)
 	err = b.spend(b.needs(to, to+n, st), func() error {
 		k, err := b.s.copyRange(from, into, b.Path(), off+done, to+done, n-done)
 		done += k

@@ -136,30 +136,30 @@ func (b *Buffer) write(p []byte, off int64, st *unix.Stat_t) (done int, err erro
 	if err != nil {
 		return 0, err
 	}
-	defer endWrite()
 	err = b.spend(b.needs(off, end, st), func() error {
 		n, err := b.s.writeFull(fd, path, p[done:], off+int64(done))
 		done += n
 		return err
 	})
+	endWrite(p[:done])
 	return done, err
 }
 
 // beginWrite gives the descriptor to write [off, end) through; what is known of the bytes there is not, from now on. The caller calls
-// done at last. Preconditions: as write's.
-func (b *Buffer) beginWrite(off, end int64, st *unix.Stat_t) (fd int, done func(), err error) {
+// done at last, with what is at off now if it knows. Preconditions: as write's.
+func (b *Buffer) beginWrite(off, end int64, st *unix.Stat_t) (fd int, done func(p []byte), err error) {
 	h, err := b.at()
 	if err != nil {
 		return -1, nil, err
 	}
 	if h == nil {
-		return b.fd, func() {}, nil
+		return b.fd, func([]byte) {}, nil
 	}
 	w, err := h.sums.begin(h.t, h.spot, min(off, st.Size), end)
 	if err != nil {
 		return -1, nil, err
 	}
-	return h.fd, func() { h.sums.end(w, max(end, st.Size), nil) }, nil
+	return h.fd, func(p []byte) { h.sums.end(w, max(off+int64(len(p)), st.Size), fragments(Segment{off, p})) }, nil
 }
 
 // needs bounds how many bytes writing [off, end) can add: none if the file has no holes and does not grow.

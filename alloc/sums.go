@@ -31,6 +31,8 @@ type sums struct {
 	off     bool     // somebody may write the spill file without our seeing it
 	writers []*span
 	epoch   uint64 // counts changes: a chunk that was read over one proves nothing
+	// parts is what is known of chunks that were written in part, sorted: neighbours that end within a chunk make it whole together.
+	parts map[int64][]fragment
 }
 
 // span is bytes that are being written.
@@ -126,7 +128,7 @@ func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	}
 	u.forget(lo, hi)
 	for _, o := range u.writers {
-		if o.lo/chunkSize <= (hi-1)/chunkSize && lo/chunkSize <= (o.hi-1)/chunkSize {
+		if o.lo < hi && lo < o.hi {
 			o.spoiled, w.spoiled = true, true
 		}
 	}
@@ -134,8 +136,8 @@ func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	return w, nil
 }
 
-// end says that a span has been written, or was not. of has the checksums of its whole chunks, from the first on, or is nil.
-func (u *sums) end(w *span, size int64, of []uint32) {
+// end says that a span has been written, or was not: of has its checksums, or is nil. size is that of the file.
+func (u *sums) end(w *span, size int64, of []fragment) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.writers = slices.DeleteFunc(u.writers, func(o *span) bool { return o == w })
@@ -150,12 +152,30 @@ func (u *sums) end(w *span, size int64, of []uint32) {
 	if w.spoiled {
 		return
 	}
-	first := chunks(w.lo)
-	for i, c := range of {
-		if k := first + int64(i); k < int64(len(u.of)) {
-			u.of[k], u.seen[k] = c, true
-		}
+	for _, f := range of {
+		u.learn(f, size)
 	}
+}
+
+// learn takes note of the checksum of a fragment, and of its chunk's if that is known with it. u.mu is held.
+func (u *sums) learn(f fragment, size int64) {
+	k := f.lo / chunkSize
+	if k >= int64(len(u.of)) {
+		return
+	}
+	list, whole := merge(u.parts[k], f), min(size-k*chunkSize, chunkSize)
+	complete := list[0].hi-list[0].lo == whole
+	if complete {
+		u.of[k], u.seen[k] = list[0].sum, true
+	}
+	if complete && whole == chunkSize || len(list) > maxParts { // those of a shorter last chunk stay: the file may grow
+		delete(u.parts, k)
+		return
+	}
+	if u.parts == nil {
+		u.parts = map[int64][]fragment{}
+	}
+	u.parts[k] = list
 }
 
 // forget makes the checksums of [lo, hi) unknown. u.mu is held.
@@ -163,6 +183,13 @@ func (u *sums) forget(lo, hi int64) {
 	u.epoch++
 	for i := lo / chunkSize; i < min(chunks(hi), int64(len(u.of))); i++ {
 		u.of[i], u.seen[i] = 0, false
+	}
+	for i := lo / chunkSize; i < chunks(hi) && len(u.parts) > 0; i++ {
+		if list := without(u.parts[i], lo, hi); len(list) > 0 {
+			u.parts[i] = list
+		} else {
+			delete(u.parts, i)
+		}
 	}
 }
 
@@ -181,6 +208,7 @@ func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 	if n := chunks(to); n < int64(len(u.of)) {
 		u.of, u.seen = u.of[:n], u.seen[:n]
 	}
+	clear(u.parts) // which were on their way to another last chunk
 	return nil
 }
 
@@ -192,7 +220,7 @@ func (u *sums) drop(t *spillTier, p *spot) error {
 		return err
 	}
 	u.epoch++
-	u.off, u.of, u.seen = true, nil, nil
+	u.off, u.of, u.seen, u.parts = true, nil, nil, nil
 	return nil
 }
 

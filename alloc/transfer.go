@@ -103,6 +103,10 @@ func (b *Buffer) readSegs(ctx context.Context, h *home, segs []Segment, size int
 	return b.s.io.flow(ctx, r.next)
 }
 
+// Segments of less than directMin that are at most joinGap bytes apart, such as the rows of a narrow tile, are read with what is between
+// them: a request costs more than so many bytes.
+const joinGap = 16 << 10
+
 // reader cuts segments into pieces.
 type reader struct {
 	b     *Buffer
@@ -114,44 +118,70 @@ type reader struct {
 	block int64
 }
 
-// next is the next piece: the bytes that are wanted, what is missing of chunks that are to be verified, and of the blocks of the disk.
+// next is the next piece: bytes that are wanted, what lies between them, what is missing of chunks that are to be verified, and of the
+// blocks of the disk.
 func (r *reader) next() *piece {
-	for len(r.segs) > 0 && len(r.segs[0].Buf) == 0 {
-		r.segs = r.segs[1:]
-	}
-	if len(r.segs) == 0 {
+	if !r.skip() {
 		return nil
 	}
-	s := &r.segs[0]
-	lo := s.Off
+	lo := r.segs[0].Off
 	if r.h.sums.unverified(lo) {
 		lo &^= chunkSize - 1
 	}
 	if r.h.direct >= 0 {
 		lo &^= pageSize - 1
 	}
-	end := min(s.Off+int64(len(s.Buf)), (lo+r.block)&^(chunkSize-1))
-	want := s.Buf[:end-s.Off]
-	off := s.Off
-	s.Off, s.Buf = end, s.Buf[end-s.Off:]
-	hi := end
-	if r.h.sums.unverified(hi - 1) {
-		hi = min((hi+chunkSize-1)&^(chunkSize-1), r.size)
+	var wants []Segment
+	limit, hi := (lo+r.block)&^(chunkSize-1), int64(0)
+	for {
+		w := r.cut(limit)
+		wants = append(wants, w)
+		end := w.Off + int64(len(w.Buf))
+		if hi = end; r.h.sums.unverified(hi - 1) {
+			hi = min((hi+chunkSize-1)&^(chunkSize-1), r.size)
+		}
+		if end == limit || !r.skip() || !r.joins(end, hi, limit, len(w.Buf)) {
+			return r.piece(wants, lo, hi)
+		}
 	}
-	return r.piece(want, off, lo, hi)
 }
 
-// piece reads [lo, hi), of which want is the part from off on.
-func (r *reader) piece(want []byte, off, lo, hi int64) *piece {
+// skip drops empty segments, and tells whether there are others.
+func (r *reader) skip() bool {
+	for len(r.segs) > 0 && len(r.segs[0].Buf) == 0 {
+		r.segs = r.segs[1:]
+	}
+	return len(r.segs) > 0
+}
+
+// cut takes what the first segment wants up to limit.
+func (r *reader) cut(limit int64) Segment {
+	s := &r.segs[0]
+	n := min(int64(len(s.Buf)), limit-s.Off)
+	w := Segment{s.Off, s.Buf[:n]}
+	s.Off, s.Buf = s.Off+n, s.Buf[n:]
+	return w
+}
+
+// joins tells whether the next segment goes into a piece that ends at hi, or at limit at the latest, and whose last n wanted bytes end at
+// end.
+func (r *reader) joins(end, hi, limit int64, n int) bool {
+	s := &r.segs[0]
+	return s.Off >= end && s.Off < limit && (s.Off < hi || s.Off-end <= joinGap && max(n, len(s.Buf)) < directMin)
+}
+
+// piece reads [lo, hi), in which the bytes lie that are wanted.
+func (r *reader) piece(wants []Segment, lo, hi int64) *piece {
 	p := &piece{path: r.h.where, short: int(hi - lo)}
 	p.Code, p.FD, p.Off = iouring.Read, r.h.fd, lo
 	staged := hi - lo
 	if r.h.direct >= 0 {
 		p.FD, staged = r.h.direct, pages(hi)-lo
 	}
-	straight := lo == off && staged == int64(len(want)) && (r.h.direct < 0 || r.h.t.aligned(want))
+	first := wants[0]
+	straight := lo == first.Off && staged == int64(len(first.Buf)) && (r.h.direct < 0 || r.h.t.aligned(first.Buf))
 	if straight {
-		p.Buf = want
+		p.Buf = first.Buf
 	} else {
 		p.staged = staged
 	}
@@ -160,10 +190,12 @@ func (r *reader) piece(want []byte, off, lo, hi int64) *piece {
 		if err := r.verify(got, lo); err != nil {
 			return err
 		}
-		if !straight {
-			copy(want, got[off-lo:])
+		for _, w := range wants {
+			if !straight {
+				copy(w.Buf, got[w.Off-lo:])
+			}
+			r.h.t.traffic.read.Add(uint64(len(w.Buf)))
 		}
-		r.h.t.traffic.read.Add(uint64(len(want)))
 		return nil
 	}
 	return p
@@ -224,7 +256,7 @@ type writer struct {
 	size  int64
 	parts []part
 	spans []*span
-	fresh [][]uint32 // the checksums of the whole chunks of each span
+	fresh [][]fragment // the checksums of each span
 	segs  []Segment
 	at    int
 	need  int64
@@ -268,7 +300,7 @@ func (w *writer) begin() error {
 			return err
 		}
 		w.spans = append(w.spans, sp)
-		w.fresh = append(w.fresh, sumUp(s, w.size))
+		w.fresh = append(w.fresh, fragments(s))
 	}
 	st, err := w.h.t.fstat(w.h.fd, w.h.where)
 	if err != nil || st.Blocks*512 >= pages(st.Size) {
@@ -283,18 +315,6 @@ func (w *writer) begin() error {
 		return &fullError{w.h.t.path, need}
 	}
 	return nil
-}
-
-// sumUp gives the checksums of a segment's whole chunks.
-func sumUp(s Segment, size int64) (list []uint32) {
-	end := s.Off + int64(len(s.Buf))
-	for off := chunks(s.Off) * chunkSize; off < end; off += chunkSize {
-		if off+chunkSize > end && end < size {
-			break
-		}
-		list = append(list, sum(s.Buf[off-s.Off:min(off+chunkSize, end)-s.Off]))
-	}
-	return list
 }
 
 // next is the next piece.
@@ -319,7 +339,7 @@ func (w *writer) next() *piece {
 // end says that all of it was written, or not.
 func (w *writer) end(whole bool) {
 	for i, sp := range w.spans {
-		var fresh []uint32
+		var fresh []fragment
 		if whole {
 			fresh = w.fresh[i]
 		}
