@@ -18,6 +18,7 @@ var streamWork = []string{
 	"gemm a.npy b.npy c.npy beta=2 alpha=0.5",
 	"gemm b.npy 'a.npy[::-1]' d.npy tb=t act=relu",
 	"gemm c.npy d.npy e.npy",
+	"gemm a.npy c.npy f.npy ta=t",
 }
 
 // Matrices of twice the memory are multiplied tile by tile, to the bits that a
@@ -32,7 +33,7 @@ func TestSpillStreamedProduct(t *testing.T) {
 		dev.put("b.npy", b)
 		dev.run(streamWork...)
 	}
-	for _, name := range []string{"c.npy", "d.npy", "e.npy"} {
+	for _, name := range []string{"c.npy", "d.npy", "e.npy", "f.npy"} {
 		d.same(name, roomy.bytes(name))
 	}
 	if got := d.number("moves.streamed"); got != int64(len(streamWork)) {

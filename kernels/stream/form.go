@@ -161,6 +161,14 @@ func (f *form) runs() int {
 	return n
 }
 
+// between is how many bytes there are between a run and the next.
+func (f *form) between() int {
+	if len(f.axes) == 0 {
+		return runCost // which is the only one
+	}
+	return max(f.axes[len(f.axes)-1].file-f.run, 0)
+}
+
 // at is where run number i lies, in the file and in the room.
 func (f *form) at(i int) (file, mem int) {
 	file, mem = f.file, f.start

@@ -32,17 +32,23 @@ func SinkSize(l ndarray.Layout) int {
 
 // SourceTraffic is the bytes that loading a tile of that layout moves, and what
 // it costs: the same with as many more bytes as could be moved in the time that
-// its runs take for being apart.
-func SourceTraffic(l ndarray.Layout) (bytes, cost float64) { return traffic(l, gapBytes) }
+// its runs take for being apart: what lies between them is read if that takes less.
+func SourceTraffic(l ndarray.Layout) (bytes, cost float64) {
+	f := newForm(l, gapBytes)
+	return f.traffic(min(f.between(), runCost))
+}
 
 // SinkTraffic is the same for a tile that is written.
-func SinkTraffic(l ndarray.Layout) (bytes, cost float64) { return traffic(l, 0) }
+func SinkTraffic(l ndarray.Layout) (bytes, cost float64) {
+	f := newForm(l, 0)
+	return f.traffic(runCost)
+}
 
-func traffic(l ndarray.Layout, gap int) (bytes, cost float64) {
-	f := newForm(l, gap)
+// traffic is the bytes of all runs, and with what each of them costs beside.
+func (f *form) traffic(apart int) (bytes, cost float64) {
 	runs := float64(f.runs())
 	bytes = runs * float64(f.run)
-	return bytes, bytes + runs*runCost
+	return bytes, bytes + runs*float64(apart)
 }
 
 // Source makes a piece of a tile that is only read. mem, of [SourceSize] bytes
