@@ -202,8 +202,8 @@ func (a *axis[T]) laneGroup(c *col[T], scratch []T, first, count int) {
 	if count < a.k.W {
 		clear(in)
 	}
-	for l := range count {
-		o := a.lineStart(first + l)
+	for j, l := range a.k.Lane[:count] {
+		o := a.lineStart(first + j)
 		for i := range a.n {
 			in[i*row+l], in[i*row+a.k.W+l] = a.src[o+re], a.src[o+im]
 			o += 2 * a.inner

@@ -71,7 +71,7 @@ func testEverySplit[T simd.Float](t *testing.T) {
 func checkSplit[T simd.Float](t *testing.T, s *twoStep[T], x []T) {
 	t.Helper()
 	n := s.n1 * s.n2
-	mid, tiles := make([]T, s.sLen()), make([]T, 2*s.tileLen())
+	mid, tiles := make([]T, s.s), make([]T, 2*s.tile)
 	run := func(dir *direction[T]) func(dst, src []T) {
 		return func(dst, src []T) {
 			if err := s.run(nil, dst, src, dir, mid, tiles); err != nil {

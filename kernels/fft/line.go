@@ -123,10 +123,11 @@ func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *dire
 	if l.n < lineFrom || c != nil && c.w == nil {
 		c = nil
 	}
-	switch l.method {
-	case methodTwoStep:
-		n := l.two.sLen()
+	if l.two != nil {
+		n := l.two.s
 		return l.two.run(c, dst, src, dir, scratch[:n], scratch[n:])
+	}
+	switch l.method {
 	case methodTile:
 		l.tile(k, dst, src, dir, scratch)
 	case methodRader:

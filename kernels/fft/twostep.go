@@ -26,7 +26,8 @@ type twoStep[T simd.Float] struct {
 	// Where things lie: reals from row to row of src and of dst, and from block to
 	// block of s. A part of a line has its own (stream_line.go).
 	pitchIn, pitchOut, between int
-	tile                       int                 // tileLen
+	tile                       int                 // reals of each of the two tiles that a sweep needs
+	s                          int                 // reals between the sweeps
 	stream                     bool                // stores of both sweeps go past the caches
 	fused                      bool                // n1 is 16: the first sweep is one routine
 	whole                      [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
@@ -52,7 +53,7 @@ func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	t.v1, t.v2 = m.widths(n1, n2)
 	t.pitchIn, t.pitchOut, t.between = 2*n2, 2*n1, n2*2*k.W*t.v2
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
-	t.fused, t.tile = m.fuses(n1, n2), m.tileLen(n1, n2)
+	t.fused, t.tile, t.s = m.fuses(n1, n2), m.tileLen(n1, n2), m.sLen(n1, n2)
 	if n1 == 16 && m.whole(n1*n2) {
 		t.whole = k.Whole[n1*n2]
 	}
@@ -113,16 +114,11 @@ func (t *twoStep[T]) laneTable(r *roots, j2, k1 int) {
 	for i := k1; i < k1+w; i++ {
 		at := len(t.t)
 		t.t = slices.Grow(t.t, 2*w)[:at+2*w]
-		for l := range w {
-			t.t[at+l], t.t[at+w+l] = rootAt[T](r, (j2+l)*i%r.n)
+		for j, l := range t.k.Lane {
+			t.t[at+l], t.t[at+w+l] = rootAt[T](r, (j2+j)*i%r.n)
 		}
 	}
 }
-
-// sLen is the length of the scratch s between the sweeps, tileLen that of each
-// of the two tiles that a sweep needs.
-func (t *twoStep[T]) sLen() int    { return machineOf(t.k).sLen(t.n1, t.n2) }
-func (t *twoStep[T]) tileLen() int { return t.tile }
 
 // run transforms src to dst. In parallel if c is not nil; else with the given
 // tiles, two of them.
@@ -140,13 +136,13 @@ func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles [
 		t.rows(dst, s, 0, second, dir, tiles)
 		return nil
 	}
-	err := c.tasks(first, c.grain(2*t.k.W*t.v1*t.n1), 2*t.tileLen(), func(lo, hi int, tiles []T) {
+	err := c.tasks(first, c.grain(2*t.k.W*t.v1*t.n1), 2*t.tile, func(lo, hi int, tiles []T) {
 		t.columns(s, src, lo, hi, dir, tiles)
 	})
 	if err != nil {
 		return err
 	}
-	return c.tasks(second, c.grain(2*t.k.W*t.v2*t.n2), 2*t.tileLen(), func(lo, hi int, tiles []T) {
+	return c.tasks(second, c.grain(2*t.k.W*t.v2*t.n2), 2*t.tile, func(lo, hi int, tiles []T) {
 		t.rows(dst, s, lo, hi, dir, tiles)
 	})
 }
@@ -174,7 +170,7 @@ func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir *direction[T], t
 		f(s[32*j2:], src[2*j2:], t.t[block*t.v1*32*w:], t.v1, 2*t.n2)
 		return
 	}
-	half, row := t.tileLen(), 2*w*t.v1
+	half, row := t.tile, 2*w*t.v1
 	a, b := tiles[:half], tiles[half:2*half]
 	out := t.c1.result(a, b)
 	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{src[2*j2:], t.pitchIn, dir.in, false}, t.v1, nil, a, b)
@@ -233,7 +229,7 @@ func (t *twoStep[T]) rows(dst, s []T, lo, hi int, dir *direction[T], tiles []T) 
 
 // rowBlock does the block of outputs that begins at k1.
 func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir *direction[T], tiles []T) {
-	half, row := t.tileLen(), 2*t.k.W*t.v2
+	half, row := t.tile, 2*t.k.W*t.v2
 	a, b := tiles[:half], tiles[half:2*half]
 	from, pitch := block*t.n2*row, row
 	if t.fused {

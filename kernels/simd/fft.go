@@ -8,7 +8,8 @@ type FFTLayout uint8
 
 // The layouts. Swapped is Interleaved with the parts exchanged, so that a
 // forward transform between two swapped ends is the inverse transform:
-// ifft(x) = swap(fft(swap(x))).
+// ifft(x) = swap(fft(swap(x))). The numbers of a Planar vector are in the order
+// of [FFTKernels].Lane.
 const (
 	Planar      FFTLayout = iota // W real parts, then W imaginary parts
 	Interleaved                  // re im re im ...
@@ -41,6 +42,11 @@ type FFTKernels[T Float] struct {
 	ISA ISA
 	W   int // lanes of a vector
 
+	// Lane[i] is the lane of a Planar vector in which its number i lies: the
+	// order in which shuffles inside 16-byte parts, the fast ones, take
+	// Interleaved vectors apart. Lane[0] is 0.
+	Lane []int
+
 	Mid    FFTPasses[T] // planar to planar, with twiddles
 	MidN   FFTPasses[T] // planar to planar, without
 	First  FFTPasses[T] // interleaved to planar, with twiddles
@@ -55,26 +61,26 @@ type FFTKernels[T Float] struct {
 	LastStream, LastScaledStream FFTPasses[T]
 
 	// Transpose turns nb blocks of W x W complex numbers and multiplies them by
-	// twiddles on the way. Block b reads its row i (a planar vector over lanes
-	// l) at src[b*sblock + i*srow:], multiplies lane l by
+	// twiddles on the way. Block b reads its row i (a planar vector) at
+	// src[b*sblock + i*srow:], multiplies it by the vector at t[(b*W+i)*2W:],
+	// and by
 	//
-	//	t[(b*W+i)*2W + l], t[(b*W+i)*2W + W + l]     (real, imaginary part)
-	//	u[2(b*W+i)], u[2(b*W+i)+1]                   (if u is not nil)
+	//	u[2(b*W+i)], u[2(b*W+i)+1]     (real, imaginary part, if u is not nil)
 	//
-	// and writes row l, lane i at dst[b*dblock + l*drow:].
+	// and writes number l of it as number i of the vector at dst[b*dblock + l*drow:].
 	Transpose func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int)
 	// TransposeStream is Transpose, with u, and stores past the caches.
 	TransposeStream func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int)
 	// Columns16 is FirstN[16] of v vectors at rows of distance sk, then their
-	// transposition, in one: column j2 of the 16 rows becomes 16 values
+	// transposition, in one: output k of column j2 of the 16 rows, times number
+	// j2%W of the vector t[(j2/W*16 + k)*2W:], becomes number k%W of the vector
 	//
-	//	dst[j2*32 + k/W*2W + k%W], + W     (real, imaginary part of output k)
+	//	dst[j2*32 + k/W*2W:]
 	//
-	// after multiplication by t[(j2/W*16 + k)*2W + j2%W], + W. Columns16Swapped
-	// reads Swapped. They are nil where radix 16 is not used.
+	// Columns16Swapped reads Swapped. They are nil where radix 16 is not used.
 	Columns16, Columns16Swapped func(dst, src, t []T, v, sk int)
-	// Whole are transforms of 256 and 512 points in one routine, where a vector
-	// has 16 lanes: Interleaved to Interleaved, and Swapped to Swapped times
+	// Whole are transforms of 256 and 512 points in one routine, on AVX-512:
+	// Interleaved to Interleaved, and Swapped to Swapped times
 	// scale[0]. They are Columns16 of the n/16 columns to s, of 2n reals, with
 	// its twiddles t, and the transform of the rows of s. dst may be src.
 	Whole map[int][2]FFTWhole[T]

@@ -30,7 +30,7 @@ func fftAVX512F64() *FFTKernels[float64] { return fftTableF64AVX512.kernels(AVX5
 // kernels wraps the routines in checks of their operands' lengths.
 func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	k := &FFTKernels[T]{
-		ISA: isa, W: t.w,
+		ISA: isa, W: t.w, Lane: fftLanes[T](t.w),
 		Mid:              t.passes(t.passMid, true),
 		MidN:             t.passes(t.passMidN, false),
 		First:            t.passes(t.passFirst, true),

@@ -5,7 +5,7 @@ import "math"
 // fftGeneric builds the pure-Go kernels with w lanes: documentation, test
 // oracle, and the path of machines without the instructions.
 func fftGeneric[T Float](w int) *FFTKernels[T] {
-	k := &FFTKernels[T]{ISA: Generic, W: w}
+	k := &FFTKernels[T]{ISA: Generic, W: w, Lane: fftLanes[T](w)}
 	for _, r := range FFTRadices {
 		k.Mid[r] = fftPassGo[T](r, w, Planar, Planar, true)
 		k.MidN[r] = fftPassGo[T](r, w, Planar, Planar, false)
@@ -29,19 +29,17 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 	}
 	k.Mul, k.Unpack, k.Pack = fftMulGo[T], fftUnpackGo[T], fftPackGo[T]
 	k.Columns16, k.Columns16Swapped = fftColumns16Go(w, k.FirstN[16]), fftColumns16Go(w, k.FirstSwappedN[16])
-	if w == fftWholeLanes {
+	if w >= 8 { // twins of AVX-512's
 		k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
 	}
 	return k
 }
 
-// fftWholeLanes are those for which there are routines of whole transforms.
-const fftWholeLanes = 16
-
 // fftWholeGo is the twin of the transforms of 16·n2 points in one routine.
 func fftWholeGo[T Float](k *FFTKernels[T], n2 int) [2]FFTWhole[T] {
-	row := 2 * k.W
-	rows := func(last FFTPasses[T], dst, s, scale []T) { last[16](dst, s, scale, 1, 1, row, 0, row, 0) }
+	const row = 2 * 16
+	v := 16 / k.W
+	rows := func(last FFTPasses[T], dst, s, scale []T) { last[16](dst, s, scale, 1, v, row, 0, row, 0) }
 	if n2 == 32 {
 		tw := make([]T, 0, 4*7*2)
 		for p := range 4 {
@@ -52,13 +50,13 @@ func fftWholeGo[T Float](k *FFTKernels[T], n2 int) [2]FFTWhole[T] {
 		}
 		rows = func(last FFTPasses[T], dst, s, scale []T) {
 			tile := make([]T, len(s))
-			k.Mid[8](tile, s, tw, 4, 1, 4*row, row, row, 8*row)
-			last[4](dst, tile, scale, 8, 1, 8*row, row, 8*row, row)
+			k.Mid[8](tile, s, tw, 4, v, 4*row, row, row, 8*row)
+			last[4](dst, tile, scale, 8, v, 8*row, row, 8*row, row)
 		}
 	}
 	of := func(columns func(dst, src, t []T, v, sk int), last FFTPasses[T]) FFTWhole[T] {
 		return func(dst, src, t, s, scale []T) {
-			columns(s, src, t, n2/16, 2*n2)
+			columns(s, src, t, n2/k.W, 2*n2)
 			rows(last, dst, s[:n2*row], scale)
 		}
 	}
@@ -80,23 +78,44 @@ func fftRoot(k, n int) (re, im float64) {
 	return c, s
 }
 
-// lanePlace gives the place of lane 0's parts in a vector of w lanes, and the
-// step from lane to lane.
-func lanePlace(l FFTLayout, w int) (re, im, step int) {
-	switch l {
-	case Interleaved:
-		return 0, 1, 2
-	case Swapped:
-		return 1, 0, 2
+// fftLanes is [FFTKernels].Lane: 16-byte parts hold numbers of the first and of
+// the second half of the vector, as many of each.
+func fftLanes[T Float](w int) []int {
+	per := 1 // numbers of a half in a part
+	if _, ok := any(T(0)).(float32); ok {
+		per = 2
 	}
-	return 0, w, 1
+	out := make([]int, w)
+	for i := range w / 2 {
+		out[i] = i/per*2*per + i%per
+		out[w/2+i] = out[i] + per
+	}
+	return out
+}
+
+// lanePlace gives the places of the parts of each number in a vector of w lanes.
+func lanePlace[T Float](l FFTLayout, w int) (re, im []int) {
+	if l == Planar {
+		re = fftLanes[T](w)
+	}
+	for i := range w {
+		switch l {
+		case Interleaved:
+			re, im = append(re, 2*i), append(im, 2*i+1)
+		case Swapped:
+			re, im = append(re, 2*i+1), append(im, 2*i)
+		default:
+			im = append(im, w+re[i])
+		}
+	}
+	return re, im
 }
 
 // fftPassGo is the twin of every pass; see [FFTPass].
 func fftPassGo[T Float](r, w int, in, out FFTLayout, twiddle bool) FFTPass[T] {
 	dft := fftButterfly[T](r)
-	ire, iim, istep := lanePlace(in, w)
-	ore, oim, ostep := lanePlace(out, w)
+	ire, iim := lanePlace[T](in, w)
+	ore, oim := lanePlace[T](out, w)
 	return func(dst, src, tw []T, m, v, sk, sp, dj, dp int) {
 		var x fftPoint[T]
 		scale := T(1)
@@ -108,16 +127,16 @@ func fftPassGo[T Float](r, w int, in, out FFTLayout, twiddle bool) FFTPass[T] {
 				from, to := p*sp+q*2*w, p*dp+q*2*w
 				for l := range w {
 					for k := range r {
-						o := from + k*sk + l*istep
-						x.re[k], x.im[k] = src[o+ire], src[o+iim]
+						o := from + k*sk
+						x.re[k], x.im[k] = src[o+ire[l]], src[o+iim[l]]
 					}
 					dft(&x)
 					if twiddle {
 						x.twiddle(r, tw[p*(r-1)*2:])
 					}
 					for j := range r {
-						o := to + j*dj + l*ostep
-						dst[o+ore], dst[o+oim] = x.re[j]*scale, x.im[j]*scale
+						o := to + j*dj
+						dst[o+ore[l]], dst[o+oim[l]] = x.re[j]*scale, x.im[j]*scale
 					}
 				}
 			}
@@ -243,17 +262,18 @@ func fftOdd[T Float](r int) func(x *fftPoint[T]) {
 
 // fftTransposeGo is the twin of [FFTKernels.Transpose].
 func fftTransposeGo[T Float](w int, dst, src, t, u []T, nb, srow, sblock, drow, dblock int) {
+	lane := fftLanes[T](w)
 	for b := range nb {
 		for i := range w {
 			row := b*w + i
 			x, tw := src[b*sblock+i*srow:][:2*w], t[row*2*w:][:2*w]
-			for l := range w {
+			for n, l := range lane {
 				re, im := x[l]*tw[l]-x[w+l]*tw[w+l], x[l]*tw[w+l]+x[w+l]*tw[l]
 				if u != nil {
 					c, s := u[2*row], u[2*row+1]
 					re, im = re*c-im*s, re*s+im*c
 				}
-				o := b*dblock + l*drow + i
+				o := b*dblock + n*drow + lane[i]
 				dst[o], dst[o+w] = re, im
 			}
 		}
@@ -275,12 +295,13 @@ func fftColumns16Go[T Float](w int, first FFTPass[T]) func(dst, src, t []T, v, s
 
 // fftRelayGo copies rows of vectors from one layout to Planar.
 func fftRelayGo[T Float](w int, dst, src []T, rows, v, srow, drow int, in FFTLayout) {
-	ire, iim, istep := lanePlace(in, w)
+	ire, iim := lanePlace[T](in, w)
+	ore, oim := lanePlace[T](Planar, w)
 	for i := range rows {
 		for q := range v {
 			s, d := src[i*srow+q*2*w:][:2*w], dst[i*drow+q*2*w:][:2*w]
 			for l := range w {
-				d[l], d[w+l] = s[ire+l*istep], s[iim+l*istep]
+				d[ore[l]], d[oim[l]] = s[ire[l]], s[iim[l]]
 			}
 		}
 	}

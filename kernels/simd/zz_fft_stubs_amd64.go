@@ -1964,6 +1964,26 @@ func fftColumns16F64AVX512(dst *float64, src *float64, t *float64, v int, sk int
 //go:noescape
 func fftColumns16SwappedF64AVX512(dst *float64, src *float64, t *float64, v int, sk int)
 
+// fftWhole256F64AVX512 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256F64AVX512(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftWhole256SwappedF64AVX512 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256SwappedF64AVX512(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftWhole512F64AVX512 transforms 512 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole512F64AVX512(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftWhole512SwappedF64AVX512 transforms 512 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole512SwappedF64AVX512(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
 // fftTransposeF64AVX512 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape

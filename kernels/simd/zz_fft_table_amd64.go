@@ -498,4 +498,8 @@ var fftTableF64AVX512 = fftTable[float64]{
 	asmPack:                    fftPackF64AVX512,
 	asmColumns16:               fftColumns16F64AVX512,
 	asmColumns16Swapped:        fftColumns16SwappedF64AVX512,
+	asmWhole: map[int][2]fftAsmWhole[float64]{
+		256: {fftWhole256F64AVX512, fftWhole256SwappedF64AVX512},
+		512: {fftWhole512F64AVX512, fftWhole512SwappedF64AVX512},
+	},
 }

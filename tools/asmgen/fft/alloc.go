@@ -52,10 +52,6 @@ func (a *allocator) step(v *value) {
 		a.fused(v)
 	case viaOne:
 		a.viaOne(v)
-	case perm:
-		second := a.second(v)
-		a.inherit(v, v.a)
-		a.ins(v.name, v.exact, "", second, v.index, a.op(v))
 	}
 	if v.kind != store && len(v.uses) == 0 {
 		a.release(v)
@@ -241,9 +237,5 @@ func (a *allocator) op(v *value) operand.Op { return a.vec(v.reg) }
 
 // load emits a load.
 func (a *allocator) load(v *value) {
-	to := a.op(v)
-	if v.half {
-		to = vectors[v.reg].AsX()
-	}
-	a.ins(v.name, v.exact, "", *v.mem, to)
+	a.ins(v.name, v.exact, "", *v.mem, a.op(v))
 }

@@ -142,7 +142,7 @@ func TestTranspositionMovesEveryLane(t *testing.T) {
 					lanes[rows[i]] = append(lanes[rows[i]], i*w+l)
 				}
 			}
-			for l, v := range tg.transposed(rows) {
+			for l, v := range tg.transposed(rows, soon) {
 				for i, got := range shuffled(t, v, lanes, 16/size) {
 					if got != i*w+l {
 						t.Fatalf("%s: row %d lane %d holds %d, want %d", tg.suffix(), l, i, got, i*w+l)

@@ -29,7 +29,7 @@ func (t *target) fused(in layout) {
 	t.MOVQ(t.arg("v"), count)
 	t.groups(inBase, inStep, fusedRadix)
 	t.loadOne()
-	regs := t.loadIndex(in, planar)
+	regs := t.registers()
 	t.Label("vectors")
 	t.fusedBody(in, regs)
 	for _, b := range inBase {
@@ -50,7 +50,9 @@ func (t *target) fusedBody(in layout, regs []int) {
 		x[k] = t.loadPair(in, func(disp int) operand.Mem { return row(inBase, inStep, k, disp) })
 	}
 	re, im := make([]*value, fusedRadix), make([]*value, fusedRadix)
-	for j, y := range t.dft(x) {
+	y := t.dft(x)
+	t.prog.when = soon
+	for j, y := range y {
 		c, s := operand.Mem{Base: twiddle, Disp: j * 2 * n}, operand.Mem{Base: twiddle, Disp: (2*j + 1) * n}
 		if j > 0 {
 			y = t.times(y, factor{mem: &c}, factor{mem: &s})
@@ -59,7 +61,7 @@ func (t *target) fusedBody(in layout, regs []int) {
 	}
 	for part, x := range [][]*value{re, im} {
 		for g := range fusedRadix / w {
-			for l, v := range t.transposed(x[g*w : (g+1)*w]) {
+			for l, v := range t.turned(x[g*w:(g+1)*w], soon) {
 				t.store(operand.Mem{Base: reg.RDI, Disp: (l*fusedRadix*2*t.size + g*2*n) + part*n}, v)
 			}
 		}

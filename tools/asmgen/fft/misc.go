@@ -22,7 +22,7 @@ func (t *target) deinterleave(in layout) {
 	t.SHLQ(operand.U8(t.shift()), reg.R10)
 	t.SHLQ(operand.U8(t.shift()), reg.R11)
 	t.MOVQ(t.arg("rows"), reg.RCX)
-	regs := t.loadIndex(in, planar)
+	regs := t.registers()
 	t.Label("rows")
 	t.MOVQ(reg.R8, reg.RSI)
 	t.MOVQ(reg.R9, reg.RDI)

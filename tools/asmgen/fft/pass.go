@@ -118,7 +118,7 @@ func (t *target) pass(v variant, r int) {
 	t.Doc(fmt.Sprintf("%s is a radix-%d pass of %d lanes; its twin is fftPassGo.", name, r, t.lanes()))
 	t.Pragma("noescape")
 	t.SignatureExpr(fmt.Sprintf("func(dst, src, tw *%s, m, v, sk, sp, dj, dp int)", t.typeName()))
-	regs := t.passSetup(v)
+	regs := t.passSetup()
 	rows := t.alignFrame(16) // where the current p's input and output begin
 	srcRow, dstRow := rows, rows.Offset(8)
 	t.MOVQ(t.arg("src"), reg.RSI)
@@ -158,9 +158,8 @@ func (t *target) pass(v variant, r int) {
 	t.end()
 }
 
-// passSetup loads strides, in bytes, and index vectors, and returns the
-// registers left for data.
-func (t *target) passSetup(v variant) []int {
+// passSetup loads strides, in bytes, and returns the registers for data.
+func (t *target) passSetup() []int {
 	for _, s := range []struct {
 		name string
 		step [2]reg.GPPhysical
@@ -171,24 +170,7 @@ func (t *target) passSetup(v variant) []int {
 	}
 	t.MOVQ(t.arg("tw"), twiddle)
 	t.loadOne()
-	return t.loadIndex(v.in, v.out)
-}
-
-// loadIndex loads the index vectors that the ends need and returns the
-// registers left for data.
-func (t *target) loadIndex(in, out layout) []int {
-	w := t.lanes()
-	switch {
-	case !t.avx512 || in == planar && out == planar:
-		return t.registers(t.reserved())
-	case in != planar:
-		t.VMOVUPS(t.table("Even", func(i int) int { return 2 * i }), t.vec(regIndex))
-		t.VMOVUPS(t.table("Odd", func(i int) int { return 2*i + 1 }), t.vec(regIndex+1))
-	default:
-		t.VMOVUPS(t.table("Low", func(i int) int { return i/2 + i%2*w }), t.vec(regIndex-t.indexAt))
-		t.VMOVUPS(t.table("High", func(i int) int { return w/2 + i/2 + i%2*w }), t.vec(regIndex-t.indexAt+1))
-	}
-	return t.registers(t.reserved() + 2)
+	return t.registers()
 }
 
 func (t *target) shift() int { return map[int]int{4: 2, 8: 3}[t.size] }
@@ -243,7 +225,9 @@ func (t *target) passBody(v variant, r int, regs []int) {
 	if v.scaled {
 		scale = t.number(operand.Mem{Base: twiddle})
 	}
-	for j, y := range t.dft(x) {
+	y := t.dft(x)
+	t.prog.when = soon
+	for j, y := range y {
 		if v.twiddles && j > 0 {
 			c := t.number(operand.Mem{Base: twiddle, Disp: 2 * (j - 1) * t.size})
 			s := t.number(operand.Mem{Base: twiddle, Disp: (2*(j-1) + 1) * t.size})
@@ -282,59 +266,34 @@ func (t *target) times(y pair, c, s factor) pair {
 
 // loadPair loads a vector of complex numbers in the given layout.
 func (t *target) loadPair(l layout, at func(disp int) operand.Mem) pair {
-	n := t.bytes()
+	a, b := t.load(at(0)), t.load(at(t.bytes()))
 	if l == planar {
-		p := pair{t.load(at(0)), t.load(at(n))}
-		p.re.input, p.im.input = true, true
-		return p
+		a.input, b.input = true, true
+		return pair{a, b}
 	}
+	t.prog.when = late
 	var p pair
-	if t.avx512 {
-		second := at(n)
-		take := func(index int) *value {
-			return t.prog.add(&value{kind: perm, name: "VPERMT2", a: t.load(at(0)), mem: &second, index: t.vec(index), imm: -1})
-		}
-		p = pair{take(regIndex), take(regIndex + 1)}
+	if t.size == 4 {
+		p = pair{t.shuffle("VSHUFPS", 0x88, a, b), t.shuffle("VSHUFPS", 0xdd, a, b)}
 	} else {
-		low := t.halves(at(0), at(n))
-		high := t.halves(at(16), at(n+16))
-		if t.size == 4 {
-			p = pair{t.shuffle("VSHUFPS", 0x88, low, high), t.shuffle("VSHUFPS", 0xdd, low, high)}
-		} else {
-			p = pair{t.shuffle("VUNPCKLPD", -1, low, high), t.shuffle("VUNPCKHPD", -1, low, high)}
-		}
+		p = pair{t.shuffle("VUNPCKLPD", -1, a, b), t.shuffle("VUNPCKHPD", -1, a, b)}
 	}
+	t.prog.when = asWritten
 	if l == swapped {
 		p.re, p.im = p.im, p.re
 	}
 	return p
 }
 
-// halves loads 16 bytes from a into the lower half of a YMM register and 16
-// from b into the upper one.
-func (t *target) halves(a, b operand.Mem) *value {
-	lower := t.prog.add(&value{kind: load, name: "VMOVUPS", exact: true, mem: &a, imm: -1, half: true})
-	return t.prog.add(&value{kind: binary, name: "VINSERTF128", exact: true, a: lower, mem: &b, imm: 1})
-}
-
 // storePair stores a vector of complex numbers in the given layout.
 func (t *target) storePair(l layout, y pair, at func(disp int) operand.Mem) {
-	n := t.bytes()
 	if l == swapped {
 		y.re, y.im = y.im, y.re
 	}
-	switch {
-	case l == planar:
-		t.store(at(0), y.re)
-		t.store(at(n), y.im)
-	case t.avx512:
-		for i, index := range []int{regIndex - t.indexAt, regIndex - t.indexAt + 1} {
-			t.store(at(i*n), t.prog.add(&value{kind: perm, name: "VPERMT2", a: y.re, b: y.im, index: t.vec(index), imm: -1}))
-		}
-	default:
-		unpack := map[int][2]string{4: {"VUNPCKLPS", "VUNPCKHPS"}, 8: {"VUNPCKLPD", "VUNPCKHPD"}}[t.size]
-		low, high := t.shuffle(unpack[0], -1, y.re, y.im), t.shuffle(unpack[1], -1, y.re, y.im)
-		t.store(at(0), t.shuffle("VPERM2F128", 0x20, low, high))
-		t.store(at(n), t.shuffle("VPERM2F128", 0x31, low, high))
+	if l != planar {
+		p := map[int]string{4: "PS", 8: "PD"}[t.size]
+		y = pair{t.shuffle("VUNPCKL"+p, -1, y.re, y.im), t.shuffle("VUNPCKH"+p, -1, y.re, y.im)}
 	}
+	t.store(at(0), y.re)
+	t.store(at(t.bytes()), y.im)
 }

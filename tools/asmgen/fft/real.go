@@ -25,12 +25,7 @@ func (t *target) realPass(unpack bool) {
 		t.MOVQ(t.arg(p.name), p.to)
 	}
 	t.loadOne()
-	regs := t.loadIndex(interleaved, planar)
-	t.indexAt = 2
-	t.loadIndex(planar, interleaved)
-	if t.avx512 {
-		regs = regs[2:]
-	}
+	regs := t.registers()
 	at := func(base reg.GPPhysical) func(disp int) operand.Mem {
 		return func(disp int) operand.Mem { return operand.Mem{Base: base, Disp: disp} }
 	}
@@ -45,7 +40,6 @@ func (t *target) realPass(unpack bool) {
 	t.storePair(interleaved, a, at(dstA))
 	t.storePair(interleaved, t.reversed(b), at(dstB))
 	t.emit(t.prog, regs)
-	t.indexAt = 0
 	for _, p := range []reg.GPPhysical{dstA, srcA, twiddle} {
 		t.ADDQ(operand.I32(2*t.bytes()), p)
 	}

@@ -19,9 +19,6 @@ type target struct {
 	stream bool // stores go past the caches
 	consts map[string]operand.Mem
 	prog   *program
-	// indexAt is how far below regIndex the index vectors of the output lie,
-	// where the input has some too.
-	indexAt int
 }
 
 func (t *target) lanes() int {
@@ -50,18 +47,23 @@ func (t *target) suffix() string {
 	return p + "AVX2"
 }
 
-// Reserved vector registers of AVX-512 code.
-const (
-	regOne   = 31 // ones
-	regIndex = 29 // and the next: index vectors of permutations
-)
+// regOne is the vector register of AVX-512 code that holds ones.
+const regOne = 31
 
-// reserved is the number of registers that all programs leave alone.
-func (t *target) reserved() int {
-	if t.avx512 {
-		return 1
+// numbers lists which number of a vector is in each lane of planar vectors: in
+// the order in which shuffles inside 16-byte parts, which take one cycle where
+// those across them take four or five, part interleaved vectors.
+func (t *target) numbers() []int {
+	per, w := 8/t.size, t.lanes() // numbers of a 16-byte part
+	var out []int
+	for first := 0; first < w/2; first += per {
+		for _, half := range []int{0, w / 2} {
+			for i := range per {
+				out = append(out, half+first+i)
+			}
+		}
 	}
-	return 0
+	return out
 }
 
 // loadOne fills regOne.
@@ -81,14 +83,14 @@ func (t *target) end() {
 	t.RET()
 }
 
-// registers are the vector registers but the last n.
-func (t *target) registers(reserved int) []int {
+// registers are the vector registers for data.
+func (t *target) registers() []int {
 	n := 16
 	if t.avx512 {
-		n = 32
+		n = regOne
 	}
 	var out []int
-	for r := n - 1 - reserved; r >= 0; r-- {
+	for r := n - 1; r >= 0; r-- {
 		out = append(out, r)
 	}
 	return out
@@ -143,25 +145,6 @@ func (t *target) constant(x float64) operand.Mem {
 		t.AddDatum(i*t.size, c)
 	}
 	t.consts[key] = m
-	return m
-}
-
-// table is the place of an index vector for two-table permutations.
-func (t *target) table(name string, index func(i int) int) operand.Mem {
-	name = fmt.Sprintf("fft%s%d", name, 8*t.size)
-	if m, ok := t.consts[name]; ok {
-		return m
-	}
-	m := t.StaticGlobal(name)
-	t.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range 64 / t.size {
-		if t.size == 4 {
-			t.AddDatum(i*4, operand.U32(uint32(index(i))))
-		} else {
-			t.AddDatum(i*8, operand.U64(uint64(index(i))))
-		}
-	}
-	t.consts[name] = m
 	return m
 }
 

@@ -66,6 +66,7 @@ func (t *target) transposeBody(factored bool) {
 	t.prog = &program{}
 	w, n := t.lanes(), t.bytes()
 	for part := range 2 { // real, imaginary
+		t.prog.when = late
 		rows := make([]*value, w)
 		for i := range w {
 			x := pair{t.load(row(inBase, inStep, i, 0)), t.load(row(inBase, inStep, i, n))}
@@ -82,28 +83,47 @@ func (t *target) transposeBody(factored bool) {
 				rows[i] = t.madd(x.im, c, t.mul(x.re, s), false)
 			}
 		}
-		for l, v := range t.transposed(rows) {
+		t.prog.when = asWritten
+		for l, v := range t.turned(rows, soon) {
 			t.store(row(outBase, outStep, l, part*n), v)
 		}
 	}
-	t.emit(t.prog, t.registers(t.reserved()))
+	t.emit(t.prog, t.registers())
 }
 
-// transposed is the transpose of a square of vectors: first inside the 16-byte
-// parts of registers, then of the parts.
-func (t *target) transposed(x []*value) []*value {
+// turned is the transpose of rows given and taken by number, where the lanes
+// hold numbers in the order of [target.numbers].
+func (t *target) turned(x []*value, second timing) []*value {
+	from, out := make([]*value, len(x)), make([]*value, len(x))
+	for l, n := range t.numbers() {
+		from[l] = x[n]
+	}
+	y := t.transposed(from, second)
+	for l, n := range t.numbers() {
+		out[n] = y[l]
+	}
+	return out
+}
+
+// transposed is the transpose of a square of vectors: first of the 16-byte
+// parts of registers, then inside them, which has its own timing.
+func (t *target) transposed(x []*value, second timing) []*value {
 	per := 16 / t.size // reals of a part
-	cols := make([][]*value, per)
-	for g := 0; g < len(x); g += per {
-		for c, v := range t.parts(x[g : g+per]) {
-			cols[c] = append(cols[c], v) // cols[c][g]: part p holds column per·p+c
+	groups := len(x) / per
+	rows := make([][]*value, groups) // rows[p]: part p of all rows
+	for q := range per {
+		column := make([]*value, groups)
+		for g := range column {
+			column[g] = x[per*g+q]
+		}
+		for p, v := range t.exchange(column) {
+			rows[p] = append(rows[p], v)
 		}
 	}
-	out := make([]*value, len(x))
-	for c, u := range cols {
-		for p, v := range t.exchange(u) {
-			out[per*p+c] = v
-		}
+	t.prog.when = second
+	var out []*value
+	for _, row := range rows {
+		out = append(out, t.parts(row)...)
 	}
 	return out
 }

@@ -13,10 +13,18 @@ const (
 	load    kind = iota // from memory: can be loaded again instead of spilled
 	binary              // a op b
 	fused               // ±a·b ± c
-	perm                // a two-table permutation, which overwrites its first table
 	store               // to memory; no value
 	viaOne              // an addition done by a multiply-add unit
 	negated             // minus a; never emitted: additions take the sign away
+)
+
+// timing says where the schedule places a value.
+type timing uint8
+
+const (
+	asWritten timing = iota
+	late             // before its first use; so are loads
+	soon             // when its operands are there
 )
 
 // value is one vector operation of a straight-line program.
@@ -26,11 +34,10 @@ type value struct {
 	exact   bool   // name is the whole mnemonic
 	a, b, c *value // operands
 	mem     *operand.Mem
-	bcst    bool       // mem is one number, broadcast
-	half    bool       // a load of 16 bytes
-	input   bool       // a load of what the stores may overwrite
-	imm     int        // immediate, or -1
-	index   operand.Op // index register of a permutation
+	bcst    bool // mem is one number, broadcast
+	when    timing
+	input   bool // a load of what the stores may overwrite
+	imm     int  // immediate, or -1
 
 	// allocation
 	uses []int // places in the program that read it, in order
@@ -42,16 +49,20 @@ type value struct {
 // them. Loads are emitted where they are first needed.
 type program struct {
 	code []*value
+	when timing // of what is added
 }
 
 func (p *program) add(v *value) *value {
-	v.reg, v.slot = -1, -1
+	v.reg, v.slot, v.when = -1, -1, p.when
+	if v.kind == load {
+		v.when = late
+	}
 	p.code = append(p.code, v)
 	return v
 }
 
-// schedule drops what no store needs, places each load before its first use,
-// and numbers the uses.
+// schedule drops what no store needs, places loads, and what is late, before
+// their first use, and numbers the uses.
 func (p *program) schedule() {
 	needed := map[*value]bool{}
 	var mark func(v *value)
@@ -69,23 +80,7 @@ func (p *program) schedule() {
 			mark(v)
 		}
 	}
-	var out []*value
-	placed := map[*value]bool{}
-	place := func(v *value) {
-		if v != nil && v.kind == load && !placed[v] {
-			placed[v] = true
-			out = append(out, v)
-		}
-	}
-	for _, v := range p.code {
-		if !needed[v] || v.kind == load {
-			continue
-		}
-		place(v.a)
-		place(v.b)
-		place(v.c)
-		out = append(out, v)
-	}
+	out := p.order(needed)
 	p.code = out
 	first := slices.IndexFunc(out, func(v *value) bool { return v.kind == store })
 	for i, v := range out {
@@ -100,6 +95,47 @@ func (p *program) schedule() {
 	}
 }
 
+// order places the needed values by their timing.
+func (p *program) order(needed map[*value]bool) (out []*value) {
+	users := map[*value][]*value{}
+	for _, v := range p.code {
+		for _, o := range v.operands() {
+			if needed[v] && v.when == soon {
+				users[o] = append(users[o], v)
+			}
+		}
+	}
+	begun, done := map[*value]bool{}, map[*value]bool{}
+	ready := func(v *value) bool {
+		return !slices.ContainsFunc(v.operands(), func(o *value) bool { return !done[o] && o.kind != load })
+	}
+	var place func(v *value)
+	place = func(v *value) {
+		if begun[v] {
+			return
+		}
+		begun[v] = true
+		for _, o := range v.operands() {
+			place(o)
+		}
+		out = append(out, v)
+		done[v] = true
+		for _, u := range users[v] {
+			if ready(u) {
+				place(u)
+			}
+		}
+	}
+	for _, when := range []timing{asWritten, soon} {
+		for _, v := range p.code {
+			if needed[v] && v.when == when {
+				place(v)
+			}
+		}
+	}
+	return out
+}
+
 // operands are the values that v reads, each once.
 func (v *value) operands() []*value {
 	var out []*value
@@ -112,29 +148,29 @@ func (v *value) operands() []*value {
 	return out
 }
 
+// window is how many operations balance looks back: about what the processor
+// holds ready to execute.
+const window = 8
+
 // balance turns additions into multiply-adds by one, which give the same bits,
-// until both are as many: processors have separate units for the two (AMD) or
-// the same (Intel). It takes additions with an operand that is not needed any
-// more, evenly.
+// where additions are in the majority: processors have separate units for the
+// two (AMD) or the same (Intel). It takes additions with an operand that is not
+// needed any more. A surplus far back does not count: the units would have been
+// idle by now.
 func (p *program) balance() {
-	adds, muls := 0, 0
-	var able []*value
+	surplus := 0 // of additions over multiply-adds
 	for i, v := range p.code {
+		last := func(o *value) bool { return o.uses[len(o.uses)-1] == i }
 		switch {
 		case v.kind == fused || v.kind == binary && v.name == "VMUL":
-			muls++
-		case v.kind == binary && (v.name == "VADD" || v.name == "VSUB"):
-			adds++
-			last := func(o *value) bool { return o.uses[len(o.uses)-1] == i }
-			if v.a != v.b && (last(v.a) || last(v.b)) {
-				able = append(able, v)
-			}
-		}
-	}
-	quota := min((adds-muls)/2, len(able))
-	for i, v := range able {
-		if quota > 0 && (i+1)*quota/len(able) > i*quota/len(able) {
+			surplus--
+		case v.kind != binary || v.name != "VADD" && v.name != "VSUB":
+		case surplus > 0 && v.a != v.b && (last(v.a) || last(v.b)):
 			v.kind = viaOne
+			surplus--
+		default:
+			surplus++
 		}
+		surplus = max(min(surplus, window), -window)
 	}
 }

@@ -8,12 +8,13 @@ import (
 )
 
 // wholeSecond are the second factors of the transforms of 16·n2 points that
-// are one routine each, where a row of 16 numbers is one vector.
+// are one routine each.
 var wholeSecond = []int{16, 32}
 
-// wholes are the second factors that the target has routines for.
+// wholes are the second factors that the target has routines for: with 16
+// registers they would be slower than passes.
 func (t *target) wholes() []int {
-	if t.lanes() != fusedRadix {
+	if !t.avx512 {
 		return nil
 	}
 	return wholeSecond
@@ -25,9 +26,9 @@ func (t *target) wholeName(n2 int, in layout) string {
 }
 
 // whole makes a two-step transform of 16·n2 points in one routine, for which
-// the calls and the way through memory between the sweeps would cost a quarter
-// of the time. The lanes are 16. With n2 = 16 nothing leaves the registers but
-// what they cannot hold; else the first sweep goes to s.
+// the calls between the sweeps would cost a fifth of the time. Where n2 and the
+// lanes are 16, nothing leaves the registers but what they cannot hold; else the
+// first sweep goes to s.
 func (t *target) whole(n2 int, in layout) {
 	name := t.wholeName(n2, in)
 	t.Function(name)
@@ -40,81 +41,114 @@ func (t *target) whole(n2 int, in layout) {
 	t.MOVQ(t.arg("t"), twiddle)
 	t.MOVQ(t.arg("scale"), reg.R8)
 	t.loadOne()
-	regs := t.loadIndex(in, planar)
 	out := layout(interleaved)
 	if in == swapped {
 		out = swapped
 	}
-	if n2 == fusedRadix {
-		t.indexAt = 2
-		t.loadIndex(planar, out)
+	if n2 == t.lanes() && n2 == fusedRadix {
 		t.prog = &program{}
 		re, im := t.wholeColumns(in, n2)
 		t.wholeRows(out, re, im)
-		t.emit(t.prog, regs[2:])
-		t.indexAt = 0
-		t.end()
-		return
+		t.emit(t.prog, t.registers())
+	} else {
+		t.wholeSweeps(n2, in, out)
 	}
-	t.MOVQ(t.arg("s"), reg.R9)
-	t.MOVQ(operand.U32(n2/fusedRadix), count)
-	t.Label("vectors")
-	t.prog = &program{}
-	re, im := t.wholeColumns(in, n2)
-	for j := range re {
-		t.store(operand.Mem{Base: reg.R9, Disp: 2 * j * t.bytes()}, re[j])
-		t.store(operand.Mem{Base: reg.R9, Disp: (2*j + 1) * t.bytes()}, im[j])
-	}
-	t.emit(t.prog, regs)
-	t.ADDQ(operand.I32(2*t.bytes()), reg.RSI)
-	t.ADDQ(operand.I32(fusedRadix*2*t.bytes()), reg.R9)
-	t.ADDQ(operand.I32(fusedRadix*2*t.bytes()), twiddle)
-	t.DECQ(count)
-	t.JNE(operand.LabelRef("vectors"))
-
-	t.MOVQ(t.arg("s"), reg.R9)
-	regs = t.loadIndex(planar, out)
-	t.prog = &program{}
-	re, im = make([]*value, n2), make([]*value, n2)
-	for j := range n2 {
-		re[j] = t.load(operand.Mem{Base: reg.R9, Disp: 2 * j * t.bytes()})
-		im[j] = t.load(operand.Mem{Base: reg.R9, Disp: (2*j + 1) * t.bytes()})
-	}
-	t.wholeRows(out, re, im)
-	t.emit(t.prog, regs)
 	t.end()
 }
 
+// wholeSweeps makes the sweeps by way of s, whose row j2 has the 16 outputs of
+// column j2.
+func (t *target) wholeSweeps(n2 int, in, out layout) {
+	n, rowBytes := t.bytes(), 2*fusedRadix*t.size
+	t.MOVQ(t.arg("s"), reg.R9)
+	t.loop("columns", n2/t.lanes(), func() {
+		re, im := t.wholeColumns(in, n2)
+		for i, v := range re {
+			at := i%t.lanes()*rowBytes + i/t.lanes()*2*n
+			t.store(operand.Mem{Base: reg.R9, Disp: at}, v)
+			t.store(operand.Mem{Base: reg.R9, Disp: at + n}, im[i])
+		}
+	}, advance{reg.RSI, 2 * n}, advance{reg.R9, t.lanes() * rowBytes}, advance{twiddle, fusedRadix * 2 * n})
+	t.MOVQ(t.arg("s"), reg.R9)
+	t.loop("rows", fusedRadix/t.lanes(), func() {
+		re, im := make([]*value, n2), make([]*value, n2)
+		for j := range n2 {
+			re[j] = t.load(operand.Mem{Base: reg.R9, Disp: j * rowBytes})
+			im[j] = t.load(operand.Mem{Base: reg.R9, Disp: j*rowBytes + n})
+		}
+		t.wholeRows(out, re, im)
+	}, advance{reg.R9, 2 * n}, advance{reg.RDI, 2 * n})
+}
+
+// advance is what is added to a pointer after each turn of a loop.
+type advance struct {
+	pointer reg.GPPhysical
+	bytes   int
+}
+
+// loop emits the program that body traces, to run n times.
+func (t *target) loop(label string, n int, body func(), steps ...advance) {
+	if n > 1 {
+		t.MOVQ(operand.U32(n), count)
+		t.Label(label)
+	}
+	t.prog = &program{}
+	body()
+	t.emit(t.prog, t.registers())
+	if n == 1 {
+		return
+	}
+	for _, s := range steps {
+		t.ADDQ(operand.I32(s.bytes), s.pointer)
+	}
+	t.DECQ(count)
+	t.JNE(operand.LabelRef(label))
+}
+
 // wholeColumns transforms a vector of columns of 16 rows of n2 numbers, turns
-// and transposes them: row j2 of the result is of column j2.
+// and transposes them: vector g·W + j2 of the result is block g of 16/W of the
+// outputs of column j2.
 func (t *target) wholeColumns(in layout, n2 int) (re, im []*value) {
-	n := t.bytes()
+	n, w := t.bytes(), t.lanes()
 	x := make([]pair, fusedRadix)
 	for k := range x {
 		x[k] = t.loadPair(in, func(disp int) operand.Mem { return operand.Mem{Base: reg.RSI, Disp: k*2*n2*t.size + disp} })
 	}
 	re, im = make([]*value, fusedRadix), make([]*value, fusedRadix)
-	for j, y := range t.dft(x) {
+	y := t.dft(x)
+	t.prog.when = soon
+	for j, y := range y {
 		if j > 0 {
 			c, s := operand.Mem{Base: twiddle, Disp: j * 2 * n}, operand.Mem{Base: twiddle, Disp: (2*j + 1) * n}
 			y = t.times(y, factor{mem: &c}, factor{mem: &s})
 		}
 		re[j], im[j] = y.re, y.im
 	}
-	return t.transposed(re), t.transposed(im)
+	for g := 0; g < fusedRadix; g += w {
+		t.prog.when = soon
+		copy(re[g:], t.turned(re[g:g+w], late))
+		t.prog.when = soon
+		copy(im[g:], t.turned(im[g:g+w], late))
+	}
+	t.prog.when = asWritten
+	return re, im
 }
 
-// wholeRows transforms rows of 16 lanes and stores them, one behind the other.
+// wholeRows transforms vectors of rows and stores them.
 func (t *target) wholeRows(out layout, re, im []*value) {
 	x := make([]pair, len(re))
 	for j := range x {
 		x[j] = pair{re[j], im[j]}
 	}
-	for j, y := range t.dft(x) {
+	y := t.dft(x)
+	t.prog.when = soon
+	for j, y := range y {
 		if out == swapped {
 			scale := t.number(operand.Mem{Base: reg.R8})
 			y = pair{t.mul(y.re, scale), t.mul(y.im, scale)}
 		}
-		t.storePair(out, y, func(disp int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: 2*j*t.bytes() + disp} })
+		t.storePair(out, y, func(disp int) operand.Mem {
+			return operand.Mem{Base: reg.RDI, Disp: j*2*fusedRadix*t.size + disp}
+		})
 	}
 }
