@@ -155,8 +155,14 @@ func (m *Mount) detach() error {
 		return connErr
 	}
 	err := os.WriteFile("/sys/fs/fuse/connections/"+conn+"/abort", []byte("1"), 0)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+	if noControl(err) {
 		return nil // the connection ends with this process
 	}
 	return err
+}
+
+// noControl tells whether an error says that connections cannot be controlled
+// here: without fusectl, by an ordinary user, in a container.
+func noControl(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS)
 }

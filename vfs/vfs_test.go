@@ -44,6 +44,17 @@ func TestClearDeadLeavesTheLivingAlone(t *testing.T) {
 	}
 }
 
+func TestNoControl(t *testing.T) {
+	for err, want := range map[syscall.Errno]bool{syscall.ENOENT: true, syscall.EACCES: true, syscall.EPERM: true, syscall.EROFS: true, syscall.EIO: false} {
+		if got := noControl(&os.PathError{Op: "open", Path: "abort", Err: err}); got != want {
+			t.Errorf("%v: %t", err, got)
+		}
+	}
+	if noControl(nil) {
+		t.Error("no error")
+	}
+}
+
 func TestGroupsOfThisProcess(t *testing.T) {
 	want, err := os.Getgroups()
 	if err != nil {
