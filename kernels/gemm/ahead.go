@@ -6,42 +6,54 @@ import "vgpu/kernels/simd"
 // a line at a step, so that its way from memory is hidden and leaves room for
 // what is needed now.
 
-// aheadA is the way through the rows of A from row i on, which come next.
-func (p *product) aheadA(b block, i int) simd.Walk {
-	m := &p.a.m
-	rows := min(p.kernel.MR, p.c.rows-i)
-	if rows <= 0 || b.depth == 0 || !p.direct {
+// aheadA is the way through the rows of A that come after those before row i:
+// the next in the task's band, or its first ones.
+func (p *product) aheadA(b block, t task, i int) simd.Walk {
+	if b.depth == 0 || !p.direct {
 		return simd.Walk{}
 	}
-	return rowsAhead(m, i, rows, b.k0, b.depth)
+	if i >= t.end {
+		if i = t.start; t.lastCols {
+			i = t.end
+		}
+	}
+	return rowsAhead(&p.a.m, i, min(p.kernel.MR, p.c.rows-i), b.k0, b.depth)
 }
 
-// aheadB is the way through a share of the block of B that follows the one up
-// to column j1: each MR rows of A but the first, which pack, take one.
-func (p *product) aheadB(b block, i0, i1, i, j0, j1 int) simd.Walk {
+// aheadTiles is how many times MR rows ask for a share of the next block of B:
+// the last ones of a block. Were it asked for earlier, then the L2 cache would
+// have lost much of it to what is used meanwhile, as rows of B are often a
+// power of two apart.
+const aheadTiles = 8
+
+// aheadB is the way through a share of the block of B that follows, while the
+// rows from row i on are computed.
+func (p *product) aheadB(b block, t task, i int) simd.Walk {
 	m, mr := &p.b.m, p.kernel.MR
-	shares, q := (i1-i0+mr-1)/mr-1, (i-i0)/mr-1
+	all := (t.end - t.start + mr - 1) / mr
+	shares := min(all-1, aheadTiles) // not the first ones, which pack
+	q := (i-t.start)/mr - (all - shares)
 	if b.depth == 0 || shares <= 0 || q < 0 {
 		return simd.Walk{}
 	}
-	width, k0 := j1-j0, b.k0
-	if j1 >= p.c.cols {
-		j1 = 0
-		if i1 >= p.c.rows {
+	j, k0 := t.j1, b.k0
+	if t.lastCols {
+		j = 0
+		if t.end >= p.c.rows {
 			k0 += b.depth
 		}
 	}
-	cols, depth := min(width, p.c.cols-j1), min(b.depth, p.depth-k0)
+	cols, depth := min(t.j1-t.j0, p.c.cols-j), min(b.depth, p.depth-k0)
 	switch size := m.dtype.Size(); {
 	case depth <= 0 || cols <= 0:
 	case m.rowStride == size: // lines of B lie side by side: its rows are walked
 		lo, hi := depth*q/shares, depth*(q+1)/shares
-		t := *m
-		t.transpose()
-		return rowsAhead(&t, k0+lo, hi-lo, j1, cols)
+		x := *m
+		x.transpose()
+		return rowsAhead(&x, k0+lo, hi-lo, j, cols)
 	case m.colStride == size:
 		lo, hi := cols*q/shares, cols*(q+1)/shares
-		return rowsAhead(m, j1+lo, hi-lo, k0, depth)
+		return rowsAhead(m, j+lo, hi-lo, k0, depth)
 	}
 	return simd.Walk{}
 }

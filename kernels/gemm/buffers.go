@@ -1,8 +1,10 @@
 package gemm
 
 import (
+	"slices"
 	"sync"
 
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -13,6 +15,13 @@ type packedA struct {
 	k0     int
 }
 
+// packedB names what a scratch block of B holds: there is one division of the
+// columns for a block of k.
+type packedB struct {
+	p      *product
+	j0, k0 int
+}
+
 // scratch is what a task needs for itself.
 type scratch struct {
 	a      []byte // a block of A; nil if A is read as it lies
@@ -21,11 +30,14 @@ type scratch struct {
 	stage  []byte
 	tile   simd.Tile
 	packed packedA
+
+	packedB packedB
+	user    int // the worker that took it last
 }
 
 // buffers are the packing buffers of a product, a scratch for every worker.
-// Tasks take the scratch that was given back last, which often holds the block
-// of A they need.
+// Tasks take the scratch that their worker had before, which often holds the
+// block that they need, and which its caches do.
 type buffers struct {
 	slab []byte // a scratch copy of C
 
@@ -34,16 +46,24 @@ type buffers struct {
 	free []*scratch
 }
 
-// take hands out a scratch. There is one for every worker that the plan
-// counted on; others wait until one of them is through with a task.
-func (b *buffers) take() *scratch {
+// take hands out a scratch to a worker, or to the calling goroutine if w is
+// nil. There is one for every worker that the plan counted on; others wait
+// until one of them is through with a task.
+func (b *buffers) take(w *pool.Worker) *scratch {
+	user := 0
+	if w != nil {
+		user = w.ID()
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.free) == 0 {
 		b.some.Wait()
 	}
-	s := b.free[len(b.free)-1]
-	b.free = b.free[:len(b.free)-1]
+	last := len(b.free) - 1
+	at := max(slices.IndexFunc(b.free, func(s *scratch) bool { return s.user == user }), 0)
+	s := b.free[at]
+	b.free[at], b.free = b.free[last], b.free[:last]
+	s.user = user
 	return s
 }
 

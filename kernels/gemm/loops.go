@@ -80,14 +80,18 @@ func (p *product) run(w *pool.Worker) error {
 // runPacked goes through k block by block, and through C in tasks.
 func (p *product) runPacked(w *pool.Worker) error {
 	for b, more := p.firstBlock(), true; more; b, more = p.nextBlock(b) {
-		mc, nc := p.taskShape(w, b)
-		err := forRange2(w, p.c.rows, p.c.cols, mc, nc, func(_ *pool.Worker, i0, i1, j0, j1 int) {
-			s := p.buffers.take()
+		g := p.grid(w, b)
+		err := forRange(w, g.tasks(), 1, func(w *pool.Worker, task, _ int) {
+			t := g.task(task)
+			if t.i0 == t.i1 {
+				return
+			}
+			s := p.buffers.take(w)
 			defer p.buffers.give(s)
-			p.packA(s, b, i0, i1)
-			p.multiply(s, b, i0, i1, j0, j1)
+			p.packA(s, b, t.i0, t.i1)
+			p.multiply(s, b, t)
 			if b.last {
-				p.finished(i0, i1, j0, j1)
+				p.finished(t.i0, t.i1, t.j0, t.j1)
 			}
 		})
 		if err != nil {
@@ -97,41 +101,10 @@ func (p *product) runPacked(w *pool.Worker) error {
 	return nil
 }
 
-// wideness is how much wider than NC a block of so few steps is. Sums of few
-// products are over soon, and the longer C's rows are written the better.
-func wideness(steps int) int { return max(1, min(stepsKC/max(steps, 1), mostWide)) }
-
-// mostWide is the most of it.
-const mostWide = 4
-
-// minTasks is how many tasks there should be for each worker.
-const minTasks = 4
-
-// taskShape is the size of a task on C. Its columns are shared out evenly
-// among as few blocks of B as there must be, and its rows among blocks of at
-// most MC, or of fewer rows if there are not enough tasks for all workers.
-func (p *product) taskShape(w *pool.Worker, b block) (mc, nc int) {
-	mr, nr := p.kernel.MR, p.kernel.NR
-	nc = evenly(p.c.cols, p.params.NC*wideness(b.steps), nr)
-	cols := (p.c.cols + nc - 1) / nc
-	rows := (p.c.rows + p.params.MC - 1) / p.params.MC
-	if t := threads(w); t > 1 && rows*cols < minTasks*t {
-		rows = roundUp(rows, t)
-	}
-	return roundUp((p.c.rows+rows-1)/rows, mr), nc
-}
-
-// evenly is the width of as few parts of n as there must be of at most most;
-// they are multiples of unit and about equal.
-func evenly(n, most, unit int) int {
-	parts := (n + most - 1) / most
-	return min(roundUp((n+parts-1)/parts, unit), roundDown(most, unit))
-}
-
 // directA tells whether the micro-kernel can read A as it lies: its rows run
 // along k in whole packed elements.
 func (p *product) directA() bool {
-	return p.a.asIs() && !p.a.flip && p.a.m.colStride == p.a.m.dtype.Size() && p.depth%p.kernel.Type.Group() == 0
+	return p.a.asIs() && p.a.m.colStride == p.a.m.dtype.Size() && p.depth%p.kernel.Type.Group() == 0
 }
 
 // packA packs rows [i0, i1) of block b into s, unless they are there or are
@@ -185,40 +158,51 @@ func (p *product) columnSums(t *simd.Tile, dst, panel simd.Ptr, steps int) {
 
 var all128 = [8]byte{128, 128, 128, 128}
 
-// multiply runs the micro-kernel over rows [i0, i1) and columns [j0, j1): MR
-// rows of A, which the L1 cache holds, go along the whole block of B, which the
-// L2 cache holds. The first rows pack B as they go, if it needs no more than
-// to be copied.
-func (p *product) multiply(s *scratch, b block, i0, i1, j0, j1 int) {
+// multiply computes a task: MR rows of A, which the L1 cache holds, go along the
+// whole block of B, which the L2 cache holds. If it is not there yet the first
+// rows pack it as they go, where it needs no more than to be copied.
+func (p *product) multiply(s *scratch, b block, t task) {
 	nr, elem := p.kernel.NR, p.kernel.Type.ElemBytes()
 	fused := 0 // columns
-	if b.steps > 0 && i1-i0 >= p.kernel.MR && p.b.readable() && p.b.m.rowStride == elem {
-		fused = p.wholePanels(j1-j0) * nr
+	if tag := (packedB{p, t.j0, b.k0}); s.packedB != tag {
+		s.packedB = tag
+		if b.steps > 0 && t.i1-t.i0 >= p.kernel.MR && p.b.readable() && p.b.m.rowStride == elem {
+			fused = p.wholePanels(t.j1-t.j0) * nr
+		}
+		p.packB(s, b, t.j0, t.j1, t.j0+fused)
 	}
-	p.packB(s, b, j0, j1, j0+fused)
-	t := &s.tile
-	*t = simd.Tile{K: b.steps, CRow: p.c.rowStride, BNext: nr * elem * b.steps, CNext: nr * p.c.colStride}
-	p.setScale(t, b.first)
-	for i := i0; i < i1; i += p.kernel.MR {
-		m, j := min(p.kernel.MR, i1-i), j0
-		p.rowsOfA(t, s, b, i0, i, m)
-		if fused > 0 && i == i0 {
-			p.fusedTiles(t, s, b, i, j0, fused)
-			j += fused
+	x := &s.tile
+	*x = simd.Tile{K: b.steps, CRow: p.c.rowStride, BNext: nr * elem * b.steps, CNext: nr * p.c.colStride}
+	if p.a.flip {
+		x.Flip = simd.FlipI8
+	}
+	p.setScale(x, b.first)
+	for i := t.i0; i < t.i1; i += p.kernel.MR {
+		m, j := min(p.kernel.MR, t.i1-i), t.j0
+		p.rowsOfA(x, s, b, t.i0, i, m)
+		if fused > 0 {
+			p.fusedTiles(x, s, b, i, j, fused)
+			j, fused = j+fused, 0
 		}
-		for j < j1 {
-			tiles, width := 1, p.kernel.Width(j1-j)
-			if j == j0 {
-				t.Ahead = p.aheadA(b, i+m)
-			} else {
-				tiles = max(p.wholePanels(j1-j), 1)
-				t.Ahead = p.aheadB(b, i0, i1, i, j0, j1)
-			}
-			p.place(t, s, b, i, j0, j)
-			t.Tiles = tiles
-			p.kernel.Run(t, m, width)
-			j += tiles * width
+		p.rowOfTiles(x, s, b, t, i, m, j)
+	}
+}
+
+// rowOfTiles runs the micro-kernel over m rows from row i on, from column j of
+// the task on.
+func (p *product) rowOfTiles(x *simd.Tile, s *scratch, b block, t task, i, m, j int) {
+	for j < t.j1 {
+		tiles, width := 1, p.kernel.Width(t.j1-j)
+		if j == t.j0 {
+			x.Ahead = p.aheadA(b, t, i+m)
+		} else {
+			tiles = max(p.wholePanels(t.j1-j), 1)
+			x.Ahead = p.aheadB(b, t, i)
 		}
+		p.place(x, s, b, i, t.j0, j)
+		x.Tiles = tiles
+		p.kernel.Run(x, m, width)
+		j += tiles * width
 	}
 }
 

@@ -1,8 +1,6 @@
 package gemm
 
 import (
-	"encoding/binary"
-
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/simd"
 )
@@ -12,7 +10,7 @@ import (
 type form struct {
 	value ndarray.DType  // what they are converted to first
 	group simd.GroupForm // how PackGroups reads them, if an element is a group
-	flip  bool           // i8 offered as u8: 128 is added
+	flip  bool           // i8 offered as u8: the micro-kernel adds 128
 }
 
 // operand is A or B as packing sees it: lines (rows of A, columns of B) of
@@ -59,9 +57,6 @@ func (o *operand) pack(dst simd.Ptr, pitch, line, n, k0, depth int, stage []byte
 	default:
 		o.packStaged(dst, pitch, o.m.sub(line, line+n, k0, k0+depth), stage)
 	}
-	if o.flip {
-		flip(dst.Bytes(steps * pitch))
-	}
 }
 
 // packStaged goes through a copy of the panel with converted values.
@@ -105,17 +100,5 @@ func (o *operand) widen(dst []byte, src simd.Ptr, n int) {
 		simd.CastF16F32(to, simd.Vector[uint16](src, n))
 	} else {
 		simd.CastBF16F32(to, simd.Vector[uint16](src, n))
-	}
-}
-
-// flip adds 128 to every byte: i8 becomes u8 with an offset that the sums of
-// the other operand's columns take back.
-func flip(b []byte) {
-	const top = 0x8080808080808080
-	for ; len(b) >= 8; b = b[8:] {
-		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^top)
-	}
-	for i := range b {
-		b[i] ^= 0x80
 	}
 }

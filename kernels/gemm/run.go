@@ -144,11 +144,11 @@ func (q *Problem) sizesFor(m, n, k int, slab bool) (z sizes) {
 	elem, group := kernel.Type.ElemBytes(), kernel.Type.Group()
 	steps := min(stepsKC, (k+group-1)/group)
 	z.a = roundUp(min(q.Params.MC, m), kernel.MR) * steps * elem
-	cols := roundUp(min(q.Params.NC*wideness(steps), n), kernel.NR)
+	cols := roundUp(min(q.Params.NC*wideness(steps)+kernel.NR, n), kernel.NR) // the last block takes a narrow rest
 	z.b = cols * steps * elem
 	z.stage = stageBytes(kernel, steps)
 	if q.scheme.a.flip || q.scheme.b.flip {
-		z.init = 4 * roundUp(min(q.Params.NC*mostWide, n), kernel.NR) // the last block may be wider
+		z.init = 4 * roundUp(min(q.Params.NC*mostWide+kernel.NR, n), kernel.NR) // the last block may be wider
 	}
 	if slab && m > 0 && n > 0 {
 		cols, size := min(n, slabCols), q.scheme.sum.Size()
@@ -236,7 +236,7 @@ func (z sizes) buffers(mem kernels.Memory, t int) *buffers {
 		b.slab = mem.Alloc(z.slab)
 	}
 	for range min(t, planThreads()) {
-		s := &scratch{a: mem.Alloc(z.a), b: mem.Alloc(z.b), stage: mem.Alloc(z.stage)}
+		s := &scratch{a: mem.Alloc(z.a), b: mem.Alloc(z.b), stage: mem.Alloc(z.stage), user: len(b.free)}
 		if z.init > 0 {
 			s.init = mem.Alloc(z.init)
 		}

@@ -41,6 +41,7 @@ const (
 	tileBetIm = 248
 	tileSign1 = 264
 	tileSign2 = 280
+	tileFlip  = 296
 )
 
 // Bits of Tile.flags.
@@ -58,9 +59,9 @@ const (
 	regAcc = 4
 )
 
-// rowPointers hold the addresses of rows 0, 3 and 6 of A; rows between are
-// reached with an index.
-var rowPointers = []reg.Register{reg.RSI, reg.R8, reg.R9}
+// rowPointers hold the addresses of rows 0, 3, 6 and so on of A; rows between are
+// reached with an index. Only tall tiles need the last two.
+var rowPointers = []reg.Register{reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11}
 
 // kind is an element type at an instruction set, as the generator sees it.
 type kind struct {
@@ -72,6 +73,7 @@ type kind struct {
 	complex bool
 	elem    int // bytes of a broadcast element of A
 	integer bool
+	flips   bool                       // elements of A are combined with Tile.Flip
 	packed  bool                       // B is always packed: whole vectors
 	fma     func(t tiler, b, a, d int) // d += a·b on vectors
 }
@@ -83,7 +85,7 @@ var kinds = []kind{
 	{name: "tileC64AVX512", doc: "c64", avx512: true, rows: 8, vecs: 3, elem: 4, complex: true, fma: fmaPS},
 	{name: "tileC128AVX512", doc: "c128", avx512: true, rows: 8, vecs: 3, elem: 8, complex: true, fma: fmaPD},
 	{name: "tileBF16AVX512", doc: "pairs of bf16 into f32 (AVX512-BF16)", avx512: true, rows: 8, vecs: 3, elem: 4, packed: true, fma: fmaBF16},
-	{name: "tileVNNIAVX512", doc: "quadruples u8·i8 into i32 (AVX512-VNNI)", avx512: true, rows: 8, vecs: 3, elem: 4, integer: true, packed: true, fma: fmaVNNI},
+	{name: "tileVNNIAVX512", doc: "quadruples u8·i8 into i32 (AVX512-VNNI)", avx512: true, rows: 8, vecs: 3, elem: 4, integer: true, packed: true, flips: true, fma: fmaVNNI},
 	{name: "tileI16AVX512", doc: "pairs of i16 into i32", avx512: true, rows: 8, vecs: 3, elem: 4, integer: true, packed: true, fma: fmaI16},
 	{name: "tileF32AVX2", doc: "f32", rows: 6, vecs: 2, elem: 4, fma: fmaPS},
 	{name: "tileF64AVX2", doc: "f64", rows: 6, vecs: 2, elem: 8, fma: fmaPD},
@@ -127,6 +129,9 @@ func (t tiler) temp() int {
 	return 3
 }
 
+// regFlip holds Tile.Flip.
+func (t tiler) regFlip() int { return t.temp() + 1 }
+
 // function makes the whole function. Body number i has i%rows + 1 rows (of a
 // complex kind rows/2 pairs of rows) and 1 to vecs vectors, or, with 512 bits,
 // half a vector: where 512 bits pass through two halves, as in Zen 4, a narrow
@@ -151,8 +156,7 @@ func (t tiler) function() {
 	if !t.packed {
 		all++
 	}
-	t.MOVQ(t.arg(tileBody), reg.RAX)
-	t.dispatch(0, all)
+	t.dispatch(all)
 	for i := range bodies {
 		t.Label(bodyLabel(i))
 		m, nv := step*(1+i%rows), 1+i/rows
@@ -170,8 +174,14 @@ func (t tiler) function() {
 
 func bodyLabel(i int) string { return fmt.Sprintf("body%d", i) }
 
-// dispatch jumps to the body whose number is in RAX, by bisection of [lo, hi).
-func (t tiler) dispatch(lo, hi int) {
+// dispatch jumps to the body of the Tile, one of n.
+func (t tiler) dispatch(n int) {
+	t.MOVQ(t.arg(tileBody), reg.RAX)
+	t.bisect(0, n)
+}
+
+// bisect jumps to the body in [lo, hi) whose number is in RAX.
+func (t tiler) bisect(lo, hi int) {
 	if hi-lo == 1 {
 		t.JMP(operand.LabelRef(bodyLabel(lo)))
 		return
@@ -180,9 +190,9 @@ func (t tiler) dispatch(lo, hi int) {
 	high := t.label("from")
 	t.CMPQ(reg.RAX, operand.U8(mid))
 	t.JGE(operand.LabelRef(high))
-	t.dispatch(lo, mid)
+	t.bisect(lo, mid)
 	t.Label(high)
-	t.dispatch(mid, hi)
+	t.bisect(mid, hi)
 }
 
 func (t tiler) arg(offset int) operand.Mem { return operand.Mem{Base: reg.R12, Disp: offset} }
@@ -321,8 +331,8 @@ func (b *body) nextTile(top string) {
 	b.Label(last)
 }
 
-// loadArgs puts the arguments in registers and clears the accumulators.
-func (b *body) loadArgs() {
+// loadOperands puts the addresses and strides of A and B in registers.
+func (b *body) loadOperands() {
 	b.MOVQ(b.arg(tileARow), reg.RDX)
 	b.MOVQ(b.arg(tileAStep), reg.RCX)
 	b.MOVQ(b.arg(tileB), reg.RDI)
@@ -331,6 +341,14 @@ func (b *body) loadArgs() {
 	for p := 1; p*b.rowsPerPointer() < b.m; p++ {
 		b.LEAQ(operand.Mem{Base: rowPointers[p-1], Index: reg.RDX, Scale: 2}, rowPointers[p])
 		b.ADDQ(reg.RDX, rowPointers[p])
+	}
+}
+
+// loadArgs puts the arguments in registers and clears the accumulators.
+func (b *body) loadArgs() {
+	b.loadOperands()
+	if b.flips {
+		b.VPBROADCASTD(b.arg(tileFlip), b.vec(b.regFlip()))
 	}
 	if b.integer {
 		b.initInt(b.m, b.nv)
@@ -427,7 +445,11 @@ func (b *body) step() {
 	}
 	b.ADDQ(reg.RBX, reg.RDI)
 	for i := range b.m {
-		b.broadcast(b.rowOfA(i), b.regA())
+		if b.flips {
+			b.VPXORD_BCST(b.rowOfA(i), b.vec(b.regFlip()), b.vec(b.regA()))
+		} else {
+			b.broadcast(b.rowOfA(i), b.regA())
+		}
 		for j := range b.nv {
 			b.fma(b.tiler, regB+j, b.regA(), regAcc+i*b.nv+j)
 		}
