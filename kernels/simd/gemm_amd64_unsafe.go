@@ -14,8 +14,8 @@ var gemmKernels = [AVX512 + 1][numGemmTypes]*GemmKernel{
 		GemmI16:  avx2(GemmI16, tileI16AVX2),
 	},
 	AVX512: {
-		GemmF32:  avx512(GemmF32, tileF32AVX512),
-		GemmF64:  avx512(GemmF64, tileF64AVX512),
+		GemmF32:  withTall(avx512(GemmF32, tileF32AVX512), tallF32AVX512),
+		GemmF64:  withTall(avx512(GemmF64, tileF64AVX512), tallF64AVX512),
 		GemmC64:  avx512(GemmC64, tileC64AVX512),
 		GemmC128: avx512(GemmC128, tileC128AVX512),
 		GemmBF16: avx512(GemmBF16, tileBF16AVX512),
@@ -39,6 +39,12 @@ func asm(t GemmType, isa ISA, rows, vecs, widths, vecBytes int, tile func(*uint6
 	}
 	lanes := vecBytes / t.SumBytes()
 	return &GemmKernel{Type: t, ISA: isa, MR: rows, NR: vecs * lanes, lanes: lanes, vecs: vecs, packBody: widths * rows, run: asmTile(tile)}
+}
+
+// withTall adds tiles of 14 rows of 2 vectors.
+func withTall(k *GemmKernel, tall func(*uint64)) *GemmKernel {
+	k.tall, k.tallRows = asmTile(tall), 14
+	return k
 }
 
 // asmTile adapts an assembly function, which reads a Tile field by field.

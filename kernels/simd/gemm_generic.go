@@ -75,7 +75,7 @@ func tileBF16(t *Tile) {
 
 func fromBF16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
 
-// tileVNNI multiplies quadruples of u8 and i8.
+// tileVNNI multiplies quadruples of u8, flipped, and i8.
 func tileVNNI(t *Tile) {
 	m, n := t.size()
 	acc := initial(t, m, n)
@@ -83,6 +83,9 @@ func tileVNNI(t *Tile) {
 		a, b := t.A.Add(p*t.AStep), t.B.Add(p*t.BStep)
 		for i := range m {
 			x := At[[4]uint8](a.Add(i * t.ARow))
+			for q := range x {
+				x[q] ^= uint8(t.Flip >> (8 * q))
+			}
 			for j := range n {
 				y := At[[4]int8](b.Add(4 * j))
 				for q := range x {

@@ -69,6 +69,10 @@ type Tile struct {
 
 	alpha, alphaIm, beta, betaIm, sign1, sign2 [2]uint64
 
+	// Flip is what the packed elements of A are combined with by exclusive or, in
+	// kernels of GemmVNNI.
+	Flip uint64
+
 	// Pack, if not nil, is where the rows of B are copied to as they are read,
 	// NR elements a step, tile after tile. Only for whole tiles of kernels whose
 	// element is a number.
@@ -86,6 +90,9 @@ type Walk struct {
 	Run, Jump, Runs int
 }
 
+// FlipI8 is the Flip that makes quadruples of i8 those of u8 that are 128 more.
+const FlipI8 = 0x80808080
+
 // Bits of Tile.flags.
 const (
 	flagScale = 1 << iota // alpha is not 1
@@ -93,11 +100,10 @@ const (
 	flagMulC              // beta is not 1
 )
 
-// Run updates m x n tiles, the first at t.C; 1 <= m <= MR, 1 <= n <= NR.
-// It reads NR columns of B only in kernels whose element is a group; others
-// read n.
+// Run updates m x n tiles, the first at t.C; 1 <= m <= MR, or Tall(n) if
+// nothing is packed or asked for ahead, 1 <= n <= NR. It reads NR columns of B
+// only in kernels whose element is a group; others read n.
 func (k *GemmKernel) Run(t *Tile, m, n int) {
-	t.setAhead()
 	lanes, nv := k.lanes, 1
 	last := n
 	for last > lanes {
@@ -118,7 +124,22 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 		k.runGeneric(t, m, n)
 		return
 	}
+	if m > k.MR {
+		t.body = m - 1
+		k.tall(t)
+		return
+	}
+	t.setAhead()
 	k.run(t)
+}
+
+// Tall is the most rows of a tile of n columns for products that lie in the L1
+// cache: MR, or more where so few columns leave registers for them.
+func (k *GemmKernel) Tall(n int) int {
+	if k.tall != nil && n > k.lanes && n <= 2*k.lanes {
+		return k.tallRows
+	}
+	return k.MR
 }
 
 // Width is how many of n columns a tile should take, the first of them: a

@@ -19,7 +19,7 @@ func TestTileLayout(t *testing.T) {
 		{unsafe.Offsetof(x.body), 168}, {unsafe.Offsetof(x.mask), 176}, {unsafe.Offsetof(x.flags), 184},
 		{unsafe.Offsetof(x.maskP), 192}, {unsafe.Offsetof(x.alpha), 200}, {unsafe.Offsetof(x.alphaIm), 216},
 		{unsafe.Offsetof(x.beta), 232}, {unsafe.Offsetof(x.betaIm), 248}, {unsafe.Offsetof(x.sign1), 264},
-		{unsafe.Offsetof(x.sign2), 280},
+		{unsafe.Offsetof(x.sign2), 280}, {unsafe.Offsetof(x.Flip), 296},
 	} {
 		if f.got != f.want {
 			t.Errorf("field %d lies at %d, the assembly reads %d", i, f.got, f.want)

@@ -23401,16 +23401,17 @@ from1664:
 body0:
 	// 1 rows, 1 vectors of 64 bytes
 tile1665:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1671
-	VMOVUPS (R13), Z4
-	JMP     ready1672
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1671
+	VMOVUPS      (R13), Z4
+	JMP          ready1672
 
 zero1671:
 	VXORPS Y4, Y4, Y4
@@ -23439,13 +23440,13 @@ run1668:
 	PCALIGN $0x20
 
 loop1674:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1674
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1674
 
 row1669:
 	TESTQ      R11, R11
@@ -23496,17 +23497,18 @@ last1677:
 body1:
 	// 2 rows, 1 vectors of 64 bytes
 tile1678:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1684
-	VMOVUPS (R13), Z4
-	VMOVUPS (R13), Z5
-	JMP     ready1685
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1684
+	VMOVUPS      (R13), Z4
+	VMOVUPS      (R13), Z5
+	JMP          ready1685
 
 zero1684:
 	VXORPS Y4, Y4, Y4
@@ -23536,15 +23538,15 @@ run1681:
 	PCALIGN $0x20
 
 loop1687:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z5
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1687
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z5
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1687
 
 row1682:
 	TESTQ      R11, R11
@@ -23602,18 +23604,19 @@ last1690:
 body2:
 	// 3 rows, 1 vectors of 64 bytes
 tile1691:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1697
-	VMOVUPS (R13), Z4
-	VMOVUPS (R13), Z5
-	VMOVUPS (R13), Z6
-	JMP     ready1698
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1697
+	VMOVUPS      (R13), Z4
+	VMOVUPS      (R13), Z5
+	VMOVUPS      (R13), Z6
+	JMP          ready1698
 
 zero1697:
 	VXORPS Y4, Y4, Y4
@@ -23644,17 +23647,17 @@ run1694:
 	PCALIGN $0x20
 
 loop1700:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z5
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1700
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z5
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1700
 
 row1695:
 	TESTQ      R11, R11
@@ -23719,21 +23722,22 @@ last1703:
 body3:
 	// 4 rows, 1 vectors of 64 bytes
 tile1704:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1710
-	VMOVUPS (R13), Z4
-	VMOVUPS (R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS (R13), Z7
-	JMP     ready1711
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1710
+	VMOVUPS      (R13), Z4
+	VMOVUPS      (R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      (R13), Z7
+	JMP          ready1711
 
 zero1710:
 	VXORPS Y4, Y4, Y4
@@ -23765,20 +23769,20 @@ run1707:
 	PCALIGN $0x20
 
 loop1713:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z5
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1713
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z5
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1713
 
 row1708:
 	TESTQ      R11, R11
@@ -23850,22 +23854,23 @@ last1716:
 body4:
 	// 5 rows, 1 vectors of 64 bytes
 tile1717:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1723
-	VMOVUPS (R13), Z4
-	VMOVUPS (R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS (R13), Z8
-	JMP     ready1724
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1723
+	VMOVUPS      (R13), Z4
+	VMOVUPS      (R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      (R13), Z8
+	JMP          ready1724
 
 zero1723:
 	VXORPS Y4, Y4, Y4
@@ -23898,22 +23903,22 @@ run1720:
 	PCALIGN $0x20
 
 loop1726:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z5
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1726
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z5
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1726
 
 row1721:
 	TESTQ      R11, R11
@@ -23992,23 +23997,24 @@ last1729:
 body5:
 	// 6 rows, 1 vectors of 64 bytes
 tile1730:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1736
-	VMOVUPS (R13), Z4
-	VMOVUPS (R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS (R13), Z9
-	JMP     ready1737
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1736
+	VMOVUPS      (R13), Z4
+	VMOVUPS      (R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      (R13), Z9
+	JMP          ready1737
 
 zero1736:
 	VXORPS Y4, Y4, Y4
@@ -24042,24 +24048,24 @@ run1733:
 	PCALIGN $0x20
 
 loop1739:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z5
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z9
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1739
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z5
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z9
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1739
 
 row1734:
 	TESTQ      R11, R11
@@ -24145,26 +24151,27 @@ last1742:
 body6:
 	// 7 rows, 1 vectors of 64 bytes
 tile1743:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1749
-	VMOVUPS (R13), Z4
-	VMOVUPS (R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS (R13), Z9
-	VMOVUPS (R13), Z10
-	JMP     ready1750
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1749
+	VMOVUPS      (R13), Z4
+	VMOVUPS      (R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      (R13), Z9
+	VMOVUPS      (R13), Z10
+	JMP          ready1750
 
 zero1749:
 	VXORPS Y4, Y4, Y4
@@ -24199,27 +24206,27 @@ run1746:
 	PCALIGN $0x20
 
 loop1752:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z5
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z9
-	VBROADCASTSS (R9), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	DECQ         AX
-	JNZ          loop1752
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z5
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z9
+	VPXORD.BCST (R9), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	DECQ        AX
+	JNZ         loop1752
 
 row1747:
 	TESTQ      R11, R11
@@ -24312,27 +24319,28 @@ last1755:
 body7:
 	// 8 rows, 1 vectors of 64 bytes
 tile1756:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1762
-	VMOVUPS (R13), Z4
-	VMOVUPS (R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS (R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS (R13), Z11
-	JMP     ready1763
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1762
+	VMOVUPS      (R13), Z4
+	VMOVUPS      (R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      (R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      (R13), Z11
+	JMP          ready1763
 
 zero1762:
 	VXORPS Y4, Y4, Y4
@@ -24376,41 +24384,41 @@ steps1764:
 	PCALIGN $0x20
 
 loop1765:
-	VMOVUPS      (DI), Z0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z5
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z9
-	VBROADCASTSS (R9), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VBROADCASTSS (R9)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	PREFETCHT1   (R13)
-	ADDQ         R15, R13
-	DECQ         R14
-	JNZ          loop1765
-	CMPQ         152(R12), $0x00
-	JNE          same1766
-	ADDQ         136(R12), R13
-	MOVQ         128(R12), R14
-	MOVQ         R14, 152(R12)
-	DECQ         144(R12)
-	JNZ          same1766
-	MOVQ         R12, R13
-	XORQ         R15, R15
-	MOVQ         $+1073741824, 152(R12)
+	VMOVUPS     (DI), Z0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z5
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z9
+	VPXORD.BCST (R9), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPXORD.BCST (R9)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z11
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	PREFETCHT1  (R13)
+	ADDQ        R15, R13
+	DECQ        R14
+	JNZ         loop1765
+	CMPQ        152(R12), $0x00
+	JNE         same1766
+	ADDQ        136(R12), R13
+	MOVQ        128(R12), R14
+	MOVQ        R14, 152(R12)
+	DECQ        144(R12)
+	JNZ         same1766
+	MOVQ        R12, R13
+	XORQ        R15, R15
+	MOVQ        $+1073741824, 152(R12)
 
 same1766:
 	TESTQ AX, AX
@@ -24516,17 +24524,18 @@ last1769:
 body8:
 	// 1 rows, 2 vectors of 64 bytes
 tile1770:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1776
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	JMP     ready1777
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1776
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	JMP          ready1777
 
 zero1776:
 	VXORPS Y4, Y4, Y4
@@ -24557,15 +24566,15 @@ run1773:
 	PCALIGN $0x20
 
 loop1779:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1779
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1779
 
 row1774:
 	TESTQ      R11, R11
@@ -24622,19 +24631,20 @@ last1782:
 body9:
 	// 2 rows, 2 vectors of 64 bytes
 tile1783:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1789
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	JMP     ready1790
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1789
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      64(R13), Z7
+	JMP          ready1790
 
 zero1789:
 	VXORPS Y4, Y4, Y4
@@ -24667,18 +24677,18 @@ run1786:
 	PCALIGN $0x20
 
 loop1792:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VPDPBUSD     Z1, Z3, Z7
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1792
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPDPBUSD    Z1, Z3, Z7
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1792
 
 row1787:
 	TESTQ      R11, R11
@@ -24747,21 +24757,22 @@ last1795:
 body10:
 	// 3 rows, 2 vectors of 64 bytes
 tile1796:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1802
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	JMP     ready1803
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1802
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      64(R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	JMP          ready1803
 
 zero1802:
 	VXORPS Y4, Y4, Y4
@@ -24796,21 +24807,21 @@ run1799:
 	PCALIGN $0x20
 
 loop1805:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VPDPBUSD     Z1, Z3, Z7
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VPDPBUSD     Z1, Z3, Z9
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1805
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPDPBUSD    Z1, Z3, Z7
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPDPBUSD    Z1, Z3, Z9
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1805
 
 row1800:
 	TESTQ      R11, R11
@@ -24891,25 +24902,26 @@ last1808:
 body11:
 	// 4 rows, 2 vectors of 64 bytes
 tile1809:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1815
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	JMP     ready1816
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1815
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      64(R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	JMP          ready1816
 
 zero1815:
 	VXORPS Y4, Y4, Y4
@@ -24946,25 +24958,25 @@ run1812:
 	PCALIGN $0x20
 
 loop1818:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VPDPBUSD     Z1, Z3, Z7
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VPDPBUSD     Z1, Z3, Z9
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1818
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPDPBUSD    Z1, Z3, Z7
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPDPBUSD    Z1, Z3, Z9
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1818
 
 row1813:
 	TESTQ      R11, R11
@@ -25057,27 +25069,28 @@ last1821:
 body12:
 	// 5 rows, 2 vectors of 64 bytes
 tile1822:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1828
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS (R13), Z12
-	VMOVUPS 64(R13), Z13
-	JMP     ready1829
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1828
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      64(R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      (R13), Z12
+	VMOVUPS      64(R13), Z13
+	JMP          ready1829
 
 zero1828:
 	VXORPS Y4, Y4, Y4
@@ -25116,28 +25129,28 @@ run1825:
 	PCALIGN $0x20
 
 loop1831:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VPDPBUSD     Z1, Z3, Z7
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VPDPBUSD     Z1, Z3, Z9
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z12
-	VPDPBUSD     Z1, Z3, Z13
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1831
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPDPBUSD    Z1, Z3, Z7
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPDPBUSD    Z1, Z3, Z9
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z12
+	VPDPBUSD    Z1, Z3, Z13
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1831
 
 row1826:
 	TESTQ      R11, R11
@@ -25242,29 +25255,30 @@ last1834:
 body13:
 	// 6 rows, 2 vectors of 64 bytes
 tile1835:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1841
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS (R13), Z12
-	VMOVUPS 64(R13), Z13
-	VMOVUPS (R13), Z14
-	VMOVUPS 64(R13), Z15
-	JMP     ready1842
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1841
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      64(R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      (R13), Z12
+	VMOVUPS      64(R13), Z13
+	VMOVUPS      (R13), Z14
+	VMOVUPS      64(R13), Z15
+	JMP          ready1842
 
 zero1841:
 	VXORPS Y4, Y4, Y4
@@ -25305,31 +25319,31 @@ run1838:
 	PCALIGN $0x20
 
 loop1844:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VPDPBUSD     Z1, Z3, Z7
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VPDPBUSD     Z1, Z3, Z9
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z12
-	VPDPBUSD     Z1, Z3, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z14
-	VPDPBUSD     Z1, Z3, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1844
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPDPBUSD    Z1, Z3, Z7
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPDPBUSD    Z1, Z3, Z9
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z12
+	VPDPBUSD    Z1, Z3, Z13
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z14
+	VPDPBUSD    Z1, Z3, Z15
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1844
 
 row1839:
 	TESTQ      R11, R11
@@ -25446,33 +25460,34 @@ last1847:
 body14:
 	// 7 rows, 2 vectors of 64 bytes
 tile1848:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1854
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS (R13), Z12
-	VMOVUPS 64(R13), Z13
-	VMOVUPS (R13), Z14
-	VMOVUPS 64(R13), Z15
-	VMOVUPS (R13), Z16
-	VMOVUPS 64(R13), Z17
-	JMP     ready1855
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1854
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      64(R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      (R13), Z12
+	VMOVUPS      64(R13), Z13
+	VMOVUPS      (R13), Z14
+	VMOVUPS      64(R13), Z15
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	JMP          ready1855
 
 zero1854:
 	VXORPS Y4, Y4, Y4
@@ -25515,35 +25530,35 @@ run1851:
 	PCALIGN $0x20
 
 loop1857:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VPDPBUSD     Z1, Z3, Z7
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VPDPBUSD     Z1, Z3, Z9
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z12
-	VPDPBUSD     Z1, Z3, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z14
-	VPDPBUSD     Z1, Z3, Z15
-	VBROADCASTSS (R9), Z3
-	VPDPBUSD     Z0, Z3, Z16
-	VPDPBUSD     Z1, Z3, Z17
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	DECQ         AX
-	JNZ          loop1857
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPDPBUSD    Z1, Z3, Z7
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPDPBUSD    Z1, Z3, Z9
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z12
+	VPDPBUSD    Z1, Z3, Z13
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z14
+	VPDPBUSD    Z1, Z3, Z15
+	VPXORD.BCST (R9), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z16
+	VPDPBUSD    Z1, Z3, Z17
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	DECQ        AX
+	JNZ         loop1857
 
 row1852:
 	TESTQ      R11, R11
@@ -25672,35 +25687,36 @@ last1860:
 body15:
 	// 8 rows, 2 vectors of 64 bytes
 tile1861:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1867
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS (R13), Z6
-	VMOVUPS 64(R13), Z7
-	VMOVUPS (R13), Z8
-	VMOVUPS 64(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS (R13), Z12
-	VMOVUPS 64(R13), Z13
-	VMOVUPS (R13), Z14
-	VMOVUPS 64(R13), Z15
-	VMOVUPS (R13), Z16
-	VMOVUPS 64(R13), Z17
-	VMOVUPS (R13), Z18
-	VMOVUPS 64(R13), Z19
-	JMP     ready1868
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1867
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      (R13), Z6
+	VMOVUPS      64(R13), Z7
+	VMOVUPS      (R13), Z8
+	VMOVUPS      64(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      (R13), Z12
+	VMOVUPS      64(R13), Z13
+	VMOVUPS      (R13), Z14
+	VMOVUPS      64(R13), Z15
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	VMOVUPS      (R13), Z18
+	VMOVUPS      64(R13), Z19
+	JMP          ready1868
 
 zero1867:
 	VXORPS Y4, Y4, Y4
@@ -25753,50 +25769,50 @@ steps1869:
 	PCALIGN $0x20
 
 loop1870:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z6
-	VPDPBUSD     Z1, Z3, Z7
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z8
-	VPDPBUSD     Z1, Z3, Z9
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z12
-	VPDPBUSD     Z1, Z3, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z14
-	VPDPBUSD     Z1, Z3, Z15
-	VBROADCASTSS (R9), Z3
-	VPDPBUSD     Z0, Z3, Z16
-	VPDPBUSD     Z1, Z3, Z17
-	VBROADCASTSS (R9)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z18
-	VPDPBUSD     Z1, Z3, Z19
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	PREFETCHT1   (R13)
-	ADDQ         R15, R13
-	DECQ         R14
-	JNZ          loop1870
-	CMPQ         152(R12), $0x00
-	JNE          same1871
-	ADDQ         136(R12), R13
-	MOVQ         128(R12), R14
-	MOVQ         R14, 152(R12)
-	DECQ         144(R12)
-	JNZ          same1871
-	MOVQ         R12, R13
-	XORQ         R15, R15
-	MOVQ         $+1073741824, 152(R12)
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z6
+	VPDPBUSD    Z1, Z3, Z7
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z8
+	VPDPBUSD    Z1, Z3, Z9
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z12
+	VPDPBUSD    Z1, Z3, Z13
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z14
+	VPDPBUSD    Z1, Z3, Z15
+	VPXORD.BCST (R9), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z16
+	VPDPBUSD    Z1, Z3, Z17
+	VPXORD.BCST (R9)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z18
+	VPDPBUSD    Z1, Z3, Z19
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	PREFETCHT1  (R13)
+	ADDQ        R15, R13
+	DECQ        R14
+	JNZ         loop1870
+	CMPQ        152(R12), $0x00
+	JNE         same1871
+	ADDQ        136(R12), R13
+	MOVQ        128(R12), R14
+	MOVQ        R14, 152(R12)
+	DECQ        144(R12)
+	JNZ         same1871
+	MOVQ        R12, R13
+	XORQ        R15, R15
+	MOVQ        $+1073741824, 152(R12)
 
 same1871:
 	TESTQ AX, AX
@@ -25943,18 +25959,19 @@ last1874:
 body16:
 	// 1 rows, 3 vectors of 64 bytes
 tile1875:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1881
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	JMP     ready1882
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1881
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	JMP          ready1882
 
 zero1881:
 	VXORPS Y4, Y4, Y4
@@ -25987,17 +26004,17 @@ run1878:
 	PCALIGN $0x20
 
 loop1884:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1884
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1884
 
 row1879:
 	TESTQ      R11, R11
@@ -26060,21 +26077,22 @@ last1887:
 body17:
 	// 2 rows, 3 vectors of 64 bytes
 tile1888:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1894
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS 64(R13), Z8
-	VMOVUPS 128(R13), Z9
-	JMP     ready1895
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1894
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      64(R13), Z8
+	VMOVUPS      128(R13), Z9
+	JMP          ready1895
 
 zero1894:
 	VXORPS Y4, Y4, Y4
@@ -26110,21 +26128,21 @@ run1891:
 	PCALIGN $0x20
 
 loop1897:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VPDPBUSD     Z1, Z3, Z8
-	VPDPBUSD     Z2, Z3, Z9
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1897
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPDPBUSD    Z1, Z3, Z8
+	VPDPBUSD    Z2, Z3, Z9
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1897
 
 row1892:
 	TESTQ      R11, R11
@@ -26204,24 +26222,25 @@ last1900:
 body18:
 	// 3 rows, 3 vectors of 64 bytes
 tile1901:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1907
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS 64(R13), Z8
-	VMOVUPS 128(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS 128(R13), Z12
-	JMP     ready1908
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1907
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      64(R13), Z8
+	VMOVUPS      128(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      128(R13), Z12
+	JMP          ready1908
 
 zero1907:
 	VXORPS Y4, Y4, Y4
@@ -26260,25 +26279,25 @@ run1904:
 	PCALIGN $0x20
 
 loop1910:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VPDPBUSD     Z1, Z3, Z8
-	VPDPBUSD     Z2, Z3, Z9
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VPDPBUSD     Z2, Z3, Z12
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1910
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPDPBUSD    Z1, Z3, Z8
+	VPDPBUSD    Z2, Z3, Z9
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPDPBUSD    Z2, Z3, Z12
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1910
 
 row1905:
 	TESTQ      R11, R11
@@ -26375,29 +26394,30 @@ last1913:
 body19:
 	// 4 rows, 3 vectors of 64 bytes
 tile1914:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1920
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS 64(R13), Z8
-	VMOVUPS 128(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS 128(R13), Z12
-	VMOVUPS (R13), Z13
-	VMOVUPS 64(R13), Z14
-	VMOVUPS 128(R13), Z15
-	JMP     ready1921
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1920
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      64(R13), Z8
+	VMOVUPS      128(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      128(R13), Z12
+	VMOVUPS      (R13), Z13
+	VMOVUPS      64(R13), Z14
+	VMOVUPS      128(R13), Z15
+	JMP          ready1921
 
 zero1920:
 	VXORPS Y4, Y4, Y4
@@ -26439,30 +26459,30 @@ run1917:
 	PCALIGN $0x20
 
 loop1923:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VPDPBUSD     Z1, Z3, Z8
-	VPDPBUSD     Z2, Z3, Z9
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VPDPBUSD     Z2, Z3, Z12
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z13
-	VPDPBUSD     Z1, Z3, Z14
-	VPDPBUSD     Z2, Z3, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1923
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPDPBUSD    Z1, Z3, Z8
+	VPDPBUSD    Z2, Z3, Z9
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPDPBUSD    Z2, Z3, Z12
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z13
+	VPDPBUSD    Z1, Z3, Z14
+	VPDPBUSD    Z2, Z3, Z15
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1923
 
 row1918:
 	TESTQ      R11, R11
@@ -26576,32 +26596,33 @@ last1926:
 body20:
 	// 5 rows, 3 vectors of 64 bytes
 tile1927:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1933
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS 64(R13), Z8
-	VMOVUPS 128(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS 128(R13), Z12
-	VMOVUPS (R13), Z13
-	VMOVUPS 64(R13), Z14
-	VMOVUPS 128(R13), Z15
-	VMOVUPS (R13), Z16
-	VMOVUPS 64(R13), Z17
-	VMOVUPS 128(R13), Z18
-	JMP     ready1934
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1933
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      64(R13), Z8
+	VMOVUPS      128(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      128(R13), Z12
+	VMOVUPS      (R13), Z13
+	VMOVUPS      64(R13), Z14
+	VMOVUPS      128(R13), Z15
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	VMOVUPS      128(R13), Z18
+	JMP          ready1934
 
 zero1933:
 	VXORPS Y4, Y4, Y4
@@ -26646,34 +26667,34 @@ run1930:
 	PCALIGN $0x20
 
 loop1936:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VPDPBUSD     Z1, Z3, Z8
-	VPDPBUSD     Z2, Z3, Z9
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VPDPBUSD     Z2, Z3, Z12
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z13
-	VPDPBUSD     Z1, Z3, Z14
-	VPDPBUSD     Z2, Z3, Z15
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z16
-	VPDPBUSD     Z1, Z3, Z17
-	VPDPBUSD     Z2, Z3, Z18
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1936
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPDPBUSD    Z1, Z3, Z8
+	VPDPBUSD    Z2, Z3, Z9
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPDPBUSD    Z2, Z3, Z12
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z13
+	VPDPBUSD    Z1, Z3, Z14
+	VPDPBUSD    Z2, Z3, Z15
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z16
+	VPDPBUSD    Z1, Z3, Z17
+	VPDPBUSD    Z2, Z3, Z18
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1936
 
 row1931:
 	TESTQ      R11, R11
@@ -26804,35 +26825,36 @@ last1939:
 body21:
 	// 6 rows, 3 vectors of 64 bytes
 tile1940:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1946
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS 64(R13), Z8
-	VMOVUPS 128(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS 128(R13), Z12
-	VMOVUPS (R13), Z13
-	VMOVUPS 64(R13), Z14
-	VMOVUPS 128(R13), Z15
-	VMOVUPS (R13), Z16
-	VMOVUPS 64(R13), Z17
-	VMOVUPS 128(R13), Z18
-	VMOVUPS (R13), Z19
-	VMOVUPS 64(R13), Z20
-	VMOVUPS 128(R13), Z21
-	JMP     ready1947
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1946
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      64(R13), Z8
+	VMOVUPS      128(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      128(R13), Z12
+	VMOVUPS      (R13), Z13
+	VMOVUPS      64(R13), Z14
+	VMOVUPS      128(R13), Z15
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	VMOVUPS      128(R13), Z18
+	VMOVUPS      (R13), Z19
+	VMOVUPS      64(R13), Z20
+	VMOVUPS      128(R13), Z21
+	JMP          ready1947
 
 zero1946:
 	VXORPS Y4, Y4, Y4
@@ -26880,38 +26902,38 @@ run1943:
 	PCALIGN $0x20
 
 loop1949:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VPDPBUSD     Z1, Z3, Z8
-	VPDPBUSD     Z2, Z3, Z9
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VPDPBUSD     Z2, Z3, Z12
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z13
-	VPDPBUSD     Z1, Z3, Z14
-	VPDPBUSD     Z2, Z3, Z15
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z16
-	VPDPBUSD     Z1, Z3, Z17
-	VPDPBUSD     Z2, Z3, Z18
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z19
-	VPDPBUSD     Z1, Z3, Z20
-	VPDPBUSD     Z2, Z3, Z21
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop1949
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPDPBUSD    Z1, Z3, Z8
+	VPDPBUSD    Z2, Z3, Z9
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPDPBUSD    Z2, Z3, Z12
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z13
+	VPDPBUSD    Z1, Z3, Z14
+	VPDPBUSD    Z2, Z3, Z15
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z16
+	VPDPBUSD    Z1, Z3, Z17
+	VPDPBUSD    Z2, Z3, Z18
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z19
+	VPDPBUSD    Z1, Z3, Z20
+	VPDPBUSD    Z2, Z3, Z21
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop1949
 
 row1944:
 	TESTQ      R11, R11
@@ -27059,40 +27081,41 @@ last1952:
 body22:
 	// 7 rows, 3 vectors of 64 bytes
 tile1953:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1959
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS 64(R13), Z8
-	VMOVUPS 128(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS 128(R13), Z12
-	VMOVUPS (R13), Z13
-	VMOVUPS 64(R13), Z14
-	VMOVUPS 128(R13), Z15
-	VMOVUPS (R13), Z16
-	VMOVUPS 64(R13), Z17
-	VMOVUPS 128(R13), Z18
-	VMOVUPS (R13), Z19
-	VMOVUPS 64(R13), Z20
-	VMOVUPS 128(R13), Z21
-	VMOVUPS (R13), Z22
-	VMOVUPS 64(R13), Z23
-	VMOVUPS 128(R13), Z24
-	JMP     ready1960
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1959
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      64(R13), Z8
+	VMOVUPS      128(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      128(R13), Z12
+	VMOVUPS      (R13), Z13
+	VMOVUPS      64(R13), Z14
+	VMOVUPS      128(R13), Z15
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	VMOVUPS      128(R13), Z18
+	VMOVUPS      (R13), Z19
+	VMOVUPS      64(R13), Z20
+	VMOVUPS      128(R13), Z21
+	VMOVUPS      (R13), Z22
+	VMOVUPS      64(R13), Z23
+	VMOVUPS      128(R13), Z24
+	JMP          ready1960
 
 zero1959:
 	VXORPS Y4, Y4, Y4
@@ -27143,43 +27166,43 @@ run1956:
 	PCALIGN $0x20
 
 loop1962:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VPDPBUSD     Z1, Z3, Z8
-	VPDPBUSD     Z2, Z3, Z9
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VPDPBUSD     Z2, Z3, Z12
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z13
-	VPDPBUSD     Z1, Z3, Z14
-	VPDPBUSD     Z2, Z3, Z15
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z16
-	VPDPBUSD     Z1, Z3, Z17
-	VPDPBUSD     Z2, Z3, Z18
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z19
-	VPDPBUSD     Z1, Z3, Z20
-	VPDPBUSD     Z2, Z3, Z21
-	VBROADCASTSS (R9), Z3
-	VPDPBUSD     Z0, Z3, Z22
-	VPDPBUSD     Z1, Z3, Z23
-	VPDPBUSD     Z2, Z3, Z24
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	DECQ         AX
-	JNZ          loop1962
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPDPBUSD    Z1, Z3, Z8
+	VPDPBUSD    Z2, Z3, Z9
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPDPBUSD    Z2, Z3, Z12
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z13
+	VPDPBUSD    Z1, Z3, Z14
+	VPDPBUSD    Z2, Z3, Z15
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z16
+	VPDPBUSD    Z1, Z3, Z17
+	VPDPBUSD    Z2, Z3, Z18
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z19
+	VPDPBUSD    Z1, Z3, Z20
+	VPDPBUSD    Z2, Z3, Z21
+	VPXORD.BCST (R9), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z22
+	VPDPBUSD    Z1, Z3, Z23
+	VPDPBUSD    Z2, Z3, Z24
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	DECQ        AX
+	JNZ         loop1962
 
 row1957:
 	TESTQ      R11, R11
@@ -27344,43 +27367,44 @@ last1965:
 body23:
 	// 8 rows, 3 vectors of 64 bytes
 tile1966:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1972
-	VMOVUPS (R13), Z4
-	VMOVUPS 64(R13), Z5
-	VMOVUPS 128(R13), Z6
-	VMOVUPS (R13), Z7
-	VMOVUPS 64(R13), Z8
-	VMOVUPS 128(R13), Z9
-	VMOVUPS (R13), Z10
-	VMOVUPS 64(R13), Z11
-	VMOVUPS 128(R13), Z12
-	VMOVUPS (R13), Z13
-	VMOVUPS 64(R13), Z14
-	VMOVUPS 128(R13), Z15
-	VMOVUPS (R13), Z16
-	VMOVUPS 64(R13), Z17
-	VMOVUPS 128(R13), Z18
-	VMOVUPS (R13), Z19
-	VMOVUPS 64(R13), Z20
-	VMOVUPS 128(R13), Z21
-	VMOVUPS (R13), Z22
-	VMOVUPS 64(R13), Z23
-	VMOVUPS 128(R13), Z24
-	VMOVUPS (R13), Z25
-	VMOVUPS 64(R13), Z26
-	VMOVUPS 128(R13), Z27
-	JMP     ready1973
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Z29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1972
+	VMOVUPS      (R13), Z4
+	VMOVUPS      64(R13), Z5
+	VMOVUPS      128(R13), Z6
+	VMOVUPS      (R13), Z7
+	VMOVUPS      64(R13), Z8
+	VMOVUPS      128(R13), Z9
+	VMOVUPS      (R13), Z10
+	VMOVUPS      64(R13), Z11
+	VMOVUPS      128(R13), Z12
+	VMOVUPS      (R13), Z13
+	VMOVUPS      64(R13), Z14
+	VMOVUPS      128(R13), Z15
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	VMOVUPS      128(R13), Z18
+	VMOVUPS      (R13), Z19
+	VMOVUPS      64(R13), Z20
+	VMOVUPS      128(R13), Z21
+	VMOVUPS      (R13), Z22
+	VMOVUPS      64(R13), Z23
+	VMOVUPS      128(R13), Z24
+	VMOVUPS      (R13), Z25
+	VMOVUPS      64(R13), Z26
+	VMOVUPS      128(R13), Z27
+	JMP          ready1973
 
 zero1972:
 	VXORPS Y4, Y4, Y4
@@ -27442,59 +27466,59 @@ steps1974:
 	PCALIGN $0x20
 
 loop1975:
-	VMOVUPS      (DI), Z0
-	VMOVUPS      64(DI), Z1
-	VMOVUPS      128(DI), Z2
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VPDPBUSD     Z0, Z3, Z4
-	VPDPBUSD     Z1, Z3, Z5
-	VPDPBUSD     Z2, Z3, Z6
-	VBROADCASTSS (SI)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z7
-	VPDPBUSD     Z1, Z3, Z8
-	VPDPBUSD     Z2, Z3, Z9
-	VBROADCASTSS (SI)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z10
-	VPDPBUSD     Z1, Z3, Z11
-	VPDPBUSD     Z2, Z3, Z12
-	VBROADCASTSS (R8), Z3
-	VPDPBUSD     Z0, Z3, Z13
-	VPDPBUSD     Z1, Z3, Z14
-	VPDPBUSD     Z2, Z3, Z15
-	VBROADCASTSS (R8)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z16
-	VPDPBUSD     Z1, Z3, Z17
-	VPDPBUSD     Z2, Z3, Z18
-	VBROADCASTSS (R8)(DX*2), Z3
-	VPDPBUSD     Z0, Z3, Z19
-	VPDPBUSD     Z1, Z3, Z20
-	VPDPBUSD     Z2, Z3, Z21
-	VBROADCASTSS (R9), Z3
-	VPDPBUSD     Z0, Z3, Z22
-	VPDPBUSD     Z1, Z3, Z23
-	VPDPBUSD     Z2, Z3, Z24
-	VBROADCASTSS (R9)(DX*1), Z3
-	VPDPBUSD     Z0, Z3, Z25
-	VPDPBUSD     Z1, Z3, Z26
-	VPDPBUSD     Z2, Z3, Z27
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	PREFETCHT1   (R13)
-	ADDQ         R15, R13
-	DECQ         R14
-	JNZ          loop1975
-	CMPQ         152(R12), $0x00
-	JNE          same1976
-	ADDQ         136(R12), R13
-	MOVQ         128(R12), R14
-	MOVQ         R14, 152(R12)
-	DECQ         144(R12)
-	JNZ          same1976
-	MOVQ         R12, R13
-	XORQ         R15, R15
-	MOVQ         $+1073741824, 152(R12)
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z4
+	VPDPBUSD    Z1, Z3, Z5
+	VPDPBUSD    Z2, Z3, Z6
+	VPXORD.BCST (SI)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z7
+	VPDPBUSD    Z1, Z3, Z8
+	VPDPBUSD    Z2, Z3, Z9
+	VPXORD.BCST (SI)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z10
+	VPDPBUSD    Z1, Z3, Z11
+	VPDPBUSD    Z2, Z3, Z12
+	VPXORD.BCST (R8), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z13
+	VPDPBUSD    Z1, Z3, Z14
+	VPDPBUSD    Z2, Z3, Z15
+	VPXORD.BCST (R8)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z16
+	VPDPBUSD    Z1, Z3, Z17
+	VPDPBUSD    Z2, Z3, Z18
+	VPXORD.BCST (R8)(DX*2), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z19
+	VPDPBUSD    Z1, Z3, Z20
+	VPDPBUSD    Z2, Z3, Z21
+	VPXORD.BCST (R9), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z22
+	VPDPBUSD    Z1, Z3, Z23
+	VPDPBUSD    Z2, Z3, Z24
+	VPXORD.BCST (R9)(DX*1), Z29, Z3
+	VPDPBUSD    Z0, Z3, Z25
+	VPDPBUSD    Z1, Z3, Z26
+	VPDPBUSD    Z2, Z3, Z27
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	PREFETCHT1  (R13)
+	ADDQ        R15, R13
+	DECQ        R14
+	JNZ         loop1975
+	CMPQ        152(R12), $0x00
+	JNE         same1976
+	ADDQ        136(R12), R13
+	MOVQ        128(R12), R14
+	MOVQ        R14, 152(R12)
+	DECQ        144(R12)
+	JNZ         same1976
+	MOVQ        R12, R13
+	XORQ        R15, R15
+	MOVQ        $+1073741824, 152(R12)
 
 same1976:
 	TESTQ AX, AX
@@ -27682,16 +27706,17 @@ last1979:
 body24:
 	// 1 rows, 1 vectors of 32 bytes
 tile1980:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1986
-	VMOVUPS (R13), Y4
-	JMP     ready1987
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1986
+	VMOVUPS      (R13), Y4
+	JMP          ready1987
 
 zero1986:
 	VXORPS Y4, Y4, Y4
@@ -27720,13 +27745,13 @@ run1983:
 	PCALIGN $0x20
 
 loop1989:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop1989
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop1989
 
 row1984:
 	TESTQ      R11, R11
@@ -27777,17 +27802,18 @@ last1992:
 body25:
 	// 2 rows, 1 vectors of 32 bytes
 tile1993:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero1999
-	VMOVUPS (R13), Y4
-	VMOVUPS (R13), Y5
-	JMP     ready2000
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero1999
+	VMOVUPS      (R13), Y4
+	VMOVUPS      (R13), Y5
+	JMP          ready2000
 
 zero1999:
 	VXORPS Y4, Y4, Y4
@@ -27817,15 +27843,15 @@ run1996:
 	PCALIGN $0x20
 
 loop2002:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	VBROADCASTSS (SI)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y5
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop2002
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	VPXORD.BCST (SI)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y5
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop2002
 
 row1997:
 	TESTQ      R11, R11
@@ -27883,18 +27909,19 @@ last2005:
 body26:
 	// 3 rows, 1 vectors of 32 bytes
 tile2006:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero2012
-	VMOVUPS (R13), Y4
-	VMOVUPS (R13), Y5
-	VMOVUPS (R13), Y6
-	JMP     ready2013
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero2012
+	VMOVUPS      (R13), Y4
+	VMOVUPS      (R13), Y5
+	VMOVUPS      (R13), Y6
+	JMP          ready2013
 
 zero2012:
 	VXORPS Y4, Y4, Y4
@@ -27925,17 +27952,17 @@ run2009:
 	PCALIGN $0x20
 
 loop2015:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	VBROADCASTSS (SI)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y5
-	VBROADCASTSS (SI)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y6
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop2015
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	VPXORD.BCST (SI)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y5
+	VPXORD.BCST (SI)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y6
+	ADDQ        CX, SI
+	DECQ        AX
+	JNZ         loop2015
 
 row2010:
 	TESTQ      R11, R11
@@ -28000,21 +28027,22 @@ last2018:
 body27:
 	// 4 rows, 1 vectors of 32 bytes
 tile2019:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero2025
-	VMOVUPS (R13), Y4
-	VMOVUPS (R13), Y5
-	VMOVUPS (R13), Y6
-	VMOVUPS (R13), Y7
-	JMP     ready2026
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero2025
+	VMOVUPS      (R13), Y4
+	VMOVUPS      (R13), Y5
+	VMOVUPS      (R13), Y6
+	VMOVUPS      (R13), Y7
+	JMP          ready2026
 
 zero2025:
 	VXORPS Y4, Y4, Y4
@@ -28046,20 +28074,20 @@ run2022:
 	PCALIGN $0x20
 
 loop2028:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	VBROADCASTSS (SI)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y5
-	VBROADCASTSS (SI)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y6
-	VBROADCASTSS (R8), Y3
-	VPDPBUSD     Y0, Y3, Y7
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop2028
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	VPXORD.BCST (SI)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y5
+	VPXORD.BCST (SI)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y6
+	VPXORD.BCST (R8), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y7
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop2028
 
 row2023:
 	TESTQ      R11, R11
@@ -28131,22 +28159,23 @@ last2031:
 body28:
 	// 5 rows, 1 vectors of 32 bytes
 tile2032:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero2038
-	VMOVUPS (R13), Y4
-	VMOVUPS (R13), Y5
-	VMOVUPS (R13), Y6
-	VMOVUPS (R13), Y7
-	VMOVUPS (R13), Y8
-	JMP     ready2039
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero2038
+	VMOVUPS      (R13), Y4
+	VMOVUPS      (R13), Y5
+	VMOVUPS      (R13), Y6
+	VMOVUPS      (R13), Y7
+	VMOVUPS      (R13), Y8
+	JMP          ready2039
 
 zero2038:
 	VXORPS Y4, Y4, Y4
@@ -28179,22 +28208,22 @@ run2035:
 	PCALIGN $0x20
 
 loop2041:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	VBROADCASTSS (SI)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y5
-	VBROADCASTSS (SI)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y6
-	VBROADCASTSS (R8), Y3
-	VPDPBUSD     Y0, Y3, Y7
-	VBROADCASTSS (R8)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y8
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop2041
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	VPXORD.BCST (SI)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y5
+	VPXORD.BCST (SI)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y6
+	VPXORD.BCST (R8), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y7
+	VPXORD.BCST (R8)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y8
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop2041
 
 row2036:
 	TESTQ      R11, R11
@@ -28273,23 +28302,24 @@ last2044:
 body29:
 	// 6 rows, 1 vectors of 32 bytes
 tile2045:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero2051
-	VMOVUPS (R13), Y4
-	VMOVUPS (R13), Y5
-	VMOVUPS (R13), Y6
-	VMOVUPS (R13), Y7
-	VMOVUPS (R13), Y8
-	VMOVUPS (R13), Y9
-	JMP     ready2052
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero2051
+	VMOVUPS      (R13), Y4
+	VMOVUPS      (R13), Y5
+	VMOVUPS      (R13), Y6
+	VMOVUPS      (R13), Y7
+	VMOVUPS      (R13), Y8
+	VMOVUPS      (R13), Y9
+	JMP          ready2052
 
 zero2051:
 	VXORPS Y4, Y4, Y4
@@ -28323,24 +28353,24 @@ run2048:
 	PCALIGN $0x20
 
 loop2054:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	VBROADCASTSS (SI)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y5
-	VBROADCASTSS (SI)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y6
-	VBROADCASTSS (R8), Y3
-	VPDPBUSD     Y0, Y3, Y7
-	VBROADCASTSS (R8)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y8
-	VBROADCASTSS (R8)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y9
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop2054
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	VPXORD.BCST (SI)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y5
+	VPXORD.BCST (SI)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y6
+	VPXORD.BCST (R8), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y7
+	VPXORD.BCST (R8)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y8
+	VPXORD.BCST (R8)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y9
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	DECQ        AX
+	JNZ         loop2054
 
 row2049:
 	TESTQ      R11, R11
@@ -28426,26 +28456,27 @@ last2057:
 body30:
 	// 7 rows, 1 vectors of 32 bytes
 tile2058:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero2064
-	VMOVUPS (R13), Y4
-	VMOVUPS (R13), Y5
-	VMOVUPS (R13), Y6
-	VMOVUPS (R13), Y7
-	VMOVUPS (R13), Y8
-	VMOVUPS (R13), Y9
-	VMOVUPS (R13), Y10
-	JMP     ready2065
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero2064
+	VMOVUPS      (R13), Y4
+	VMOVUPS      (R13), Y5
+	VMOVUPS      (R13), Y6
+	VMOVUPS      (R13), Y7
+	VMOVUPS      (R13), Y8
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13), Y10
+	JMP          ready2065
 
 zero2064:
 	VXORPS Y4, Y4, Y4
@@ -28480,27 +28511,27 @@ run2061:
 	PCALIGN $0x20
 
 loop2067:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	VBROADCASTSS (SI)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y5
-	VBROADCASTSS (SI)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y6
-	VBROADCASTSS (R8), Y3
-	VPDPBUSD     Y0, Y3, Y7
-	VBROADCASTSS (R8)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y8
-	VBROADCASTSS (R8)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y9
-	VBROADCASTSS (R9), Y3
-	VPDPBUSD     Y0, Y3, Y10
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	DECQ         AX
-	JNZ          loop2067
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	VPXORD.BCST (SI)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y5
+	VPXORD.BCST (SI)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y6
+	VPXORD.BCST (R8), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y7
+	VPXORD.BCST (R8)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y8
+	VPXORD.BCST (R8)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y9
+	VPXORD.BCST (R9), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y10
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	DECQ        AX
+	JNZ         loop2067
 
 row2062:
 	TESTQ      R11, R11
@@ -28593,27 +28624,28 @@ last2070:
 body31:
 	// 8 rows, 1 vectors of 32 bytes
 tile2071:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	LEAQ    (SI)(DX*2), R8
-	ADDQ    DX, R8
-	LEAQ    (R8)(DX*2), R9
-	ADDQ    DX, R9
-	MOVQ    64(R12), R13
-	TESTQ   R13, R13
-	JZ      zero2077
-	VMOVUPS (R13), Y4
-	VMOVUPS (R13), Y5
-	VMOVUPS (R13), Y6
-	VMOVUPS (R13), Y7
-	VMOVUPS (R13), Y8
-	VMOVUPS (R13), Y9
-	VMOVUPS (R13), Y10
-	VMOVUPS (R13), Y11
-	JMP     ready2078
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VPBROADCASTD 296(R12), Y29
+	MOVQ         64(R12), R13
+	TESTQ        R13, R13
+	JZ           zero2077
+	VMOVUPS      (R13), Y4
+	VMOVUPS      (R13), Y5
+	VMOVUPS      (R13), Y6
+	VMOVUPS      (R13), Y7
+	VMOVUPS      (R13), Y8
+	VMOVUPS      (R13), Y9
+	VMOVUPS      (R13), Y10
+	VMOVUPS      (R13), Y11
+	JMP          ready2078
 
 zero2077:
 	VXORPS Y4, Y4, Y4
@@ -28657,41 +28689,41 @@ steps2079:
 	PCALIGN $0x20
 
 loop2080:
-	VMOVUPS      (DI), Y0
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Y3
-	VPDPBUSD     Y0, Y3, Y4
-	VBROADCASTSS (SI)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y5
-	VBROADCASTSS (SI)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y6
-	VBROADCASTSS (R8), Y3
-	VPDPBUSD     Y0, Y3, Y7
-	VBROADCASTSS (R8)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y8
-	VBROADCASTSS (R8)(DX*2), Y3
-	VPDPBUSD     Y0, Y3, Y9
-	VBROADCASTSS (R9), Y3
-	VPDPBUSD     Y0, Y3, Y10
-	VBROADCASTSS (R9)(DX*1), Y3
-	VPDPBUSD     Y0, Y3, Y11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	PREFETCHT1   (R13)
-	ADDQ         R15, R13
-	DECQ         R14
-	JNZ          loop2080
-	CMPQ         152(R12), $0x00
-	JNE          same2081
-	ADDQ         136(R12), R13
-	MOVQ         128(R12), R14
-	MOVQ         R14, 152(R12)
-	DECQ         144(R12)
-	JNZ          same2081
-	MOVQ         R12, R13
-	XORQ         R15, R15
-	MOVQ         $+1073741824, 152(R12)
+	VMOVUPS     (DI), Y0
+	ADDQ        BX, DI
+	VPXORD.BCST (SI), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y4
+	VPXORD.BCST (SI)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y5
+	VPXORD.BCST (SI)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y6
+	VPXORD.BCST (R8), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y7
+	VPXORD.BCST (R8)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y8
+	VPXORD.BCST (R8)(DX*2), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y9
+	VPXORD.BCST (R9), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y10
+	VPXORD.BCST (R9)(DX*1), Y29, Y3
+	VPDPBUSD    Y0, Y3, Y11
+	ADDQ        CX, SI
+	ADDQ        CX, R8
+	ADDQ        CX, R9
+	PREFETCHT1  (R13)
+	ADDQ        R15, R13
+	DECQ        R14
+	JNZ         loop2080
+	CMPQ        152(R12), $0x00
+	JNE         same2081
+	ADDQ        136(R12), R13
+	MOVQ        128(R12), R14
+	MOVQ        R14, 152(R12)
+	DECQ        144(R12)
+	JNZ         same2081
+	MOVQ        R12, R13
+	XORQ        R15, R15
+	MOVQ        $+1073741824, 152(R12)
 
 same2081:
 	TESTQ AX, AX
@@ -42234,6 +42266,6474 @@ last3202:
 	VZEROUPPER
 	RET
 
+// func tallF32AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·tallF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 176(R12), K1
+	MOVQ  168(R12), AX
+	CMPQ  AX, $0x07
+	JGE   from3203
+	CMPQ  AX, $0x03
+	JGE   from3204
+	CMPQ  AX, $0x01
+	JGE   from3205
+	JMP   body0
+
+from3205:
+	CMPQ AX, $0x02
+	JGE  from3206
+	JMP  body1
+
+from3206:
+	JMP body2
+
+from3204:
+	CMPQ AX, $0x05
+	JGE  from3207
+	CMPQ AX, $0x04
+	JGE  from3208
+	JMP  body3
+
+from3208:
+	JMP body4
+
+from3207:
+	CMPQ AX, $0x06
+	JGE  from3209
+	JMP  body5
+
+from3209:
+	JMP body6
+
+from3203:
+	CMPQ AX, $0x0a
+	JGE  from3210
+	CMPQ AX, $0x08
+	JGE  from3211
+	JMP  body7
+
+from3211:
+	CMPQ AX, $0x09
+	JGE  from3212
+	JMP  body8
+
+from3212:
+	JMP body9
+
+from3210:
+	CMPQ AX, $0x0c
+	JGE  from3213
+	CMPQ AX, $0x0b
+	JGE  from3214
+	JMP  body10
+
+from3214:
+	JMP body11
+
+from3213:
+	CMPQ AX, $0x0d
+	JGE  from3215
+	JMP  body12
+
+from3215:
+	JMP body13
+
+body0:
+tile3216:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3217
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	ADDQ         CX, SI
+
+pairs3217:
+	TESTQ AX, AX
+	JZ    done3219
+
+loop3218:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	ADDQ         CX, SI
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	ADDQ         CX, SI
+	SUBQ         $0x02, AX
+	JNZ          loop3218
+
+done3219:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3220
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+skip3220:
+	TESTQ        $0x00000002, AX
+	JZ           skip3221
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip3221:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3222
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3216
+
+last3222:
+	VZEROUPPER
+	RET
+
+body1:
+tile3223:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3224
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	ADDQ         CX, SI
+
+pairs3224:
+	TESTQ AX, AX
+	JZ    done3226
+
+loop3225:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	ADDQ         CX, SI
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	ADDQ         CX, SI
+	SUBQ         $0x02, AX
+	JNZ          loop3225
+
+done3226:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3227
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+skip3227:
+	TESTQ        $0x00000002, AX
+	JZ           skip3228
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+
+skip3228:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3229
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3223
+
+last3229:
+	VZEROUPPER
+	RET
+
+body2:
+tile3230:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3231
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	ADDQ         CX, SI
+
+pairs3231:
+	TESTQ AX, AX
+	JZ    done3233
+
+loop3232:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	ADDQ         CX, SI
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	ADDQ         CX, SI
+	SUBQ         $0x02, AX
+	JNZ          loop3232
+
+done3233:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3234
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip3234:
+	TESTQ        $0x00000002, AX
+	JZ           skip3235
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip3235:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3236
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3230
+
+last3236:
+	VZEROUPPER
+	RET
+
+body3:
+tile3237:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3238
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+
+pairs3238:
+	TESTQ AX, AX
+	JZ    done3240
+
+loop3239:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	SUBQ         $0x02, AX
+	JNZ          loop3239
+
+done3240:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3241
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+skip3241:
+	TESTQ        $0x00000002, AX
+	JZ           skip3242
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+
+skip3242:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3243
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3237
+
+last3243:
+	VZEROUPPER
+	RET
+
+body4:
+tile3244:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3245
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+
+pairs3245:
+	TESTQ AX, AX
+	JZ    done3247
+
+loop3246:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	SUBQ         $0x02, AX
+	JNZ          loop3246
+
+done3247:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3248
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+skip3248:
+	TESTQ        $0x00000002, AX
+	JZ           skip3249
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip3249:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3250
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3244
+
+last3250:
+	VZEROUPPER
+	RET
+
+body5:
+tile3251:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3252
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+
+pairs3252:
+	TESTQ AX, AX
+	JZ    done3254
+
+loop3253:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	SUBQ         $0x02, AX
+	JNZ          loop3253
+
+done3254:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3255
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+skip3255:
+	TESTQ        $0x00000002, AX
+	JZ           skip3256
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+
+skip3256:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3257
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3251
+
+last3257:
+	VZEROUPPER
+	RET
+
+body6:
+tile3258:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3259
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+
+pairs3259:
+	TESTQ AX, AX
+	JZ    done3261
+
+loop3260:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	SUBQ         $0x02, AX
+	JNZ          loop3260
+
+done3261:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3262
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+
+skip3262:
+	TESTQ        $0x00000002, AX
+	JZ           skip3263
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip3263:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3264
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3258
+
+last3264:
+	VZEROUPPER
+	RET
+
+body7:
+tile3265:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3266
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+
+pairs3266:
+	TESTQ AX, AX
+	JZ    done3268
+
+loop3267:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	SUBQ         $0x02, AX
+	JNZ          loop3267
+
+done3268:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3269
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+
+skip3269:
+	TESTQ        $0x00000002, AX
+	JZ           skip3270
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+
+skip3270:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3271
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3265
+
+last3271:
+	VZEROUPPER
+	RET
+
+body8:
+tile3272:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3273
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+
+pairs3273:
+	TESTQ AX, AX
+	JZ    done3275
+
+loop3274:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	SUBQ         $0x02, AX
+	JNZ          loop3274
+
+done3275:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3276
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+
+skip3276:
+	TESTQ        $0x00000002, AX
+	JZ           skip3277
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+
+skip3277:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3278
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3272
+
+last3278:
+	VZEROUPPER
+	RET
+
+body9:
+tile3279:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3280
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+
+pairs3280:
+	TESTQ AX, AX
+	JZ    done3282
+
+loop3281:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	SUBQ         $0x02, AX
+	JNZ          loop3281
+
+done3282:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3283
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+
+skip3283:
+	TESTQ        $0x00000002, AX
+	JZ           skip3284
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+
+skip3284:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3285
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3279
+
+last3285:
+	VZEROUPPER
+	RET
+
+body10:
+tile3286:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3287
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+
+pairs3287:
+	TESTQ AX, AX
+	JZ    done3289
+
+loop3288:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	SUBQ         $0x02, AX
+	JNZ          loop3288
+
+done3289:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3290
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+
+skip3290:
+	TESTQ        $0x00000002, AX
+	JZ           skip3291
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+
+skip3291:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3292
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3286
+
+last3292:
+	VZEROUPPER
+	RET
+
+body11:
+tile3293:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	VPXORD       Z26, Z26, Z26
+	VPXORD       Z27, Z27, Z27
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3294
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+
+pairs3294:
+	TESTQ AX, AX
+	JZ    done3296
+
+loop3295:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	SUBQ         $0x02, AX
+	JNZ          loop3295
+
+done3296:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3297
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+
+skip3297:
+	TESTQ        $0x00000002, AX
+	JZ           skip3298
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+
+skip3298:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3299
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3293
+
+last3299:
+	VZEROUPPER
+	RET
+
+body12:
+tile3300:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (R10)(DX*2), R11
+	ADDQ         DX, R11
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	VPXORD       Z26, Z26, Z26
+	VPXORD       Z27, Z27, Z27
+	VPXORD       Z28, Z28, Z28
+	VPXORD       Z29, Z29, Z29
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3301
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+
+pairs3301:
+	TESTQ AX, AX
+	JZ    done3303
+
+loop3302:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	SUBQ         $0x02, AX
+	JNZ          loop3302
+
+done3303:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3304
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z28, Z28
+	VMULPS       Z0, Z29, Z29
+
+skip3304:
+	TESTQ        $0x00000002, AX
+	JZ           skip3305
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+
+skip3305:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3306
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3300
+
+last3306:
+	VZEROUPPER
+	RET
+
+body13:
+tile3307:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (R10)(DX*2), R11
+	ADDQ         DX, R11
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	VPXORD       Z26, Z26, Z26
+	VPXORD       Z27, Z27, Z27
+	VPXORD       Z28, Z28, Z28
+	VPXORD       Z29, Z29, Z29
+	VPXORD       Z30, Z30, Z30
+	VPXORD       Z31, Z31, Z31
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3308
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z30
+	VFMADD231PS  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+
+pairs3308:
+	TESTQ AX, AX
+	JZ    done3310
+
+loop3309:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z30
+	VFMADD231PS  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (SI)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VFMADD231PS  Z1, Z2, Z7
+	VBROADCASTSS (SI)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VFMADD231PS  Z1, Z2, Z11
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R8)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VFMADD231PS  Z1, Z2, Z15
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R9)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z18
+	VFMADD231PS  Z1, Z2, Z19
+	VBROADCASTSS (R9)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z22
+	VFMADD231PS  Z1, Z2, Z23
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R10)(DX*2), Z2
+	VFMADD231PS  Z0, Z2, Z26
+	VFMADD231PS  Z1, Z2, Z27
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z28
+	VFMADD231PS  Z1, Z2, Z29
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z30
+	VFMADD231PS  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	SUBQ         $0x02, AX
+	JNZ          loop3309
+
+done3310:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3311
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z28, Z28
+	VMULPS       Z0, Z29, Z29
+	VMULPS       Z0, Z30, Z30
+	VMULPS       Z0, Z31, Z31
+
+skip3311:
+	TESTQ        $0x00000002, AX
+	JZ           skip3312
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z28
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z29
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z30
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z31
+
+skip3312:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPS Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPS Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPS Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPS Z29, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z30, (SI)
+	VMOVUPS Z31, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3313
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3307
+
+last3313:
+	VZEROUPPER
+	RET
+
+// func tallF64AVX512(tile *uint64)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·tallF64AVX512(SB), NOSPLIT, $0-8
+	MOVQ  tile+0(FP), R12
+	KMOVQ 176(R12), K1
+	MOVQ  168(R12), AX
+	CMPQ  AX, $0x07
+	JGE   from3314
+	CMPQ  AX, $0x03
+	JGE   from3315
+	CMPQ  AX, $0x01
+	JGE   from3316
+	JMP   body0
+
+from3316:
+	CMPQ AX, $0x02
+	JGE  from3317
+	JMP  body1
+
+from3317:
+	JMP body2
+
+from3315:
+	CMPQ AX, $0x05
+	JGE  from3318
+	CMPQ AX, $0x04
+	JGE  from3319
+	JMP  body3
+
+from3319:
+	JMP body4
+
+from3318:
+	CMPQ AX, $0x06
+	JGE  from3320
+	JMP  body5
+
+from3320:
+	JMP body6
+
+from3314:
+	CMPQ AX, $0x0a
+	JGE  from3321
+	CMPQ AX, $0x08
+	JGE  from3322
+	JMP  body7
+
+from3322:
+	CMPQ AX, $0x09
+	JGE  from3323
+	JMP  body8
+
+from3323:
+	JMP body9
+
+from3321:
+	CMPQ AX, $0x0c
+	JGE  from3324
+	CMPQ AX, $0x0b
+	JGE  from3325
+	JMP  body10
+
+from3325:
+	JMP body11
+
+from3324:
+	CMPQ AX, $0x0d
+	JGE  from3326
+	JMP  body12
+
+from3326:
+	JMP body13
+
+body0:
+tile3327:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3328
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	ADDQ         CX, SI
+
+pairs3328:
+	TESTQ AX, AX
+	JZ    done3330
+
+loop3329:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	ADDQ         CX, SI
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	ADDQ         CX, SI
+	SUBQ         $0x02, AX
+	JNZ          loop3329
+
+done3330:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3331
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+
+skip3331:
+	TESTQ        $0x00000002, AX
+	JZ           skip3332
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+
+skip3332:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3333
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3327
+
+last3333:
+	VZEROUPPER
+	RET
+
+body1:
+tile3334:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3335
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	ADDQ         CX, SI
+
+pairs3335:
+	TESTQ AX, AX
+	JZ    done3337
+
+loop3336:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	ADDQ         CX, SI
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	ADDQ         CX, SI
+	SUBQ         $0x02, AX
+	JNZ          loop3336
+
+done3337:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3338
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+
+skip3338:
+	TESTQ        $0x00000002, AX
+	JZ           skip3339
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+
+skip3339:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3340
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3334
+
+last3340:
+	VZEROUPPER
+	RET
+
+body2:
+tile3341:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3342
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	ADDQ         CX, SI
+
+pairs3342:
+	TESTQ AX, AX
+	JZ    done3344
+
+loop3343:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	ADDQ         CX, SI
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	ADDQ         CX, SI
+	SUBQ         $0x02, AX
+	JNZ          loop3343
+
+done3344:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3345
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+
+skip3345:
+	TESTQ        $0x00000002, AX
+	JZ           skip3346
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+
+skip3346:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3347
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3341
+
+last3347:
+	VZEROUPPER
+	RET
+
+body3:
+tile3348:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3349
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+
+pairs3349:
+	TESTQ AX, AX
+	JZ    done3351
+
+loop3350:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	SUBQ         $0x02, AX
+	JNZ          loop3350
+
+done3351:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3352
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+
+skip3352:
+	TESTQ        $0x00000002, AX
+	JZ           skip3353
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+
+skip3353:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3354
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3348
+
+last3354:
+	VZEROUPPER
+	RET
+
+body4:
+tile3355:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3356
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+
+pairs3356:
+	TESTQ AX, AX
+	JZ    done3358
+
+loop3357:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	SUBQ         $0x02, AX
+	JNZ          loop3357
+
+done3358:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3359
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+
+skip3359:
+	TESTQ        $0x00000002, AX
+	JZ           skip3360
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+
+skip3360:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3361
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3355
+
+last3361:
+	VZEROUPPER
+	RET
+
+body5:
+tile3362:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3363
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+
+pairs3363:
+	TESTQ AX, AX
+	JZ    done3365
+
+loop3364:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	SUBQ         $0x02, AX
+	JNZ          loop3364
+
+done3365:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3366
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+
+skip3366:
+	TESTQ        $0x00000002, AX
+	JZ           skip3367
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+
+skip3367:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3368
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3362
+
+last3368:
+	VZEROUPPER
+	RET
+
+body6:
+tile3369:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3370
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+
+pairs3370:
+	TESTQ AX, AX
+	JZ    done3372
+
+loop3371:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	SUBQ         $0x02, AX
+	JNZ          loop3371
+
+done3372:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3373
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+
+skip3373:
+	TESTQ        $0x00000002, AX
+	JZ           skip3374
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+
+skip3374:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3375
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3369
+
+last3375:
+	VZEROUPPER
+	RET
+
+body7:
+tile3376:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3377
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+
+pairs3377:
+	TESTQ AX, AX
+	JZ    done3379
+
+loop3378:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	SUBQ         $0x02, AX
+	JNZ          loop3378
+
+done3379:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3380
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+
+skip3380:
+	TESTQ        $0x00000002, AX
+	JZ           skip3381
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+
+skip3381:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3382
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3376
+
+last3382:
+	VZEROUPPER
+	RET
+
+body8:
+tile3383:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3384
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+
+pairs3384:
+	TESTQ AX, AX
+	JZ    done3386
+
+loop3385:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	SUBQ         $0x02, AX
+	JNZ          loop3385
+
+done3386:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3387
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+
+skip3387:
+	TESTQ        $0x00000002, AX
+	JZ           skip3388
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+
+skip3388:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3389
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3383
+
+last3389:
+	VZEROUPPER
+	RET
+
+body9:
+tile3390:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3391
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+
+pairs3391:
+	TESTQ AX, AX
+	JZ    done3393
+
+loop3392:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	SUBQ         $0x02, AX
+	JNZ          loop3392
+
+done3393:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3394
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+
+skip3394:
+	TESTQ        $0x00000002, AX
+	JZ           skip3395
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+
+skip3395:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3396
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3390
+
+last3396:
+	VZEROUPPER
+	RET
+
+body10:
+tile3397:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3398
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+
+pairs3398:
+	TESTQ AX, AX
+	JZ    done3400
+
+loop3399:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	SUBQ         $0x02, AX
+	JNZ          loop3399
+
+done3400:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3401
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+
+skip3401:
+	TESTQ        $0x00000002, AX
+	JZ           skip3402
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+
+skip3402:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3403
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3397
+
+last3403:
+	VZEROUPPER
+	RET
+
+body11:
+tile3404:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	VPXORD       Z26, Z26, Z26
+	VPXORD       Z27, Z27, Z27
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3405
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+
+pairs3405:
+	TESTQ AX, AX
+	JZ    done3407
+
+loop3406:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	SUBQ         $0x02, AX
+	JNZ          loop3406
+
+done3407:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3408
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+	VMULPD       Z0, Z26, Z26
+	VMULPD       Z0, Z27, Z27
+
+skip3408:
+	TESTQ        $0x00000002, AX
+	JZ           skip3409
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z26
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z27
+
+skip3409:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPD Z27, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3410
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3404
+
+last3410:
+	VZEROUPPER
+	RET
+
+body12:
+tile3411:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (R10)(DX*2), R11
+	ADDQ         DX, R11
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	VPXORD       Z26, Z26, Z26
+	VPXORD       Z27, Z27, Z27
+	VPXORD       Z28, Z28, Z28
+	VPXORD       Z29, Z29, Z29
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3412
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+
+pairs3412:
+	TESTQ AX, AX
+	JZ    done3414
+
+loop3413:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	SUBQ         $0x02, AX
+	JNZ          loop3413
+
+done3414:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3415
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+	VMULPD       Z0, Z26, Z26
+	VMULPD       Z0, Z27, Z27
+	VMULPD       Z0, Z28, Z28
+	VMULPD       Z0, Z29, Z29
+
+skip3415:
+	TESTQ        $0x00000002, AX
+	JZ           skip3416
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z26
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z28
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z29
+
+skip3416:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPD Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPD Z29, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3417
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3411
+
+last3417:
+	VZEROUPPER
+	RET
+
+body13:
+tile3418:
+	MOVQ         16(R12), DX
+	MOVQ         24(R12), CX
+	MOVQ         32(R12), DI
+	MOVQ         40(R12), BX
+	MOVQ         8(R12), SI
+	LEAQ         (SI)(DX*2), R8
+	ADDQ         DX, R8
+	LEAQ         (R8)(DX*2), R9
+	ADDQ         DX, R9
+	LEAQ         (R9)(DX*2), R10
+	ADDQ         DX, R10
+	LEAQ         (R10)(DX*2), R11
+	ADDQ         DX, R11
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	VPXORD       Z24, Z24, Z24
+	VPXORD       Z25, Z25, Z25
+	VPXORD       Z26, Z26, Z26
+	VPXORD       Z27, Z27, Z27
+	VPXORD       Z28, Z28, Z28
+	VPXORD       Z29, Z29, Z29
+	VPXORD       Z30, Z30, Z30
+	VPXORD       Z31, Z31, Z31
+	MOVQ         (R12), AX
+	BTRQ         $0x00, AX
+	JCC          pairs3419
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	VBROADCASTSD (R11)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z30
+	VFMADD231PD  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+
+pairs3419:
+	TESTQ AX, AX
+	JZ    done3421
+
+loop3420:
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	VBROADCASTSD (R11)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z30
+	VFMADD231PD  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	VMOVUPS      (DI), Z0
+	VMOVUPD.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z2
+	VFMADD231PD  Z0, Z2, Z4
+	VFMADD231PD  Z1, Z2, Z5
+	VBROADCASTSD (SI)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VFMADD231PD  Z1, Z2, Z7
+	VBROADCASTSD (SI)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z8
+	VFMADD231PD  Z1, Z2, Z9
+	VBROADCASTSD (R8), Z2
+	VFMADD231PD  Z0, Z2, Z10
+	VFMADD231PD  Z1, Z2, Z11
+	VBROADCASTSD (R8)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z12
+	VFMADD231PD  Z1, Z2, Z13
+	VBROADCASTSD (R8)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z14
+	VFMADD231PD  Z1, Z2, Z15
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z0, Z2, Z16
+	VFMADD231PD  Z1, Z2, Z17
+	VBROADCASTSD (R9)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z18
+	VFMADD231PD  Z1, Z2, Z19
+	VBROADCASTSD (R9)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z20
+	VFMADD231PD  Z1, Z2, Z21
+	VBROADCASTSD (R10), Z2
+	VFMADD231PD  Z0, Z2, Z22
+	VFMADD231PD  Z1, Z2, Z23
+	VBROADCASTSD (R10)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z24
+	VFMADD231PD  Z1, Z2, Z25
+	VBROADCASTSD (R10)(DX*2), Z2
+	VFMADD231PD  Z0, Z2, Z26
+	VFMADD231PD  Z1, Z2, Z27
+	VBROADCASTSD (R11), Z2
+	VFMADD231PD  Z0, Z2, Z28
+	VFMADD231PD  Z1, Z2, Z29
+	VBROADCASTSD (R11)(DX*1), Z2
+	VFMADD231PD  Z0, Z2, Z30
+	VFMADD231PD  Z1, Z2, Z31
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	SUBQ         $0x02, AX
+	JNZ          loop3420
+
+done3421:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3422
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+	VMULPD       Z0, Z26, Z26
+	VMULPD       Z0, Z27, Z27
+	VMULPD       Z0, Z28, Z28
+	VMULPD       Z0, Z29, Z29
+	VMULPD       Z0, Z30, Z30
+	VMULPD       Z0, Z31, Z31
+
+skip3422:
+	TESTQ        $0x00000002, AX
+	JZ           skip3423
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z19
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z23
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z25
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z26
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z27
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z28
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z29
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z30
+	VMOVUPD.Z    64(SI), K1, Z1
+	VFMADD231PD  Z1, Z0, Z31
+
+skip3423:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPD Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPD Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPD Z9, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPD Z11, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPD Z13, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPD Z15, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPD Z17, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPD Z19, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z20, (SI)
+	VMOVUPD Z21, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPD Z23, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z24, (SI)
+	VMOVUPD Z25, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z26, (SI)
+	VMOVUPD Z27, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z28, (SI)
+	VMOVUPD Z29, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z30, (SI)
+	VMOVUPD Z31, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last3424
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3418
+
+last3424:
+	VZEROUPPER
+	RET
+
 // func packCopyAVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
@@ -42252,12 +48752,12 @@ TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
 	KMOVW   R9, K4
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow3203
+	JZ      narrow3425
 	TESTQ   AX, AX
-	JLE     done3206
+	JLE     done3428
 	PCALIGN $0x20
 
-loop3205:
+loop3427:
 	VMOVDQU32.Z (SI), K1, Z0
 	VMOVDQU32.Z 64(SI), K2, Z1
 	PREFETCHT0  (SI)(R10*1)
@@ -42268,17 +48768,17 @@ loop3205:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3205
+	JG          loop3427
 
-done3206:
-	JMP end3204
+done3428:
+	JMP end3426
 
-narrow3203:
+narrow3425:
 	TESTQ   AX, AX
-	JLE     done3208
+	JLE     done3430
 	PCALIGN $0x20
 
-loop3207:
+loop3429:
 	VMOVDQU32.Z (SI), K1, Z0
 	PREFETCHT0  (SI)(R10*1)
 	VMOVDQU32   Z0, K3, (DI)
@@ -42286,10 +48786,10 @@ loop3207:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3207
+	JG          loop3429
 
-done3208:
-end3204:
+done3430:
+end3426:
 	VZEROUPPER
 	RET
 
@@ -42306,13 +48806,13 @@ TEXT ·packCopyAVX2(SB), NOSPLIT, $0-56
 	VMOVDQU (R8), Y2
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow3209
+	JZ      narrow3431
 	VMOVDQU (R9), Y3
 	TESTQ   AX, AX
-	JLE     done3212
+	JLE     done3434
 	PCALIGN $0x20
 
-loop3211:
+loop3433:
 	VPMASKMOVD (SI), Y2, Y0
 	VPMASKMOVD 32(SI), Y3, Y1
 	PREFETCHT0 (SI)(R10*1)
@@ -42322,17 +48822,17 @@ loop3211:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop3211
+	JG         loop3433
 
-done3212:
-	JMP end3210
+done3434:
+	JMP end3432
 
-narrow3209:
+narrow3431:
 	TESTQ   AX, AX
-	JLE     done3214
+	JLE     done3436
 	PCALIGN $0x20
 
-loop3213:
+loop3435:
 	VPMASKMOVD (SI), Y2, Y0
 	PREFETCHT0 (SI)(R10*1)
 	VMOVDQU    Y0, (DI)
@@ -42340,10 +48840,10 @@ loop3213:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop3213
+	JG         loop3435
 
-done3214:
-end3210:
+done3436:
+end3432:
 	VZEROUPPER
 	RET
 
@@ -42359,10 +48859,10 @@ TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done3216
+	JLE     done3438
 	PCALIGN $0x20
 
-loop3215:
+loop3437:
 	MOVQ       $0x00000010, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -42387,87 +48887,87 @@ loop3215:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x08
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z8
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x09
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z9
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0a
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z10
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0b
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z11
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0c
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z12
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0d
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z13
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0e
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z14
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0f
-	JLE        loaded3217
+	JLE        loaded3439
 	VMOVUPS.Z  (R11), K1, Z15
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3217:
+loaded3439:
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -42535,73 +49035,73 @@ loaded3217:
 	VMOVUPS    Z0, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z1, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z2, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z3, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z4, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z5, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z6, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z7, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3218
+	JZ         stored3440
 	VMOVUPS    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored3218:
+stored3440:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop3215
+	JG    loop3437
 
-done3216:
+done3438:
 	VZEROUPPER
 	RET
 
@@ -42617,10 +49117,10 @@ TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done3220
+	JLE     done3442
 	PCALIGN $0x20
 
-loop3219:
+loop3441:
 	MOVQ       $0x00000008, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -42637,47 +49137,47 @@ loop3219:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded3221
+	JLE        loaded3443
 	VMOVUPD.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3221:
+loaded3443:
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -42705,41 +49205,41 @@ loaded3221:
 	VMOVUPD    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3222
+	JZ         stored3444
 	VMOVUPD    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3222
+	JZ         stored3444
 	VMOVUPD    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3222
+	JZ         stored3444
 	VMOVUPD    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3222
+	JZ         stored3444
 	VMOVUPD    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3222
+	JZ         stored3444
 	VMOVUPD    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3222
+	JZ         stored3444
 	VMOVUPD    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3222
+	JZ         stored3444
 	VMOVUPD    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored3222:
+stored3444:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop3219
+	JG    loop3441
 
-done3220:
+done3442:
 	VZEROUPPER
 	RET
 
@@ -42753,10 +49253,10 @@ TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done3224
+	JLE     done3446
 	PCALIGN $0x20
 
-loop3223:
+loop3445:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
@@ -42767,47 +49267,47 @@ loop3223:
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded3225
+	JLE        loaded3447
 	VMOVUPS    (R11), Y7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3225:
+loaded3447:
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -42851,9 +49351,9 @@ loaded3225:
 	SUBQ       $0x08, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop3223
+	JG         loop3445
 
-done3224:
+done3446:
 	VZEROUPPER
 	RET
 
@@ -42867,37 +49367,37 @@ TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done3227
+	JLE     done3449
 	PCALIGN $0x20
 
-loop3226:
+loop3448:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3228
+	JLE        loaded3450
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3228
+	JLE        loaded3450
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3228
+	JLE        loaded3450
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3228
+	JLE        loaded3450
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3228:
+loaded3450:
 	VUNPCKLPD  Y1, Y0, Y4
 	VUNPCKHPD  Y1, Y0, Y5
 	VUNPCKLPD  Y3, Y2, Y6
@@ -42917,9 +49417,9 @@ loaded3228:
 	SUBQ       $0x04, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop3226
+	JG         loop3448
 
-done3227:
+done3449:
 	VZEROUPPER
 	RET
 
@@ -42940,10 +49440,10 @@ TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3230
+	JLE     done3452
 	PCALIGN $0x20
 
-loop3229:
+loop3451:
 	VPMOVZXWD.Z (SI), K1, Z0
 	VPMOVZXWD.Z 32(SI), K2, Z1
 	ADDQ        DX, SI
@@ -42959,9 +49459,9 @@ loop3229:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3229
+	JG          loop3451
 
-done3230:
+done3452:
 	VZEROUPPER
 	RET
 
@@ -42974,10 +49474,10 @@ TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3232
+	JLE     done3454
 	PCALIGN $0x20
 
-loop3231:
+loop3453:
 	VPMOVZXWD (SI), Y0
 	VPMOVZXWD 16(SI), Y1
 	ADDQ      DX, SI
@@ -42993,9 +49493,9 @@ loop3231:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3231
+	JG        loop3453
 
-done3232:
+done3454:
 	VZEROUPPER
 	RET
 
@@ -43016,10 +49516,10 @@ TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3234
+	JLE     done3456
 	PCALIGN $0x20
 
-loop3233:
+loop3455:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -43049,9 +49549,9 @@ loop3233:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3233
+	JG          loop3455
 
-done3234:
+done3456:
 	VZEROUPPER
 	RET
 
@@ -43064,10 +49564,10 @@ TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3236
+	JLE     done3458
 	PCALIGN $0x20
 
-loop3235:
+loop3457:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -43097,9 +49597,9 @@ loop3235:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3235
+	JG        loop3457
 
-done3236:
+done3458:
 	VZEROUPPER
 	RET
 
@@ -43120,10 +49620,10 @@ TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3238
+	JLE     done3460
 	PCALIGN $0x20
 
-loop3237:
+loop3459:
 	VPMOVSXBD.Z (SI), K1, Z0
 	VPMOVSXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -43143,9 +49643,9 @@ loop3237:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3237
+	JG          loop3459
 
-done3238:
+done3460:
 	VZEROUPPER
 	RET
 
@@ -43158,10 +49658,10 @@ TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3240
+	JLE     done3462
 	PCALIGN $0x20
 
-loop3239:
+loop3461:
 	VPMOVSXBD (SI), Y0
 	VPMOVSXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -43181,9 +49681,9 @@ loop3239:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3239
+	JG        loop3461
 
-done3240:
+done3462:
 	VZEROUPPER
 	RET
 
@@ -43204,10 +49704,10 @@ TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3242
+	JLE     done3464
 	PCALIGN $0x20
 
-loop3241:
+loop3463:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -43223,9 +49723,9 @@ loop3241:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3241
+	JG          loop3463
 
-done3242:
+done3464:
 	VZEROUPPER
 	RET
 
@@ -43238,10 +49738,10 @@ TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3244
+	JLE     done3466
 	PCALIGN $0x20
 
-loop3243:
+loop3465:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -43257,9 +49757,9 @@ loop3243:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3243
+	JG        loop3465
 
-done3244:
+done3466:
 	VZEROUPPER
 	RET
 
@@ -43273,10 +49773,10 @@ TEXT ·dot1F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3246
+	JLE     done3468
 	PCALIGN $0x20
 
-loop3245:
+loop3467:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -43285,9 +49785,9 @@ loop3245:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3245
+	JG          loop3467
 
-done3246:
+done3468:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -43310,10 +49810,10 @@ TEXT ·dot1F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3248
+	JLE     done3470
 	PCALIGN $0x20
 
-loop3247:
+loop3469:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -43322,9 +49822,9 @@ loop3247:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop3247
+	JG          loop3469
 
-done3248:
+done3470:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -43349,10 +49849,10 @@ TEXT ·dot1F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3250
+	JLE     done3472
 	PCALIGN $0x20
 
-loop3249:
+loop3471:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -43361,9 +49861,9 @@ loop3249:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop3249
+	JG          loop3471
 
-done3250:
+done3472:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -43384,10 +49884,10 @@ TEXT ·dot1F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3252
+	JLE     done3474
 	PCALIGN $0x20
 
-loop3251:
+loop3473:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -43396,9 +49896,9 @@ loop3251:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3251
+	JG          loop3473
 
-done3252:
+done3474:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -43430,10 +49930,10 @@ TEXT ·dot4F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3254
+	JLE     done3476
 	PCALIGN $0x20
 
-loop3253:
+loop3475:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -43451,9 +49951,9 @@ loop3253:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3253
+	JG          loop3475
 
-done3254:
+done3476:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -43509,10 +50009,10 @@ TEXT ·dot4F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3256
+	JLE     done3478
 	PCALIGN $0x20
 
-loop3255:
+loop3477:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -43530,9 +50030,9 @@ loop3255:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop3255
+	JG          loop3477
 
-done3256:
+done3478:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -43596,10 +50096,10 @@ TEXT ·dot4F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3258
+	JLE     done3480
 	PCALIGN $0x20
 
-loop3257:
+loop3479:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -43617,9 +50117,9 @@ loop3257:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop3257
+	JG          loop3479
 
-done3258:
+done3480:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -43667,10 +50167,10 @@ TEXT ·dot4F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3260
+	JLE     done3482
 	PCALIGN $0x20
 
-loop3259:
+loop3481:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -43688,9 +50188,9 @@ loop3259:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3259
+	JG          loop3481
 
-done3260:
+done3482:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0

@@ -99,6 +99,16 @@ func tileC128AVX2(tile *uint64)
 //go:noescape
 func tileI16AVX2(tile *uint64)
 
+// tallF32AVX512 runs a Tile of two vectors a row in cache: f32.
+//
+//go:noescape
+func tallF32AVX512(tile *uint64)
+
+// tallF64AVX512 runs a Tile of two vectors a row in cache: f64.
+//
+//go:noescape
+func tallF64AVX512(tile *uint64)
+
 // packCopyAVX512 copies a row of up to 32 lanes of 4 bytes a step; load and store are lane masks.
 //
 //go:noescape
