@@ -1,6 +1,7 @@
 package alloc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -259,16 +260,31 @@ func (b *Buffer) String() string { return fmt.Sprintf("%q (inode %d)", b.Path(),
 func (b *Buffer) Ino() uint64 { return b.key.ino }
 
 // Fd is the descriptor of the file that the bytes are in, the buffer's own: for passthrough and copy_file_range, not to be closed. Who
-// uses it calls Hold before and Unhold after. -1: the spill file cannot be opened, as a read will tell.
+// // uses it calls Hold before and Unhold after. A compressed file is of no use to others: it is rewritten uncompressed first, on its tier or where
+// there is room. -1: there is none, or the spill file cannot be opened, as a read will tell.
 func (b *Buffer) Fd() int {
+	for {
+		fd, err := b.plainFile()
+		again, err := b.instead(context.Background(), err)
+		switch {
+		case again:
+			continue
+		case err != nil:
+			b.s.cfg.Logf("%v", err)
+			return -1
+		}
+		return fd
+	}
+}
+
+// plainFile is file of what is not compressed.
+func (b *Buffer) plainFile() (int, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	fd, err := b.file()
-	if err != nil {
-		b.s.cfg.Logf("%v", err)
-		return -1
+	if h, err := b.at(); err == nil && h != nil && h.packed() {
+		return -1, errPacked
 	}
-	return fd
+	return b.file()
 }
 
 // ReadOnly reports that the daemon itself may not write the file: a plain one, or one of an unprivileged user.

@@ -101,12 +101,12 @@ func (b *Buffer) copyHeld(src *Buffer, off, to, n int64, st *unix.Stat_t) (done 
 	if err != nil {
 		return 0, err
 	}
-	if h, err := src.at(); err != nil {
+	h, err := src.at()
+	if err == nil && h != nil && !h.packed() {
+		err = src.proof(h, off, n)
+	}
+	if err != nil {
 		return 0, err
-	} else if h != nil {
-		if err := src.proof(h, off, n); err != nil {
-			return 0, err
-		}
 	}
 	into, endWrite, err := b.beginWrite(to, to+n, st)
 	if err != nil {
@@ -114,8 +114,27 @@ func (b *Buffer) copyHeld(src *Buffer, off, to, n int64, st *unix.Stat_t) (done 
 	}
 	defer endWrite(nil)
 	err = b.spend(b.needs(to, to+n, st), func() error {
+		if h != nil && h.packed() {
+			k, err := b.copyPacked(src, h, into, off+done, to+done, n-done)
+			done += k
+			return err
+		}
 		k, err := b.s.copyRange(from, into, b.Path(), off+done, to+done, n-done)
 		done += k
+		return err
+	})
+	return done, err
+}
+
+// copyPacked copies from a compressed buffer, which has all of [off, off+n).
+func (b *Buffer) copyPacked(src *Buffer, h *home, into int, off, to, n int64) (done int64, err error) {
+	st, err := h.t.fstat(h.fd, h.where)
+	if err != nil {
+		return 0, err
+	}
+	err = src.unpackRange(h, off, n, st.Size, func(p []byte) error {
+		k, err := b.s.writeFull(into, b.Path(), p, to+done)
+		done += int64(k)
 		return err
 	})
 	return done, err

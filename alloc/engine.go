@@ -16,11 +16,12 @@ import (
 // where it is wanted, since it has to be checked first or is not aligned. The blocks are part of Config.Mem for as long as the
 // store is open.
 type engine struct {
-	ring  *iouring.Ring
-	mem   []byte
-	block int64
-	free  chan []byte
-	note  string // why not io_uring, or why its memory is not registered
+	ring   *iouring.Ring
+	codecs *codecs // nil: nothing is compressed
+	mem    []byte
+	block  int64
+	free   chan []byte
+	note   string // why not io_uring, or why its memory is not registered
 }
 
 // Bounds of the staging memory and of its blocks.
@@ -47,7 +48,11 @@ func stagingSize(mem int64) (size, block int64) {
 // openEngine reserves the staging memory and opens the ring.
 func (s *Store) openEngine() error {
 	size, block := stagingSize(s.cfg.Mem)
-	if err := s.mem.reserveStaging(size); err != nil {
+	var packers int64
+	if s.packs() {
+		packers = codecCount(s.cfg.Mem)
+	}
+	if err := s.mem.reserveStaging(size + packers*codecSize); err != nil {
 		return fmt.Errorf("staging memory for the spill tiers: %w", err)
 	}
 	s.mem.setSpare(min(max(s.cfg.Mem/256, minSpare), maxSpare) &^ (pageSize - 1))
@@ -62,13 +67,16 @@ func (s *Store) openEngine() error {
 	for off := int64(0); off < size; off += block {
 		e.free <- e.mem[off : off+block : off+block]
 	}
-	e.ring, err = iouring.Open(iouring.Options{Backend: s.cfg.IO, Window: ringWindow, Faulty: s.faulty()})
+	if e.codecs, err = s.newCodecs(packers); err == nil {
+		e.ring, err = iouring.Open(iouring.Options{Backend: s.cfg.IO, Window: ringWindow, Faulty: s.faulty()})
+	}
 	if err != nil {
-		return errors.Join(err, unix.Munmap(e.mem))
+		e.codecs.stop()
+		return errors.Join(err, e.codecs.close(), unix.Munmap(e.mem))
 	}
 	kind, reason := e.ring.Backend()
 	if e.note = reason; kind == iouring.Uring {
-		if err := e.ring.RegisterBuffers([][]byte{e.mem}); err != nil {
+		if err := e.ring.RegisterBuffers(e.memory()); err != nil {
 			e.note = err.Error()
 		}
 	}
@@ -97,7 +105,18 @@ func (s *Store) faulty() iouring.Faulty {
 }
 
 // close ends what is under way and frees all.
-func (e *engine) close() error { return errors.Join(e.ring.Close(), unix.Munmap(e.mem)) }
+func (e *engine) close() error {
+	e.codecs.stop()
+	return errors.Join(e.ring.Close(), e.codecs.close(), unix.Munmap(e.mem))
+}
+
+// memory is all that transfers go through.
+func (e *engine) memory() [][]byte {
+	if e.codecs == nil {
+		return [][]byte{e.mem}
+	}
+	return [][]byte{e.mem, e.codecs.mem}
+}
 
 // take gives a staging block. Without wait it is nil if none is free.
 func (e *engine) take(ctx context.Context, wait bool) ([]byte, error) {

@@ -1,6 +1,7 @@
 package alloc
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -45,9 +46,15 @@ func (b *Buffer) Pinned() bool { return b.pins.Load() > 0 }
 
 // Unsum forgets the checksums of a spilled buffer, here and on the tier. It is called before somebody else may write the spill file.
 func (b *Buffer) Unsum() error {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.unsum()
+	for {
+		b.mu.RLock()
+		err := b.unsum()
+		b.mu.RUnlock()
+		again, err := b.instead(context.Background(), err)
+		if !again {
+			return err
+		}
+	}
 }
 
 // unsum does so. Preconditions: b.mu is held.

@@ -20,6 +20,7 @@ type spot struct {
 	key     key        // of the file: what its blocks are counted under
 	sumsKey key        // the same of the file of its checksums
 	found   bool       // at start
+	saved   int64      // bytes by compression; nothing of a file that is not compressed
 	size    int64      // then
 	where   string     // the path of its tier, for messages
 }
@@ -155,7 +156,10 @@ func (s *Store) openHome(p *spot, rel string) (*home, error) {
 			return nil, lost(rel, err)
 		}
 	}
-	if h.sums, err = p.t.readSums(p); err != nil {
+	if h.sums, err = p.t.readSums(p); err == nil {
+		err = p.checkPacking(h.sums)
+	}
+	if err != nil {
 		h.close()
 		return nil, lost(rel, err)
 	}

@@ -129,7 +129,7 @@ func (s *Store) loadSpills(names map[uint64]string) error {
 			s.cfg.Logf("the bytes of %q should be on the spill tier at %s, and are not: reading it fails", names[k.ino], p.where)
 			continue
 		}
-		p.t.buffers.Add(1)
+		p.t.has(p)
 		s.quota.set(k, p.size)
 		if err := s.emptyStub(names[k.ino]); err != nil {
 			return err

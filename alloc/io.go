@@ -1,6 +1,7 @@
 package alloc
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -12,11 +13,24 @@ func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fail("read", b.Path(), unix.EINVAL)
 	}
+	for {
+		n, err := b.readAt(p, off)
+		again, err := b.instead(context.Background(), err)
+		if !again {
+			return n, err
+		}
+	}
+}
+
+func (b *Buffer) readAt(p []byte, off int64) (int, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	h, err := b.at()
 	fd := b.fd
 	if h != nil && err == nil {
+		if h.packed() {
+			return b.readPacked(h, p, off)
+		}
 		fd = h.fd
 		err = b.proof(h, off, int64(len(p)))
 	}

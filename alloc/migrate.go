@@ -22,7 +22,12 @@ func (b *Buffer) migrate(ctx context.Context, h *home, more int64) error {
 			continue
 		}
 		if err = t.room(st.Size + more); err == nil {
-			err = b.migrateTo(ctx, h, t, &st)
+			err = b.rehomeTo(h, t, &st, func(n *newHome) error {
+				if err := b.proof(h, 0, st.Size); err != nil {
+					return err
+				}
+				return n.copyFrom(ctx, h.fd, b)
+			})
 		}
 		if !errors.Is(err, unix.ENOSPC) {
 			return err
@@ -31,17 +36,15 @@ func (b *Buffer) migrate(ctx context.Context, h *home, more int64) error {
 	return err
 }
 
-// migrateTo does so: the symlink that names the new place replaces the one that names the old.
-func (b *Buffer) migrateTo(ctx context.Context, h *home, t *spillTier, st *unix.Stat_t) error {
+// rehomeTo puts what copies brings into a file of its own, and makes that the buffer: the symlink that names the new place replaces the
+// one that names the old.
+func (b *Buffer) rehomeTo(h *home, t *spillTier, st *unix.Stat_t, copies func(*newHome) error) error {
 	s := b.s
 	n, err := s.newData(t, b.key.ino, st.Size, b.Path())
 	if err != nil {
 		return err
 	}
-	err = b.proof(h, 0, st.Size)
-	if err == nil {
-		err = n.copyFrom(ctx, h.fd, b)
-	}
+	err = copies(n)
 	if err == nil {
 		err = n.finish(st)
 	}
@@ -56,7 +59,7 @@ func (b *Buffer) migrateTo(ctx context.Context, h *home, t *spillTier, st *unix.
 	h.t.traffic.out.Add(uint64(st.Size))
 	b.settle(n.home)
 	s.dropSpot(old)
-	t.arrived(st.Size)
+	t.arrived(n.spot, st.Size)
 	return nil
 }
 

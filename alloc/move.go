@@ -82,10 +82,17 @@ func (b *Buffer) spillWith(ctx context.Context, more int64, bytes bool) error {
 	if err != nil {
 		return err
 	}
+	var f shape
+	if bytes && more == 0 { // what is written on would not stay compressed
+		if f, err = b.shape(ctx, st.Size); err != nil {
+			return err
+		}
+	}
 	err = fail("spill", b.Path(), unix.ENOSPC)
 	for _, t := range b.s.spills {
-		if err = t.room(st.Size + more); err == nil {
-			err = b.spillTo(ctx, t, &st, bytes)
+		f := f.on(t, st.Size)
+		if err = t.room(f.left + more); err == nil {
+			err = b.spillTo(ctx, t, &st, bytes, f.width)
 		}
 		if !errors.Is(err, unix.ENOSPC) {
 			return err
@@ -108,24 +115,30 @@ func (t *spillTier) room(n int64) error {
 }
 
 // arrived counts a buffer that moved here.
-func (t *spillTier) arrived(size int64) {
-	t.buffers.Add(1)
+func (t *spillTier) arrived(p *spot, size int64) {
+	t.has(p)
 	t.traffic.moves.Add(1)
 	t.traffic.in.Add(uint64(size))
 }
 
+// has counts a buffer that is here.
+func (t *spillTier) has(p *spot) {
+	t.buffers.Add(1)
+	t.saved.Add(p.saved)
+}
+
 // spillTo makes a file on a tier, copies the bytes, and then by the making of one symlink makes it the buffer.
-func (b *Buffer) spillTo(ctx context.Context, t *spillTier, st *unix.Stat_t, bytes bool) error {
-	n, err := b.s.newData(t, b.key.ino, st.Size, b.Path())
+func (b *Buffer) spillTo(ctx context.Context, t *spillTier, st *unix.Stat_t, bytes bool, width int) (err error) {
+	var n *newHome
+	if bytes {
+		n, err = b.fileOn(ctx, t, st, width)
+	} else {
+		n, err = b.s.newData(t, b.key.ino, st.Size, b.Path())
+	}
 	if err != nil {
 		return err
 	}
-	if bytes {
-		err = n.copyFrom(ctx, b.fd, b)
-	}
-	if err == nil {
-		err = n.finish(st)
-	}
+	err = n.finish(st)
 	if err == nil {
 		err = b.leave(n.home, st)
 	}
@@ -133,9 +146,31 @@ func (b *Buffer) spillTo(ctx context.Context, t *spillTier, st *unix.Stat_t, byt
 		n.discard()
 		return err
 	}
-	t.arrived(st.Size)
+	t.arrived(n.spot, st.Size)
 	b.s.traffic.out.Add(uint64(st.Size))
 	return nil
+}
+
+// fileOn makes a file on a tier with the bytes of a resident buffer, compressed if width is not 0.
+func (b *Buffer) fileOn(ctx context.Context, t *spillTier, st *unix.Stat_t, width int) (n *newHome, err error) {
+	if width > 0 {
+		n, err = b.s.newPacked(t, b.key.ino, st.Size, width, b.Path())
+	} else {
+		n, err = b.s.newData(t, b.key.ino, st.Size, b.Path())
+	}
+	if err != nil {
+		return nil, err
+	}
+	if width > 0 {
+		err = n.pack(ctx, b.fd, b)
+	} else {
+		err = n.copyFrom(ctx, b.fd, b)
+	}
+	if err != nil {
+		n.discard()
+		return nil, err
+	}
+	return n, nil
 }
 
 // leave makes the home the buffer, and gives back the pages of the stub. If they cannot be given back the stub stays the buffer.
@@ -232,6 +267,7 @@ func (s *Store) dropSpot(p *spot) {
 		return
 	}
 	p.t.buffers.Add(-1)
+	p.t.saved.Add(-p.saved)
 	if p.name == "" {
 		p.t.meter.forget(p.key)
 		return
@@ -243,6 +279,12 @@ func (s *Store) dropSpot(p *spot) {
 // copyBack reads the whole spill file into the stub.
 func (b *Buffer) copyBack(ctx context.Context, h *home, size int64) error {
 	off, path, epoch := int64(0), b.Path(), h.sums.now()
+	if h.packed() {
+		return b.unpackEach(ctx, h, size, size, func(_ context.Context, _ *codec, got []byte, off int64) error {
+			_, err := b.s.writeFull(b.fd, path, got, off)
+			return err
+		})
+	}
 	return b.s.io.flows(ctx, func() *piece {
 		if off >= size {
 			return nil

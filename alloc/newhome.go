@@ -20,25 +20,41 @@ type newHome struct {
 
 // newData makes a file of so many bytes on a tier, with all its space, under a temporary name.
 func (s *Store) newData(t *spillTier, ino uint64, size int64, rel string) (*newHome, error) {
+	n, err := s.newFileOn(t, ino, size, "", rel)
+	if err == nil {
+		err = n.open(rel, func() error { return n.reserve(rel) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// newFileOn makes an empty file that will be called after its inode, with a suffix.
+func (s *Store) newFileOn(t *spillTier, ino uint64, size int64, suffix, rel string) (*newHome, error) {
 	n := &newHome{tmp: t.temp(entry{rel: rel}), size: size}
 	fd, err := t.open(n.tmp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	n.home = &home{spot: &spot{token: t.token, t: t, name: fmt.Sprintf("%d-%016x", ino, rand.Uint64()), where: t.path, found: true}, fd: fd, direct: -1,
-		sums: newSums(size)}
-	st, err := t.fstat(fd, rel)
+	name := fmt.Sprintf("%d-%016x%s", ino, rand.Uint64(), suffix)
+	n.home = &home{spot: &spot{token: t.token, t: t, name: name, where: t.path, found: true}, fd: fd, direct: -1, sums: newSums(size)}
+	return n, nil
+}
+
+// open makes it ready for transfers, with its space or without, as allocate does. After an error it is gone.
+func (n *newHome) open(rel string, allocate func() error) error {
+	st, err := n.t.fstat(n.fd, rel)
 	if n.key = keyOf(&st); err == nil {
-		err = n.reserve(rel)
+		err = allocate()
 	}
-	if err == nil && t.direct {
-		n.direct, err = t.openDirect(n.tmp)
+	if err == nil && n.t.direct {
+		n.direct, err = n.t.openDirect(n.tmp)
 	}
 	if err != nil {
 		n.discard()
-		return nil, err
 	}
-	return n, nil
+	return err
 }
 
 // reserve allocates the file's space, and gives it a size of whole pages for the time of the copy: a direct transfer ends with one, and
@@ -105,9 +121,14 @@ func (n *newHome) load(fd int, path string, p []byte, off, size int64) error {
 		return err
 	}
 	clear(p[k:])
-	for i, c := off/chunkSize, p[:size]; len(c) > 0; i++ {
-		part := c[:min(chunkSize, len(c))]
-		n.sums.of[i], c = sum(part), c[len(part):]
-	}
+	n.sumUp(p[:size], off)
 	return nil
+}
+
+// sumUp notes the checksums of bytes from off on, where a chunk begins.
+func (n *newHome) sumUp(p []byte, off int64) {
+	for i := off / chunkSize; len(p) > 0; i++ {
+		part := p[:min(chunkSize, len(p))]
+		n.sums.of[i], p = sum(part), p[len(part):]
+	}
 }

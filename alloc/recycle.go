@@ -213,9 +213,22 @@ func (b *Buffer) wipeLocked() error {
 	if err != nil {
 		return err
 	}
-	if b.current != nil {
+	h, err := b.at()
+	if err != nil {
+		return err
+	}
+	switch {
+	case b.current != nil:
 		clear(b.current.data)
-	} else if st.Size > 0 {
+	case h != nil && h.packed():
+		n, err := b.s.blank(b.key.ino, h.spot, &st, b.Path())
+		if err != nil {
+			return err
+		}
+		old := h.spot
+		b.settle(n.home)
+		b.s.dropSpot(old)
+	case st.Size > 0:
 		if _, err := b.reshape(0, pages(st.Size), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE); err != nil {
 			return err
 		}
@@ -249,6 +262,9 @@ func (s *Store) wipeSpilled(k key) error {
 	if p == nil || p.t == nil || !p.found {
 		return nil
 	}
+	if p.packed() {
+		return s.blankSpilled(k, p)
+	}
 	h, err := s.openHome(p, p.where)
 	if err != nil {
 		return err
@@ -263,4 +279,20 @@ func (s *Store) wipeSpilled(k key) error {
 	}
 	p.t.meter.settle(p.key, 0, 0)
 	return err
+}
+
+// blankSpilled does so where they are compressed.
+func (s *Store) blankSpilled(k key, p *spot) error {
+	st, err := p.t.stat(p.entry())
+	if err != nil {
+		return err
+	}
+	n, err := s.blank(k.ino, p, &st, p.where)
+	if err != nil {
+		return err
+	}
+	n.close()
+	s.table.settle(k, n.spot)
+	s.dropSpot(p)
+	return nil
 }

@@ -1,6 +1,7 @@
 package alloc
 
 import (
+	"context"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,11 @@ func (b *Buffer) Resize(n int64) error {
 	var freed bool
 	err := b.roomy(func() (need int64, err error) {
 		freed, need, err = b.resize(n)
+		if errors.Is(err, errPacked) { // what is cut off need not be written anew
+			if err = b.expand(context.Background(), n, true); err == nil {
+				freed, need, err = b.resize(n)
+			}
+		}
 		return need, err
 	})
 	if freed {
@@ -104,6 +110,9 @@ func (b *Buffer) reserve() (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if h, err := b.at(); err != nil || h != nil && h.packed() {
+		return st.Size, err
+	}
 	if b.readonly || b.allocated >= st.Size { // the holes of a file on disk read as zeros
 		return st.Size, nil
 	}
@@ -120,6 +129,9 @@ const allocStep = 64 << 20
 
 // allocate gives [from, to) its pages, also beyond the end of the file, whose size stays.
 func (b *Buffer) allocate(from, to int64) error {
+	if h, err := b.at(); err == nil && h != nil && h.packed() {
+		return errPacked
+	}
 	fd, err := b.file()
 	if err != nil {
 		return err

@@ -127,11 +127,16 @@ func (v *saver) copy(e entry) (*spot, error) {
 	if err != nil {
 		return nil, err
 	}
+	f, err := b.shape(context.Background(), st.Size)
+	if err != nil {
+		return nil, err
+	}
 	err = fail("save", e.rel, unix.ENOSPC)
 	for _, t := range v.s.spills {
 		var p *spot
-		if err = t.room(st.Size); err == nil {
-			p, err = b.copyTo(context.Background(), t, &st)
+		f := f.on(t, st.Size)
+		if err = t.room(f.left); err == nil {
+			p, err = b.copyTo(context.Background(), t, &st, f.width)
 		}
 		if err == nil {
 			v.added = append(v.added, p)
@@ -144,21 +149,17 @@ func (v *saver) copy(e entry) (*spot, error) {
 }
 
 // copyTo makes a file on a tier with the bytes of the buffer.
-func (b *Buffer) copyTo(ctx context.Context, t *spillTier, st *unix.Stat_t) (*spot, error) {
-	n, err := b.s.newData(t, b.key.ino, st.Size, b.Path())
+func (b *Buffer) copyTo(ctx context.Context, t *spillTier, st *unix.Stat_t, width int) (*spot, error) {
+	n, err := b.fileOn(ctx, t, st, width)
 	if err != nil {
 		return nil, err
 	}
-	err = n.copyFrom(ctx, b.fd, b)
-	if err == nil {
-		err = n.finish(st)
-	}
-	if err != nil {
+	if err = n.finish(st); err != nil {
 		n.discard()
 		return nil, err
 	}
 	n.close()
-	t.buffers.Add(1)
+	t.has(n.spot)
 	return n.spot, nil
 }
 

@@ -16,6 +16,7 @@ import (
 type scenario struct {
 	name  string
 	tiers int   // to spill to
+	packs bool  // they compress
 	mem   int64 // 0: 16 MiB
 	first int64 // size of the first tier; 0: enough
 	full  bool  // a full disk makes a difference
@@ -147,6 +148,9 @@ func (sc *scenario) configure(cfg *Config, spill string) {
 		if i == 0 && sc.first > 0 {
 			c.Size = sc.first
 		}
+		if sc.packs {
+			c.Compress = CompressZstd
+		}
 		cfg.Spill = append(cfg.Spill, c)
 	}
 }
@@ -165,7 +169,7 @@ func scenariosFor(kind string) []scenario {
 	if kind == onPlain {
 		return scenarios
 	}
-	return slices.Concat(scenarios, spillScenarios)
+	return slices.Concat(scenarios, spillScenarios, packedScenarios)
 }
 
 func first(errs ...error) error {

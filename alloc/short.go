@@ -29,6 +29,12 @@ func (b *Buffer) roomy(grow func() (need int64, err error)) error {
 	b.touch()
 	for i := 0; ; i++ {
 		need, err := grow()
+		if errors.Is(err, errPacked) {
+			if _, err = b.instead(context.Background(), err); err != nil {
+				return err
+			}
+			continue
+		}
 		if !errors.Is(err, unix.ENOSPC) || !b.s.Spills() {
 			return err
 		}
@@ -51,6 +57,8 @@ func (b *Buffer) makeWay(need int64) error {
 			return false, err
 		case h == nil:
 			return true, b.spillWith(ctx, need, true)
+		case h.packed(): // it was evicted meanwhile, and will be expanded
+			return false, nil
 		}
 		return true, b.migrate(ctx, h, need)
 	})

@@ -15,8 +15,9 @@ import (
 
 // SpillConfig is a directory on a disk that bytes of buffers move to when the memory is full.
 type SpillConfig struct {
-	Dir  string // made if only its last name is missing; the device keeps its files in a folder of its own there
-	Size int64  // bytes at most; 0: what the file system has free at the start, less a twentieth
+	Dir      string // made if only its last name is missing; the device keeps its files in a folder of its own there
+	Size     int64  // bytes at most; 0: what the file system has free at the start, less a twentieth
+	Compress string // of what moves there: CompressZstd; "": as it is
 }
 
 // The folders of a spill tier.
@@ -46,6 +47,9 @@ type spillTier struct {
 	buffers atomic.Int64
 	traffic traffic
 	trash   trash
+
+	packs bool         // what moves here is compressed
+	saved atomic.Int64 // bytes, by that
 }
 
 // traffic counts what passes a tier, in bytes unless it says otherwise.
@@ -68,7 +72,7 @@ type litter struct {
 func openSpill(s *Store, i int) (*spillTier, error) {
 	c := s.cfg.Spill[i]
 	t := &spillTier{tier: &tier{sys: s.sys, logf: s.cfg.Logf, dir: -1, root: -1, marks: -1, tmp: -1}, index: i, data: -1, sums: -1,
-		limit: c.Size, meter: &countMeter{blocks: map[key]int64{}}}
+		limit: c.Size, packs: c.Compress != "", meter: &countMeter{blocks: map[key]int64{}}}
 	err := t.prepareDir(&s.cfg, c.Dir)
 	if err == nil {
 		err = t.openFolders()

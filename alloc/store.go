@@ -108,6 +108,9 @@ func (c *Config) fill() (err error) {
 	if c.Persist && len(c.Spill) == 0 {
 		return fmt.Errorf("buffers are to persist, and there is no spill directory that they could persist in: %w", unix.EINVAL)
 	}
+	if err := c.checkCompress(); err != nil {
+		return err
+	}
 	c.Mem &^= pageSize - 1
 	if c.Mem < minMem {
 		return fmt.Errorf("memory of %d bytes: a device needs %d at least: %w", c.Mem, minMem, unix.EINVAL)

@@ -30,7 +30,8 @@ type sums struct {
 	filed   bool     // the file on the tier says the same
 	off     bool     // somebody may write the spill file without our seeing it
 	writers []*span
-	epoch   uint64 // counts changes: a chunk that was read over one proves nothing
+	pack    *packing // of a compressed file, which nobody writes
+	epoch   uint64   // counts changes: a chunk that was read over one proves nothing
 	// parts is what is known of chunks that were written in part, sorted: neighbours that end within a chunk make it whole together.
 	parts map[int64][]fragment
 }
@@ -120,6 +121,9 @@ func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	w := &span{lo: lo, hi: hi}
+	if u.pack != nil {
+		return nil, errPacked
+	}
 	if u.off || lo >= hi {
 		return w, nil
 	}
@@ -201,6 +205,9 @@ func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 	if u.off || from == to {
 		return nil
 	}
+	if u.pack != nil {
+		return errPacked
+	}
 	if err := u.unfile(t, p); err != nil {
 		return err
 	}
@@ -216,6 +223,9 @@ func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 func (u *sums) drop(t *spillTier, p *spot) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.pack != nil {
+		return errPacked
+	}
 	if err := u.unfile(t, p); err != nil {
 		return err
 	}
@@ -241,7 +251,7 @@ func (u *sums) unfile(t *spillTier, p *spot) error {
 func (u *sums) file(t *spillTier, p *spot) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.filed || u.off || !slices.ContainsFunc(u.of, func(c uint32) bool { return c != 0 }) {
+	if u.filed || u.off || u.pack == nil && !slices.ContainsFunc(u.of, func(c uint32) bool { return c != 0 }) {
 		return nil
 	}
 	err := t.writeSums(p, u.encode())
@@ -254,25 +264,41 @@ const sumsMagic = 0x31435256 // "VRC1"
 
 func (u *sums) encode() []byte {
 	p := make([]byte, 0, 4*len(u.of)+12)
-	p = binary.LittleEndian.AppendUint32(p, sumsMagic)
+	magic := uint32(sumsMagic)
+	if u.pack != nil {
+		magic = packMagic
+	}
+	p = binary.LittleEndian.AppendUint32(p, magic)
 	p = binary.LittleEndian.AppendUint32(p, uint32(len(u.of)))
 	for _, c := range u.of {
 		p = binary.LittleEndian.AppendUint32(p, c)
+	}
+	if u.pack != nil {
+		p = u.pack.append(p)
 	}
 	return binary.LittleEndian.AppendUint32(p, sum(p))
 }
 
 // decode reads a table. False: it is none, or not whole.
 func (u *sums) decode(p []byte) bool {
-	if len(p) < 12 || len(p)%4 != 0 || binary.LittleEndian.Uint32(p) != sumsMagic || int(binary.LittleEndian.Uint32(p[4:])) != len(p)/4-3 {
+	if len(p) < 12 || len(p)%4 != 0 {
 		return false
 	}
 	body := p[:len(p)-4]
 	if binary.LittleEndian.Uint32(p[len(body):]) != sum(body) {
 		return false
 	}
-	u.of = make([]uint32, 0, len(p)/4-3)
-	for body = body[8:]; len(body) > 0; body = body[4:] {
+	magic, n := binary.LittleEndian.Uint32(body), int64(binary.LittleEndian.Uint32(body[4:]))
+	if body = body[8:]; n*4 > int64(len(body)) || magic != sumsMagic && magic != packMagic || magic == sumsMagic && n*4 != int64(len(body)) {
+		return false
+	}
+	if magic == packMagic {
+		if u.pack = decodePacking(body[n*4:]); u.pack == nil {
+			return false
+		}
+	}
+	u.of = make([]uint32, 0, n)
+	for body = body[:n*4]; len(body) > 0; body = body[4:] {
 		u.of = append(u.of, binary.LittleEndian.Uint32(body))
 	}
 	u.seen, u.filed = make([]bool, len(u.of)), true

@@ -12,6 +12,8 @@ type TierUsage struct {
 	Name, Path    string // "ram", then "spill0", "spill1" in order of preference
 	Size          int64  // the limit
 	Used, Free    int64  // Free is within the limit, and on the file system
+	Logical       int64  // what Used would be without compression
+	Compression   string // of what moves here: "zstd" or "none"
 	Buffers       int64  // whose bytes are here; of the RAM tier: that have a name
 	BytesIn       uint64 // brought here by moves
 	BytesOut      uint64 // taken from here by moves
@@ -27,6 +29,16 @@ type TierUsage struct {
 	Recycled      int64  // RAM: pages of buffers that are gone, kept for outputs; as good as free
 }
 
+const compressNone = "none"
+
+// Ratio is how much smaller compression has made what is here: 1 if nothing is compressed.
+func (u *TierUsage) Ratio() float64 {
+	if u.Used == 0 {
+		return 1
+	}
+	return float64(u.Logical) / float64(u.Used)
+}
+
 // Tiers tells of the RAM tier, then of the spill tiers. A plain store has none; after Close there are none.
 func (s *Store) Tiers() []TierUsage {
 	s.ns.RLock()
@@ -36,6 +48,7 @@ func (s *Store) Tiers() []TierUsage {
 	}
 	u := s.mem.usage()
 	ram := TierUsage{Name: "ram", Path: s.ram.path, Size: u.Mem, Used: u.Used, Free: u.Free, Staging: u.Staging, Recycled: s.pool.bytes.Load(), Buffers: s.count.Load()}
+	ram.Logical, ram.Compression = ram.Used, compressNone
 	s.traffic.tell(&ram)
 	list := []TierUsage{ram}
 	for _, t := range s.spills {
@@ -49,6 +62,10 @@ func (s *Store) Tiers() []TierUsage {
 func (s *Store) tierUsage(t *spillTier) TierUsage {
 	used, _ := t.meter.used() // a count of ours: it cannot fail
 	u := TierUsage{Name: t.name(), Path: t.path, Size: t.limit, Used: used, Free: max(t.limit-used, 0), Buffers: t.buffers.Load(), Direct: t.direct}
+	u.Logical, u.Compression = used+t.saved.Load(), compressNone
+	if t.packs {
+		u.Compression = CompressZstd
+	}
 	kind, _ := s.io.ring.Backend()
 	if u.Backend, u.Note = string(kind), t.note; u.Note == "" {
 		u.Note = s.io.note

@@ -51,15 +51,29 @@ func (b *Buffer) transfer(segs []Segment, f func(context.Context, *home, []Segme
 		defer close(t.done)
 		defer cancel()
 		defer b.mu.RUnlock()
-		h, size, err := b.span(segs)
-		if err == nil {
-			err = f(ctx, h, segs, size)
-		}
+		err := b.carry(ctx, segs, f)
 		if t.err = err; err != nil && ctx.Err() != nil {
 			t.err = context.Cause(ctx)
 		}
 	}()
 	return t
+}
+
+// carry runs f where the bytes are. A compressed file may have to be expanded first, and the buffer can move again meanwhile. Preconditions:
+// b.mu is held to read, and not for anything else by the caller: it is let go for that.
+func (b *Buffer) carry(ctx context.Context, segs []Segment, f func(context.Context, *home, []Segment, int64) error) error {
+	for {
+		h, size, err := b.span(segs)
+		if err == nil {
+			err = f(ctx, h, segs, size)
+		}
+		b.mu.RUnlock()
+		again, err := b.instead(ctx, err)
+		b.mu.RLock()
+		if !again {
+			return err
+		}
+	}
 }
 
 // span checks that the segments are within the buffer. Preconditions: b.mu is held.
@@ -97,6 +111,9 @@ func (b *Buffer) readSegs(ctx context.Context, h *home, segs []Segment, size int
 			}
 		}
 		return nil
+	}
+	if h.packed() {
+		return b.unpackSegs(ctx, h, segs, size)
 	}
 	r := &reader{b: b, h: h, segs: segs, size: size, path: path, epoch: h.sums.now(), block: b.s.io.block}
 	h.t.traffic.hits.Add(1)

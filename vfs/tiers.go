@@ -27,6 +27,8 @@ var tierFiles = []tierFile{
 
 // spillFiles are in that of a spill tier too.
 var spillFiles = []tierFile{
+	{"compression", func(u *device.TierUsage) any { return u.Compression }},
+	{"ratio", func(u *device.TierUsage) any { return u.Ratio() }},
 	{"bytes_read", func(u *device.TierUsage) any { return u.BytesRead }},
 	{"bytes_written", func(u *device.TierUsage) any { return u.BytesWritten }},
 	{"verified", func(u *device.TierUsage) any { return u.Verified }},
@@ -81,6 +83,7 @@ func (t *tree) statTiers(l *lines, s *device.Stats) {
 		key := "tier." + u.Name + "."
 		l.add(key+"size", u.Size)
 		l.add(key+"used", u.Used)
+		l.add(key+"logical", u.Logical)
 		l.add(key+"buffers", u.Buffers)
 		l.add(key+"bytes_in", u.BytesIn)
 		l.add(key+"bytes_out", u.BytesOut)

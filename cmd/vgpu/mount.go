@@ -69,7 +69,7 @@ func mountCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.Var(&o.mem, "mem", "memory for buffers and scratch together, such as 8G; default: half of what is available")
-	f.Var(&o.spill, "spill", "directory on a disk, and bytes of it, for what does not fit into memory (default: what is free there); may be repeated, in order of preference")
+	f.Var(&o.spill, "spill", "directory on a disk, and bytes of it, for what does not fit into memory (default: what is free there); with :zstd what moves there is compressed; may be repeated, in order of preference")
 	f.BoolVar(&o.persist, "persist", false, "write the buffers to the spill tiers when the device is stopped: they survive a reboot")
 	f.StringVar(&o.io, "io", "", "how spill tiers are read and written: uring or threads (default: io_uring where the kernel allows it)")
 	f.Var(&o.quota, "quota", "bytes that one user's buffers may take, in memory and on the spill tiers together (default: no limit)")

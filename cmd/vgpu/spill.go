@@ -11,7 +11,8 @@ import (
 	"vgpu/iouring"
 )
 
-// spillFlag is the spill tiers, in order of preference: DIR or DIR:SIZE each.
+// spillFlag is the spill tiers, in order of preference: a directory each, with a
+// size, a compression, or both in that order behind it.
 type spillFlag []alloc.SpillConfig
 
 func (f *spillFlag) String() string {
@@ -21,16 +22,24 @@ func (f *spillFlag) String() string {
 		if s.Size > 0 {
 			text += fmt.Sprintf(":%d", s.Size)
 		}
+		if s.Compress != "" {
+			text += ":" + s.Compress
+		}
 		out = append(out, text)
 	}
 	return strings.Join(out, " ")
 }
 
-func (f *spillFlag) Type() string { return "DIR[:SIZE]" }
+func (f *spillFlag) Type() string { return "DIR[:SIZE][:zstd]" }
 
-// Set adds a tier. What comes after the last colon is a size if it can be one.
+// Set adds a tier. What comes after the last colon is a size if it can be one. The
+// separator is not a comma, which mount(8) and fstab(5) have for their own.
 func (f *spillFlag) Set(s string) error {
-	c := alloc.SpillConfig{Dir: s}
+	var c alloc.SpillConfig
+	if dir, ok := strings.CutSuffix(s, ":"+alloc.CompressZstd); ok {
+		s, c.Compress = dir, alloc.CompressZstd
+	}
+	c.Dir = s
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
 		n, err := device.ParseSize(s[i+1:])
 		switch {
@@ -39,11 +48,11 @@ func (f *spillFlag) Set(s string) error {
 		case err == nil:
 			c.Dir, c.Size = s[:i], n
 		case !strings.Contains(s[i+1:], "/"):
-			return fmt.Errorf("%s: %w; a directory whose name has a colon takes a size after it", s, err)
+			return fmt.Errorf("%s: %w, nor a compression (zstd); a directory whose name has a colon takes a size after it", s, err)
 		}
 	}
 	if c.Dir == "" {
-		return fmt.Errorf("%q: a directory, or with a size such as /var/lib/vgpu:100G", s)
+		return fmt.Errorf("%q: a directory, or with a size such as /var/lib/vgpu:100G, or with a size and a compression such as /var/lib/vgpu:100G:zstd", s)
 	}
 	*f = append(*f, c)
 	return nil

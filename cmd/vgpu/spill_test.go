@@ -10,19 +10,20 @@ import (
 
 func TestSpillFlag(t *testing.T) {
 	var f spillFlag
-	for _, s := range []string{"/var/lib/vgpu:100G", "/mnt/hdd", "/a:b/c", "/a:b:1K"} {
+	for _, s := range []string{"/var/lib/vgpu:100G", "/mnt/hdd", "/a:b/c", "/a:b:1K", "/z:2G:zstd", "/y:zstd", "/zstd", "/x:zstd:1K"} {
 		if err := f.Set(s); err != nil {
 			t.Error(err)
 		}
 	}
-	want := spillFlag{{Dir: "/var/lib/vgpu", Size: 100 << 30}, {Dir: "/mnt/hdd"}, {Dir: "/a:b/c"}, {Dir: "/a:b", Size: 1 << 10}}
+	want := spillFlag{{Dir: "/var/lib/vgpu", Size: 100 << 30}, {Dir: "/mnt/hdd"}, {Dir: "/a:b/c"}, {Dir: "/a:b", Size: 1 << 10},
+		{Dir: "/z", Size: 2 << 30, Compress: "zstd"}, {Dir: "/y", Compress: "zstd"}, {Dir: "/zstd"}, {Dir: "/x:zstd", Size: 1 << 10}}
 	if !slices.Equal(f, want) {
 		t.Errorf("%+v", f)
 	}
-	if s := f.String(); s != "/var/lib/vgpu:107374182400 /mnt/hdd /a:b/c /a:b:1024" {
+	if s := f.String(); s != "/var/lib/vgpu:107374182400 /mnt/hdd /a:b/c /a:b:1024 /z:2147483648:zstd /y:zstd /zstd /x:zstd:1024" {
 		t.Error(s)
 	}
-	for _, bad := range []string{"", ":1G", "/a:0", "/a:1Q", "/a:b"} {
+	for _, bad := range []string{"", ":1G", "/a:0", "/a:1Q", "/a:b", ":zstd", "/a:1G:lz4", "/a:0:zstd"} {
 		if err := f.Set(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
@@ -36,11 +37,11 @@ func TestSpillFlag(t *testing.T) {
 
 func TestSpillOptions(t *testing.T) {
 	var o mountOptions
-	if err := o.parse("mem=1G,spill=/a:1G,spill=/b,persist,io=threads,quota=2G"); err != nil {
+	if err := o.parse("mem=1G,spill=/a:1G:zstd,spill=/b,persist,io=threads,quota=2G"); err != nil {
 		t.Fatal(err)
 	}
 	c, err := o.storeConfig("/m", -1)
-	want := []alloc.SpillConfig{{Dir: "/a", Size: 1 << 30}, {Dir: "/b"}}
+	want := []alloc.SpillConfig{{Dir: "/a", Size: 1 << 30, Compress: "zstd"}, {Dir: "/b"}}
 	if err != nil || !slices.Equal(c.Spill, want) || !c.Persist || c.IO != iouring.Threads || c.Quota != 2<<30 || c.Mountpoint != "/m" {
 		t.Errorf("%+v %v", c, err)
 	}
