@@ -197,6 +197,15 @@ func TestLooking(t *testing.T) {
 	}
 }
 
+// needMappings skips a test of shared writable mappings on kernels without
+// passthrough, which has them.
+func needMappings(t *testing.T) {
+	t.Helper()
+	if kernelBefore(t, 6, 9) {
+		t.Skip("shared mappings of buffers need Linux 6.9")
+	}
+}
+
 // kernelBefore tells whether Linux here is older than a version.
 func kernelBefore(t *testing.T, major, minor int) bool {
 	t.Helper()

@@ -44,6 +44,7 @@ func words(s string) string {
 
 // The README's tour works as it stands, and prints what it shows there.
 func TestTourPrintsWhatItShows(t *testing.T) {
+	needMappings(t)
 	text, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)

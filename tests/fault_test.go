@@ -210,6 +210,7 @@ func TestClientKilled(t *testing.T) {
 
 // A client that is killed with a buffer mapped leaves it usable.
 func TestClientKilledWithMapping(t *testing.T) {
+	needMappings(t)
 	d := mount(t)
 	d.run("fill m.npy shape=100000 value=1")
 	c := d.client("/usr/bin/python3", "-c", "import numpy, os, signal\n"+
