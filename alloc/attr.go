@@ -62,8 +62,8 @@ func (s *Store) Utimens(rel string, atime, mtime *time.Time) error {
 	})
 }
 
-// Statfs tells the device's size: Mem and the spill tiers in all, and what neither buffers nor scratch hold of them as free. For a plain
-// store it is the file system's own.
+// Statfs tells the device's size: Mem and the spill tiers in all, and what neither buffers nor scratch hold of them as free. What is free on a
+// disk counts once, however many tiers it has. For a plain store it is the file system's own.
 func (s *Store) Statfs() (st unix.Statfs_t, err error) {
 	err = s.look("", func(e entry) (err error) {
 		st, err = s.statfs(e.dir, e.rel)
@@ -73,13 +73,30 @@ func (s *Store) Statfs() (st unix.Statfs_t, err error) {
 		return st, err
 	}
 	u := s.mem.usage()
-	size, free := u.Mem, u.Free
-	for _, t := range s.spills {
-		tu := s.tierUsage(t)
-		size, free = size+tu.Size, free+tu.Free
-	}
-	st.Blocks = uint64(size / st.Bsize)
-	st.Bfree = uint64(free / st.Bsize)
+	size, free := s.disks()
+	st.Blocks = uint64((u.Mem + size) / st.Bsize)
+	st.Bfree = uint64((u.Free + free) / st.Bsize)
 	st.Bavail = st.Bfree
 	return st, nil
+}
+
+// disks is the size of all spill tiers, and what is free on them: of those on one file system together no more than it has.
+func (s *Store) disks() (size, free int64) {
+	type disk struct{ size, used, free, left, largest int64 }
+	all := map[uint64]*disk{}
+	for _, t := range s.spills {
+		d := all[t.dev]
+		if d == nil {
+			d = &disk{}
+			all[t.dev] = d
+		}
+		u := s.tierUsage(t)
+		d.size, d.used, d.free = d.size+u.Size, d.used+u.Used, d.free+u.Free
+		d.left, d.largest = max(d.left, u.left), max(d.largest, u.Size)
+	}
+	for _, d := range all {
+		size += min(d.size, max(d.largest, d.used+d.left))
+		free += min(d.free, d.left)
+	}
+	return size, free
 }

@@ -42,7 +42,8 @@ type spillTier struct {
 	align  int64  // of memory for such transfers
 	note   string // why not
 
-	auto bool // the limit was not given
+	auto bool   // the limit was not given
+	dev  uint64 // the file system
 
 	buffers atomic.Int64
 	traffic traffic
@@ -168,6 +169,11 @@ func (t *spillTier) openFolders() (err error) {
 	if err = t.openLocked(); err != nil {
 		return err
 	}
+	st, err := t.fstat(t.dir, t.path)
+	if err != nil {
+		return err
+	}
+	t.dev = st.Dev
 	for _, f := range []struct {
 		fd   *int
 		name string

@@ -27,6 +27,8 @@ type TierUsage struct {
 	Backend, Note string // of transfers: "uring" or "threads"; why not direct, or not io_uring
 	Staging       int64  // RAM: memory that transfers use
 	Recycled      int64  // RAM: pages of buffers that are gone, kept for outputs; as good as free
+
+	left int64 // that the file system has, of a spill tier
 }
 
 const compressNone = "none"
@@ -70,8 +72,10 @@ func (s *Store) tierUsage(t *spillTier) TierUsage {
 	if u.Backend, u.Note = string(kind), t.note; u.Note == "" {
 		u.Note = s.io.note
 	}
+	u.left = u.Free
 	if st, err := t.statfs(t.dir, t.path); err == nil {
-		u.Free = min(u.Free, int64(st.Bavail)*st.Bsize)
+		u.left = int64(st.Bavail) * st.Bsize
+		u.Free = min(u.Free, u.left)
 	}
 	t.traffic.tell(&u)
 	return u
