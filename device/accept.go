@@ -208,6 +208,9 @@ func (b *batch) check(line *command.Line) error {
 		return err
 	}
 	dr.limits.threads = fewer(dr.limits.threads, dr.plan.Threads)
+	if light(dr.plan) {
+		dr.limits.threads = 1
+	}
 	for i := range call.Out {
 		if err := b.checkOutput(dr, i); err != nil {
 			return err

@@ -385,7 +385,7 @@ func TestExplain(t *testing.T) {
 		"explain mix a.npy new.npy": {"kernel mix\n", "input.0 a.npy u8:3", "output.0 new.npy u8:8 new\n", "flops 8\n", "bytes 16\n", "scratch 0\n", "threads 4\n"},
 		"explain mix a.npy n=3":     {"output.0 a.npy u8:3 overwritten\n"},
 		"explain update a.npy":      {"output.0 a.npy u8:3 updated\n"},
-		"explain hold g scratch=9":  {"scratch 9\n", "flops 7\n"},
+		"explain hold g scratch=9":  {"scratch 9\n", "flops 7000000000\n"},
 	} {
 		snap := l.want(l.put(line), Done)
 		for _, w := range want {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vgpu/alloc"
+	"vgpu/kernels"
 )
 
 func TestSnapshot(t *testing.T) {
@@ -14,7 +15,7 @@ func TestSnapshot(t *testing.T) {
 	<-l.gate("g").started
 	s := j.Snapshot()
 	if s.ID != 1 || s.Queue != MainQueue || s.Verb != "hold" || s.Line != "hold g scratch=100" || s.State != Running || s.Started.IsZero() || s.Seconds <= 0 ||
-		s.UID != user.UID || s.GID != user.GID || s.Cost.Flops != 7 || s.Threads != 4 || s.ISA == "" || s.Reason != "" || j.Queue() != l.d.Queue(MainQueue) {
+		s.UID != user.UID || s.GID != user.GID || s.Cost.Flops != 7e9 || s.Threads != 4 || s.ISA == "" || s.Reason != "" || j.Queue() != l.d.Queue(MainQueue) {
 		t.Errorf("%+v", s)
 	}
 	l.gate("g").release()
@@ -108,4 +109,25 @@ func TestMarkThatCannotBeWritten(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	l.do("mix x.npy")
+}
+
+func TestLight(t *testing.T) {
+	for _, c := range []struct {
+		cost    kernels.Cost
+		threads int
+		want    bool
+	}{
+		{kernels.Cost{Flops: 7, Bytes: 9}, 0, true}, {kernels.Cost{Flops: 60e3, Bytes: 60e3}, 1, false}, {kernels.Cost{Bytes: 65536}, 0, true},
+		{kernels.Cost{}, 0, false}, {kernels.Cost{}, 1, true}, {kernels.Cost{}, 2, false},
+	} {
+		if got := light(&kernels.Plan{Cost: c.cost, Threads: c.threads}); got != c.want {
+			t.Errorf("%+v for %d: %v", c.cost, c.threads, got)
+		}
+	}
+	l := newLab(t)
+	j := l.put("gate g x.npy")
+	l.gate("g").release()
+	if s := l.want(j, Done); s.Threads != 1 {
+		t.Errorf("a light job has %d threads", s.Threads)
+	}
 }

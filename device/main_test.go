@@ -372,7 +372,7 @@ func (l *lab) answering(f func(*kernels.Call) string) func(*kernels.Call) (*kern
 func (l *lab) planHold(c *kernels.Call) (*kernels.Plan, error) {
 	n := c.Int("scratch")
 	g := l.gate(c.Literals[0].Text)
-	return &kernels.Plan{Cost: kernels.Cost{Scratch: int64(n), Flops: 7, Bytes: 9}, Run: func(x *kernels.Exec) error {
+	return &kernels.Plan{Cost: kernels.Cost{Scratch: int64(n), Flops: 7e9, Bytes: 9}, Run: func(x *kernels.Exec) error {
 		if buf := x.Mem.Alloc(n); len(buf) != n {
 			return fmt.Errorf("%d bytes of scratch, not %d", len(buf), n)
 		}

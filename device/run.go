@@ -44,7 +44,7 @@ func (d *Device) execute(j *Job) error {
 
 // compute runs a kernel's function on the pool, and keeps its answer.
 func (d *Device) compute(j *Job, x *kernels.Exec, run func() error) error {
-	opt := pool.Options{Priority: j.queue.Get(AttrPriority), Threads: j.limits.threads, Tag: j.ID}
+	opt := pool.Options{Priority: j.queue.Get(AttrPriority), Threads: j.limits.threads, Tag: j.ID, Here: light(j.plan)}
 	err := d.pool.Run(x.Ctx, opt, func(w *pool.Worker) error {
 		x.W = w
 		return run()
@@ -55,6 +55,17 @@ func (d *Device) compute(j *Job, x *kernels.Exec, run func() error) error {
 		d.mu.Unlock()
 	}
 	return err
+}
+
+// lightWork is how many operations and bytes take a core less time than
+// handing the job to a worker and back.
+const lightWork = 64 << 10
+
+// light tells whether a job is best run where it was started. A plan that
+// tells no cost may take long, unless it is for one worker.
+func light(p *kernels.Plan) bool {
+	work := p.Cost.Flops + p.Cost.Bytes
+	return work <= lightWork && (work > 0 || p.Threads == 1)
 }
 
 // kernelError tells a stop from outside, a panic and a kernel's own error apart.

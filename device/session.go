@@ -8,16 +8,16 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Session is one open handle on a queue's ctl file, or on run. It assembles
 // lines from writes: a line may arrive in several, and a write may hold many.
 type Session struct {
-	d        *Device
-	q        *Queue
-	cred     Cred
-	sync     bool // run: a write returns when its jobs have ended
-	nonblock bool
+	d    *Device
+	q    *Queue
+	cred Cred
+	opt  SessionOptions
 
 	mu     sync.Mutex // guards what follows; never held while waiting
 	lines  LineBuffer
@@ -27,13 +27,14 @@ type Session struct {
 
 // SessionOptions say how a session behaves.
 type SessionOptions struct {
-	Sync     bool // each write waits for its jobs and returns their failure
-	NonBlock bool // a full queue is EAGAIN
+	Sync      bool // each write waits for its jobs and returns their failure
+	NonBlock  bool // a full queue is EAGAIN
+	WriteOnly bool // nobody can Read: answers are not kept
 }
 
 // Open starts a session on the queue.
 func (q *Queue) Open(c Cred, o SessionOptions) *Session {
-	return &Session{d: q.dev, q: q, cred: c, sync: o.Sync, nonblock: o.NonBlock, errs: q.openCursor()}
+	return &Session{d: q.dev, q: q, cred: c, opt: o, errs: q.openCursor()}
 }
 
 // Write takes bytes of lines. The complete lines among them are accepted as a
@@ -86,7 +87,7 @@ func (s *Session) Flush(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.sync {
+	if s.opt.Sync {
 		return nil
 	}
 	return s.q.check(&s.errs, false)
@@ -102,18 +103,13 @@ func (s *Session) Sync(ctx context.Context) error {
 }
 
 func (s *Session) run(ctx context.Context, lines []string) error {
-	sub := &submission{queue: s.q, cred: s.cred, lines: lines, nonblock: s.nonblock, silent: s.sync}
+	sub := &submission{queue: s.q, cred: s.cred, lines: lines, nonblock: s.opt.NonBlock, silent: s.opt.Sync}
 	jobs, start, err := s.d.submit(ctx, sub)
-	if err != nil || !s.sync {
+	if err != nil || !s.opt.Sync {
 		s.d.launch(start)
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() {
-		for _, j := range slices.Backward(jobs) {
-			j.Cancel("its writer was interrupted")
-		}
-	})
-	defer stop()
+	defer s.watch(ctx, jobs)()
 	if len(start) > 0 { // this goroutine has nothing better to do than the first
 		s.d.launch(start[1:])
 		s.d.launch(s.d.runOne(start[0]))
@@ -121,26 +117,42 @@ func (s *Session) run(ctx context.Context, lines []string) error {
 	return s.collect(ctx, jobs)
 }
 
+// watchAfter is how long a write may take before it is looked at whether its
+// context has ended. Most are over by then, and looking wakes a thread.
+const watchAfter = time.Millisecond
+
+// watch cancels the jobs of a write, the last first, if ctx ends before stop
+// is called.
+func (s *Session) watch(ctx context.Context, jobs []*Job) (stop func()) {
+	over := make(chan struct{})
+	timer := time.AfterFunc(watchAfter, func() {
+		select {
+		case <-over:
+		case <-ctx.Done():
+			for _, j := range slices.Backward(jobs) {
+				j.Cancel("its writer was interrupted")
+			}
+		}
+	})
+	return func() {
+		timer.Stop()
+		close(over)
+	}
+}
+
 // collect waits for the jobs of a write and keeps their answers for Read.
 func (s *Session) collect(ctx context.Context, jobs []*Job) error {
-	var out bytes.Buffer
 	var first error
 	for _, j := range jobs {
 		<-j.done
 		snap := j.Snapshot()
-		if snap.State == Done {
-			out.WriteString(snap.answerText())
-		} else if first == nil {
+		switch {
+		case snap.State == Done && !s.opt.WriteOnly:
+			s.keep(snap.answerText())
+		case snap.State != Done && first == nil:
 			first = fmt.Errorf("job %d %s: %s: %w", j.ID, snap.State, snap.Error.Msg, snap.Errno)
 		}
 	}
-	s.mu.Lock()
-	s.answer = append(s.answer, out.Bytes()...)
-	if over := len(s.answer) - maxAnswer; over > 0 { // nobody reads them: the oldest lines go
-		cut := over + bytes.IndexByte(s.answer[over:], '\n') + 1
-		s.answer = bytes.Clone(s.answer[cut:])
-	}
-	s.mu.Unlock()
 	if first != nil && ctx.Err() != nil && errors.Is(first, syscall.ECANCELED) {
 		return syscall.EINTR
 	}
@@ -149,6 +161,19 @@ func (s *Session) collect(ctx context.Context, jobs []*Job) error {
 
 // maxAnswer bounds the answers kept for a reader.
 const maxAnswer = 1 << 20
+
+// keep remembers an answer. When they are too many, since nobody reads them,
+// the older half goes: at once, so that the next ones cost nothing.
+func (s *Session) keep(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = append(s.answer, text...)
+	if len(s.answer) > maxAnswer {
+		cut := len(s.answer) - maxAnswer/2
+		cut += bytes.IndexByte(s.answer[cut:], '\n') + 1
+		s.answer = append(s.answer[:0], s.answer[cut:]...)
+	}
+}
 
 // answerText is the answer, or a line of statistics for a kernel that gives none.
 func (s *Snapshot) answerText() string {

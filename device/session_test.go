@@ -304,3 +304,23 @@ func TestSync(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAnswersKept leaves answers unread: the newest stay, whole, within the
+// bound.
+func TestAnswersKept(t *testing.T) {
+	s := newLab(t).session(SessionOptions{Sync: true})
+	line := strings.Repeat("x", 999)
+	for i := range 3000 {
+		s.keep(fmt.Sprintf("%06d%s\n", i, line[:i%900]))
+	}
+	if n := len(s.answer); n > maxAnswer || n < maxAnswer/2-1000 {
+		t.Errorf("%d bytes are kept", n)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(s.answer), "\n"), "\n")
+	for i, got := range lines {
+		n := 3000 - len(lines) + i
+		if want := fmt.Sprintf("%06d%s", n, line[:n%900]); got != want {
+			t.Fatalf("line %d is %.20q, not %.20q", i, got, want)
+		}
+	}
+}

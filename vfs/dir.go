@@ -71,8 +71,9 @@ func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 	return n.NewInode(ctx, ops, id), fill(ctx, ops, out)
 }
 
-// staticTime is how long the kernel may remember a file that is always there
-// with the same attributes: reading one then takes OPEN and READs, no more.
+// staticTime is how long the kernel may remember what does not change: then
+// reading a file that is always there takes OPEN, a GETATTR for the time of
+// access, and READs, no more.
 const staticTime = time.Second
 
 func fill(ctx context.Context, ops fs.InodeEmbedder, out *fuse.EntryOut) syscall.Errno {
@@ -83,9 +84,10 @@ func fill(ctx context.Context, ops fs.InodeEmbedder, out *fuse.EntryOut) syscall
 		}
 	}
 	out.Attr = a.Attr
-	if t, ok := ops.(*textNode); ok && t.static {
-		out.SetEntryTimeout(staticTime)
-		out.SetAttrTimeout(staticTime)
+	out.SetAttrTimeout(a.Timeout())
+	switch ops.(type) {
+	case *textNode, *dirNode: // others may come and go
+		out.SetEntryTimeout(a.Timeout())
 	}
 	return 0
 }
@@ -150,13 +152,13 @@ func (t *tree) statfs(out *fuse.StatfsOut) syscall.Errno {
 // dir makes a directory of fixed entries that belongs to the daemon.
 func (t *tree) dir(path string, fixed map[string]entry) entry {
 	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder {
-		return &dirNode{control: control{t: t, attr: t.own(0o755)}, path: path, fixed: fixed}
+		return &dirNode{control: t.own(0o755), path: path, fixed: fixed}
 	}}
 }
 
 // file makes a read-only generated file that belongs to the daemon.
 func (t *tree) file(text func() ([]byte, error)) entry {
 	return entry{mode: syscall.S_IFREG, make: func() fs.InodeEmbedder {
-		return &textNode{control: control{t: t, attr: t.own(0o444)}, text: text, static: true}
+		return &textNode{control: t.own(0o444), text: text}
 	}}
 }

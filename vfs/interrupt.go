@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -29,17 +30,39 @@ func waiting(ctx context.Context) (out context.Context, stop func()) {
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	out, cancel := context.WithCancel(context.Background())
-	undo := context.AfterFunc(ctx, func() {
-		for out.Err() == nil && !meant(c.Pid) {
-			select {
-			case <-out.Done():
-			case <-time.After(pollPending):
-			}
+	pid := c.Pid
+	own, cancel := context.WithCancel(context.Background())
+	return &waitContext{own, sync.OnceFunc(func() { go watch(ctx, own, pid, cancel) })}, cancel
+}
+
+// waitContext looks out for an interrupt from the first call of Done on. Few
+// requests come to wait, and a goroutine for each of the others costs more
+// than what they do.
+type waitContext struct {
+	context.Context
+	watch func()
+}
+
+func (c *waitContext) Done() <-chan struct{} {
+	c.watch()
+	return c.Context.Done()
+}
+
+// watch cancels what a request waits for once it is interrupted and means it.
+// It ends with own.
+func watch(request, own context.Context, pid uint32, cancel func()) {
+	select {
+	case <-own.Done():
+		return
+	case <-request.Done():
+	}
+	for own.Err() == nil && !meant(pid) {
+		select {
+		case <-own.Done():
+		case <-time.After(pollPending):
 		}
-		cancel()
-	})
-	return out, func() { undo(); cancel() }
+	}
+	cancel()
 }
 
 // meant tells whether a signal is pending for the thread that is meant to end

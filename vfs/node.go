@@ -50,12 +50,16 @@ func inoOf(path string) uint64 {
 // `>` and `touch` make them.
 type control struct {
 	fs.Inode
-	t    *tree
-	attr func() attr
+	t      *tree
+	attr   func() attr
+	static bool // attr never changes
 }
 
 func (n *control) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	n.attr().fill(&out.Attr)
+	if n.static {
+		out.SetTimeout(staticTime)
+	}
 	return 0
 }
 
@@ -67,10 +71,10 @@ func (n *control) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn
 	return 0
 }
 
-// device is the attributes of a file that belongs to the daemon.
-func (t *tree) own(mode uint32) func() attr {
-	started := time.Now()
-	return func() attr { return attr{mode: mode, uid: t.uid, gid: t.gid, time: started} }
+// own is a file that belongs to the daemon.
+func (t *tree) own(mode uint32) control {
+	a := attr{mode: mode, uid: t.uid, gid: t.gid, time: time.Now()}
+	return control{t: t, attr: func() attr { return a }, static: true}
 }
 
 // textNode is a file whose text is made when it is opened.
@@ -78,9 +82,6 @@ type textNode struct {
 	control
 	text  func() ([]byte, error)
 	clear func() // what O_TRUNC does; may be nil
-	// static tells that the file is always there, and that its attributes never
-	// change.
-	static bool
 }
 
 var (

@@ -26,7 +26,7 @@ var (
 func (t *tree) queuesDir() entry {
 	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder {
 		return &queuesNode{dirNode{
-			control: control{t: t, attr: t.own(sticky)}, path: "/queues",
+			control: t.own(sticky), path: "/queues",
 			more: func(name string) (entry, bool) { return t.queueDir(t.dev.Queue(name)) },
 			list: t.listQueues,
 		}}

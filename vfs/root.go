@@ -16,7 +16,7 @@ func newRoot(t *tree) fs.InodeEmbedder {
 		mode = 0o755
 	}
 	return &dirNode{
-		control: control{t: t, attr: t.own(mode)}, path: "",
+		control: t.own(mode), path: "",
 		fixed: map[string]entry{
 			"README":  t.file(t.readme),
 			"run":     t.runFile(),
@@ -38,7 +38,7 @@ func newRoot(t *tree) fs.InodeEmbedder {
 // errorsFile is the error list; truncating it clears it, as tracefs has it.
 func (t *tree) errorsFile() entry {
 	return entry{mode: syscall.S_IFREG, make: func() fs.InodeEmbedder {
-		return &textNode{control: control{t: t, attr: t.own(0o644)}, text: t.errorsText, clear: t.dev.ClearErrors}
+		return &textNode{control: t.own(0o644), text: t.errorsText, clear: t.dev.ClearErrors}
 	}}
 }
 
@@ -50,7 +50,7 @@ func (t *tree) ctlFile() entry {
 		mode = 0o664
 	}
 	return entry{mode: syscall.S_IFREG, fresh: true, make: func() fs.InodeEmbedder {
-		return &valueNode{textNode: textNode{control: control{t: t, attr: t.own(mode)}, text: ctlHelp}, set: t.dev.Control}
+		return &valueNode{textNode: textNode{control: t.own(mode), text: ctlHelp}, set: t.dev.Control}
 	}}
 }
 
@@ -58,7 +58,7 @@ func (t *tree) ctlFile() entry {
 func (t *tree) runFile() entry {
 	return entry{mode: syscall.S_IFREG, fresh: true, make: func() fs.InodeEmbedder {
 		return &sessionNode{
-			control: control{t: t, attr: t.own(0o666)}, queue: t.dev.Queue(device.RunQueue), sync: true,
+			control: t.own(0o666), queue: t.dev.Queue(device.RunQueue), sync: true,
 		}
 	}}
 }

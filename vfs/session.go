@@ -29,7 +29,9 @@ var (
 // Open starts a session. A handle that only reads gets the list of verbs, and
 // can still wait: sync(1) opens its file so.
 func (n *sessionNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	s := n.queue.Open(cred(ctx), device.SessionOptions{Sync: n.sync, NonBlock: flags&syscall.O_NONBLOCK != 0})
+	s := n.queue.Open(cred(ctx), device.SessionOptions{
+		Sync: n.sync, NonBlock: flags&syscall.O_NONBLOCK != 0, WriteOnly: flags&syscall.O_ACCMODE == syscall.O_WRONLY,
+	})
 	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		return &verbsHandle{textHandle{n.t.verbList()}, s}, fuse.FOPEN_DIRECT_IO, 0
 	}

@@ -27,7 +27,7 @@ var (
 func (t *tree) tuningDir() entry {
 	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder {
 		return &tuningNode{dirNode{
-			control: control{t: t, attr: t.own(t.shared(0o755))}, path: "/tuning",
+			control: t.own(t.shared(0o755)), path: "/tuning",
 			more: t.tuningFile,
 			list: func() []fuse.DirEntry {
 				var out []fuse.DirEntry
@@ -48,7 +48,7 @@ func (t *tree) tuningFile(name string) (entry, bool) {
 }
 
 func (t *tree) tuningEntry(name string) *tuningFileNode {
-	return &tuningFileNode{control: control{t: t, attr: t.own(t.shared(0o644))}, name: name}
+	return &tuningFileNode{control: t.own(t.shared(0o644)), name: name}
 }
 
 // shared adds the permission to write for the group of --group, as ctl has it.

@@ -28,7 +28,7 @@ var nop = &kernels.Kernel{
 		SeeAlso:     []string{"spin"},
 	},
 	Plan: func(*kernels.Call) (*kernels.Plan, error) {
-		return &kernels.Plan{Run: func(*kernels.Exec) error { return nil }}, nil
+		return &kernels.Plan{Threads: 1, Run: func(*kernels.Exec) error { return nil }}, nil
 	},
 }
 

@@ -123,6 +123,8 @@ type Pool struct {
 	procs     atomic.Int32 // GOMAXPROCS at the last Run; asking takes a global lock
 	closed    atomic.Bool
 	alive     sync.WaitGroup
+	here      atomic.Uint64 // jobs that their callers ran
+	callers   recorder      // of those
 	warnings  []error
 }
 
@@ -152,6 +154,7 @@ func New(cfg Config) (*Pool, error) {
 	if n == 0 {
 		n = topo.Threads()
 	}
+	p.callers.init(cfg.Trace)
 	p.place(n)
 	p.start()
 	return p, nil

@@ -164,12 +164,20 @@ func (t *thread) exec(x *Worker) {
 func (t *thread) end(x *Worker, begin int64) {
 	x.joinOpen()
 	if x.stolen {
-		t.rec.add(TraceEvent{Worker: t.id, Tag: x.job.tag, Root: x.parent == nil, Start: begin, End: t.p.now()})
+		t.recorder().add(TraceEvent{Worker: t.id, Tag: x.job.tag, Root: x.parent == nil, Start: begin, End: t.p.now()})
 	}
 	x.fn, x.loop = nil, nil
 	if x.group != nil {
 		x.group.done()
 	}
+}
+
+// recorder is where its events go.
+func (t *thread) recorder() *recorder {
+	if t.id == CallerID {
+		return &t.p.callers
+	}
+	return &t.rec
 }
 
 // batchSlice is the time slice asked for under SCHED_BATCH, in nanoseconds. Since

@@ -1,0 +1,25 @@
+package pool
+
+// runHere runs a root on the calling goroutine. Its thread is no worker's: it
+// has no deque to steal from, since a job of one worker runs its forks in
+// place.
+func (p *Pool) runHere(j *job) error {
+	if !p.roots.admit(func() { p.alive.Add(1) }) {
+		return ErrClosed
+	}
+	defer p.alive.Done()
+	j.limit = 1
+	t := &thread{p: p, id: CallerID}
+	t.slot, _ = j.enter()
+	j.root.stolen = true // so that it is in the trace
+	t.exec(j.root)
+	p.here.Add(1)
+	return j.result()
+}
+
+// CallerID is the Worker of a TraceEvent that no worker ran, but the caller
+// of Run.
+const CallerID = -1
+
+// RanHere is the number of jobs with Options.Here that have run.
+func (p *Pool) RanHere() uint64 { return p.here.Load() }
