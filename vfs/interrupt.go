@@ -66,15 +66,16 @@ func watch(request, own context.Context, pid uint32, cancel func()) {
 }
 
 // meant tells whether a signal is pending for the thread that is meant to end
-// its call. The thread sleeps in the kernel, so what interrupted it is still
-// pending. If nothing can be seen, it is taken as meant.
+// its call, or the thread has gone. It sleeps in the kernel, so what interrupted
+// it is still pending, but for a signal of its process that another thread has
+// taken: that one has dealt with it.
 func meant(pid uint32) bool {
-	pending, ok := pendingSignals(pid)
-	return !ok || pending == 0 || pending&^harmless != 0
+	pending, alive := pendingSignals(pid)
+	return !alive || pending&^harmless != 0
 }
 
-// pendingSignals reads the signals pending for a thread and not blocked or
-// ignored by it: proc(5).
+// pendingSignals reads the signals pending for a thread that is alive and not
+// blocked or ignored by it: proc(5).
 func pendingSignals(pid uint32) (set uint64, ok bool) {
 	f, err := os.Open("/proc/" + strconv.Itoa(int(pid)) + "/status")
 	if err != nil {
@@ -84,8 +85,13 @@ func pendingSignals(pid uint32) (set uint64, ok bool) {
 	var masked uint64
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		key, val, _ := strings.Cut(sc.Text(), ":")
-		bits, err := strconv.ParseUint(strings.TrimSpace(val), 16, 64)
+		val = strings.TrimSpace(val)
+		bits, err := strconv.ParseUint(val, 16, 64)
 		switch key {
+		case "State":
+			if strings.HasPrefix(val, "Z") || strings.HasPrefix(val, "X") {
+				return 0, false
+			}
 		case "SigPnd", "ShdPnd":
 			set |= bits
 			ok = err == nil

@@ -3,6 +3,7 @@ package vfs
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -82,6 +83,25 @@ func TestPendingSignals(t *testing.T) {
 	}
 	if !meant(1 << 30) {
 		t.Error("a client that has gone is waited for")
+	}
+	if meant(uint32(os.Getpid())) {
+		t.Error("a client without signals is taken to have been interrupted")
+	}
+}
+
+func TestSignalsOfTheDead(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil { // it stays a zombie
+		t.Fatal(err)
+	}
+	if !meant(uint32(cmd.Process.Pid)) {
+		t.Error("a client that has ended is waited for")
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -228,6 +228,30 @@ static void under(int sig, void (*f)(void))
 	CHECK(pthread_join(t, NULL) == 0);
 }
 
+/* thief has its process get a signal, which interrupts the thread that waits,
+ * and takes it before that thread can. */
+static void *thief(void *none)
+{
+	while (!stop) {
+		kill(getpid(), SIGCHLD);
+		pthread_kill(pthread_self(), SIGURG); /* on the way back all signals are taken */
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	return none;
+}
+
+static void robbed(void (*f)(void))
+{
+	pthread_t t;
+	handle(SIGCHLD);
+	handle(SIGURG);
+	stop = 0;
+	CHECK(pthread_create(&t, NULL, thief, NULL) == 0);
+	f();
+	stop = 1;
+	CHECK(pthread_join(t, NULL) == 0);
+}
+
 static void long_command(void) { command("spin seconds=0.2\n"); }
 
 static void interrupted_wait(void)
@@ -254,6 +278,7 @@ static void step_signals(void)
 	under(SIGURG, long_command);
 	under(SIGCHLD, long_command);
 	under(SIGWINCH, long_command);
+	robbed(long_command);
 	CHECK(mkdir("queues/stuck", 0755) == 0);
 	put("queues/stuck/paused", "1\n");
 	put("queues/stuck/ctl", "nop\n");
