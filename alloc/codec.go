@@ -41,7 +41,7 @@ type codec struct {
 	chunk int64
 }
 
-// codecs is the codecs of a store. There are twice as many as processors, as one that writes to a disk waits, within a thirty-second of the memory.
+// codecs is the codecs of a store. There are twice as many as processors, as one may wait for a disk, within a thirty-second of the memory.
 type codecs struct {
 	mem  []byte
 	sem  chan struct{} // has as many as are taken
@@ -203,16 +203,16 @@ func (z *codecs) each(ctx context.Context, p *spot, n int64, chunk func(i int64)
 	return g.Wait()
 }
 
-// same numbers chunks as they lie.
-func same(i int64) int64 { return i }
+// threads is how many work on the chunks of a file that is brought or taken away whole.
+func (z *codecs) threads() int { return min(max(2, runtime.GOMAXPROCS(0)), cap(z.sem)) }
 
-// pack compresses the first n bytes of raw, shuffled as elements of so many bytes, and gives the result, which data has, with zeros to the end of
-// its last page. False: that would save no page.
-func (c *codec) pack(n, width int) ([]byte, bool) {
-	src := c.raw[:n]
+// pack compresses a chunk, shuffled as elements of so many bytes, and gives the result, which data has, with zeros to the end of its last page.
+// False: that would save no page.
+func (c *codec) pack(src []byte, width int) ([]byte, bool) {
+	n := len(src)
 	if width > 1 {
+		shuffle(c.work[:n], src, width)
 		src = c.work[:n]
-		shuffle(src, c.raw[:n], width)
 	}
 	out := c.enc.EncodeAll(src, c.data[:0])
 	end := pages(int64(len(out)))
@@ -223,13 +223,13 @@ func (c *codec) pack(n, width int) ([]byte, bool) {
 	return out, true
 }
 
-// unpack is pack's inverse: so many bytes of data become n of raw. False: they are not what pack gave.
-func (c *codec) unpack(size, n, width int) bool {
+// unpack is pack's inverse: data becomes n bytes of raw. False: it is not what pack gave.
+func (c *codec) unpack(data []byte, n, width int) bool {
 	dst := c.raw[:0]
 	if width > 1 {
 		dst = c.work[:0]
 	}
-	got, err := c.dec.DecodeAll(c.data[:size], dst)
+	got, err := c.dec.DecodeAll(data, dst)
 	if err != nil || len(got) != n {
 		return false
 	}

@@ -32,6 +32,13 @@
 // Transfers go past the page cache (O_DIRECT), several at a time, through package iouring and a few blocks of staging memory that
 // are part of Config.Mem. Where a file system has no O_DIRECT, or the kernel no io_uring, they work without; Tiers says so.
 //
+// # Compression
+//
+// A tier can compress what moves there whole (SpillConfig.Compress): chunks of 256 KiB, shuffled, each at its place in a file with holes, whose name ends
+// in .z. The sizes and checksums of the chunks are in the file of the checksums, without which such a file cannot be read. It is written once;
+// who would write it, or wants its descriptor, has it expanded first: another file, and a rename of the symlink. Codecs are part of the staging memory.
+// Who holds a codec waits for no other, nor for a staging block.
+//
 // # Memory
 //
 // Config.Mem bounds buffers, scratch and staging together. On a tmpfs of our own the kernel keeps the bound, whoever writes: what is reserved

@@ -36,9 +36,12 @@ const (
 )
 
 // stagingSize is how much of the memory transfers may have: a thirty-second, in blocks that are whole chunks.
-func stagingSize(mem int64) (size, block int64) {
+func stagingSize(mem int64, packs bool) (size, block int64) {
 	size = min(max(mem/32, minStaging), maxStaging)
 	block = int64(chunkSize)
+	if packs {
+		size, block = max(size, 4*packChunk), packChunk
+	}
 	for block < maxBlock && size/block > 16 {
 		block *= 2
 	}
@@ -47,9 +50,10 @@ func stagingSize(mem int64) (size, block int64) {
 
 // openEngine reserves the staging memory and opens the ring.
 func (s *Store) openEngine() error {
-	size, block := stagingSize(s.cfg.Mem)
+	packs := s.packs()
+	size, block := stagingSize(s.cfg.Mem, packs)
 	var packers int64
-	if s.packs() {
+	if packs {
 		packers = codecCount(s.cfg.Mem)
 	}
 	if err := s.mem.reserveStaging(size + packers*codecSize); err != nil {
@@ -166,7 +170,10 @@ func (e *engine) flow(ctx context.Context, next func() *piece) error {
 }
 
 // flows is flow with the work on the bytes, which is copying and checksums, on two threads: one alone copies and sums some 3 GB/s.
-func (e *engine) flows(ctx context.Context, next func() *piece) error {
+func (e *engine) flows(ctx context.Context, next func() *piece) error { return e.flowsOn(ctx, 2, next) }
+
+// flowsOn is flow with the work on the bytes on so many threads.
+func (e *engine) flowsOn(ctx context.Context, threads int, next func() *piece) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
@@ -184,10 +191,12 @@ func (e *engine) flows(ctx context.Context, next func() *piece) error {
 			cancel()
 		}
 	}
-	var other sync.WaitGroup
-	other.Go(run)
+	var others sync.WaitGroup
+	for range threads - 1 {
+		others.Go(run)
+	}
 	run()
-	other.Wait()
+	others.Wait()
 	return first
 }
 

@@ -280,7 +280,7 @@ func (s *Store) dropSpot(p *spot) {
 func (b *Buffer) copyBack(ctx context.Context, h *home, size int64) error {
 	off, path, epoch := int64(0), b.Path(), h.sums.now()
 	if h.packed() {
-		return b.unpackEach(ctx, h, size, size, func(_ context.Context, _ *codec, got []byte, off int64) error {
+		return b.unpackEach(ctx, h, size, size, func(_ context.Context, got []byte, off int64) error {
 			_, err := b.s.writeFull(b.fd, path, got, off)
 			return err
 		})

@@ -2,8 +2,10 @@ package alloc
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 
 	"vgpu/iouring"
 )
@@ -53,18 +55,18 @@ func (b *Buffer) shape(ctx context.Context, size int64) (shape, error) {
 		}
 		total += n
 		for k, w := range widths {
-			lens[k] += c.tried(n, w)
+			lens[k] += c.tried(c.raw[:n], w)
 		}
 	}
 	return best(size, total, lens), nil
 }
 
-// tried is how many bytes are left of the first n.
-func (c *codec) tried(n, width int) int {
-	if out, ok := c.pack(n, width); ok {
+// tried is how many bytes are left of a chunk.
+func (c *codec) tried(p []byte, width int) int {
+	if out, ok := c.pack(p, width); ok {
 		return len(out)
 	}
-	return n
+	return len(p)
 }
 
 // best chooses the width by what was left of samples of total bytes.
@@ -95,20 +97,9 @@ func (s *Store) newPacked(t *spillTier, ino uint64, size int64, width int, rel s
 	return n, nil
 }
 
-// claims is space of a tier that is taken for a file bit by bit.
-type claims struct {
-	t   *spillTier
-	key key
-	sum atomic.Int64
-}
-
-func (c *claims) add(n int64) error {
-	if err := c.t.meter.claim(c.key, n); err != nil {
-		return &fullError{c.t.path, n}
-	}
-	c.sum.Add(n)
-	return nil
-}
+// packWindow is how much of the file has its space at a time. Chunks are written into space that is there, since a file system lets only one
+// writer at a time allocate; what they leave of it is given back at the end of the window.
+const packWindow = 256 * packChunk
 
 // A file system notes in blocks of its own where the pieces of a file are, which the file's blocks include; a few fit into the inode.
 const (
@@ -116,53 +107,109 @@ const (
 	piecesInBlock = 256
 )
 
-// pack compresses the bytes behind a descriptor of the buffer into the file, and sums them up on the way. Space is claimed chunk by chunk.
-func (n *newHome) pack(ctx context.Context, fd int, b *Buffer) (err error) {
-	space := &claims{t: n.t, key: n.key}
-	count, path := packChunks(n.size), b.Path()
-	if count > piecesInInode {
-		err = space.add(pageSize * (1 + count/piecesInBlock))
+// pack compresses the bytes behind a descriptor of the buffer into the file, and sums them up on the way. Where the tier has no room for a
+// window before it is compressed it takes smaller ones.
+func (n *newHome) pack(ctx context.Context, fd int, b *Buffer) error {
+	step, end := int64(packWindow), pages(n.size)
+	for off := int64(0); off < end; {
+		to := min(off+step, end)
+		err := n.packTo(ctx, fd, b, off, to)
+		if errors.Is(err, unix.ENOSPC) && step > packChunk {
+			step = max(packChunks((to-off)/2), 1) * packChunk
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		off = to
 	}
-	if err == nil {
-		err = b.s.io.codecs.each(ctx, n.spot, count, same, func(ctx context.Context, c *codec, i int64) error {
-			return n.packOne(ctx, b.s.io, c, i, fd, path, space)
-		})
-	}
-	now, berr := n.blocks()
-	if berr != nil {
-		now = unknown
-	}
-	n.t.meter.settle(n.key, space.sum.Load(), now)
-	n.saved = max(pages(n.size)-max(now, 0), 0)
-	return firstOf(err, berr)
+	now, err := n.blocks()
+	n.saved = max(end-now, 0)
+	return err
 }
 
-// packOne compresses and writes a chunk.
-func (n *newHome) packOne(ctx context.Context, e *engine, c *codec, i int64, fd int, path string, space *claims) error {
+// packTo does so for the chunks of [lo, hi), whole pages.
+func (n *newHome) packTo(ctx context.Context, fd int, b *Buffer, lo, hi int64) error {
+	first, count, need := lo/packChunk, packChunks(hi-lo), hi-lo
+	if packChunks(n.size) > piecesInInode {
+		need += pageSize * (1 + count/piecesInBlock)
+	}
+	return n.t.spend(n.fd, n.key, need, func() error {
+		if err := n.allow(n.t.fallocate(n.fd, n.tmp.rel, unix.FALLOC_FL_KEEP_SIZE, lo, hi-lo)); err != nil {
+			return errors.Join(err, n.giveBack(lo, hi))
+		}
+		i, e := first, b.s.io
+		err := e.flowsOn(ctx, e.codecs.threads(), func() *piece {
+			if i == first+count {
+				return nil
+			}
+			i++
+			return n.packPiece(ctx, b, i-1, fd)
+		})
+		if err != nil {
+			return err
+		}
+		for i := first; i < first+count; i++ {
+			if size := int64(n.sums.pack.of[i].size); size > 0 {
+				if err := n.giveBack(i*packChunk+pages(size), min((i+1)*packChunk, hi)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// giveBack makes a part of the file a hole.
+func (n *newHome) giveBack(lo, hi int64) error {
+	return n.allow(n.t.fallocate(n.fd, n.tmp.rel, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, lo, hi-lo))
+}
+
+// allow is err, unless a file system has no fallocate: there what is not written is a hole.
+func (n *newHome) allow(err error) error {
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return err
+}
+
+// packPiece is the writing of a chunk, compressed.
+func (n *newHome) packPiece(ctx context.Context, b *Buffer, i int64, fd int) *piece {
 	off := i * packChunk
 	size := min(packChunk, n.size-off)
-	c.spot = nil
-	if err := n.load(fd, path, c.raw[:pages(size)], off, size); err != nil {
-		return err
+	p := &piece{path: n.where, staged: pages(size)}
+	p.Code, p.FD, p.Off = iouring.Write, n.transferFD(), off
+	p.fill = func() error {
+		if err := n.load(fd, b.Path(), p.Buf, off, size); err != nil {
+			return err
+		}
+		c, err := b.s.io.codecs.take(ctx, nil, 0)
+		if err != nil {
+			return err
+		}
+		defer b.s.io.codecs.give(c)
+		n.sums.pack.of[i] = packedChunk{}
+		if data, ok := c.pack(p.Buf[:size], n.sums.pack.width); ok {
+			n.sums.pack.of[i] = packedChunk{uint32(len(data)), sum(data)}
+			p.Buf = p.Buf[:copy(p.Buf, c.data[:pages(int64(len(data)))])]
+		}
+		return nil
 	}
-	out := c.raw[:pages(size)]
-	if data, ok := c.pack(int(size), n.sums.pack.width); ok {
-		n.sums.pack.of[i] = packedChunk{uint32(len(data)), sum(data)}
-		out = c.data[:pages(int64(len(data)))]
+	return p
+}
+
+// transferFD is the descriptor for transfers of whole blocks.
+func (h *home) transferFD() int {
+	if h.direct >= 0 {
+		return h.direct
 	}
-	if err := space.add(int64(len(out))); err != nil {
-		return err
-	}
-	return n.transferOne(ctx, e, iouring.Write, out, off, 0)
+	return h.fd
 }
 
 // transferOne reads or writes one aligned block of the file. short is with how many bytes a read is complete.
 func (h *home) transferOne(ctx context.Context, e *engine, code iouring.Code, p []byte, off int64, short int) error {
 	one := &piece{path: h.where, short: short}
-	one.Code, one.FD, one.Off, one.Buf = code, h.fd, off, p
-	if h.direct >= 0 {
-		one.FD = h.direct
-	}
+	one.Code, one.FD, one.Off, one.Buf = code, h.transferFD(), off, p
 	return e.flow(ctx, func() *piece {
 		p := one
 		one = nil

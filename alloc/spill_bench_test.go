@@ -21,8 +21,15 @@ func benchSize(b *testing.B) int64 {
 // benchStore has one spill tier, in $TMPDIR, and a resident buffer of noise.
 func benchStore(b *testing.B) *Buffer {
 	b.Helper()
+	return benchBuffer(b, "", noise(5, 16<<20))
+}
+
+// benchBuffer is a resident buffer of p, repeated, in a store with a spill tier of its own.
+func benchBuffer(b *testing.B, compress string, p []byte) *Buffer {
+	b.Helper()
 	n := benchSize(b)
-	cfg := Config{Dir: b.TempDir() + "/state", Name: testName() + "bench", Mem: n + n/8 + 64<<20, Logf: b.Logf, Spill: []SpillConfig{{Dir: b.TempDir()}}}
+	cfg := Config{Dir: b.TempDir() + "/state", Name: testName() + "bench", Mem: n + n/8 + 64<<20, Logf: b.Logf,
+		Spill: []SpillConfig{{Dir: b.TempDir(), Compress: compress}}}
 	s, err := Open(cfg)
 	if err != nil {
 		b.Fatal(err)
@@ -37,7 +44,6 @@ func benchStore(b *testing.B) *Buffer {
 			b.Error(err)
 		}
 	})
-	p := noise(5, 16<<20)
 	for off := int64(0); off < n; off += int64(len(p)) {
 		if _, err := buf.WriteAt(p[:min(int64(len(p)), n-off)], off); err != nil {
 			b.Fatal(err)

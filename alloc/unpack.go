@@ -20,7 +20,7 @@ func (h *home) unpack(ctx context.Context, e *engine, c *codec, i int64, path st
 		return c.raw[:n], false, nil
 	}
 	c.spot = nil
-	if i >= int64(len(k.of)) || packChunks(size) != int64(len(k.of)) { // it was made longer, or cut, behind our back
+	if packChunks(size) != int64(len(k.of)) { // it was made longer, or cut, behind our back
 		return nil, true, h.damaged(path, off, n)
 	}
 	if part := k.of[i]; part.size == 0 {
@@ -28,7 +28,7 @@ func (h *home) unpack(ctx context.Context, e *engine, c *codec, i int64, path st
 	} else {
 		data := c.data[:pages(int64(part.size))]
 		err = h.transferOne(ctx, e, iouring.Read, data, off, len(data))
-		if err == nil && (sum(data[:part.size]) != part.sum || !c.unpack(int(part.size), int(n), k.width)) {
+		if err == nil && !c.undo(k, part, data, n) {
 			err = h.damaged(path, off, n)
 		}
 	}
@@ -40,6 +40,12 @@ func (h *home) unpack(ctx context.Context, e *engine, c *codec, i int64, path st
 	}
 	c.spot, c.chunk = h.spot, i
 	return c.raw[:n], true, nil
+}
+
+// undo decompresses data, if it is what was written, to n bytes of raw.
+func (c *codec) undo(k *packing, part packedChunk, data []byte, n int64) bool {
+	data = data[:part.size]
+	return sum(data) == part.sum && c.unpack(data, int(n), k.width)
 }
 
 // damaged is the error of a chunk that does not decompress.
@@ -95,16 +101,54 @@ func (b *Buffer) unpackRange(h *home, off, n, size int64, use func([]byte) error
 }
 
 // unpackEach gives the first n bytes of a compressed file of size bytes to use, chunk by chunk, in any order, several at a time. What is given
-// lies in the codec.
-func (b *Buffer) unpackEach(ctx context.Context, h *home, n, size int64, use func(ctx context.Context, c *codec, got []byte, off int64) error) error {
-	e, path := b.s.io, b.Path()
-	return e.codecs.each(ctx, h.spot, packChunks(n), same, func(ctx context.Context, c *codec, i int64) error {
-		got, _, err := h.unpack(ctx, e, c, i, path, size)
+// has room behind it to the end of the page.
+func (b *Buffer) unpackEach(ctx context.Context, h *home, n, size int64, use func(ctx context.Context, got []byte, off int64) error) error {
+	e, path, i := b.s.io, b.Path(), int64(0)
+	if packChunks(size) != int64(len(h.sums.pack.of)) {
+		return h.damaged(path, 0, size)
+	}
+	return e.flowsOn(ctx, e.codecs.threads(), func() *piece {
+		off := i * packChunk
+		if off >= n {
+			return nil
+		}
+		part, length := h.sums.pack.of[i], min(packChunk, size-off)
+		i++
+		p := &piece{path: h.where, staged: pages(length), short: int(length)}
+		if part.size > 0 {
+			p.staged = pages(int64(part.size))
+			p.short = int(p.staged)
+		}
+		p.Code, p.FD, p.Off = iouring.Read, h.transferFD(), off
+		p.drain = func() error {
+			return b.unpackPiece(ctx, h, p, part, length, size, path, func(got []byte) error {
+				return use(ctx, got[:min(length, n-off)], off)
+			})
+		}
+		return p
+	})
+}
+
+// unpackPiece gives the bytes of a chunk that has been read to use, verified.
+func (b *Buffer) unpackPiece(ctx context.Context, h *home, p *piece, part packedChunk, length, size int64, path string, use func([]byte) error) error {
+	got, off := p.Buf, p.Off
+	if part.size > 0 {
+		c, err := b.s.io.codecs.take(ctx, nil, 0)
 		if err != nil {
 			return err
 		}
-		return use(ctx, c, got[:min(int64(len(got)), n-i*packChunk)], i*packChunk)
-	})
+		defer b.s.io.codecs.give(c)
+		c.spot = nil
+		if !c.undo(h.sums.pack, part, p.Buf, length) {
+			return h.damaged(path, off, length)
+		}
+		got = c.raw
+	}
+	got = got[:length]
+	if err := h.verify(path, got, off, size, h.sums.now()); err != nil {
+		return err
+	}
+	return use(got)
 }
 
 // unpackSegs is readSegs of a compressed buffer: a chunk is decompressed once for all the segments that have a part in it.
@@ -198,14 +242,12 @@ func (b *Buffer) expandOn(ctx context.Context, h *home, st *unix.Stat_t, limit i
 
 // unpackFrom writes what a compressed file of size bytes has into the file.
 func (n *newHome) unpackFrom(ctx context.Context, b *Buffer, h *home, size int64) error {
-	return b.unpackEach(ctx, h, n.size, size, func(ctx context.Context, c *codec, got []byte, off int64) error {
+	return b.unpackEach(ctx, h, n.size, size, func(ctx context.Context, got []byte, off int64) error {
 		n.sumUp(got, off)
-		k := int64(len(got))
-		if k < pages(k) {
-			c.spot = nil
-			clear(c.raw[k:pages(k)])
-		}
-		return n.transferOne(ctx, b.s.io, iouring.Write, c.raw[:pages(k)], off, 0)
+		k := len(got)
+		got = got[:pages(int64(k))]
+		clear(got[k:])
+		return n.transferOne(ctx, b.s.io, iouring.Write, got, off, 0)
 	})
 }
 
