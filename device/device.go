@@ -105,7 +105,10 @@ type Device struct {
 	lastID  uint64
 	hazards map[*alloc.Buffer]*hazard
 	running int
-	slots   int // how many jobs may run at once
+	// releasing counts jobs that have ended and still let go of their buffers,
+	// for which the store must be there.
+	releasing int
+	slots     int // how many jobs may run at once
 	// memWait holds jobs that were ready but found no scratch memory; they
 	// become ready again when memory is freed.
 	memWait  []*Job
@@ -206,7 +209,7 @@ func (d *Device) Stop(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.unfinished() > 0 || d.running > 0 {
+	for d.unfinished() > 0 || d.running > 0 || d.releasing > 0 {
 		d.idle.Wait()
 	}
 	for _, q := range d.queues {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,6 +82,31 @@ func TestStopCancels(t *testing.T) {
 		}
 	}
 	if err := <-told; err != nil {
+		t.Error(err)
+	}
+}
+
+// The store is not closed under a job that has ended and lets go of its buffers.
+func TestStopWaitsForReleases(t *testing.T) {
+	l := newLab(t)
+	l.do("mix x.npy")
+	d := l.d
+	d.mu.Lock()
+	d.releasing++
+	d.mu.Unlock()
+	stopped := make(chan error, 1)
+	go func() { stopped <- d.Stop(context.Background()) }()
+	if !poll(func() bool { return d.Stats().State == "stopping" }) {
+		t.Fatal("it does not stop")
+	}
+	runtime.Gosched()
+	select {
+	case err := <-stopped:
+		t.Errorf("stopped meanwhile: %v", err)
+	default:
+	}
+	d.released()
+	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
 }

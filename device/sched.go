@@ -184,13 +184,24 @@ func (d *Device) finish(j *Job, err error) []*Job {
 	}
 	d.mu.Lock()
 	d.running--
+	d.releasing++
 	d.wakeMemory()
 	d.end(j, state, err)
 	start := d.schedule()
 	d.mu.Unlock()
 	d.release(j)
+	d.released()
 	d.moves.wake()
 	return start
+}
+
+// released takes note that a job holds no buffer any more.
+func (d *Device) released() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.releasing--; d.releasing == 0 {
+		d.idle.Broadcast()
+	}
 }
 
 // outcome is the state in which a job that ran ends.
