@@ -224,7 +224,7 @@ echo 'map "z = x + y" x=x.npy y=y.npy z=z.npy' > queues/main/ctl; cat queues/mai
 	if status := daemon.wait(); status != 0 {
 		t.Errorf("status %d: %s", status, daemon.out.String())
 	}
-	if left, err := filepath.Glob("/dev/shm/vgpu-" + nobody.Uid + "-*"); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob("/dev/shm/vgpu-" + nobody.Uid + "-vgpu0*"); err != nil || len(left) > 0 {
 		t.Errorf("left under /dev/shm: %v %v", left, err)
 	}
 }
