@@ -127,6 +127,8 @@ func (p *Pool) Run(ctx context.Context, opt Options, fn func(w *Worker) error) e
 
 // refuseWorkers panics if the caller is a task of this pool.
 func (p *Pool) refuseWorkers(what string) {
+	runtime.LockOSThread() // or else a worker that starts anew, after a task's Goexit, may get this thread before we compare
+	defer runtime.UnlockOSThread()
 	tid := int32(unix.Gettid())
 	for _, t := range p.threads {
 		if t.tid.Load() == tid {
