@@ -52,21 +52,13 @@ func (p *product) smallPart(steps, i0, i1, j0, j1 int) {
 	p.finished(i0, i1, j0, j1)
 }
 
-// tallStride is the most bytes between rows of A that tall tiles read: a row's
-// lines share the ways of an L1 cache with those of rows a power of two away.
-const tallStride = 1024
-
 // smallTiles runs the micro-kernel over a part of C. Rows are shared out
 // evenly: five tiles of 7 or 6 rows are faster than four of 8 and one of 1.
 func (p *product) smallTiles(t *simd.Tile, k0, i0, i1, j0, j1 int) {
+	tiles := (i1 - i0 + p.kernel.MR - 1) / p.kernel.MR
+	rows, more := (i1-i0)/tiles, (i1-i0)%tiles // the first tiles have one more
 	for n := 0; j0 < j1; j0 += n {
 		n = p.kernel.Width(j1 - j0)
-		most := p.kernel.MR
-		if p.a.m.rowStride <= tallStride {
-			most = p.kernel.Tall(n)
-		}
-		tiles := (i1 - i0 + most - 1) / most
-		rows, more := (i1-i0)/tiles, (i1-i0)%tiles // the first tiles have one more
 		p.smallRun(t, k0, i0, j0, rows+1, n, more)
 		p.smallRun(t, k0, i0+more*(rows+1), j0, rows, n, tiles-more)
 	}

@@ -62,8 +62,7 @@ type GemmKernel struct {
 	vecs     int // vectors of NR columns
 	packBody int // the body of whole tiles that pack
 	run      func(*Tile)
-	tall     func(*Tile) // tiles of two vectors and up to tallRows rows; nil if there are none
-	tallRows int
+	whole    func(*Tile) // the same for whole vectors, without masks; nil if there is none
 }
 
 // String tells type, instruction set and tile: f32 avx512 14x32.

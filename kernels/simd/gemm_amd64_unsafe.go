@@ -14,21 +14,25 @@ var gemmKernels = [AVX512 + 1][numGemmTypes]*GemmKernel{
 		GemmI16:  avx2(GemmI16, tileI16AVX2),
 	},
 	AVX512: {
-		GemmF32:  withTall(avx512(GemmF32, tileF32AVX512), tallF32AVX512),
-		GemmF64:  withTall(avx512(GemmF64, tileF64AVX512), tallF64AVX512),
-		GemmC64:  avx512(GemmC64, tileC64AVX512),
-		GemmC128: avx512(GemmC128, tileC128AVX512),
-		GemmBF16: avx512(GemmBF16, tileBF16AVX512),
-		GemmVNNI: avx512(GemmVNNI, tileVNNIAVX512),
-		GemmI16:  avx512(GemmI16, tileI16AVX512),
+		GemmF32:  avx512(GemmF32, tileF32AVX512, wholeF32AVX512),
+		GemmF64:  avx512(GemmF64, tileF64AVX512, wholeF64AVX512),
+		GemmC64:  avx512(GemmC64, tileC64AVX512, wholeC64AVX512),
+		GemmC128: avx512(GemmC128, tileC128AVX512, wholeC128AVX512),
+		GemmBF16: avx512(GemmBF16, tileBF16AVX512, nil),
+		GemmVNNI: avx512(GemmVNNI, tileVNNIAVX512, nil),
+		GemmI16:  avx512(GemmI16, tileI16AVX512, nil),
 	},
 }
 
 // avx512 describes a kernel of 8 rows of 3 vectors, and avx2 one of 6 rows of
 // 2: 24 and 12 sums, which leave registers for a row of B and an element of A.
 // A complex row takes two. Half a vector is a width of its own at AVX-512.
-func avx512(t GemmType, tile func(*uint64)) *GemmKernel {
-	return asm(t, AVX512, 8, 3, 4, 64, tile)
+func avx512(t GemmType, tile, whole func(*uint64)) *GemmKernel {
+	k := asm(t, AVX512, 8, 3, 4, 64, tile)
+	if whole != nil { // else B is packed, and read without a mask
+		k.whole = asmTile(whole)
+	}
+	return k
 }
 
 func avx2(t GemmType, tile func(*uint64)) *GemmKernel { return asm(t, AVX2, 6, 2, 2, 32, tile) }
@@ -39,12 +43,6 @@ func asm(t GemmType, isa ISA, rows, vecs, widths, vecBytes int, tile func(*uint6
 	}
 	lanes := vecBytes / t.SumBytes()
 	return &GemmKernel{Type: t, ISA: isa, MR: rows, NR: vecs * lanes, lanes: lanes, vecs: vecs, packBody: widths * rows, run: asmTile(tile)}
-}
-
-// withTall adds tiles of 14 rows of 2 vectors.
-func withTall(k *GemmKernel, tall func(*uint64)) *GemmKernel {
-	k.tall, k.tallRows = asmTile(tall), 14
-	return k
 }
 
 // asmTile adapts an assembly function, which reads a Tile field by field.

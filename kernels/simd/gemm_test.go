@@ -111,11 +111,7 @@ func fillSums(r *rand.Rand, t GemmType, n int) []byte {
 func (c *tileCase) run(k *GemmKernel) []byte {
 	out := bytes.Clone(c.c)
 	elem, sum := k.Type.ElemBytes(), k.Type.SumBytes()
-	rows := k.MR
-	if c.n <= k.NR {
-		rows = k.Tall(c.n)
-	}
-	for i := 0; i < c.m; i += rows {
+	for i := 0; i < c.m; i += k.MR {
 		for j := 0; j < c.n; j += k.NR {
 			t := c.tile
 			if t.K > 0 {
@@ -125,7 +121,7 @@ func (c *tileCase) run(k *GemmKernel) []byte {
 				t.Init = t.Init.Add(4 * j)
 			}
 			t.C = PtrTo(out).Add(i*c.rowC + j*sum)
-			k.Run(&t, min(rows, c.m-i), min(k.NR, c.n-j))
+			k.Run(&t, min(k.MR, c.m-i), min(k.NR, c.n-j))
 		}
 	}
 	return out
@@ -137,8 +133,8 @@ func TestTiles(t *testing.T) {
 	for _, k := range gemmKernelsHere() {
 		t.Run(k.String(), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, uint64(k.Type)))
-			for m := 1; m <= k.Tall(2*k.lanes); m++ {
-				for n := 1; n <= k.NR && m <= k.Tall(n); n++ {
+			for m := 1; m <= k.MR; m++ {
+				for n := 1; n <= k.NR; n++ {
 					grouped := k.Type.Group() > 1
 					c := newTileCase(r, k, m, n, []int{0, 1, 2, 5, 17}[r.IntN(5)], grouped || r.IntN(2) == 0)
 					alpha, beta := scalars[r.IntN(len(scalars))], scalars[r.IntN(len(scalars))]

@@ -100,9 +100,9 @@ const (
 	flagMulC              // beta is not 1
 )
 
-// Run updates m x n tiles, the first at t.C; 1 <= m <= MR, or Tall(n) if
-// nothing is packed or asked for ahead, 1 <= n <= NR. It reads NR columns of B
-// only in kernels whose element is a group; others read n.
+// Run updates m x n tiles, the first at t.C; 1 <= m <= MR, 1 <= n <= NR.
+// It reads NR columns of B only in kernels whose element is a group; others
+// read n.
 func (k *GemmKernel) Run(t *Tile, m, n int) {
 	lanes, nv := k.lanes, 1
 	last := n
@@ -110,6 +110,7 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 		last -= lanes
 		nv++
 	}
+	whole := last == lanes && k.whole != nil
 	if nv == 1 && last <= lanes/2 && k.ISA == AVX512 {
 		nv = k.vecs + 1 // half a vector
 	}
@@ -124,22 +125,12 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 		k.runGeneric(t, m, n)
 		return
 	}
-	if m > k.MR {
-		t.body = m - 1
-		k.tall(t)
+	t.setAhead()
+	if whole && t.Pack == (Ptr{}) {
+		k.whole(t)
 		return
 	}
-	t.setAhead()
 	k.run(t)
-}
-
-// Tall is the most rows of a tile of n columns for products that lie in the L1
-// cache: MR, or more where so few columns leave registers for them.
-func (k *GemmKernel) Tall(n int) int {
-	if k.tall != nil && n > k.lanes && n <= 2*k.lanes {
-		return k.tallRows
-	}
-	return k.MR
 }
 
 // Width is how many of n columns a tile should take, the first of them: a

@@ -34637,76 +34637,12096 @@ last2535:
 	VZEROUPPER
 	RET
 
+// func wholeF32AVX512(tile *uint64)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·wholeF32AVX512(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x0c
+	JGE  from2536
+	CMPQ AX, $0x06
+	JGE  from2537
+	CMPQ AX, $0x03
+	JGE  from2538
+	CMPQ AX, $0x01
+	JGE  from2539
+	JMP  body0
+
+from2539:
+	CMPQ AX, $0x02
+	JGE  from2540
+	JMP  body1
+
+from2540:
+	JMP body2
+
+from2538:
+	CMPQ AX, $0x04
+	JGE  from2541
+	JMP  body3
+
+from2541:
+	CMPQ AX, $0x05
+	JGE  from2542
+	JMP  body4
+
+from2542:
+	JMP body5
+
+from2537:
+	CMPQ AX, $0x09
+	JGE  from2543
+	CMPQ AX, $0x07
+	JGE  from2544
+	JMP  body6
+
+from2544:
+	CMPQ AX, $0x08
+	JGE  from2545
+	JMP  body7
+
+from2545:
+	JMP body8
+
+from2543:
+	CMPQ AX, $0x0a
+	JGE  from2546
+	JMP  body9
+
+from2546:
+	CMPQ AX, $0x0b
+	JGE  from2547
+	JMP  body10
+
+from2547:
+	JMP body11
+
+from2536:
+	CMPQ AX, $0x12
+	JGE  from2548
+	CMPQ AX, $0x0f
+	JGE  from2549
+	CMPQ AX, $0x0d
+	JGE  from2550
+	JMP  body12
+
+from2550:
+	CMPQ AX, $0x0e
+	JGE  from2551
+	JMP  body13
+
+from2551:
+	JMP body14
+
+from2549:
+	CMPQ AX, $0x10
+	JGE  from2552
+	JMP  body15
+
+from2552:
+	CMPQ AX, $0x11
+	JGE  from2553
+	JMP  body16
+
+from2553:
+	JMP body17
+
+from2548:
+	CMPQ AX, $0x15
+	JGE  from2554
+	CMPQ AX, $0x13
+	JGE  from2555
+	JMP  body18
+
+from2555:
+	CMPQ AX, $0x14
+	JGE  from2556
+	JMP  body19
+
+from2556:
+	JMP body20
+
+from2554:
+	CMPQ AX, $0x16
+	JGE  from2557
+	JMP  body21
+
+from2557:
+	CMPQ AX, $0x17
+	JGE  from2558
+	JMP  body22
+
+from2558:
+	JMP body23
+
+body0:
+	// 1 rows, 1 vectors of 64 bytes
+tile2559:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2564
+	SUBQ   $+8, AX
+	JGE    main2561
+
+early2560:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2560
+
+main2561:
+	TESTQ AX, AX
+	JZ    row2563
+
+run2562:
+	PCALIGN $0x20
+
+loop2566:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2566
+
+row2563:
+	TESTQ      R11, R11
+	JZ         done2564
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2562
+
+done2564:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2567
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+
+skip2567:
+	TESTQ        $0x00000002, AX
+	JZ           skip2568
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+
+skip2568:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	DECQ    72(R12)
+	JLE     last2569
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2559
+
+last2569:
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors of 64 bytes
+tile2570:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2575
+	SUBQ   $+16, AX
+	JGE    main2572
+
+early2571:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2571
+
+main2572:
+	TESTQ AX, AX
+	JZ    row2574
+
+run2573:
+	PCALIGN $0x20
+
+loop2577:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2577
+
+row2574:
+	TESTQ      R11, R11
+	JZ         done2575
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2573
+
+done2575:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2578
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+skip2578:
+	TESTQ        $0x00000002, AX
+	JZ           skip2579
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip2579:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	DECQ    72(R12)
+	JLE     last2580
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2570
+
+last2580:
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors of 64 bytes
+tile2581:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2586
+	SUBQ   $+24, AX
+	JGE    main2583
+
+early2582:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2582
+
+main2583:
+	TESTQ AX, AX
+	JZ    row2585
+
+run2584:
+	PCALIGN $0x20
+
+loop2588:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2588
+
+row2585:
+	TESTQ      R11, R11
+	JZ         done2586
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2584
+
+done2586:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2589
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+
+skip2589:
+	TESTQ        $0x00000002, AX
+	JZ           skip2590
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip2590:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	DECQ    72(R12)
+	JLE     last2591
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2581
+
+last2591:
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors of 64 bytes
+tile2592:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2597
+	SUBQ   $+32, AX
+	JGE    main2594
+
+early2593:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2593
+
+main2594:
+	TESTQ AX, AX
+	JZ    row2596
+
+run2595:
+	PCALIGN $0x20
+
+loop2599:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2599
+
+row2596:
+	TESTQ      R11, R11
+	JZ         done2597
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2595
+
+done2597:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2600
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+skip2600:
+	TESTQ        $0x00000002, AX
+	JZ           skip2601
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+
+skip2601:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	DECQ    72(R12)
+	JLE     last2602
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2592
+
+last2602:
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors of 64 bytes
+tile2603:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2608
+	SUBQ   $+40, AX
+	JGE    main2605
+
+early2604:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2604
+
+main2605:
+	TESTQ AX, AX
+	JZ    row2607
+
+run2606:
+	PCALIGN $0x20
+
+loop2610:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2610
+
+row2607:
+	TESTQ      R11, R11
+	JZ         done2608
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2606
+
+done2608:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2611
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+
+skip2611:
+	TESTQ        $0x00000002, AX
+	JZ           skip2612
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+skip2612:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	DECQ    72(R12)
+	JLE     last2613
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2603
+
+last2613:
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors of 64 bytes
+tile2614:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2619
+	SUBQ   $+48, AX
+	JGE    main2616
+
+early2615:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2615
+
+main2616:
+	TESTQ AX, AX
+	JZ    row2618
+
+run2617:
+	PCALIGN $0x20
+
+loop2621:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2621
+
+row2618:
+	TESTQ      R11, R11
+	JZ         done2619
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2617
+
+done2619:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2622
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip2622:
+	TESTQ        $0x00000002, AX
+	JZ           skip2623
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip2623:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, (SI)
+	DECQ    72(R12)
+	JLE     last2624
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2614
+
+last2624:
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors of 64 bytes
+tile2625:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000007, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2630
+	SUBQ   $+56, AX
+	JGE    main2627
+
+early2626:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2626
+
+main2627:
+	TESTQ AX, AX
+	JZ    row2629
+
+run2628:
+	PCALIGN $0x20
+
+loop2632:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop2632
+
+row2629:
+	TESTQ      R11, R11
+	JZ         done2630
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2628
+
+done2630:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2633
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+
+skip2633:
+	TESTQ        $0x00000002, AX
+	JZ           skip2634
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+
+skip2634:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	DECQ    72(R12)
+	JLE     last2635
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2625
+
+last2635:
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors of 64 bytes
+tile2636:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000008, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2641
+	SUBQ   $+64, AX
+	JGE    main2638
+
+early2637:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2637
+
+main2638:
+	TESTQ AX, AX
+	JZ    row2640
+
+run2639:
+steps2642:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop2643:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VBROADCASTSS (R9)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop2643
+	CMPQ         152(R12), $0x00
+	JNE          same2644
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same2644
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same2644:
+	TESTQ AX, AX
+	JNZ   steps2642
+
+row2640:
+	TESTQ      R11, R11
+	JZ         done2641
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2639
+
+done2641:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2645
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+skip2645:
+	TESTQ        $0x00000002, AX
+	JZ           skip2646
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+
+skip2646:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, (SI)
+	DECQ    72(R12)
+	JLE     last2647
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2636
+
+last2647:
+	VZEROUPPER
+	RET
+
+body8:
+	// 1 rows, 2 vectors of 64 bytes
+tile2648:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2653
+	SUBQ   $+8, AX
+	JGE    main2650
+
+early2649:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2649
+
+main2650:
+	TESTQ AX, AX
+	JZ    row2652
+
+run2651:
+	PCALIGN $0x20
+
+loop2655:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2655
+
+row2652:
+	TESTQ      R11, R11
+	JZ         done2653
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2651
+
+done2653:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2656
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+skip2656:
+	TESTQ        $0x00000002, AX
+	JZ           skip2657
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip2657:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	DECQ    72(R12)
+	JLE     last2658
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2648
+
+last2658:
+	VZEROUPPER
+	RET
+
+body9:
+	// 2 rows, 2 vectors of 64 bytes
+tile2659:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2664
+	SUBQ   $+16, AX
+	JGE    main2661
+
+early2660:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2660
+
+main2661:
+	TESTQ AX, AX
+	JZ    row2663
+
+run2662:
+	PCALIGN $0x20
+
+loop2666:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2666
+
+row2663:
+	TESTQ      R11, R11
+	JZ         done2664
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2662
+
+done2664:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2667
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+skip2667:
+	TESTQ        $0x00000002, AX
+	JZ           skip2668
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+
+skip2668:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	DECQ    72(R12)
+	JLE     last2669
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2659
+
+last2669:
+	VZEROUPPER
+	RET
+
+body10:
+	// 3 rows, 2 vectors of 64 bytes
+tile2670:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2675
+	SUBQ   $+24, AX
+	JGE    main2672
+
+early2671:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2671
+
+main2672:
+	TESTQ AX, AX
+	JZ    row2674
+
+run2673:
+	PCALIGN $0x20
+
+loop2677:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2677
+
+row2674:
+	TESTQ      R11, R11
+	JZ         done2675
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2673
+
+done2675:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2678
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip2678:
+	TESTQ        $0x00000002, AX
+	JZ           skip2679
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip2679:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	DECQ    72(R12)
+	JLE     last2680
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2670
+
+last2680:
+	VZEROUPPER
+	RET
+
+body11:
+	// 4 rows, 2 vectors of 64 bytes
+tile2681:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2686
+	SUBQ   $+32, AX
+	JGE    main2683
+
+early2682:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2682
+
+main2683:
+	TESTQ AX, AX
+	JZ    row2685
+
+run2684:
+	PCALIGN $0x20
+
+loop2688:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2688
+
+row2685:
+	TESTQ      R11, R11
+	JZ         done2686
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2684
+
+done2686:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2689
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+skip2689:
+	TESTQ        $0x00000002, AX
+	JZ           skip2690
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+
+skip2690:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	DECQ    72(R12)
+	JLE     last2691
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2681
+
+last2691:
+	VZEROUPPER
+	RET
+
+body12:
+	// 5 rows, 2 vectors of 64 bytes
+tile2692:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2697
+	SUBQ   $+40, AX
+	JGE    main2694
+
+early2693:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2693
+
+main2694:
+	TESTQ AX, AX
+	JZ    row2696
+
+run2695:
+	PCALIGN $0x20
+
+loop2699:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z12
+	VFMADD231PS  Z1, Z3, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2699
+
+row2696:
+	TESTQ      R11, R11
+	JZ         done2697
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2695
+
+done2697:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2700
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+skip2700:
+	TESTQ        $0x00000002, AX
+	JZ           skip2701
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip2701:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	DECQ    72(R12)
+	JLE     last2702
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2692
+
+last2702:
+	VZEROUPPER
+	RET
+
+body13:
+	// 6 rows, 2 vectors of 64 bytes
+tile2703:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2708
+	SUBQ   $+48, AX
+	JGE    main2705
+
+early2704:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2704
+
+main2705:
+	TESTQ AX, AX
+	JZ    row2707
+
+run2706:
+	PCALIGN $0x20
+
+loop2710:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z12
+	VFMADD231PS  Z1, Z3, Z13
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2710
+
+row2707:
+	TESTQ      R11, R11
+	JZ         done2708
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2706
+
+done2708:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2711
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+skip2711:
+	TESTQ        $0x00000002, AX
+	JZ           skip2712
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+
+skip2712:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, 64(SI)
+	DECQ    72(R12)
+	JLE     last2713
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2703
+
+last2713:
+	VZEROUPPER
+	RET
+
+body14:
+	// 7 rows, 2 vectors of 64 bytes
+tile2714:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000007, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2719
+	SUBQ   $+56, AX
+	JGE    main2716
+
+early2715:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2715
+
+main2716:
+	TESTQ AX, AX
+	JZ    row2718
+
+run2717:
+	PCALIGN $0x20
+
+loop2721:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z12
+	VFMADD231PS  Z1, Z3, Z13
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop2721
+
+row2718:
+	TESTQ      R11, R11
+	JZ         done2719
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2717
+
+done2719:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2722
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+
+skip2722:
+	TESTQ        $0x00000002, AX
+	JZ           skip2723
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip2723:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	DECQ    72(R12)
+	JLE     last2724
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2714
+
+last2724:
+	VZEROUPPER
+	RET
+
+body15:
+	// 8 rows, 2 vectors of 64 bytes
+tile2725:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000008, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2730
+	SUBQ   $+64, AX
+	JGE    main2727
+
+early2726:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2726
+
+main2727:
+	TESTQ AX, AX
+	JZ    row2729
+
+run2728:
+steps2731:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop2732:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z12
+	VFMADD231PS  Z1, Z3, Z13
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VBROADCASTSS (R9)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop2732
+	CMPQ         152(R12), $0x00
+	JNE          same2733
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same2733
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same2733:
+	TESTQ AX, AX
+	JNZ   steps2731
+
+row2729:
+	TESTQ      R11, R11
+	JZ         done2730
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2728
+
+done2730:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2734
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+
+skip2734:
+	TESTQ        $0x00000002, AX
+	JZ           skip2735
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z19
+
+skip2735:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, 64(SI)
+	DECQ    72(R12)
+	JLE     last2736
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2725
+
+last2736:
+	VZEROUPPER
+	RET
+
+body16:
+	// 1 rows, 3 vectors of 64 bytes
+tile2737:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2742
+	SUBQ   $+8, AX
+	JGE    main2739
+
+early2738:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2738
+
+main2739:
+	TESTQ AX, AX
+	JZ    row2741
+
+run2740:
+	PCALIGN $0x20
+
+loop2744:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2744
+
+row2741:
+	TESTQ      R11, R11
+	JZ         done2742
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2740
+
+done2742:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2745
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+
+skip2745:
+	TESTQ        $0x00000002, AX
+	JZ           skip2746
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip2746:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	DECQ    72(R12)
+	JLE     last2747
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2737
+
+last2747:
+	VZEROUPPER
+	RET
+
+body17:
+	// 2 rows, 3 vectors of 64 bytes
+tile2748:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2753
+	SUBQ   $+16, AX
+	JGE    main2750
+
+early2749:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2749
+
+main2750:
+	TESTQ AX, AX
+	JZ    row2752
+
+run2751:
+	PCALIGN $0x20
+
+loop2755:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2755
+
+row2752:
+	TESTQ      R11, R11
+	JZ         done2753
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2751
+
+done2753:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2756
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip2756:
+	TESTQ        $0x00000002, AX
+	JZ           skip2757
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip2757:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	DECQ    72(R12)
+	JLE     last2758
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2748
+
+last2758:
+	VZEROUPPER
+	RET
+
+body18:
+	// 3 rows, 3 vectors of 64 bytes
+tile2759:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2764
+	SUBQ   $+24, AX
+	JGE    main2761
+
+early2760:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2760
+
+main2761:
+	TESTQ AX, AX
+	JZ    row2763
+
+run2762:
+	PCALIGN $0x20
+
+loop2766:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2766
+
+row2763:
+	TESTQ      R11, R11
+	JZ         done2764
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2762
+
+done2764:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2767
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+
+skip2767:
+	TESTQ        $0x00000002, AX
+	JZ           skip2768
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+
+skip2768:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	DECQ    72(R12)
+	JLE     last2769
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2759
+
+last2769:
+	VZEROUPPER
+	RET
+
+body19:
+	// 4 rows, 3 vectors of 64 bytes
+tile2770:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2775
+	SUBQ   $+32, AX
+	JGE    main2772
+
+early2771:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2771
+
+main2772:
+	TESTQ AX, AX
+	JZ    row2774
+
+run2773:
+	PCALIGN $0x20
+
+loop2777:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2777
+
+row2774:
+	TESTQ      R11, R11
+	JZ         done2775
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2773
+
+done2775:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2778
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+skip2778:
+	TESTQ        $0x00000002, AX
+	JZ           skip2779
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+
+skip2779:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	DECQ    72(R12)
+	JLE     last2780
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2770
+
+last2780:
+	VZEROUPPER
+	RET
+
+body20:
+	// 5 rows, 3 vectors of 64 bytes
+tile2781:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2786
+	SUBQ   $+40, AX
+	JGE    main2783
+
+early2782:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2782
+
+main2783:
+	TESTQ AX, AX
+	JZ    row2785
+
+run2784:
+	PCALIGN $0x20
+
+loop2788:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VFMADD231PS  Z2, Z3, Z18
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2788
+
+row2785:
+	TESTQ      R11, R11
+	JZ         done2786
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2784
+
+done2786:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2789
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+
+skip2789:
+	TESTQ        $0x00000002, AX
+	JZ           skip2790
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+
+skip2790:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	DECQ    72(R12)
+	JLE     last2791
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2781
+
+last2791:
+	VZEROUPPER
+	RET
+
+body21:
+	// 6 rows, 3 vectors of 64 bytes
+tile2792:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2797
+	SUBQ   $+48, AX
+	JGE    main2794
+
+early2793:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2793
+
+main2794:
+	TESTQ AX, AX
+	JZ    row2796
+
+run2795:
+	PCALIGN $0x20
+
+loop2799:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VFMADD231PS  Z2, Z3, Z18
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z19
+	VFMADD231PS  Z1, Z3, Z20
+	VFMADD231PS  Z2, Z3, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2799
+
+row2796:
+	TESTQ      R11, R11
+	JZ         done2797
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2795
+
+done2797:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2800
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+
+skip2800:
+	TESTQ        $0x00000002, AX
+	JZ           skip2801
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z19
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z21
+
+skip2801:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z19, (SI)
+	VMOVUPS Z20, 64(SI)
+	VMOVUPS Z21, 128(SI)
+	DECQ    72(R12)
+	JLE     last2802
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2792
+
+last2802:
+	VZEROUPPER
+	RET
+
+body22:
+	// 7 rows, 3 vectors of 64 bytes
+tile2803:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000007, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2808
+	SUBQ   $+56, AX
+	JGE    main2805
+
+early2804:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2804
+
+main2805:
+	TESTQ AX, AX
+	JZ    row2807
+
+run2806:
+	PCALIGN $0x20
+
+loop2810:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VFMADD231PS  Z2, Z3, Z18
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z19
+	VFMADD231PS  Z1, Z3, Z20
+	VFMADD231PS  Z2, Z3, Z21
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z2, Z3, Z24
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop2810
+
+row2807:
+	TESTQ      R11, R11
+	JZ         done2808
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2806
+
+done2808:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2811
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+
+skip2811:
+	TESTQ        $0x00000002, AX
+	JZ           skip2812
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z19
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z23
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+
+skip2812:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z19, (SI)
+	VMOVUPS Z20, 64(SI)
+	VMOVUPS Z21, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, 64(SI)
+	VMOVUPS Z24, 128(SI)
+	DECQ    72(R12)
+	JLE     last2813
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2803
+
+last2813:
+	VZEROUPPER
+	RET
+
+body23:
+	// 8 rows, 3 vectors of 64 bytes
+tile2814:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000008, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2819
+	SUBQ   $+64, AX
+	JGE    main2816
+
+early2815:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2815
+
+main2816:
+	TESTQ AX, AX
+	JZ    row2818
+
+run2817:
+steps2820:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop2821:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	VBROADCASTSS (R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VFMADD231PS  Z2, Z3, Z18
+	VBROADCASTSS (R8)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z19
+	VFMADD231PS  Z1, Z3, Z20
+	VFMADD231PS  Z2, Z3, Z21
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z2, Z3, Z24
+	VBROADCASTSS (R9)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z25
+	VFMADD231PS  Z1, Z3, Z26
+	VFMADD231PS  Z2, Z3, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop2821
+	CMPQ         152(R12), $0x00
+	JNE          same2822
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same2822
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same2822:
+	TESTQ AX, AX
+	JNZ   steps2820
+
+row2818:
+	TESTQ      R11, R11
+	JZ         done2819
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2817
+
+done2819:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2823
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+
+skip2823:
+	TESTQ        $0x00000002, AX
+	JZ           skip2824
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z19
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z20
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z23
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z25
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z26
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z27
+
+skip2824:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z19, (SI)
+	VMOVUPS Z20, 64(SI)
+	VMOVUPS Z21, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, 64(SI)
+	VMOVUPS Z24, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z25, (SI)
+	VMOVUPS Z26, 64(SI)
+	VMOVUPS Z27, 128(SI)
+	DECQ    72(R12)
+	JLE     last2825
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2814
+
+last2825:
+	VZEROUPPER
+	RET
+
+// func wholeF64AVX512(tile *uint64)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·wholeF64AVX512(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x0c
+	JGE  from2826
+	CMPQ AX, $0x06
+	JGE  from2827
+	CMPQ AX, $0x03
+	JGE  from2828
+	CMPQ AX, $0x01
+	JGE  from2829
+	JMP  body0
+
+from2829:
+	CMPQ AX, $0x02
+	JGE  from2830
+	JMP  body1
+
+from2830:
+	JMP body2
+
+from2828:
+	CMPQ AX, $0x04
+	JGE  from2831
+	JMP  body3
+
+from2831:
+	CMPQ AX, $0x05
+	JGE  from2832
+	JMP  body4
+
+from2832:
+	JMP body5
+
+from2827:
+	CMPQ AX, $0x09
+	JGE  from2833
+	CMPQ AX, $0x07
+	JGE  from2834
+	JMP  body6
+
+from2834:
+	CMPQ AX, $0x08
+	JGE  from2835
+	JMP  body7
+
+from2835:
+	JMP body8
+
+from2833:
+	CMPQ AX, $0x0a
+	JGE  from2836
+	JMP  body9
+
+from2836:
+	CMPQ AX, $0x0b
+	JGE  from2837
+	JMP  body10
+
+from2837:
+	JMP body11
+
+from2826:
+	CMPQ AX, $0x12
+	JGE  from2838
+	CMPQ AX, $0x0f
+	JGE  from2839
+	CMPQ AX, $0x0d
+	JGE  from2840
+	JMP  body12
+
+from2840:
+	CMPQ AX, $0x0e
+	JGE  from2841
+	JMP  body13
+
+from2841:
+	JMP body14
+
+from2839:
+	CMPQ AX, $0x10
+	JGE  from2842
+	JMP  body15
+
+from2842:
+	CMPQ AX, $0x11
+	JGE  from2843
+	JMP  body16
+
+from2843:
+	JMP body17
+
+from2838:
+	CMPQ AX, $0x15
+	JGE  from2844
+	CMPQ AX, $0x13
+	JGE  from2845
+	JMP  body18
+
+from2845:
+	CMPQ AX, $0x14
+	JGE  from2846
+	JMP  body19
+
+from2846:
+	JMP body20
+
+from2844:
+	CMPQ AX, $0x16
+	JGE  from2847
+	JMP  body21
+
+from2847:
+	CMPQ AX, $0x17
+	JGE  from2848
+	JMP  body22
+
+from2848:
+	JMP body23
+
+body0:
+	// 1 rows, 1 vectors of 64 bytes
+tile2849:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2854
+	SUBQ   $+8, AX
+	JGE    main2851
+
+early2850:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2850
+
+main2851:
+	TESTQ AX, AX
+	JZ    row2853
+
+run2852:
+	PCALIGN $0x20
+
+loop2856:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2856
+
+row2853:
+	TESTQ      R11, R11
+	JZ         done2854
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2852
+
+done2854:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2857
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+
+skip2857:
+	TESTQ        $0x00000002, AX
+	JZ           skip2858
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+
+skip2858:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	DECQ    72(R12)
+	JLE     last2859
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2849
+
+last2859:
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors of 64 bytes
+tile2860:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2865
+	SUBQ   $+16, AX
+	JGE    main2862
+
+early2861:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2861
+
+main2862:
+	TESTQ AX, AX
+	JZ    row2864
+
+run2863:
+	PCALIGN $0x20
+
+loop2867:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2867
+
+row2864:
+	TESTQ      R11, R11
+	JZ         done2865
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2863
+
+done2865:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2868
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+
+skip2868:
+	TESTQ        $0x00000002, AX
+	JZ           skip2869
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+
+skip2869:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	DECQ    72(R12)
+	JLE     last2870
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2860
+
+last2870:
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors of 64 bytes
+tile2871:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2876
+	SUBQ   $+24, AX
+	JGE    main2873
+
+early2872:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2872
+
+main2873:
+	TESTQ AX, AX
+	JZ    row2875
+
+run2874:
+	PCALIGN $0x20
+
+loop2878:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2878
+
+row2875:
+	TESTQ      R11, R11
+	JZ         done2876
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2874
+
+done2876:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2879
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+
+skip2879:
+	TESTQ        $0x00000002, AX
+	JZ           skip2880
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+
+skip2880:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	DECQ    72(R12)
+	JLE     last2881
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2871
+
+last2881:
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors of 64 bytes
+tile2882:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2887
+	SUBQ   $+32, AX
+	JGE    main2884
+
+early2883:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2883
+
+main2884:
+	TESTQ AX, AX
+	JZ    row2886
+
+run2885:
+	PCALIGN $0x20
+
+loop2889:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2889
+
+row2886:
+	TESTQ      R11, R11
+	JZ         done2887
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2885
+
+done2887:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2890
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+
+skip2890:
+	TESTQ        $0x00000002, AX
+	JZ           skip2891
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+
+skip2891:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	DECQ    72(R12)
+	JLE     last2892
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2882
+
+last2892:
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors of 64 bytes
+tile2893:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2898
+	SUBQ   $+40, AX
+	JGE    main2895
+
+early2894:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2894
+
+main2895:
+	TESTQ AX, AX
+	JZ    row2897
+
+run2896:
+	PCALIGN $0x20
+
+loop2900:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2900
+
+row2897:
+	TESTQ      R11, R11
+	JZ         done2898
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2896
+
+done2898:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2901
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+
+skip2901:
+	TESTQ        $0x00000002, AX
+	JZ           skip2902
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+
+skip2902:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	DECQ    72(R12)
+	JLE     last2903
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2893
+
+last2903:
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors of 64 bytes
+tile2904:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2909
+	SUBQ   $+48, AX
+	JGE    main2906
+
+early2905:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2905
+
+main2906:
+	TESTQ AX, AX
+	JZ    row2908
+
+run2907:
+	PCALIGN $0x20
+
+loop2911:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2911
+
+row2908:
+	TESTQ      R11, R11
+	JZ         done2909
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2907
+
+done2909:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2912
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+
+skip2912:
+	TESTQ        $0x00000002, AX
+	JZ           skip2913
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+
+skip2913:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, (SI)
+	DECQ    72(R12)
+	JLE     last2914
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2904
+
+last2914:
+	VZEROUPPER
+	RET
+
+body6:
+	// 7 rows, 1 vectors of 64 bytes
+tile2915:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000007, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2920
+	SUBQ   $+56, AX
+	JGE    main2917
+
+early2916:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2916
+
+main2917:
+	TESTQ AX, AX
+	JZ    row2919
+
+run2918:
+	PCALIGN $0x20
+
+loop2922:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z9
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop2922
+
+row2919:
+	TESTQ      R11, R11
+	JZ         done2920
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2918
+
+done2920:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2923
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+
+skip2923:
+	TESTQ        $0x00000002, AX
+	JZ           skip2924
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+
+skip2924:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	DECQ    72(R12)
+	JLE     last2925
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2915
+
+last2925:
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 1 vectors of 64 bytes
+tile2926:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000008, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2931
+	SUBQ   $+64, AX
+	JGE    main2928
+
+early2927:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2927
+
+main2928:
+	TESTQ AX, AX
+	JZ    row2930
+
+run2929:
+steps2932:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop2933:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z9
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VBROADCASTSD (R9)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop2933
+	CMPQ         152(R12), $0x00
+	JNE          same2934
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same2934
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same2934:
+	TESTQ AX, AX
+	JNZ   steps2932
+
+row2930:
+	TESTQ      R11, R11
+	JZ         done2931
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2929
+
+done2931:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2935
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+
+skip2935:
+	TESTQ        $0x00000002, AX
+	JZ           skip2936
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+
+skip2936:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z9, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z11, (SI)
+	DECQ    72(R12)
+	JLE     last2937
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2926
+
+last2937:
+	VZEROUPPER
+	RET
+
+body8:
+	// 1 rows, 2 vectors of 64 bytes
+tile2938:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2943
+	SUBQ   $+8, AX
+	JGE    main2940
+
+early2939:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2939
+
+main2940:
+	TESTQ AX, AX
+	JZ    row2942
+
+run2941:
+	PCALIGN $0x20
+
+loop2945:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2945
+
+row2942:
+	TESTQ      R11, R11
+	JZ         done2943
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2941
+
+done2943:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2946
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+
+skip2946:
+	TESTQ        $0x00000002, AX
+	JZ           skip2947
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+
+skip2947:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	DECQ    72(R12)
+	JLE     last2948
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2938
+
+last2948:
+	VZEROUPPER
+	RET
+
+body9:
+	// 2 rows, 2 vectors of 64 bytes
+tile2949:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2954
+	SUBQ   $+16, AX
+	JGE    main2951
+
+early2950:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2950
+
+main2951:
+	TESTQ AX, AX
+	JZ    row2953
+
+run2952:
+	PCALIGN $0x20
+
+loop2956:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2956
+
+row2953:
+	TESTQ      R11, R11
+	JZ         done2954
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2952
+
+done2954:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2957
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+
+skip2957:
+	TESTQ        $0x00000002, AX
+	JZ           skip2958
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+
+skip2958:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	DECQ    72(R12)
+	JLE     last2959
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2949
+
+last2959:
+	VZEROUPPER
+	RET
+
+body10:
+	// 3 rows, 2 vectors of 64 bytes
+tile2960:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2965
+	SUBQ   $+24, AX
+	JGE    main2962
+
+early2961:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2961
+
+main2962:
+	TESTQ AX, AX
+	JZ    row2964
+
+run2963:
+	PCALIGN $0x20
+
+loop2967:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop2967
+
+row2964:
+	TESTQ      R11, R11
+	JZ         done2965
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2963
+
+done2965:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2968
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+
+skip2968:
+	TESTQ        $0x00000002, AX
+	JZ           skip2969
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+
+skip2969:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	DECQ    72(R12)
+	JLE     last2970
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2960
+
+last2970:
+	VZEROUPPER
+	RET
+
+body11:
+	// 4 rows, 2 vectors of 64 bytes
+tile2971:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2976
+	SUBQ   $+32, AX
+	JGE    main2973
+
+early2972:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2972
+
+main2973:
+	TESTQ AX, AX
+	JZ    row2975
+
+run2974:
+	PCALIGN $0x20
+
+loop2978:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2978
+
+row2975:
+	TESTQ      R11, R11
+	JZ         done2976
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2974
+
+done2976:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2979
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+
+skip2979:
+	TESTQ        $0x00000002, AX
+	JZ           skip2980
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+
+skip2980:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	DECQ    72(R12)
+	JLE     last2981
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2971
+
+last2981:
+	VZEROUPPER
+	RET
+
+body12:
+	// 5 rows, 2 vectors of 64 bytes
+tile2982:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2987
+	SUBQ   $+40, AX
+	JGE    main2984
+
+early2983:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2983
+
+main2984:
+	TESTQ AX, AX
+	JZ    row2986
+
+run2985:
+	PCALIGN $0x20
+
+loop2989:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z12
+	VFMADD231PD  Z1, Z3, Z13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop2989
+
+row2986:
+	TESTQ      R11, R11
+	JZ         done2987
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2985
+
+done2987:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip2990
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+
+skip2990:
+	TESTQ        $0x00000002, AX
+	JZ           skip2991
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+
+skip2991:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	DECQ    72(R12)
+	JLE     last2992
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2982
+
+last2992:
+	VZEROUPPER
+	RET
+
+body13:
+	// 6 rows, 2 vectors of 64 bytes
+tile2993:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done2998
+	SUBQ   $+48, AX
+	JGE    main2995
+
+early2994:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early2994
+
+main2995:
+	TESTQ AX, AX
+	JZ    row2997
+
+run2996:
+	PCALIGN $0x20
+
+loop3000:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z12
+	VFMADD231PD  Z1, Z3, Z13
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z14
+	VFMADD231PD  Z1, Z3, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3000
+
+row2997:
+	TESTQ      R11, R11
+	JZ         done2998
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run2996
+
+done2998:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3001
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+
+skip3001:
+	TESTQ        $0x00000002, AX
+	JZ           skip3002
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+
+skip3002:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, 64(SI)
+	DECQ    72(R12)
+	JLE     last3003
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile2993
+
+last3003:
+	VZEROUPPER
+	RET
+
+body14:
+	// 7 rows, 2 vectors of 64 bytes
+tile3004:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000007, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3009
+	SUBQ   $+56, AX
+	JGE    main3006
+
+early3005:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3005
+
+main3006:
+	TESTQ AX, AX
+	JZ    row3008
+
+run3007:
+	PCALIGN $0x20
+
+loop3011:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z12
+	VFMADD231PD  Z1, Z3, Z13
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z14
+	VFMADD231PD  Z1, Z3, Z15
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop3011
+
+row3008:
+	TESTQ      R11, R11
+	JZ         done3009
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3007
+
+done3009:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3012
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+
+skip3012:
+	TESTQ        $0x00000002, AX
+	JZ           skip3013
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z17
+
+skip3013:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	DECQ    72(R12)
+	JLE     last3014
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3004
+
+last3014:
+	VZEROUPPER
+	RET
+
+body15:
+	// 8 rows, 2 vectors of 64 bytes
+tile3015:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000008, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3020
+	SUBQ   $+64, AX
+	JGE    main3017
+
+early3016:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3016
+
+main3017:
+	TESTQ AX, AX
+	JZ    row3019
+
+run3018:
+steps3021:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3022:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z12
+	VFMADD231PD  Z1, Z3, Z13
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z14
+	VFMADD231PD  Z1, Z3, Z15
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VBROADCASTSD (R9)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z18
+	VFMADD231PD  Z1, Z3, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3022
+	CMPQ         152(R12), $0x00
+	JNE          same3023
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3023
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3023:
+	TESTQ AX, AX
+	JNZ   steps3021
+
+row3019:
+	TESTQ      R11, R11
+	JZ         done3020
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3018
+
+done3020:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3024
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+
+skip3024:
+	TESTQ        $0x00000002, AX
+	JZ           skip3025
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z17
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z19
+
+skip3025:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Z15, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z18, (SI)
+	VMOVUPS Z19, 64(SI)
+	DECQ    72(R12)
+	JLE     last3026
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3015
+
+last3026:
+	VZEROUPPER
+	RET
+
+body16:
+	// 1 rows, 3 vectors of 64 bytes
+tile3027:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3032
+	SUBQ   $+8, AX
+	JGE    main3029
+
+early3028:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3028
+
+main3029:
+	TESTQ AX, AX
+	JZ    row3031
+
+run3030:
+	PCALIGN $0x20
+
+loop3034:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3034
+
+row3031:
+	TESTQ      R11, R11
+	JZ         done3032
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3030
+
+done3032:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3035
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+
+skip3035:
+	TESTQ        $0x00000002, AX
+	JZ           skip3036
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+
+skip3036:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	DECQ    72(R12)
+	JLE     last3037
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3027
+
+last3037:
+	VZEROUPPER
+	RET
+
+body17:
+	// 2 rows, 3 vectors of 64 bytes
+tile3038:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3043
+	SUBQ   $+16, AX
+	JGE    main3040
+
+early3039:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3039
+
+main3040:
+	TESTQ AX, AX
+	JZ    row3042
+
+run3041:
+	PCALIGN $0x20
+
+loop3045:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3045
+
+row3042:
+	TESTQ      R11, R11
+	JZ         done3043
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3041
+
+done3043:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3046
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+
+skip3046:
+	TESTQ        $0x00000002, AX
+	JZ           skip3047
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+
+skip3047:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	DECQ    72(R12)
+	JLE     last3048
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3038
+
+last3048:
+	VZEROUPPER
+	RET
+
+body18:
+	// 3 rows, 3 vectors of 64 bytes
+tile3049:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3054
+	SUBQ   $+24, AX
+	JGE    main3051
+
+early3050:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3050
+
+main3051:
+	TESTQ AX, AX
+	JZ    row3053
+
+run3052:
+	PCALIGN $0x20
+
+loop3056:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3056
+
+row3053:
+	TESTQ      R11, R11
+	JZ         done3054
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3052
+
+done3054:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3057
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+
+skip3057:
+	TESTQ        $0x00000002, AX
+	JZ           skip3058
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+
+skip3058:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	DECQ    72(R12)
+	JLE     last3059
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3049
+
+last3059:
+	VZEROUPPER
+	RET
+
+body19:
+	// 4 rows, 3 vectors of 64 bytes
+tile3060:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3065
+	SUBQ   $+32, AX
+	JGE    main3062
+
+early3061:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3061
+
+main3062:
+	TESTQ AX, AX
+	JZ    row3064
+
+run3063:
+	PCALIGN $0x20
+
+loop3067:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3067
+
+row3064:
+	TESTQ      R11, R11
+	JZ         done3065
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3063
+
+done3065:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3068
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+
+skip3068:
+	TESTQ        $0x00000002, AX
+	JZ           skip3069
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+
+skip3069:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	DECQ    72(R12)
+	JLE     last3070
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3060
+
+last3070:
+	VZEROUPPER
+	RET
+
+body20:
+	// 5 rows, 3 vectors of 64 bytes
+tile3071:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3076
+	SUBQ   $+40, AX
+	JGE    main3073
+
+early3072:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3072
+
+main3073:
+	TESTQ AX, AX
+	JZ    row3075
+
+run3074:
+	PCALIGN $0x20
+
+loop3078:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VFMADD231PD  Z2, Z3, Z18
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3078
+
+row3075:
+	TESTQ      R11, R11
+	JZ         done3076
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3074
+
+done3076:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3079
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+
+skip3079:
+	TESTQ        $0x00000002, AX
+	JZ           skip3080
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+
+skip3080:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	DECQ    72(R12)
+	JLE     last3081
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3071
+
+last3081:
+	VZEROUPPER
+	RET
+
+body21:
+	// 6 rows, 3 vectors of 64 bytes
+tile3082:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3087
+	SUBQ   $+48, AX
+	JGE    main3084
+
+early3083:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3083
+
+main3084:
+	TESTQ AX, AX
+	JZ    row3086
+
+run3085:
+	PCALIGN $0x20
+
+loop3089:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VFMADD231PD  Z2, Z3, Z18
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z19
+	VFMADD231PD  Z1, Z3, Z20
+	VFMADD231PD  Z2, Z3, Z21
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3089
+
+row3086:
+	TESTQ      R11, R11
+	JZ         done3087
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3085
+
+done3087:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3090
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+
+skip3090:
+	TESTQ        $0x00000002, AX
+	JZ           skip3091
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z19
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z21
+
+skip3091:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z19, (SI)
+	VMOVUPS Z20, 64(SI)
+	VMOVUPS Z21, 128(SI)
+	DECQ    72(R12)
+	JLE     last3092
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3082
+
+last3092:
+	VZEROUPPER
+	RET
+
+body22:
+	// 7 rows, 3 vectors of 64 bytes
+tile3093:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000007, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3098
+	SUBQ   $+56, AX
+	JGE    main3095
+
+early3094:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3094
+
+main3095:
+	TESTQ AX, AX
+	JZ    row3097
+
+run3096:
+	PCALIGN $0x20
+
+loop3100:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VFMADD231PD  Z2, Z3, Z18
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z19
+	VFMADD231PD  Z1, Z3, Z20
+	VFMADD231PD  Z2, Z3, Z21
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z0, Z3, Z22
+	VFMADD231PD  Z1, Z3, Z23
+	VFMADD231PD  Z2, Z3, Z24
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	DECQ         AX
+	JNZ          loop3100
+
+row3097:
+	TESTQ      R11, R11
+	JZ         done3098
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3096
+
+done3098:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3101
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+
+skip3101:
+	TESTQ        $0x00000002, AX
+	JZ           skip3102
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z19
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z23
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+
+skip3102:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z19, (SI)
+	VMOVUPS Z20, 64(SI)
+	VMOVUPS Z21, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, 64(SI)
+	VMOVUPS Z24, 128(SI)
+	DECQ    72(R12)
+	JLE     last3103
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3093
+
+last3103:
+	VZEROUPPER
+	RET
+
+body23:
+	// 8 rows, 3 vectors of 64 bytes
+tile3104:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (R8)(DX*2), R9
+	ADDQ   DX, R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000008, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3109
+	SUBQ   $+64, AX
+	JGE    main3106
+
+early3105:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early3105
+
+main3106:
+	TESTQ AX, AX
+	JZ    row3108
+
+run3107:
+steps3110:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3111:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	VBROADCASTSD (R8)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VFMADD231PD  Z2, Z3, Z18
+	VBROADCASTSD (R8)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z19
+	VFMADD231PD  Z1, Z3, Z20
+	VFMADD231PD  Z2, Z3, Z21
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z0, Z3, Z22
+	VFMADD231PD  Z1, Z3, Z23
+	VFMADD231PD  Z2, Z3, Z24
+	VBROADCASTSD (R9)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z25
+	VFMADD231PD  Z1, Z3, Z26
+	VFMADD231PD  Z2, Z3, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3111
+	CMPQ         152(R12), $0x00
+	JNE          same3112
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3112
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3112:
+	TESTQ AX, AX
+	JNZ   steps3110
+
+row3108:
+	TESTQ      R11, R11
+	JZ         done3109
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run3107
+
+done3109:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3113
+	VBROADCASTSD 200(R12), Z0
+	VMULPD       Z0, Z4, Z4
+	VMULPD       Z0, Z5, Z5
+	VMULPD       Z0, Z6, Z6
+	VMULPD       Z0, Z7, Z7
+	VMULPD       Z0, Z8, Z8
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z0, Z10, Z10
+	VMULPD       Z0, Z11, Z11
+	VMULPD       Z0, Z12, Z12
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z0, Z14, Z14
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z0, Z16, Z16
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z0, Z18, Z18
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z21, Z21
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z23, Z23
+	VMULPD       Z0, Z24, Z24
+	VMULPD       Z0, Z25, Z25
+	VMULPD       Z0, Z26, Z26
+	VMULPD       Z0, Z27, Z27
+
+skip3113:
+	TESTQ        $0x00000002, AX
+	JZ           skip3114
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z7
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z8
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z13
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z14
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z15
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z19
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z20
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z21
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z22
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z23
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z24
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PD  Z1, Z0, Z25
+	VMOVUPS      64(SI), Z1
+	VFMADD231PD  Z1, Z0, Z26
+	VMOVUPS      128(SI), Z1
+	VFMADD231PD  Z1, Z0, Z27
+
+skip3114:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z7, (SI)
+	VMOVUPS Z8, 64(SI)
+	VMOVUPS Z9, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z13, (SI)
+	VMOVUPS Z14, 64(SI)
+	VMOVUPS Z15, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z19, (SI)
+	VMOVUPS Z20, 64(SI)
+	VMOVUPS Z21, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, 64(SI)
+	VMOVUPS Z24, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z25, (SI)
+	VMOVUPS Z26, 64(SI)
+	VMOVUPS Z27, 128(SI)
+	DECQ    72(R12)
+	JLE     last3115
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3104
+
+last3115:
+	VZEROUPPER
+	RET
+
+// func wholeC64AVX512(tile *uint64)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·wholeC64AVX512(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x06
+	JGE  from3116
+	CMPQ AX, $0x03
+	JGE  from3117
+	CMPQ AX, $0x01
+	JGE  from3118
+	JMP  body0
+
+from3118:
+	CMPQ AX, $0x02
+	JGE  from3119
+	JMP  body1
+
+from3119:
+	JMP body2
+
+from3117:
+	CMPQ AX, $0x04
+	JGE  from3120
+	JMP  body3
+
+from3120:
+	CMPQ AX, $0x05
+	JGE  from3121
+	JMP  body4
+
+from3121:
+	JMP body5
+
+from3116:
+	CMPQ AX, $0x09
+	JGE  from3122
+	CMPQ AX, $0x07
+	JGE  from3123
+	JMP  body6
+
+from3123:
+	CMPQ AX, $0x08
+	JGE  from3124
+	JMP  body7
+
+from3124:
+	JMP body8
+
+from3122:
+	CMPQ AX, $0x0a
+	JGE  from3125
+	JMP  body9
+
+from3125:
+	CMPQ AX, $0x0b
+	JGE  from3126
+	JMP  body10
+
+from3126:
+	JMP body11
+
+body0:
+	// 2 rows, 1 vectors of 64 bytes
+tile3127:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3132
+	SUBQ   $+16, AX
+	JGE    main3129
+
+early3128:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3128
+
+main3129:
+	TESTQ AX, AX
+	JZ    row3131
+
+run3130:
+	PCALIGN $0x20
+
+loop3134:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3134
+
+row3131:
+	TESTQ      R11, R11
+	JZ         done3132
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3130
+
+done3132:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	TESTQ        $0x00000001, AX
+	JZ           skip3135
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+
+skip3135:
+	TESTQ        $0x00000002, AX
+	JZ           skip3136
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+
+skip3136:
+	TESTQ        $0x00000004, AX
+	JZ           skip3137
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+
+skip3137:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	DECQ    72(R12)
+	JLE     last3138
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3127
+
+last3138:
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors of 64 bytes
+tile3139:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3144
+	SUBQ   $+32, AX
+	JGE    main3141
+
+early3140:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3140
+
+main3141:
+	TESTQ AX, AX
+	JZ    row3143
+
+run3142:
+	PCALIGN $0x20
+
+loop3146:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3146
+
+row3143:
+	TESTQ      R11, R11
+	JZ         done3144
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3142
+
+done3144:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	TESTQ        $0x00000001, AX
+	JZ           skip3147
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+
+skip3147:
+	TESTQ        $0x00000002, AX
+	JZ           skip3148
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip3148:
+	TESTQ        $0x00000004, AX
+	JZ           skip3149
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip3149:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	DECQ    72(R12)
+	JLE     last3150
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3139
+
+last3150:
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors of 64 bytes
+tile3151:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3156
+	SUBQ   $+48, AX
+	JGE    main3153
+
+early3152:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3152
+
+main3153:
+	TESTQ AX, AX
+	JZ    row3155
+
+run3154:
+	PCALIGN $0x20
+
+loop3158:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VBROADCASTSS 4(SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3158
+
+row3155:
+	TESTQ      R11, R11
+	JZ         done3156
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3154
+
+done3156:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	TESTQ        $0x00000001, AX
+	JZ           skip3159
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z8, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+
+skip3159:
+	TESTQ        $0x00000002, AX
+	JZ           skip3160
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+skip3160:
+	TESTQ        $0x00000004, AX
+	JZ           skip3161
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+
+skip3161:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	DECQ    72(R12)
+	JLE     last3162
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3151
+
+last3162:
+	VZEROUPPER
+	RET
+
+body3:
+	// 8 rows, 1 vectors of 64 bytes
+tile3163:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3168
+	SUBQ   $+64, AX
+	JGE    main3165
+
+early3164:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3164
+
+main3165:
+	TESTQ AX, AX
+	JZ    row3167
+
+run3166:
+steps3169:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3170:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VBROADCASTSS 4(SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3170
+	CMPQ         152(R12), $0x00
+	JNE          same3171
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3171
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3171:
+	TESTQ AX, AX
+	JNZ   steps3169
+
+row3167:
+	TESTQ      R11, R11
+	JZ         done3168
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3166
+
+done3168:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z5, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+	TESTQ        $0x00000001, AX
+	JZ           skip3172
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z5
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z5, Z1, Z4
+	VPERMILPS    $0xb1, Z6, Z7
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z7, Z1, Z6
+	VPERMILPS    $0xb1, Z8, Z9
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z9, Z1, Z8
+	VPERMILPS    $0xb1, Z10, Z11
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z11, Z1, Z10
+
+skip3172:
+	TESTQ        $0x00000002, AX
+	JZ           skip3173
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+
+skip3173:
+	TESTQ        $0x00000004, AX
+	JZ           skip3174
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+
+skip3174:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	DECQ    72(R12)
+	JLE     last3175
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3163
+
+last3175:
+	VZEROUPPER
+	RET
+
+body4:
+	// 2 rows, 2 vectors of 64 bytes
+tile3176:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3181
+	SUBQ   $+16, AX
+	JGE    main3178
+
+early3177:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3177
+
+main3178:
+	TESTQ AX, AX
+	JZ    row3180
+
+run3179:
+	PCALIGN $0x20
+
+loop3183:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3183
+
+row3180:
+	TESTQ      R11, R11
+	JZ         done3181
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3179
+
+done3181:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	TESTQ        $0x00000001, AX
+	JZ           skip3184
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+
+skip3184:
+	TESTQ        $0x00000002, AX
+	JZ           skip3185
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip3185:
+	TESTQ        $0x00000004, AX
+	JZ           skip3186
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+
+skip3186:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	DECQ    72(R12)
+	JLE     last3187
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3176
+
+last3187:
+	VZEROUPPER
+	RET
+
+body5:
+	// 4 rows, 2 vectors of 64 bytes
+tile3188:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3193
+	SUBQ   $+32, AX
+	JGE    main3190
+
+early3189:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3189
+
+main3190:
+	TESTQ AX, AX
+	JZ    row3192
+
+run3191:
+	PCALIGN $0x20
+
+loop3195:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3195
+
+row3192:
+	TESTQ      R11, R11
+	JZ         done3193
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3191
+
+done3193:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	TESTQ        $0x00000001, AX
+	JZ           skip3196
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+
+skip3196:
+	TESTQ        $0x00000002, AX
+	JZ           skip3197
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip3197:
+	TESTQ        $0x00000004, AX
+	JZ           skip3198
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip3198:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	DECQ    72(R12)
+	JLE     last3199
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3188
+
+last3199:
+	VZEROUPPER
+	RET
+
+body6:
+	// 6 rows, 2 vectors of 64 bytes
+tile3200:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3205
+	SUBQ   $+48, AX
+	JGE    main3202
+
+early3201:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3201
+
+main3202:
+	TESTQ AX, AX
+	JZ    row3204
+
+run3203:
+	PCALIGN $0x20
+
+loop3207:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z12
+	VFMADD231PS  Z1, Z3, Z13
+	VBROADCASTSS 4(SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3207
+
+row3204:
+	TESTQ      R11, R11
+	JZ         done3205
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3203
+
+done3205:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	TESTQ        $0x00000001, AX
+	JZ           skip3208
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z12, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z13, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+
+skip3208:
+	TESTQ        $0x00000002, AX
+	JZ           skip3209
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip3209:
+	TESTQ        $0x00000004, AX
+	JZ           skip3210
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+
+skip3210:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	DECQ    72(R12)
+	JLE     last3211
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3200
+
+last3211:
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 2 vectors of 64 bytes
+tile3212:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3217
+	SUBQ   $+64, AX
+	JGE    main3214
+
+early3213:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3213
+
+main3214:
+	TESTQ AX, AX
+	JZ    row3216
+
+run3215:
+steps3218:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3219:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z12
+	VFMADD231PS  Z1, Z3, Z13
+	VBROADCASTSS 4(SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3219
+	CMPQ         152(R12), $0x00
+	JNE          same3220
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3220
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3220:
+	TESTQ AX, AX
+	JNZ   steps3218
+
+row3216:
+	TESTQ      R11, R11
+	JZ         done3217
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3215
+
+done3217:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z6, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z10, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z11, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z18, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z19, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+	TESTQ        $0x00000001, AX
+	JZ           skip3221
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z6
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z6, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z7
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z7, Z1, Z5
+	VPERMILPS    $0xb1, Z8, Z10
+	VMULPS       Z0, Z8, Z8
+	VFMADD231PS  Z10, Z1, Z8
+	VPERMILPS    $0xb1, Z9, Z11
+	VMULPS       Z0, Z9, Z9
+	VFMADD231PS  Z11, Z1, Z9
+	VPERMILPS    $0xb1, Z12, Z14
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z14, Z1, Z12
+	VPERMILPS    $0xb1, Z13, Z15
+	VMULPS       Z0, Z13, Z13
+	VFMADD231PS  Z15, Z1, Z13
+	VPERMILPS    $0xb1, Z16, Z18
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z18, Z1, Z16
+	VPERMILPS    $0xb1, Z17, Z19
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z19, Z1, Z17
+
+skip3221:
+	TESTQ        $0x00000002, AX
+	JZ           skip3222
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip3222:
+	TESTQ        $0x00000004, AX
+	JZ           skip3223
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+
+skip3223:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	DECQ    72(R12)
+	JLE     last3224
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3212
+
+last3224:
+	VZEROUPPER
+	RET
+
+body8:
+	// 2 rows, 3 vectors of 64 bytes
+tile3225:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3230
+	SUBQ   $+16, AX
+	JGE    main3227
+
+early3226:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3226
+
+main3227:
+	TESTQ AX, AX
+	JZ    row3229
+
+run3228:
+	PCALIGN $0x20
+
+loop3232:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3232
+
+row3229:
+	TESTQ      R11, R11
+	JZ         done3230
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3228
+
+done3230:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z8, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+	TESTQ        $0x00000001, AX
+	JZ           skip3233
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z6, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+
+skip3233:
+	TESTQ        $0x00000002, AX
+	JZ           skip3234
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip3234:
+	TESTQ        $0x00000004, AX
+	JZ           skip3235
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+
+skip3235:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	DECQ    72(R12)
+	JLE     last3236
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3225
+
+last3236:
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 3 vectors of 64 bytes
+tile3237:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3242
+	SUBQ   $+32, AX
+	JGE    main3239
+
+early3238:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3238
+
+main3239:
+	TESTQ AX, AX
+	JZ    row3241
+
+run3240:
+	PCALIGN $0x20
+
+loop3244:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3244
+
+row3241:
+	TESTQ      R11, R11
+	JZ         done3242
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3240
+
+done3242:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z8, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+	VPERMILPS    $0xb1, Z13, Z13
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z13, Z1, Z10
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z11, Z11
+	VFMADD231PS  Z14, Z1, Z11
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z15, Z1, Z12
+	TESTQ        $0x00000001, AX
+	JZ           skip3245
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z6, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+	VPERMILPS    $0xb1, Z10, Z13
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z13, Z1, Z10
+	VPERMILPS    $0xb1, Z11, Z14
+	VMULPS       Z0, Z11, Z11
+	VFMADD231PS  Z14, Z1, Z11
+	VPERMILPS    $0xb1, Z12, Z15
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z15, Z1, Z12
+
+skip3245:
+	TESTQ        $0x00000002, AX
+	JZ           skip3246
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+
+skip3246:
+	TESTQ        $0x00000004, AX
+	JZ           skip3247
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+
+skip3247:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	DECQ    72(R12)
+	JLE     last3248
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3237
+
+last3248:
+	VZEROUPPER
+	RET
+
+body10:
+	// 6 rows, 3 vectors of 64 bytes
+tile3249:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3254
+	SUBQ   $+48, AX
+	JGE    main3251
+
+early3250:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3250
+
+main3251:
+	TESTQ AX, AX
+	JZ    row3253
+
+run3252:
+	PCALIGN $0x20
+
+loop3256:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VFMADD231PS  Z2, Z3, Z18
+	VBROADCASTSS 4(SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z19
+	VFMADD231PS  Z1, Z3, Z20
+	VFMADD231PS  Z2, Z3, Z21
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3256
+
+row3253:
+	TESTQ      R11, R11
+	JZ         done3254
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3252
+
+done3254:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z8, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+	VPERMILPS    $0xb1, Z13, Z13
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z13, Z1, Z10
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z11, Z11
+	VFMADD231PS  Z14, Z1, Z11
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z15, Z1, Z12
+	VPERMILPS    $0xb1, Z19, Z19
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z19, Z1, Z16
+	VPERMILPS    $0xb1, Z20, Z20
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z20, Z1, Z17
+	VPERMILPS    $0xb1, Z21, Z21
+	VMULPS       Z0, Z18, Z18
+	VFMADD231PS  Z21, Z1, Z18
+	TESTQ        $0x00000001, AX
+	JZ           skip3257
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z6, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+	VPERMILPS    $0xb1, Z10, Z13
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z13, Z1, Z10
+	VPERMILPS    $0xb1, Z11, Z14
+	VMULPS       Z0, Z11, Z11
+	VFMADD231PS  Z14, Z1, Z11
+	VPERMILPS    $0xb1, Z12, Z15
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z15, Z1, Z12
+	VPERMILPS    $0xb1, Z16, Z19
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z19, Z1, Z16
+	VPERMILPS    $0xb1, Z17, Z20
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z20, Z1, Z17
+	VPERMILPS    $0xb1, Z18, Z21
+	VMULPS       Z0, Z18, Z18
+	VFMADD231PS  Z21, Z1, Z18
+
+skip3257:
+	TESTQ        $0x00000002, AX
+	JZ           skip3258
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+
+skip3258:
+	TESTQ        $0x00000004, AX
+	JZ           skip3259
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z18
+
+skip3259:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	DECQ    72(R12)
+	JLE     last3260
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3249
+
+last3260:
+	VZEROUPPER
+	RET
+
+body11:
+	// 8 rows, 3 vectors of 64 bytes
+tile3261:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3266
+	SUBQ   $+64, AX
+	JGE    main3263
+
+early3262:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3262
+
+main3263:
+	TESTQ AX, AX
+	JZ    row3265
+
+run3264:
+steps3267:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3268:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VFMADD231PS  Z2, Z3, Z6
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VFMADD231PS  Z1, Z3, Z8
+	VFMADD231PS  Z2, Z3, Z9
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z2, Z3, Z12
+	VBROADCASTSS 4(SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VFMADD231PS  Z1, Z3, Z14
+	VFMADD231PS  Z2, Z3, Z15
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z16
+	VFMADD231PS  Z1, Z3, Z17
+	VFMADD231PS  Z2, Z3, Z18
+	VBROADCASTSS 4(SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z19
+	VFMADD231PS  Z1, Z3, Z20
+	VFMADD231PS  Z2, Z3, Z21
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z2, Z3, Z24
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z25
+	VFMADD231PS  Z1, Z3, Z26
+	VFMADD231PS  Z2, Z3, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3268
+	CMPQ         152(R12), $0x00
+	JNE          same3269
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3269
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3269:
+	TESTQ AX, AX
+	JNZ   steps3267
+
+row3265:
+	TESTQ      R11, R11
+	JZ         done3266
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3264
+
+done3266:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Z0
+	VBROADCASTSD 280(R12), Z1
+	VPERMILPS    $0xb1, Z7, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z8, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z9, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+	VPERMILPS    $0xb1, Z13, Z13
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z13, Z1, Z10
+	VPERMILPS    $0xb1, Z14, Z14
+	VMULPS       Z0, Z11, Z11
+	VFMADD231PS  Z14, Z1, Z11
+	VPERMILPS    $0xb1, Z15, Z15
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z15, Z1, Z12
+	VPERMILPS    $0xb1, Z19, Z19
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z19, Z1, Z16
+	VPERMILPS    $0xb1, Z20, Z20
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z20, Z1, Z17
+	VPERMILPS    $0xb1, Z21, Z21
+	VMULPS       Z0, Z18, Z18
+	VFMADD231PS  Z21, Z1, Z18
+	VPERMILPS    $0xb1, Z25, Z25
+	VMULPS       Z0, Z22, Z22
+	VFMADD231PS  Z25, Z1, Z22
+	VPERMILPS    $0xb1, Z26, Z26
+	VMULPS       Z0, Z23, Z23
+	VFMADD231PS  Z26, Z1, Z23
+	VPERMILPS    $0xb1, Z27, Z27
+	VMULPS       Z0, Z24, Z24
+	VFMADD231PS  Z27, Z1, Z24
+	TESTQ        $0x00000001, AX
+	JZ           skip3270
+	VBROADCASTSD 200(R12), Z0
+	VBROADCASTSD 216(R12), Z1
+	VPERMILPS    $0xb1, Z4, Z7
+	VMULPS       Z0, Z4, Z4
+	VFMADD231PS  Z7, Z1, Z4
+	VPERMILPS    $0xb1, Z5, Z8
+	VMULPS       Z0, Z5, Z5
+	VFMADD231PS  Z8, Z1, Z5
+	VPERMILPS    $0xb1, Z6, Z9
+	VMULPS       Z0, Z6, Z6
+	VFMADD231PS  Z9, Z1, Z6
+	VPERMILPS    $0xb1, Z10, Z13
+	VMULPS       Z0, Z10, Z10
+	VFMADD231PS  Z13, Z1, Z10
+	VPERMILPS    $0xb1, Z11, Z14
+	VMULPS       Z0, Z11, Z11
+	VFMADD231PS  Z14, Z1, Z11
+	VPERMILPS    $0xb1, Z12, Z15
+	VMULPS       Z0, Z12, Z12
+	VFMADD231PS  Z15, Z1, Z12
+	VPERMILPS    $0xb1, Z16, Z19
+	VMULPS       Z0, Z16, Z16
+	VFMADD231PS  Z19, Z1, Z16
+	VPERMILPS    $0xb1, Z17, Z20
+	VMULPS       Z0, Z17, Z17
+	VFMADD231PS  Z20, Z1, Z17
+	VPERMILPS    $0xb1, Z18, Z21
+	VMULPS       Z0, Z18, Z18
+	VFMADD231PS  Z21, Z1, Z18
+	VPERMILPS    $0xb1, Z22, Z25
+	VMULPS       Z0, Z22, Z22
+	VFMADD231PS  Z25, Z1, Z22
+	VPERMILPS    $0xb1, Z23, Z26
+	VMULPS       Z0, Z23, Z23
+	VFMADD231PS  Z26, Z1, Z23
+	VPERMILPS    $0xb1, Z24, Z27
+	VMULPS       Z0, Z24, Z24
+	VFMADD231PS  Z27, Z1, Z24
+
+skip3270:
+	TESTQ        $0x00000002, AX
+	JZ           skip3271
+	VBROADCASTSD 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS      64(SI), Z1
+	VFMADD231PS  Z1, Z0, Z23
+	VMOVUPS      128(SI), Z1
+	VFMADD231PS  Z1, Z0, Z24
+
+skip3271:
+	TESTQ        $0x00000004, AX
+	JZ           skip3272
+	VBROADCASTSD 248(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z10
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z11
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z12
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z16
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z18
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z22
+	VMOVUPS      64(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z23
+	VMOVUPS      128(SI), Z1
+	VPERMILPS    $0xb1, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z24
+
+skip3272:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, 64(SI)
+	VMOVUPS Z24, 128(SI)
+	DECQ    72(R12)
+	JLE     last3273
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3261
+
+last3273:
+	VZEROUPPER
+	RET
+
+// func wholeC128AVX512(tile *uint64)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·wholeC128AVX512(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x06
+	JGE  from3274
+	CMPQ AX, $0x03
+	JGE  from3275
+	CMPQ AX, $0x01
+	JGE  from3276
+	JMP  body0
+
+from3276:
+	CMPQ AX, $0x02
+	JGE  from3277
+	JMP  body1
+
+from3277:
+	JMP body2
+
+from3275:
+	CMPQ AX, $0x04
+	JGE  from3278
+	JMP  body3
+
+from3278:
+	CMPQ AX, $0x05
+	JGE  from3279
+	JMP  body4
+
+from3279:
+	JMP body5
+
+from3274:
+	CMPQ AX, $0x09
+	JGE  from3280
+	CMPQ AX, $0x07
+	JGE  from3281
+	JMP  body6
+
+from3281:
+	CMPQ AX, $0x08
+	JGE  from3282
+	JMP  body7
+
+from3282:
+	JMP body8
+
+from3280:
+	CMPQ AX, $0x0a
+	JGE  from3283
+	JMP  body9
+
+from3283:
+	CMPQ AX, $0x0b
+	JGE  from3284
+	JMP  body10
+
+from3284:
+	JMP body11
+
+body0:
+	// 2 rows, 1 vectors of 64 bytes
+tile3285:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3290
+	SUBQ   $+16, AX
+	JGE    main3287
+
+early3286:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3286
+
+main3287:
+	TESTQ AX, AX
+	JZ    row3289
+
+run3288:
+	PCALIGN $0x20
+
+loop3292:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3292
+
+row3289:
+	TESTQ      R11, R11
+	JZ         done3290
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3288
+
+done3290:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	TESTQ           $0x00000001, AX
+	JZ              skip3293
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+
+skip3293:
+	TESTQ           $0x00000002, AX
+	JZ              skip3294
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+
+skip3294:
+	TESTQ           $0x00000004, AX
+	JZ              skip3295
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+
+skip3295:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	DECQ    72(R12)
+	JLE     last3296
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3285
+
+last3296:
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors of 64 bytes
+tile3297:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3302
+	SUBQ   $+32, AX
+	JGE    main3299
+
+early3298:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3298
+
+main3299:
+	TESTQ AX, AX
+	JZ    row3301
+
+run3300:
+	PCALIGN $0x20
+
+loop3304:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3304
+
+row3301:
+	TESTQ      R11, R11
+	JZ         done3302
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3300
+
+done3302:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	TESTQ           $0x00000001, AX
+	JZ              skip3305
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+
+skip3305:
+	TESTQ           $0x00000002, AX
+	JZ              skip3306
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip3306:
+	TESTQ           $0x00000004, AX
+	JZ              skip3307
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip3307:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	DECQ    72(R12)
+	JLE     last3308
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3297
+
+last3308:
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors of 64 bytes
+tile3309:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3314
+	SUBQ   $+48, AX
+	JGE    main3311
+
+early3310:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3310
+
+main3311:
+	TESTQ AX, AX
+	JZ    row3313
+
+run3312:
+	PCALIGN $0x20
+
+loop3316:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3316
+
+row3313:
+	TESTQ      R11, R11
+	JZ         done3314
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3312
+
+done3314:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	TESTQ           $0x00000001, AX
+	JZ              skip3317
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+
+skip3317:
+	TESTQ           $0x00000002, AX
+	JZ              skip3318
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+
+skip3318:
+	TESTQ           $0x00000004, AX
+	JZ              skip3319
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+
+skip3319:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	DECQ    72(R12)
+	JLE     last3320
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3309
+
+last3320:
+	VZEROUPPER
+	RET
+
+body3:
+	// 8 rows, 1 vectors of 64 bytes
+tile3321:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3326
+	SUBQ   $+64, AX
+	JGE    main3323
+
+early3322:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3322
+
+main3323:
+	TESTQ AX, AX
+	JZ    row3325
+
+run3324:
+steps3327:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3328:
+	VMOVUPS      (DI), Z0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z5
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VBROADCASTSD 8(SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z9
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VBROADCASTSD 8(R8), Z3
+	VFMADD231PD  Z0, Z3, Z11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3328
+	CMPQ         152(R12), $0x00
+	JNE          same3329
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3329
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3329:
+	TESTQ AX, AX
+	JNZ   steps3327
+
+row3325:
+	TESTQ      R11, R11
+	JZ         done3326
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3324
+
+done3326:
+	MOVQ            R13, 120(R12)
+	MOVQ            R15, 160(R12)
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z5, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+	TESTQ           $0x00000001, AX
+	JZ              skip3330
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z5
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z5, Z1, Z4
+	VPERMILPD       $0x55, Z6, Z7
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z7, Z1, Z6
+	VPERMILPD       $0x55, Z8, Z9
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z9, Z1, Z8
+	VPERMILPD       $0x55, Z10, Z11
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z11, Z1, Z10
+
+skip3330:
+	TESTQ           $0x00000002, AX
+	JZ              skip3331
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z10
+
+skip3331:
+	TESTQ           $0x00000004, AX
+	JZ              skip3332
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+
+skip3332:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	DECQ    72(R12)
+	JLE     last3333
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3321
+
+last3333:
+	VZEROUPPER
+	RET
+
+body4:
+	// 2 rows, 2 vectors of 64 bytes
+tile3334:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3339
+	SUBQ   $+16, AX
+	JGE    main3336
+
+early3335:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3335
+
+main3336:
+	TESTQ AX, AX
+	JZ    row3338
+
+run3337:
+	PCALIGN $0x20
+
+loop3341:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3341
+
+row3338:
+	TESTQ      R11, R11
+	JZ         done3339
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3337
+
+done3339:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	TESTQ           $0x00000001, AX
+	JZ              skip3342
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+
+skip3342:
+	TESTQ           $0x00000002, AX
+	JZ              skip3343
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+
+skip3343:
+	TESTQ           $0x00000004, AX
+	JZ              skip3344
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+
+skip3344:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	DECQ    72(R12)
+	JLE     last3345
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3334
+
+last3345:
+	VZEROUPPER
+	RET
+
+body5:
+	// 4 rows, 2 vectors of 64 bytes
+tile3346:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3351
+	SUBQ   $+32, AX
+	JGE    main3348
+
+early3347:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3347
+
+main3348:
+	TESTQ AX, AX
+	JZ    row3350
+
+run3349:
+	PCALIGN $0x20
+
+loop3353:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3353
+
+row3350:
+	TESTQ      R11, R11
+	JZ         done3351
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3349
+
+done3351:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	TESTQ           $0x00000001, AX
+	JZ              skip3354
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+
+skip3354:
+	TESTQ           $0x00000002, AX
+	JZ              skip3355
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z9
+
+skip3355:
+	TESTQ           $0x00000004, AX
+	JZ              skip3356
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+
+skip3356:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	DECQ    72(R12)
+	JLE     last3357
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3346
+
+last3357:
+	VZEROUPPER
+	RET
+
+body6:
+	// 6 rows, 2 vectors of 64 bytes
+tile3358:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3363
+	SUBQ   $+48, AX
+	JGE    main3360
+
+early3359:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3359
+
+main3360:
+	TESTQ AX, AX
+	JZ    row3362
+
+run3361:
+	PCALIGN $0x20
+
+loop3365:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z12
+	VFMADD231PD  Z1, Z3, Z13
+	VBROADCASTSD 8(SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z14
+	VFMADD231PD  Z1, Z3, Z15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3365
+
+row3362:
+	TESTQ      R11, R11
+	JZ         done3363
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3361
+
+done3363:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	TESTQ           $0x00000001, AX
+	JZ              skip3366
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z12, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z13, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+
+skip3366:
+	TESTQ           $0x00000002, AX
+	JZ              skip3367
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z13
+
+skip3367:
+	TESTQ           $0x00000004, AX
+	JZ              skip3368
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+
+skip3368:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	DECQ    72(R12)
+	JLE     last3369
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3358
+
+last3369:
+	VZEROUPPER
+	RET
+
+body7:
+	// 8 rows, 2 vectors of 64 bytes
+tile3370:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3375
+	SUBQ   $+64, AX
+	JGE    main3372
+
+early3371:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3371
+
+main3372:
+	TESTQ AX, AX
+	JZ    row3374
+
+run3373:
+steps3376:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3377:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z6
+	VFMADD231PD  Z1, Z3, Z7
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z8
+	VFMADD231PD  Z1, Z3, Z9
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z12
+	VFMADD231PD  Z1, Z3, Z13
+	VBROADCASTSD 8(SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z14
+	VFMADD231PD  Z1, Z3, Z15
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VBROADCASTSD 8(R8), Z3
+	VFMADD231PD  Z0, Z3, Z18
+	VFMADD231PD  Z1, Z3, Z19
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3377
+	CMPQ         152(R12), $0x00
+	JNE          same3378
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3378
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3378:
+	TESTQ AX, AX
+	JNZ   steps3376
+
+row3374:
+	TESTQ      R11, R11
+	JZ         done3375
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3373
+
+done3375:
+	MOVQ            R13, 120(R12)
+	MOVQ            R15, 160(R12)
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z6, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z10, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z11, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z18, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z19, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+	TESTQ           $0x00000001, AX
+	JZ              skip3379
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z6
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z6, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z7
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z7, Z1, Z5
+	VPERMILPD       $0x55, Z8, Z10
+	VMULPD          Z0, Z8, Z8
+	VFMADD231PD     Z10, Z1, Z8
+	VPERMILPD       $0x55, Z9, Z11
+	VMULPD          Z0, Z9, Z9
+	VFMADD231PD     Z11, Z1, Z9
+	VPERMILPD       $0x55, Z12, Z14
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z14, Z1, Z12
+	VPERMILPD       $0x55, Z13, Z15
+	VMULPD          Z0, Z13, Z13
+	VFMADD231PD     Z15, Z1, Z13
+	VPERMILPD       $0x55, Z16, Z18
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z18, Z1, Z16
+	VPERMILPD       $0x55, Z17, Z19
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z19, Z1, Z17
+
+skip3379:
+	TESTQ           $0x00000002, AX
+	JZ              skip3380
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z17
+
+skip3380:
+	TESTQ           $0x00000004, AX
+	JZ              skip3381
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z8
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z9
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z13
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+
+skip3381:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	DECQ    72(R12)
+	JLE     last3382
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3370
+
+last3382:
+	VZEROUPPER
+	RET
+
+body8:
+	// 2 rows, 3 vectors of 64 bytes
+tile3383:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3388
+	SUBQ   $+16, AX
+	JGE    main3385
+
+early3384:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3384
+
+main3385:
+	TESTQ AX, AX
+	JZ    row3387
+
+run3386:
+	PCALIGN $0x20
+
+loop3390:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3390
+
+row3387:
+	TESTQ      R11, R11
+	JZ         done3388
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3386
+
+done3388:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z8, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+	TESTQ           $0x00000001, AX
+	JZ              skip3391
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z6, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+
+skip3391:
+	TESTQ           $0x00000002, AX
+	JZ              skip3392
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip3392:
+	TESTQ           $0x00000004, AX
+	JZ              skip3393
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+
+skip3393:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	DECQ    72(R12)
+	JLE     last3394
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3383
+
+last3394:
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 3 vectors of 64 bytes
+tile3395:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3400
+	SUBQ   $+32, AX
+	JGE    main3397
+
+early3396:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3396
+
+main3397:
+	TESTQ AX, AX
+	JZ    row3399
+
+run3398:
+	PCALIGN $0x20
+
+loop3402:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3402
+
+row3399:
+	TESTQ      R11, R11
+	JZ         done3400
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3398
+
+done3400:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z8, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z13, Z1, Z10
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z11, Z11
+	VFMADD231PD     Z14, Z1, Z11
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z15, Z1, Z12
+	TESTQ           $0x00000001, AX
+	JZ              skip3403
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z6, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+	VPERMILPD       $0x55, Z10, Z13
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z13, Z1, Z10
+	VPERMILPD       $0x55, Z11, Z14
+	VMULPD          Z0, Z11, Z11
+	VFMADD231PD     Z14, Z1, Z11
+	VPERMILPD       $0x55, Z12, Z15
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z15, Z1, Z12
+
+skip3403:
+	TESTQ           $0x00000002, AX
+	JZ              skip3404
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z10
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z11
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+
+skip3404:
+	TESTQ           $0x00000004, AX
+	JZ              skip3405
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z11
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+
+skip3405:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	DECQ    72(R12)
+	JLE     last3406
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3395
+
+last3406:
+	VZEROUPPER
+	RET
+
+body10:
+	// 6 rows, 3 vectors of 64 bytes
+tile3407:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3412
+	SUBQ   $+48, AX
+	JGE    main3409
+
+early3408:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3408
+
+main3409:
+	TESTQ AX, AX
+	JZ    row3411
+
+run3410:
+	PCALIGN $0x20
+
+loop3414:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VFMADD231PD  Z2, Z3, Z18
+	VBROADCASTSD 8(SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z19
+	VFMADD231PD  Z1, Z3, Z20
+	VFMADD231PD  Z2, Z3, Z21
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3414
+
+row3411:
+	TESTQ      R11, R11
+	JZ         done3412
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3410
+
+done3412:
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z8, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z13, Z1, Z10
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z11, Z11
+	VFMADD231PD     Z14, Z1, Z11
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z15, Z1, Z12
+	VPERMILPD       $0x55, Z19, Z19
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z19, Z1, Z16
+	VPERMILPD       $0x55, Z20, Z20
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z20, Z1, Z17
+	VPERMILPD       $0x55, Z21, Z21
+	VMULPD          Z0, Z18, Z18
+	VFMADD231PD     Z21, Z1, Z18
+	TESTQ           $0x00000001, AX
+	JZ              skip3415
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z6, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+	VPERMILPD       $0x55, Z10, Z13
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z13, Z1, Z10
+	VPERMILPD       $0x55, Z11, Z14
+	VMULPD          Z0, Z11, Z11
+	VFMADD231PD     Z14, Z1, Z11
+	VPERMILPD       $0x55, Z12, Z15
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z15, Z1, Z12
+	VPERMILPD       $0x55, Z16, Z19
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z19, Z1, Z16
+	VPERMILPD       $0x55, Z17, Z20
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z20, Z1, Z17
+	VPERMILPD       $0x55, Z18, Z21
+	VMULPD          Z0, Z18, Z18
+	VFMADD231PD     Z21, Z1, Z18
+
+skip3415:
+	TESTQ           $0x00000002, AX
+	JZ              skip3416
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z10
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z11
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z17
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z18
+
+skip3416:
+	TESTQ           $0x00000004, AX
+	JZ              skip3417
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z11
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z18
+
+skip3417:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	DECQ    72(R12)
+	JLE     last3418
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3407
+
+last3418:
+	VZEROUPPER
+	RET
+
+body11:
+	// 8 rows, 3 vectors of 64 bytes
+tile3419:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3424
+	SUBQ   $+64, AX
+	JGE    main3421
+
+early3420:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3420
+
+main3421:
+	TESTQ AX, AX
+	JZ    row3423
+
+run3422:
+steps3425:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3426:
+	VMOVUPS      (DI), Z0
+	VMOVUPS      64(DI), Z1
+	VMOVUPS      128(DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Z3
+	VFMADD231PD  Z0, Z3, Z4
+	VFMADD231PD  Z1, Z3, Z5
+	VFMADD231PD  Z2, Z3, Z6
+	VBROADCASTSD 8(SI), Z3
+	VFMADD231PD  Z0, Z3, Z7
+	VFMADD231PD  Z1, Z3, Z8
+	VFMADD231PD  Z2, Z3, Z9
+	VBROADCASTSD (SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z10
+	VFMADD231PD  Z1, Z3, Z11
+	VFMADD231PD  Z2, Z3, Z12
+	VBROADCASTSD 8(SI)(DX*1), Z3
+	VFMADD231PD  Z0, Z3, Z13
+	VFMADD231PD  Z1, Z3, Z14
+	VFMADD231PD  Z2, Z3, Z15
+	VBROADCASTSD (SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z16
+	VFMADD231PD  Z1, Z3, Z17
+	VFMADD231PD  Z2, Z3, Z18
+	VBROADCASTSD 8(SI)(DX*2), Z3
+	VFMADD231PD  Z0, Z3, Z19
+	VFMADD231PD  Z1, Z3, Z20
+	VFMADD231PD  Z2, Z3, Z21
+	VBROADCASTSD (R8), Z3
+	VFMADD231PD  Z0, Z3, Z22
+	VFMADD231PD  Z1, Z3, Z23
+	VFMADD231PD  Z2, Z3, Z24
+	VBROADCASTSD 8(R8), Z3
+	VFMADD231PD  Z0, Z3, Z25
+	VFMADD231PD  Z1, Z3, Z26
+	VFMADD231PD  Z2, Z3, Z27
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3426
+	CMPQ         152(R12), $0x00
+	JNE          same3427
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3427
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3427:
+	TESTQ AX, AX
+	JNZ   steps3425
+
+row3423:
+	TESTQ      R11, R11
+	JZ         done3424
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3422
+
+done3424:
+	MOVQ            R13, 120(R12)
+	MOVQ            R15, 160(R12)
+	MOVQ            184(R12), AX
+	MOVQ            48(R12), R13
+	MOVQ            56(R12), DX
+	VBROADCASTF64X2 264(R12), Z0
+	VBROADCASTF64X2 280(R12), Z1
+	VPERMILPD       $0x55, Z7, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z8, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z9, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+	VPERMILPD       $0x55, Z13, Z13
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z13, Z1, Z10
+	VPERMILPD       $0x55, Z14, Z14
+	VMULPD          Z0, Z11, Z11
+	VFMADD231PD     Z14, Z1, Z11
+	VPERMILPD       $0x55, Z15, Z15
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z15, Z1, Z12
+	VPERMILPD       $0x55, Z19, Z19
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z19, Z1, Z16
+	VPERMILPD       $0x55, Z20, Z20
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z20, Z1, Z17
+	VPERMILPD       $0x55, Z21, Z21
+	VMULPD          Z0, Z18, Z18
+	VFMADD231PD     Z21, Z1, Z18
+	VPERMILPD       $0x55, Z25, Z25
+	VMULPD          Z0, Z22, Z22
+	VFMADD231PD     Z25, Z1, Z22
+	VPERMILPD       $0x55, Z26, Z26
+	VMULPD          Z0, Z23, Z23
+	VFMADD231PD     Z26, Z1, Z23
+	VPERMILPD       $0x55, Z27, Z27
+	VMULPD          Z0, Z24, Z24
+	VFMADD231PD     Z27, Z1, Z24
+	TESTQ           $0x00000001, AX
+	JZ              skip3428
+	VBROADCASTF64X2 200(R12), Z0
+	VBROADCASTF64X2 216(R12), Z1
+	VPERMILPD       $0x55, Z4, Z7
+	VMULPD          Z0, Z4, Z4
+	VFMADD231PD     Z7, Z1, Z4
+	VPERMILPD       $0x55, Z5, Z8
+	VMULPD          Z0, Z5, Z5
+	VFMADD231PD     Z8, Z1, Z5
+	VPERMILPD       $0x55, Z6, Z9
+	VMULPD          Z0, Z6, Z6
+	VFMADD231PD     Z9, Z1, Z6
+	VPERMILPD       $0x55, Z10, Z13
+	VMULPD          Z0, Z10, Z10
+	VFMADD231PD     Z13, Z1, Z10
+	VPERMILPD       $0x55, Z11, Z14
+	VMULPD          Z0, Z11, Z11
+	VFMADD231PD     Z14, Z1, Z11
+	VPERMILPD       $0x55, Z12, Z15
+	VMULPD          Z0, Z12, Z12
+	VFMADD231PD     Z15, Z1, Z12
+	VPERMILPD       $0x55, Z16, Z19
+	VMULPD          Z0, Z16, Z16
+	VFMADD231PD     Z19, Z1, Z16
+	VPERMILPD       $0x55, Z17, Z20
+	VMULPD          Z0, Z17, Z17
+	VFMADD231PD     Z20, Z1, Z17
+	VPERMILPD       $0x55, Z18, Z21
+	VMULPD          Z0, Z18, Z18
+	VFMADD231PD     Z21, Z1, Z18
+	VPERMILPD       $0x55, Z22, Z25
+	VMULPD          Z0, Z22, Z22
+	VFMADD231PD     Z25, Z1, Z22
+	VPERMILPD       $0x55, Z23, Z26
+	VMULPD          Z0, Z23, Z23
+	VFMADD231PD     Z26, Z1, Z23
+	VPERMILPD       $0x55, Z24, Z27
+	VMULPD          Z0, Z24, Z24
+	VFMADD231PD     Z27, Z1, Z24
+
+skip3428:
+	TESTQ           $0x00000002, AX
+	JZ              skip3429
+	VBROADCASTF64X2 232(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z10
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z11
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z17
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z18
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VFMADD231PD     Z1, Z0, Z22
+	VMOVUPS         64(SI), Z1
+	VFMADD231PD     Z1, Z0, Z23
+	VMOVUPS         128(SI), Z1
+	VFMADD231PD     Z1, Z0, Z24
+
+skip3429:
+	TESTQ           $0x00000004, AX
+	JZ              skip3430
+	VBROADCASTF64X2 248(R12), Z0
+	MOVQ            R13, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z4
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z5
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z6
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z10
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z11
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z12
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z16
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z17
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z18
+	ADDQ            DX, SI
+	VMOVUPS         (SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z22
+	VMOVUPS         64(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z23
+	VMOVUPS         128(SI), Z1
+	VPERMILPD       $0x55, Z1, Z1
+	VFMADD231PD     Z1, Z0, Z24
+
+skip3430:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Z11, 64(SI)
+	VMOVUPS Z12, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z16, (SI)
+	VMOVUPS Z17, 64(SI)
+	VMOVUPS Z18, 128(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z22, (SI)
+	VMOVUPS Z23, 64(SI)
+	VMOVUPS Z24, 128(SI)
+	DECQ    72(R12)
+	JLE     last3431
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3419
+
+last3431:
+	VZEROUPPER
+	RET
+
 // func tileF32AVX2(tile *uint64)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·tileF32AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from2536
+	JGE  from3432
 	CMPQ AX, $0x03
-	JGE  from2537
+	JGE  from3433
 	CMPQ AX, $0x01
-	JGE  from2538
+	JGE  from3434
 	JMP  body0
 
-from2538:
+from3434:
 	CMPQ AX, $0x02
-	JGE  from2539
+	JGE  from3435
 	JMP  body1
 
-from2539:
+from3435:
 	JMP body2
 
-from2537:
+from3433:
 	CMPQ AX, $0x04
-	JGE  from2540
+	JGE  from3436
 	JMP  body3
 
-from2540:
+from3436:
 	CMPQ AX, $0x05
-	JGE  from2541
+	JGE  from3437
 	JMP  body4
 
-from2541:
+from3437:
 	JMP body5
 
-from2536:
+from3432:
 	CMPQ AX, $0x09
-	JGE  from2542
+	JGE  from3438
 	CMPQ AX, $0x07
-	JGE  from2543
+	JGE  from3439
 	JMP  body6
 
-from2543:
+from3439:
 	CMPQ AX, $0x08
-	JGE  from2544
+	JGE  from3440
 	JMP  body7
 
-from2544:
+from3440:
 	JMP body8
 
-from2542:
+from3438:
 	CMPQ AX, $0x0b
-	JGE  from2545
+	JGE  from3441
 	CMPQ AX, $0x0a
-	JGE  from2546
+	JGE  from3442
 	JMP  body9
 
-from2546:
+from3442:
 	JMP body10
 
-from2545:
+from3441:
 	CMPQ AX, $0x0c
-	JGE  from2547
+	JGE  from3443
 	JMP  body11
 
-from2547:
+from3443:
 	JMP body12
 
 body0:
 	// 1 rows, 1 vectors of 32 bytes
-tile2548:
+tile3444:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -34719,79 +46739,79 @@ tile2548:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2553
+	JZ      done3449
 	SUBQ    $+16, AX
-	JGE     main2550
+	JGE     main3446
 
-early2549:
+early3445:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2549
+	JL         early3445
 
-main2550:
+main3446:
 	TESTQ AX, AX
-	JZ    row2552
+	JZ    row3448
 
-run2551:
+run3447:
 	PCALIGN $0x20
 
-loop2555:
+loop3451:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2555
+	JNZ          loop3451
 
-row2552:
+row3448:
 	TESTQ      R11, R11
-	JZ         done2553
+	JZ         done3449
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2551
+	JMP        run3447
 
-done2553:
+done3449:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2556
+	JZ           skip3452
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip2556:
+skip3452:
 	TESTQ        $0x00000002, AX
-	JZ           skip2557
+	JZ           skip3453
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip2557:
+skip3453:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2558
+	JLE        last3454
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2548
+	JMP        tile3444
 
-last2558:
+last3454:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 32 bytes
-tile2559:
+tile3455:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -34805,25 +46825,25 @@ tile2559:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2564
+	JZ      done3460
 	SUBQ    $+32, AX
-	JGE     main2561
+	JGE     main3457
 
-early2560:
+early3456:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2560
+	JL         early3456
 
-main2561:
+main3457:
 	TESTQ AX, AX
-	JZ    row2563
+	JZ    row3459
 
-run2562:
+run3458:
 	PCALIGN $0x20
 
-loop2566:
+loop3462:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -34832,30 +46852,30 @@ loop2566:
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2566
+	JNZ          loop3462
 
-row2563:
+row3459:
 	TESTQ      R11, R11
-	JZ         done2564
+	JZ         done3460
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2562
+	JMP        run3458
 
-done2564:
+done3460:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2567
+	JZ           skip3463
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip2567:
+skip3463:
 	TESTQ        $0x00000002, AX
-	JZ           skip2568
+	JZ           skip3464
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -34864,28 +46884,28 @@ skip2567:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip2568:
+skip3464:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPS Y5, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2569
+	JLE        last3465
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2559
+	JMP        tile3455
 
-last2569:
+last3465:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 32 bytes
-tile2570:
+tile3466:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -34900,25 +46920,25 @@ tile2570:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2575
+	JZ      done3471
 	SUBQ    $+48, AX
-	JGE     main2572
+	JGE     main3468
 
-early2571:
+early3467:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2571
+	JL         early3467
 
-main2572:
+main3468:
 	TESTQ AX, AX
-	JZ    row2574
+	JZ    row3470
 
-run2573:
+run3469:
 	PCALIGN $0x20
 
-loop2577:
+loop3473:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -34929,31 +46949,31 @@ loop2577:
 	VFMADD231PS  Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2577
+	JNZ          loop3473
 
-row2574:
+row3470:
 	TESTQ      R11, R11
-	JZ         done2575
+	JZ         done3471
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2573
+	JMP        run3469
 
-done2575:
+done3471:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2578
+	JZ           skip3474
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip2578:
+skip3474:
 	TESTQ        $0x00000002, AX
-	JZ           skip2579
+	JZ           skip3475
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -34965,7 +46985,7 @@ skip2578:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip2579:
+skip3475:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -34973,22 +46993,22 @@ skip2579:
 	ADDQ       DX, SI
 	VMASKMOVPS Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2580
+	JLE        last3476
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2570
+	JMP        tile3466
 
-last2580:
+last3476:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 32 bytes
-tile2581:
+tile3477:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35006,25 +47026,25 @@ tile2581:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2586
+	JZ      done3482
 	SUBQ    $+64, AX
-	JGE     main2583
+	JGE     main3479
 
-early2582:
+early3478:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2582
+	JL         early3478
 
-main2583:
+main3479:
 	TESTQ AX, AX
-	JZ    row2585
+	JZ    row3481
 
-run2584:
+run3480:
 	PCALIGN $0x20
 
-loop2588:
+loop3484:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35038,32 +47058,32 @@ loop2588:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2588
+	JNZ          loop3484
 
-row2585:
+row3481:
 	TESTQ      R11, R11
-	JZ         done2586
+	JZ         done3482
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2584
+	JMP        run3480
 
-done2586:
+done3482:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2589
+	JZ           skip3485
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip2589:
+skip3485:
 	TESTQ        $0x00000002, AX
-	JZ           skip2590
+	JZ           skip3486
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35078,7 +47098,7 @@ skip2589:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip2590:
+skip3486:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35088,22 +47108,22 @@ skip2590:
 	ADDQ       DX, SI
 	VMASKMOVPS Y7, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2591
+	JLE        last3487
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2581
+	JMP        tile3477
 
-last2591:
+last3487:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 32 bytes
-tile2592:
+tile3488:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35122,25 +47142,25 @@ tile2592:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2597
+	JZ      done3493
 	SUBQ    $+80, AX
-	JGE     main2594
+	JGE     main3490
 
-early2593:
+early3489:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2593
+	JL         early3489
 
-main2594:
+main3490:
 	TESTQ AX, AX
-	JZ    row2596
+	JZ    row3492
 
-run2595:
+run3491:
 	PCALIGN $0x20
 
-loop2599:
+loop3495:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35156,23 +47176,23 @@ loop2599:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2599
+	JNZ          loop3495
 
-row2596:
+row3492:
 	TESTQ      R11, R11
-	JZ         done2597
+	JZ         done3493
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2595
+	JMP        run3491
 
-done2597:
+done3493:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2600
+	JZ           skip3496
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -35180,9 +47200,9 @@ done2597:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip2600:
+skip3496:
 	TESTQ        $0x00000002, AX
-	JZ           skip2601
+	JZ           skip3497
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35200,7 +47220,7 @@ skip2600:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip2601:
+skip3497:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35212,22 +47232,22 @@ skip2601:
 	ADDQ       DX, SI
 	VMASKMOVPS Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2602
+	JLE        last3498
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2592
+	JMP        tile3488
 
-last2602:
+last3498:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 32 bytes
-tile2603:
+tile3499:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35249,23 +47269,23 @@ tile2603:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2608
+	JZ      done3504
 	SUBQ    $+96, AX
-	JGE     main2605
+	JGE     main3501
 
-early2604:
+early3500:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2604
+	JL         early3500
 
-main2605:
+main3501:
 	TESTQ AX, AX
-	JZ    row2607
+	JZ    row3503
 
-run2606:
-steps2609:
+run3502:
+steps3505:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -35273,7 +47293,7 @@ steps2609:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2610:
+loop3506:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -35293,39 +47313,39 @@ loop2610:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2610
+	JNZ          loop3506
 	CMPQ         152(R12), $0x00
-	JNE          same2611
+	JNE          same3507
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2611
+	JNZ          same3507
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2611:
+same3507:
 	TESTQ AX, AX
-	JNZ   steps2609
+	JNZ   steps3505
 
-row2607:
+row3503:
 	TESTQ      R11, R11
-	JZ         done2608
+	JZ         done3504
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2606
+	JMP        run3502
 
-done2608:
+done3504:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2612
+	JZ           skip3508
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -35334,9 +47354,9 @@ done2608:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip2612:
+skip3508:
 	TESTQ        $0x00000002, AX
-	JZ           skip2613
+	JZ           skip3509
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -35357,7 +47377,7 @@ skip2612:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip2613:
+skip3509:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -35371,22 +47391,22 @@ skip2613:
 	ADDQ       DX, SI
 	VMASKMOVPS Y9, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2614
+	JLE        last3510
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2603
+	JMP        tile3499
 
-last2614:
+last3510:
 	VZEROUPPER
 	RET
 
 body6:
 	// 1 rows, 2 vectors of 32 bytes
-tile2615:
+tile3511:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35400,25 +47420,25 @@ tile2615:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2620
+	JZ      done3516
 	SUBQ    $+16, AX
-	JGE     main2617
+	JGE     main3513
 
-early2616:
+early3512:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2616
+	JL         early3512
 
-main2617:
+main3513:
 	TESTQ AX, AX
-	JZ    row2619
+	JZ    row3515
 
-run2618:
+run3514:
 	PCALIGN $0x20
 
-loop2622:
+loop3518:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -35427,30 +47447,30 @@ loop2622:
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2622
+	JNZ          loop3518
 
-row2619:
+row3515:
 	TESTQ      R11, R11
-	JZ         done2620
+	JZ         done3516
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2618
+	JMP        run3514
 
-done2620:
+done3516:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2623
+	JZ           skip3519
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip2623:
+skip3519:
 	TESTQ        $0x00000002, AX
-	JZ           skip2624
+	JZ           skip3520
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -35458,27 +47478,27 @@ skip2623:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip2624:
+skip3520:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2625
+	JLE        last3521
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2615
+	JMP        tile3511
 
-last2625:
+last3521:
 	VZEROUPPER
 	RET
 
 body7:
 	// 2 rows, 2 vectors of 32 bytes
-tile2626:
+tile3522:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35494,25 +47514,25 @@ tile2626:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2631
+	JZ      done3527
 	SUBQ    $+32, AX
-	JGE     main2628
+	JGE     main3524
 
-early2627:
+early3523:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2627
+	JL         early3523
 
-main2628:
+main3524:
 	TESTQ AX, AX
-	JZ    row2630
+	JZ    row3526
 
-run2629:
+run3525:
 	PCALIGN $0x20
 
-loop2633:
+loop3529:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -35524,32 +47544,32 @@ loop2633:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2633
+	JNZ          loop3529
 
-row2630:
+row3526:
 	TESTQ      R11, R11
-	JZ         done2631
+	JZ         done3527
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2629
+	JMP        run3525
 
-done2631:
+done3527:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2634
+	JZ           skip3530
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip2634:
+skip3530:
 	TESTQ        $0x00000002, AX
-	JZ           skip2635
+	JZ           skip3531
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -35562,7 +47582,7 @@ skip2634:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip2635:
+skip3531:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -35570,22 +47590,22 @@ skip2635:
 	VMOVUPS    Y6, (SI)
 	VMASKMOVPS Y7, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2636
+	JLE        last3532
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2626
+	JMP        tile3522
 
-last2636:
+last3532:
 	VZEROUPPER
 	RET
 
 body8:
 	// 3 rows, 2 vectors of 32 bytes
-tile2637:
+tile3533:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35603,25 +47623,25 @@ tile2637:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2642
+	JZ      done3538
 	SUBQ    $+48, AX
-	JGE     main2639
+	JGE     main3535
 
-early2638:
+early3534:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2638
+	JL         early3534
 
-main2639:
+main3535:
 	TESTQ AX, AX
-	JZ    row2641
+	JZ    row3537
 
-run2640:
+run3536:
 	PCALIGN $0x20
 
-loop2644:
+loop3540:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -35636,23 +47656,23 @@ loop2644:
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2644
+	JNZ          loop3540
 
-row2641:
+row3537:
 	TESTQ      R11, R11
-	JZ         done2642
+	JZ         done3538
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2640
+	JMP        run3536
 
-done2642:
+done3538:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2645
+	JZ           skip3541
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -35661,9 +47681,9 @@ done2642:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip2645:
+skip3541:
 	TESTQ        $0x00000002, AX
-	JZ           skip2646
+	JZ           skip3542
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -35681,7 +47701,7 @@ skip2645:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip2646:
+skip3542:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -35692,22 +47712,22 @@ skip2646:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPS Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2647
+	JLE        last3543
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2637
+	JMP        tile3533
 
-last2647:
+last3543:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 2 vectors of 32 bytes
-tile2648:
+tile3544:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35729,25 +47749,25 @@ tile2648:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2653
+	JZ      done3549
 	SUBQ    $+64, AX
-	JGE     main2650
+	JGE     main3546
 
-early2649:
+early3545:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2649
+	JL         early3545
 
-main2650:
+main3546:
 	TESTQ AX, AX
-	JZ    row2652
+	JZ    row3548
 
-run2651:
+run3547:
 	PCALIGN $0x20
 
-loop2655:
+loop3551:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -35766,23 +47786,23 @@ loop2655:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2655
+	JNZ          loop3551
 
-row2652:
+row3548:
 	TESTQ      R11, R11
-	JZ         done2653
+	JZ         done3549
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2651
+	JMP        run3547
 
-done2653:
+done3549:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2656
+	JZ           skip3552
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -35793,9 +47813,9 @@ done2653:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip2656:
+skip3552:
 	TESTQ        $0x00000002, AX
-	JZ           skip2657
+	JZ           skip3553
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -35818,7 +47838,7 @@ skip2656:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip2657:
+skip3553:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -35832,22 +47852,22 @@ skip2657:
 	VMOVUPS    Y10, (SI)
 	VMASKMOVPS Y11, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2658
+	JLE        last3554
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2648
+	JMP        tile3544
 
-last2658:
+last3554:
 	VZEROUPPER
 	RET
 
 body10:
 	// 5 rows, 2 vectors of 32 bytes
-tile2659:
+tile3555:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -35871,25 +47891,25 @@ tile2659:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2664
+	JZ      done3560
 	SUBQ    $+80, AX
-	JGE     main2661
+	JGE     main3557
 
-early2660:
+early3556:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2660
+	JL         early3556
 
-main2661:
+main3557:
 	TESTQ AX, AX
-	JZ    row2663
+	JZ    row3559
 
-run2662:
+run3558:
 	PCALIGN $0x20
 
-loop2666:
+loop3562:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -35911,23 +47931,23 @@ loop2666:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2666
+	JNZ          loop3562
 
-row2663:
+row3559:
 	TESTQ      R11, R11
-	JZ         done2664
+	JZ         done3560
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2662
+	JMP        run3558
 
-done2664:
+done3560:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2667
+	JZ           skip3563
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -35940,9 +47960,9 @@ done2664:
 	VMULPS       Y0, Y12, Y12
 	VMULPS       Y0, Y13, Y13
 
-skip2667:
+skip3563:
 	TESTQ        $0x00000002, AX
-	JZ           skip2668
+	JZ           skip3564
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -35970,7 +47990,7 @@ skip2667:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip2668:
+skip3564:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -35987,22 +48007,22 @@ skip2668:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2669
+	JLE        last3565
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2659
+	JMP        tile3555
 
-last2669:
+last3565:
 	VZEROUPPER
 	RET
 
 body11:
 	// 6 rows, 2 vectors of 32 bytes
-tile2670:
+tile3566:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36030,23 +48050,23 @@ tile2670:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2675
+	JZ      done3571
 	SUBQ    $+96, AX
-	JGE     main2672
+	JGE     main3568
 
-early2671:
+early3567:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2671
+	JL         early3567
 
-main2672:
+main3568:
 	TESTQ AX, AX
-	JZ    row2674
+	JZ    row3570
 
-run2673:
-steps2676:
+run3569:
+steps3572:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -36054,7 +48074,7 @@ steps2676:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2677:
+loop3573:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -36081,39 +48101,39 @@ loop2677:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2677
+	JNZ          loop3573
 	CMPQ         152(R12), $0x00
-	JNE          same2678
+	JNE          same3574
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2678
+	JNZ          same3574
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2678:
+same3574:
 	TESTQ AX, AX
-	JNZ   steps2676
+	JNZ   steps3572
 
-row2674:
+row3570:
 	TESTQ      R11, R11
-	JZ         done2675
+	JZ         done3571
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2673
+	JMP        run3569
 
-done2675:
+done3571:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2679
+	JZ           skip3575
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -36128,9 +48148,9 @@ done2675:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip2679:
+skip3575:
 	TESTQ        $0x00000002, AX
-	JZ           skip2680
+	JZ           skip3576
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -36163,7 +48183,7 @@ skip2679:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip2680:
+skip3576:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -36183,22 +48203,22 @@ skip2680:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPS Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2681
+	JLE        last3577
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2670
+	JMP        tile3566
 
-last2681:
+last3577:
 	VZEROUPPER
 	RET
 
 body12:
 	// 6 rows, 2 vectors of 32 bytes
-tile2682:
+tile3578:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36226,25 +48246,25 @@ tile2682:
 	IMUL3Q  $0x18, BX, R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2687
+	JZ      done3583
 	SUBQ    $+96, AX
-	JGE     main2684
+	JGE     main3580
 
-early2683:
+early3579:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2683
+	JL         early3579
 
-main2684:
+main3580:
 	TESTQ AX, AX
-	JZ    row2686
+	JZ    row3582
 
-run2685:
+run3581:
 	PCALIGN $0x20
 
-loop2689:
+loop3585:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	VMOVUPS      Y0, (R13)
@@ -36273,24 +48293,24 @@ loop2689:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2689
+	JNZ          loop3585
 
-row2686:
+row3582:
 	TESTQ      R11, R11
-	JZ         done2687
+	JZ         done3583
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2685
+	JMP        run3581
 
-done2687:
+done3583:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2690
+	JZ           skip3586
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -36305,9 +48325,9 @@ done2687:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip2690:
+skip3586:
 	TESTQ        $0x00000002, AX
-	JZ           skip2691
+	JZ           skip3587
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -36340,7 +48360,7 @@ skip2690:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip2691:
+skip3587:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -36360,16 +48380,16 @@ skip2691:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPS Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2692
+	JLE        last3588
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2682
+	JMP        tile3578
 
-last2692:
+last3588:
 	VZEROUPPER
 	RET
 
@@ -36379,70 +48399,70 @@ TEXT ·tileF64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from2693
+	JGE  from3589
 	CMPQ AX, $0x03
-	JGE  from2694
+	JGE  from3590
 	CMPQ AX, $0x01
-	JGE  from2695
+	JGE  from3591
 	JMP  body0
 
-from2695:
+from3591:
 	CMPQ AX, $0x02
-	JGE  from2696
+	JGE  from3592
 	JMP  body1
 
-from2696:
+from3592:
 	JMP body2
 
-from2694:
+from3590:
 	CMPQ AX, $0x04
-	JGE  from2697
+	JGE  from3593
 	JMP  body3
 
-from2697:
+from3593:
 	CMPQ AX, $0x05
-	JGE  from2698
+	JGE  from3594
 	JMP  body4
 
-from2698:
+from3594:
 	JMP body5
 
-from2693:
+from3589:
 	CMPQ AX, $0x09
-	JGE  from2699
+	JGE  from3595
 	CMPQ AX, $0x07
-	JGE  from2700
+	JGE  from3596
 	JMP  body6
 
-from2700:
+from3596:
 	CMPQ AX, $0x08
-	JGE  from2701
+	JGE  from3597
 	JMP  body7
 
-from2701:
+from3597:
 	JMP body8
 
-from2699:
+from3595:
 	CMPQ AX, $0x0b
-	JGE  from2702
+	JGE  from3598
 	CMPQ AX, $0x0a
-	JGE  from2703
+	JGE  from3599
 	JMP  body9
 
-from2703:
+from3599:
 	JMP body10
 
-from2702:
+from3598:
 	CMPQ AX, $0x0c
-	JGE  from2704
+	JGE  from3600
 	JMP  body11
 
-from2704:
+from3600:
 	JMP body12
 
 body0:
 	// 1 rows, 1 vectors of 32 bytes
-tile2705:
+tile3601:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36455,79 +48475,79 @@ tile2705:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2710
+	JZ      done3606
 	SUBQ    $+16, AX
-	JGE     main2707
+	JGE     main3603
 
-early2706:
+early3602:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2706
+	JL         early3602
 
-main2707:
+main3603:
 	TESTQ AX, AX
-	JZ    row2709
+	JZ    row3605
 
-run2708:
+run3604:
 	PCALIGN $0x20
 
-loop2712:
+loop3608:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2712
+	JNZ          loop3608
 
-row2709:
+row3605:
 	TESTQ      R11, R11
-	JZ         done2710
+	JZ         done3606
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2708
+	JMP        run3604
 
-done2710:
+done3606:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2713
+	JZ           skip3609
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 
-skip2713:
+skip3609:
 	TESTQ        $0x00000002, AX
-	JZ           skip2714
+	JZ           skip3610
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y4
 
-skip2714:
+skip3610:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2715
+	JLE        last3611
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2705
+	JMP        tile3601
 
-last2715:
+last3611:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 32 bytes
-tile2716:
+tile3612:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36541,25 +48561,25 @@ tile2716:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2721
+	JZ      done3617
 	SUBQ    $+32, AX
-	JGE     main2718
+	JGE     main3614
 
-early2717:
+early3613:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2717
+	JL         early3613
 
-main2718:
+main3614:
 	TESTQ AX, AX
-	JZ    row2720
+	JZ    row3616
 
-run2719:
+run3615:
 	PCALIGN $0x20
 
-loop2723:
+loop3619:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -36568,30 +48588,30 @@ loop2723:
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2723
+	JNZ          loop3619
 
-row2720:
+row3616:
 	TESTQ      R11, R11
-	JZ         done2721
+	JZ         done3617
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2719
+	JMP        run3615
 
-done2721:
+done3617:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2724
+	JZ           skip3620
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip2724:
+skip3620:
 	TESTQ        $0x00000002, AX
-	JZ           skip2725
+	JZ           skip3621
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -36600,28 +48620,28 @@ skip2724:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip2725:
+skip3621:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPD Y5, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2726
+	JLE        last3622
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2716
+	JMP        tile3612
 
-last2726:
+last3622:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 32 bytes
-tile2727:
+tile3623:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36636,25 +48656,25 @@ tile2727:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2732
+	JZ      done3628
 	SUBQ    $+48, AX
-	JGE     main2729
+	JGE     main3625
 
-early2728:
+early3624:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2728
+	JL         early3624
 
-main2729:
+main3625:
 	TESTQ AX, AX
-	JZ    row2731
+	JZ    row3627
 
-run2730:
+run3626:
 	PCALIGN $0x20
 
-loop2734:
+loop3630:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -36665,31 +48685,31 @@ loop2734:
 	VFMADD231PD  Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2734
+	JNZ          loop3630
 
-row2731:
+row3627:
 	TESTQ      R11, R11
-	JZ         done2732
+	JZ         done3628
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2730
+	JMP        run3626
 
-done2732:
+done3628:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2735
+	JZ           skip3631
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 
-skip2735:
+skip3631:
 	TESTQ        $0x00000002, AX
-	JZ           skip2736
+	JZ           skip3632
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -36701,7 +48721,7 @@ skip2735:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y6
 
-skip2736:
+skip3632:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -36709,22 +48729,22 @@ skip2736:
 	ADDQ       DX, SI
 	VMASKMOVPD Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2737
+	JLE        last3633
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2727
+	JMP        tile3623
 
-last2737:
+last3633:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 32 bytes
-tile2738:
+tile3634:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36742,25 +48762,25 @@ tile2738:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2743
+	JZ      done3639
 	SUBQ    $+64, AX
-	JGE     main2740
+	JGE     main3636
 
-early2739:
+early3635:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2739
+	JL         early3635
 
-main2740:
+main3636:
 	TESTQ AX, AX
-	JZ    row2742
+	JZ    row3638
 
-run2741:
+run3637:
 	PCALIGN $0x20
 
-loop2745:
+loop3641:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -36774,32 +48794,32 @@ loop2745:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2745
+	JNZ          loop3641
 
-row2742:
+row3638:
 	TESTQ      R11, R11
-	JZ         done2743
+	JZ         done3639
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2741
+	JMP        run3637
 
-done2743:
+done3639:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2746
+	JZ           skip3642
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip2746:
+skip3642:
 	TESTQ        $0x00000002, AX
-	JZ           skip2747
+	JZ           skip3643
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -36814,7 +48834,7 @@ skip2746:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip2747:
+skip3643:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -36824,22 +48844,22 @@ skip2747:
 	ADDQ       DX, SI
 	VMASKMOVPD Y7, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2748
+	JLE        last3644
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2738
+	JMP        tile3634
 
-last2748:
+last3644:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 32 bytes
-tile2749:
+tile3645:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36858,25 +48878,25 @@ tile2749:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2754
+	JZ      done3650
 	SUBQ    $+80, AX
-	JGE     main2751
+	JGE     main3647
 
-early2750:
+early3646:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2750
+	JL         early3646
 
-main2751:
+main3647:
 	TESTQ AX, AX
-	JZ    row2753
+	JZ    row3649
 
-run2752:
+run3648:
 	PCALIGN $0x20
 
-loop2756:
+loop3652:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -36892,23 +48912,23 @@ loop2756:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2756
+	JNZ          loop3652
 
-row2753:
+row3649:
 	TESTQ      R11, R11
-	JZ         done2754
+	JZ         done3650
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2752
+	JMP        run3648
 
-done2754:
+done3650:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2757
+	JZ           skip3653
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -36916,9 +48936,9 @@ done2754:
 	VMULPD       Y0, Y7, Y7
 	VMULPD       Y0, Y8, Y8
 
-skip2757:
+skip3653:
 	TESTQ        $0x00000002, AX
-	JZ           skip2758
+	JZ           skip3654
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -36936,7 +48956,7 @@ skip2757:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y8
 
-skip2758:
+skip3654:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -36948,22 +48968,22 @@ skip2758:
 	ADDQ       DX, SI
 	VMASKMOVPD Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2759
+	JLE        last3655
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2749
+	JMP        tile3645
 
-last2759:
+last3655:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 32 bytes
-tile2760:
+tile3656:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -36985,23 +49005,23 @@ tile2760:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2765
+	JZ      done3661
 	SUBQ    $+96, AX
-	JGE     main2762
+	JGE     main3658
 
-early2761:
+early3657:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2761
+	JL         early3657
 
-main2762:
+main3658:
 	TESTQ AX, AX
-	JZ    row2764
+	JZ    row3660
 
-run2763:
-steps2766:
+run3659:
+steps3662:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -37009,7 +49029,7 @@ steps2766:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2767:
+loop3663:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -37029,39 +49049,39 @@ loop2767:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2767
+	JNZ          loop3663
 	CMPQ         152(R12), $0x00
-	JNE          same2768
+	JNE          same3664
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2768
+	JNZ          same3664
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2768:
+same3664:
 	TESTQ AX, AX
-	JNZ   steps2766
+	JNZ   steps3662
 
-row2764:
+row3660:
 	TESTQ      R11, R11
-	JZ         done2765
+	JZ         done3661
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2763
+	JMP        run3659
 
-done2765:
+done3661:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2769
+	JZ           skip3665
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -37070,9 +49090,9 @@ done2765:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip2769:
+skip3665:
 	TESTQ        $0x00000002, AX
-	JZ           skip2770
+	JZ           skip3666
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -37093,7 +49113,7 @@ skip2769:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip2770:
+skip3666:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -37107,22 +49127,22 @@ skip2770:
 	ADDQ       DX, SI
 	VMASKMOVPD Y9, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2771
+	JLE        last3667
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2760
+	JMP        tile3656
 
-last2771:
+last3667:
 	VZEROUPPER
 	RET
 
 body6:
 	// 1 rows, 2 vectors of 32 bytes
-tile2772:
+tile3668:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -37136,25 +49156,25 @@ tile2772:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2777
+	JZ      done3673
 	SUBQ    $+16, AX
-	JGE     main2774
+	JGE     main3670
 
-early2773:
+early3669:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2773
+	JL         early3669
 
-main2774:
+main3670:
 	TESTQ AX, AX
-	JZ    row2776
+	JZ    row3672
 
-run2775:
+run3671:
 	PCALIGN $0x20
 
-loop2779:
+loop3675:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -37163,30 +49183,30 @@ loop2779:
 	VFMADD231PD  Y1, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2779
+	JNZ          loop3675
 
-row2776:
+row3672:
 	TESTQ      R11, R11
-	JZ         done2777
+	JZ         done3673
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2775
+	JMP        run3671
 
-done2777:
+done3673:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2780
+	JZ           skip3676
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip2780:
+skip3676:
 	TESTQ        $0x00000002, AX
-	JZ           skip2781
+	JZ           skip3677
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -37194,27 +49214,27 @@ skip2780:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip2781:
+skip3677:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2782
+	JLE        last3678
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2772
+	JMP        tile3668
 
-last2782:
+last3678:
 	VZEROUPPER
 	RET
 
 body7:
 	// 2 rows, 2 vectors of 32 bytes
-tile2783:
+tile3679:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -37230,25 +49250,25 @@ tile2783:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2788
+	JZ      done3684
 	SUBQ    $+32, AX
-	JGE     main2785
+	JGE     main3681
 
-early2784:
+early3680:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2784
+	JL         early3680
 
-main2785:
+main3681:
 	TESTQ AX, AX
-	JZ    row2787
+	JZ    row3683
 
-run2786:
+run3682:
 	PCALIGN $0x20
 
-loop2790:
+loop3686:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -37260,32 +49280,32 @@ loop2790:
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2790
+	JNZ          loop3686
 
-row2787:
+row3683:
 	TESTQ      R11, R11
-	JZ         done2788
+	JZ         done3684
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2786
+	JMP        run3682
 
-done2788:
+done3684:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2791
+	JZ           skip3687
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip2791:
+skip3687:
 	TESTQ        $0x00000002, AX
-	JZ           skip2792
+	JZ           skip3688
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -37298,7 +49318,7 @@ skip2791:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip2792:
+skip3688:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -37306,22 +49326,22 @@ skip2792:
 	VMOVUPS    Y6, (SI)
 	VMASKMOVPD Y7, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2793
+	JLE        last3689
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2783
+	JMP        tile3679
 
-last2793:
+last3689:
 	VZEROUPPER
 	RET
 
 body8:
 	// 3 rows, 2 vectors of 32 bytes
-tile2794:
+tile3690:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -37339,25 +49359,25 @@ tile2794:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2799
+	JZ      done3695
 	SUBQ    $+48, AX
-	JGE     main2796
+	JGE     main3692
 
-early2795:
+early3691:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2795
+	JL         early3691
 
-main2796:
+main3692:
 	TESTQ AX, AX
-	JZ    row2798
+	JZ    row3694
 
-run2797:
+run3693:
 	PCALIGN $0x20
 
-loop2801:
+loop3697:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -37372,23 +49392,23 @@ loop2801:
 	VFMADD231PD  Y1, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2801
+	JNZ          loop3697
 
-row2798:
+row3694:
 	TESTQ      R11, R11
-	JZ         done2799
+	JZ         done3695
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2797
+	JMP        run3693
 
-done2799:
+done3695:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2802
+	JZ           skip3698
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -37397,9 +49417,9 @@ done2799:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip2802:
+skip3698:
 	TESTQ        $0x00000002, AX
-	JZ           skip2803
+	JZ           skip3699
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -37417,7 +49437,7 @@ skip2802:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip2803:
+skip3699:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -37428,22 +49448,22 @@ skip2803:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPD Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2804
+	JLE        last3700
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2794
+	JMP        tile3690
 
-last2804:
+last3700:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 2 vectors of 32 bytes
-tile2805:
+tile3701:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -37465,25 +49485,25 @@ tile2805:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2810
+	JZ      done3706
 	SUBQ    $+64, AX
-	JGE     main2807
+	JGE     main3703
 
-early2806:
+early3702:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2806
+	JL         early3702
 
-main2807:
+main3703:
 	TESTQ AX, AX
-	JZ    row2809
+	JZ    row3705
 
-run2808:
+run3704:
 	PCALIGN $0x20
 
-loop2812:
+loop3708:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -37502,23 +49522,23 @@ loop2812:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2812
+	JNZ          loop3708
 
-row2809:
+row3705:
 	TESTQ      R11, R11
-	JZ         done2810
+	JZ         done3706
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2808
+	JMP        run3704
 
-done2810:
+done3706:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2813
+	JZ           skip3709
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -37529,9 +49549,9 @@ done2810:
 	VMULPD       Y0, Y10, Y10
 	VMULPD       Y0, Y11, Y11
 
-skip2813:
+skip3709:
 	TESTQ        $0x00000002, AX
-	JZ           skip2814
+	JZ           skip3710
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -37554,7 +49574,7 @@ skip2813:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y11
 
-skip2814:
+skip3710:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -37568,22 +49588,22 @@ skip2814:
 	VMOVUPS    Y10, (SI)
 	VMASKMOVPD Y11, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2815
+	JLE        last3711
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2805
+	JMP        tile3701
 
-last2815:
+last3711:
 	VZEROUPPER
 	RET
 
 body10:
 	// 5 rows, 2 vectors of 32 bytes
-tile2816:
+tile3712:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -37607,25 +49627,25 @@ tile2816:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2821
+	JZ      done3717
 	SUBQ    $+80, AX
-	JGE     main2818
+	JGE     main3714
 
-early2817:
+early3713:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2817
+	JL         early3713
 
-main2818:
+main3714:
 	TESTQ AX, AX
-	JZ    row2820
+	JZ    row3716
 
-run2819:
+run3715:
 	PCALIGN $0x20
 
-loop2823:
+loop3719:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -37647,23 +49667,23 @@ loop2823:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2823
+	JNZ          loop3719
 
-row2820:
+row3716:
 	TESTQ      R11, R11
-	JZ         done2821
+	JZ         done3717
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2819
+	JMP        run3715
 
-done2821:
+done3717:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2824
+	JZ           skip3720
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -37676,9 +49696,9 @@ done2821:
 	VMULPD       Y0, Y12, Y12
 	VMULPD       Y0, Y13, Y13
 
-skip2824:
+skip3720:
 	TESTQ        $0x00000002, AX
-	JZ           skip2825
+	JZ           skip3721
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -37706,7 +49726,7 @@ skip2824:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y13
 
-skip2825:
+skip3721:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -37723,22 +49743,22 @@ skip2825:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPD Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2826
+	JLE        last3722
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2816
+	JMP        tile3712
 
-last2826:
+last3722:
 	VZEROUPPER
 	RET
 
 body11:
 	// 6 rows, 2 vectors of 32 bytes
-tile2827:
+tile3723:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -37766,23 +49786,23 @@ tile2827:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2832
+	JZ      done3728
 	SUBQ    $+96, AX
-	JGE     main2829
+	JGE     main3725
 
-early2828:
+early3724:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2828
+	JL         early3724
 
-main2829:
+main3725:
 	TESTQ AX, AX
-	JZ    row2831
+	JZ    row3727
 
-run2830:
-steps2833:
+run3726:
+steps3729:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -37790,7 +49810,7 @@ steps2833:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2834:
+loop3730:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -37817,39 +49837,39 @@ loop2834:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2834
+	JNZ          loop3730
 	CMPQ         152(R12), $0x00
-	JNE          same2835
+	JNE          same3731
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2835
+	JNZ          same3731
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2835:
+same3731:
 	TESTQ AX, AX
-	JNZ   steps2833
+	JNZ   steps3729
 
-row2831:
+row3727:
 	TESTQ      R11, R11
-	JZ         done2832
+	JZ         done3728
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2830
+	JMP        run3726
 
-done2832:
+done3728:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2836
+	JZ           skip3732
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -37864,9 +49884,9 @@ done2832:
 	VMULPD       Y0, Y14, Y14
 	VMULPD       Y0, Y15, Y15
 
-skip2836:
+skip3732:
 	TESTQ        $0x00000002, AX
-	JZ           skip2837
+	JZ           skip3733
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -37899,7 +49919,7 @@ skip2836:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y15
 
-skip2837:
+skip3733:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -37919,22 +49939,22 @@ skip2837:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPD Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2838
+	JLE        last3734
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2827
+	JMP        tile3723
 
-last2838:
+last3734:
 	VZEROUPPER
 	RET
 
 body12:
 	// 6 rows, 2 vectors of 32 bytes
-tile2839:
+tile3735:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -37962,25 +49982,25 @@ tile2839:
 	IMUL3Q  $0x18, BX, R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2844
+	JZ      done3740
 	SUBQ    $+96, AX
-	JGE     main2841
+	JGE     main3737
 
-early2840:
+early3736:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2840
+	JL         early3736
 
-main2841:
+main3737:
 	TESTQ AX, AX
-	JZ    row2843
+	JZ    row3739
 
-run2842:
+run3738:
 	PCALIGN $0x20
 
-loop2846:
+loop3742:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	VMOVUPS      Y0, (R13)
@@ -38009,24 +50029,24 @@ loop2846:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2846
+	JNZ          loop3742
 
-row2843:
+row3739:
 	TESTQ      R11, R11
-	JZ         done2844
+	JZ         done3740
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2842
+	JMP        run3738
 
-done2844:
+done3740:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2847
+	JZ           skip3743
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -38041,9 +50061,9 @@ done2844:
 	VMULPD       Y0, Y14, Y14
 	VMULPD       Y0, Y15, Y15
 
-skip2847:
+skip3743:
 	TESTQ        $0x00000002, AX
-	JZ           skip2848
+	JZ           skip3744
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -38076,7 +50096,7 @@ skip2847:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y15
 
-skip2848:
+skip3744:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -38096,16 +50116,16 @@ skip2848:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPD Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2849
+	JLE        last3745
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2839
+	JMP        tile3735
 
-last2849:
+last3745:
 	VZEROUPPER
 	RET
 
@@ -38115,40 +50135,40 @@ TEXT ·tileC64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x03
-	JGE  from2850
+	JGE  from3746
 	CMPQ AX, $0x01
-	JGE  from2851
+	JGE  from3747
 	JMP  body0
 
-from2851:
+from3747:
 	CMPQ AX, $0x02
-	JGE  from2852
+	JGE  from3748
 	JMP  body1
 
-from2852:
+from3748:
 	JMP body2
 
-from2850:
+from3746:
 	CMPQ AX, $0x05
-	JGE  from2853
+	JGE  from3749
 	CMPQ AX, $0x04
-	JGE  from2854
+	JGE  from3750
 	JMP  body3
 
-from2854:
+from3750:
 	JMP body4
 
-from2853:
+from3749:
 	CMPQ AX, $0x06
-	JGE  from2855
+	JGE  from3751
 	JMP  body5
 
-from2855:
+from3751:
 	JMP body6
 
 body0:
 	// 2 rows, 1 vectors of 32 bytes
-tile2856:
+tile3752:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -38162,25 +50182,25 @@ tile2856:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2861
+	JZ      done3757
 	SUBQ    $+16, AX
-	JGE     main2858
+	JGE     main3754
 
-early2857:
+early3753:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2857
+	JL         early3753
 
-main2858:
+main3754:
 	TESTQ AX, AX
-	JZ    row2860
+	JZ    row3756
 
-run2859:
+run3755:
 	PCALIGN $0x20
 
-loop2863:
+loop3759:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -38189,18 +50209,18 @@ loop2863:
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2863
+	JNZ          loop3759
 
-row2860:
+row3756:
 	TESTQ      R11, R11
-	JZ         done2861
+	JZ         done3757
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2859
+	JMP        run3755
 
-done2861:
+done3757:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -38210,50 +50230,50 @@ done2861:
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 	TESTQ        $0x00000001, AX
-	JZ           skip2864
+	JZ           skip3760
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 
-skip2864:
+skip3760:
 	TESTQ        $0x00000002, AX
-	JZ           skip2865
+	JZ           skip3761
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip2865:
+skip3761:
 	TESTQ        $0x00000004, AX
-	JZ           skip2866
+	JZ           skip3762
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip2866:
+skip3762:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2867
+	JLE        last3763
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2856
+	JMP        tile3752
 
-last2867:
+last3763:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 32 bytes
-tile2868:
+tile3764:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -38269,25 +50289,25 @@ tile2868:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2873
+	JZ      done3769
 	SUBQ    $+32, AX
-	JGE     main2870
+	JGE     main3766
 
-early2869:
+early3765:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2869
+	JL         early3765
 
-main2870:
+main3766:
 	TESTQ AX, AX
-	JZ    row2872
+	JZ    row3768
 
-run2871:
+run3767:
 	PCALIGN $0x20
 
-loop2875:
+loop3771:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -38300,18 +50320,18 @@ loop2875:
 	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2875
+	JNZ          loop3771
 
-row2872:
+row3768:
 	TESTQ      R11, R11
-	JZ         done2873
+	JZ         done3769
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2871
+	JMP        run3767
 
-done2873:
+done3769:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -38324,7 +50344,7 @@ done2873:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 	TESTQ        $0x00000001, AX
-	JZ           skip2876
+	JZ           skip3772
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -38334,9 +50354,9 @@ done2873:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 
-skip2876:
+skip3772:
 	TESTQ        $0x00000002, AX
-	JZ           skip2877
+	JZ           skip3773
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -38345,9 +50365,9 @@ skip2876:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip2877:
+skip3773:
 	TESTQ        $0x00000004, AX
-	JZ           skip2878
+	JZ           skip3774
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -38358,28 +50378,28 @@ skip2877:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip2878:
+skip3774:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPS Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2879
+	JLE        last3775
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2868
+	JMP        tile3764
 
-last2879:
+last3775:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 32 bytes
-tile2880:
+tile3776:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -38399,23 +50419,23 @@ tile2880:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2885
+	JZ      done3781
 	SUBQ    $+48, AX
-	JGE     main2882
+	JGE     main3778
 
-early2881:
+early3777:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2881
+	JL         early3777
 
-main2882:
+main3778:
 	TESTQ AX, AX
-	JZ    row2884
+	JZ    row3780
 
-run2883:
-steps2886:
+run3779:
+steps3782:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -38423,7 +50443,7 @@ steps2886:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2887:
+loop3783:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -38442,32 +50462,32 @@ loop2887:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2887
+	JNZ          loop3783
 	CMPQ         152(R12), $0x00
-	JNE          same2888
+	JNE          same3784
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2888
+	JNZ          same3784
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2888:
+same3784:
 	TESTQ AX, AX
-	JNZ   steps2886
+	JNZ   steps3782
 
-row2884:
+row3780:
 	TESTQ      R11, R11
-	JZ         done2885
+	JZ         done3781
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2883
+	JMP        run3779
 
-done2885:
+done3781:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -38485,7 +50505,7 @@ done2885:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 	TESTQ        $0x00000001, AX
-	JZ           skip2889
+	JZ           skip3785
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -38498,9 +50518,9 @@ done2885:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 
-skip2889:
+skip3785:
 	TESTQ        $0x00000002, AX
-	JZ           skip2890
+	JZ           skip3786
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -38512,9 +50532,9 @@ skip2889:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip2890:
+skip3786:
 	TESTQ        $0x00000004, AX
-	JZ           skip2891
+	JZ           skip3787
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -38529,7 +50549,7 @@ skip2890:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip2891:
+skip3787:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -38537,22 +50557,22 @@ skip2891:
 	ADDQ       DX, SI
 	VMASKMOVPS Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2892
+	JLE        last3788
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2880
+	JMP        tile3776
 
-last2892:
+last3788:
 	VZEROUPPER
 	RET
 
 body3:
 	// 2 rows, 2 vectors of 32 bytes
-tile2893:
+tile3789:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -38568,25 +50588,25 @@ tile2893:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2898
+	JZ      done3794
 	SUBQ    $+16, AX
-	JGE     main2895
+	JGE     main3791
 
-early2894:
+early3790:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2894
+	JL         early3790
 
-main2895:
+main3791:
 	TESTQ AX, AX
-	JZ    row2897
+	JZ    row3793
 
-run2896:
+run3792:
 	PCALIGN $0x20
 
-loop2900:
+loop3796:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -38598,18 +50618,18 @@ loop2900:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2900
+	JNZ          loop3796
 
-row2897:
+row3793:
 	TESTQ      R11, R11
-	JZ         done2898
+	JZ         done3794
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2896
+	JMP        run3792
 
-done2898:
+done3794:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -38622,7 +50642,7 @@ done2898:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 	TESTQ        $0x00000001, AX
-	JZ           skip2901
+	JZ           skip3797
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -38632,9 +50652,9 @@ done2898:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 
-skip2901:
+skip3797:
 	TESTQ        $0x00000002, AX
-	JZ           skip2902
+	JZ           skip3798
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -38642,9 +50662,9 @@ skip2901:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip2902:
+skip3798:
 	TESTQ        $0x00000004, AX
-	JZ           skip2903
+	JZ           skip3799
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -38654,27 +50674,27 @@ skip2902:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip2903:
+skip3799:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2904
+	JLE        last3800
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2893
+	JMP        tile3789
 
-last2904:
+last3800:
 	VZEROUPPER
 	RET
 
 body4:
 	// 4 rows, 2 vectors of 32 bytes
-tile2905:
+tile3801:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -38694,25 +50714,25 @@ tile2905:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2910
+	JZ      done3806
 	SUBQ    $+32, AX
-	JGE     main2907
+	JGE     main3803
 
-early2906:
+early3802:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2906
+	JL         early3802
 
-main2907:
+main3803:
 	TESTQ AX, AX
-	JZ    row2909
+	JZ    row3805
 
-run2908:
+run3804:
 	PCALIGN $0x20
 
-loop2912:
+loop3808:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -38730,18 +50750,18 @@ loop2912:
 	VFMADD231PS  Y1, Y2, Y11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2912
+	JNZ          loop3808
 
-row2909:
+row3805:
 	TESTQ      R11, R11
-	JZ         done2910
+	JZ         done3806
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2908
+	JMP        run3804
 
-done2910:
+done3806:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -38760,7 +50780,7 @@ done2910:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 	TESTQ        $0x00000001, AX
-	JZ           skip2913
+	JZ           skip3809
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -38776,9 +50796,9 @@ done2910:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 
-skip2913:
+skip3809:
 	TESTQ        $0x00000002, AX
-	JZ           skip2914
+	JZ           skip3810
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -38791,9 +50811,9 @@ skip2913:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip2914:
+skip3810:
 	TESTQ        $0x00000004, AX
-	JZ           skip2915
+	JZ           skip3811
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -38810,7 +50830,7 @@ skip2914:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip2915:
+skip3811:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -38818,22 +50838,22 @@ skip2915:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPS Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2916
+	JLE        last3812
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2905
+	JMP        tile3801
 
-last2916:
+last3812:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 2 vectors of 32 bytes
-tile2917:
+tile3813:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -38859,23 +50879,23 @@ tile2917:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2922
+	JZ      done3818
 	SUBQ    $+48, AX
-	JGE     main2919
+	JGE     main3815
 
-early2918:
+early3814:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2918
+	JL         early3814
 
-main2919:
+main3815:
 	TESTQ AX, AX
-	JZ    row2921
+	JZ    row3817
 
-run2920:
-steps2923:
+run3816:
+steps3819:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -38883,7 +50903,7 @@ steps2923:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2924:
+loop3820:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -38909,32 +50929,32 @@ loop2924:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2924
+	JNZ          loop3820
 	CMPQ         152(R12), $0x00
-	JNE          same2925
+	JNE          same3821
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2925
+	JNZ          same3821
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2925:
+same3821:
 	TESTQ AX, AX
-	JNZ   steps2923
+	JNZ   steps3819
 
-row2921:
+row3817:
 	TESTQ      R11, R11
-	JZ         done2922
+	JZ         done3818
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2920
+	JMP        run3816
 
-done2922:
+done3818:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -38961,7 +50981,7 @@ done2922:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 	TESTQ        $0x00000001, AX
-	JZ           skip2926
+	JZ           skip3822
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -38983,9 +51003,9 @@ done2922:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 
-skip2926:
+skip3822:
 	TESTQ        $0x00000002, AX
-	JZ           skip2927
+	JZ           skip3823
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -39003,9 +51023,9 @@ skip2926:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip2927:
+skip3823:
 	TESTQ        $0x00000004, AX
-	JZ           skip2928
+	JZ           skip3824
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -39029,7 +51049,7 @@ skip2927:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip2928:
+skip3824:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -39040,22 +51060,22 @@ skip2928:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2929
+	JLE        last3825
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2917
+	JMP        tile3813
 
-last2929:
+last3825:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 32 bytes
-tile2930:
+tile3826:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -39081,25 +51101,25 @@ tile2930:
 	IMUL3Q  $0x18, BX, R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2935
+	JZ      done3831
 	SUBQ    $+48, AX
-	JGE     main2932
+	JGE     main3828
 
-early2931:
+early3827:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2931
+	JL         early3827
 
-main2932:
+main3828:
 	TESTQ AX, AX
-	JZ    row2934
+	JZ    row3830
 
-run2933:
+run3829:
 	PCALIGN $0x20
 
-loop2937:
+loop3833:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	VMOVUPS      Y0, (R13)
@@ -39127,18 +51147,18 @@ loop2937:
 	VFMADD231PS  Y1, Y2, Y15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2937
+	JNZ          loop3833
 
-row2934:
+row3830:
 	TESTQ      R11, R11
-	JZ         done2935
+	JZ         done3831
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2933
+	JMP        run3829
 
-done2935:
+done3831:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
@@ -39164,7 +51184,7 @@ done2935:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 	TESTQ        $0x00000001, AX
-	JZ           skip2938
+	JZ           skip3834
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -39186,9 +51206,9 @@ done2935:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 
-skip2938:
+skip3834:
 	TESTQ        $0x00000002, AX
-	JZ           skip2939
+	JZ           skip3835
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -39206,9 +51226,9 @@ skip2938:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip2939:
+skip3835:
 	TESTQ        $0x00000004, AX
-	JZ           skip2940
+	JZ           skip3836
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -39232,7 +51252,7 @@ skip2939:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip2940:
+skip3836:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -39243,16 +51263,16 @@ skip2940:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2941
+	JLE        last3837
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2930
+	JMP        tile3826
 
-last2941:
+last3837:
 	VZEROUPPER
 	RET
 
@@ -39262,40 +51282,40 @@ TEXT ·tileC128AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x03
-	JGE  from2942
+	JGE  from3838
 	CMPQ AX, $0x01
-	JGE  from2943
+	JGE  from3839
 	JMP  body0
 
-from2943:
+from3839:
 	CMPQ AX, $0x02
-	JGE  from2944
+	JGE  from3840
 	JMP  body1
 
-from2944:
+from3840:
 	JMP body2
 
-from2942:
+from3838:
 	CMPQ AX, $0x05
-	JGE  from2945
+	JGE  from3841
 	CMPQ AX, $0x04
-	JGE  from2946
+	JGE  from3842
 	JMP  body3
 
-from2946:
+from3842:
 	JMP body4
 
-from2945:
+from3841:
 	CMPQ AX, $0x06
-	JGE  from2947
+	JGE  from3843
 	JMP  body5
 
-from2947:
+from3843:
 	JMP body6
 
 body0:
 	// 2 rows, 1 vectors of 32 bytes
-tile2948:
+tile3844:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -39309,25 +51329,25 @@ tile2948:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2953
+	JZ      done3849
 	SUBQ    $+16, AX
-	JGE     main2950
+	JGE     main3846
 
-early2949:
+early3845:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2949
+	JL         early3845
 
-main2950:
+main3846:
 	TESTQ AX, AX
-	JZ    row2952
+	JZ    row3848
 
-run2951:
+run3847:
 	PCALIGN $0x20
 
-loop2955:
+loop3851:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -39336,18 +51356,18 @@ loop2955:
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2955
+	JNZ          loop3851
 
-row2952:
+row3848:
 	TESTQ      R11, R11
-	JZ         done2953
+	JZ         done3849
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2951
+	JMP        run3847
 
-done2953:
+done3849:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -39357,50 +51377,50 @@ done2953:
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 	TESTQ          $0x00000001, AX
-	JZ             skip2956
+	JZ             skip3852
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 
-skip2956:
+skip3852:
 	TESTQ          $0x00000002, AX
-	JZ             skip2957
+	JZ             skip3853
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip2957:
+skip3853:
 	TESTQ          $0x00000004, AX
-	JZ             skip2958
+	JZ             skip3854
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip2958:
+skip3854:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2959
+	JLE        last3855
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2948
+	JMP        tile3844
 
-last2959:
+last3855:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 32 bytes
-tile2960:
+tile3856:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -39416,25 +51436,25 @@ tile2960:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2965
+	JZ      done3861
 	SUBQ    $+32, AX
-	JGE     main2962
+	JGE     main3858
 
-early2961:
+early3857:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2961
+	JL         early3857
 
-main2962:
+main3858:
 	TESTQ AX, AX
-	JZ    row2964
+	JZ    row3860
 
-run2963:
+run3859:
 	PCALIGN $0x20
 
-loop2967:
+loop3863:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -39447,18 +51467,18 @@ loop2967:
 	VFMADD231PD  Y0, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2967
+	JNZ          loop3863
 
-row2964:
+row3860:
 	TESTQ      R11, R11
-	JZ         done2965
+	JZ         done3861
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2963
+	JMP        run3859
 
-done2965:
+done3861:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -39471,7 +51491,7 @@ done2965:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 	TESTQ          $0x00000001, AX
-	JZ             skip2968
+	JZ             skip3864
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -39481,9 +51501,9 @@ done2965:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 
-skip2968:
+skip3864:
 	TESTQ          $0x00000002, AX
-	JZ             skip2969
+	JZ             skip3865
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -39492,9 +51512,9 @@ skip2968:
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip2969:
+skip3865:
 	TESTQ          $0x00000004, AX
-	JZ             skip2970
+	JZ             skip3866
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -39505,28 +51525,28 @@ skip2969:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip2970:
+skip3866:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPD Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2971
+	JLE        last3867
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2960
+	JMP        tile3856
 
-last2971:
+last3867:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 32 bytes
-tile2972:
+tile3868:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -39546,23 +51566,23 @@ tile2972:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2977
+	JZ      done3873
 	SUBQ    $+48, AX
-	JGE     main2974
+	JGE     main3870
 
-early2973:
+early3869:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2973
+	JL         early3869
 
-main2974:
+main3870:
 	TESTQ AX, AX
-	JZ    row2976
+	JZ    row3872
 
-run2975:
-steps2978:
+run3871:
+steps3874:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -39570,7 +51590,7 @@ steps2978:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2979:
+loop3875:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -39589,32 +51609,32 @@ loop2979:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2979
+	JNZ          loop3875
 	CMPQ         152(R12), $0x00
-	JNE          same2980
+	JNE          same3876
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2980
+	JNZ          same3876
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2980:
+same3876:
 	TESTQ AX, AX
-	JNZ   steps2978
+	JNZ   steps3874
 
-row2976:
+row3872:
 	TESTQ      R11, R11
-	JZ         done2977
+	JZ         done3873
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2975
+	JMP        run3871
 
-done2977:
+done3873:
 	MOVQ           R13, 120(R12)
 	MOVQ           R15, 160(R12)
 	MOVQ           184(R12), AX
@@ -39632,7 +51652,7 @@ done2977:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 	TESTQ          $0x00000001, AX
-	JZ             skip2981
+	JZ             skip3877
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -39645,9 +51665,9 @@ done2977:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 
-skip2981:
+skip3877:
 	TESTQ          $0x00000002, AX
-	JZ             skip2982
+	JZ             skip3878
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -39659,9 +51679,9 @@ skip2981:
 	VMASKMOVPD     (SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip2982:
+skip3878:
 	TESTQ          $0x00000004, AX
-	JZ             skip2983
+	JZ             skip3879
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMASKMOVPD     (SI), Y3, Y1
@@ -39676,7 +51696,7 @@ skip2982:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip2983:
+skip3879:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -39684,22 +51704,22 @@ skip2983:
 	ADDQ       DX, SI
 	VMASKMOVPD Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last2984
+	JLE        last3880
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2972
+	JMP        tile3868
 
-last2984:
+last3880:
 	VZEROUPPER
 	RET
 
 body3:
 	// 2 rows, 2 vectors of 32 bytes
-tile2985:
+tile3881:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -39715,25 +51735,25 @@ tile2985:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done2990
+	JZ      done3886
 	SUBQ    $+16, AX
-	JGE     main2987
+	JGE     main3883
 
-early2986:
+early3882:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2986
+	JL         early3882
 
-main2987:
+main3883:
 	TESTQ AX, AX
-	JZ    row2989
+	JZ    row3885
 
-run2988:
+run3884:
 	PCALIGN $0x20
 
-loop2992:
+loop3888:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -39745,18 +51765,18 @@ loop2992:
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2992
+	JNZ          loop3888
 
-row2989:
+row3885:
 	TESTQ      R11, R11
-	JZ         done2990
+	JZ         done3886
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run2988
+	JMP        run3884
 
-done2990:
+done3886:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -39769,7 +51789,7 @@ done2990:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 	TESTQ          $0x00000001, AX
-	JZ             skip2993
+	JZ             skip3889
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -39779,9 +51799,9 @@ done2990:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 
-skip2993:
+skip3889:
 	TESTQ          $0x00000002, AX
-	JZ             skip2994
+	JZ             skip3890
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -39789,9 +51809,9 @@ skip2993:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip2994:
+skip3890:
 	TESTQ          $0x00000004, AX
-	JZ             skip2995
+	JZ             skip3891
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -39801,27 +51821,27 @@ skip2994:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip2995:
+skip3891:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last2996
+	JLE        last3892
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2985
+	JMP        tile3881
 
-last2996:
+last3892:
 	VZEROUPPER
 	RET
 
 body4:
 	// 4 rows, 2 vectors of 32 bytes
-tile2997:
+tile3893:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -39841,25 +51861,25 @@ tile2997:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3002
+	JZ      done3898
 	SUBQ    $+32, AX
-	JGE     main2999
+	JGE     main3895
 
-early2998:
+early3894:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early2998
+	JL         early3894
 
-main2999:
+main3895:
 	TESTQ AX, AX
-	JZ    row3001
+	JZ    row3897
 
-run3000:
+run3896:
 	PCALIGN $0x20
 
-loop3004:
+loop3900:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -39877,18 +51897,18 @@ loop3004:
 	VFMADD231PD  Y1, Y2, Y11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3004
+	JNZ          loop3900
 
-row3001:
+row3897:
 	TESTQ      R11, R11
-	JZ         done3002
+	JZ         done3898
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3000
+	JMP        run3896
 
-done3002:
+done3898:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -39907,7 +51927,7 @@ done3002:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 	TESTQ          $0x00000001, AX
-	JZ             skip3005
+	JZ             skip3901
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -39923,9 +51943,9 @@ done3002:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 
-skip3005:
+skip3901:
 	TESTQ          $0x00000002, AX
-	JZ             skip3006
+	JZ             skip3902
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -39938,9 +51958,9 @@ skip3005:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip3006:
+skip3902:
 	TESTQ          $0x00000004, AX
-	JZ             skip3007
+	JZ             skip3903
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -39957,7 +51977,7 @@ skip3006:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip3007:
+skip3903:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -39965,22 +51985,22 @@ skip3007:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPD Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3008
+	JLE        last3904
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile2997
+	JMP        tile3893
 
-last3008:
+last3904:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 2 vectors of 32 bytes
-tile3009:
+tile3905:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -40006,23 +52026,23 @@ tile3009:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3014
+	JZ      done3910
 	SUBQ    $+48, AX
-	JGE     main3011
+	JGE     main3907
 
-early3010:
+early3906:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3010
+	JL         early3906
 
-main3011:
+main3907:
 	TESTQ AX, AX
-	JZ    row3013
+	JZ    row3909
 
-run3012:
-steps3015:
+run3908:
+steps3911:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -40030,7 +52050,7 @@ steps3015:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3016:
+loop3912:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -40056,32 +52076,32 @@ loop3016:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3016
+	JNZ          loop3912
 	CMPQ         152(R12), $0x00
-	JNE          same3017
+	JNE          same3913
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3017
+	JNZ          same3913
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3017:
+same3913:
 	TESTQ AX, AX
-	JNZ   steps3015
+	JNZ   steps3911
 
-row3013:
+row3909:
 	TESTQ      R11, R11
-	JZ         done3014
+	JZ         done3910
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3012
+	JMP        run3908
 
-done3014:
+done3910:
 	MOVQ           R13, 120(R12)
 	MOVQ           R15, 160(R12)
 	MOVQ           184(R12), AX
@@ -40108,7 +52128,7 @@ done3014:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 	TESTQ          $0x00000001, AX
-	JZ             skip3018
+	JZ             skip3914
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -40130,9 +52150,9 @@ done3014:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 
-skip3018:
+skip3914:
 	TESTQ          $0x00000002, AX
-	JZ             skip3019
+	JZ             skip3915
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -40150,9 +52170,9 @@ skip3018:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3019:
+skip3915:
 	TESTQ          $0x00000004, AX
-	JZ             skip3020
+	JZ             skip3916
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -40176,7 +52196,7 @@ skip3019:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3020:
+skip3916:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -40187,22 +52207,22 @@ skip3020:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPD Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3021
+	JLE        last3917
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3009
+	JMP        tile3905
 
-last3021:
+last3917:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 32 bytes
-tile3022:
+tile3918:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -40228,25 +52248,25 @@ tile3022:
 	IMUL3Q  $0x18, BX, R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3027
+	JZ      done3923
 	SUBQ    $+48, AX
-	JGE     main3024
+	JGE     main3920
 
-early3023:
+early3919:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3023
+	JL         early3919
 
-main3024:
+main3920:
 	TESTQ AX, AX
-	JZ    row3026
+	JZ    row3922
 
-run3025:
+run3921:
 	PCALIGN $0x20
 
-loop3029:
+loop3925:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	VMOVUPS      Y0, (R13)
@@ -40274,18 +52294,18 @@ loop3029:
 	VFMADD231PD  Y1, Y2, Y15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3029
+	JNZ          loop3925
 
-row3026:
+row3922:
 	TESTQ      R11, R11
-	JZ         done3027
+	JZ         done3923
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3025
+	JMP        run3921
 
-done3027:
+done3923:
 	MOVQ           R13, 112(R12)
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
@@ -40311,7 +52331,7 @@ done3027:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 	TESTQ          $0x00000001, AX
-	JZ             skip3030
+	JZ             skip3926
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -40333,9 +52353,9 @@ done3027:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 
-skip3030:
+skip3926:
 	TESTQ          $0x00000002, AX
-	JZ             skip3031
+	JZ             skip3927
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -40353,9 +52373,9 @@ skip3030:
 	VMASKMOVPD     32(SI), Y3, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3031:
+skip3927:
 	TESTQ          $0x00000004, AX
-	JZ             skip3032
+	JZ             skip3928
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
@@ -40379,7 +52399,7 @@ skip3031:
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3032:
+skip3928:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -40390,16 +52410,16 @@ skip3032:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPD Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3033
+	JLE        last3929
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3022
+	JMP        tile3918
 
-last3033:
+last3929:
 	VZEROUPPER
 	RET
 
@@ -40409,65 +52429,65 @@ TEXT ·tileI16AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from3034
+	JGE  from3930
 	CMPQ AX, $0x03
-	JGE  from3035
+	JGE  from3931
 	CMPQ AX, $0x01
-	JGE  from3036
+	JGE  from3932
 	JMP  body0
 
-from3036:
+from3932:
 	CMPQ AX, $0x02
-	JGE  from3037
+	JGE  from3933
 	JMP  body1
 
-from3037:
+from3933:
 	JMP body2
 
-from3035:
+from3931:
 	CMPQ AX, $0x04
-	JGE  from3038
+	JGE  from3934
 	JMP  body3
 
-from3038:
+from3934:
 	CMPQ AX, $0x05
-	JGE  from3039
+	JGE  from3935
 	JMP  body4
 
-from3039:
+from3935:
 	JMP body5
 
-from3034:
+from3930:
 	CMPQ AX, $0x09
-	JGE  from3040
+	JGE  from3936
 	CMPQ AX, $0x07
-	JGE  from3041
+	JGE  from3937
 	JMP  body6
 
-from3041:
+from3937:
 	CMPQ AX, $0x08
-	JGE  from3042
+	JGE  from3938
 	JMP  body7
 
-from3042:
+from3938:
 	JMP body8
 
-from3040:
+from3936:
 	CMPQ AX, $0x0a
-	JGE  from3043
+	JGE  from3939
 	JMP  body9
 
-from3043:
+from3939:
 	CMPQ AX, $0x0b
-	JGE  from3044
+	JGE  from3940
 	JMP  body10
 
-from3044:
+from3940:
 	JMP body11
 
 body0:
 	// 1 rows, 1 vectors of 32 bytes
-tile3045:
+tile3941:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -40475,37 +52495,37 @@ tile3045:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3051
+	JZ      zero3947
 	VMOVUPS (R13), Y4
-	JMP     ready3052
+	JMP     ready3948
 
-zero3051:
+zero3947:
 	VXORPS Y4, Y4, Y4
 
-ready3052:
+ready3948:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3050
+	JZ    done3946
 	SUBQ  $+16, AX
-	JGE   main3047
+	JGE   main3943
 
-early3046:
+early3942:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3046
+	JL         early3942
 
-main3047:
+main3943:
 	TESTQ AX, AX
-	JZ    row3049
+	JZ    row3945
 
-run3048:
+run3944:
 	PCALIGN $0x20
 
-loop3054:
+loop3950:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -40513,42 +52533,42 @@ loop3054:
 	VPADDD       Y3, Y4, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3054
+	JNZ          loop3950
 
-row3049:
+row3945:
 	TESTQ      R11, R11
-	JZ         done3050
+	JZ         done3946
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3048
+	JMP        run3944
 
-done3050:
+done3946:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3055
+	JZ           skip3951
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip3055:
+skip3951:
 	TESTQ        $0x00000002, AX
-	JZ           skip3056
+	JZ           skip3952
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip3056:
+skip3952:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3057
+	JLE        last3953
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -40557,15 +52577,15 @@ skip3056:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3045
+	JMP        tile3941
 
-last3057:
+last3953:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 32 bytes
-tile3058:
+tile3954:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -40573,39 +52593,39 @@ tile3058:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3064
+	JZ      zero3960
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
-	JMP     ready3065
+	JMP     ready3961
 
-zero3064:
+zero3960:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready3065:
+ready3961:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3063
+	JZ    done3959
 	SUBQ  $+32, AX
-	JGE   main3060
+	JGE   main3956
 
-early3059:
+early3955:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3059
+	JL         early3955
 
-main3060:
+main3956:
 	TESTQ AX, AX
-	JZ    row3062
+	JZ    row3958
 
-run3061:
+run3957:
 	PCALIGN $0x20
 
-loop3067:
+loop3963:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -40616,32 +52636,32 @@ loop3067:
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3067
+	JNZ          loop3963
 
-row3062:
+row3958:
 	TESTQ      R11, R11
-	JZ         done3063
+	JZ         done3959
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3061
+	JMP        run3957
 
-done3063:
+done3959:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3068
+	JZ           skip3964
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip3068:
+skip3964:
 	TESTQ        $0x00000002, AX
-	JZ           skip3069
+	JZ           skip3965
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -40652,13 +52672,13 @@ skip3068:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip3069:
+skip3965:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPS Y5, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3070
+	JLE        last3966
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -40667,15 +52687,15 @@ skip3069:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3058
+	JMP        tile3954
 
-last3070:
+last3966:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 32 bytes
-tile3071:
+tile3967:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -40683,41 +52703,41 @@ tile3071:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3077
+	JZ      zero3973
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
-	JMP     ready3078
+	JMP     ready3974
 
-zero3077:
+zero3973:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready3078:
+ready3974:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3076
+	JZ    done3972
 	SUBQ  $+48, AX
-	JGE   main3073
+	JGE   main3969
 
-early3072:
+early3968:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3072
+	JL         early3968
 
-main3073:
+main3969:
 	TESTQ AX, AX
-	JZ    row3075
+	JZ    row3971
 
-run3074:
+run3970:
 	PCALIGN $0x20
 
-loop3080:
+loop3976:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -40731,33 +52751,33 @@ loop3080:
 	VPADDD       Y3, Y6, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3080
+	JNZ          loop3976
 
-row3075:
+row3971:
 	TESTQ      R11, R11
-	JZ         done3076
+	JZ         done3972
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3074
+	JMP        run3970
 
-done3076:
+done3972:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3081
+	JZ           skip3977
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip3081:
+skip3977:
 	TESTQ        $0x00000002, AX
-	JZ           skip3082
+	JZ           skip3978
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -40772,7 +52792,7 @@ skip3081:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip3082:
+skip3978:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -40780,7 +52800,7 @@ skip3082:
 	ADDQ       DX, SI
 	VMASKMOVPS Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3083
+	JLE        last3979
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -40789,15 +52809,15 @@ skip3082:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3071
+	JMP        tile3967
 
-last3083:
+last3979:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 32 bytes
-tile3084:
+tile3980:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -40807,43 +52827,43 @@ tile3084:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3090
+	JZ      zero3986
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
-	JMP     ready3091
+	JMP     ready3987
 
-zero3090:
+zero3986:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready3091:
+ready3987:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3089
+	JZ    done3985
 	SUBQ  $+64, AX
-	JGE   main3086
+	JGE   main3982
 
-early3085:
+early3981:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3085
+	JL         early3981
 
-main3086:
+main3982:
 	TESTQ AX, AX
-	JZ    row3088
+	JZ    row3984
 
-run3087:
+run3983:
 	PCALIGN $0x20
 
-loop3093:
+loop3989:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -40861,34 +52881,34 @@ loop3093:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3093
+	JNZ          loop3989
 
-row3088:
+row3984:
 	TESTQ      R11, R11
-	JZ         done3089
+	JZ         done3985
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3087
+	JMP        run3983
 
-done3089:
+done3985:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3094
+	JZ           skip3990
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip3094:
+skip3990:
 	TESTQ        $0x00000002, AX
-	JZ           skip3095
+	JZ           skip3991
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -40907,7 +52927,7 @@ skip3094:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip3095:
+skip3991:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -40917,7 +52937,7 @@ skip3095:
 	ADDQ       DX, SI
 	VMASKMOVPS Y7, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3096
+	JLE        last3992
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -40926,15 +52946,15 @@ skip3095:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3084
+	JMP        tile3980
 
-last3096:
+last3992:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 32 bytes
-tile3097:
+tile3993:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -40944,45 +52964,45 @@ tile3097:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3103
+	JZ      zero3999
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
 	VMOVUPS (R13), Y8
-	JMP     ready3104
+	JMP     ready4000
 
-zero3103:
+zero3999:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready3104:
+ready4000:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3102
+	JZ    done3998
 	SUBQ  $+80, AX
-	JGE   main3099
+	JGE   main3995
 
-early3098:
+early3994:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3098
+	JL         early3994
 
-main3099:
+main3995:
 	TESTQ AX, AX
-	JZ    row3101
+	JZ    row3997
 
-run3100:
+run3996:
 	PCALIGN $0x20
 
-loop3106:
+loop4002:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -41003,25 +53023,25 @@ loop3106:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3106
+	JNZ          loop4002
 
-row3101:
+row3997:
 	TESTQ      R11, R11
-	JZ         done3102
+	JZ         done3998
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3100
+	JMP        run3996
 
-done3102:
+done3998:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3107
+	JZ           skip4003
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -41029,9 +53049,9 @@ done3102:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip3107:
+skip4003:
 	TESTQ        $0x00000002, AX
-	JZ           skip3108
+	JZ           skip4004
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -41054,7 +53074,7 @@ skip3107:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip3108:
+skip4004:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -41066,7 +53086,7 @@ skip3108:
 	ADDQ       DX, SI
 	VMASKMOVPS Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3109
+	JLE        last4005
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -41075,15 +53095,15 @@ skip3108:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3097
+	JMP        tile3993
 
-last3109:
+last4005:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 32 bytes
-tile3110:
+tile4006:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -41093,16 +53113,16 @@ tile3110:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3116
+	JZ      zero4012
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
 	VMOVUPS (R13), Y8
 	VMOVUPS (R13), Y9
-	JMP     ready3117
+	JMP     ready4013
 
-zero3116:
+zero4012:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -41110,30 +53130,30 @@ zero3116:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready3117:
+ready4013:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3115
+	JZ    done4011
 	SUBQ  $+96, AX
-	JGE   main3112
+	JGE   main4008
 
-early3111:
+early4007:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3111
+	JL         early4007
 
-main3112:
+main4008:
 	TESTQ AX, AX
-	JZ    row3114
+	JZ    row4010
 
-run3113:
-steps3118:
+run4009:
+steps4014:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -41141,7 +53161,7 @@ steps3118:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3119:
+loop4015:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -41167,32 +53187,32 @@ loop3119:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3119
+	JNZ          loop4015
 	CMPQ         152(R12), $0x00
-	JNE          same3120
+	JNE          same4016
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3120
+	JNZ          same4016
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3120:
+same4016:
 	TESTQ AX, AX
-	JNZ   steps3118
+	JNZ   steps4014
 
-row3114:
+row4010:
 	TESTQ      R11, R11
-	JZ         done3115
+	JZ         done4011
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3113
+	JMP        run4009
 
-done3115:
+done4011:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -41201,7 +53221,7 @@ done3115:
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3121
+	JZ           skip4017
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -41210,9 +53230,9 @@ done3115:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip3121:
+skip4017:
 	TESTQ        $0x00000002, AX
-	JZ           skip3122
+	JZ           skip4018
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -41239,7 +53259,7 @@ skip3121:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip3122:
+skip4018:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -41253,7 +53273,7 @@ skip3122:
 	ADDQ       DX, SI
 	VMASKMOVPS Y9, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3123
+	JLE        last4019
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -41262,15 +53282,15 @@ skip3122:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3110
+	JMP        tile4006
 
-last3123:
+last4019:
 	VZEROUPPER
 	RET
 
 body6:
 	// 1 rows, 2 vectors of 32 bytes
-tile3124:
+tile4020:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -41278,39 +53298,39 @@ tile3124:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3130
+	JZ      zero4026
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
-	JMP     ready3131
+	JMP     ready4027
 
-zero3130:
+zero4026:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready3131:
+ready4027:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3129
+	JZ    done4025
 	SUBQ  $+16, AX
-	JGE   main3126
+	JGE   main4022
 
-early3125:
+early4021:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3125
+	JL         early4021
 
-main3126:
+main4022:
 	TESTQ AX, AX
-	JZ    row3128
+	JZ    row4024
 
-run3127:
+run4023:
 	PCALIGN $0x20
 
-loop3133:
+loop4029:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -41321,32 +53341,32 @@ loop3133:
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3133
+	JNZ          loop4029
 
-row3128:
+row4024:
 	TESTQ      R11, R11
-	JZ         done3129
+	JZ         done4025
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3127
+	JMP        run4023
 
-done3129:
+done4025:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3134
+	JZ           skip4030
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip3134:
+skip4030:
 	TESTQ        $0x00000002, AX
-	JZ           skip3135
+	JZ           skip4031
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -41356,12 +53376,12 @@ skip3134:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip3135:
+skip4031:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3136
+	JLE        last4032
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -41370,15 +53390,15 @@ skip3135:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3124
+	JMP        tile4020
 
-last3136:
+last4032:
 	VZEROUPPER
 	RET
 
 body7:
 	// 2 rows, 2 vectors of 32 bytes
-tile3137:
+tile4033:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -41386,43 +53406,43 @@ tile3137:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3143
+	JZ      zero4039
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS 32(R13), Y7
-	JMP     ready3144
+	JMP     ready4040
 
-zero3143:
+zero4039:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready3144:
+ready4040:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3142
+	JZ    done4038
 	SUBQ  $+32, AX
-	JGE   main3139
+	JGE   main4035
 
-early3138:
+early4034:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3138
+	JL         early4034
 
-main3139:
+main4035:
 	TESTQ AX, AX
-	JZ    row3141
+	JZ    row4037
 
-run3140:
+run4036:
 	PCALIGN $0x20
 
-loop3146:
+loop4042:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -41438,34 +53458,34 @@ loop3146:
 	VPADDD       Y3, Y7, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3146
+	JNZ          loop4042
 
-row3141:
+row4037:
 	TESTQ      R11, R11
-	JZ         done3142
+	JZ         done4038
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3140
+	JMP        run4036
 
-done3142:
+done4038:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3147
+	JZ           skip4043
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip3147:
+skip4043:
 	TESTQ        $0x00000002, AX
-	JZ           skip3148
+	JZ           skip4044
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -41482,7 +53502,7 @@ skip3147:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip3148:
+skip4044:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -41490,7 +53510,7 @@ skip3148:
 	VMOVUPS    Y6, (SI)
 	VMASKMOVPS Y7, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3149
+	JLE        last4045
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -41499,15 +53519,15 @@ skip3148:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3137
+	JMP        tile4033
 
-last3149:
+last4045:
 	VZEROUPPER
 	RET
 
 body8:
 	// 3 rows, 2 vectors of 32 bytes
-tile3150:
+tile4046:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -41515,16 +53535,16 @@ tile3150:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3156
+	JZ      zero4052
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS 32(R13), Y7
 	VMOVUPS (R13), Y8
 	VMOVUPS 32(R13), Y9
-	JMP     ready3157
+	JMP     ready4053
 
-zero3156:
+zero4052:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -41532,30 +53552,30 @@ zero3156:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready3157:
+ready4053:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3155
+	JZ    done4051
 	SUBQ  $+48, AX
-	JGE   main3152
+	JGE   main4048
 
-early3151:
+early4047:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3151
+	JL         early4047
 
-main3152:
+main4048:
 	TESTQ AX, AX
-	JZ    row3154
+	JZ    row4050
 
-run3153:
+run4049:
 	PCALIGN $0x20
 
-loop3159:
+loop4055:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -41576,25 +53596,25 @@ loop3159:
 	VPADDD       Y3, Y9, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3159
+	JNZ          loop4055
 
-row3154:
+row4050:
 	TESTQ      R11, R11
-	JZ         done3155
+	JZ         done4051
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3153
+	JMP        run4049
 
-done3155:
+done4051:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3160
+	JZ           skip4056
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -41603,9 +53623,9 @@ done3155:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip3160:
+skip4056:
 	TESTQ        $0x00000002, AX
-	JZ           skip3161
+	JZ           skip4057
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -41629,7 +53649,7 @@ skip3160:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip3161:
+skip4057:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -41640,7 +53660,7 @@ skip3161:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPS Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3162
+	JLE        last4058
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -41649,15 +53669,15 @@ skip3161:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3150
+	JMP        tile4046
 
-last3162:
+last4058:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 2 vectors of 32 bytes
-tile3163:
+tile4059:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -41667,7 +53687,7 @@ tile3163:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3169
+	JZ      zero4065
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
@@ -41676,9 +53696,9 @@ tile3163:
 	VMOVUPS 32(R13), Y9
 	VMOVUPS (R13), Y10
 	VMOVUPS 32(R13), Y11
-	JMP     ready3170
+	JMP     ready4066
 
-zero3169:
+zero4065:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -41688,30 +53708,30 @@ zero3169:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready3170:
+ready4066:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3168
+	JZ    done4064
 	SUBQ  $+64, AX
-	JGE   main3165
+	JGE   main4061
 
-early3164:
+early4060:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3164
+	JL         early4060
 
-main3165:
+main4061:
 	TESTQ AX, AX
-	JZ    row3167
+	JZ    row4063
 
-run3166:
+run4062:
 	PCALIGN $0x20
 
-loop3172:
+loop4068:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -41738,25 +53758,25 @@ loop3172:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3172
+	JNZ          loop4068
 
-row3167:
+row4063:
 	TESTQ      R11, R11
-	JZ         done3168
+	JZ         done4064
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3166
+	JMP        run4062
 
-done3168:
+done4064:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3173
+	JZ           skip4069
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -41767,9 +53787,9 @@ done3168:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip3173:
+skip4069:
 	TESTQ        $0x00000002, AX
-	JZ           skip3174
+	JZ           skip4070
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -41800,7 +53820,7 @@ skip3173:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip3174:
+skip4070:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -41814,7 +53834,7 @@ skip3174:
 	VMOVUPS    Y10, (SI)
 	VMASKMOVPS Y11, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3175
+	JLE        last4071
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -41823,15 +53843,15 @@ skip3174:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3163
+	JMP        tile4059
 
-last3175:
+last4071:
 	VZEROUPPER
 	RET
 
 body10:
 	// 5 rows, 2 vectors of 32 bytes
-tile3176:
+tile4072:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -41841,7 +53861,7 @@ tile3176:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3182
+	JZ      zero4078
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
@@ -41852,9 +53872,9 @@ tile3176:
 	VMOVUPS 32(R13), Y11
 	VMOVUPS (R13), Y12
 	VMOVUPS 32(R13), Y13
-	JMP     ready3183
+	JMP     ready4079
 
-zero3182:
+zero4078:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -41866,30 +53886,30 @@ zero3182:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready3183:
+ready4079:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3181
+	JZ    done4077
 	SUBQ  $+80, AX
-	JGE   main3178
+	JGE   main4074
 
-early3177:
+early4073:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3177
+	JL         early4073
 
-main3178:
+main4074:
 	TESTQ AX, AX
-	JZ    row3180
+	JZ    row4076
 
-run3179:
+run4075:
 	PCALIGN $0x20
 
-loop3185:
+loop4081:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -41921,25 +53941,25 @@ loop3185:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3185
+	JNZ          loop4081
 
-row3180:
+row4076:
 	TESTQ      R11, R11
-	JZ         done3181
+	JZ         done4077
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3179
+	JMP        run4075
 
-done3181:
+done4077:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3186
+	JZ           skip4082
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -41952,9 +53972,9 @@ done3181:
 	VPMULLD      Y0, Y12, Y12
 	VPMULLD      Y0, Y13, Y13
 
-skip3186:
+skip4082:
 	TESTQ        $0x00000002, AX
-	JZ           skip3187
+	JZ           skip4083
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -41992,7 +54012,7 @@ skip3186:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y13, Y13
 
-skip3187:
+skip4083:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -42009,7 +54029,7 @@ skip3187:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3188
+	JLE        last4084
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -42018,15 +54038,15 @@ skip3187:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3176
+	JMP        tile4072
 
-last3188:
+last4084:
 	VZEROUPPER
 	RET
 
 body11:
 	// 6 rows, 2 vectors of 32 bytes
-tile3189:
+tile4085:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -42036,7 +54056,7 @@ tile3189:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3195
+	JZ      zero4091
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
@@ -42049,9 +54069,9 @@ tile3189:
 	VMOVUPS 32(R13), Y13
 	VMOVUPS (R13), Y14
 	VMOVUPS 32(R13), Y15
-	JMP     ready3196
+	JMP     ready4092
 
-zero3195:
+zero4091:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -42065,30 +54085,30 @@ zero3195:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready3196:
+ready4092:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3194
+	JZ    done4090
 	SUBQ  $+96, AX
-	JGE   main3191
+	JGE   main4087
 
-early3190:
+early4086:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3190
+	JL         early4086
 
-main3191:
+main4087:
 	TESTQ AX, AX
-	JZ    row3193
+	JZ    row4089
 
-run3192:
-steps3197:
+run4088:
+steps4093:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -42096,7 +54116,7 @@ steps3197:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3198:
+loop4094:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -42135,32 +54155,32 @@ loop3198:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3198
+	JNZ          loop4094
 	CMPQ         152(R12), $0x00
-	JNE          same3199
+	JNE          same4095
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3199
+	JNZ          same4095
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3199:
+same4095:
 	TESTQ AX, AX
-	JNZ   steps3197
+	JNZ   steps4093
 
-row3193:
+row4089:
 	TESTQ      R11, R11
-	JZ         done3194
+	JZ         done4090
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3192
+	JMP        run4088
 
-done3194:
+done4090:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -42169,7 +54189,7 @@ done3194:
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3200
+	JZ           skip4096
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -42184,9 +54204,9 @@ done3194:
 	VPMULLD      Y0, Y14, Y14
 	VPMULLD      Y0, Y15, Y15
 
-skip3200:
+skip4096:
 	TESTQ        $0x00000002, AX
-	JZ           skip3201
+	JZ           skip4097
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -42231,7 +54251,7 @@ skip3200:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y15, Y15
 
-skip3201:
+skip4097:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -42251,7 +54271,7 @@ skip3201:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPS Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3202
+	JLE        last4098
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -42260,6477 +54280,9 @@ skip3201:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3189
+	JMP        tile4085
 
-last3202:
-	VZEROUPPER
-	RET
-
-// func tallF32AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·tallF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ  tile+0(FP), R12
-	KMOVQ 176(R12), K1
-	MOVQ  168(R12), AX
-	CMPQ  AX, $0x07
-	JGE   from3203
-	CMPQ  AX, $0x03
-	JGE   from3204
-	CMPQ  AX, $0x01
-	JGE   from3205
-	JMP   body0
-
-from3205:
-	CMPQ AX, $0x02
-	JGE  from3206
-	JMP  body1
-
-from3206:
-	JMP body2
-
-from3204:
-	CMPQ AX, $0x05
-	JGE  from3207
-	CMPQ AX, $0x04
-	JGE  from3208
-	JMP  body3
-
-from3208:
-	JMP body4
-
-from3207:
-	CMPQ AX, $0x06
-	JGE  from3209
-	JMP  body5
-
-from3209:
-	JMP body6
-
-from3203:
-	CMPQ AX, $0x0a
-	JGE  from3210
-	CMPQ AX, $0x08
-	JGE  from3211
-	JMP  body7
-
-from3211:
-	CMPQ AX, $0x09
-	JGE  from3212
-	JMP  body8
-
-from3212:
-	JMP body9
-
-from3210:
-	CMPQ AX, $0x0c
-	JGE  from3213
-	CMPQ AX, $0x0b
-	JGE  from3214
-	JMP  body10
-
-from3214:
-	JMP body11
-
-from3213:
-	CMPQ AX, $0x0d
-	JGE  from3215
-	JMP  body12
-
-from3215:
-	JMP body13
-
-body0:
-tile3216:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3217
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	ADDQ         CX, SI
-
-pairs3217:
-	TESTQ AX, AX
-	JZ    done3219
-
-loop3218:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	ADDQ         CX, SI
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	ADDQ         CX, SI
-	SUBQ         $0x02, AX
-	JNZ          loop3218
-
-done3219:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3220
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-
-skip3220:
-	TESTQ        $0x00000002, AX
-	JZ           skip3221
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-
-skip3221:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3222
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3216
-
-last3222:
-	VZEROUPPER
-	RET
-
-body1:
-tile3223:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3224
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	ADDQ         CX, SI
-
-pairs3224:
-	TESTQ AX, AX
-	JZ    done3226
-
-loop3225:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	ADDQ         CX, SI
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	ADDQ         CX, SI
-	SUBQ         $0x02, AX
-	JNZ          loop3225
-
-done3226:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3227
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-
-skip3227:
-	TESTQ        $0x00000002, AX
-	JZ           skip3228
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-
-skip3228:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3229
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3223
-
-last3229:
-	VZEROUPPER
-	RET
-
-body2:
-tile3230:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3231
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	ADDQ         CX, SI
-
-pairs3231:
-	TESTQ AX, AX
-	JZ    done3233
-
-loop3232:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	ADDQ         CX, SI
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	ADDQ         CX, SI
-	SUBQ         $0x02, AX
-	JNZ          loop3232
-
-done3233:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3234
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-
-skip3234:
-	TESTQ        $0x00000002, AX
-	JZ           skip3235
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-
-skip3235:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3236
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3230
-
-last3236:
-	VZEROUPPER
-	RET
-
-body3:
-tile3237:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3238
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-
-pairs3238:
-	TESTQ AX, AX
-	JZ    done3240
-
-loop3239:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	SUBQ         $0x02, AX
-	JNZ          loop3239
-
-done3240:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3241
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-
-skip3241:
-	TESTQ        $0x00000002, AX
-	JZ           skip3242
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-
-skip3242:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3243
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3237
-
-last3243:
-	VZEROUPPER
-	RET
-
-body4:
-tile3244:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3245
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-
-pairs3245:
-	TESTQ AX, AX
-	JZ    done3247
-
-loop3246:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	SUBQ         $0x02, AX
-	JNZ          loop3246
-
-done3247:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3248
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-
-skip3248:
-	TESTQ        $0x00000002, AX
-	JZ           skip3249
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-
-skip3249:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3250
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3244
-
-last3250:
-	VZEROUPPER
-	RET
-
-body5:
-tile3251:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3252
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-
-pairs3252:
-	TESTQ AX, AX
-	JZ    done3254
-
-loop3253:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	SUBQ         $0x02, AX
-	JNZ          loop3253
-
-done3254:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3255
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-
-skip3255:
-	TESTQ        $0x00000002, AX
-	JZ           skip3256
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-
-skip3256:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3257
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3251
-
-last3257:
-	VZEROUPPER
-	RET
-
-body6:
-tile3258:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3259
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-
-pairs3259:
-	TESTQ AX, AX
-	JZ    done3261
-
-loop3260:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	SUBQ         $0x02, AX
-	JNZ          loop3260
-
-done3261:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3262
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-
-skip3262:
-	TESTQ        $0x00000002, AX
-	JZ           skip3263
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-
-skip3263:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3264
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3258
-
-last3264:
-	VZEROUPPER
-	RET
-
-body7:
-tile3265:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3266
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-
-pairs3266:
-	TESTQ AX, AX
-	JZ    done3268
-
-loop3267:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	SUBQ         $0x02, AX
-	JNZ          loop3267
-
-done3268:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3269
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-	VMULPS       Z0, Z18, Z18
-	VMULPS       Z0, Z19, Z19
-
-skip3269:
-	TESTQ        $0x00000002, AX
-	JZ           skip3270
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z18
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z19
-
-skip3270:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3271
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3265
-
-last3271:
-	VZEROUPPER
-	RET
-
-body8:
-tile3272:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3273
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-
-pairs3273:
-	TESTQ AX, AX
-	JZ    done3275
-
-loop3274:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	SUBQ         $0x02, AX
-	JNZ          loop3274
-
-done3275:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3276
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-	VMULPS       Z0, Z18, Z18
-	VMULPS       Z0, Z19, Z19
-	VMULPS       Z0, Z20, Z20
-	VMULPS       Z0, Z21, Z21
-
-skip3276:
-	TESTQ        $0x00000002, AX
-	JZ           skip3277
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z18
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z20
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z21
-
-skip3277:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3278
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3272
-
-last3278:
-	VZEROUPPER
-	RET
-
-body9:
-tile3279:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3280
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-
-pairs3280:
-	TESTQ AX, AX
-	JZ    done3282
-
-loop3281:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	SUBQ         $0x02, AX
-	JNZ          loop3281
-
-done3282:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3283
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-	VMULPS       Z0, Z18, Z18
-	VMULPS       Z0, Z19, Z19
-	VMULPS       Z0, Z20, Z20
-	VMULPS       Z0, Z21, Z21
-	VMULPS       Z0, Z22, Z22
-	VMULPS       Z0, Z23, Z23
-
-skip3283:
-	TESTQ        $0x00000002, AX
-	JZ           skip3284
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z18
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z20
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z22
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z23
-
-skip3284:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPS Z23, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3285
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3279
-
-last3285:
-	VZEROUPPER
-	RET
-
-body10:
-tile3286:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3287
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-
-pairs3287:
-	TESTQ AX, AX
-	JZ    done3289
-
-loop3288:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	SUBQ         $0x02, AX
-	JNZ          loop3288
-
-done3289:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3290
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-	VMULPS       Z0, Z18, Z18
-	VMULPS       Z0, Z19, Z19
-	VMULPS       Z0, Z20, Z20
-	VMULPS       Z0, Z21, Z21
-	VMULPS       Z0, Z22, Z22
-	VMULPS       Z0, Z23, Z23
-	VMULPS       Z0, Z24, Z24
-	VMULPS       Z0, Z25, Z25
-
-skip3290:
-	TESTQ        $0x00000002, AX
-	JZ           skip3291
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z18
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z20
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z22
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z24
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z25
-
-skip3291:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPS Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPS Z25, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3292
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3286
-
-last3292:
-	VZEROUPPER
-	RET
-
-body11:
-tile3293:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	VPXORD       Z26, Z26, Z26
-	VPXORD       Z27, Z27, Z27
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3294
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-
-pairs3294:
-	TESTQ AX, AX
-	JZ    done3296
-
-loop3295:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	SUBQ         $0x02, AX
-	JNZ          loop3295
-
-done3296:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3297
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-	VMULPS       Z0, Z18, Z18
-	VMULPS       Z0, Z19, Z19
-	VMULPS       Z0, Z20, Z20
-	VMULPS       Z0, Z21, Z21
-	VMULPS       Z0, Z22, Z22
-	VMULPS       Z0, Z23, Z23
-	VMULPS       Z0, Z24, Z24
-	VMULPS       Z0, Z25, Z25
-	VMULPS       Z0, Z26, Z26
-	VMULPS       Z0, Z27, Z27
-
-skip3297:
-	TESTQ        $0x00000002, AX
-	JZ           skip3298
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z18
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z20
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z22
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z24
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z25
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z26
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z27
-
-skip3298:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPS Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPS Z25, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z26, (SI)
-	VMOVUPS Z27, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3299
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3293
-
-last3299:
-	VZEROUPPER
-	RET
-
-body12:
-tile3300:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	LEAQ         (R10)(DX*2), R11
-	ADDQ         DX, R11
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	VPXORD       Z26, Z26, Z26
-	VPXORD       Z27, Z27, Z27
-	VPXORD       Z28, Z28, Z28
-	VPXORD       Z29, Z29, Z29
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3301
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z28
-	VFMADD231PS  Z1, Z2, Z29
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-
-pairs3301:
-	TESTQ AX, AX
-	JZ    done3303
-
-loop3302:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z28
-	VFMADD231PS  Z1, Z2, Z29
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z28
-	VFMADD231PS  Z1, Z2, Z29
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	SUBQ         $0x02, AX
-	JNZ          loop3302
-
-done3303:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3304
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-	VMULPS       Z0, Z18, Z18
-	VMULPS       Z0, Z19, Z19
-	VMULPS       Z0, Z20, Z20
-	VMULPS       Z0, Z21, Z21
-	VMULPS       Z0, Z22, Z22
-	VMULPS       Z0, Z23, Z23
-	VMULPS       Z0, Z24, Z24
-	VMULPS       Z0, Z25, Z25
-	VMULPS       Z0, Z26, Z26
-	VMULPS       Z0, Z27, Z27
-	VMULPS       Z0, Z28, Z28
-	VMULPS       Z0, Z29, Z29
-
-skip3304:
-	TESTQ        $0x00000002, AX
-	JZ           skip3305
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z18
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z20
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z22
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z24
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z25
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z26
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z27
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z28
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z29
-
-skip3305:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPS Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPS Z25, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z26, (SI)
-	VMOVUPS Z27, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z28, (SI)
-	VMOVUPS Z29, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3306
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3300
-
-last3306:
-	VZEROUPPER
-	RET
-
-body13:
-tile3307:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	LEAQ         (R10)(DX*2), R11
-	ADDQ         DX, R11
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	VPXORD       Z26, Z26, Z26
-	VPXORD       Z27, Z27, Z27
-	VPXORD       Z28, Z28, Z28
-	VPXORD       Z29, Z29, Z29
-	VPXORD       Z30, Z30, Z30
-	VPXORD       Z31, Z31, Z31
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3308
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z28
-	VFMADD231PS  Z1, Z2, Z29
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z30
-	VFMADD231PS  Z1, Z2, Z31
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-
-pairs3308:
-	TESTQ AX, AX
-	JZ    done3310
-
-loop3309:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z28
-	VFMADD231PS  Z1, Z2, Z29
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z30
-	VFMADD231PS  Z1, Z2, Z31
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (SI)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VFMADD231PS  Z1, Z2, Z7
-	VBROADCASTSS (SI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VFMADD231PS  Z1, Z2, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z14
-	VFMADD231PS  Z1, Z2, Z15
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z18
-	VFMADD231PS  Z1, Z2, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z2
-	VFMADD231PS  Z0, Z2, Z22
-	VFMADD231PS  Z1, Z2, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z26
-	VFMADD231PS  Z1, Z2, Z27
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z28
-	VFMADD231PS  Z1, Z2, Z29
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z30
-	VFMADD231PS  Z1, Z2, Z31
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	SUBQ         $0x02, AX
-	JNZ          loop3309
-
-done3310:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3311
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-	VMULPS       Z0, Z12, Z12
-	VMULPS       Z0, Z13, Z13
-	VMULPS       Z0, Z14, Z14
-	VMULPS       Z0, Z15, Z15
-	VMULPS       Z0, Z16, Z16
-	VMULPS       Z0, Z17, Z17
-	VMULPS       Z0, Z18, Z18
-	VMULPS       Z0, Z19, Z19
-	VMULPS       Z0, Z20, Z20
-	VMULPS       Z0, Z21, Z21
-	VMULPS       Z0, Z22, Z22
-	VMULPS       Z0, Z23, Z23
-	VMULPS       Z0, Z24, Z24
-	VMULPS       Z0, Z25, Z25
-	VMULPS       Z0, Z26, Z26
-	VMULPS       Z0, Z27, Z27
-	VMULPS       Z0, Z28, Z28
-	VMULPS       Z0, Z29, Z29
-	VMULPS       Z0, Z30, Z30
-	VMULPS       Z0, Z31, Z31
-
-skip3311:
-	TESTQ        $0x00000002, AX
-	JZ           skip3312
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z10
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z12
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z14
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z16
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z18
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z20
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z22
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z24
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z25
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z26
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z27
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z28
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z29
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z30
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z31
-
-skip3312:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPS Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPS Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPS Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPS Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPS Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPS Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPS Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPS Z25, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z26, (SI)
-	VMOVUPS Z27, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z28, (SI)
-	VMOVUPS Z29, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z30, (SI)
-	VMOVUPS Z31, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3313
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3307
-
-last3313:
-	VZEROUPPER
-	RET
-
-// func tallF64AVX512(tile *uint64)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·tallF64AVX512(SB), NOSPLIT, $0-8
-	MOVQ  tile+0(FP), R12
-	KMOVQ 176(R12), K1
-	MOVQ  168(R12), AX
-	CMPQ  AX, $0x07
-	JGE   from3314
-	CMPQ  AX, $0x03
-	JGE   from3315
-	CMPQ  AX, $0x01
-	JGE   from3316
-	JMP   body0
-
-from3316:
-	CMPQ AX, $0x02
-	JGE  from3317
-	JMP  body1
-
-from3317:
-	JMP body2
-
-from3315:
-	CMPQ AX, $0x05
-	JGE  from3318
-	CMPQ AX, $0x04
-	JGE  from3319
-	JMP  body3
-
-from3319:
-	JMP body4
-
-from3318:
-	CMPQ AX, $0x06
-	JGE  from3320
-	JMP  body5
-
-from3320:
-	JMP body6
-
-from3314:
-	CMPQ AX, $0x0a
-	JGE  from3321
-	CMPQ AX, $0x08
-	JGE  from3322
-	JMP  body7
-
-from3322:
-	CMPQ AX, $0x09
-	JGE  from3323
-	JMP  body8
-
-from3323:
-	JMP body9
-
-from3321:
-	CMPQ AX, $0x0c
-	JGE  from3324
-	CMPQ AX, $0x0b
-	JGE  from3325
-	JMP  body10
-
-from3325:
-	JMP body11
-
-from3324:
-	CMPQ AX, $0x0d
-	JGE  from3326
-	JMP  body12
-
-from3326:
-	JMP body13
-
-body0:
-tile3327:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3328
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	ADDQ         CX, SI
-
-pairs3328:
-	TESTQ AX, AX
-	JZ    done3330
-
-loop3329:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	ADDQ         CX, SI
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	ADDQ         CX, SI
-	SUBQ         $0x02, AX
-	JNZ          loop3329
-
-done3330:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3331
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-
-skip3331:
-	TESTQ        $0x00000002, AX
-	JZ           skip3332
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-
-skip3332:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3333
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3327
-
-last3333:
-	VZEROUPPER
-	RET
-
-body1:
-tile3334:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3335
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	ADDQ         CX, SI
-
-pairs3335:
-	TESTQ AX, AX
-	JZ    done3337
-
-loop3336:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	ADDQ         CX, SI
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	ADDQ         CX, SI
-	SUBQ         $0x02, AX
-	JNZ          loop3336
-
-done3337:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3338
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-
-skip3338:
-	TESTQ        $0x00000002, AX
-	JZ           skip3339
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-
-skip3339:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3340
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3334
-
-last3340:
-	VZEROUPPER
-	RET
-
-body2:
-tile3341:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3342
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	ADDQ         CX, SI
-
-pairs3342:
-	TESTQ AX, AX
-	JZ    done3344
-
-loop3343:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	ADDQ         CX, SI
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	ADDQ         CX, SI
-	SUBQ         $0x02, AX
-	JNZ          loop3343
-
-done3344:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3345
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-
-skip3345:
-	TESTQ        $0x00000002, AX
-	JZ           skip3346
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-
-skip3346:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3347
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3341
-
-last3347:
-	VZEROUPPER
-	RET
-
-body3:
-tile3348:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3349
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-
-pairs3349:
-	TESTQ AX, AX
-	JZ    done3351
-
-loop3350:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	SUBQ         $0x02, AX
-	JNZ          loop3350
-
-done3351:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3352
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-
-skip3352:
-	TESTQ        $0x00000002, AX
-	JZ           skip3353
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-
-skip3353:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3354
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3348
-
-last3354:
-	VZEROUPPER
-	RET
-
-body4:
-tile3355:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3356
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-
-pairs3356:
-	TESTQ AX, AX
-	JZ    done3358
-
-loop3357:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	SUBQ         $0x02, AX
-	JNZ          loop3357
-
-done3358:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3359
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-
-skip3359:
-	TESTQ        $0x00000002, AX
-	JZ           skip3360
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-
-skip3360:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3361
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3355
-
-last3361:
-	VZEROUPPER
-	RET
-
-body5:
-tile3362:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3363
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-
-pairs3363:
-	TESTQ AX, AX
-	JZ    done3365
-
-loop3364:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	SUBQ         $0x02, AX
-	JNZ          loop3364
-
-done3365:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3366
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-
-skip3366:
-	TESTQ        $0x00000002, AX
-	JZ           skip3367
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-
-skip3367:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3368
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3362
-
-last3368:
-	VZEROUPPER
-	RET
-
-body6:
-tile3369:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3370
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-
-pairs3370:
-	TESTQ AX, AX
-	JZ    done3372
-
-loop3371:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	SUBQ         $0x02, AX
-	JNZ          loop3371
-
-done3372:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3373
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-
-skip3373:
-	TESTQ        $0x00000002, AX
-	JZ           skip3374
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-
-skip3374:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3375
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3369
-
-last3375:
-	VZEROUPPER
-	RET
-
-body7:
-tile3376:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3377
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-
-pairs3377:
-	TESTQ AX, AX
-	JZ    done3379
-
-loop3378:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	SUBQ         $0x02, AX
-	JNZ          loop3378
-
-done3379:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3380
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-	VMULPD       Z0, Z18, Z18
-	VMULPD       Z0, Z19, Z19
-
-skip3380:
-	TESTQ        $0x00000002, AX
-	JZ           skip3381
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z18
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z19
-
-skip3381:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPD Z19, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3382
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3376
-
-last3382:
-	VZEROUPPER
-	RET
-
-body8:
-tile3383:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3384
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-
-pairs3384:
-	TESTQ AX, AX
-	JZ    done3386
-
-loop3385:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	SUBQ         $0x02, AX
-	JNZ          loop3385
-
-done3386:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3387
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-	VMULPD       Z0, Z18, Z18
-	VMULPD       Z0, Z19, Z19
-	VMULPD       Z0, Z20, Z20
-	VMULPD       Z0, Z21, Z21
-
-skip3387:
-	TESTQ        $0x00000002, AX
-	JZ           skip3388
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z18
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z20
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z21
-
-skip3388:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPD Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPD Z21, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3389
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3383
-
-last3389:
-	VZEROUPPER
-	RET
-
-body9:
-tile3390:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3391
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-
-pairs3391:
-	TESTQ AX, AX
-	JZ    done3393
-
-loop3392:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	SUBQ         $0x02, AX
-	JNZ          loop3392
-
-done3393:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3394
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-	VMULPD       Z0, Z18, Z18
-	VMULPD       Z0, Z19, Z19
-	VMULPD       Z0, Z20, Z20
-	VMULPD       Z0, Z21, Z21
-	VMULPD       Z0, Z22, Z22
-	VMULPD       Z0, Z23, Z23
-
-skip3394:
-	TESTQ        $0x00000002, AX
-	JZ           skip3395
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z18
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z20
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z22
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z23
-
-skip3395:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPD Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPD Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPD Z23, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3396
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3390
-
-last3396:
-	VZEROUPPER
-	RET
-
-body10:
-tile3397:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3398
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-
-pairs3398:
-	TESTQ AX, AX
-	JZ    done3400
-
-loop3399:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	SUBQ         $0x02, AX
-	JNZ          loop3399
-
-done3400:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3401
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-	VMULPD       Z0, Z18, Z18
-	VMULPD       Z0, Z19, Z19
-	VMULPD       Z0, Z20, Z20
-	VMULPD       Z0, Z21, Z21
-	VMULPD       Z0, Z22, Z22
-	VMULPD       Z0, Z23, Z23
-	VMULPD       Z0, Z24, Z24
-	VMULPD       Z0, Z25, Z25
-
-skip3401:
-	TESTQ        $0x00000002, AX
-	JZ           skip3402
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z18
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z20
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z22
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z24
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z25
-
-skip3402:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPD Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPD Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPD Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPD Z25, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3403
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3397
-
-last3403:
-	VZEROUPPER
-	RET
-
-body11:
-tile3404:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	VPXORD       Z26, Z26, Z26
-	VPXORD       Z27, Z27, Z27
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3405
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-
-pairs3405:
-	TESTQ AX, AX
-	JZ    done3407
-
-loop3406:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	SUBQ         $0x02, AX
-	JNZ          loop3406
-
-done3407:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3408
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-	VMULPD       Z0, Z18, Z18
-	VMULPD       Z0, Z19, Z19
-	VMULPD       Z0, Z20, Z20
-	VMULPD       Z0, Z21, Z21
-	VMULPD       Z0, Z22, Z22
-	VMULPD       Z0, Z23, Z23
-	VMULPD       Z0, Z24, Z24
-	VMULPD       Z0, Z25, Z25
-	VMULPD       Z0, Z26, Z26
-	VMULPD       Z0, Z27, Z27
-
-skip3408:
-	TESTQ        $0x00000002, AX
-	JZ           skip3409
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z18
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z20
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z22
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z24
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z25
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z26
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z27
-
-skip3409:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPD Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPD Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPD Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPD Z25, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z26, (SI)
-	VMOVUPD Z27, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3410
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3404
-
-last3410:
-	VZEROUPPER
-	RET
-
-body12:
-tile3411:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	LEAQ         (R10)(DX*2), R11
-	ADDQ         DX, R11
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	VPXORD       Z26, Z26, Z26
-	VPXORD       Z27, Z27, Z27
-	VPXORD       Z28, Z28, Z28
-	VPXORD       Z29, Z29, Z29
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3412
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	VBROADCASTSD (R11), Z2
-	VFMADD231PD  Z0, Z2, Z28
-	VFMADD231PD  Z1, Z2, Z29
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-
-pairs3412:
-	TESTQ AX, AX
-	JZ    done3414
-
-loop3413:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	VBROADCASTSD (R11), Z2
-	VFMADD231PD  Z0, Z2, Z28
-	VFMADD231PD  Z1, Z2, Z29
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	VBROADCASTSD (R11), Z2
-	VFMADD231PD  Z0, Z2, Z28
-	VFMADD231PD  Z1, Z2, Z29
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	SUBQ         $0x02, AX
-	JNZ          loop3413
-
-done3414:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3415
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-	VMULPD       Z0, Z18, Z18
-	VMULPD       Z0, Z19, Z19
-	VMULPD       Z0, Z20, Z20
-	VMULPD       Z0, Z21, Z21
-	VMULPD       Z0, Z22, Z22
-	VMULPD       Z0, Z23, Z23
-	VMULPD       Z0, Z24, Z24
-	VMULPD       Z0, Z25, Z25
-	VMULPD       Z0, Z26, Z26
-	VMULPD       Z0, Z27, Z27
-	VMULPD       Z0, Z28, Z28
-	VMULPD       Z0, Z29, Z29
-
-skip3415:
-	TESTQ        $0x00000002, AX
-	JZ           skip3416
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z18
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z20
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z22
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z24
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z25
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z26
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z27
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z28
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z29
-
-skip3416:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPD Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPD Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPD Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPD Z25, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z26, (SI)
-	VMOVUPD Z27, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z28, (SI)
-	VMOVUPD Z29, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3417
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3411
-
-last3417:
-	VZEROUPPER
-	RET
-
-body13:
-tile3418:
-	MOVQ         16(R12), DX
-	MOVQ         24(R12), CX
-	MOVQ         32(R12), DI
-	MOVQ         40(R12), BX
-	MOVQ         8(R12), SI
-	LEAQ         (SI)(DX*2), R8
-	ADDQ         DX, R8
-	LEAQ         (R8)(DX*2), R9
-	ADDQ         DX, R9
-	LEAQ         (R9)(DX*2), R10
-	ADDQ         DX, R10
-	LEAQ         (R10)(DX*2), R11
-	ADDQ         DX, R11
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	VPXORD       Z24, Z24, Z24
-	VPXORD       Z25, Z25, Z25
-	VPXORD       Z26, Z26, Z26
-	VPXORD       Z27, Z27, Z27
-	VPXORD       Z28, Z28, Z28
-	VPXORD       Z29, Z29, Z29
-	VPXORD       Z30, Z30, Z30
-	VPXORD       Z31, Z31, Z31
-	MOVQ         (R12), AX
-	BTRQ         $0x00, AX
-	JCC          pairs3419
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	VBROADCASTSD (R11), Z2
-	VFMADD231PD  Z0, Z2, Z28
-	VFMADD231PD  Z1, Z2, Z29
-	VBROADCASTSD (R11)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z30
-	VFMADD231PD  Z1, Z2, Z31
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-
-pairs3419:
-	TESTQ AX, AX
-	JZ    done3421
-
-loop3420:
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	VBROADCASTSD (R11), Z2
-	VFMADD231PD  Z0, Z2, Z28
-	VFMADD231PD  Z1, Z2, Z29
-	VBROADCASTSD (R11)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z30
-	VFMADD231PD  Z1, Z2, Z31
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	VMOVUPS      (DI), Z0
-	VMOVUPD.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSD (SI), Z2
-	VFMADD231PD  Z0, Z2, Z4
-	VFMADD231PD  Z1, Z2, Z5
-	VBROADCASTSD (SI)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VFMADD231PD  Z1, Z2, Z7
-	VBROADCASTSD (SI)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z8
-	VFMADD231PD  Z1, Z2, Z9
-	VBROADCASTSD (R8), Z2
-	VFMADD231PD  Z0, Z2, Z10
-	VFMADD231PD  Z1, Z2, Z11
-	VBROADCASTSD (R8)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z12
-	VFMADD231PD  Z1, Z2, Z13
-	VBROADCASTSD (R8)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z14
-	VFMADD231PD  Z1, Z2, Z15
-	VBROADCASTSD (R9), Z2
-	VFMADD231PD  Z0, Z2, Z16
-	VFMADD231PD  Z1, Z2, Z17
-	VBROADCASTSD (R9)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z18
-	VFMADD231PD  Z1, Z2, Z19
-	VBROADCASTSD (R9)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z20
-	VFMADD231PD  Z1, Z2, Z21
-	VBROADCASTSD (R10), Z2
-	VFMADD231PD  Z0, Z2, Z22
-	VFMADD231PD  Z1, Z2, Z23
-	VBROADCASTSD (R10)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z24
-	VFMADD231PD  Z1, Z2, Z25
-	VBROADCASTSD (R10)(DX*2), Z2
-	VFMADD231PD  Z0, Z2, Z26
-	VFMADD231PD  Z1, Z2, Z27
-	VBROADCASTSD (R11), Z2
-	VFMADD231PD  Z0, Z2, Z28
-	VFMADD231PD  Z1, Z2, Z29
-	VBROADCASTSD (R11)(DX*1), Z2
-	VFMADD231PD  Z0, Z2, Z30
-	VFMADD231PD  Z1, Z2, Z31
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R11
-	SUBQ         $0x02, AX
-	JNZ          loop3420
-
-done3421:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip3422
-	VBROADCASTSD 200(R12), Z0
-	VMULPD       Z0, Z4, Z4
-	VMULPD       Z0, Z5, Z5
-	VMULPD       Z0, Z6, Z6
-	VMULPD       Z0, Z7, Z7
-	VMULPD       Z0, Z8, Z8
-	VMULPD       Z0, Z9, Z9
-	VMULPD       Z0, Z10, Z10
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z0, Z12, Z12
-	VMULPD       Z0, Z13, Z13
-	VMULPD       Z0, Z14, Z14
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z0, Z16, Z16
-	VMULPD       Z0, Z17, Z17
-	VMULPD       Z0, Z18, Z18
-	VMULPD       Z0, Z19, Z19
-	VMULPD       Z0, Z20, Z20
-	VMULPD       Z0, Z21, Z21
-	VMULPD       Z0, Z22, Z22
-	VMULPD       Z0, Z23, Z23
-	VMULPD       Z0, Z24, Z24
-	VMULPD       Z0, Z25, Z25
-	VMULPD       Z0, Z26, Z26
-	VMULPD       Z0, Z27, Z27
-	VMULPD       Z0, Z28, Z28
-	VMULPD       Z0, Z29, Z29
-	VMULPD       Z0, Z30, Z30
-	VMULPD       Z0, Z31, Z31
-
-skip3422:
-	TESTQ        $0x00000002, AX
-	JZ           skip3423
-	VBROADCASTSD 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z4
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z6
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z8
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z9
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z10
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z11
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z12
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z13
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z14
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z15
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z16
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z17
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z18
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z19
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z20
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z21
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z22
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z23
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z24
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z25
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z26
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z27
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z28
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z29
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PD  Z1, Z0, Z30
-	VMOVUPD.Z    64(SI), K1, Z1
-	VFMADD231PD  Z1, Z0, Z31
-
-skip3423:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPD Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPD Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPD Z9, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z10, (SI)
-	VMOVUPD Z11, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z12, (SI)
-	VMOVUPD Z13, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z14, (SI)
-	VMOVUPD Z15, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z16, (SI)
-	VMOVUPD Z17, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z18, (SI)
-	VMOVUPD Z19, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z20, (SI)
-	VMOVUPD Z21, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z22, (SI)
-	VMOVUPD Z23, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z24, (SI)
-	VMOVUPD Z25, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z26, (SI)
-	VMOVUPD Z27, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z28, (SI)
-	VMOVUPD Z29, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z30, (SI)
-	VMOVUPD Z31, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last3424
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile3418
-
-last3424:
+last4098:
 	VZEROUPPER
 	RET
 
@@ -48752,12 +54304,12 @@ TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
 	KMOVW   R9, K4
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow3425
+	JZ      narrow4099
 	TESTQ   AX, AX
-	JLE     done3428
+	JLE     done4102
 	PCALIGN $0x20
 
-loop3427:
+loop4101:
 	VMOVDQU32.Z (SI), K1, Z0
 	VMOVDQU32.Z 64(SI), K2, Z1
 	PREFETCHT0  (SI)(R10*1)
@@ -48768,17 +54320,17 @@ loop3427:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3427
+	JG          loop4101
 
-done3428:
-	JMP end3426
+done4102:
+	JMP end4100
 
-narrow3425:
+narrow4099:
 	TESTQ   AX, AX
-	JLE     done3430
+	JLE     done4104
 	PCALIGN $0x20
 
-loop3429:
+loop4103:
 	VMOVDQU32.Z (SI), K1, Z0
 	PREFETCHT0  (SI)(R10*1)
 	VMOVDQU32   Z0, K3, (DI)
@@ -48786,10 +54338,10 @@ loop3429:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3429
+	JG          loop4103
 
-done3430:
-end3426:
+done4104:
+end4100:
 	VZEROUPPER
 	RET
 
@@ -48806,13 +54358,13 @@ TEXT ·packCopyAVX2(SB), NOSPLIT, $0-56
 	VMOVDQU (R8), Y2
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow3431
+	JZ      narrow4105
 	VMOVDQU (R9), Y3
 	TESTQ   AX, AX
-	JLE     done3434
+	JLE     done4108
 	PCALIGN $0x20
 
-loop3433:
+loop4107:
 	VPMASKMOVD (SI), Y2, Y0
 	VPMASKMOVD 32(SI), Y3, Y1
 	PREFETCHT0 (SI)(R10*1)
@@ -48822,17 +54374,17 @@ loop3433:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop3433
+	JG         loop4107
 
-done3434:
-	JMP end3432
+done4108:
+	JMP end4106
 
-narrow3431:
+narrow4105:
 	TESTQ   AX, AX
-	JLE     done3436
+	JLE     done4110
 	PCALIGN $0x20
 
-loop3435:
+loop4109:
 	VPMASKMOVD (SI), Y2, Y0
 	PREFETCHT0 (SI)(R10*1)
 	VMOVDQU    Y0, (DI)
@@ -48840,10 +54392,10 @@ loop3435:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop3435
+	JG         loop4109
 
-done3436:
-end3432:
+done4110:
+end4106:
 	VZEROUPPER
 	RET
 
@@ -48859,10 +54411,10 @@ TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done3438
+	JLE     done4112
 	PCALIGN $0x20
 
-loop3437:
+loop4111:
 	MOVQ       $0x00000010, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -48887,87 +54439,87 @@ loop3437:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x08
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z8
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x09
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z9
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0a
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z10
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0b
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z11
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0c
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z12
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0d
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z13
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0e
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z14
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0f
-	JLE        loaded3439
+	JLE        loaded4113
 	VMOVUPS.Z  (R11), K1, Z15
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3439:
+loaded4113:
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -49035,73 +54587,73 @@ loaded3439:
 	VMOVUPS    Z0, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z1, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z2, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z3, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z4, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z5, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z6, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z7, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3440
+	JZ         stored4114
 	VMOVUPS    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored3440:
+stored4114:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop3437
+	JG    loop4111
 
-done3438:
+done4112:
 	VZEROUPPER
 	RET
 
@@ -49117,10 +54669,10 @@ TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done3442
+	JLE     done4116
 	PCALIGN $0x20
 
-loop3441:
+loop4115:
 	MOVQ       $0x00000008, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -49137,47 +54689,47 @@ loop3441:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded3443
+	JLE        loaded4117
 	VMOVUPD.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3443:
+loaded4117:
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -49205,41 +54757,41 @@ loaded3443:
 	VMOVUPD    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3444
+	JZ         stored4118
 	VMOVUPD    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3444
+	JZ         stored4118
 	VMOVUPD    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3444
+	JZ         stored4118
 	VMOVUPD    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3444
+	JZ         stored4118
 	VMOVUPD    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3444
+	JZ         stored4118
 	VMOVUPD    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3444
+	JZ         stored4118
 	VMOVUPD    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored3444
+	JZ         stored4118
 	VMOVUPD    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored3444:
+stored4118:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop3441
+	JG    loop4115
 
-done3442:
+done4116:
 	VZEROUPPER
 	RET
 
@@ -49253,10 +54805,10 @@ TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done3446
+	JLE     done4120
 	PCALIGN $0x20
 
-loop3445:
+loop4119:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
@@ -49267,47 +54819,47 @@ loop3445:
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded3447
+	JLE        loaded4121
 	VMOVUPS    (R11), Y7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3447:
+loaded4121:
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -49351,9 +54903,9 @@ loaded3447:
 	SUBQ       $0x08, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop3445
+	JG         loop4119
 
-done3446:
+done4120:
 	VZEROUPPER
 	RET
 
@@ -49367,37 +54919,37 @@ TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done3449
+	JLE     done4123
 	PCALIGN $0x20
 
-loop3448:
+loop4122:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded3450
+	JLE        loaded4124
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded3450
+	JLE        loaded4124
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded3450
+	JLE        loaded4124
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded3450
+	JLE        loaded4124
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded3450:
+loaded4124:
 	VUNPCKLPD  Y1, Y0, Y4
 	VUNPCKHPD  Y1, Y0, Y5
 	VUNPCKLPD  Y3, Y2, Y6
@@ -49417,9 +54969,9 @@ loaded3450:
 	SUBQ       $0x04, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop3448
+	JG         loop4122
 
-done3449:
+done4123:
 	VZEROUPPER
 	RET
 
@@ -49440,10 +54992,10 @@ TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3452
+	JLE     done4126
 	PCALIGN $0x20
 
-loop3451:
+loop4125:
 	VPMOVZXWD.Z (SI), K1, Z0
 	VPMOVZXWD.Z 32(SI), K2, Z1
 	ADDQ        DX, SI
@@ -49459,9 +55011,9 @@ loop3451:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3451
+	JG          loop4125
 
-done3452:
+done4126:
 	VZEROUPPER
 	RET
 
@@ -49474,10 +55026,10 @@ TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3454
+	JLE     done4128
 	PCALIGN $0x20
 
-loop3453:
+loop4127:
 	VPMOVZXWD (SI), Y0
 	VPMOVZXWD 16(SI), Y1
 	ADDQ      DX, SI
@@ -49493,9 +55045,9 @@ loop3453:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3453
+	JG        loop4127
 
-done3454:
+done4128:
 	VZEROUPPER
 	RET
 
@@ -49516,10 +55068,10 @@ TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3456
+	JLE     done4130
 	PCALIGN $0x20
 
-loop3455:
+loop4129:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -49549,9 +55101,9 @@ loop3455:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3455
+	JG          loop4129
 
-done3456:
+done4130:
 	VZEROUPPER
 	RET
 
@@ -49564,10 +55116,10 @@ TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3458
+	JLE     done4132
 	PCALIGN $0x20
 
-loop3457:
+loop4131:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -49597,9 +55149,9 @@ loop3457:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3457
+	JG        loop4131
 
-done3458:
+done4132:
 	VZEROUPPER
 	RET
 
@@ -49620,10 +55172,10 @@ TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3460
+	JLE     done4134
 	PCALIGN $0x20
 
-loop3459:
+loop4133:
 	VPMOVSXBD.Z (SI), K1, Z0
 	VPMOVSXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -49643,9 +55195,9 @@ loop3459:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3459
+	JG          loop4133
 
-done3460:
+done4134:
 	VZEROUPPER
 	RET
 
@@ -49658,10 +55210,10 @@ TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3462
+	JLE     done4136
 	PCALIGN $0x20
 
-loop3461:
+loop4135:
 	VPMOVSXBD (SI), Y0
 	VPMOVSXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -49681,9 +55233,9 @@ loop3461:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3461
+	JG        loop4135
 
-done3462:
+done4136:
 	VZEROUPPER
 	RET
 
@@ -49704,10 +55256,10 @@ TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done3464
+	JLE     done4138
 	PCALIGN $0x20
 
-loop3463:
+loop4137:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -49723,9 +55275,9 @@ loop3463:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop3463
+	JG          loop4137
 
-done3464:
+done4138:
 	VZEROUPPER
 	RET
 
@@ -49738,10 +55290,10 @@ TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done3466
+	JLE     done4140
 	PCALIGN $0x20
 
-loop3465:
+loop4139:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -49757,9 +55309,9 @@ loop3465:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop3465
+	JG        loop4139
 
-done3466:
+done4140:
 	VZEROUPPER
 	RET
 
@@ -49773,10 +55325,10 @@ TEXT ·dot1F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3468
+	JLE     done4142
 	PCALIGN $0x20
 
-loop3467:
+loop4141:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -49785,9 +55337,9 @@ loop3467:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3467
+	JG          loop4141
 
-done3468:
+done4142:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -49810,10 +55362,10 @@ TEXT ·dot1F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3470
+	JLE     done4144
 	PCALIGN $0x20
 
-loop3469:
+loop4143:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -49822,9 +55374,9 @@ loop3469:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop3469
+	JG          loop4143
 
-done3470:
+done4144:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -49849,10 +55401,10 @@ TEXT ·dot1F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3472
+	JLE     done4146
 	PCALIGN $0x20
 
-loop3471:
+loop4145:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -49861,9 +55413,9 @@ loop3471:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop3471
+	JG          loop4145
 
-done3472:
+done4146:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -49884,10 +55436,10 @@ TEXT ·dot1F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done3474
+	JLE     done4148
 	PCALIGN $0x20
 
-loop3473:
+loop4147:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -49896,9 +55448,9 @@ loop3473:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3473
+	JG          loop4147
 
-done3474:
+done4148:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -49930,10 +55482,10 @@ TEXT ·dot4F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3476
+	JLE     done4150
 	PCALIGN $0x20
 
-loop3475:
+loop4149:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -49951,9 +55503,9 @@ loop3475:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3475
+	JG          loop4149
 
-done3476:
+done4150:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -50009,10 +55561,10 @@ TEXT ·dot4F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3478
+	JLE     done4152
 	PCALIGN $0x20
 
-loop3477:
+loop4151:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -50030,9 +55582,9 @@ loop3477:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop3477
+	JG          loop4151
 
-done3478:
+done4152:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -50096,10 +55648,10 @@ TEXT ·dot4F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3480
+	JLE     done4154
 	PCALIGN $0x20
 
-loop3479:
+loop4153:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -50117,9 +55669,9 @@ loop3479:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop3479
+	JG          loop4153
 
-done3480:
+done4154:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -50167,10 +55719,10 @@ TEXT ·dot4F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done3482
+	JLE     done4156
 	PCALIGN $0x20
 
-loop3481:
+loop4155:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -50188,9 +55740,9 @@ loop3481:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop3481
+	JG          loop4155
 
-done3482:
+done4156:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0

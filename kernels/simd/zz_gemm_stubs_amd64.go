@@ -74,6 +74,26 @@ func tileVNNIAVX512(tile *uint64)
 //go:noescape
 func tileI16AVX512(tile *uint64)
 
+// wholeF32AVX512 runs a Tile: f32.
+//
+//go:noescape
+func wholeF32AVX512(tile *uint64)
+
+// wholeF64AVX512 runs a Tile: f64.
+//
+//go:noescape
+func wholeF64AVX512(tile *uint64)
+
+// wholeC64AVX512 runs a Tile: c64.
+//
+//go:noescape
+func wholeC64AVX512(tile *uint64)
+
+// wholeC128AVX512 runs a Tile: c128.
+//
+//go:noescape
+func wholeC128AVX512(tile *uint64)
+
 // tileF32AVX2 runs a Tile: f32.
 //
 //go:noescape
@@ -98,16 +118,6 @@ func tileC128AVX2(tile *uint64)
 //
 //go:noescape
 func tileI16AVX2(tile *uint64)
-
-// tallF32AVX512 runs a Tile of two vectors a row in cache: f32.
-//
-//go:noescape
-func tallF32AVX512(tile *uint64)
-
-// tallF64AVX512 runs a Tile of two vectors a row in cache: f64.
-//
-//go:noescape
-func tallF64AVX512(tile *uint64)
 
 // packCopyAVX512 copies a row of up to 32 lanes of 4 bytes a step; load and store are lane masks.
 //

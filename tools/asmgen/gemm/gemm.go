@@ -12,7 +12,6 @@ func Generate(c *build.Context) {
 	g := &gen{Context: c}
 	g.peaks()
 	g.tiles()
-	g.tallTiles()
 	g.packs()
 	g.dots()
 }

@@ -59,9 +59,9 @@ const (
 	regAcc = 4
 )
 
-// rowPointers hold the addresses of rows 0, 3, 6 and so on of A; rows between are
-// reached with an index. Only tall tiles need the last two.
-var rowPointers = []reg.Register{reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11}
+// rowPointers hold the addresses of rows 0, 3 and 6 of A; rows between are
+// reached with an index.
+var rowPointers = []reg.Register{reg.RSI, reg.R8, reg.R9}
 
 // kind is an element type at an instruction set, as the generator sees it.
 type kind struct {
@@ -73,6 +73,7 @@ type kind struct {
 	complex bool
 	elem    int // bytes of a broadcast element of A
 	integer bool
+	whole   bool                       // only tiles of whole vectors, which need no mask
 	flips   bool                       // elements of A are combined with Tile.Flip
 	packed  bool                       // B is always packed: whole vectors
 	fma     func(t tiler, b, a, d int) // d += a·b on vectors
@@ -87,6 +88,10 @@ var kinds = []kind{
 	{name: "tileBF16AVX512", doc: "pairs of bf16 into f32 (AVX512-BF16)", avx512: true, rows: 8, vecs: 3, elem: 4, packed: true, fma: fmaBF16},
 	{name: "tileVNNIAVX512", doc: "quadruples u8·i8 into i32 (AVX512-VNNI)", avx512: true, rows: 8, vecs: 3, elem: 4, integer: true, packed: true, flips: true, fma: fmaVNNI},
 	{name: "tileI16AVX512", doc: "pairs of i16 into i32", avx512: true, rows: 8, vecs: 3, elem: 4, integer: true, packed: true, fma: fmaI16},
+	{name: "wholeF32AVX512", doc: "f32", avx512: true, whole: true, rows: 8, vecs: 3, elem: 4, fma: fmaPS},
+	{name: "wholeF64AVX512", doc: "f64", avx512: true, whole: true, rows: 8, vecs: 3, elem: 8, fma: fmaPD},
+	{name: "wholeC64AVX512", doc: "c64", avx512: true, whole: true, rows: 8, vecs: 3, elem: 4, complex: true, fma: fmaPS},
+	{name: "wholeC128AVX512", doc: "c128", avx512: true, whole: true, rows: 8, vecs: 3, elem: 8, complex: true, fma: fmaPD},
 	{name: "tileF32AVX2", doc: "f32", rows: 6, vecs: 2, elem: 4, fma: fmaPS},
 	{name: "tileF64AVX2", doc: "f64", rows: 6, vecs: 2, elem: 8, fma: fmaPD},
 	{name: "tileC64AVX2", doc: "c64", rows: 6, vecs: 2, elem: 4, complex: true, fma: fmaPS},
@@ -136,11 +141,12 @@ func (t tiler) regFlip() int { return t.temp() + 1 }
 // complex kind rows/2 pairs of rows) and 1 to vecs vectors, or, with 512 bits,
 // half a vector: where 512 bits pass through two halves, as in Zen 4, a narrow
 // edge takes half the time. The last body is a whole tile that packs B as it
-// goes.
+// goes. Functions for whole vectors have neither: there a masked load costs the
+// multiply-adds time, one in 24 for a tile of 8 x 48.
 func (t tiler) function() {
 	t.text(t.name, "func(tile *uint64)", t.name+" runs a Tile: "+t.doc+".")
 	t.Load(t.Param("tile"), reg.R12)
-	if t.avx512 {
+	if t.avx512 && !t.whole {
 		t.KMOVQ(t.arg(tileMask), reg.K1)
 	}
 	step := 1
@@ -148,15 +154,16 @@ func (t tiler) function() {
 		step = 2
 	}
 	widths := t.vecs
-	if t.avx512 {
+	if t.avx512 && !t.whole {
 		widths++
 	}
 	bodies, rows := widths*t.rows/step, t.rows/step
 	all := bodies
-	if !t.packed {
+	if !t.packed && !t.whole {
 		all++
 	}
-	t.dispatch(all)
+	t.MOVQ(t.arg(tileBody), reg.RAX)
+	t.dispatch(0, all)
 	for i := range bodies {
 		t.Label(bodyLabel(i))
 		m, nv := step*(1+i%rows), 1+i/rows
@@ -174,14 +181,8 @@ func (t tiler) function() {
 
 func bodyLabel(i int) string { return fmt.Sprintf("body%d", i) }
 
-// dispatch jumps to the body of the Tile, one of n.
-func (t tiler) dispatch(n int) {
-	t.MOVQ(t.arg(tileBody), reg.RAX)
-	t.bisect(0, n)
-}
-
-// bisect jumps to the body in [lo, hi) whose number is in RAX.
-func (t tiler) bisect(lo, hi int) {
+// dispatch jumps to the body whose number is in RAX, by bisection of [lo, hi).
+func (t tiler) dispatch(lo, hi int) {
 	if hi-lo == 1 {
 		t.JMP(operand.LabelRef(bodyLabel(lo)))
 		return
@@ -190,9 +191,9 @@ func (t tiler) bisect(lo, hi int) {
 	high := t.label("from")
 	t.CMPQ(reg.RAX, operand.U8(mid))
 	t.JGE(operand.LabelRef(high))
-	t.bisect(lo, mid)
+	t.dispatch(lo, mid)
 	t.Label(high)
-	t.bisect(mid, hi)
+	t.dispatch(mid, hi)
 }
 
 func (t tiler) arg(offset int) operand.Mem { return operand.Mem{Base: reg.R12, Disp: offset} }
@@ -331,8 +332,8 @@ func (b *body) nextTile(top string) {
 	b.Label(last)
 }
 
-// loadOperands puts the addresses and strides of A and B in registers.
-func (b *body) loadOperands() {
+// loadArgs puts the arguments in registers and clears the accumulators.
+func (b *body) loadArgs() {
 	b.MOVQ(b.arg(tileARow), reg.RDX)
 	b.MOVQ(b.arg(tileAStep), reg.RCX)
 	b.MOVQ(b.arg(tileB), reg.RDI)
@@ -342,11 +343,6 @@ func (b *body) loadOperands() {
 		b.LEAQ(operand.Mem{Base: rowPointers[p-1], Index: reg.RDX, Scale: 2}, rowPointers[p])
 		b.ADDQ(reg.RDX, rowPointers[p])
 	}
-}
-
-// loadArgs puts the arguments in registers and clears the accumulators.
-func (b *body) loadArgs() {
-	b.loadOperands()
 	if b.flips {
 		b.VPBROADCASTD(b.arg(tileFlip), b.vec(b.regFlip()))
 	}
@@ -527,6 +523,8 @@ func (t tiler) broadcastPair(src operand.Mem, dst int) {
 // loadMasked reads the last vector of a row; lanes outside are zero.
 func (t tiler) loadMasked(src operand.Mem, dst int) {
 	switch {
+	case t.whole:
+		t.VMOVUPS(src, t.vec(dst))
 	case t.avx512 && t.elem == 8:
 		t.VMOVUPD_Z(src, reg.K1, t.vec(dst))
 	case t.avx512:
@@ -541,6 +539,8 @@ func (t tiler) loadMasked(src operand.Mem, dst int) {
 // storeMasked writes the last vector of a row.
 func (t tiler) storeMasked(src int, dst operand.Mem) {
 	switch {
+	case t.whole:
+		t.VMOVUPS(t.vec(src), dst)
 	case t.avx512 && t.elem == 8:
 		t.VMOVUPD(t.vec(src), reg.K1, dst)
 	case t.avx512:
