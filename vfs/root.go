@@ -16,7 +16,8 @@ func newRoot(t *tree) fs.InodeEmbedder {
 		mode = 0o755
 	}
 	return &dirNode{
-		control: t.own(mode), path: "",
+		// Not static: a stat(2) of the mount point must ask, which is how a dead one is told.
+		control: control{t: t, attr: t.own(mode).attr}, path: "",
 		fixed: map[string]entry{
 			"README":  t.file(t.readme),
 			"run":     t.runFile(),
