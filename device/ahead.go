@@ -198,13 +198,15 @@ func (m *mover) fulfilled(gone func(*alloc.Buffer) bool) {
 // toWatermark lists what leaves so that the next who needs room finds it.
 func (m *mover) toWatermark(list []resident, p *plan, u alloc.Usage) (out []move) {
 	m.mu.Lock()
-	pressed := m.pressed
+	pressed, low, free := m.pressed, u.Mem/lowWater, u.Free
+	if m.growers > 0 {
+		low, free = u.Mem/highWater, forFiles(u)
+	}
 	m.mu.Unlock()
-	free := u.Free
 	for _, e := range p.evict {
 		free += e.bytes
 	}
-	if !pressed || free >= u.Mem/lowWater {
+	if !pressed || free >= low {
 		return nil
 	}
 	idle := slices.DeleteFunc(slices.Clone(list), func(r resident) bool {
@@ -227,6 +229,10 @@ func (m *mover) loop(ctx context.Context) {
 	for {
 		select {
 		case <-m.kick:
+		case <-m.tick():
+			if !m.watch() {
+				continue
+			}
 		case <-ctx.Done():
 			return
 		}

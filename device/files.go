@@ -139,13 +139,23 @@ func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
 // Pin keeps the buffer where it is, in memory or on its tier, until Unpin or
 // Release, and gives the descriptor of the file that its bytes are in: for
 // somebody to whom the kernel hands that file. It waits for a move that is under
-// way. If the handle writes, what the file's checksums say no longer counts.
+// way. If the handle writes, what the file's checksums say no longer counts, and
+// there is room for an empty buffer to grow.
 func (h *Handle) Pin() (fd int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.pinned {
+		if h.flags&unix.O_ACCMODE == unix.O_RDWR {
+			err = h.f.d.moves.mayGrow(h.buf)
+		}
 		h.buf.Hold()
 		h.pinned = true
+		if writes(h.flags) {
+			h.f.d.moves.grows(1)
+		}
+	}
+	if err != nil {
+		return -1, err
 	}
 	if writes(h.flags) {
 		err = h.buf.Unsum()
@@ -163,6 +173,9 @@ func (h *Handle) Unpin() {
 	if h.pinned {
 		h.pinned = false
 		h.buf.Unhold()
+		if writes(h.flags) {
+			h.f.d.moves.grows(-1)
+		}
 	}
 }
 

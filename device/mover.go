@@ -36,6 +36,8 @@ type mover struct {
 	pressed  bool       // somebody had to wait for room lately
 	wanted   []*alloc.Buffer
 	ahead    map[uint64]bool // brought in before a job asked, and not used since
+	growers  int             // handles through which buffers may grow without our seeing it
+	watched  int64           // bytes that were free when that was last looked at
 	now      []moving
 	lanes    []lane
 	stats    MoveStats
