@@ -23,7 +23,7 @@ type WorkerStats struct {
 // task, with all that it ran inside of it. A task stolen while waiting in a join lies
 // within the event of the task that waits.
 type TraceEvent struct {
-	Worker     int // its ID, or CallerID
+	Worker     int    // its ID, or CallerID
 	Tag        uint64 // Options.Tag of the job
 	Root       bool   // the root task, else a stolen one
 	Start, End int64  // nanoseconds since Pool.Epoch
