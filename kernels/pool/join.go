@@ -38,7 +38,7 @@ func (t *thread) pollJoin(g *Group) (x *Worker, over bool) {
 	if !t.maySpin() {
 		spin = 0
 	}
-	for clock := t.p.idleClock(spin); ; {
+	for clock := t.p.clock(spin); ; {
 		for range pollsPerCheck {
 			if g.pending.Load() == 0 {
 				return nil, true

@@ -37,13 +37,12 @@ func (p *Pool) visible() bool {
 	return false
 }
 
-// pollIdle looks for work for as long as Config.Spin says, or longer while a
-// job runs.
+// pollIdle looks for work for as long as Config.Spin says.
 func (t *thread) pollIdle() *Worker {
 	if x := t.look(); x != nil || !t.maySpin() {
 		return x
 	}
-	for clock := t.p.idleClock(t.p.cfg.Spin); clock.runs(); {
+	for clock := t.p.clock(t.p.cfg.Spin); clock.runs(); {
 		for range pollsPerCheck {
 			if x := t.look(); x != nil || t.p.closed.Load() {
 				return x

@@ -14,16 +14,10 @@ const pollsPerCheck = 32
 // busy threads are shorter.
 const yieldAfter = 5 * time.Microsecond
 
-// forkSpin is how many times as long as Config.Spin threads poll that have
-// nothing to do while a job runs. Its next fork is often near, and a thread that
-// sleeps costs the one that forks a system call, and the job what waking takes.
-const forkSpin = 4
-
 // spinClock bounds a polling loop. Times are Pool.now's.
 type spinClock struct {
 	p               *Pool
 	now, yield, end int64
-	late            int64 // the end while a job runs, if that is later
 }
 
 func (p *Pool) clock(d time.Duration) spinClock {
@@ -31,19 +25,12 @@ func (p *Pool) clock(d time.Duration) spinClock {
 	return spinClock{p: p, now: now, yield: now + int64(yieldAfter), end: now + int64(d)}
 }
 
-// idleClock is the clock of a thread that has nothing to do.
-func (p *Pool) idleClock(d time.Duration) spinClock {
-	c := p.clock(d)
-	c.late = c.now + forkSpin*int64(d)
-	return c
-}
-
 // runs reports whether to go on. After a while it lets other threads have the
 // CPU at each call: the one waited for may be queued behind the poller. (On two CPUs
 // of which one was taken, a cold Run took 30 µs instead of 80.)
 func (c *spinClock) runs() bool {
 	c.now = c.p.now()
-	if c.now >= c.end && (c.now >= c.late || c.p.running.Load() == 0) {
+	if c.now >= c.end {
 		return false
 	}
 	if c.now >= c.yield {
