@@ -2,14 +2,11 @@ package alloc
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,97 +16,6 @@ import (
 
 	"vgpu/iouring"
 )
-
-// packConfig is spillConfig with tiers that compress.
-func packConfig(t *testing.T, tiers int) (Config, *injector) {
-	t.Helper()
-	cfg, i := spillConfig(t, spillKinds()[0], 32<<20, tiers)
-	for k := range cfg.Spill {
-		cfg.Spill[k].Compress = CompressZstd
-	}
-	return cfg, i
-}
-
-func openPacking(t *testing.T, tiers int) *Store {
-	t.Helper()
-	cfg, _ := packConfig(t, tiers)
-	return openWith(t, cfg)
-}
-
-// elements are bytes of every type that arrays have, as they might be: each appends one.
-var elements = map[string]func(p []byte, i int, r *rand.Rand) []byte{
-	"bool": func(p []byte, i int, r *rand.Rand) []byte { return append(p, byte(r.IntN(2))) },
-	"u8":   func(p []byte, i int, r *rand.Rand) []byte { return append(p, byte(r.IntN(30))) },
-	"i8":   func(p []byte, i int, r *rand.Rand) []byte { return append(p, byte(int8(r.IntN(20)-10))) },
-	"u16":  func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint16(p, uint16(r.IntN(300))) },
-	"i16":  func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint16(p, uint16(r.IntN(300)-150)) },
-	"f16":  func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint16(p, 0x3c00|uint16(r.IntN(64))) },
-	"bf16": func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint16(p, f32bits(r)[1]) },
-	"u32":  func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint32(p, uint32(r.IntN(1000))) },
-	"i32":  func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint32(p, uint32(i)) },
-	"f32": func(p []byte, i int, r *rand.Rand) []byte {
-		return le.AppendUint32(p, math.Float32bits(float32(r.NormFloat64())))
-	},
-	"u64": func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint64(p, uint64(i)) },
-	"i64": func(p []byte, i int, r *rand.Rand) []byte { return le.AppendUint64(p, uint64(-i)) },
-	"f64": func(p []byte, i int, r *rand.Rand) []byte {
-		return le.AppendUint64(p, math.Float64bits(r.NormFloat64()))
-	},
-	"c64": func(p []byte, i int, r *rand.Rand) []byte {
-		return le.AppendUint32(le.AppendUint32(p, math.Float32bits(float32(r.NormFloat64()))), math.Float32bits(float32(i)))
-	},
-	"c128": func(p []byte, i int, r *rand.Rand) []byte {
-		return le.AppendUint64(le.AppendUint64(p, math.Float64bits(math.Sin(float64(i)))), math.Float64bits(float64(i)))
-	},
-	"big-endian f64": func(p []byte, i int, r *rand.Rand) []byte {
-		return binary.BigEndian.AppendUint64(p, math.Float64bits(math.Sin(float64(i)/1000)))
-	},
-}
-
-func f32bits(r *rand.Rand) [2]uint16 {
-	v := math.Float32bits(float32(r.NormFloat64()))
-	return [2]uint16{uint16(v), uint16(v >> 16)}
-}
-
-// typed is n bytes: the header of a .npy file, if head, and elements.
-func typed(dtype string, n int, head bool) []byte {
-	p := make([]byte, 0, n+16)
-	if head {
-		p = append(p, bytes.Repeat([]byte("h"), 128)...)
-	}
-	r := rand.New(rand.NewPCG(uint64(n), 5))
-	for i := 0; len(p) < n; i++ {
-		p = elements[dtype](p, i, r)
-	}
-	return p[:n]
-}
-
-// dataFiles are the spill files of a tier.
-func dataFiles(t *testing.T, tier *spillTier) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(tier.path, dataDir, "*"))
-	ok(t, err)
-	return files
-}
-
-// isPacked tells whether a spilled buffer is compressed.
-func isPacked(t *testing.T, b *Buffer) bool {
-	t.Helper()
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	h, err := b.at()
-	ok(t, err)
-	return h != nil && h.packed()
-}
-
-// mustPack spills a buffer that is to be compressed then.
-func mustPack(t *testing.T, b *Buffer) {
-	t.Helper()
-	ok(t, b.Spill(ctx))
-	if !isPacked(t, b) {
-		t.Fatalf("%v is not compressed", b)
-	}
-}
 
 // Buffers of every type go out smaller and come back as they were, however they are read.
 func TestPackedRoundTrip(t *testing.T) {
@@ -368,15 +274,6 @@ func TestPackedDescriptor(t *testing.T) {
 	checkStore(t, s)
 }
 
-// limit is all that the first tier may have more than it has, from now on.
-func limit(t *testing.T, s *Store, more int64) {
-	t.Helper()
-	used, err := s.spills[0].meter.used()
-	ok(t, err)
-	s.spills[0].limit = used + more
-	ok(t, s.spills[0].meter.bound(used+more))
-}
-
 // Who reads little of every chunk again and again has the buffer expanded once that is cheaper; if there is no room it goes on as it is.
 func TestPackedWaste(t *testing.T) {
 	s := openPacking(t, 1)
@@ -415,168 +312,6 @@ func TestPackedWaste(t *testing.T) {
 	if !isPacked(t, b) {
 		t.Error("reading all of it expanded it")
 	}
-}
-
-// A byte that changes anywhere in the files of a compressed buffer is EIO that names it, or changes nothing.
-func TestPackedBitRot(t *testing.T) {
-	s := openPacking(t, 1)
-	want := slices.Concat(typed("i32", packChunk, false), noise(4, packChunk), typed("f32", 1000, false))
-	b := keep(t, s, "a", want)
-	mustPack(t, b)
-	first := int64(b.home.sums.pack.of[0].size)
-	for _, tt := range []struct {
-		at, lo, hi int64
-	}{
-		{0, 0, packChunk}, {3, 0, packChunk}, {first / 2, 0, packChunk}, {first - 1, 0, packChunk},
-		{packChunk + chunkSize + 5, packChunk + chunkSize, packChunk + 2*chunkSize}, {2*packChunk + 17, 2 * packChunk, int64(len(want))},
-	} {
-		flip(t, s, tt.at)
-		for _, c := range b.s.io.codecs.idle { // as if they had been used for others
-			c.spot = nil
-		}
-		whole := make([]byte, len(want))
-		for what, read := range map[string]func() error{
-			"read":    func() error { _, err := b.ReadAt(whole, 0); return err },
-			"stream":  func() error { return b.Read(Segment{0, whole}).Wait(ctx) },
-			"promote": func() error { return b.Promote(ctx, false) },
-			"expand":  func() error { return b.Unsum() },
-			"copy":    func() error { _, err := keep(t, s, "copy", nil).CopyFrom(ctx, b, 0, 0, 1<<30); return err },
-		} {
-			err := read()
-			var e *ChecksumError
-			if !errors.As(err, &e) || !errors.Is(err, unix.EIO) || e.Path != "a" || e.Off < tt.lo || e.Off+e.Len > tt.hi {
-				t.Errorf("byte %d, %s: %v", tt.at, what, err)
-			}
-		}
-		flip(t, s, tt.at)
-		holds(t, b, want)
-	}
-	flip(t, s, first) // what fills its page
-	ok(t, b.Promote(ctx, false))
-	holds(t, b, want)
-	checkStore(t, s)
-}
-
-// The index of a compressed buffer that is damaged, short or gone is EIO that names both; that of another file too.
-func TestPackedIndexLost(t *testing.T) {
-	cfg, _ := packConfig(t, 1)
-	s := mustOpen(t, cfg)
-	want := typed("f32", 2*packChunk+9, false)
-	put(t, s, "a", string(want))
-	ok(t, with(s, "a", spilled))
-	name := filepath.Base(dataFiles(t, s.spills[0])[0])
-	index := filepath.Join(s.spills[0].path, sumsDir, name)
-	text, err := os.ReadFile(index)
-	ok(t, err)
-	for i, bad := range [][]byte{text[:len(text)-4], nil, append(bytes.Clone(text), 0, 0, 0, 0), mutated(text, 9), mutated(text, len(text)-6), mutated(text, 0)} {
-		ok(t, os.WriteFile(index, bad, 0o600))
-		err := with(s, "a", promoted)
-		if !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), name) {
-			t.Errorf("damage %d: %v", i, err)
-		}
-	}
-	ok(t, os.Remove(index))
-	if err := with(s, "a", readByte); !errors.Is(err, unix.EIO) {
-		t.Errorf("without an index: %v", err)
-	}
-	ok(t, os.WriteFile(index, text, 0o600))
-	bigIsIn("a", string(want))(t, s)
-	data := dataFiles(t, s.spills[0])[0]
-	ok(t, os.Truncate(data, 9)) // shorter than the index says
-	if err := with(s, "a", readByte); !errors.Is(err, unix.EIO) {
-		t.Errorf("cut: %v", err)
-	}
-	ok(t, s.Unlink("a"))
-	ok(t, s.Close(false))
-}
-
-func readByte(b *Buffer) error {
-	_, err := b.ReadAt(make([]byte, 1), 0)
-	return err
-}
-
-func mutated(p []byte, at int) []byte {
-	p = bytes.Clone(p)
-	p[at] ^= 0x10
-	return p
-}
-
-// A kept device finds what it had compressed, a new one of a restarted machine what was saved so; without the option too.
-func TestPackedRestart(t *testing.T) {
-	cfg, _ := packConfig(t, 2)
-	cfg.Persist = true
-	s := mustOpen(t, cfg)
-	want := typed("f64", 3*packChunk+5, true)
-	put(t, s, "a", string(want))
-	put(t, s, "b", string(want))
-	ok(t, with(s, "a", spilled))
-	ok(t, mark("b", Mark{State: Bad, Job: 3})(s))
-	picked := picture(t, s)
-	logical := func() int64 { return s.Tiers()[1].Logical - s.Tiers()[1].Used }
-	saved := logical()
-	ok(t, s.Close(true))
-	s = mustOpen(t, cfg)
-	if samePicture(t, "kept", picture(t, s), picked); logical() != saved || saved == 0 {
-		t.Errorf("%d bytes are saved, were %d", logical(), saved)
-	}
-	checkStore(t, s)
-	ok(t, s.Close(false))
-	reboot(t, &cfg)
-	s = mustOpen(t, cfg)
-	if samePicture(t, "restarted", picture(t, s), picked); logical() != 2*saved {
-		t.Errorf("%d bytes are saved of two buffers, %d of one", logical(), saved)
-	}
-	checkStore(t, s)
-	ok(t, s.Close(false))
-	reboot(t, &cfg)
-	for i := range cfg.Spill {
-		cfg.Spill[i].Compress = ""
-	}
-	s = mustOpen(t, cfg)
-	samePicture(t, "restarted without", picture(t, s), picked)
-	ok(t, with(s, "a", func(b *Buffer) error { return s.ends(b) }))
-	if u := s.Tiers()[1]; u.Compression != "none" || logical() != saved {
-		t.Errorf("%+v", u)
-	}
-	checkStore(t, s)
-	cfg.Persist = false
-	ok(t, s.Close(true))
-	ok(t, mustOpen(t, cfg).Close(false))
-}
-
-// A stale output that was compressed is zeros when its job ends badly, in life and at the next start.
-func TestPackedStale(t *testing.T) {
-	cfg, _ := packConfig(t, 1)
-	s := mustOpen(t, cfg)
-	old := string(typed("i32", 1<<20, false))
-	stale := func(rel string) *Prepared {
-		t.Helper()
-		put(t, s, "x", old)
-		s.pool.on.Store(true)
-		ok(t, s.Unlink("x"))
-		p, err := s.PrepareWhole(rel, int64(len(old)))
-		ok(t, err)
-		ok(t, p.SetMark(job))
-		ok(t, p.Publish(me(), rel, 0o600))
-		if !p.stale.Load() {
-			t.Fatal("it is not stale")
-		}
-		mustPack(t, p.Buffer)
-		return p
-	}
-	p := stale("a")
-	ok(t, p.SettleMark(job.Job, &Mark{State: Bad, Job: job.Job}))
-	p.Release()
-	zero := string(make([]byte, len(old)))
-	bigIsIn("a", zero)(t, s)
-	checkStore(t, s)
-	stale("b")
-	s.abandon()
-	s = mustOpen(t, cfg)
-	bigIsIn("a", zero)(t, s)
-	bigIsIn("b", zero)(t, s)
-	checkStore(t, s)
-	ok(t, s.Close(false))
 }
 
 // Many read a buffer, some write it, and it goes and comes: each byte is one that was there.
