@@ -208,6 +208,25 @@ func TestClientKilled(t *testing.T) {
 	})
 }
 
+// A client that is stopped in a command and goes on later has run it once.
+func TestClientStopped(t *testing.T) {
+	d := mount(t)
+	before := d.number("jobs.done")
+	w := d.spawn("sh", "-c", "echo 'spin seconds=0.5' > run")
+	d.eventually("it runs", func() bool { return d.field("stat", "jobs.running") == "1" })
+	must(t, w.cmd.Process.Signal(syscall.SIGSTOP))
+	d.eventually("it is stopped", func() bool {
+		return strings.Contains(string(readFile(fmt.Sprintf("/proc/%d/stat", w.cmd.Process.Pid))), ") T ")
+	})
+	must(t, w.cmd.Process.Signal(syscall.SIGCONT))
+	if err := <-w.end; err != nil {
+		t.Errorf("%v\n%s", err, w.out.String())
+	}
+	if done, cancelled := d.number("jobs.done")-before, d.number("jobs.cancelled"); done != 1 || cancelled != 0 {
+		t.Errorf("%d jobs are done, %d cancelled", done, cancelled)
+	}
+}
+
 // A client that is killed with a buffer mapped leaves it usable.
 func TestClientKilledWithMapping(t *testing.T) {
 	needMappings(t)

@@ -36,7 +36,7 @@ func TestSpillStreamedProduct(t *testing.T) {
 	for _, name := range []string{"c.npy", "d.npy", "e.npy", "f.npy"} {
 		d.same(name, roomy.bytes(name))
 	}
-	if got := d.number("moves.streamed"); got < int64(len(streamWork)) { // a signal may have one run again
+	if got := d.number("moves.streamed"); got != int64(len(streamWork)) {
 		t.Errorf("%d jobs were streamed", got)
 	}
 	text := d.ask("explain gemm a.npy b.npy x.npy")

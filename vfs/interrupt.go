@@ -15,8 +15,11 @@ import (
 
 // harmless are signals that a client gets without anybody wanting its system
 // call to end: the Go runtime's preemption (SIGURG), a child's end, a terminal
-// that changes size, a continued stop.
-const harmless = 1<<(unix.SIGURG-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGWINCH-1) | 1<<(unix.SIGCONT-1)
+// that changes size, a stop and its end. Who is stopped stops once its call is
+// through: no other system call on a file ends for that (signal(7)), and a
+// command that was interrupted might be written again.
+const harmless = 1<<(unix.SIGURG-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGWINCH-1) | 1<<(unix.SIGCONT-1) |
+	1<<(unix.SIGSTOP-1) | 1<<(unix.SIGTSTP-1) | 1<<(unix.SIGTTIN-1) | 1<<(unix.SIGTTOU-1)
 
 // pollPending is how often a client is looked at after a harmless interrupt:
 // the kernel sends one interrupt a request, so a later Ctrl-C is not told.
