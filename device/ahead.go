@@ -262,7 +262,7 @@ func (m *mover) one(ctx context.Context) bool {
 	case len(o.low) > 0:
 		return m.d.carryOut(ctx, o.victims[o.low[0].ino], true) == nil
 	}
-	m.rest()
+	m.rest(o)
 	return false
 }
 
@@ -289,10 +289,11 @@ func (m *mover) note(n int) {
 }
 
 // rest is when there is nothing more to do: the pressure is off, and what
-// clients asked for is there or has no room.
-func (m *mover) rest() {
+// clients had asked for when o was made is there or has no room. What they have
+// asked for since then is for the next look.
+func (m *mover) rest(o *outlook) {
 	m.mu.Lock()
 	m.pressed = false
 	m.mu.Unlock()
-	m.fulfilled(func(*alloc.Buffer) bool { return true })
+	m.fulfilled(func(b *alloc.Buffer) bool { return o.bufs[b.Ino()] != nil })
 }

@@ -142,6 +142,35 @@ func TestHints(t *testing.T) {
 	}
 }
 
+// What a client asks for while the mover looks at something else is not lost
+// when that turns out to be nothing.
+func TestWishWhileLooking(t *testing.T) {
+	l := newSpillLab(t)
+	for _, name := range []string{"a", "b", "c"} {
+		l.write(name+".npy", npy(noise(4*unit, 1)...))
+	}
+	l.advise("a.npy", attrAdvice, "dontneed")
+	l.do("mix big.npy n=1250000")
+	if got := l.tier("a.npy"); got != "spill0" {
+		t.Fatalf("a.npy is in %s", got)
+	}
+	m := l.d.moves
+	if err := m.enter(t.Context()); err != nil { // the mover waits, and this is its look
+		t.Fatal(err)
+	}
+	o, err := l.d.outlook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.advise("a.npy", attrAdvice, "willneed")
+	m.rest(o)
+	o.close()
+	m.leave()
+	if !poll(func() bool { return l.tier("a.npy") == "ram" }) {
+		t.Error("what was asked for meanwhile is not brought in")
+	}
+}
+
 func TestAttributesRefused(t *testing.T) {
 	for _, l := range []*lab{newSpillLab(t), newTierLab(t)} {
 		l.write("a", []byte("text"))
