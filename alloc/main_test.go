@@ -200,6 +200,8 @@ func checkStore(t *testing.T, s *Store) {
 	if s.ram.plain {
 		return
 	}
+	s.warm.cooling.Lock() // nor does the timer of warm mappings
+	defer s.warm.cooling.Unlock()
 	files, blocks, inodes := int64(0), int64(0), map[uint64]bool{}
 	root, err := s.ram.openPath(s.Root())
 	ok(t, err)

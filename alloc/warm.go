@@ -10,8 +10,11 @@ import (
 // anew costs a page fault for each page (on a tmpfs without huge pages 1 ms for 4 MiB) and, when it goes, an interrupt to every CPU.
 // A warm mapping does not count as a hold: whoever wants to shrink the buffer, or takes its last name, drops it first.
 //
-// Its mutex is the innermost but for none: nothing is called under it.
+// mu is the innermost but for none: nothing is called under it. cooling is held by expire, which the timer's goroutine runs, until what it
+// drops is gone; it is outside all other locks.
 type warm struct {
+	cooling sync.Mutex
+
 	mu     sync.Mutex
 	list   []warmth // oldest first
 	timer  *time.Timer
@@ -52,6 +55,8 @@ func (w *warm) keep(b *Buffer, m *mapped) (out []warmth) {
 
 // expire drops what has not been used for a while.
 func (w *warm) expire() {
+	w.cooling.Lock()
+	defer w.cooling.Unlock()
 	now := time.Now()
 	w.mu.Lock()
 	var out []warmth
@@ -88,7 +93,7 @@ func (w *warm) dropIf(which func(warmth) bool) {
 	cool(out)
 }
 
-// close drops everything, now and from now on.
+// close drops everything, now and from now on. When it returns nothing is on its way out any more.
 func (w *warm) close() {
 	w.mu.Lock()
 	w.shut = true
@@ -96,6 +101,8 @@ func (w *warm) close() {
 		w.timer.Stop()
 	}
 	w.mu.Unlock()
+	w.cooling.Lock() // expire may have begun before it was stopped
+	defer w.cooling.Unlock()
 	w.dropIf(func(warmth) bool { return true })
 }
 

@@ -2,6 +2,7 @@ package alloc
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -102,4 +103,41 @@ func TestFewMappingsAreKept(t *testing.T) {
 	if n := len(s.warm.list); n != 0 {
 		t.Errorf("%d are kept past their time", n)
 	}
+}
+
+// A store that is closed while a mapping cools waits for that.
+func TestCloseWhileCooling(t *testing.T) {
+	s := openStore(t, kinds()[0], 64<<20)
+	put(t, s, "a", "hello")
+	b, err := s.Get("a")
+	ok(t, err)
+	m, err := b.Map()
+	ok(t, err)
+	m.Close()
+	b.Release()
+	s.warm.mu.Lock() // expire has begun, and is at its look at the list
+	s.warm.list[0].until = time.Time{}
+	expired, closed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		s.warm.expire()
+		close(expired)
+	}()
+	for s.warm.cooling.TryLock() {
+		s.warm.cooling.Unlock()
+		runtime.Gosched()
+	}
+	left := -1
+	go func() {
+		err := s.Close(false)
+		s.table.mu.Lock()
+		left = len(s.table.held)
+		s.table.mu.Unlock()
+		closed <- err
+	}()
+	s.warm.mu.Unlock()
+	ok(t, <-closed)
+	if left != 0 {
+		t.Errorf("%d buffers are held when Close returns", left)
+	}
+	<-expired
 }
