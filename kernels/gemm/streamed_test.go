@@ -162,7 +162,7 @@ func TestStreamedTraffic(t *testing.T) {
 	for _, c := range []struct {
 		mem  int64
 		most float64 // passes over A and B
-	}{{6 << 30, 1.6}, {2 << 30, 2.1}, {1 << 30, 3.1}, {256 << 20, 15}, {64 << 20, 13}} {
+	}{{6 << 30, 1.6}, {2 << 30, 2.1}, {1 << 30, 3.1}, {256 << 20, 15}, {64 << 20, 20}} {
 		cut, err := newCut(&q, true, c.mem)
 		if err != nil {
 			t.Fatal(err)
