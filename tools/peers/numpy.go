@@ -3,13 +3,15 @@ package main
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"text/tabwriter"
 	"time"
 
@@ -24,110 +26,119 @@ import (
 //go:embed harness/numpy.py
 var numpySource []byte
 
-// work is a command beside the same in numpy, on one thread.
-type work struct {
-	name  string // as numpy.py has it
-	line  string // ours; its operands are written with type and shape
-	bytes float64
-	// aim is the least ratio of numpy's time to ours; or, if ofCopy, of our
-	// rate to that of copying memory. 0: none.
-	aim    float64
-	ofCopy bool
-}
-
-// works are what the vector issue asks for; numpy.py has the same sizes.
-func works() (list []work) {
-	const n, side = 1 << 24, 4096
-	for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64} {
-		vec := func(name string) string { return fmt.Sprintf("%s:%s:%d", name, d, n) }
-		size := float64(d.Size())
-		for _, verb := range reductions {
-			list = append(list, reduction(verb, d, n, ""), reduction(verb, d, l2Bytes/d.Size(), " in L2"))
-		}
-		list = append(list,
-			work{"copy " + d.String(), "copy " + vec("x") + " z", 2 * n * size, 0, false},
-			work{"map " + d.String(), `map "z = exp(-x*x) + sin(y)" x=` + vec("x") + " y=" + vec("y") + " z=z", 3 * n * size, 2.5, false},
-			work{"transpose " + d.String(), fmt.Sprintf("transpose x:%s:%dx%d z", d, side, side), 2 * side * side * size, 0.8, true},
-			work{"sort " + d.String(), fmt.Sprintf("sort x:%s:%d z", d, 1<<22), 2 * (1 << 22) * size, 0, false},
-		)
-		if d == ndarray.F32 {
-			list = append(list, work{"cast f32", "cast " + vec("x") + " z dtype=bf16", n * 6, 0.8, true})
-		}
-	}
-	return list
-}
-
-// l2Bytes is the size of an operand that stays in the second-level cache.
-const l2Bytes = 512 << 10
-
-// reductions are compared at both sizes.
-var reductions = []string{"sum", "prod", "max", "min", "mean", "var", "std", "norm", "argmax", "argmin", "any", "all", "count_nonzero", "nansum", "nanmax"}
-
-// reduction is one of a vector to a number.
-func reduction(verb string, d ndarray.DType, n int, where string) work {
-	return work{verb + " " + d.String() + where, fmt.Sprintf("%s x:%s:%d", verb, d, n), float64(n * d.Size()), 1, false}
-}
-
 // line is a contender that runs a command of ours.
 type line struct {
 	pool *pool.Pool
 	text string
 	call *kernels.Call
+	plan *kernels.Plan
 	in   []ndarray.Array
 	out  []ndarray.Array
 	mem  *pages
 	base int
 }
 
-// setup ignores what: the line says it.
-func (l *line) setup(context.Context, string) (bool, error) {
+// bind reads the line.
+func (l *line) bind() error {
 	parsed, err := command.Parse(l.text)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if l.call, err = catalog.Registry().Bind(parsed); err != nil {
-		return false, err
+		return err
 	}
-	room := 32 << 20 // blocks begin on huge pages
 	for i := range l.call.In {
 		in := &l.call.In[i]
 		in.Layout = ndarray.NewLayout(in.DType, in.Shape...)
-		room += in.Layout.Bytes()
 	}
-	plan, err := l.call.Check()
-	if err != nil {
-		return false, err
+	l.plan, err = l.call.Check()
+	return err
+}
+
+// bytes is the size of all operands.
+func (l *line) bytes() (n int) {
+	for i := range l.call.In {
+		n += l.call.In[i].Layout.Bytes()
 	}
-	outs := make([]ndarray.Layout, len(plan.Out))
-	for i, o := range plan.Out {
-		outs[i] = ndarray.NewLayout(o.DType, o.Shape...)
-		room += outs[i].Bytes()
+	for _, o := range l.plan.Out {
+		n += ndarray.NewLayout(o.DType, o.Shape...).Bytes()
 	}
-	if l.mem, err = newPages(room + int(plan.Cost.Scratch)); err != nil {
+	return n
+}
+
+// setup makes the operands of a bound line. It ignores what: the line says it.
+func (l *line) setup(context.Context, string) (bool, error) {
+	const slack = 64 << 20 // arrays begin on huge pages
+	var err error
+	if l.mem, err = newPages(slack + l.bytes() + int(l.plan.Cost.Scratch)); err != nil {
 		return false, err
 	}
 	for i := range l.call.In {
 		a := l.mem.array(l.call.In[i].Layout)
-		spread(a)
+		if l.call.In[i].Path != zeros {
+			spread(a)
+		}
 		l.in = append(l.in, a)
 	}
-	for _, o := range outs {
-		l.out = append(l.out, l.mem.array(o))
+	for _, o := range l.plan.Out {
+		l.out = append(l.out, l.mem.array(ndarray.NewLayout(o.DType, o.Shape...)))
 	}
 	l.base = l.mem.used
 	return true, nil
 }
 
+// request is the operands of a bound line, and the code, as numpy.py has them.
+func (l *line) request(code string) (string, error) {
+	type array [2]any
+	job := struct {
+		In   map[string][3]any `json:"in"`
+		Out  *array            `json:"out"`
+		Code string            `json:"code"`
+	}{map[string][3]any{}, nil, code}
+	for i := range l.call.In {
+		in := &l.call.In[i]
+		job.In[in.Path] = [3]any{numpyType(in.DType), in.Shape, in.Path != zeros}
+	}
+	for _, o := range l.plan.Out {
+		job.Out = &array{numpyType(o.DType), o.Shape}
+	}
+	text, err := json.Marshal(job)
+	return string(text), err
+}
+
+// numpyType is numpy's short name; bf16 it has as bits alone.
+func numpyType(d ndarray.DType) string {
+	kind := "f"
+	switch {
+	case d == ndarray.Bool:
+		return "?"
+	case d == ndarray.BF16, d.IsUnsigned():
+		kind = "u"
+	case d.IsSigned():
+		kind = "i"
+	case d.IsComplex():
+		kind = "c"
+	}
+	return fmt.Sprintf("%s%d", kind, d.Size())
+}
+
 // spread fills with numbers in no order, of about the spread of a normal
-// distribution.
+// distribution; integers with up to 60 times those.
 func spread(a ndarray.Array) {
+	scale := 1.0
+	if a.DType.IsInteger() {
+		scale = 60
+	}
 	some, x := make([]float64, 1<<12), uint64(1)
 	for at := 0; at < a.Len(); at += len(some) {
 		for i := range some {
 			x ^= x << 13 // xorshift64, Marsaglia 2003
 			x ^= x >> 7
 			x ^= x << 17
-			some[i] = float64(int64(x)) / (1 << 62)
+			some[i] = scale * float64(int64(x)) / (1 << 62)
+			if a.DType.IsUnsigned() {
+				some[i] = math.Abs(some[i])
+			}
 		}
 		ndarray.Store(a, some[:min(len(some), a.Len()-at)], at)
 	}
@@ -168,21 +179,25 @@ type numpyRow struct {
 func runNumpy(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("peers numpy", flag.ContinueOnError)
 	quick := f.Bool("quick", false, "few samples")
-	match := f.String("match", "", "only works whose name contains this, and copy")
+	match := f.String("match", "", "only works whose names match this `regexp`")
 	file := f.String("json", "", "write the table to this `file` as JSON too")
 	python := f.String("python", "/usr/bin/python3", "an interpreter that has numpy")
 	if err := f.Parse(args); err != nil {
+		return err
+	}
+	chosen, err := regexp.Compile(*match)
+	if err != nil {
 		return err
 	}
 	p := policy{50 * time.Millisecond, 5, 15, 2 * time.Second}
 	if *quick {
 		p = policy{10 * time.Millisecond, 3, 3, time.Second}
 	}
-	rows, err := measureNumpy(ctx, *python, *match, p)
+	rows, err := measureNumpy(ctx, *python, chosen, p)
 	return errors.Join(err, printNumpy(os.Stdout, rows), saveJSON(*file, rows))
 }
 
-func measureNumpy(ctx context.Context, python, match string, how policy) (rows []numpyRow, err error) {
+func measureNumpy(ctx context.Context, python string, match *regexp.Regexp, how policy) (rows []numpyRow, err error) {
 	dir, err := os.MkdirTemp("", "vgpu-peers-")
 	if err != nil {
 		return nil, err
@@ -202,31 +217,63 @@ func measureNumpy(ctx context.Context, python, match string, how policy) (rows [
 		return nil, err
 	}
 	defer p.Close()
-	copyRate := 0.0
+	copyRate, err := copyRate(ctx, np, how)
+	if err != nil {
+		return nil, err
+	}
 	for _, wk := range works() {
-		isCopy := strings.HasPrefix(wk.name, "copy")
-		if !isCopy && !strings.Contains(wk.name, match) {
+		if !match.MatchString(wk.name) {
 			continue
 		}
-		us := &line{pool: p, text: wk.line}
-		times, err := race(ctx, []contender{us, np}, wk.name, how, func() {})
-		if us.mem != nil {
-			err = errors.Join(err, us.mem.free())
-		}
+		r, err := wk.measure(ctx, p, np, how, copyRate)
 		if err != nil {
 			return rows, fmt.Errorf("%s: %w", wk.name, err)
 		}
-		if isCopy {
-			copyRate = wk.bytes / times[1]
-		}
-		rows = append(rows, wk.judge(times[0], times[1], copyRate))
+		rows = append(rows, r)
 	}
 	return rows, nil
 }
 
+// measure lets both do it in turn.
+func (w *work) measure(ctx context.Context, p *pool.Pool, np *process, how policy, copyRate float64) (r numpyRow, err error) {
+	us := &line{pool: p, text: w.line}
+	if err := us.bind(); err != nil {
+		return r, err
+	}
+	what, err := us.request(w.python)
+	if err != nil {
+		return r, err
+	}
+	times, err := race(ctx, []contender{us, np}, what, how, func() {})
+	if us.mem != nil {
+		err = errors.Join(err, us.mem.free())
+	}
+	if err != nil {
+		return r, err
+	}
+	return w.judge(float64(us.bytes()), times[0], times[1], copyRate), nil
+}
+
+// copyRate is at how many bytes a second, read and written, numpy copies.
+func copyRate(ctx context.Context, np *process, how policy) (float64, error) {
+	l := &line{text: copyOf(ndarray.F32).line}
+	if err := l.bind(); err != nil {
+		return 0, err
+	}
+	what, err := l.request(copyOf(ndarray.F32).python)
+	if err != nil {
+		return 0, err
+	}
+	times, err := race(ctx, []contender{np}, what, how, func() {})
+	if err != nil {
+		return 0, err
+	}
+	return float64(l.bytes()) / times[0], nil
+}
+
 // judge compares with the aim.
-func (w *work) judge(ours, numpy, copyRate float64) numpyRow {
-	r := numpyRow{Name: w.name, Ours: ours, Numpy: numpy, Rate: w.bytes / ours, Ratio: numpy / ours, Aim: w.aim, OfCopy: w.ofCopy}
+func (w *work) judge(bytes, ours, numpy, copyRate float64) numpyRow {
+	r := numpyRow{Name: w.name, Ours: ours, Numpy: numpy, Rate: bytes / ours, Ratio: numpy / ours, Aim: w.aim, OfCopy: w.ofCopy}
 	r.Copy = r.Rate / copyRate
 	r.Met = r.Ratio >= w.aim
 	if w.ofCopy {
@@ -246,7 +293,7 @@ func printNumpy(w io.Writer, rows []numpyRow) error {
 				aim = fmt.Sprintf("%.0f%% of copy", 100*r.Aim)
 			}
 		}
-		fmt.Fprintf(tw, "%s\t%.2f\t%.2f\t%.2f\t%.0f%%\t%.2f\t%s\t%s\t\n", r.Name, 1e3*r.Ours, 1e3*r.Numpy, r.Rate/1e9, 100*r.Copy, r.Ratio, aim, met)
+		fmt.Fprintf(tw, "%s\t%.3f\t%.3f\t%.2f\t%.0f%%\t%.2f\t%s\t%s\t\n", r.Name, 1e3*r.Ours, 1e3*r.Numpy, r.Rate/1e9, 100*r.Copy, r.Ratio, aim, met)
 	}
 	return tw.Flush()
 }

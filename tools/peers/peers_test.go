@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -130,15 +131,15 @@ func TestJudge(t *testing.T) {
 }
 
 func TestNumpyJudge(t *testing.T) {
-	w := work{name: "cast f32", bytes: 1e9, aim: 0.8, ofCopy: true}
-	if r := w.judge(0.1, 0.2, 12e9); !r.Met || r.Ratio != 2 || math.Abs(r.Copy-10.0/12) > 1e-9 {
+	w := work{name: "cast f32", aim: 0.8, ofCopy: true}
+	if r := w.judge(1e9, 0.1, 0.2, 12e9); !r.Met || r.Ratio != 2 || math.Abs(r.Copy-10.0/12) > 1e-9 {
 		t.Errorf("%+v", r)
 	}
-	if r := w.judge(0.2, 0.2, 12e9); r.Met {
+	if r := w.judge(1e9, 0.2, 0.2, 12e9); r.Met {
 		t.Errorf("half of the copy's rate is enough: %+v", r)
 	}
 	var b strings.Builder
-	if err := printNumpy(&b, []numpyRow{w.judge(0.1, 0.2, 12e9)}); err != nil || !strings.Contains(b.String(), "80% of copy") {
+	if err := printNumpy(&b, []numpyRow{w.judge(1e9, 0.1, 0.2, 12e9)}); err != nil || !strings.Contains(b.String(), "80% of copy") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }
@@ -172,6 +173,9 @@ func TestOurs(t *testing.T) {
 		}
 	}
 	l := &line{pool: p, text: "sum x:f32:1000"}
+	if err := l.bind(); err != nil {
+		t.Fatal(err)
+	}
 	if ok, err := l.setup(t.Context(), ""); !ok || err != nil {
 		t.Fatal(err)
 	}
@@ -181,13 +185,33 @@ func TestOurs(t *testing.T) {
 	if err := l.mem.free(); err != nil {
 		t.Error(err)
 	}
+	names := map[string]bool{}
 	for _, w := range works() {
 		l := &line{text: w.line}
-		if _, err := l.setup(t.Context(), ""); err != nil {
+		if err := l.bind(); err != nil {
 			t.Errorf("%s: %v", w.line, err)
-		} else if err := l.mem.free(); err != nil {
-			t.Error(err)
 		}
+		if names[w.name] {
+			t.Errorf("%s twice", w.name)
+		}
+		names[w.name] = true
+	}
+}
+
+// Both sides of a work compute.
+func TestNumpyWorks(t *testing.T) {
+	match := regexp.MustCompile("^(sum (f32|f64) in L2|any u8 in L2|max i8 in L2)$")
+	rows, err := measureNumpy(t.Context(), "/usr/bin/python3", match, policy{time.Microsecond, 1, 1, time.Second})
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("%v, %v", rows, err)
+	}
+	for _, r := range rows {
+		if r.Ours <= 0 || r.Numpy <= 0 || r.Rate <= 0 || r.Copy <= 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if _, err := measureNumpy(t.Context(), "/nonexistent/python3", match, policy{}); err == nil || !strings.Contains(err.Error(), "python3-numpy") {
+		t.Errorf("no interpreter: %v", err)
 	}
 }
 

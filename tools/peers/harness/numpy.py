@@ -1,84 +1,47 @@
 """What numpy takes, driven over standard input as the GEMM harness is.
 
-setup NAME TYPE [in L2]    makes operands; answers "ok" or "no"
-sample REPS                does it so often; answers with the seconds of processor time
+setup JSON     makes operands of {"in": {NAME: [TYPE, SHAPE, RANDOM]}, "out": [TYPE, SHAPE] or null, "code": ...};
+               answers "ok"
+sample REPS    runs the code so often; answers with the seconds of processor time
 """
+import json
 import sys
 import time
 
 import numpy as np
 
-N = 1 << 24  # beyond the caches
-L2 = 512 << 10  # bytes that stay in the second-level cache
 rng = np.random.default_rng(1)
+some = np.clip(rng.standard_normal(65521), -4, 4)  # a prime: equal rows are far apart
 
 
-def vector(dtype, n=N):
-    return rng.standard_normal(n, dtype=np.float32).astype(dtype)
+def operand(dtype, shape, random):
+    if not random:
+        return np.zeros(shape, dtype)
+    x = np.empty(shape, dtype)
+    flat = x.reshape(-1)
+    kinds = {"f": some, "i": some * 30, "u": np.abs(some) * 30, "b": some > 0}
+    values = kinds[x.dtype.kind].astype(dtype)
+    for at in range(0, flat.size, values.size):
+        piece = flat[at : at + values.size]
+        piece[:] = np.roll(values, at // values.size)[: piece.size]
+    return x
 
-
-def fused(dtype):
-    x, y, z = vector(dtype), vector(dtype), np.empty(N, dtype)
-
-    def run():
-        z[:] = np.exp(-x * x) + np.sin(y)
-
-    return run
-
-
-def reduction(op):
-    def make(dtype, n=N):
-        x = vector(dtype, n)
-        return lambda: op(x)
-
-    return make
-
-
-def copy(dtype):
-    x, z = vector(dtype), np.empty(N, dtype)
-    return lambda: np.copyto(z, x)
-
-
-def cast(dtype):
-    x, z = vector(dtype), np.empty(N, np.uint16)
-
-    def run():  # numpy has no bf16: what ml_dtypes does, without NaNs
-        u = x.view(np.uint32)
-        z[:] = (u + 0x7FFF + ((u >> 16) & 1)) >> 16
-
-    return run
-
-
-def transpose(dtype):
-    n = 4096
-    x, z = vector(dtype, n * n).reshape(n, n), np.empty((n, n), dtype)
-    return lambda: np.copyto(z, x.T)
-
-
-def sort(dtype):
-    x = vector(dtype, 1 << 22)
-    return lambda: np.sort(x)
-
-
-REDUCTIONS = {
-    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "mean": np.mean, "var": np.var, "std": np.std,
-    "norm": np.linalg.norm, "argmax": np.argmax, "argmin": np.argmin, "any": np.any, "all": np.all,
-    "count_nonzero": np.count_nonzero, "nansum": np.nansum, "nanmax": np.nanmax,
-}
-TABLE = {"map": fused, **{name: reduction(op) for name, op in REDUCTIONS.items()}, "copy": copy, "cast": cast, "transpose": transpose, "sort": sort}
-TYPES = {"f32": np.float32, "f64": np.float64}
 
 run = None
 for line in sys.stdin:
     verb, arg = line.split(maxsplit=1)
     if verb == "setup":
-        name, dtype, *where = arg.split()
-        if name == "cast" and dtype != "f32":
-            run = None
-        else:
-            size = [L2 // TYPES[dtype]().itemsize] if where else []
-            run = TABLE[name](TYPES[dtype], *size)
-        print("ok" if run else "no", flush=True)
+        run = None  # gives the last one's operands back
+        job = json.loads(arg)
+        names = {name: operand(*spec) for name, spec in job["in"].items()}
+        if job["out"]:
+            names["z"] = np.empty(job["out"][1], job["out"][0])
+        names["np"] = np
+        body = "".join("    " + statement.strip() + "\n" for statement in job["code"].split(";"))
+        exec("def run():\n" + body, names)
+        run = names.pop("run")
+        del names
+        print("ok", flush=True)
     else:
         start = time.thread_time()
         for _ in range(int(arg)):
