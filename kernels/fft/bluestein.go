@@ -18,11 +18,20 @@ func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 	m := padLength(2*n - 1)
 	b := &bluestein[T]{n: n, inner: planned(k, m), chirp: newTable[T](2 * n), spec: newTable[T](2 * m)}
 	r := newRoots(2 * n)
+	tabulate(n/2+1, func(lo, hi int) { b.fillChirp(r, lo, hi) })
+	b.kernelSpectrum(k, r)
+	return b
+}
+
+// fillChirp sets c[j] and c[n-j] for j from lo to hi-1, hi-1 <= n/2.
+func (b *bluestein[T]) fillChirp(r *roots, lo, hi int) {
+	n := b.n
 	mirrored := T(1) // c[n-j] is c[j], and -c[j] if n is odd
 	if n%2 == 1 {
 		mirrored = -1
 	}
-	for j, sq := 0, 0; j <= n/2; j++ { // sq = j² mod 2n
+	sq := lo * lo % (2 * n) // j² mod 2n
+	for j := lo; j < hi; j++ {
 		re, im := rootAt[T](r, sq)
 		b.chirp[2*j], b.chirp[2*j+1] = re, im
 		if j > 0 {
@@ -32,8 +41,6 @@ func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
 			sq -= 2 * n
 		}
 	}
-	b.kernelSpectrum(k, r)
-	return b
 }
 
 // wideSpectrumMax is the longest convolution in single precision whose
@@ -58,14 +65,16 @@ func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
 		b.symmetrize(1)
 		return
 	}
-	for j := range n {
-		re, im := b.chirp[2*j], -b.chirp[2*j+1]
-		b.spec[2*j], b.spec[2*j+1] = re, im
-		if j > 0 {
-			b.spec[2*(m-j)], b.spec[2*(m-j)+1] = re, im
+	tabulate(n, func(lo, hi int) {
+		for j := lo; j < hi; j++ {
+			re, im := b.chirp[2*j], -b.chirp[2*j+1]
+			b.spec[2*j], b.spec[2*j+1] = re, im
+			if j > 0 {
+				b.spec[2*(m-j)], b.spec[2*(m-j)+1] = re, im
+			}
 		}
-	}
-	b.inner.runSerial(k, b.spec, b.spec, forward[T]())
+	})
+	b.inner.runAlone(k, b.spec, b.spec, forward[T]())
 	b.symmetrize(1 / T(m))
 }
 
@@ -79,11 +88,14 @@ func (b *bluestein[T]) symmetrize(scale T) {
 		scaleReals(b.spec[m:m+2], scale)
 	}
 	scale /= 2
-	for i, j := 1, m-1; i < j; i, j = i+1, j-1 {
-		re, im := (b.spec[2*i]+b.spec[2*j])*scale, (b.spec[2*i+1]+b.spec[2*j+1])*scale
-		b.spec[2*i], b.spec[2*i+1] = re, im
-		b.spec[2*j], b.spec[2*j+1] = re, im
-	}
+	tabulate((m-1)/2, func(lo, hi int) {
+		for i := lo + 1; i <= hi; i++ {
+			j := m - i
+			re, im := (b.spec[2*i]+b.spec[2*j])*scale, (b.spec[2*i+1]+b.spec[2*j+1])*scale
+			b.spec[2*i], b.spec[2*i+1] = re, im
+			b.spec[2*j], b.spec[2*j+1] = re, im
+		}
+	})
 }
 
 // spectrum transforms the kernel of a convolution of length m, whose element j
@@ -109,7 +121,7 @@ func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m int, r *roots, at 
 			x[2*j], x[2*j+1] = r.at(e)
 		}
 	}
-	planned(wide, m).runSerial(wide, x, x, forward[float64]())
+	planned(wide, m).runAlone(wide, x, x, forward[float64]())
 	for i, v := range x {
 		dst[i] = T(v / float64(m))
 	}

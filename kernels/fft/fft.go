@@ -314,7 +314,7 @@ func runFourier[T simd.Float](x *kernels.Exec, r *request) error {
 		tmp = reals[T](borrow[T](x, r.in, true))
 	}
 	dst, finish := target[T](x, out, complexOut)
-	if err := fourier(&crew[T]{x.W, spaceOf[T](x, r.need(), r.threads), r.params.Piece}, r, dst, src, tmp); err != nil {
+	if err := fourier(&crew[T]{w: x.W, space: spaceOf[T](x, r.need(), r.threads), piece: r.params.Piece}, r, dst, src, tmp); err != nil {
 		return err
 	}
 	return finish()

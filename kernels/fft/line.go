@@ -1,6 +1,7 @@
 package fft
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -120,7 +121,7 @@ func (l *line[T]) scratchLen() int { return l.scratch }
 // with scratch of scratchLen reals. If c is not nil and the line is long the
 // work is spread over it; the bits are the same.
 func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
-	if l.n < lineFrom || c != nil && c.w == nil {
+	if l.n < lineFrom || c != nil && c.w == nil && !c.plain {
 		c = nil
 	}
 	if l.two != nil {
@@ -145,10 +146,12 @@ func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *dire
 	return nil
 }
 
-// runSerial is run on the calling goroutine with scratch of its own. Without a
-// pool nothing can be cancelled, so there is no error.
-func (l *line[T]) runSerial(k *simd.FFTKernels[T], dst, src []T, dir *direction[T]) {
-	_ = l.run(nil, k, dst, src, dir, newTable[T](l.scratchLen()))
+// runAlone is run for a table of a plan, with scratch of its own: on goroutines,
+// as there is no pool, and so nothing that can be cancelled, and no error.
+func (l *line[T]) runAlone(k *simd.FFTKernels[T], dst, src []T, dir *direction[T]) {
+	n := machineOf(k).lineNeed(l.n)
+	tasks := &space[T]{need: n, alloc: newTable[T], threads: math.MaxInt}
+	_ = l.run(&crew[T]{plain: true, space: tasks}, k, dst, src, dir, newTable[T](l.scratchLen()))
 }
 
 // tile transforms the line as lane 0 of a tile.

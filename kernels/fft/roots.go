@@ -111,9 +111,13 @@ func newRoots(n int) *roots {
 	return r
 }
 
+// onAxis tells whether root k is ±1 or ±i. Divisions would take as long as the
+// products do.
+func (r *roots) onAxis(k int) bool { return k == 0 || 4*k == r.n || 2*k == r.n || 4*k == 3*r.n }
+
 // at is exp(-2πi·k/n) in double precision, 0 <= k < n.
 func (r *roots) at(k int) (re, im float64) {
-	if 4*k%r.n == 0 {
+	if r.onAxis(k) {
 		return exactRoot(4 * k / r.n)
 	}
 	h, l := &r.high[k>>r.shift], &r.low[k&(1<<r.shift-1)]
@@ -178,7 +182,7 @@ func diffOfProducts(a, b, c, d dd) float64 {
 
 // at32 is at with an error of about 2^-52, enough to be rounded to float32.
 func (r *roots) at32(k int) (re, im float64) {
-	if 4*k%r.n == 0 {
+	if r.onAxis(k) {
 		return exactRoot(4 * k / r.n)
 	}
 	h, l := &r.high[k>>r.shift], &r.low[k&(1<<r.shift-1)]

@@ -69,16 +69,18 @@ func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 	for _, k1 := range starts(n1, k.W) {
 		t.laneTable(r, 0, k1)
 	}
-	t.u = make([]T, 0, 2*roundUp(n1, k.W)*len(starts(n2, k.W)))
-	for _, j := range starts(n2, k.W) {
-		for _, first := range starts(n1, k.W) {
-			for k1 := first; k1 < first+k.W; k1++ {
-				re, im := rootAt[T](r, j*k1%r.n)
-				t.u = append(t.u, re, im)
-			}
-		}
-	}
+	t.u = newTable[T](2 * roundUp(n1, k.W) * len(starts(n2, k.W)))
+	tabulate(len(t.u)/2, func(lo, hi int) { t.rowTable(r, lo, hi) })
 	return t
+}
+
+// rowTable fills in numbers lo to hi-1 of u.
+func (t *twoStep[T]) rowTable(r *roots, lo, hi int) {
+	w, columns, rows := t.k.W, starts(t.n2, t.k.W), starts(t.n1, t.k.W)
+	for i := lo; i < hi; i++ {
+		j, k1 := columns[i/w/len(rows)], rows[i/w%len(rows)]+i%w
+		t.u[2*i], t.u[2*i+1] = rootAt[T](r, j*k1%r.n)
+	}
 }
 
 // blockTable appends the twiddles of the block of columns from j2 on.
