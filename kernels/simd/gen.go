@@ -6,3 +6,4 @@ package simd
 //go:generate go run ../../tools/asmgen -family fft -out .
 //go:generate go run ../../tools/asmgen -family reduce -out .
 //go:generate go run ../../tools/asmgen -family move -out .
+//go:generate go run ../../tools/asmgen -family find -out .

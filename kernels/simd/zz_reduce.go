@@ -223,6 +223,186 @@ func SumI32(x []int32) int64 {
 	return acc[0]
 }
 
+// SumU32 is the sum of x.
+func SumU32(x []uint32) int64 {
+	if len(x) < lanes {
+		acc := [1]int64{0}
+		for _, v := range x {
+			const j = 0
+			v := int64(v)
+			acc[j] += v
+		}
+		return acc[0]
+	}
+	var acc [lanes]int64
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sumU32AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			sumU32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		sumU32Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		v := int64(v)
+		acc[j] += v
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a += b
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
+// SumI16 is the sum of x.
+func SumI16(x []int16) int64 {
+	if len(x) < lanes {
+		acc := [1]int64{0}
+		for _, v := range x {
+			const j = 0
+			v := int64(v)
+			acc[j] += v
+		}
+		return acc[0]
+	}
+	var acc [lanes]int64
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sumI16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			sumI16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		sumI16Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		v := int64(v)
+		acc[j] += v
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a += b
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
+// SumU16 is the sum of x.
+func SumU16(x []uint16) int64 {
+	if len(x) < lanes {
+		acc := [1]int64{0}
+		for _, v := range x {
+			const j = 0
+			v := int64(v)
+			acc[j] += v
+		}
+		return acc[0]
+	}
+	var acc [lanes]int64
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sumU16AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			sumU16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		sumU16Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		v := int64(v)
+		acc[j] += v
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a += b
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
+// SumI8 is the sum of x.
+func SumI8(x []int8) int64 {
+	if len(x) < lanes {
+		acc := [1]int64{0}
+		for _, v := range x {
+			const j = 0
+			v := int64(v)
+			acc[j] += v
+		}
+		return acc[0]
+	}
+	var acc [lanes]int64
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sumI8AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			sumI8AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		sumI8Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		v := int64(v)
+		acc[j] += v
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a += b
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
 // SumU8 is the sum of x.
 func SumU8(x []uint8) int64 {
 	if len(x) < lanes {
@@ -662,6 +842,158 @@ func MinOfF64(x []float64) float64 {
 			if b < a || b != b {
 				a = b
 			}
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
+// MaxOfI64 is the greatest element of x, which must not be empty.
+func MaxOfI64(x []int64) int64 {
+	var acc [lanes]int64
+	for j := range acc {
+		acc[j] = x[0]
+	}
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			maxOfI64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			maxOfI64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		maxOfI64Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		acc[j] = max(acc[j], v)
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a = max(a, b)
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
+// MinOfI64 is the least element of x, which must not be empty.
+func MinOfI64(x []int64) int64 {
+	var acc [lanes]int64
+	for j := range acc {
+		acc[j] = x[0]
+	}
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			minOfI64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			minOfI64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		minOfI64Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		acc[j] = min(acc[j], v)
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a = min(a, b)
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
+// MaxOfU64 is the greatest element of x, which must not be empty.
+func MaxOfU64(x []uint64) uint64 {
+	var acc [lanes]uint64
+	for j := range acc {
+		acc[j] = x[0]
+	}
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			maxOfU64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			maxOfU64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		maxOfU64Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		acc[j] = max(acc[j], v)
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a = max(a, b)
+			acc[j] = a
+		}
+	}
+	return acc[0]
+}
+
+// MinOfU64 is the least element of x, which must not be empty.
+func MinOfU64(x []uint64) uint64 {
+	var acc [lanes]uint64
+	for j := range acc {
+		acc[j] = x[0]
+	}
+	n := len(x) &^ (lanes - 1)
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			minOfU64AVX512(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	case AVX2:
+		for i := 0; i < n; i += chunk / 4 {
+			minOfU64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		}
+		if n == len(x) && n > 0 {
+			return acc[0]
+		}
+	default:
+		minOfU64Go(&acc, x[:n])
+	}
+	for j, v := range x[n:] {
+		acc[j] = min(acc[j], v)
+	}
+	for h := lanes / 2; h > 0; h /= 2 {
+		for j := range acc[:h] {
+			a, b := acc[j], acc[j+h]
+			a = min(a, b)
 			acc[j] = a
 		}
 	}

@@ -26,6 +26,22 @@ func sumI32AVX512(acc *int64, x *int32, rows, fold int) { panic(noAssembly) }
 
 func sumI32AVX2(acc *int64, x *int32, rows, fold int) { panic(noAssembly) }
 
+func sumU32AVX512(acc *int64, x *uint32, rows, fold int) { panic(noAssembly) }
+
+func sumU32AVX2(acc *int64, x *uint32, rows, fold int) { panic(noAssembly) }
+
+func sumI16AVX512(acc *int64, x *int16, rows, fold int) { panic(noAssembly) }
+
+func sumI16AVX2(acc *int64, x *int16, rows, fold int) { panic(noAssembly) }
+
+func sumU16AVX512(acc *int64, x *uint16, rows, fold int) { panic(noAssembly) }
+
+func sumU16AVX2(acc *int64, x *uint16, rows, fold int) { panic(noAssembly) }
+
+func sumI8AVX512(acc *int64, x *int8, rows, fold int) { panic(noAssembly) }
+
+func sumI8AVX2(acc *int64, x *int8, rows, fold int) { panic(noAssembly) }
+
 func sumU8AVX512(acc *int64, x *uint8, rows, fold int) { panic(noAssembly) }
 
 func sumU8AVX2(acc *int64, x *uint8, rows, fold int) { panic(noAssembly) }
@@ -65,6 +81,22 @@ func maxOfF64AVX2(acc *float64, x *float64, rows, fold int) { panic(noAssembly) 
 func minOfF64AVX512(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
 
 func minOfF64AVX2(acc *float64, x *float64, rows, fold int) { panic(noAssembly) }
+
+func maxOfI64AVX512(acc *int64, x *int64, rows, fold int) { panic(noAssembly) }
+
+func maxOfI64AVX2(acc *int64, x *int64, rows, fold int) { panic(noAssembly) }
+
+func minOfI64AVX512(acc *int64, x *int64, rows, fold int) { panic(noAssembly) }
+
+func minOfI64AVX2(acc *int64, x *int64, rows, fold int) { panic(noAssembly) }
+
+func maxOfU64AVX512(acc *uint64, x *uint64, rows, fold int) { panic(noAssembly) }
+
+func maxOfU64AVX2(acc *uint64, x *uint64, rows, fold int) { panic(noAssembly) }
+
+func minOfU64AVX512(acc *uint64, x *uint64, rows, fold int) { panic(noAssembly) }
+
+func minOfU64AVX2(acc *uint64, x *uint64, rows, fold int) { panic(noAssembly) }
 
 func maxOfI32AVX512(acc *int32, x *int32, rows, fold int) { panic(noAssembly) }
 

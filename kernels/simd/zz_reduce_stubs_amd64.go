@@ -64,6 +64,54 @@ func sumI32AVX512(acc *int64, x *int32, rows int, fold int)
 //go:noescape
 func sumI32AVX2(acc *int64, x *int32, rows int, fold int)
 
+// sumU32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumU32AVX512(acc *int64, x *uint32, rows int, fold int)
+
+// sumU32AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumU32AVX2(acc *int64, x *uint32, rows int, fold int)
+
+// sumI16AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumI16AVX512(acc *int64, x *int16, rows int, fold int)
+
+// sumI16AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumI16AVX2(acc *int64, x *int16, rows int, fold int)
+
+// sumU16AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumU16AVX512(acc *int64, x *uint16, rows int, fold int)
+
+// sumU16AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumU16AVX2(acc *int64, x *uint16, rows int, fold int)
+
+// sumI8AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumI8AVX512(acc *int64, x *int8, rows int, fold int)
+
+// sumI8AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func sumI8AVX2(acc *int64, x *int8, rows int, fold int)
+
 // sumU8AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
 // acc's halves into acc[0].
 //
@@ -183,6 +231,54 @@ func minOfF64AVX512(acc *float64, x *float64, rows int, fold int)
 //
 //go:noescape
 func minOfF64AVX2(acc *float64, x *float64, rows int, fold int)
+
+// maxOfI64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func maxOfI64AVX512(acc *int64, x *int64, rows int, fold int)
+
+// maxOfI64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func maxOfI64AVX2(acc *int64, x *int64, rows int, fold int)
+
+// minOfI64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func minOfI64AVX512(acc *int64, x *int64, rows int, fold int)
+
+// minOfI64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func minOfI64AVX2(acc *int64, x *int64, rows int, fold int)
+
+// maxOfU64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func maxOfU64AVX512(acc *uint64, x *uint64, rows int, fold int)
+
+// maxOfU64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func maxOfU64AVX2(acc *uint64, x *uint64, rows int, fold int)
+
+// minOfU64AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func minOfU64AVX512(acc *uint64, x *uint64, rows int, fold int)
+
+// minOfU64AVX2 folds rows of 64 elements into acc, and then, if fold is not 0,
+// acc's halves into acc[0].
+//
+//go:noescape
+func minOfU64AVX2(acc *uint64, x *uint64, rows int, fold int)
 
 // maxOfI32AVX512 folds rows of 64 elements into acc, and then, if fold is not 0,
 // acc's halves into acc[0].

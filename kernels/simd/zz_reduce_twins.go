@@ -46,6 +46,42 @@ func sumI32Go(acc *[lanes]int64, x []int32) {
 	}
 }
 
+func sumU32Go(acc *[lanes]int64, x []uint32) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			v := int64(v)
+			acc[j] += v
+		}
+	}
+}
+
+func sumI16Go(acc *[lanes]int64, x []int16) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			v := int64(v)
+			acc[j] += v
+		}
+	}
+}
+
+func sumU16Go(acc *[lanes]int64, x []uint16) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			v := int64(v)
+			acc[j] += v
+		}
+	}
+}
+
+func sumI8Go(acc *[lanes]int64, x []int8) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			v := int64(v)
+			acc[j] += v
+		}
+	}
+}
+
 func sumU8Go(acc *[lanes]int64, x []uint8) {
 	for i := 0; i < len(x); i += lanes {
 		for j, v := range x[i : i+lanes] {
@@ -135,6 +171,38 @@ func minOfF64Go(acc *[lanes]float64, x []float64) {
 			if v < acc[j] || v != v {
 				acc[j] = v
 			}
+		}
+	}
+}
+
+func maxOfI64Go(acc *[lanes]int64, x []int64) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			acc[j] = max(acc[j], v)
+		}
+	}
+}
+
+func minOfI64Go(acc *[lanes]int64, x []int64) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			acc[j] = min(acc[j], v)
+		}
+	}
+}
+
+func maxOfU64Go(acc *[lanes]uint64, x []uint64) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			acc[j] = max(acc[j], v)
+		}
+	}
+}
+
+func minOfU64Go(acc *[lanes]uint64, x []uint64) {
+	for i := 0; i < len(x); i += lanes {
+		for j, v := range x[i : i+lanes] {
+			acc[j] = min(acc[j], v)
 		}
 	}
 }

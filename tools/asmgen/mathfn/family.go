@@ -18,6 +18,7 @@ func Families() []Family {
 		{Name: "math", routines: mathRoutines(), scalars: reducedRoutines()},
 		{Name: "reduce", reductions: reductions()},
 		{Name: "move", handmade: generateMoves},
+		{Name: "find", handmade: generateFinds},
 	}
 }
 

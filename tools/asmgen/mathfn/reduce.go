@@ -148,6 +148,10 @@ func reductions() []*reduction {
 		sum("SumI64", "the sum of x, modulo 2^64.", I64, I64, direct("VPADDQ")),
 		sum("SumU64", "the sum of x, modulo 2^64.", U64, U64, direct("VPADDQ")),
 		sum("SumI32", "the sum of x.", I32, I64, viaTmp("VPMOVSXDQ", fold("VPADDQ"))),
+		sum("SumU32", "the sum of x.", U32, I64, viaTmp("VPMOVZXDQ", fold("VPADDQ"))),
+		sum("SumI16", "the sum of x.", I16, I64, viaTmp("VPMOVSXWQ", fold("VPADDQ"))),
+		sum("SumU16", "the sum of x.", U16, I64, viaTmp("VPMOVZXWQ", fold("VPADDQ"))),
+		sum("SumI8", "the sum of x.", I8, I64, viaTmp("VPMOVSXBQ", fold("VPADDQ"))),
 		sum("SumU8", "the sum of x.", U8, I64, viaTmp("VPMOVZXBQ", fold("VPADDQ"))),
 		prod,
 		squares(F64, "VMOVUPD"),
@@ -159,7 +163,7 @@ func reductions() []*reduction {
 			a.do("VFMADD231PD", a.reg(tmp+1), a.reg(tmp), a.reg(acc))
 		}),
 	}
-	for _, e := range []Elem{F32, F64, I32, U32, I16, U16, I8, U8} {
+	for _, e := range []Elem{F32, F64, I64, U64, I32, U32, I16, U16, I8, U8} {
 		rs = append(rs, extremeOf(e, "Max", ">"), extremeOf(e, "Min", "<"))
 	}
 	return rs
@@ -181,11 +185,41 @@ func extremeOf(e Elem, name, relation string) *reduction {
 	}
 	r.doc += "."
 	sign := map[bool]string{true: "U", false: "S"}[isUnsigned(e)]
-	mnemonic := "VP" + strings.ToUpper(name) + sign + map[int]string{1: "B", 2: "W", 4: "D"}[e.Size]
+	mnemonic := "VP" + strings.ToUpper(name) + sign + map[int]string{1: "B", 2: "W", 4: "D", 8: "Q"}[e.Size]
 	goName := strings.ToLower(name)
 	r.step, r.fold = fmt.Sprintf("acc[j] = %s(acc[j], v)", goName), fmt.Sprintf("a = %s(a, b)", goName)
+	if e.Size == 8 {
+		r.combine = extremeOf64(mnemonic, isUnsigned(e), name == "Max")
+		r.asm = viaTmp("VMOVUPD", r.combine)
+		return r
+	}
 	r.asm, r.combine = (*asm)(nil).direct(mnemonic), fold(mnemonic)
 	return r
+}
+
+// extremeOf64 is the instruction that AVX2 lacks: there a signed comparison
+// chooses, of unsigned numbers with their first bits flipped.
+func extremeOf64(mnemonic string, unsigned, greatest bool) func(a *asm, acc, tmp vec, y operand.Op) {
+	return func(a *asm, acc, tmp vec, _ operand.Op) {
+		if a.isa == AVX512 {
+			a.do(mnemonic, a.reg(tmp), a.reg(acc), a.reg(acc))
+			return
+		}
+		const flip, other = vec(8), vec(9)
+		l, r := tmp, acc
+		if unsigned {
+			a.do("VPCMPEQD", y(flip), y(flip), y(flip))
+			a.do("VPSLLQ", operand.U8(63), y(flip), y(flip))
+			a.do("VPXOR", y(flip), y(tmp), y(other))
+			a.do("VPXOR", y(flip), y(acc), y(flip))
+			l, r = other, flip
+		}
+		if !greatest {
+			l, r = r, l
+		}
+		a.do("VPCMPGTQ", y(r), y(l), y(other)) // l > r
+		a.do("VBLENDVPD", y(other), y(tmp), y(acc), y(acc))
+	}
 }
 
 func (r *reduction) signature() string {
