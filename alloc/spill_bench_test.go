@@ -2,8 +2,13 @@ package alloc
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
 // benchSize is the size of the buffer that the benchmarks move: $VGPU_BENCH_MIB, or 1 GiB.
@@ -53,25 +58,118 @@ func benchBuffer(b *testing.B, compress string, p []byte) *Buffer {
 	return buf
 }
 
-// BenchmarkSpill and BenchmarkPromote are to be compared with fio --rw=write and --rw=read --bs=1M --iodepth=16 --direct=1 of the same
-// size in the same directory.
+// BenchmarkSpill and BenchmarkPromote move the buffer there and back. Where fio(1) is in the path each move comes after fio has written a new
+// file there, or read the very file that is to be promoted: a disk of a virtual machine changes its speed with all that its host does.
+// "fio-MB/s" is the median of what fio got, "of-fio" of the moves' shares in that.
 func BenchmarkSpill(b *testing.B) {
 	buf := benchStore(b)
+	against := &fio{b: b, rw: "write"}
 	for b.Loop() {
-		benchDo(b, buf.Spill(ctx))
 		b.StopTimer()
+		file := filepath.Join(buf.s.spills[0].path, "fio")
+		against.run(file)
+		benchDo(b, os.RemoveAll(file))
+		against.time(func() { benchDo(b, buf.Spill(ctx)) })
 		benchDo(b, buf.Promote(ctx, true))
 		b.StartTimer()
 	}
+	against.report()
 }
 
+// A virtual machine that gives free memory back to its host (free page reporting, after two seconds) waits for the host at each page that is
+// new to it. Where buffers leave to make room for others, the pages were in use just now: "used". "pages-MB/s" is what a process gets
+// that fills a file in the RAM tier with the pages that fio's runs have left to the host, which bounds "new".
 func BenchmarkPromote(b *testing.B) {
+	b.Run("pages=used", func(b *testing.B) { benchPromote(b, true) })
+	b.Run("pages=new", func(b *testing.B) { benchPromote(b, false) })
+}
+
+func benchPromote(b *testing.B, used bool) {
 	buf := benchStore(b)
+	against, pages := &fio{b: b, rw: "read"}, time.Duration(0)
 	for b.Loop() {
 		b.StopTimer()
 		benchDo(b, buf.Spill(ctx))
+		h, err := buf.at()
+		benchDo(b, err)
+		file := filepath.Join(h.t.path, h.entry().rel)
+		against.run(file) // twice: the first read is the one that brings the file into the cache of a virtual machine's host
+		against.run(file)
+		if used {
+			pages += benchPages(b, filepath.Join(buf.s.ram.path, "pages"))
+		}
+		against.time(func() { benchDo(b, buf.Promote(ctx, false)) })
 		b.StartTimer()
-		benchDo(b, buf.Promote(ctx, false))
+	}
+	against.report()
+	if used {
+		b.ReportMetric(float64(benchSize(b))*float64(b.N)/pages.Seconds()/1e6, "pages-MB/s")
+	}
+}
+
+// benchPages fills a file of the benchmark's size, and removes it. It returns how long the filling took.
+func benchPages(b *testing.B, path string) time.Duration {
+	f, err := os.Create(path)
+	benchDo(b, err)
+	defer f.Close()
+	benchDo(b, f.Truncate(benchSize(b)))
+	p := noise(6, 4<<20)
+	start := time.Now()
+	for off := int64(0); off < benchSize(b); off += int64(len(p)) {
+		_, err := f.WriteAt(p[:min(int64(len(p)), benchSize(b)-off)], off)
+		benchDo(b, err)
+	}
+	took := time.Since(start)
+	benchDo(b, os.Remove(path))
+	return took
+}
+
+// fio compares moves of a buffer with fio(1).
+type fio struct {
+	b             *testing.B
+	rw            string
+	last          float64   // bytes a second
+	rates, shares []float64 // MB/s, and of that
+}
+
+// run has fio read or write a file of the benchmark's size, if there is a fio.
+func (f *fio) run(file string) {
+	path, err := exec.LookPath("fio")
+	if err != nil {
+		return
+	}
+	out, err := exec.Command(path, "--name=x", "--filename="+file, "--rw="+f.rw, "--bs=1m", "--size="+strconv.FormatInt(benchSize(f.b), 10),
+		"--direct=1", "--ioengine=io_uring", "--iodepth=16", "--output-format=terse", "--terse-version=3").Output()
+	benchDo(f.b, err)
+	field := 6
+	if f.rw == "write" {
+		field = 47
+	}
+	kib, err := strconv.ParseFloat(strings.Split(string(out), ";")[field], 64)
+	benchDo(f.b, err)
+	f.last = kib * 1024
+}
+
+// time times what move does, and compares it with the last run.
+func (f *fio) time(move func()) {
+	f.b.StartTimer()
+	start := time.Now()
+	move()
+	took := time.Since(start)
+	f.b.StopTimer()
+	if f.last > 0 {
+		f.rates = append(f.rates, f.last/1e6)
+		f.shares = append(f.shares, float64(benchSize(f.b))/took.Seconds()/f.last)
+	}
+}
+
+func (f *fio) report() {
+	if len(f.rates) > 0 {
+		f.b.Logf("fio %.0f, shares %.2f", f.rates, f.shares)
+		slices.Sort(f.rates)
+		slices.Sort(f.shares)
+		f.b.ReportMetric(f.rates[len(f.rates)/2], "fio-MB/s")
+		f.b.ReportMetric(f.shares[len(f.shares)/2], "of-fio")
 	}
 }
 
