@@ -34,9 +34,10 @@ const (
 	// splitRows is how many rows a worker must have at least for it to pay that
 	// each has bands of its own, and packs all of B for them.
 	splitRows = 256
-	// sharedWork is m·n·steps of a task, if several workers share C: a tenth of a
-	// millisecond's work, so that one that is held up is waited for no longer.
-	sharedWork = 8 << 20
+	// sharedWork is m·n·steps of a task, if several workers share C: less than a
+	// tenth of a millisecond's work, so that one that is held up is waited for no
+	// longer.
+	sharedWork = 4 << 20
 )
 
 // grid divides C among tasks.
