@@ -40,7 +40,8 @@ func writes(flags int) bool { return flags&unix.O_ACCMODE != unix.O_RDONLY || fl
 // Open opens a buffer as open(2) does; the caller has checked permissions. It
 // waits until the accepted jobs that will write the buffer have ended, and, to
 // write, also those that will read it: EINTR if ctx ends, EAGAIN with
-// O_NONBLOCK. A bad buffer opens for writing, and with O_TRUNC; else EIO.
+// O_NONBLOCK. A bad buffer opens for writing alone, and with O_TRUNC; else EIO:
+// what is read through a backing file, or mapped, does not pass through us.
 func (f Files) Open(ctx context.Context, rel string, flags int) (*Handle, error) {
 	b, err := f.Store.Get(rel)
 	if err != nil {
@@ -62,7 +63,7 @@ func (h *Handle) enter(ctx context.Context) error {
 	if h.flags&unix.O_TRUNC != 0 {
 		return h.Truncate(ctx, 0)
 	}
-	if m, bad := h.buf.Mark(); bad && m.Bad() && h.flags&unix.O_ACCMODE == unix.O_RDONLY {
+	if m, bad := h.buf.Mark(); bad && m.Bad() && h.flags&unix.O_ACCMODE != unix.O_WRONLY {
 		return badBuffer(m)
 	}
 	return nil

@@ -192,10 +192,12 @@ func TestPoison(t *testing.T) {
 		}
 	}
 	f, ctx := l.d.Files(), context.Background()
-	if _, err := f.Open(ctx, "x.npy", syscall.O_RDONLY); !errors.Is(err, syscall.EIO) {
-		t.Error(err)
+	for _, flags := range []int{syscall.O_RDONLY, syscall.O_RDWR} {
+		if _, err := f.Open(ctx, "x.npy", flags); !errors.Is(err, syscall.EIO) {
+			t.Error(flags, err)
+		}
 	}
-	h, err := f.Open(ctx, "x.npy", syscall.O_RDWR)
+	h, err := f.Open(ctx, "x.npy", syscall.O_WRONLY)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,6 +191,11 @@ func TestOpenOfFailing(t *testing.T) {
 		t.Errorf("an unlinked output came back: %v", err)
 	}
 	d.removeQueue("h")
+	// Not even together with the right to write it may what is there be read, nor mapped.
+	wantErrno(t, "opening it to read and write", d.tryOpen("buffers/bad.bin", os.O_RDWR), syscall.EIO)
+	if err := d.tryOpen("buffers/bad.bin", os.O_WRONLY|os.O_APPEND); err != nil {
+		t.Error("opening it to append:", err)
+	}
 	// To overwrite it a bad buffer opens; what is in it then is good.
 	if err := store(d.path("buffers/bad.bin"), "fresh", os.O_TRUNC); err != nil {
 		t.Error(err)
