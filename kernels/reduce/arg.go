@@ -1,9 +1,8 @@
 package reduce
 
 import (
-	"slices"
-
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
 )
 
 // where is a value and its place along K.
@@ -14,8 +13,8 @@ type where[T any] struct {
 
 // argReduction finds the first extreme element, or the first NaN if there is
 // one. before tells whether a is to be preferred to b; leaf gives the extreme
-// of a block.
-func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf func(x []T) T) *reduction[T, where[T]] {
+// of a block, and fold takes in a row.
+func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf func(x []T) T, fold func(acc []where[T], x []T, at place)) *reduction[T, where[T]] {
 	join := func(a, b where[T]) where[T] {
 		switch aNaN, bNaN := a.v != a.v, b.v != b.v; {
 		case aNaN && bNaN, !aNaN && !bNaN && a.v == b.v:
@@ -29,7 +28,7 @@ func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf fu
 		return a
 	}
 	return &reduction[T, where[T]]{
-		dt: dt, join: join, leaf: leafOf(join), fold: foldOf(join),
+		dt: dt, bare: true, raw: dt == ndarray.U8, join: join, leaf: leafOf(join), fold: foldOf(join),
 		lift: func(dst []where[T], x []T, at place) {
 			for i, v := range x {
 				dst[i] = where[T]{v, int64(at.k)}
@@ -40,28 +39,33 @@ func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf fu
 		},
 		// A block's extreme keeps the place of the block: comparisons need no
 		// more, as blocks do not overlap, and only the last one left is looked for.
-		fused: func(x []T, at place) where[T] { return where[T]{leaf(x), int64(at.k)} },
-		settle: func(v where[T], block func(k int) []T) where[T] {
-			v.k += int64(firstOf(block(int(v.k)), v.v))
+		fused:  func(x []T, at place) where[T] { return where[T]{leaf(x), int64(at.k)} },
+		begins: func(v where[T]) int { return int(v.k) },
+		settle: func(v where[T], x []T) where[T] {
+			v.k += int64(simd.Index(x, v.v))
 			return v
 		},
-		fusedFold: func(acc []where[T], x []T, at place) {
-			for i, v := range x[:len(acc)] {
-				if a := &acc[i]; before(v, a.v) || v != v && a.v == a.v {
-					*a = where[T]{v, int64(at.k)}
-				}
-			}
-		},
+		fusedFold: fold,
+	}
+}
+
+// argmaxFold and argminFold keep what comes first.
+
+func argmaxFold[T ordered](acc []where[T], x []T, at place) {
+	for i, v := range x[:len(acc)] {
+		if a := &acc[i]; v > a.v || v != v && a.v == a.v {
+			*a = where[T]{v, int64(at.k)}
+		}
+	}
+}
+
+func argminFold[T ordered](acc []where[T], x []T, at place) {
+	for i, v := range x[:len(acc)] {
+		if a := &acc[i]; v < a.v || v != v && a.v == a.v {
+			*a = where[T]{v, int64(at.k)}
+		}
 	}
 }
 
 func isLess[T ordered](a, b T) bool    { return a < b }
 func isGreater[T ordered](a, b T) bool { return a > b }
-
-// firstOf is where v is in x; v may be NaN.
-func firstOf[T ordered](x []T, v T) int {
-	if v != v {
-		return slices.IndexFunc(x, func(w T) bool { return w != w })
-	}
-	return slices.Index(x, v)
-}

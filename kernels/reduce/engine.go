@@ -1,6 +1,8 @@
 package reduce
 
 import (
+	"sync/atomic"
+
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/scratch"
@@ -30,6 +32,7 @@ type place struct {
 type reduction[T ndarray.Element, A any] struct {
 	dt       ndarray.DType // T's
 	identity A             // of no elements
+	bare     bool          // there is no identity
 	// lift brings elements to the operation's type: squares, distances from
 	// a mean, pairs of value and index.
 	lift func(dst []A, x []T, at place)
@@ -42,9 +45,15 @@ type reduction[T ndarray.Element, A any] struct {
 	// clean is lift and leaf of blocks that allow a shorter way, which shows on
 	// it; else nil.
 	clean func(x []T, at place) (v A, ok bool)
-	// settle brings the result of an output, or of a chunk, to its last form, with block
-	// giving the elements of the leaf that begins at element k; else nil.
-	settle func(v A, block func(k int) []T) A
+	// settle brings the result of an output, or of a chunk, to its last form, given
+	// the elements of the leaf that begins at element begins(v); else nil.
+	settle func(v A, x []T) A
+	begins func(v A) int
+	// enough tells whether further elements will change nothing; else nil.
+	enough func(v A) bool
+	// raw is set if elements are looked at as bits alone: T stands for any integer of
+	// its size.
+	raw bool
 	// fold is acc[i] = acc[i] op x[i].
 	fold func(acc, x []A)
 	join func(a, b A) A
@@ -61,6 +70,7 @@ type pass[T ndarray.Element, A any] struct {
 	in    reader[T]
 	sink  func(vals []A, o int)
 	lanes *scratch.Lanes
+	found atomic.Bool // that of the only output enough has been seen
 }
 
 // reduce runs r over the job's input and hands the results to sink in runs of
@@ -74,7 +84,7 @@ func reduce[T ndarray.Element, A any](j *job, r *reduction[T, A], sink func(vals
 	case g.k == 0:
 		return p.empty(j.x.W)
 	}
-	p.in = newReader[T](j.in.Permute(g.axes...), r.dt)
+	p.in = r.reader(j.in.Permute(g.axes...))
 	switch {
 	case p.split.segs == 1 && g.inner:
 		return p.runInner(j.x.W)
@@ -167,18 +177,34 @@ func (p *pass[T, A]) runInner(w *pool.Worker) error {
 			return
 		}
 		for o := lo; o < hi; {
-			n := min(block/g.k, hi-o)
-			x := p.in.get(ws.elems, o*g.k, n*g.k)
-			for i := range n {
-				ws.vals[i] = p.block(&ws, x[i*g.k:(i+1)*g.k], place{o: o + i})
-				if p.settle != nil {
-					ws.vals[i] = p.settle(ws.vals[i], func(int) []T { return x[i*g.k : (i+1)*g.k] })
-				}
+			n := min(len(ws.vals), hi-o)
+			if g.k < lanes {
+				p.shortRows(&ws, o, n)
+			} else {
+				p.wholeRows(&ws, o, n)
 			}
 			p.sink(ws.vals[:n], o)
 			o += n
 		}
 	})
+}
+
+// wholeRows reduces n outputs of a block's elements at most each, from o on, to vals.
+func (p *pass[T, A]) wholeRows(ws *workspace[T, A], o, n int) {
+	k := p.g.k
+	batch := block / k
+	for i := range n {
+		at := i % batch * k
+		if at == 0 {
+			ws.rows = p.in.get(ws.elems, (o+i)*k, min(batch, n-i)*k)
+		}
+		row := ws.rows[at : at+k]
+		v := p.block(ws, row, place{o: o + i})
+		if p.settle != nil {
+			v = p.settle(v, row)
+		}
+		ws.vals[i] = v
+	}
 }
 
 // segment reduces elements [lo, hi) of output o, at most a piece of them.
@@ -187,6 +213,9 @@ func (p *pass[T, A]) segment(ws *workspace[T, A], o, lo, hi int) A {
 	for k := lo; k < hi; k += block {
 		x := p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k))
 		ws.vals[n] = p.block(ws, x, place{o: o, k: p.base + k})
+		if p.enough != nil && p.enough(ws.vals[n]) {
+			return ws.vals[n]
+		}
 		n++
 	}
 	return p.pairwise(ws.vals[:n])
@@ -197,7 +226,8 @@ func (p *pass[T, A]) settled(ws *workspace[T, A], v A, o, hi int) A {
 	if p.settle == nil {
 		return v
 	}
-	return p.settle(v, func(k int) []T { k -= p.base; return p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k)) })
+	k := p.begins(v) - p.base
+	return p.settle(v, p.in.get(ws.elems, o*p.g.k+k, min(block, hi-k)))
 }
 
 // innerSegments is segments for neighbours.
@@ -209,7 +239,14 @@ func (p *pass[T, A]) innerSegments(w *pool.Worker, partial []A) error {
 		for i := lo; i < hi; i++ {
 			k := i % segs * unit
 			end := min(k+unit, g.k)
+			if p.found.Load() {
+				partial[i] = p.identity
+				continue
+			}
 			partial[i] = p.segment(&ws, i/segs, k, end)
+			if p.enough != nil && g.o == 1 && p.enough(partial[i]) {
+				p.found.Store(true)
+			}
 			if p.chunk { // later its elements are gone
 				partial[i] = p.settled(&ws, partial[i], i/segs, end)
 			}

@@ -20,7 +20,7 @@ func extremeOf[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
 }
 
 func newExtreme[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
-	r := &reduction[T, T]{dt: dt, lift: same[T]}
+	r := &reduction[T, T]{dt: dt, bare: true, raw: dt == ndarray.U8, lift: same[T]}
 	switch e {
 	case smallest:
 		r.leaf, r.fold, r.join = minLeafOf[T](), minFoldOf[T](), smaller[T]
@@ -74,26 +74,36 @@ func extremeOn[T ordered](j *job, dt ndarray.DType, e extreme) error {
 // runArg gives the index of the first smallest or greatest element.
 func runArg(e extreme) func(j *job) error {
 	return func(j *job) error {
-		switch {
-		case j.in.DType == ndarray.U64:
-			return argOn[uint64](j, ndarray.U64, e)
-		case j.in.DType.Size() == 1:
+		switch j.in.DType {
+		case ndarray.Bool, ndarray.U8:
+			return argOn[uint8](j, ndarray.U8, e)
+		case ndarray.I8:
+			return argOn[int8](j, ndarray.I8, e)
+		case ndarray.I16:
 			return argOn[int16](j, ndarray.I16, e)
-		case j.in.DType.IsInteger():
+		case ndarray.U16:
+			return argOn[uint16](j, ndarray.U16, e)
+		case ndarray.I32:
+			return argOn[int32](j, ndarray.I32, e)
+		case ndarray.U32:
+			return argOn[uint32](j, ndarray.U32, e)
+		case ndarray.I64:
 			return argOn[int64](j, ndarray.I64, e)
-		case j.narrow():
-			return argOn[float32](j, ndarray.F32, e)
+		case ndarray.U64:
+			return argOn[uint64](j, ndarray.U64, e)
+		case ndarray.F64:
+			return argOn[float64](j, ndarray.F64, e)
 		}
-		return argOn[float64](j, ndarray.F64, e)
+		return argOn[float32](j, ndarray.F32, e)
 	}
 }
 
 func argOn[T ordered](j *job, dt ndarray.DType, e extreme) error {
 	r := remembered("arg"+e.String(), dt, func() *reduction[T, where[T]] {
 		if e == greatest {
-			return argReduction(dt, isGreater[T], maxLeafOf[T]())
+			return argReduction(dt, isGreater[T], maxLeafOf[T](), argmaxFold[T])
 		}
-		return argReduction(dt, isLess[T], minLeafOf[T]())
+		return argReduction(dt, isLess[T], minLeafOf[T](), argminFold[T])
 	})
 	return run(j, r, func(vals []where[T], o int) {
 		var index [128]int64

@@ -105,6 +105,14 @@ func newReader[T ndarray.Element](a ndarray.Array, dt ndarray.DType) reader[T] {
 	return r
 }
 
+// reader reads an array for the reduction.
+func (r *reduction[T, A]) reader(a ndarray.Array) reader[T] {
+	if r.raw && a.DType.Size() == r.dt.Size() {
+		a.DType = r.dt
+	}
+	return newReader[T](a, r.dt)
+}
+
 // get gives elements [from, from+n); they may lie in buf.
 func (r *reader[T]) get(buf []T, from, n int) []T {
 	if r.whole != nil {

@@ -1,15 +1,13 @@
 package reduce
 
 import (
-	"bytes"
 	"math"
 	"slices"
 
 	"vgpu/kernels/simd"
 )
 
-// This file holds loops over truth values of elements: what is nonzero, what is
-// NaN. They test a few elements at a time into a mask on the stack, which
+// This file holds loops over elements of which some are NaN. They test a few elements at a time into a mask on the stack, which
 // function values would move to the heap: hence one function a type.
 
 // few is how many elements are tested at once.
@@ -20,40 +18,6 @@ var (
 	highF32, lowF32 = slices.Repeat([]float32{float32(math.Inf(1))}, few), slices.Repeat([]float32{float32(math.Inf(-1))}, few)
 	highF64, lowF64 = slices.Repeat([]float64{math.Inf(1)}, few), slices.Repeat([]float64{math.Inf(-1)}, few)
 )
-
-// The counts of elements that are not zero. NaN is not.
-
-func nonzeroF32(x []float32, _ place) (n int64) {
-	var mask [few]uint8
-	for ; len(x) > 0; x = x[min(few, len(x)):] {
-		m := mask[:min(few, len(x))]
-		simd.NeScalarF32(m, x, 0)
-		n += simd.SumU8(m)
-	}
-	return n
-}
-
-func nonzeroF64(x []float64, _ place) (n int64) {
-	var mask [few]uint8
-	for ; len(x) > 0; x = x[min(few, len(x)):] {
-		m := mask[:min(few, len(x))]
-		simd.NeScalarF64(m, x, 0)
-		n += simd.SumU8(m)
-	}
-	return n
-}
-
-func nonzeroI64(x []int64, _ place) (n int64) {
-	var mask [few]uint8
-	for ; len(x) > 0; x = x[min(few, len(x)):] {
-		m := mask[:min(few, len(x))]
-		simd.NeScalarI64(m, x, 0)
-		n += simd.SumU8(m)
-	}
-	return n
-}
-
-func nonzeroU8(x []uint8, _ place) int64 { return int64(len(x) - bytes.Count(x, []byte{0})) }
 
 // skipNaN and skipNaNF32 read NaN as 0.
 

@@ -107,10 +107,13 @@ func (g *geometry) splitBy(unit int) pieces {
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 // lengths are those of a workspace's slices.
-type lengths struct{ elems, lift, vals, stack int }
+type lengths struct{ elems, cols, lift, vals, stack int }
 
 // levels is how many unfinished joins of groups a piece has at once.
 var levels = bits.Len(branches) + 1
+
+// sinkRows is how many results are handed to the sink at once, at least.
+const sinkRows = 64
 
 // lengths says what a piece of a pass over g needs. Elements are gathered
 // unless they lie as the loops want them, which shows only in the run.
@@ -120,8 +123,14 @@ func (r *reduction[T, A]) lengths(g *geometry) lengths {
 	case g.k == 0:
 		return lengths{vals: min(block, g.outputs())}
 	case g.inner:
-		l.vals = max(branches+1, min(block/g.k, g.o))
-		if r.fused == nil {
+		l.vals = max(branches+1, min(max(block/g.k, sinkRows), g.o))
+		switch rows := min(block/g.k, g.o); {
+		case g.k < lanes:
+			l.cols = g.k * rows
+			if r.fusedFold == nil {
+				l.lift = rows
+			}
+		case r.fused == nil:
 			l.lift = min(block, g.k)
 		}
 	default:
@@ -147,7 +156,7 @@ func count[T ndarray.Element, A any](n *need, g *geometry, r *reduction[T, A]) {
 		p.count, p.grain = 1<<30, 1
 		n.joins = max(n.joins, scratch.Size[A](n.levels*g.outputs()))
 	}
-	lane := scratch.Size[T](l.elems) + scratch.Size[A](l.lift) + scratch.Size[A](l.vals) + scratch.Size[A](l.stack)
+	lane := scratch.Size[T](l.elems) + scratch.Size[T](l.cols) + scratch.Size[A](l.lift) + scratch.Size[A](l.vals) + scratch.Size[A](l.stack)
 	n.lane, n.pieces = max(n.lane, lane), max(n.pieces, scratch.Pieces(p.count, p.grain))
 	if p.segs > 1 {
 		n.partial = max(n.partial, scratch.Size[A](g.outputs()*p.segs))
@@ -157,6 +166,8 @@ func count[T ndarray.Element, A any](n *need, g *geometry, r *reduction[T, A]) {
 // workspace is the buffers of one piece under way.
 type workspace[T ndarray.Element, A any] struct {
 	elems []T
+	cols  []T
+	rows  []T // what is read of elements, in elems or not
 	lift  []A
 	vals  []A
 	stack []A // rows of the unfinished joins
@@ -168,7 +179,7 @@ func (p *pass[T, A]) borrow() workspace[T, A] {
 	lane := p.lanes.Get()
 	rest := lane
 	return workspace[T, A]{
-		elems: scratch.Carve[T](&rest, p.len.elems), lift: scratch.Carve[A](&rest, p.len.lift),
+		elems: scratch.Carve[T](&rest, p.len.elems), cols: scratch.Carve[T](&rest, p.len.cols), lift: scratch.Carve[A](&rest, p.len.lift),
 		vals: scratch.Carve[A](&rest, p.len.vals), stack: scratch.Carve[A](&rest, p.len.stack), lane: lane,
 	}
 }

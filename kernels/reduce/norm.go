@@ -45,7 +45,7 @@ func runNorm(j *job) error {
 	}
 	if j.in.DType.IsComplex() {
 		return normOn(j, p, normLifts[complex128]{
-			dt: ndarray.C128, abs: modulus, square: squaredC, nonzero: nonzero[complex128],
+			dt: ndarray.C128, abs: modulus, square: squaredC, truths: &truthsC,
 			power: func(dst []float64, x []complex128, _ place) {
 				for i, v := range x {
 					dst[i] = math.Pow(cmplx.Abs(v), p)
@@ -55,7 +55,7 @@ func runNorm(j *job) error {
 	}
 	if j.narrow() {
 		return normOn(j, p, normLifts[float32]{
-			dt: ndarray.F32, abs: absoluteF32, square: squaredF32, squares: squaresF32, nonzero: nonzero[float32], nonzeros: nonzeroF32,
+			dt: ndarray.F32, abs: absoluteF32, square: squaredF32, squares: squaresF32, truths: &truthsF32,
 			power: func(dst []float64, x []float32, _ place) {
 				for i, v := range x {
 					dst[i] = math.Pow(math.Abs(float64(v)), p)
@@ -64,7 +64,7 @@ func runNorm(j *job) error {
 		})
 	}
 	return normOn(j, p, normLifts[float64]{
-		dt: ndarray.F64, abs: absolute, square: squared, squares: squaresF64, nonzero: nonzero[float64], nonzeros: nonzeroF64,
+		dt: ndarray.F64, abs: absolute, square: squared, squares: squaresF64, truths: &truthsF64,
 		power: func(dst, x []float64, _ place) {
 			for i, v := range x {
 				dst[i] = math.Pow(math.Abs(v), p)
@@ -77,11 +77,9 @@ func runNorm(j *job) error {
 type normLifts[T ndarray.Element] struct {
 	dt                 ndarray.DType
 	abs, square, power func(dst []float64, x []T, at place)
-	nonzero            func(dst []int64, x []T, at place)
-	// The sum of squares and the count of nonzeros of a block at once; may be
-	// nil.
-	squares  func(x []T, at place) float64
-	nonzeros func(x []T, at place) int64
+	truths             *truths[T]
+	// The sum of squares of a block at once; may be nil.
+	squares func(x []T, at place) float64
 }
 
 func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
@@ -92,7 +90,7 @@ func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
 	case p == 1:
 		return run(j, sumMap(l.dt, l.abs), plain)
 	case p == 0:
-		return run(j, fused(sumMap(l.dt, l.nonzero), l.nonzeros), store[int64](j, nil))
+		return run(j, countOf(l.truths), store[int64](j, nil))
 	case math.IsInf(p, 1):
 		return run(j, greatestAbs(l), plain)
 	case math.IsInf(p, -1):
@@ -108,7 +106,7 @@ func normOn[T ndarray.Element](j *job, p float64, l normLifts[T]) error {
 }
 
 func greatestAbs[T ndarray.Element](l normLifts[T]) *reduction[T, float64] {
-	return &reduction[T, float64]{dt: l.dt, lift: l.abs, leaf: maxLeafOf[float64](), fold: maxFoldOf[float64](), join: larger[float64]}
+	return &reduction[T, float64]{dt: l.dt, bare: true, lift: l.abs, leaf: maxLeafOf[float64](), fold: maxFoldOf[float64](), join: larger[float64]}
 }
 
 // Sums of squares within these bounds have lost nothing to overflow or

@@ -273,7 +273,7 @@ func (c *joiner[T, A]) add(a ndarray.Array, k0, n int) error {
 	s, g := c.j.stream, c.j.g
 	g.k = n
 	p := &pass[T, A]{reduction: c.reduction, g: g, split: g.splitBy(s.unit), len: c.lengths(&g), chunk: true, base: k0, lanes: s.lanes}
-	p.in = newReader[T](a, c.dt)
+	p.in = c.reader(a)
 	buf, segs := s.partial, p.split.segs
 	partial := scratch.Carve[A](&buf, g.outputs()*segs)
 	if err := p.segments(s.x.W, partial); err != nil {

@@ -26,8 +26,8 @@ var (
 	sumLeaves = []any{simd.SumF64, simd.SumI64, simd.SumU64}
 	sumFolds  = []any{folding(simd.AddF64), folding(simd.AddI64), folding(simd.AddU64)}
 	prodFolds = []any{folding(simd.MulF64), folding(simd.MulI64), folding(simd.MulU64)}
-	minLeaves = []any{simd.MinOfF32, simd.MinOfF64, simd.MinOfI8, simd.MinOfU8, simd.MinOfI16, simd.MinOfU16, simd.MinOfI32, simd.MinOfU32}
-	maxLeaves = []any{simd.MaxOfF32, simd.MaxOfF64, simd.MaxOfI8, simd.MaxOfU8, simd.MaxOfI16, simd.MaxOfU16, simd.MaxOfI32, simd.MaxOfU32}
+	minLeaves = []any{simd.MinOfF32, simd.MinOfF64, simd.MinOfI8, simd.MinOfU8, simd.MinOfI16, simd.MinOfU16, simd.MinOfI32, simd.MinOfU32, simd.MinOfI64, simd.MinOfU64}
+	maxLeaves = []any{simd.MaxOfF32, simd.MaxOfF64, simd.MaxOfI8, simd.MaxOfU8, simd.MaxOfI16, simd.MaxOfU16, simd.MaxOfI32, simd.MaxOfU32, simd.MaxOfI64, simd.MaxOfU64}
 	minFolds  = []any{folding(simd.MinF32), folding(simd.MinF64), folding(simd.MinI8), folding(simd.MinU8), folding(simd.MinI16),
 		folding(simd.MinU16), folding(simd.MinI32), folding(simd.MinU32), folding(simd.MinI64), folding(simd.MinU64)}
 	maxFolds = []any{folding(simd.MaxF32), folding(simd.MaxF64), folding(simd.MaxI8), folding(simd.MaxU8), folding(simd.MaxI16),

@@ -20,9 +20,9 @@ var verbs = []*verb{
 	{name: "norm", summary: "vector norm", result: realMeanType, extra: []kernels.OptionSpec{ordOption}, passes: 1, flops: 2, check: checkNorm, run: runNorm, manual: normText},
 	{name: "argmin", summary: "index of the least element", result: indexType, wanted: true, passes: 1, flops: 1, run: runArg(smallest), manual: argminText},
 	{name: "argmax", summary: "index of the greatest element", result: indexType, wanted: true, passes: 1, flops: 1, run: runArg(greatest), manual: argmaxText},
-	{name: "any", summary: "whether any element is nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runCount(anyOf), manual: anyText},
-	{name: "all", summary: "whether all elements are nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runCount(allOf), manual: allText},
-	{name: "count_nonzero", summary: "number of nonzero elements", result: always(ndarray.I64), passes: 1, flops: 1, run: runCount(nil), manual: countText},
+	{name: "any", summary: "whether any element is nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runTruth(anyVerb), manual: anyText},
+	{name: "all", summary: "whether all elements are nonzero", result: always(ndarray.Bool), passes: 1, flops: 1, run: runTruth(allVerb), manual: allText},
+	{name: "count_nonzero", summary: "number of nonzero elements", result: always(ndarray.I64), passes: 1, flops: 1, run: runTruth(countVerb), manual: countText},
 	{name: "nansum", summary: "sum of the elements that are not NaN", result: sumType, extra: dtypeOnly, passes: 1, flops: 1, run: runNansum, manual: nansumText},
 	{name: "nanmean", summary: "mean of the elements that are not NaN", result: meanType, extra: dtypeOnly, passes: 2, flops: 2, run: runNanmean, manual: nanmeanText},
 	{name: "nanmin", summary: "least element that is not NaN", result: orderedType, wanted: true, passes: 1, flops: 1, run: runExtreme(smallestNumber), manual: nanminText},
@@ -160,10 +160,8 @@ func runSum(j *job) error {
 		return run(j, sumF32, store[float64](j, nil))
 	case j.class.IsFloat():
 		return run(j, sumOf[float64](ndarray.F64), store[float64](j, nil))
-	case j.class.IsUnsigned():
-		return run(j, sumOf[uint64](ndarray.U64), store[uint64](j, nil))
 	}
-	return run(j, sumOf[int64](ndarray.I64), store[int64](j, nil))
+	return sumInts(j)
 }
 
 func runProd(j *job) error {
@@ -256,48 +254,6 @@ func distanceC(mean []complex128) func(dst []float64, x []complex128, at place) 
 			v -= m
 			dst[i] = real(v)*real(v) + imag(v)*imag(v)
 		}
-	}
-}
-
-// anyOf and allOf make truth values of counts of nonzeros.
-func anyOf(j *job) func([]int64) {
-	return func(vals []int64) {
-		for i := range vals {
-			vals[i] = min(vals[i], 1)
-		}
-	}
-}
-
-func allOf(j *job) func([]int64) {
-	return func(vals []int64) {
-		for i := range vals {
-			if vals[i] == int64(j.g.k) {
-				vals[i] = 1
-			} else {
-				vals[i] = 0
-			}
-		}
-	}
-}
-
-func runCount(finish func(*job) func([]int64)) func(j *job) error {
-	return func(j *job) error {
-		var f func([]int64)
-		if finish != nil {
-			f = finish(j)
-		}
-		sink := store(j, f)
-		switch {
-		case j.in.DType.IsComplex():
-			return run(j, sumMap(ndarray.C128, nonzero[complex128]), sink)
-		case j.narrow():
-			return run(j, fused(sumMap(ndarray.F32, nonzero[float32]), nonzeroF32), sink)
-		case j.in.DType.IsFloat():
-			return run(j, fused(sumMap(ndarray.F64, nonzero[float64]), nonzeroF64), sink)
-		case j.in.DType.Size() == 1:
-			return run(j, fused(sumMap(ndarray.U8, nonzero[uint8]), nonzeroU8), sink)
-		}
-		return run(j, fused(sumMap(ndarray.I64, nonzero[int64]), nonzeroI64), sink)
 	}
 }
 

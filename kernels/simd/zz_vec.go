@@ -4246,6 +4246,126 @@ func DivScalarF32F64(dst []float32, x []float32, s float64) {
 	}
 }
 
+// AddI64I8 sets dst[i] = a[i] + x[i] in int64.
+func AddI64I8(dst []int64, a []int64, x []int8) {
+	n := len(dst)
+	need(n, len(a), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			addI64I8AVX512(&dst[i], &a[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			addI64I8AVX2(&dst[i], &a[i], &x[i], min(chunk, m-i))
+		}
+		addI64I8Go(dst[m:n], a[m:n], x[m:n])
+	default:
+		addI64I8Go(dst[:n], a[:n], x[:n])
+	}
+}
+
+// AddI64U8 sets dst[i] = a[i] + x[i] in int64.
+func AddI64U8(dst []int64, a []int64, x []uint8) {
+	n := len(dst)
+	need(n, len(a), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			addI64U8AVX512(&dst[i], &a[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			addI64U8AVX2(&dst[i], &a[i], &x[i], min(chunk, m-i))
+		}
+		addI64U8Go(dst[m:n], a[m:n], x[m:n])
+	default:
+		addI64U8Go(dst[:n], a[:n], x[:n])
+	}
+}
+
+// AddI64I16 sets dst[i] = a[i] + x[i] in int64.
+func AddI64I16(dst []int64, a []int64, x []int16) {
+	n := len(dst)
+	need(n, len(a), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			addI64I16AVX512(&dst[i], &a[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			addI64I16AVX2(&dst[i], &a[i], &x[i], min(chunk, m-i))
+		}
+		addI64I16Go(dst[m:n], a[m:n], x[m:n])
+	default:
+		addI64I16Go(dst[:n], a[:n], x[:n])
+	}
+}
+
+// AddI64U16 sets dst[i] = a[i] + x[i] in int64.
+func AddI64U16(dst []int64, a []int64, x []uint16) {
+	n := len(dst)
+	need(n, len(a), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			addI64U16AVX512(&dst[i], &a[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			addI64U16AVX2(&dst[i], &a[i], &x[i], min(chunk, m-i))
+		}
+		addI64U16Go(dst[m:n], a[m:n], x[m:n])
+	default:
+		addI64U16Go(dst[:n], a[:n], x[:n])
+	}
+}
+
+// AddI64I32 sets dst[i] = a[i] + x[i] in int64.
+func AddI64I32(dst []int64, a []int64, x []int32) {
+	n := len(dst)
+	need(n, len(a), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			addI64I32AVX512(&dst[i], &a[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			addI64I32AVX2(&dst[i], &a[i], &x[i], min(chunk, m-i))
+		}
+		addI64I32Go(dst[m:n], a[m:n], x[m:n])
+	default:
+		addI64I32Go(dst[:n], a[:n], x[:n])
+	}
+}
+
+// AddI64U32 sets dst[i] = a[i] + x[i] in int64.
+func AddI64U32(dst []int64, a []int64, x []uint32) {
+	n := len(dst)
+	need(n, len(a), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			addI64U32AVX512(&dst[i], &a[i], &x[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			addI64U32AVX2(&dst[i], &a[i], &x[i], min(chunk, m-i))
+		}
+		addI64U32Go(dst[m:n], a[m:n], x[m:n])
+	default:
+		addI64U32Go(dst[:n], a[:n], x[:n])
+	}
+}
+
 // CastF32F64 sets dst[i] = x[i], exactly.
 func CastF32F64(dst []float64, x []float32) {
 	n := len(dst)

@@ -13688,6 +13688,372 @@ tail:
 	VZEROUPPER
 	RET
 
+// func addI64I8AVX512(dst *int64, a *int64, x *int8, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·addI64I8AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VPMOVSXBQ (DX)(AX*1), Z1
+	VPADDQ    Z1, Z0, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z0
+	VPMOVSXBQ.Z (DX)(AX*1), K7, Z1
+	VPADDQ      Z1, Z0, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func addI64I8AVX2(dst *int64, a *int64, x *int8, n int)
+// Requires: AVX, AVX2
+TEXT ·addI64I8AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VPMOVSXBQ (DX)(AX*1), Y1
+	VPADDQ    Y1, Y0, Y1
+	VMOVUPD   Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func addI64U8AVX512(dst *int64, a *int64, x *uint8, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·addI64U8AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VPMOVZXBQ (DX)(AX*1), Z1
+	VPADDQ    Z1, Z0, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z0
+	VPMOVZXBQ.Z (DX)(AX*1), K7, Z1
+	VPADDQ      Z1, Z0, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func addI64U8AVX2(dst *int64, a *int64, x *uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·addI64U8AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VPMOVZXBQ (DX)(AX*1), Y1
+	VPADDQ    Y1, Y0, Y1
+	VMOVUPD   Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func addI64I16AVX512(dst *int64, a *int64, x *int16, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·addI64I16AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VPMOVSXWQ (DX)(AX*2), Z1
+	VPADDQ    Z1, Z0, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z0
+	VPMOVSXWQ.Z (DX)(AX*2), K7, Z1
+	VPADDQ      Z1, Z0, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func addI64I16AVX2(dst *int64, a *int64, x *int16, n int)
+// Requires: AVX, AVX2
+TEXT ·addI64I16AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VPMOVSXWQ (DX)(AX*2), Y1
+	VPADDQ    Y1, Y0, Y1
+	VMOVUPD   Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func addI64U16AVX512(dst *int64, a *int64, x *uint16, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·addI64U16AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VPMOVZXWQ (DX)(AX*2), Z1
+	VPADDQ    Z1, Z0, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z0
+	VPMOVZXWQ.Z (DX)(AX*2), K7, Z1
+	VPADDQ      Z1, Z0, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func addI64U16AVX2(dst *int64, a *int64, x *uint16, n int)
+// Requires: AVX, AVX2
+TEXT ·addI64U16AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VPMOVZXWQ (DX)(AX*2), Y1
+	VPADDQ    Y1, Y0, Y1
+	VMOVUPD   Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func addI64I32AVX512(dst *int64, a *int64, x *int32, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·addI64I32AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VPMOVSXDQ (DX)(AX*4), Z1
+	VPADDQ    Z1, Z0, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z0
+	VPMOVSXDQ.Z (DX)(AX*4), K7, Z1
+	VPADDQ      Z1, Z0, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func addI64I32AVX2(dst *int64, a *int64, x *int32, n int)
+// Requires: AVX, AVX2
+TEXT ·addI64I32AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VPMOVSXDQ (DX)(AX*4), Y1
+	VPADDQ    Y1, Y0, Y1
+	VMOVUPD   Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func addI64U32AVX512(dst *int64, a *int64, x *uint32, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·addI64U32AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VPMOVZXDQ (DX)(AX*4), Z1
+	VPADDQ    Z1, Z0, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z0
+	VPMOVZXDQ.Z (DX)(AX*4), K7, Z1
+	VPADDQ      Z1, Z0, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func addI64U32AVX2(dst *int64, a *int64, x *uint32, n int)
+// Requires: AVX, AVX2
+TEXT ·addI64U32AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VPMOVZXDQ (DX)(AX*4), Y1
+	VPADDQ    Y1, Y0, Y1
+	VMOVUPD   Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func castF32F64AVX512(dst *float64, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castF32F64AVX512(SB), NOSPLIT, $0-24

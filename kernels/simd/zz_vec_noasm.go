@@ -850,6 +850,30 @@ func divScalarF32F64AVX512(dst *float32, x *float32, s float64, n int) { panic(n
 
 func divScalarF32F64AVX2(dst *float32, x *float32, s float64, n int) { panic(noAssembly) }
 
+func addI64I8AVX512(dst *int64, a *int64, x *int8, n int) { panic(noAssembly) }
+
+func addI64I8AVX2(dst *int64, a *int64, x *int8, n int) { panic(noAssembly) }
+
+func addI64U8AVX512(dst *int64, a *int64, x *uint8, n int) { panic(noAssembly) }
+
+func addI64U8AVX2(dst *int64, a *int64, x *uint8, n int) { panic(noAssembly) }
+
+func addI64I16AVX512(dst *int64, a *int64, x *int16, n int) { panic(noAssembly) }
+
+func addI64I16AVX2(dst *int64, a *int64, x *int16, n int) { panic(noAssembly) }
+
+func addI64U16AVX512(dst *int64, a *int64, x *uint16, n int) { panic(noAssembly) }
+
+func addI64U16AVX2(dst *int64, a *int64, x *uint16, n int) { panic(noAssembly) }
+
+func addI64I32AVX512(dst *int64, a *int64, x *int32, n int) { panic(noAssembly) }
+
+func addI64I32AVX2(dst *int64, a *int64, x *int32, n int) { panic(noAssembly) }
+
+func addI64U32AVX512(dst *int64, a *int64, x *uint32, n int) { panic(noAssembly) }
+
+func addI64U32AVX2(dst *int64, a *int64, x *uint32, n int) { panic(noAssembly) }
+
 func castF32F64AVX512(dst *float64, x *float32, n int) { panic(noAssembly) }
 
 func castF32F64AVX2(dst *float64, x *float32, n int) { panic(noAssembly) }

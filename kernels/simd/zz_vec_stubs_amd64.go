@@ -2114,6 +2114,66 @@ func divScalarF32F64AVX512(dst *float32, x *float32, s float64, n int)
 //go:noescape
 func divScalarF32F64AVX2(dst *float32, x *float32, s float64, n int)
 
+// addI64I8AVX512 takes any n > 0.
+//
+//go:noescape
+func addI64I8AVX512(dst *int64, a *int64, x *int8, n int)
+
+// addI64I8AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func addI64I8AVX2(dst *int64, a *int64, x *int8, n int)
+
+// addI64U8AVX512 takes any n > 0.
+//
+//go:noescape
+func addI64U8AVX512(dst *int64, a *int64, x *uint8, n int)
+
+// addI64U8AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func addI64U8AVX2(dst *int64, a *int64, x *uint8, n int)
+
+// addI64I16AVX512 takes any n > 0.
+//
+//go:noescape
+func addI64I16AVX512(dst *int64, a *int64, x *int16, n int)
+
+// addI64I16AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func addI64I16AVX2(dst *int64, a *int64, x *int16, n int)
+
+// addI64U16AVX512 takes any n > 0.
+//
+//go:noescape
+func addI64U16AVX512(dst *int64, a *int64, x *uint16, n int)
+
+// addI64U16AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func addI64U16AVX2(dst *int64, a *int64, x *uint16, n int)
+
+// addI64I32AVX512 takes any n > 0.
+//
+//go:noescape
+func addI64I32AVX512(dst *int64, a *int64, x *int32, n int)
+
+// addI64I32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func addI64I32AVX2(dst *int64, a *int64, x *int32, n int)
+
+// addI64U32AVX512 takes any n > 0.
+//
+//go:noescape
+func addI64U32AVX512(dst *int64, a *int64, x *uint32, n int)
+
+// addI64U32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func addI64U32AVX2(dst *int64, a *int64, x *uint32, n int)
+
 // castF32F64AVX512 takes any n > 0.
 //
 //go:noescape

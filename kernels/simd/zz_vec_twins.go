@@ -2794,6 +2794,84 @@ func divScalarF32F64Go(dst []float32, x []float32, s float64) {
 	}
 }
 
+func addI64I8One(a int64, x int8) int64 {
+	t2 := uint64(a) + uint64(x)
+	return int64(t2)
+}
+
+func addI64I8Go(dst []int64, a []int64, x []int8) {
+	a = a[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = addI64I8One(a[i], x[i])
+	}
+}
+
+func addI64U8One(a int64, x uint8) int64 {
+	t2 := uint64(a) + uint64(x)
+	return int64(t2)
+}
+
+func addI64U8Go(dst []int64, a []int64, x []uint8) {
+	a = a[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = addI64U8One(a[i], x[i])
+	}
+}
+
+func addI64I16One(a int64, x int16) int64 {
+	t2 := uint64(a) + uint64(x)
+	return int64(t2)
+}
+
+func addI64I16Go(dst []int64, a []int64, x []int16) {
+	a = a[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = addI64I16One(a[i], x[i])
+	}
+}
+
+func addI64U16One(a int64, x uint16) int64 {
+	t2 := uint64(a) + uint64(x)
+	return int64(t2)
+}
+
+func addI64U16Go(dst []int64, a []int64, x []uint16) {
+	a = a[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = addI64U16One(a[i], x[i])
+	}
+}
+
+func addI64I32One(a int64, x int32) int64 {
+	t2 := uint64(a) + uint64(x)
+	return int64(t2)
+}
+
+func addI64I32Go(dst []int64, a []int64, x []int32) {
+	a = a[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = addI64I32One(a[i], x[i])
+	}
+}
+
+func addI64U32One(a int64, x uint32) int64 {
+	t2 := uint64(a) + uint64(x)
+	return int64(t2)
+}
+
+func addI64U32Go(dst []int64, a []int64, x []uint32) {
+	a = a[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = addI64U32One(a[i], x[i])
+	}
+}
+
 func castF32F64One(x float32) float64 {
 	return float64(x)
 }

@@ -75,7 +75,9 @@ func (l *line) setup(context.Context, string) (bool, error) {
 	}
 	for i := range l.call.In {
 		a := l.mem.array(l.call.In[i].Layout)
-		if l.call.In[i].Path != zeros {
+		if l.call.In[i].Path == zeros {
+			clear(a.Data) // all pages are there
+		} else {
 			spread(a)
 		}
 		l.in = append(l.in, a)
@@ -136,8 +138,11 @@ func spread(a ndarray.Array) {
 			x ^= x >> 7
 			x ^= x << 17
 			some[i] = scale * float64(int64(x)) / (1 << 62)
-			if a.DType.IsUnsigned() {
+			switch {
+			case a.DType.IsUnsigned():
 				some[i] = math.Abs(some[i])
+			case a.DType == ndarray.Bool:
+				some[i] = max(some[i], 0)
 			}
 		}
 		ndarray.Store(a, some[:min(len(some), a.Len()-at)], at)

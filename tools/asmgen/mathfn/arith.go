@@ -219,18 +219,23 @@ func selection(e Elem) *Routine {
 	return r
 }
 
-// widened are operations on float32 elements and float64 ones, in float64.
+// widened are operations on elements and wider ones, in the wider type.
 func widened() []*Routine {
 	mixed := func(name, doc string, dst Elem, f func(b *Builder, x, y *Value) *Value, params ...Param) *Routine {
 		return &Routine{Name: name, Doc: doc, Bits: 64, Dst: dst, Params: params, Body: func(b *Builder, in []*Value) *Value {
 			return f(b, in[0], in[1])
 		}}
 	}
-	return []*Routine{
+	rs := []*Routine{
 		mixed("AddF64F32", "a[i] + x[i] in float64.", F64, (*Builder).Add, Param{"a", F64, false}, Param{"x", F32, false}),
 		mixed("DivF32F64", "x[i] / b[i], divided in float64.", F32, (*Builder).Div, Param{"x", F32, false}, Param{"b", F64, false}),
 		mixed("DivScalarF32F64", "x[i] / s, divided in float64.", F32, (*Builder).Div, Param{"x", F32, false}, Param{"s", F64, true}),
 	}
+	plus := func(b *Builder, x, y *Value) *Value { return b.IOp(OpIAdd, x, y) }
+	for _, e := range []Elem{I8, U8, I16, U16, I32, U32} {
+		rs = append(rs, mixed("AddI64"+e.Name, "a[i] + x[i] in int64.", I64, plus, Param{"a", I64, false}, Param{"x", e, false}))
+	}
+	return rs
 }
 
 // bools are the operations on bytes 0 and 1 that those on bytes do not cover.

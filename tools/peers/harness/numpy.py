@@ -16,7 +16,7 @@ some = np.clip(rng.standard_normal(65521), -4, 4)  # a prime: equal rows are far
 
 def operand(dtype, shape, random):
     if not random:
-        return np.zeros(shape, dtype)
+        return np.full(shape, 0, dtype)  # all pages are there
     x = np.empty(shape, dtype)
     flat = x.reshape(-1)
     kinds = {"f": some, "i": some * 30, "u": np.abs(some) * 30, "b": some > 0}
