@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 COVER   := $(CURDIR)/cover
 PKGS    := ./...
 
-.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers fuzz deps clean
+.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers judges fuzz deps clean
 
 all: build
 
@@ -72,6 +72,10 @@ bench: build
 ## peers: ours and theirs interleaved in one run
 peers: build
 	$(GO) run ./tools/peers
+
+## judges: test suites of other people, whose sources are fetched
+judges: build
+	@sh tools/judges.sh
 
 ## fuzz: each fuzz target for FUZZTIME
 FUZZTIME ?= 30s
