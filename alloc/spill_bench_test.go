@@ -1,6 +1,7 @@
 package alloc
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // benchSize is the size of the buffer that the benchmarks move: $VGPU_BENCH_MIB, or 1 GiB.
@@ -201,6 +204,54 @@ func benchStream(b *testing.B, f func(*Buffer, ...Segment) *Transfer) {
 			}
 		}
 	}
+}
+
+// BenchmarkSmall moves 10,000 buffers of 64 KiB, or as many as are of the benchmark's size, out and in again, so many at a time.
+func BenchmarkSmall(b *testing.B) {
+	for _, lanes := range []int{1, 2, 4} {
+		b.Run(fmt.Sprintf("lanes=%d", lanes), func(b *testing.B) { benchSmall(b, lanes) })
+	}
+}
+
+func benchSmall(b *testing.B, lanes int) {
+	const size = 64 << 10
+	n := int(min(10000, benchSize(b)/size))
+	s, err := Open(Config{Dir: b.TempDir() + "/state", Name: testName() + "bench", Mem: int64(2 * n * size), Logf: b.Logf, Spill: []SpillConfig{{Dir: b.TempDir()}}})
+	benchDo(b, err)
+	b.Cleanup(func() { benchDo(b, s.Close(false)) })
+	p := noise(7, size)
+	for i := range n {
+		x, _, err := s.Create(me(), strconv.Itoa(i), 0o600, true)
+		benchDo(b, err)
+		_, err = x.WriteAt(p, 0)
+		benchDo(b, err)
+		x.Release()
+	}
+	each := func(f func(*Buffer) error) time.Duration {
+		start := time.Now()
+		var g errgroup.Group
+		for k := range lanes {
+			g.Go(func() (err error) {
+				for i := k; i < n && err == nil; i += lanes {
+					var x *Buffer
+					if x, err = s.Get(strconv.Itoa(i)); err == nil {
+						err = f(x)
+						x.Release()
+					}
+				}
+				return err
+			})
+		}
+		benchDo(b, g.Wait())
+		return time.Since(start)
+	}
+	var out, in time.Duration
+	for b.Loop() {
+		out += each(func(x *Buffer) error { return x.Spill(ctx) })
+		in += each(func(x *Buffer) error { return x.Promote(ctx, false) })
+	}
+	b.ReportMetric(float64(out.Microseconds())/float64(n*b.N), "us/spill")
+	b.ReportMetric(float64(in.Microseconds())/float64(n*b.N), "us/promote")
 }
 
 func benchDo(b *testing.B, err error) {
