@@ -146,14 +146,14 @@ func TestExplainedPlans(t *testing.T) {
 // TestStreamedPlans: what a streamed plan says of itself: passes, memory within
 // the bound, temporary space only where it is used.
 func TestStreamedPlans(t *testing.T) {
-	operands := map[string]ndarray.Array{"c": ndarray.New(ndarray.C64, 1024, 1024), "l": ndarray.New(ndarray.C64, 1<<20)}
+	operands := map[string]ndarray.Array{"c": ndarray.New(ndarray.C64, 1024, 1024), "w": ndarray.New(ndarray.C64, 64, 65536), "l": ndarray.New(ndarray.C64, 1<<20)}
 	for _, c := range []struct {
 		line   string
 		mem    int64
 		passes int
 		temp   bool
 	}{
-		{"fft c y axes=0,1", 64 << 20, 1, false}, {"fft c y axes=0,1", 4 << 20, 2, false}, {"irfft c y axes=0,1", 4 << 20, 2, true}, {"fft c y", 4 << 20, 1, false}, {"fft l y", 6 << 20, 2, true}, {"ifft l y", 64 << 20, 1, false},
+		{"fft c y axes=0,1", 64 << 20, 1, false}, {"fft w y axes=0,1", 24 << 20, 2, false}, {"fft c y axes=0,1", 4 << 20, 3, true}, {"irfft w y axes=0,1", 24 << 20, 2, true}, {"irfft c y axes=0,1", 4 << 20, 3, true}, {"fft c y", 4 << 20, 1, false}, {"fft l y", 6 << 20, 4, true}, {"fft l y", 26 << 20, 3, true}, {"ifft l y", 64 << 20, 1, false},
 	} {
 		j, err := kerneltest.Prepare(t, Kernels(), c.line, operands)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 	"vgpu/kernels/stream"
 )
@@ -19,13 +20,15 @@ import (
 
 // pass is one sweep over the array.
 type pass struct {
-	axes    []int // in the order in which they are done
-	last    bool
-	first   bool
-	real    bool // includes the real axis
-	in, out []int
-	extents []int // of a tile, along the axes of out that are cut
-	mem     int64
+	axes     []int // in the order in which they are done
+	first    bool  // reads the input
+	last     bool  // writes the output
+	final    bool  // does the last axis
+	real     bool  // includes the real axis
+	in, out  []int
+	extents  []int   // of a tile, along the axes of out that are cut
+	from, to *panels // where it reads and writes, if that is not an array; both: it goes through columns
+	mem      int64
 }
 
 // streamed plans the passes of a request.
@@ -42,13 +45,16 @@ type streamed struct {
 // stream plans a run that takes at most mem bytes.
 func (r *request) stream(src, dst ndarray.Layout, mem int64) (*kernels.Streamed, error) {
 	s := &streamed{r: r, m: machineFor(r.prec), src: src, dst: dst, complex: complexOf(r.prec)}
-	if err := s.plan(mem); err != nil {
-		if l := s.line(); l != nil {
-			return l.stream(mem)
-		}
+	err := s.plan(mem)
+	if l := s.line(); err != nil && l != nil {
+		return l.stream(mem)
+	} else if err != nil {
 		return nil, err
 	}
-	out := &kernels.Streamed{Mem: s.mem, Moved: s.moved(), Temp: s.temp(), Explain: s.explain()}
+	if t := s.paneled(mem); len(s.passes) > 0 && t != nil && t.traffic(false) < s.traffic(false) {
+		s = t
+	}
+	out := &kernels.Streamed{Mem: s.mem, Moved: s.traffic(true), Temp: s.temp(), Explain: s.explain()}
 	out.Run = runStreamed[float64](s)
 	if r.prec == ndarray.F32 {
 		out.Run = runStreamed[float32](s)
@@ -112,7 +118,7 @@ func (s *streamed) plan(mem int64) error {
 // newPass does n axes of the order from at on, with tiles as small as can be.
 func (s *streamed) newPass(order []int, at, n int) *pass {
 	r := s.r
-	p := &pass{axes: order[at : at+n], first: at == 0, last: at+n == len(order), in: r.in, out: r.out}
+	p := &pass{axes: order[at : at+n], first: at == 0, last: at+n == len(order), final: at+n == len(order), in: r.in, out: r.out}
 	realAt := 0
 	if r.inv {
 		realAt = len(order) - 1
@@ -164,7 +170,10 @@ func (p *pass) tile() (in, out []int) {
 // the same place.
 func (s *streamed) ends(p *pass) (src, dst ndarray.Layout, inPlace bool) {
 	src, dst = s.src, s.dst
-	if s.r.real && s.r.inv && !p.last { // to and in temporary space
+	switch {
+	case p.from != nil || p.to != nil:
+		return src, dst, false
+	case s.r.real && s.r.inv && !p.last: // to and in temporary space
 		dst = ndarray.NewLayout(s.complex, p.out...)
 	}
 	switch {
@@ -179,19 +188,19 @@ func (s *streamed) ends(p *pass) (src, dst ndarray.Layout, inPlace bool) {
 // passMem is the bytes that a pass allocates.
 func (s *streamed) passMem(p *pass) int64 {
 	in, out := p.tile()
-	src, dst, inPlace := s.ends(p)
+	src, dst, inPlace := s.tileLayouts(p)
 	total := 0
 	add := func(n int) { total += stream.Padded(n) }
 	places := 2
 	if inPlace {
 		places = 3
 	} else {
-		source := stream.SourceSize(tileLayout(src, in))
+		source := stream.SourceSize(src)
 		add(source)
 		add(source)
 	}
 	for range places {
-		add(stream.SinkSize(tileLayout(dst, out)))
+		add(stream.SinkSize(dst))
 	}
 	size := s.r.prec.Size()
 	for _, n := range s.buffers(p, in, out) {
@@ -203,6 +212,19 @@ func (s *streamed) passMem(p *pass) int64 {
 		add(n.task * size)
 	}
 	return int64(total)
+}
+
+// tileLayouts are the layouts of the largest tile at both ends.
+func (s *streamed) tileLayouts(p *pass) (src, dst ndarray.Layout, inPlace bool) {
+	in, out := p.tile()
+	src, dst, inPlace = s.ends(p)
+	if src = tileLayout(src, in); p.from != nil {
+		src = p.from.tile(0, p.extents[0])
+	}
+	if dst = tileLayout(dst, out); p.to != nil {
+		dst = p.to.tile(0, p.extents[0])
+	}
+	return src, dst, inPlace
 }
 
 // tileLayout is a layout cut to a tile's shape: along each axis at most what
@@ -264,27 +286,67 @@ func (s *streamed) tileRequest(in, out []int) *request {
 	return &q
 }
 
-// moved is the bytes over all passes.
-func (s *streamed) moved() float64 {
-	total := 0.0
+// traffic is the bytes over all passes, or what they cost, with runs that are
+// apart and steps of the pipeline.
+func (s *streamed) traffic(bytes bool) (total float64) {
+	const most = 64 // tiles of a pass that are looked at; others are as the first, nearly
 	for _, p := range s.passes {
-		src, dst, _ := s.ends(p)
-		for i := range p.tiles() {
-			lo, hi := p.box(i)
-			read, _ := stream.SourceTraffic(part(src, lo, hi, p, p.in))
-			wrote, _ := stream.SinkTraffic(part(dst, lo, hi, p, p.out))
-			total += read + wrote
-			if p.tiles() > 64 { // as the first, nearly
-				return total * float64(p.tiles()) * float64(len(s.passes))
+		sum, n := 0.0, p.tiles()
+		for i := range min(n, most) {
+			src, dst := s.tileAt(p, i)
+			read, readCost := stream.SourceTraffic(src)
+			wrote, writeCost := stream.SinkTraffic(dst)
+			if sum += read + wrote; !bytes {
+				sum += readCost + writeCost + stream.StepCost - read - wrote
 			}
 		}
+		total += sum * float64(n) / float64(max(min(n, most), 1))
 	}
 	return total
+}
+
+// tileAt is tile i at both ends.
+func (s *streamed) tileAt(p *pass, i int) (src, dst ndarray.Layout) {
+	if p.columns() {
+		return p.from.panel(i), p.to.panel(i)
+	}
+	lo, hi := p.box(i)
+	src, dst, _ = s.ends(p)
+	return p.source(src, lo, hi), p.sink(dst, lo, hi)
+}
+
+// columns tells whether the pass goes through columns of panels.
+func (p *pass) columns() bool { return p.from != nil && p.to != nil }
+
+// source is what a box is of what the pass reads, sink of what it writes.
+func (p *pass) source(l ndarray.Layout, lo, hi []int) ndarray.Layout {
+	if p.from != nil {
+		return p.from.tile(lo[0], hi[0])
+	}
+	return part(l, lo, hi, p, p.in)
+}
+
+func (p *pass) sink(l ndarray.Layout, lo, hi []int) ndarray.Layout {
+	if p.to != nil {
+		return p.to.tile(lo[0], hi[0])
+	}
+	return part(l, lo, hi, p, p.out)
+}
+
+// panels are those by way of which the transform goes, nil if there are none.
+func (s *streamed) panels() *panels {
+	if len(s.passes) == 0 {
+		return nil
+	}
+	return s.passes[0].to
 }
 
 // temp is the bytes of temporary space: an inverse real transform of several
 // passes has its complex numbers there.
 func (s *streamed) temp() int64 {
+	if q := s.panels(); q != nil {
+		return int64(q.layout().Bytes())
+	}
 	if !s.r.real || !s.r.inv || len(s.passes) == 1 {
 		return 0
 	}
@@ -293,15 +355,25 @@ func (s *streamed) temp() int64 {
 
 func (s *streamed) explain() (out []kernels.Entry) {
 	for i, p := range s.passes {
+		if p.columns() {
+			out = append(out, kernels.Entry{Term: "pass" + itoa(i+1), Text: p.columnText()})
+			continue
+		}
 		_, tile := p.tile()
-		out = append(out, kernels.Entry{Term: "pass" + itoa(i+1),
-			Text: fmt.Sprintf("axes %s, %d tiles of %s", ndarray.ShapeString(p.axes), p.tiles(), ndarray.ShapeString(tile))})
+		axes := "no axes"
+		if len(p.axes) > 0 {
+			axes = "axes " + ndarray.ShapeString(p.axes)
+		}
+		out = append(out, kernels.Entry{Term: "pass" + itoa(i+1), Text: fmt.Sprintf("%s, %d tiles of %s", axes, p.tiles(), ndarray.ShapeString(tile))})
 	}
 	return out
 }
 
 // tiles is the number of them.
 func (p *pass) tiles() int {
+	if p.columns() {
+		return p.to.count()
+	}
 	n := 1
 	for a, e := range p.extents {
 		n *= (p.out[a] + max(e, 1) - 1) / max(e, 1)
@@ -357,7 +429,11 @@ func runStreamed[T simd.Float](s *streamed) func(x *kernels.Exec) error {
 				dst = x.Dst[0]
 			}
 			arena.Reset()
-			if err := runPass[T](arena.Exec(x), s, p, src, dst); err != nil {
+			run := runPass[T]
+			if p.columns() {
+				run = runColumns[T]
+			}
+			if err := run(arena.Exec(x), s, p, src, dst); err != nil {
 				return err
 			}
 			src = dst
@@ -382,14 +458,14 @@ type passRun[T simd.Float] struct {
 
 func runPass[T simd.Float](x *kernels.Exec, s *streamed, p *pass, src, dst kernels.Stored) error {
 	in, out := p.tile()
-	_, _, inPlace := s.ends(p)
+	source, sink, inPlace := s.tileLayouts(p)
 	r := &passRun[T]{s: s, p: p, x: x, src: src, dst: dst, inPlace: inPlace}
 	if !inPlace {
-		n := stream.SourceSize(tileLayout(src.Layout, in))
+		n := stream.SourceSize(source)
 		r.memIn = [2][]byte{x.Mem.Alloc(n), x.Mem.Alloc(n)}
 	}
 	for i := range r.places() {
-		r.memOut[i] = x.Mem.Alloc(stream.SinkSize(tileLayout(dst.Layout, out)))
+		r.memOut[i] = x.Mem.Alloc(stream.SinkSize(sink))
 	}
 	lengths := s.buffers(p, in, out)
 	r.bufA = x.Mem.Alloc(lengths[0] * realSize[T]())
@@ -413,11 +489,11 @@ func (r *passRun[T]) load(f *stream.Flight, i int) []*stream.Move {
 	lo, hi := r.p.box(i)
 	if r.inPlace {
 		at := i % 3
-		r.out[at] = stream.Sink(kernels.Stored{Blob: r.dst.Blob, Layout: part(r.dst.Layout, lo, hi, r.p, r.p.out)}, r.memOut[at])
+		r.out[at] = stream.Sink(kernels.Stored{Blob: r.dst.Blob, Layout: r.p.sink(r.dst.Layout, lo, hi)}, r.memOut[at])
 		r.in[at] = r.out[at]
 		return []*stream.Move{f.Load(&r.in[at])}
 	}
-	r.in[i%2] = stream.Source(kernels.Stored{Blob: r.src.Blob, Layout: part(r.src.Layout, lo, hi, r.p, r.p.in)}, r.memIn[i%2])
+	r.in[i%2] = stream.Source(kernels.Stored{Blob: r.src.Blob, Layout: r.p.source(r.src.Layout, lo, hi)}, r.memIn[i%2])
 	return []*stream.Move{f.Load(&r.in[i%2])}
 }
 
@@ -432,7 +508,7 @@ func (r *passRun[T]) compute(i int) error {
 	lo, hi := p.box(i)
 	at := i % r.places()
 	if !r.inPlace {
-		r.out[at] = stream.Sink(kernels.Stored{Blob: r.dst.Blob, Layout: part(r.dst.Layout, lo, hi, p, p.out)}, r.memOut[at])
+		r.out[at] = stream.Sink(kernels.Stored{Blob: r.dst.Blob, Layout: p.sink(r.dst.Layout, lo, hi)}, r.memOut[at])
 	}
 	in, out := make([]int, len(lo)), make([]int, len(lo))
 	for a := range lo {
@@ -442,14 +518,25 @@ func (r *passRun[T]) compute(i int) error {
 		in[a], out[a] = p.in[a], p.out[a]
 	}
 	a := arrayIn(r.bufA, s.endType(!p.real || s.r.inv), in)
-	if err := load(r.x.W, a, r.in[at].Array); err != nil {
+	if err := p.fetch(r.x.W, a, r.in[at].Array); err != nil {
 		return err
 	}
 	b := arrayIn(r.bufB, s.endType(!p.real || !s.r.inv), out)
 	if err := r.axes(reals[T](b), reals[T](a), in, out); err != nil {
 		return err
 	}
+	if p.to != nil {
+		return p.to.write(r.x.W, r.out[at].Array, b)
+	}
 	return convert(r.x.W, r.out[at].Array, b)
+}
+
+// fetch copies a tile that was read to where it is computed.
+func (p *pass) fetch(w *pool.Worker, dst, tile ndarray.Array) error {
+	if p.from != nil {
+		return p.from.read(w, dst, tile)
+	}
+	return load(w, dst, tile)
 }
 
 // endType is the type in which a tile is computed.
@@ -470,7 +557,7 @@ func arrayIn(buf []byte, d ndarray.DType, shape []int) ndarray.Array {
 func (r *passRun[T]) axes(dst, src []T, in, out []int) error {
 	s, p, q := r.s, r.p, r.s.r
 	for i, a := range p.axes {
-		final := p.last && i == len(p.axes)-1
+		final := p.final && i == len(p.axes)-1
 		if p.real && a == q.axes[len(q.axes)-1] {
 			if err := realAxisOf(s.tileRequest(in, out), a, dst, src).run(r.crew); err != nil {
 				return err
@@ -488,7 +575,7 @@ func (r *passRun[T]) axes(dst, src []T, in, out []int) error {
 			return err
 		}
 	}
-	if p.last && !q.inv {
+	if p.final && !q.inv {
 		return scaleAll(r.crew, dst, T(q.scale))
 	}
 	return nil

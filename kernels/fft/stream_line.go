@@ -15,12 +15,16 @@ import (
 // temporary space, as [block of k1][j2][vector]; the second reads blocks of k1,
 // which lie together, and writes columns of the result seen as n2 rows. Bailey's
 // external algorithm, with the arithmetic of [twoStep]: the bits are the same.
+// Where columns would be many short runs, one more pass copies the line to
+// panels before, or the result from them behind.
 type lineStream struct {
 	*streamed
 	n1, n2   int
 	src, dst ndarray.Layout // as matrices: n1 x n2 and n2 x n1
 	cols     int            // columns of a tile of the first pass
 	blocks   int            // blocks of k1 of a tile of the second
+	from, to *panels        // of the line and of the result, or nil
+	copies   [2]*pass       // to the one and from the other
 	mem      int64
 }
 
@@ -51,165 +55,346 @@ func (l *lineStream) between() ndarray.Layout {
 	return ndarray.NewLayout(l.r.prec, l.n1/l.m.w, l.n2, 2*l.m.w)
 }
 
-// stream plans tiles of at most mem bytes.
+// stream plans passes that take at most mem bytes, by way of panels where that
+// costs less.
 func (l *lineStream) stream(mem int64) (*kernels.Streamed, error) {
-	w := l.m.w
-	l.cols, l.blocks = w, 1
+	l.cols, l.blocks = l.m.w, 1
 	if least := max(l.firstMem(), l.secondMem()); least > mem {
 		return nil, &stream.NoMemError{Least: least, Have: mem}
 	}
-	for n := l.cols; n < l.n2 && l.firstMem() <= mem; n = l.cols {
-		if l.cols = min(2*n, l.n2); l.firstMem() > mem {
-			l.cols = n
-			break
+	best := l.by(false, false, mem)
+	for _, ends := range [][2]bool{{true, false}, {false, true}, {true, true}} {
+		if c := l.by(ends[0], ends[1], mem); c.mem <= mem && c.traffic(false) < best.traffic(false) {
+			best = c
 		}
 	}
-	for n := l.blocks; n < l.n1/w && l.secondMem() <= mem; n = l.blocks {
-		if l.blocks = min(2*n, l.n1/w); l.secondMem() > mem {
-			l.blocks = n
-			break
-		}
-	}
-	l.mem = max(l.firstMem(), l.secondMem())
-	out := &kernels.Streamed{Mem: l.mem, Moved: l.moved(), Temp: int64(l.between().Bytes()), Explain: []kernels.Entry{
-		{Term: "pass1", Text: fmt.Sprintf("%d tiles of %dx%d", l.tiles(l.n2, l.cols), l.n1, l.cols)},
-		{Term: "pass2", Text: fmt.Sprintf("%d tiles of %dx%d", l.tiles(l.n1, l.blocks*w), l.n2, l.blocks*w)},
-	}}
-	out.Run = runLine[float64](l)
+	out := &kernels.Streamed{Mem: best.mem, Moved: best.traffic(true), Temp: best.temp(), Explain: best.explain()}
+	out.Run = runLine[float64](best)
 	if l.r.prec == ndarray.F32 {
-		out.Run = runLine[float32](l)
+		out.Run = runLine[float32](best)
 	}
 	return out, nil
 }
 
-func (l *lineStream) tiles(n, by int) int { return (n + by - 1) / by }
+// by is the plan with panels of the line, or of the result. It may take more
+// than mem, if even the least tiles do.
+func (l *lineStream) by(from, to bool, mem int64) *lineStream {
+	c, w := *l, l.m.w
+	grow := func(at *int, least, most int, need func() int64) {
+		for *at = least; *at < most; {
+			was := *at
+			if *at = min(2*was, most); need() > mem {
+				*at = was
+				return
+			}
+		}
+	}
+	first := func() int64 {
+		if from {
+			c.from = &panels{c.complex, c.n1, c.n2, c.cols}
+		}
+		return c.firstMem()
+	}
+	second := func() int64 {
+		if to {
+			c.to = &panels{c.complex, c.n2, c.n1, c.blocks * w}
+		}
+		return c.secondMem()
+	}
+	grow(&c.cols, w, c.n2, first)
+	grow(&c.blocks, 1, c.n1/w, second)
+	c.mem = max(first(), second())
+	c.copies = [2]*pass{}
+	if from {
+		c.copies[0] = c.copyPass(c.src.Shape, nil, c.from, mem)
+	}
+	if to {
+		c.copies[1] = c.copyPass(c.dst.Shape, c.to, nil, mem)
+	}
+	for _, p := range c.copies {
+		if p != nil {
+			c.mem = max(c.mem, p.mem)
+		}
+	}
+	return &c
+}
+
+// matrices is what the copies see: the line and the result as matrices.
+func (l *lineStream) matrices() *streamed {
+	return &streamed{r: l.r, m: l.m, src: l.src, dst: l.dst, complex: l.complex}
+}
+
+func (l *lineStream) copyPass(shape []int, from, to *panels, mem int64) *pass {
+	p := &pass{first: to != nil, last: from != nil, in: shape, out: shape, extents: []int{1, shape[1]}, from: from, to: to}
+	s := l.matrices()
+	p.mem = s.passMem(p)
+	s.growRows(p, mem)
+	return p
+}
+
+func (l *lineStream) explain() []kernels.Entry {
+	texts := []string{
+		fmt.Sprintf("%d tiles of %dx%d", tilesOf(l.n2, l.cols), l.n1, l.cols),
+		fmt.Sprintf("%d tiles of %dx%d", tilesOf(l.n1, l.blocks*l.m.w), l.n2, l.blocks*l.m.w),
+	}
+	text := func(p *pass) string {
+		return fmt.Sprintf("a copy, %d tiles of %s", p.tiles(), ndarray.ShapeString(p.extents))
+	}
+	if p := l.copies[0]; p != nil {
+		texts = append([]string{text(p)}, texts...)
+	}
+	if p := l.copies[1]; p != nil {
+		texts = append(texts, text(p))
+	}
+	out := make([]kernels.Entry, len(texts))
+	for i, t := range texts {
+		out[i] = kernels.Entry{Term: "pass" + itoa(i+1), Text: t}
+	}
+	return out
+}
+
+// tilesOf is the number of tiles of n things, by at a time.
+func tilesOf(n, by int) int { return (n + by - 1) / by }
 
 // taskReals is the scratch of a task: the two tiles of a sweep.
 func (l *lineStream) taskReals() int { return 2 * l.m.tileLen(l.n1, l.n2) }
 
+// columnTile is columns lo to hi-1 of the line, where the first pass finds them;
+// resultTile columns of the result, where the second leaves them. A panel is
+// taken whole.
+func (l *lineStream) columnTile(lo, hi int) ndarray.Layout {
+	if l.from != nil {
+		return l.from.panel(lo / l.from.width)
+	}
+	return l.src.Range(1, lo, hi)
+}
+
+func (l *lineStream) resultTile(lo, hi int) ndarray.Layout {
+	if l.to != nil {
+		return l.to.panel(lo / l.to.width)
+	}
+	return l.dst.Range(1, lo, hi)
+}
+
 // firstMem is the bytes of the first pass: pieces read twice, written twice, a
 // buffer, and what tasks need. secondMem is that of the second.
 func (l *lineStream) firstMem() int64 {
-	return l.passBytes(stream.SourceSize(l.src.Range(1, 0, l.cols)), stream.SinkSize(l.between().Range(1, 0, l.cols)), l.n1*l.cols)
+	return l.passBytes(l.columnTile(0, l.cols), l.between().Range(1, 0, l.cols), l.bufferReals(l.from, l.n1*l.cols))
 }
 
 func (l *lineStream) secondMem() int64 {
 	k := l.blocks * l.m.w
-	return l.passBytes(stream.SourceSize(l.between().Range(0, 0, l.blocks)), stream.SinkSize(l.dst.Range(1, 0, k)), l.n2*k)
+	return l.passBytes(l.between().Range(0, 0, l.blocks), l.resultTile(0, k), l.bufferReals(l.to, l.n2*k))
 }
 
-func (l *lineStream) passBytes(source, sink, points int) int64 {
+// bufferReals is the buffer of a pass for that many points. Panels need none:
+// they are computed where they lie.
+func (l *lineStream) bufferReals(q *panels, points int) int {
+	if q != nil {
+		return 0
+	}
+	return 2 * points
+}
+
+func (l *lineStream) passBytes(source, sink ndarray.Layout, buffer int) int64 {
 	size := l.r.prec.Size()
-	return int64(2*stream.Padded(source) + 2*stream.Padded(sink) + stream.Padded(2*points*size) + l.r.threads*stream.Padded(l.taskReals()*size))
+	return int64(2*stream.Padded(stream.SourceSize(source)) + 2*stream.Padded(stream.SinkSize(sink)) + stream.Padded(buffer*size) + l.r.threads*stream.Padded(l.taskReals()*size))
 }
 
-// moved is the bytes read and written by both passes.
-func (l *lineStream) moved() (total float64) {
-	for i := range l.tiles(l.n2, l.cols) {
+// temp is the bytes of temporary space: that between the passes, and panels
+// of the line, whose place those of the result take.
+func (l *lineStream) temp() int64 { return int64(l.between().Bytes()) + l.panelBytes() }
+
+func (l *lineStream) panelBytes() (n int64) {
+	for _, q := range []*panels{l.from, l.to} {
+		if q != nil {
+			n = max(n, int64(q.layout().Bytes()))
+		}
+	}
+	return n
+}
+
+// traffic is as [streamed.traffic].
+func (l *lineStream) traffic(bytes bool) (total float64) {
+	add := func(src, dst ndarray.Layout) {
+		read, readCost := stream.SourceTraffic(src)
+		wrote, writeCost := stream.SinkTraffic(dst)
+		if total += read + wrote; !bytes {
+			total += readCost + writeCost + stream.StepCost - read - wrote
+		}
+	}
+	for i := range tilesOf(l.n2, l.cols) {
 		lo, hi := i*l.cols, min((i+1)*l.cols, l.n2)
-		read, _ := stream.SourceTraffic(l.src.Range(1, lo, hi))
-		wrote, _ := stream.SinkTraffic(l.between().Range(1, lo, hi))
-		total += read + wrote
+		add(l.columnTile(lo, hi), l.between().Range(1, lo, hi))
 	}
-	for i := range l.tiles(l.n1, l.blocks*l.m.w) {
+	for i := range tilesOf(l.n1, l.blocks*l.m.w) {
 		lo, hi := i*l.blocks, min((i+1)*l.blocks, l.n1/l.m.w)
-		read, _ := stream.SourceTraffic(l.between().Range(0, lo, hi))
-		wrote, _ := stream.SinkTraffic(l.dst.Range(1, lo*l.m.w, hi*l.m.w))
-		total += read + wrote
+		add(l.between().Range(0, lo, hi), l.resultTile(lo*l.m.w, hi*l.m.w))
 	}
-	return total
+	s := l.matrices()
+	for _, p := range l.copies {
+		if p != nil {
+			s.passes = append(s.passes, p)
+		}
+	}
+	return total + s.traffic(bytes)
 }
 
-// linePass is one of the passes under way.
-type linePass[T simd.Float] struct {
-	l        *lineStream
-	x        *kernels.Exec
-	crew     *crew[T]
-	two      twoStep[T] // with the places of a tile
-	dir      *direction[T]
-	buf      []byte
-	src, dst kernels.Stored
-	axisIn   int // along which the source is cut
-	unitIn   int // of the source's indices in a tile
-	axisOut  int
-	unitOut  int
-	memIn    [2][]byte
-	memOut   [2][]byte
-	in, out  [2]stream.Piece
-	compute  func(p *linePass[T], in, out ndarray.Array, lo int) error
+// lineRun is a run: the passes and what they go over.
+type lineRun[T simd.Float] struct {
+	l                         lineStream
+	src, dst, between, strips kernels.Stored
 }
 
 func runLine[T simd.Float](l *lineStream) func(x *kernels.Exec) error {
-	return func(x *kernels.Exec) error {
-		blob, err := x.Temp(int64(l.between().Bytes()))
-		if err != nil {
+	return func(x *kernels.Exec) (err error) {
+		r := &lineRun[T]{
+			l:       *l,
+			src:     kernels.Stored{Blob: x.Src[0].Blob, Layout: asMatrix(x.Src[0].Layout, l.n1, l.n2)},
+			dst:     kernels.Stored{Blob: x.Dst[0].Blob, Layout: asMatrix(x.Dst[0].Layout, l.n2, l.n1)},
+			between: kernels.Stored{Layout: l.between()},
+		}
+		r.l.src, r.l.dst = r.src.Layout, r.dst.Layout // where they lie is known now
+		if r.between.Blob, err = x.Temp(int64(r.between.Layout.Bytes())); err != nil {
 			return err
 		}
-		between := kernels.Stored{Blob: blob, Layout: l.between()}
-		src := kernels.Stored{Blob: x.Src[0].Blob, Layout: asMatrix(x.Src[0].Layout, l.n1, l.n2)}
-		dst := kernels.Stored{Blob: x.Dst[0].Blob, Layout: asMatrix(x.Dst[0].Layout, l.n2, l.n1)}
+		if n := l.panelBytes(); n > 0 {
+			if r.strips.Blob, err = x.Temp(n); err != nil {
+				return err
+			}
+		}
 		arena := stream.NewArena(x.Mem, l.mem)
-		first := &linePass[T]{l: l, src: src, dst: between, axisIn: 1, axisOut: 1, unitIn: l.cols, unitOut: l.cols, compute: (*linePass[T]).columns}
-		if err := first.run(arena.Exec(x), l.tiles(l.n2, l.cols), l.n1*l.cols); err != nil {
-			return err
+		for _, pass := range []func(x *kernels.Exec) error{r.copyIn, r.columns, r.rows, r.copyOut} {
+			arena.Reset()
+			if err := pass(arena.Exec(x)); err != nil {
+				return err
+			}
 		}
-		arena.Reset()
-		second := &linePass[T]{l: l, src: between, dst: dst, axisIn: 0, axisOut: 1, unitIn: l.blocks, unitOut: l.blocks * l.m.w, compute: (*linePass[T]).rows}
-		return second.run(arena.Exec(x), l.tiles(l.n1, l.blocks*l.m.w), l.n2*l.blocks*l.m.w)
+		return nil
 	}
 }
 
-// run goes over the tiles, with a buffer for so many points.
-func (p *linePass[T]) run(x *kernels.Exec, tiles, points int) error {
+// copyIn copies the line to its panels, if there are any; copyOut copies the
+// result from its.
+func (r *lineRun[T]) copyIn(x *kernels.Exec) error {
+	if r.l.from == nil {
+		return nil
+	}
+	return runPass[T](x, r.l.matrices(), r.l.copies[0], r.src, r.strips)
+}
+
+func (r *lineRun[T]) copyOut(x *kernels.Exec) error {
+	if r.l.to == nil {
+		return nil
+	}
+	return runPass[T](x, r.l.matrices(), r.l.copies[1], r.strips, r.dst)
+}
+
+// columns is the first sweep.
+func (r *lineRun[T]) columns(x *kernels.Exec) error {
+	l, from := &r.l, r.src.Blob
+	if l.from != nil {
+		from = r.strips.Blob
+	}
+	p := &linePass[T]{l: l,
+		source: func(i int) kernels.Stored {
+			return kernels.Stored{Blob: from, Layout: l.columnTile(i*l.cols, min((i+1)*l.cols, l.n2))}
+		},
+		sink: func(i int) kernels.Stored { return stream.Range(r.between, 1, i*l.cols, min((i+1)*l.cols, l.n2)) },
+	}
+	return p.run(x, tilesOf(l.n2, l.cols), l.bufferReals(l.from, l.n1*l.cols), p.columns)
+}
+
+// rows is the second sweep.
+func (r *lineRun[T]) rows(x *kernels.Exec) error {
+	l, to := &r.l, r.dst.Blob
+	if l.to != nil {
+		to = r.strips.Blob
+	}
+	k := l.blocks * l.m.w
+	p := &linePass[T]{l: l,
+		source: func(i int) kernels.Stored {
+			return stream.Range(r.between, 0, i*l.blocks, min((i+1)*l.blocks, l.n1/l.m.w))
+		},
+		sink: func(i int) kernels.Stored {
+			return kernels.Stored{Blob: to, Layout: l.resultTile(i*k, min((i+1)*k, l.n1))}
+		},
+	}
+	return p.run(x, tilesOf(l.n1, k), l.bufferReals(l.to, l.n2*k), p.rows)
+}
+
+// linePass is one of the sweeps under way.
+type linePass[T simd.Float] struct {
+	l            *lineStream
+	x            *kernels.Exec
+	crew         *crew[T]
+	two          twoStep[T] // with the places of a tile
+	dir          *direction[T]
+	buf          []byte
+	source, sink func(i int) kernels.Stored // of tile i; the first is as large as any
+	memIn        [2][]byte
+	memOut       [2][]byte
+	in, out      [2]stream.Piece
+}
+
+// run goes over the tiles, with a buffer of so many reals.
+func (p *linePass[T]) run(x *kernels.Exec, tiles, buffer int, compute func(i int, in, out ndarray.Array) error) error {
 	l, k := p.l, simd.FFT[T]()
 	p.x, p.two, p.dir = x, *planned(k, l.r.shape[0]).two, forward[T]()
 	if l.r.inv {
 		p.dir = inverse(T(l.r.scale))
 	}
-	source := stream.SourceSize(p.src.Layout.Range(p.axisIn, 0, p.unitIn))
-	sink := stream.SinkSize(p.dst.Layout.Range(p.axisOut, 0, p.unitOut))
 	for i := range 2 {
-		p.memIn[i], p.memOut[i] = x.Mem.Alloc(source), x.Mem.Alloc(sink)
+		p.memIn[i] = x.Mem.Alloc(stream.SourceSize(p.source(0).Layout))
+		p.memOut[i] = x.Mem.Alloc(stream.SinkSize(p.sink(0).Layout))
 	}
-	p.buf = x.Mem.Alloc(2 * points * realSize[T]())
+	if buffer > 0 {
+		p.buf = x.Mem.Alloc(buffer * realSize[T]())
+	}
 	p.crew = &crew[T]{w: x.W, space: spaceOf[T](x, need{task: l.taskReals()}, l.r.threads), piece: l.r.params.Piece}
-	cut := func(s kernels.Stored, axis, unit, i int) kernels.Stored {
-		return stream.Range(s, axis, i*unit, min((i+1)*unit, s.Layout.Shape[axis]))
-	}
 	steps := &stream.Steps{N: tiles,
 		Load: func(f *stream.Flight, i int) []*stream.Move {
-			p.in[i%2] = stream.Source(cut(p.src, p.axisIn, p.unitIn, i), p.memIn[i%2])
+			p.in[i%2] = stream.Source(p.source(i), p.memIn[i%2])
 			return []*stream.Move{f.Load(&p.in[i%2])}
 		},
 		Compute: func(i int) error {
-			p.out[i%2] = stream.Sink(cut(p.dst, p.axisOut, p.unitOut, i), p.memOut[i%2])
-			return p.compute(p, p.in[i%2].Array, p.out[i%2].Array, i*p.unitIn)
+			p.out[i%2] = stream.Sink(p.sink(i), p.memOut[i%2])
+			return compute(i, p.in[i%2].Array, p.out[i%2].Array)
 		},
 		Store: func(f *stream.Flight, i int) []*stream.Move { return []*stream.Move{f.Store(&p.out[i%2])} },
 	}
 	return steps.Run(x)
 }
 
-// columns is the first sweep over columns from j2 on.
-func (p *linePass[T]) columns(in, out ndarray.Array, j2 int) error {
-	cols, w := in.Shape[1], p.l.m.w
-	src := arrayIn(p.buf, p.l.complex, in.Shape)
-	if err := convert(p.x.W, src, in); err != nil {
-		return err
+// columns is the first sweep over the columns of tile i.
+func (p *linePass[T]) columns(i int, in, out ndarray.Array) error {
+	w, cols, from := p.l.m.w, out.Shape[1], in
+	if p.l.from != nil { // a panel is used where it lies, all its columns or not
+		from = in.Index(0)
+	} else {
+		from = arrayIn(p.buf, p.l.complex, in.Shape)
+		if err := convert(p.x.W, from, in); err != nil {
+			return err
+		}
 	}
-	p.two.pitchIn, p.two.between = 2*cols, out.Strides[0]/realSize[T]()
-	from, to := reals[T](src), flat[T](out)
+	p.two.pitchIn, p.two.between = 2*from.Shape[1], out.Strides[0]/realSize[T]()
+	src, to, first := reals[T](from), flat[T](out), i*p.l.cols/w
 	return p.crew.tasks(cols/w, p.crew.grain(2*w*p.l.n1), p.l.taskReals(), func(lo, hi int, tiles []T) {
 		for i := lo; i < hi; i++ {
-			p.two.columnBlock(to, from, j2/w+i, i*w, p.dir, tiles)
+			p.two.columnBlock(to, src, first+i, i*w, p.dir, tiles)
 		}
 	})
 }
 
-// rows is the second sweep over blocks of k1.
-func (p *linePass[T]) rows(in, out ndarray.Array, _ int) error {
-	dst, w := arrayIn(p.buf, p.l.complex, out.Shape), p.l.m.w
-	p.two.pitchOut = 2 * out.Shape[1]
+// rows is the second sweep over the blocks of k1 of a tile.
+func (p *linePass[T]) rows(_ int, in, out ndarray.Array) error {
+	w, dst := p.l.m.w, out
+	if p.l.to != nil {
+		dst = out.Index(0)
+	} else {
+		dst = arrayIn(p.buf, p.l.complex, out.Shape)
+	}
+	p.two.pitchOut = 2 * dst.Shape[1]
 	from, to, next := flat[T](in), reals[T](dst), in.Strides[0]/realSize[T]()
 	err := p.crew.tasks(in.Shape[0], p.crew.grain(2*w*p.l.n2), p.l.taskReals(), func(lo, hi int, tiles []T) {
 		for i := lo; i < hi; i++ {
@@ -223,6 +408,9 @@ func (p *linePass[T]) rows(in, out ndarray.Array, _ int) error {
 		if err := scaleAll(p.crew, to, T(p.l.r.scale)); err != nil {
 			return err
 		}
+	}
+	if p.l.to != nil {
+		return nil
 	}
 	return convert(p.x.W, out, dst)
 }
