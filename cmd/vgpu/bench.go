@@ -35,7 +35,7 @@ func benchCommand() *cobra.Command {
 		Short: "time any command, on operands made up from their types",
 		Long: "Times a command. Its inputs are written as NAME:DTYPE:SHAPE and filled with random numbers, or given as files.\n" +
 			"Operands live in memory (/dev/shm). Each repetition overwrites the outputs of the one before.",
-		Example: "  vgpu bench 'gemm a:f32:1024x1024 b:f32:1024x1024 c' --threads 1 --json\n  vgpu bench 'sum x' --input x=data.npy\n  vgpu bench launch",
+		Example: "  vgpu bench 'gemm a:f32:1024x1024 b:f32:1024x1024 c' --threads 1 --json\n  vgpu bench 'sum x' --input x=data.npy\n  vgpu bench launch\n  vgpu bench mount",
 		Args: func(c *cobra.Command, args []string) error {
 			if o.report != "" {
 				return exactArgs(0, "no command beside --report")(c, args)
@@ -61,7 +61,7 @@ func benchCommand() *cobra.Command {
 	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE: a file for an input")
 	f.BoolVar(&o.json, "json", false, "one line of JSON")
 	f.StringVar(&o.report, "report", "", "time a list of commands and write report.json and the picture roofline.svg into this `directory`")
-	c.AddCommand(launchCommand(), suiteCommand(), diskCommand())
+	c.AddCommand(launchCommand(), benchMountCommand(), suiteCommand(), diskCommand())
 	return c
 }
 

@@ -62,7 +62,7 @@ func printLaunch(w io.Writer, list []launchTime) error {
 
 func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) {
 	if dir == "" {
-		stop, at, err := temporaryDevice()
+		stop, at, err := temporaryDevice("--mem", "256M")
 		if err != nil {
 			return nil, err
 		}
@@ -96,8 +96,8 @@ func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) 
 	return out, nil
 }
 
-// temporaryDevice mounts a device in a directory of its own.
-func temporaryDevice() (stop func() error, dir string, err error) {
+// temporaryDevice mounts a device in a directory of its own, with more flags for mount.
+func temporaryDevice(flags ...string) (stop func() error, dir string, err error) {
 	top, err := os.MkdirTemp("", "vgpu-launch-")
 	if err != nil {
 		return nil, "", err
@@ -114,7 +114,7 @@ func temporaryDevice() (stop func() error, dir string, err error) {
 		}
 		return nil
 	}
-	if err := run("mount", "--daemon", "--mem", "256M", "--state", filepath.Join(top, "state"), dir); err != nil {
+	if err := run(slices.Concat([]string{"mount", "--daemon", "--state", filepath.Join(top, "state")}, flags, []string{dir})...); err != nil {
 		return nil, "", errors.Join(err, os.RemoveAll(top))
 	}
 	return func() error { return errors.Join(run("umount", dir), os.RemoveAll(top)) }, dir, nil
