@@ -15,11 +15,13 @@ func newRealLine[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
 	if n%2 == 1 {
 		return &realLine[T]{n: n, inner: planned(k, n)}
 	}
-	r := &realLine[T]{n: n, inner: planned(k, n/2), tw: make([]T, 2*(n/4+1))}
+	r := &realLine[T]{n: n, inner: planned(k, n/2), tw: newTable[T](2 * (n/4 + 1))}
 	w := newRoots(n)
-	for i := range n/4 + 1 {
-		r.tw[2*i], r.tw[2*i+1] = rootAt[T](w, i)
-	}
+	tabulate(n/4+1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			r.tw[2*i], r.tw[2*i+1] = rootAt[T](w, i)
+		}
+	})
 	return r
 }
 

@@ -2,6 +2,11 @@
 // prints a table with the ratio of each point and the geometric mean.
 //
 //	go run ./tools/peers/fft [-threads 1] [-types f32,f64] [-only REGEXP] [-rounds 3]
+//	go run ./tools/peers/fft -plans [-types f32,f64] [-only REGEXP]
+//	go run ./tools/peers/fft -scaling [-types f32,f64] [-only REGEXP] [-rounds 3]
+//
+// With -plans it prints what our plans take, each in a fresh process; with
+// -scaling our time on one thread over that on two, in turn. Neither needs FFTW.
 //
 // It needs a C compiler and Debian's libfftw3-dev. On one thread both sides are
 // timed by the thread's processor time, which a busy machine disturbs least; on
@@ -84,24 +89,44 @@ func main() {
 	types := flag.String("types", "f32,f64", "element types")
 	only := flag.String("only", "", "points to time, as a regular expression")
 	rounds := flag.Int("rounds", 3, "times that each side has its turn")
+	allPlans := flag.Bool("plans", false, "time our plans only, each in a process of its own")
+	onePlan := flag.String("plan", "", "time the plan of one point, in seconds")
+	threadsToo := flag.Bool("scaling", false, "time ourselves on one thread and on two")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	if err != nil {
 		log.Fatal(err)
 	}
-	p, err := pool.New(pool.Config{Threads: *threads})
+	switch {
+	case *onePlan != "":
+		err = planOne(*types, *onePlan)
+	case *allPlans:
+		err = plans(*types, match)
+	case *threadsToo:
+		err = scaling(*types, match, *rounds)
+	default:
+		err = compare(*types, match, *threads, *rounds)
+	}
 	if err != nil {
 		log.Fatal(err)
+	}
+}
+
+// compare times both sides.
+func compare(types string, match *regexp.Regexp, threads, rounds int) error {
+	p, err := pool.New(pool.Config{Threads: threads})
+	if err != nil {
+		return err
 	}
 	defer p.Close()
 	peer, err := startPeer()
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer peer.close()
-	b := bench{peer: peer, pool: p, threads: *threads, rounds: *rounds, match: match}
+	b := bench{peer: peer, pool: p, threads: threads, rounds: rounds, match: match}
 	fmt.Printf("%-4s %-14s %12s %12s %8s %10s %10s\n", "type", "size", "ours GF/s", "FFTW GF/s", "ratio", "our plan", "its plan")
-	for _, t := range strings.Split(*types, ",") {
+	for _, t := range strings.Split(types, ",") {
 		switch t {
 		case "f32":
 			err = table[float32](&b, t)
@@ -111,10 +136,11 @@ func main() {
 			err = fmt.Errorf("unknown type %q", t)
 		}
 		if err != nil {
-			log.Fatal(err)
+			return err
 		}
 	}
 	fmt.Printf("geometric mean of %d ratios: %.2f\n", b.count, math.Exp(b.logs/float64(b.count)))
+	return nil
 }
 
 // bench collects the ratios.
@@ -122,6 +148,7 @@ type bench struct {
 	peer    *peer
 	pool    *pool.Pool
 	threads int
+	wall    bool // clock one thread by wall time too
 	rounds  int
 	match   *regexp.Regexp
 	logs    float64
@@ -165,7 +192,7 @@ func (b *bench) time(run func(w *pool.Worker) error) (float64, error) {
 	least := math.Inf(1)
 	err := b.pool.Run(context.Background(), pool.Options{}, func(w *pool.Worker) error {
 		clock := func() float64 { return float64(time.Now().UnixNano()) / 1e9 }
-		if b.threads == 1 {
+		if b.threads == 1 && !b.wall {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			clock = threadTime
@@ -210,18 +237,25 @@ func prepare[T simd.Float](p point) (run func(w *pool.Worker) error, planned flo
 		src[i] = T(math.Sin(float64(i)))
 	}
 	start := time.Now()
-	if p.real {
-		t := fft.NewRealPlan[T](p.size())
-		planned, scratch := time.Since(start).Seconds(), make([]T, t.Scratch())
-		return func(w *pool.Worker) error { return t.Forward(w, dst, src, scratch) }, planned, nil
-	}
-	shape, axes := append([]int{p.batch}, p.dims...), []int{1, 2, 3}[:len(p.dims)]
-	t, err := fft.NewPlan[T](shape, axes)
+	t, err := newTransform[T](p)
 	if err != nil {
 		return nil, 0, err
 	}
 	planned, scratch := time.Since(start).Seconds(), make([]T, t.Scratch())
 	return func(w *pool.Worker) error { return t.Forward(w, dst, src, scratch) }, planned, nil
+}
+
+// transform is a plan of either kind.
+type transform[T simd.Float] interface {
+	Scratch() int
+	Forward(w *pool.Worker, dst, src, scratch []T) error
+}
+
+func newTransform[T simd.Float](p point) (transform[T], error) {
+	if p.real {
+		return fft.NewRealPlan[T](p.size()), nil
+	}
+	return fft.NewPlan[T](append([]int{p.batch}, p.dims...), []int{1, 2, 3}[:len(p.dims)])
 }
 
 // peer is the C program at the other end of a pipe.
