@@ -15,8 +15,12 @@ const (
 	block    = 4096 // elements of an inner leaf
 	group    = 32   // rows of an outer leaf
 	branches = 16   // leaves of a piece of work
-	// tile is how many columns an outer piece has; it does not touch the order.
-	tile = 1024
+	// tile is how many columns an outer piece has, wideTile how many if there are
+	// manyPieces even so: longer runs of memory are read faster. They do not touch the
+	// order.
+	tile       = 1024
+	wideTile   = 4096
+	manyPieces = 8
 	// pieceElements is about how many elements a piece of work has.
 	pieceElements = block * branches
 )

@@ -67,7 +67,7 @@ func perOutput[A ndarray.Element](j *job) []A {
 type pieces struct {
 	count, grain int // as pool.Worker.For has them
 	unit, segs   int // pieces of K: their length and number; with more than one there are partial results
-	tiles        int // pieces of W
+	tiles, width int // pieces of W: their number and extent
 }
 
 // split is the pieces of a pass over g; it depends on the shape alone.
@@ -99,8 +99,12 @@ func (g *geometry) leaf() int {
 
 // splitBy is split with segments of a given length.
 func (g *geometry) splitBy(unit int) pieces {
-	p := pieces{unit: unit, segs: ceil(g.k, unit), tiles: ceil(g.w, tile)}
-	p.count, p.grain = g.o*p.segs*p.tiles, max(1, pieceElements/(min(g.k, unit)*min(g.w, tile)))
+	p := pieces{unit: unit, segs: ceil(g.k, unit), width: tile}
+	if g.o*p.segs >= manyPieces {
+		p.width = wideTile
+	}
+	p.tiles = ceil(g.w, p.width)
+	p.count, p.grain = g.o*p.segs*p.tiles, max(1, pieceElements/(min(g.k, unit)*min(g.w, p.width)))
 	return p
 }
 
@@ -134,7 +138,7 @@ func (r *reduction[T, A]) lengths(g *geometry) lengths {
 			l.lift = min(block, g.k)
 		}
 	default:
-		width := min(tile, g.w)
+		width := min(wideTile, g.w)
 		l.stack = levels * width
 		if r.fusedFold == nil {
 			l.lift = width

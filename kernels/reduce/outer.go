@@ -13,8 +13,8 @@ func (p *pass[T, A]) outerSegments(w *pool.Worker, partial []A) error {
 		ws := p.borrow()
 		defer p.giveBack(ws)
 		for i := lo; i < hi; i++ {
-			o, s, col := i/tiles/segs, i/tiles%segs, i%tiles*tile
-			width := min(tile, g.w-col)
+			o, s, col := i/tiles/segs, i/tiles%segs, i%tiles*p.split.width
+			width := min(p.split.width, g.w-col)
 			k := s * unit
 			vals := p.rows(&ws, o, k, min(k+unit, g.k), col, width)
 			if partial == nil {
@@ -31,8 +31,8 @@ func (p *pass[T, A]) joinRows(w *pool.Worker, partial []A) error {
 	g, segs, tiles := &p.g, p.split.segs, p.split.tiles
 	return w.For(g.o*tiles, 1, func(_ *pool.Worker, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			o, col := i/tiles, i%tiles*tile
-			width := min(tile, g.w-col)
+			o, col := i/tiles, i%tiles*p.split.width
+			width := min(p.split.width, g.w-col)
 			row := func(s int) []A {
 				at := (o*segs+s)*g.w + col
 				return partial[at : at+width]

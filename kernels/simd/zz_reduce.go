@@ -680,7 +680,7 @@ func DotF32(x, y []float32) float64 {
 // one is. Of equal zeros the first in lane order counts.
 func MaxOfF32(x []float32) float32 {
 	var acc [lanes]float32
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -723,7 +723,7 @@ func MaxOfF32(x []float32) float32 {
 // one is. Of equal zeros the first in lane order counts.
 func MinOfF32(x []float32) float32 {
 	var acc [lanes]float32
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -766,7 +766,7 @@ func MinOfF32(x []float32) float32 {
 // one is. Of equal zeros the first in lane order counts.
 func MaxOfF64(x []float64) float64 {
 	var acc [lanes]float64
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -809,7 +809,7 @@ func MaxOfF64(x []float64) float64 {
 // one is. Of equal zeros the first in lane order counts.
 func MinOfF64(x []float64) float64 {
 	var acc [lanes]float64
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -851,7 +851,7 @@ func MinOfF64(x []float64) float64 {
 // MaxOfI64 is the greatest element of x, which must not be empty.
 func MaxOfI64(x []int64) int64 {
 	var acc [lanes]int64
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -889,7 +889,7 @@ func MaxOfI64(x []int64) int64 {
 // MinOfI64 is the least element of x, which must not be empty.
 func MinOfI64(x []int64) int64 {
 	var acc [lanes]int64
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -927,7 +927,7 @@ func MinOfI64(x []int64) int64 {
 // MaxOfU64 is the greatest element of x, which must not be empty.
 func MaxOfU64(x []uint64) uint64 {
 	var acc [lanes]uint64
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -965,7 +965,7 @@ func MaxOfU64(x []uint64) uint64 {
 // MinOfU64 is the least element of x, which must not be empty.
 func MinOfU64(x []uint64) uint64 {
 	var acc [lanes]uint64
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1003,7 +1003,7 @@ func MinOfU64(x []uint64) uint64 {
 // MaxOfI32 is the greatest element of x, which must not be empty.
 func MaxOfI32(x []int32) int32 {
 	var acc [lanes]int32
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1041,7 +1041,7 @@ func MaxOfI32(x []int32) int32 {
 // MinOfI32 is the least element of x, which must not be empty.
 func MinOfI32(x []int32) int32 {
 	var acc [lanes]int32
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1079,7 +1079,7 @@ func MinOfI32(x []int32) int32 {
 // MaxOfU32 is the greatest element of x, which must not be empty.
 func MaxOfU32(x []uint32) uint32 {
 	var acc [lanes]uint32
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1117,7 +1117,7 @@ func MaxOfU32(x []uint32) uint32 {
 // MinOfU32 is the least element of x, which must not be empty.
 func MinOfU32(x []uint32) uint32 {
 	var acc [lanes]uint32
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1155,7 +1155,7 @@ func MinOfU32(x []uint32) uint32 {
 // MaxOfI16 is the greatest element of x, which must not be empty.
 func MaxOfI16(x []int16) int16 {
 	var acc [lanes]int16
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1193,7 +1193,7 @@ func MaxOfI16(x []int16) int16 {
 // MinOfI16 is the least element of x, which must not be empty.
 func MinOfI16(x []int16) int16 {
 	var acc [lanes]int16
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1231,7 +1231,7 @@ func MinOfI16(x []int16) int16 {
 // MaxOfU16 is the greatest element of x, which must not be empty.
 func MaxOfU16(x []uint16) uint16 {
 	var acc [lanes]uint16
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1269,7 +1269,7 @@ func MaxOfU16(x []uint16) uint16 {
 // MinOfU16 is the least element of x, which must not be empty.
 func MinOfU16(x []uint16) uint16 {
 	var acc [lanes]uint16
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1307,7 +1307,7 @@ func MinOfU16(x []uint16) uint16 {
 // MaxOfI8 is the greatest element of x, which must not be empty.
 func MaxOfI8(x []int8) int8 {
 	var acc [lanes]int8
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1345,7 +1345,7 @@ func MaxOfI8(x []int8) int8 {
 // MinOfI8 is the least element of x, which must not be empty.
 func MinOfI8(x []int8) int8 {
 	var acc [lanes]int8
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1383,7 +1383,7 @@ func MinOfI8(x []int8) int8 {
 // MaxOfU8 is the greatest element of x, which must not be empty.
 func MaxOfU8(x []uint8) uint8 {
 	var acc [lanes]uint8
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)
@@ -1421,7 +1421,7 @@ func MaxOfU8(x []uint8) uint8 {
 // MinOfU8 is the least element of x, which must not be empty.
 func MinOfU8(x []uint8) uint8 {
 	var acc [lanes]uint8
-	for j := range acc {
+	for j := copy(acc[:], x); j < lanes; j++ {
 		acc[j] = x[0]
 	}
 	n := len(x) &^ (lanes - 1)

@@ -385,7 +385,7 @@ func (r *reduction) goText() (wrapper, twin string) {
 	switch r.identity {
 	case "0":
 	case "":
-		w("\tfor j := range acc {\n\t\tacc[j] = x[0]\n\t}\n")
+		w("\tfor j := copy(acc[:], x); j < lanes; j++ {\n\t\tacc[j] = x[0]\n\t}\n")
 	default:
 		w("\tfor j := range acc {\n\t\tacc[j] = %s\n\t}\n", r.identity)
 	}
