@@ -1,6 +1,9 @@
 package simd
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // fftGeneric builds the pure-Go kernels with w lanes: documentation, test
 // oracle, and the path of machines without the instructions.
@@ -17,18 +20,13 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 		k.LastScaled[r] = fftPassGo[T](r, w, Planar, Swapped, false)
 	}
 	k.Transpose = func(dst, src, t, u []T, nb, srow, sblock, drow, dblock int) {
-		fftTransposeGo(w, dst, src, t, u, nb, srow, sblock, drow, dblock)
+		fftTransposeGo(k.Lane, dst, src, t, u, nb, srow, sblock, drow, dblock)
 	}
 	k.TransposeStream = k.Transpose
 	k.LastStream, k.LastScaledStream = k.Last, k.LastScaled
-	k.Deinterleave = func(dst, src []T, rows, v, srow, drow int) {
-		fftRelayGo(w, dst, src, rows, v, srow, drow, Interleaved)
-	}
-	k.DeinterleaveSwapped = func(dst, src []T, rows, v, srow, drow int) {
-		fftRelayGo(w, dst, src, rows, v, srow, drow, Swapped)
-	}
+	k.Deinterleave, k.DeinterleaveSwapped = fftRelayGo[T](w, Interleaved), fftRelayGo[T](w, Swapped)
 	k.Mul, k.Unpack, k.Pack = fftMulGo[T], fftUnpackGo[T], fftPackGo[T]
-	k.Columns16, k.Columns16Swapped = fftColumns16Go(w, k.FirstN[16]), fftColumns16Go(w, k.FirstSwappedN[16])
+	k.Columns16, k.Columns16Swapped = fftColumns16Go(k.Lane, k.FirstN[16]), fftColumns16Go(k.Lane, k.FirstSwappedN[16])
 	if w >= 8 { // twins of AVX-512's
 		k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
 	}
@@ -116,8 +114,10 @@ func fftPassGo[T Float](r, w int, in, out FFTLayout, twiddle bool) FFTPass[T] {
 	dft := fftButterfly[T](r)
 	ire, iim := lanePlace[T](in, w)
 	ore, oim := lanePlace[T](out, w)
+	points := sync.Pool{New: func() any { return new(fftPoint[T]) }} // what a routine unknown here is given must not be on the stack
 	return func(dst, src, tw []T, m, v, sk, sp, dj, dp int) {
-		var x fftPoint[T]
+		x := points.Get().(*fftPoint[T])
+		defer points.Put(x)
 		scale := T(1)
 		if out == Swapped {
 			scale = tw[0]
@@ -130,7 +130,7 @@ func fftPassGo[T Float](r, w int, in, out FFTLayout, twiddle bool) FFTPass[T] {
 						o := from + k*sk
 						x.re[k], x.im[k] = src[o+ire[l]], src[o+iim[l]]
 					}
-					dft(&x)
+					dft(x)
 					if twiddle {
 						x.twiddle(r, tw[p*(r-1)*2:])
 					}
@@ -261,8 +261,8 @@ func fftOdd[T Float](r int) func(x *fftPoint[T]) {
 }
 
 // fftTransposeGo is the twin of [FFTKernels.Transpose].
-func fftTransposeGo[T Float](w int, dst, src, t, u []T, nb, srow, sblock, drow, dblock int) {
-	lane := fftLanes[T](w)
+func fftTransposeGo[T Float](lane []int, dst, src, t, u []T, nb, srow, sblock, drow, dblock int) {
+	w := len(lane)
 	for b := range nb {
 		for i := range w {
 			row := b*w + i
@@ -281,27 +281,33 @@ func fftTransposeGo[T Float](w int, dst, src, t, u []T, nb, srow, sblock, drow, 
 }
 
 // fftColumns16Go is the twin of [FFTKernels.Columns16].
-func fftColumns16Go[T Float](w int, first FFTPass[T]) func(dst, src, t []T, v, sk int) {
+func fftColumns16Go[T Float](lane []int, first FFTPass[T]) func(dst, src, t []T, v, sk int) {
+	w := len(lane)
+	tiles := sync.Pool{New: func() any { tile := make([]T, 16*2*w); return &tile }}
 	return func(dst, src, t []T, v, sk int) {
-		tile := make([]T, 16*2*w)
+		p := tiles.Get().(*[]T)
+		defer tiles.Put(p)
+		tile := *p
 		for b := range v {
 			first(tile, src[b*2*w:], nil, 1, 1, sk, 0, 2*w, 0)
 			for g := range 16 / w {
-				fftTransposeGo(w, dst[b*w*32+g*2*w:], tile[g*w*2*w:], t[(b*16+g*w)*2*w:], nil, 1, 2*w, 0, 32, 0)
+				fftTransposeGo(lane, dst[b*w*32+g*2*w:], tile[g*w*2*w:], t[(b*16+g*w)*2*w:], nil, 1, 2*w, 0, 32, 0)
 			}
 		}
 	}
 }
 
-// fftRelayGo copies rows of vectors from one layout to Planar.
-func fftRelayGo[T Float](w int, dst, src []T, rows, v, srow, drow int, in FFTLayout) {
+// fftRelayGo makes the twin that copies rows of vectors from a layout to Planar.
+func fftRelayGo[T Float](w int, in FFTLayout) func(dst, src []T, rows, v, srow, drow int) {
 	ire, iim := lanePlace[T](in, w)
 	ore, oim := lanePlace[T](Planar, w)
-	for i := range rows {
-		for q := range v {
-			s, d := src[i*srow+q*2*w:][:2*w], dst[i*drow+q*2*w:][:2*w]
-			for l := range w {
-				d[ore[l]], d[oim[l]] = s[ire[l]], s[iim[l]]
+	return func(dst, src []T, rows, v, srow, drow int) {
+		for i := range rows {
+			for q := range v {
+				s, d := src[i*srow+q*2*w:][:2*w], dst[i*drow+q*2*w:][:2*w]
+				for l := range w {
+					d[ore[l]], d[oim[l]] = s[ire[l]], s[iim[l]]
+				}
 			}
 		}
 	}
