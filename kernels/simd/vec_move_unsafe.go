@@ -6,3 +6,9 @@ import "unsafe"
 func misaligned(b []byte) int {
 	return int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & 63)
 }
+
+// aligned is how many elements come before the first at a multiple of 64 bytes,
+// at most all.
+func aligned[T any](x []T) int {
+	return min(len(x), int(-uintptr(unsafe.Pointer(unsafe.SliceData(x)))&63)/sizeOf[T]())
+}

@@ -22,6 +22,27 @@ func AddF32(dst []float32, a []float32, b []float32) {
 	}
 }
 
+// AddF32Stream is [AddF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AddF32Stream(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AddF32(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			addF32StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			addF32StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	AddF32(dst[end:n], a[end:n], b[end:n])
+}
+
 // SubF32 sets dst[i] = a[i] - b[i].
 func SubF32(dst []float32, a []float32, b []float32) {
 	n := len(dst)
@@ -40,6 +61,27 @@ func SubF32(dst []float32, a []float32, b []float32) {
 	default:
 		subF32Go(dst[:n], a[:n], b[:n])
 	}
+}
+
+// SubF32Stream is [SubF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SubF32Stream(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SubF32(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			subF32StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			subF32StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	SubF32(dst[end:n], a[end:n], b[end:n])
 }
 
 // MulF32 sets dst[i] = a[i] * b[i].
@@ -62,6 +104,27 @@ func MulF32(dst []float32, a []float32, b []float32) {
 	}
 }
 
+// MulF32Stream is [MulF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MulF32Stream(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MulF32(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			mulF32StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			mulF32StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	MulF32(dst[end:n], a[end:n], b[end:n])
+}
+
 // DivF32 sets dst[i] = a[i] / b[i].
 func DivF32(dst []float32, a []float32, b []float32) {
 	n := len(dst)
@@ -80,6 +143,27 @@ func DivF32(dst []float32, a []float32, b []float32) {
 	default:
 		divF32Go(dst[:n], a[:n], b[:n])
 	}
+}
+
+// DivF32Stream is [DivF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func DivF32Stream(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	DivF32(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			divF32StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			divF32StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	DivF32(dst[end:n], a[end:n], b[end:n])
 }
 
 // MinF32 sets dst[i] = the lesser of a[i] and b[i], NaN if either is.
@@ -102,6 +186,27 @@ func MinF32(dst []float32, a []float32, b []float32) {
 	}
 }
 
+// MinF32Stream is [MinF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MinF32Stream(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MinF32(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			minF32StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			minF32StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	MinF32(dst[end:n], a[end:n], b[end:n])
+}
+
 // MaxF32 sets dst[i] = the greater of a[i] and b[i], NaN if either is.
 func MaxF32(dst []float32, a []float32, b []float32) {
 	n := len(dst)
@@ -120,6 +225,27 @@ func MaxF32(dst []float32, a []float32, b []float32) {
 	default:
 		maxF32Go(dst[:n], a[:n], b[:n])
 	}
+}
+
+// MaxF32Stream is [MaxF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MaxF32Stream(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MaxF32(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			maxF32StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			maxF32StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	MaxF32(dst[end:n], a[end:n], b[end:n])
 }
 
 // CopySignF32 sets dst[i] = |a[i]| with the sign of b[i].
@@ -142,6 +268,27 @@ func CopySignF32(dst []float32, a []float32, b []float32) {
 	}
 }
 
+// CopySignF32Stream is [CopySignF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CopySignF32Stream(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CopySignF32(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			copySignF32StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			copySignF32StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	CopySignF32(dst[end:n], a[end:n], b[end:n])
+}
+
 // AddScalarF32 sets dst[i] = a[i] + s.
 func AddScalarF32(dst []float32, a []float32, s float32) {
 	n := len(dst)
@@ -160,6 +307,27 @@ func AddScalarF32(dst []float32, a []float32, s float32) {
 	default:
 		addScalarF32Go(dst[:n], a[:n], s)
 	}
+}
+
+// AddScalarF32Stream is [AddScalarF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AddScalarF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AddScalarF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			addScalarF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			addScalarF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	AddScalarF32(dst[end:n], a[end:n], s)
 }
 
 // SubScalarF32 sets dst[i] = a[i] - s.
@@ -182,6 +350,27 @@ func SubScalarF32(dst []float32, a []float32, s float32) {
 	}
 }
 
+// SubScalarF32Stream is [SubScalarF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SubScalarF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SubScalarF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			subScalarF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			subScalarF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	SubScalarF32(dst[end:n], a[end:n], s)
+}
+
 // ScalarSubF32 sets dst[i] = s - a[i].
 func ScalarSubF32(dst []float32, a []float32, s float32) {
 	n := len(dst)
@@ -200,6 +389,27 @@ func ScalarSubF32(dst []float32, a []float32, s float32) {
 	default:
 		scalarSubF32Go(dst[:n], a[:n], s)
 	}
+}
+
+// ScalarSubF32Stream is [ScalarSubF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ScalarSubF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ScalarSubF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			scalarSubF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			scalarSubF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	ScalarSubF32(dst[end:n], a[end:n], s)
 }
 
 // MulScalarF32 sets dst[i] = a[i] * s.
@@ -222,6 +432,27 @@ func MulScalarF32(dst []float32, a []float32, s float32) {
 	}
 }
 
+// MulScalarF32Stream is [MulScalarF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MulScalarF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MulScalarF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			mulScalarF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			mulScalarF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	MulScalarF32(dst[end:n], a[end:n], s)
+}
+
 // DivScalarF32 sets dst[i] = a[i] / s.
 func DivScalarF32(dst []float32, a []float32, s float32) {
 	n := len(dst)
@@ -240,6 +471,27 @@ func DivScalarF32(dst []float32, a []float32, s float32) {
 	default:
 		divScalarF32Go(dst[:n], a[:n], s)
 	}
+}
+
+// DivScalarF32Stream is [DivScalarF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func DivScalarF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	DivScalarF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			divScalarF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			divScalarF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	DivScalarF32(dst[end:n], a[end:n], s)
 }
 
 // ScalarDivF32 sets dst[i] = s / a[i].
@@ -262,6 +514,27 @@ func ScalarDivF32(dst []float32, a []float32, s float32) {
 	}
 }
 
+// ScalarDivF32Stream is [ScalarDivF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ScalarDivF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ScalarDivF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			scalarDivF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			scalarDivF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	ScalarDivF32(dst[end:n], a[end:n], s)
+}
+
 // MinScalarF32 sets dst[i] = the lesser of a[i] and s, NaN if either is.
 func MinScalarF32(dst []float32, a []float32, s float32) {
 	n := len(dst)
@@ -280,6 +553,27 @@ func MinScalarF32(dst []float32, a []float32, s float32) {
 	default:
 		minScalarF32Go(dst[:n], a[:n], s)
 	}
+}
+
+// MinScalarF32Stream is [MinScalarF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MinScalarF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MinScalarF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			minScalarF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			minScalarF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	MinScalarF32(dst[end:n], a[end:n], s)
 }
 
 // MaxScalarF32 sets dst[i] = the greater of a[i] and s, NaN if either is.
@@ -302,6 +596,27 @@ func MaxScalarF32(dst []float32, a []float32, s float32) {
 	}
 }
 
+// MaxScalarF32Stream is [MaxScalarF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MaxScalarF32Stream(dst []float32, a []float32, s float32) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MaxScalarF32(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			maxScalarF32StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			maxScalarF32StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	MaxScalarF32(dst[end:n], a[end:n], s)
+}
+
 // NegF32 sets dst[i] = -x[i].
 func NegF32(dst []float32, x []float32) {
 	n := len(dst)
@@ -320,6 +635,27 @@ func NegF32(dst []float32, x []float32) {
 	default:
 		negF32Go(dst[:n], x[:n])
 	}
+}
+
+// NegF32Stream is [NegF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func NegF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	NegF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			negF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			negF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	NegF32(dst[end:n], x[end:n])
 }
 
 // AbsF32 sets dst[i] = |x[i]|.
@@ -342,6 +678,27 @@ func AbsF32(dst []float32, x []float32) {
 	}
 }
 
+// AbsF32Stream is [AbsF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AbsF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AbsF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			absF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			absF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	AbsF32(dst[end:n], x[end:n])
+}
+
 // SquareF32 sets dst[i] = x[i]².
 func SquareF32(dst []float32, x []float32) {
 	n := len(dst)
@@ -360,6 +717,27 @@ func SquareF32(dst []float32, x []float32) {
 	default:
 		squareF32Go(dst[:n], x[:n])
 	}
+}
+
+// SquareF32Stream is [SquareF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SquareF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SquareF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			squareF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			squareF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	SquareF32(dst[end:n], x[end:n])
 }
 
 // ReciprocalF32 sets dst[i] = 1 / x[i].
@@ -382,6 +760,27 @@ func ReciprocalF32(dst []float32, x []float32) {
 	}
 }
 
+// ReciprocalF32Stream is [ReciprocalF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ReciprocalF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ReciprocalF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			reciprocalF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			reciprocalF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	ReciprocalF32(dst[end:n], x[end:n])
+}
+
 // SqrtF32 sets dst[i] = √x[i], rounded correctly; NaN below zero.
 func SqrtF32(dst []float32, x []float32) {
 	n := len(dst)
@@ -400,6 +799,27 @@ func SqrtF32(dst []float32, x []float32) {
 	default:
 		sqrtF32Go(dst[:n], x[:n])
 	}
+}
+
+// SqrtF32Stream is [SqrtF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SqrtF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SqrtF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			sqrtF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			sqrtF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	SqrtF32(dst[end:n], x[end:n])
 }
 
 // RsqrtF32 sets dst[i] = 1/√x[i], within 1 ulp.
@@ -422,6 +842,27 @@ func RsqrtF32(dst []float32, x []float32) {
 	}
 }
 
+// RsqrtF32Stream is [RsqrtF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func RsqrtF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	RsqrtF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			rsqrtF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			rsqrtF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	RsqrtF32(dst[end:n], x[end:n])
+}
+
 // RoundToEvenF32 sets dst[i] = x[i] rounded to the nearest integer, halves to even.
 func RoundToEvenF32(dst []float32, x []float32) {
 	n := len(dst)
@@ -440,6 +881,27 @@ func RoundToEvenF32(dst []float32, x []float32) {
 	default:
 		roundToEvenF32Go(dst[:n], x[:n])
 	}
+}
+
+// RoundToEvenF32Stream is [RoundToEvenF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func RoundToEvenF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	RoundToEvenF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			roundToEvenF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			roundToEvenF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	RoundToEvenF32(dst[end:n], x[end:n])
 }
 
 // FloorF32 sets dst[i] = the greatest integer <= x[i].
@@ -462,6 +924,27 @@ func FloorF32(dst []float32, x []float32) {
 	}
 }
 
+// FloorF32Stream is [FloorF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func FloorF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	FloorF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			floorF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			floorF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	FloorF32(dst[end:n], x[end:n])
+}
+
 // CeilF32 sets dst[i] = the least integer >= x[i].
 func CeilF32(dst []float32, x []float32) {
 	n := len(dst)
@@ -480,6 +963,27 @@ func CeilF32(dst []float32, x []float32) {
 	default:
 		ceilF32Go(dst[:n], x[:n])
 	}
+}
+
+// CeilF32Stream is [CeilF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CeilF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CeilF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			ceilF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			ceilF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CeilF32(dst[end:n], x[end:n])
 }
 
 // TruncF32 sets dst[i] = x[i] rounded toward zero.
@@ -502,6 +1006,27 @@ func TruncF32(dst []float32, x []float32) {
 	}
 }
 
+// TruncF32Stream is [TruncF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func TruncF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	TruncF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			truncF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			truncF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	TruncF32(dst[end:n], x[end:n])
+}
+
 // ReluF32 sets dst[i] = x[i] if that is above zero or NaN, else 0.
 func ReluF32(dst []float32, x []float32) {
 	n := len(dst)
@@ -520,6 +1045,27 @@ func ReluF32(dst []float32, x []float32) {
 	default:
 		reluF32Go(dst[:n], x[:n])
 	}
+}
+
+// ReluF32Stream is [ReluF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ReluF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ReluF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			reluF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			reluF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	ReluF32(dst[end:n], x[end:n])
 }
 
 // SignF32 sets dst[i] = -1, 0 or 1 as x[i] is below, at or above zero; NaN stays NaN.
@@ -548,6 +1094,27 @@ func SignF32(dst []float32, x []float32) {
 	default:
 		signF32Go(dst[:n], x[:n])
 	}
+}
+
+// SignF32Stream is [SignF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SignF32Stream(dst []float32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SignF32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			signF32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			signF32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	SignF32(dst[end:n], x[end:n])
 }
 
 // IsNaNF32 sets dst[i] = 1 if x[i] is NaN, else 0.
@@ -650,6 +1217,27 @@ func AxpyF32(dst []float32, x []float32, y []float32, s float32) {
 	}
 }
 
+// AxpyF32Stream is [AxpyF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AxpyF32Stream(dst []float32, x []float32, y []float32, s float32) {
+	n := len(dst)
+	need(n, len(x), len(y))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AxpyF32(dst[:head], x[:head], y[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			axpyF32StreamAVX512(&dst[i], &x[i], &y[i], s, min(chunk, end-i))
+		} else {
+			axpyF32StreamAVX2(&dst[i], &x[i], &y[i], s, min(chunk, end-i))
+		}
+	}
+	AxpyF32(dst[end:n], x[end:n], y[end:n], s)
+}
+
 // MulAddF32 sets dst[i] = a[i]*b[i] + c[i], the product rounded before the sum.
 func MulAddF32(dst []float32, a []float32, b []float32, c []float32) {
 	n := len(dst)
@@ -668,6 +1256,27 @@ func MulAddF32(dst []float32, a []float32, b []float32, c []float32) {
 	default:
 		mulAddF32Go(dst[:n], a[:n], b[:n], c[:n])
 	}
+}
+
+// MulAddF32Stream is [MulAddF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MulAddF32Stream(dst []float32, a []float32, b []float32, c []float32) {
+	n := len(dst)
+	need(n, len(a), len(b), len(c))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MulAddF32(dst[:head], a[:head], b[:head], c[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			mulAddF32StreamAVX512(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		} else {
+			mulAddF32StreamAVX2(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		}
+	}
+	MulAddF32(dst[end:n], a[end:n], b[end:n], c[end:n])
 }
 
 // FMAF32 sets dst[i] = a[i]*b[i] + c[i], rounded once.
@@ -690,6 +1299,27 @@ func FMAF32(dst []float32, a []float32, b []float32, c []float32) {
 	}
 }
 
+// FMAF32Stream is [FMAF32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func FMAF32Stream(dst []float32, a []float32, b []float32, c []float32) {
+	n := len(dst)
+	need(n, len(a), len(b), len(c))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	FMAF32(dst[:head], a[:head], b[:head], c[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			fMAF32StreamAVX512(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		} else {
+			fMAF32StreamAVX2(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		}
+	}
+	FMAF32(dst[end:n], a[end:n], b[end:n], c[end:n])
+}
+
 // AddF64 sets dst[i] = a[i] + b[i].
 func AddF64(dst []float64, a []float64, b []float64) {
 	n := len(dst)
@@ -708,6 +1338,27 @@ func AddF64(dst []float64, a []float64, b []float64) {
 	default:
 		addF64Go(dst[:n], a[:n], b[:n])
 	}
+}
+
+// AddF64Stream is [AddF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AddF64Stream(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AddF64(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			addF64StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			addF64StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	AddF64(dst[end:n], a[end:n], b[end:n])
 }
 
 // SubF64 sets dst[i] = a[i] - b[i].
@@ -730,6 +1381,27 @@ func SubF64(dst []float64, a []float64, b []float64) {
 	}
 }
 
+// SubF64Stream is [SubF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SubF64Stream(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SubF64(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			subF64StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			subF64StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	SubF64(dst[end:n], a[end:n], b[end:n])
+}
+
 // MulF64 sets dst[i] = a[i] * b[i].
 func MulF64(dst []float64, a []float64, b []float64) {
 	n := len(dst)
@@ -748,6 +1420,27 @@ func MulF64(dst []float64, a []float64, b []float64) {
 	default:
 		mulF64Go(dst[:n], a[:n], b[:n])
 	}
+}
+
+// MulF64Stream is [MulF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MulF64Stream(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MulF64(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			mulF64StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			mulF64StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	MulF64(dst[end:n], a[end:n], b[end:n])
 }
 
 // DivF64 sets dst[i] = a[i] / b[i].
@@ -770,6 +1463,27 @@ func DivF64(dst []float64, a []float64, b []float64) {
 	}
 }
 
+// DivF64Stream is [DivF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func DivF64Stream(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	DivF64(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			divF64StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			divF64StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	DivF64(dst[end:n], a[end:n], b[end:n])
+}
+
 // MinF64 sets dst[i] = the lesser of a[i] and b[i], NaN if either is.
 func MinF64(dst []float64, a []float64, b []float64) {
 	n := len(dst)
@@ -788,6 +1502,27 @@ func MinF64(dst []float64, a []float64, b []float64) {
 	default:
 		minF64Go(dst[:n], a[:n], b[:n])
 	}
+}
+
+// MinF64Stream is [MinF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MinF64Stream(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MinF64(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			minF64StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			minF64StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	MinF64(dst[end:n], a[end:n], b[end:n])
 }
 
 // MaxF64 sets dst[i] = the greater of a[i] and b[i], NaN if either is.
@@ -810,6 +1545,27 @@ func MaxF64(dst []float64, a []float64, b []float64) {
 	}
 }
 
+// MaxF64Stream is [MaxF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MaxF64Stream(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MaxF64(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			maxF64StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			maxF64StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	MaxF64(dst[end:n], a[end:n], b[end:n])
+}
+
 // CopySignF64 sets dst[i] = |a[i]| with the sign of b[i].
 func CopySignF64(dst []float64, a []float64, b []float64) {
 	n := len(dst)
@@ -828,6 +1584,27 @@ func CopySignF64(dst []float64, a []float64, b []float64) {
 	default:
 		copySignF64Go(dst[:n], a[:n], b[:n])
 	}
+}
+
+// CopySignF64Stream is [CopySignF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CopySignF64Stream(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CopySignF64(dst[:head], a[:head], b[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			copySignF64StreamAVX512(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		} else {
+			copySignF64StreamAVX2(&dst[i], &a[i], &b[i], min(chunk, end-i))
+		}
+	}
+	CopySignF64(dst[end:n], a[end:n], b[end:n])
 }
 
 // AddScalarF64 sets dst[i] = a[i] + s.
@@ -850,6 +1627,27 @@ func AddScalarF64(dst []float64, a []float64, s float64) {
 	}
 }
 
+// AddScalarF64Stream is [AddScalarF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AddScalarF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AddScalarF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			addScalarF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			addScalarF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	AddScalarF64(dst[end:n], a[end:n], s)
+}
+
 // SubScalarF64 sets dst[i] = a[i] - s.
 func SubScalarF64(dst []float64, a []float64, s float64) {
 	n := len(dst)
@@ -868,6 +1666,27 @@ func SubScalarF64(dst []float64, a []float64, s float64) {
 	default:
 		subScalarF64Go(dst[:n], a[:n], s)
 	}
+}
+
+// SubScalarF64Stream is [SubScalarF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SubScalarF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SubScalarF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			subScalarF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			subScalarF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	SubScalarF64(dst[end:n], a[end:n], s)
 }
 
 // ScalarSubF64 sets dst[i] = s - a[i].
@@ -890,6 +1709,27 @@ func ScalarSubF64(dst []float64, a []float64, s float64) {
 	}
 }
 
+// ScalarSubF64Stream is [ScalarSubF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ScalarSubF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ScalarSubF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			scalarSubF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			scalarSubF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	ScalarSubF64(dst[end:n], a[end:n], s)
+}
+
 // MulScalarF64 sets dst[i] = a[i] * s.
 func MulScalarF64(dst []float64, a []float64, s float64) {
 	n := len(dst)
@@ -908,6 +1748,27 @@ func MulScalarF64(dst []float64, a []float64, s float64) {
 	default:
 		mulScalarF64Go(dst[:n], a[:n], s)
 	}
+}
+
+// MulScalarF64Stream is [MulScalarF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MulScalarF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MulScalarF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			mulScalarF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			mulScalarF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	MulScalarF64(dst[end:n], a[end:n], s)
 }
 
 // DivScalarF64 sets dst[i] = a[i] / s.
@@ -930,6 +1791,27 @@ func DivScalarF64(dst []float64, a []float64, s float64) {
 	}
 }
 
+// DivScalarF64Stream is [DivScalarF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func DivScalarF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	DivScalarF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			divScalarF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			divScalarF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	DivScalarF64(dst[end:n], a[end:n], s)
+}
+
 // ScalarDivF64 sets dst[i] = s / a[i].
 func ScalarDivF64(dst []float64, a []float64, s float64) {
 	n := len(dst)
@@ -948,6 +1830,27 @@ func ScalarDivF64(dst []float64, a []float64, s float64) {
 	default:
 		scalarDivF64Go(dst[:n], a[:n], s)
 	}
+}
+
+// ScalarDivF64Stream is [ScalarDivF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ScalarDivF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ScalarDivF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			scalarDivF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			scalarDivF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	ScalarDivF64(dst[end:n], a[end:n], s)
 }
 
 // MinScalarF64 sets dst[i] = the lesser of a[i] and s, NaN if either is.
@@ -970,6 +1873,27 @@ func MinScalarF64(dst []float64, a []float64, s float64) {
 	}
 }
 
+// MinScalarF64Stream is [MinScalarF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MinScalarF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MinScalarF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			minScalarF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			minScalarF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	MinScalarF64(dst[end:n], a[end:n], s)
+}
+
 // MaxScalarF64 sets dst[i] = the greater of a[i] and s, NaN if either is.
 func MaxScalarF64(dst []float64, a []float64, s float64) {
 	n := len(dst)
@@ -988,6 +1912,27 @@ func MaxScalarF64(dst []float64, a []float64, s float64) {
 	default:
 		maxScalarF64Go(dst[:n], a[:n], s)
 	}
+}
+
+// MaxScalarF64Stream is [MaxScalarF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MaxScalarF64Stream(dst []float64, a []float64, s float64) {
+	n := len(dst)
+	need(n, len(a))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MaxScalarF64(dst[:head], a[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			maxScalarF64StreamAVX512(&dst[i], &a[i], s, min(chunk, end-i))
+		} else {
+			maxScalarF64StreamAVX2(&dst[i], &a[i], s, min(chunk, end-i))
+		}
+	}
+	MaxScalarF64(dst[end:n], a[end:n], s)
 }
 
 // NegF64 sets dst[i] = -x[i].
@@ -1010,6 +1955,27 @@ func NegF64(dst []float64, x []float64) {
 	}
 }
 
+// NegF64Stream is [NegF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func NegF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	NegF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			negF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			negF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	NegF64(dst[end:n], x[end:n])
+}
+
 // AbsF64 sets dst[i] = |x[i]|.
 func AbsF64(dst []float64, x []float64) {
 	n := len(dst)
@@ -1028,6 +1994,27 @@ func AbsF64(dst []float64, x []float64) {
 	default:
 		absF64Go(dst[:n], x[:n])
 	}
+}
+
+// AbsF64Stream is [AbsF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AbsF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AbsF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			absF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			absF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	AbsF64(dst[end:n], x[end:n])
 }
 
 // SquareF64 sets dst[i] = x[i]².
@@ -1050,6 +2037,27 @@ func SquareF64(dst []float64, x []float64) {
 	}
 }
 
+// SquareF64Stream is [SquareF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SquareF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SquareF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			squareF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			squareF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	SquareF64(dst[end:n], x[end:n])
+}
+
 // ReciprocalF64 sets dst[i] = 1 / x[i].
 func ReciprocalF64(dst []float64, x []float64) {
 	n := len(dst)
@@ -1068,6 +2076,27 @@ func ReciprocalF64(dst []float64, x []float64) {
 	default:
 		reciprocalF64Go(dst[:n], x[:n])
 	}
+}
+
+// ReciprocalF64Stream is [ReciprocalF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ReciprocalF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ReciprocalF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			reciprocalF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			reciprocalF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	ReciprocalF64(dst[end:n], x[end:n])
 }
 
 // SqrtF64 sets dst[i] = √x[i], rounded correctly; NaN below zero.
@@ -1090,6 +2119,27 @@ func SqrtF64(dst []float64, x []float64) {
 	}
 }
 
+// SqrtF64Stream is [SqrtF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SqrtF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SqrtF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			sqrtF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			sqrtF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	SqrtF64(dst[end:n], x[end:n])
+}
+
 // RsqrtF64 sets dst[i] = 1/√x[i], within 1 ulp.
 func RsqrtF64(dst []float64, x []float64) {
 	n := len(dst)
@@ -1108,6 +2158,27 @@ func RsqrtF64(dst []float64, x []float64) {
 	default:
 		rsqrtF64Go(dst[:n], x[:n])
 	}
+}
+
+// RsqrtF64Stream is [RsqrtF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func RsqrtF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	RsqrtF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			rsqrtF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			rsqrtF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	RsqrtF64(dst[end:n], x[end:n])
 }
 
 // RoundToEvenF64 sets dst[i] = x[i] rounded to the nearest integer, halves to even.
@@ -1130,6 +2201,27 @@ func RoundToEvenF64(dst []float64, x []float64) {
 	}
 }
 
+// RoundToEvenF64Stream is [RoundToEvenF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func RoundToEvenF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	RoundToEvenF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			roundToEvenF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			roundToEvenF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	RoundToEvenF64(dst[end:n], x[end:n])
+}
+
 // FloorF64 sets dst[i] = the greatest integer <= x[i].
 func FloorF64(dst []float64, x []float64) {
 	n := len(dst)
@@ -1148,6 +2240,27 @@ func FloorF64(dst []float64, x []float64) {
 	default:
 		floorF64Go(dst[:n], x[:n])
 	}
+}
+
+// FloorF64Stream is [FloorF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func FloorF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	FloorF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			floorF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			floorF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	FloorF64(dst[end:n], x[end:n])
 }
 
 // CeilF64 sets dst[i] = the least integer >= x[i].
@@ -1170,6 +2283,27 @@ func CeilF64(dst []float64, x []float64) {
 	}
 }
 
+// CeilF64Stream is [CeilF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CeilF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CeilF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			ceilF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			ceilF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CeilF64(dst[end:n], x[end:n])
+}
+
 // TruncF64 sets dst[i] = x[i] rounded toward zero.
 func TruncF64(dst []float64, x []float64) {
 	n := len(dst)
@@ -1190,6 +2324,27 @@ func TruncF64(dst []float64, x []float64) {
 	}
 }
 
+// TruncF64Stream is [TruncF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func TruncF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	TruncF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			truncF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			truncF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	TruncF64(dst[end:n], x[end:n])
+}
+
 // ReluF64 sets dst[i] = x[i] if that is above zero or NaN, else 0.
 func ReluF64(dst []float64, x []float64) {
 	n := len(dst)
@@ -1208,6 +2363,27 @@ func ReluF64(dst []float64, x []float64) {
 	default:
 		reluF64Go(dst[:n], x[:n])
 	}
+}
+
+// ReluF64Stream is [ReluF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func ReluF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	ReluF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			reluF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			reluF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	ReluF64(dst[end:n], x[end:n])
 }
 
 // SignF64 sets dst[i] = -1, 0 or 1 as x[i] is below, at or above zero; NaN stays NaN.
@@ -1236,6 +2412,27 @@ func SignF64(dst []float64, x []float64) {
 	default:
 		signF64Go(dst[:n], x[:n])
 	}
+}
+
+// SignF64Stream is [SignF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func SignF64Stream(dst []float64, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	SignF64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			signF64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			signF64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	SignF64(dst[end:n], x[end:n])
 }
 
 // IsNaNF64 sets dst[i] = 1 if x[i] is NaN, else 0.
@@ -1338,6 +2535,27 @@ func AxpyF64(dst []float64, x []float64, y []float64, s float64) {
 	}
 }
 
+// AxpyF64Stream is [AxpyF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func AxpyF64Stream(dst []float64, x []float64, y []float64, s float64) {
+	n := len(dst)
+	need(n, len(x), len(y))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	AxpyF64(dst[:head], x[:head], y[:head], s)
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			axpyF64StreamAVX512(&dst[i], &x[i], &y[i], s, min(chunk, end-i))
+		} else {
+			axpyF64StreamAVX2(&dst[i], &x[i], &y[i], s, min(chunk, end-i))
+		}
+	}
+	AxpyF64(dst[end:n], x[end:n], y[end:n], s)
+}
+
 // MulAddF64 sets dst[i] = a[i]*b[i] + c[i], the product rounded before the sum.
 func MulAddF64(dst []float64, a []float64, b []float64, c []float64) {
 	n := len(dst)
@@ -1358,6 +2576,27 @@ func MulAddF64(dst []float64, a []float64, b []float64, c []float64) {
 	}
 }
 
+// MulAddF64Stream is [MulAddF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func MulAddF64Stream(dst []float64, a []float64, b []float64, c []float64) {
+	n := len(dst)
+	need(n, len(a), len(b), len(c))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	MulAddF64(dst[:head], a[:head], b[:head], c[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			mulAddF64StreamAVX512(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		} else {
+			mulAddF64StreamAVX2(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		}
+	}
+	MulAddF64(dst[end:n], a[end:n], b[end:n], c[end:n])
+}
+
 // FMAF64 sets dst[i] = a[i]*b[i] + c[i], rounded once.
 func FMAF64(dst []float64, a []float64, b []float64, c []float64) {
 	n := len(dst)
@@ -1376,6 +2615,27 @@ func FMAF64(dst []float64, a []float64, b []float64, c []float64) {
 	default:
 		fMAF64Go(dst[:n], a[:n], b[:n], c[:n])
 	}
+}
+
+// FMAF64Stream is [FMAF64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func FMAF64Stream(dst []float64, a []float64, b []float64, c []float64) {
+	n := len(dst)
+	need(n, len(a), len(b), len(c))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	FMAF64(dst[:head], a[:head], b[:head], c[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			fMAF64StreamAVX512(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		} else {
+			fMAF64StreamAVX2(&dst[i], &a[i], &b[i], &c[i], min(chunk, end-i))
+		}
+	}
+	FMAF64(dst[end:n], a[end:n], b[end:n], c[end:n])
 }
 
 // AddI8 sets dst[i] = a[i] + b[i], modulo the type's range.
@@ -4386,6 +5646,27 @@ func CastF32F64(dst []float64, x []float32) {
 	}
 }
 
+// CastF32F64Stream is [CastF32F64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF32F64Stream(dst []float64, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF32F64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF32F64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF32F64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF32F64(dst[end:n], x[end:n])
+}
+
 // CastF64F32 sets dst[i] = x[i], rounded to nearest even.
 func CastF64F32(dst []float32, x []float64) {
 	n := len(dst)
@@ -4404,6 +5685,27 @@ func CastF64F32(dst []float32, x []float64) {
 	default:
 		castF64F32Go(dst[:n], x[:n])
 	}
+}
+
+// CastF64F32Stream is [CastF64F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF64F32Stream(dst []float32, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF64F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF64F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF64F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF64F32(dst[end:n], x[end:n])
 }
 
 // CastF32F16 sets dst[i] = x[i], rounded to nearest even.
@@ -4446,6 +5748,27 @@ func CastF16F32(dst []float32, x []uint16) {
 	}
 }
 
+// CastF16F32Stream is [CastF16F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF16F32Stream(dst []float32, x []uint16) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF16F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF16F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF16F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF16F32(dst[end:n], x[end:n])
+}
+
 // CastF32BF16 sets dst[i] = x[i], rounded to nearest even; NaN stays NaN.
 func CastF32BF16(dst []uint16, x []float32) {
 	n := len(dst)
@@ -4474,6 +5797,27 @@ func CastF32BF16(dst []uint16, x []float32) {
 	}
 }
 
+// CastF32BF16Stream is [CastF32BF16] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF32BF16Stream(dst []uint16, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF32BF16(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF32BF16StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF32BF16StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF32BF16(dst[end:n], x[end:n])
+}
+
 // CastBF16F32 sets dst[i] = x[i], exactly.
 func CastBF16F32(dst []float32, x []uint16) {
 	n := len(dst)
@@ -4492,6 +5836,27 @@ func CastBF16F32(dst []float32, x []uint16) {
 	default:
 		castBF16F32Go(dst[:n], x[:n])
 	}
+}
+
+// CastBF16F32Stream is [CastBF16F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastBF16F32Stream(dst []float32, x []uint16) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastBF16F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castBF16F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castBF16F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastBF16F32(dst[end:n], x[end:n])
 }
 
 // CastF32Bool sets dst[i] = 1 if x[i] is not zero, else 0.
@@ -4554,6 +5919,27 @@ func CastI32F64(dst []float64, x []int32) {
 	}
 }
 
+// CastI32F64Stream is [CastI32F64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI32F64Stream(dst []float64, x []int32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI32F64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI32F64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI32F64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI32F64(dst[end:n], x[end:n])
+}
+
 // CastI64F64 sets dst[i] = x[i], rounded to nearest even.
 func CastI64F64(dst []float64, x []int64) {
 	n := len(dst)
@@ -4582,6 +5968,27 @@ func CastI64F64(dst []float64, x []int64) {
 	}
 }
 
+// CastI64F64Stream is [CastI64F64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI64F64Stream(dst []float64, x []int64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI64F64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI64F64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI64F64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI64F64(dst[end:n], x[end:n])
+}
+
 // CastF64I32 sets dst[i] = x[i] rounded toward zero, with numpy's results out of range.
 func CastF64I32(dst []int32, x []float64) {
 	n := len(dst)
@@ -4608,6 +6015,27 @@ func CastF64I32(dst []int32, x []float64) {
 	default:
 		castF64I32Go(dst[:n], x[:n])
 	}
+}
+
+// CastF64I32Stream is [CastF64I32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF64I32Stream(dst []int32, x []float64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF64I32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF64I32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF64I32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF64I32(dst[end:n], x[end:n])
 }
 
 // CastF64I64 sets dst[i] = x[i] rounded toward zero, with numpy's results out of range.
@@ -4658,6 +6086,27 @@ func CastI64I32(dst []int32, x []int64) {
 	}
 }
 
+// CastI64I32Stream is [CastI64I32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI64I32Stream(dst []int32, x []int64) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI64I32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI64I32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI64I32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI64I32(dst[end:n], x[end:n])
+}
+
 // CastI32I64 sets dst[i] = x[i], exactly.
 func CastI32I64(dst []int64, x []int32) {
 	n := len(dst)
@@ -4676,6 +6125,27 @@ func CastI32I64(dst []int64, x []int32) {
 	default:
 		castI32I64Go(dst[:n], x[:n])
 	}
+}
+
+// CastI32I64Stream is [CastI32I64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI32I64Stream(dst []int64, x []int32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI32I64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI32I64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI32I64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI32I64(dst[end:n], x[end:n])
 }
 
 // CastU32I64 sets dst[i] = x[i], exactly.
@@ -4698,6 +6168,27 @@ func CastU32I64(dst []int64, x []uint32) {
 	}
 }
 
+// CastU32I64Stream is [CastU32I64] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastU32I64Stream(dst []int64, x []uint32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^7
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastU32I64(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castU32I64StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castU32I64StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastU32I64(dst[end:n], x[end:n])
+}
+
 // CastI8F32 sets dst[i] = x[i], exactly.
 func CastI8F32(dst []float32, x []int8) {
 	n := len(dst)
@@ -4718,6 +6209,27 @@ func CastI8F32(dst []float32, x []int8) {
 	}
 }
 
+// CastI8F32Stream is [CastI8F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI8F32Stream(dst []float32, x []int8) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI8F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI8F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI8F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI8F32(dst[end:n], x[end:n])
+}
+
 // CastI8I32 sets dst[i] = x[i], exactly.
 func CastI8I32(dst []int32, x []int8) {
 	n := len(dst)
@@ -4736,6 +6248,27 @@ func CastI8I32(dst []int32, x []int8) {
 	default:
 		castI8I32Go(dst[:n], x[:n])
 	}
+}
+
+// CastI8I32Stream is [CastI8I32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI8I32Stream(dst []int32, x []int8) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI8I32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI8I32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI8I32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI8I32(dst[end:n], x[end:n])
 }
 
 // CastI32I8 sets dst[i] = the low bits of x[i].
@@ -4798,6 +6331,27 @@ func CastU8F32(dst []float32, x []uint8) {
 	}
 }
 
+// CastU8F32Stream is [CastU8F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastU8F32Stream(dst []float32, x []uint8) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastU8F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castU8F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castU8F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastU8F32(dst[end:n], x[end:n])
+}
+
 // CastU8I32 sets dst[i] = x[i], exactly.
 func CastU8I32(dst []int32, x []uint8) {
 	n := len(dst)
@@ -4816,6 +6370,27 @@ func CastU8I32(dst []int32, x []uint8) {
 	default:
 		castU8I32Go(dst[:n], x[:n])
 	}
+}
+
+// CastU8I32Stream is [CastU8I32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastU8I32Stream(dst []int32, x []uint8) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastU8I32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castU8I32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castU8I32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastU8I32(dst[end:n], x[end:n])
 }
 
 // CastI32U8 sets dst[i] = the low bits of x[i].
@@ -4878,6 +6453,27 @@ func CastI16F32(dst []float32, x []int16) {
 	}
 }
 
+// CastI16F32Stream is [CastI16F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI16F32Stream(dst []float32, x []int16) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI16F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI16F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI16F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI16F32(dst[end:n], x[end:n])
+}
+
 // CastI16I32 sets dst[i] = x[i], exactly.
 func CastI16I32(dst []int32, x []int16) {
 	n := len(dst)
@@ -4896,6 +6492,27 @@ func CastI16I32(dst []int32, x []int16) {
 	default:
 		castI16I32Go(dst[:n], x[:n])
 	}
+}
+
+// CastI16I32Stream is [CastI16I32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI16I32Stream(dst []int32, x []int16) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI16I32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI16I32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI16I32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI16I32(dst[end:n], x[end:n])
 }
 
 // CastI32I16 sets dst[i] = the low bits of x[i].
@@ -4918,6 +6535,27 @@ func CastI32I16(dst []int16, x []int32) {
 	}
 }
 
+// CastI32I16Stream is [CastI32I16] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI32I16Stream(dst []int16, x []int32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI32I16(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI32I16StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI32I16StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI32I16(dst[end:n], x[end:n])
+}
+
 // CastF32I16 sets dst[i] = x[i] rounded toward zero, with numpy's results out of range.
 func CastF32I16(dst []int16, x []float32) {
 	n := len(dst)
@@ -4936,6 +6574,27 @@ func CastF32I16(dst []int16, x []float32) {
 	default:
 		castF32I16Go(dst[:n], x[:n])
 	}
+}
+
+// CastF32I16Stream is [CastF32I16] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF32I16Stream(dst []int16, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF32I16(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF32I16StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF32I16StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF32I16(dst[end:n], x[end:n])
 }
 
 // CastU16F32 sets dst[i] = x[i], exactly.
@@ -4958,6 +6617,27 @@ func CastU16F32(dst []float32, x []uint16) {
 	}
 }
 
+// CastU16F32Stream is [CastU16F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastU16F32Stream(dst []float32, x []uint16) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastU16F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castU16F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castU16F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastU16F32(dst[end:n], x[end:n])
+}
+
 // CastU16I32 sets dst[i] = x[i], exactly.
 func CastU16I32(dst []int32, x []uint16) {
 	n := len(dst)
@@ -4976,6 +6656,27 @@ func CastU16I32(dst []int32, x []uint16) {
 	default:
 		castU16I32Go(dst[:n], x[:n])
 	}
+}
+
+// CastU16I32Stream is [CastU16I32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastU16I32Stream(dst []int32, x []uint16) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastU16I32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castU16I32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castU16I32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastU16I32(dst[end:n], x[end:n])
 }
 
 // CastI32U16 sets dst[i] = the low bits of x[i].
@@ -4998,6 +6699,27 @@ func CastI32U16(dst []uint16, x []int32) {
 	}
 }
 
+// CastI32U16Stream is [CastI32U16] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI32U16Stream(dst []uint16, x []int32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI32U16(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI32U16StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI32U16StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI32U16(dst[end:n], x[end:n])
+}
+
 // CastF32U16 sets dst[i] = x[i] rounded toward zero, with numpy's results out of range.
 func CastF32U16(dst []uint16, x []float32) {
 	n := len(dst)
@@ -5016,6 +6738,27 @@ func CastF32U16(dst []uint16, x []float32) {
 	default:
 		castF32U16Go(dst[:n], x[:n])
 	}
+}
+
+// CastF32U16Stream is [CastF32U16] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF32U16Stream(dst []uint16, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF32U16(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF32U16StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF32U16StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF32U16(dst[end:n], x[end:n])
 }
 
 // CastI32F32 sets dst[i] = x[i], rounded to nearest even.
@@ -5038,6 +6781,27 @@ func CastI32F32(dst []float32, x []int32) {
 	}
 }
 
+// CastI32F32Stream is [CastI32F32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastI32F32Stream(dst []float32, x []int32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastI32F32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castI32F32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castI32F32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastI32F32(dst[end:n], x[end:n])
+}
+
 // CastF32I32 sets dst[i] = x[i] rounded toward zero, with numpy's results out of range.
 func CastF32I32(dst []int32, x []float32) {
 	n := len(dst)
@@ -5056,4 +6820,25 @@ func CastF32I32(dst []int32, x []float32) {
 	default:
 		castF32I32Go(dst[:n], x[:n])
 	}
+}
+
+// CastF32I32Stream is [CastF32I32] with dst written past the caches: for one that exceeds
+// them and is not read soon.
+func CastF32I32Stream(dst []int32, x []float32) {
+	n := len(dst)
+	need(n, len(x))
+	head := aligned(dst)
+	end := head + (n-head)&^15
+	if Active() == Generic || end == head {
+		head, end = n, n
+	}
+	CastF32I32(dst[:head], x[:head])
+	for i := head; i < end; i += chunk {
+		if Active() == AVX512 {
+			castF32I32StreamAVX512(&dst[i], &x[i], min(chunk, end-i))
+		} else {
+			castF32I32StreamAVX2(&dst[i], &x[i], min(chunk, end-i))
+		}
+	}
+	CastF32I32(dst[end:n], x[end:n])
 }

@@ -65,6 +65,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func addF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·addF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMOVUPS  (DX)(AX*4), Z1
+	VADDPS   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func addF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·addF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMOVUPS  (DX)(AX*4), Y1
+	VADDPS   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func subF32AVX512(dst *float32, a *float32, b *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·subF32AVX512(SB), NOSPLIT, $0-32
@@ -123,6 +173,56 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func subF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·subF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMOVUPS  (DX)(AX*4), Z1
+	VSUBPS   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func subF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·subF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMOVUPS  (DX)(AX*4), Y1
+	VSUBPS   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -187,6 +287,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func mulF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·mulF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMOVUPS  (DX)(AX*4), Z1
+	VMULPS   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func mulF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·mulF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMOVUPS  (DX)(AX*4), Y1
+	VMULPS   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func divF32AVX512(dst *float32, a *float32, b *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·divF32AVX512(SB), NOSPLIT, $0-32
@@ -245,6 +395,56 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func divF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·divF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMOVUPS  (DX)(AX*4), Z1
+	VDIVPS   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func divF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·divF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMOVUPS  (DX)(AX*4), Y1
+	VDIVPS   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -315,6 +515,60 @@ tail:
 	VZEROUPPER
 	RET
 
+// func minF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·minF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z0
+	VMOVUPS   (DX)(AX*4), Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMINPS    Z1, Z0, Z1
+	VBLENDMPS Z0, Z1, K1, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func minF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·minF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   (DX)(AX*4), Y1
+	VCMPPS    $0x03, Y0, Y0, Y2
+	VMINPS    Y1, Y0, Y1
+	VBLENDVPS Y2, Y0, Y1, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func maxF32AVX512(dst *float32, a *float32, b *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·maxF32AVX512(SB), NOSPLIT, $0-32
@@ -379,6 +633,60 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func maxF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·maxF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z0
+	VMOVUPS   (DX)(AX*4), Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMAXPS    Z1, Z0, Z1
+	VBLENDMPS Z0, Z1, K1, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func maxF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·maxF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y0
+	VMOVUPS   (DX)(AX*4), Y1
+	VCMPPS    $0x03, Y0, Y0, Y2
+	VMAXPS    Y1, Y0, Y1
+	VBLENDVPS Y2, Y0, Y1, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -453,6 +761,64 @@ tail:
 	VZEROUPPER
 	RET
 
+// func copySignF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·copySignF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTD vecConstants<>+0(SB), Z31
+	VPBROADCASTD vecConstants<>+32(SB), Z30
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMOVUPS  (DX)(AX*4), Z1
+	VPANDD   Z31, Z0, Z0
+	VPANDD   Z30, Z1, Z1
+	VPORD    Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func copySignF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·copySignF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS vecConstants<>+0(SB), Y15
+	VMOVUPS vecConstants<>+32(SB), Y14
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMOVUPS  (DX)(AX*4), Y1
+	VPAND    Y15, Y0, Y0
+	VPAND    Y14, Y1, Y1
+	VPOR     Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func addScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·addScalarF32AVX512(SB), NOSPLIT, $0-32
@@ -508,6 +874,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func addScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·addScalarF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z1
+	VADDPS   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func addScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·addScalarF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y1
+	VADDPS   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -569,6 +983,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func subScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·subScalarF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z1
+	VSUBPS   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func subScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·subScalarF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y1
+	VSUBPS   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func scalarSubF32AVX512(dst *float32, a *float32, s float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·scalarSubF32AVX512(SB), NOSPLIT, $0-32
@@ -624,6 +1086,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func scalarSubF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scalarSubF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z1
+	VSUBPS   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func scalarSubF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·scalarSubF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y1
+	VSUBPS   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -685,6 +1195,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func mulScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·mulScalarF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func mulScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·mulScalarF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func divScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·divScalarF32AVX512(SB), NOSPLIT, $0-32
@@ -743,6 +1301,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func divScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·divScalarF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z1
+	VDIVPS   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func divScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·divScalarF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y1
+	VDIVPS   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func scalarDivF32AVX512(dst *float32, a *float32, s float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·scalarDivF32AVX512(SB), NOSPLIT, $0-32
@@ -798,6 +1404,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func scalarDivF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scalarDivF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z1
+	VDIVPS   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func scalarDivF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·scalarDivF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y1
+	VDIVPS   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -865,6 +1519,58 @@ tail:
 	VZEROUPPER
 	RET
 
+// func minScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·minScalarF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z1
+	VCMPPS    $0x03, Z1, Z1, K1
+	VMINPS    Z0, Z1, Z2
+	VBLENDMPS Z1, Z2, K1, Z1
+	VMOVNTPS  Z1, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func minScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·minScalarF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y1
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VMINPS    Y0, Y1, Y3
+	VBLENDVPS Y2, Y1, Y3, Y1
+	VMOVNTPS  Y1, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func maxScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·maxScalarF32AVX512(SB), NOSPLIT, $0-32
@@ -929,6 +1635,58 @@ tail:
 	VZEROUPPER
 	RET
 
+// func maxScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·maxScalarF32StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z1
+	VCMPPS    $0x03, Z1, Z1, K1
+	VMAXPS    Z0, Z1, Z2
+	VBLENDMPS Z1, Z2, K1, Z1
+	VMOVNTPS  Z1, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func maxScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·maxScalarF32StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSS s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y1
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VMAXPS    Y0, Y1, Y3
+	VBLENDVPS Y2, Y1, Y3, Y1
+	VMOVNTPS  Y1, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func negF32AVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·negF32AVX512(SB), NOSPLIT, $0-24
@@ -984,6 +1742,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func negF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·negF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTD vecConstants<>+32(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VPXORD   Z31, Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func negF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·negF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+32(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VPXOR    Y15, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1045,6 +1851,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func absF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·absF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTD vecConstants<>+0(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VPANDD   Z31, Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func absF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·absF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+0(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VPAND    Y15, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func squareF32AVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·squareF32AVX512(SB), NOSPLIT, $0-24
@@ -1098,6 +1952,52 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func squareF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·squareF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMULPS   Z0, Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func squareF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·squareF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMULPS   Y0, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1159,6 +2059,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func reciprocalF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·reciprocalF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTD vecConstants<>+64(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VDIVPS   Z0, Z31, Z0
+	VMOVNTPS Z0, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func reciprocalF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·reciprocalF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+64(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VDIVPS   Y0, Y15, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func sqrtF32AVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·sqrtF32AVX512(SB), NOSPLIT, $0-24
@@ -1212,6 +2160,52 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func sqrtF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sqrtF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VSQRTPS  Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func sqrtF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·sqrtF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VSQRTPS  Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1276,6 +2270,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func rsqrtF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rsqrtF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTD vecConstants<>+64(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VSQRTPS  Z0, Z0
+	VDIVPS   Z0, Z31, Z0
+	VMOVNTPS Z0, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func rsqrtF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·rsqrtF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+64(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VSQRTPS  Y0, Y0
+	VDIVPS   Y0, Y15, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func roundToEvenF32AVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·roundToEvenF32AVX512(SB), NOSPLIT, $0-24
@@ -1329,6 +2373,52 @@ loop:
 	JLE      loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func roundToEvenF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·roundToEvenF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS     (SI)(AX*4), Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func roundToEvenF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·roundToEvenF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VROUNDPS $0x08, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1388,6 +2478,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func floorF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·floorF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS     (SI)(AX*4), Z0
+	VRNDSCALEPS $0x09, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func floorF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·floorF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VROUNDPS $0x09, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func ceilF32AVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·ceilF32AVX512(SB), NOSPLIT, $0-24
@@ -1441,6 +2577,52 @@ loop:
 	JLE      loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func ceilF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·ceilF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS     (SI)(AX*4), Z0
+	VRNDSCALEPS $0x0a, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func ceilF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·ceilF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VROUNDPS $0x0a, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1500,6 +2682,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func truncF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·truncF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS     (SI)(AX*4), Z0
+	VRNDSCALEPS $0x0b, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func truncF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·truncF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VROUNDPS $0x0b, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func reluF32AVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·reluF32AVX512(SB), NOSPLIT, $0-24
@@ -1555,6 +2783,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func reluF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·reluF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), DI
+	MOVQ   x+8(FP), SI
+	MOVQ   n+16(FP), R9
+	VPXORD Z31, Z31, Z31
+	XORL   AX, AX
+	SUBQ   $0x10, R9
+	JL     tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMAXPS   Z0, Z31, Z0
+	VMOVNTPS Z0, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func reluF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·reluF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), DI
+	MOVQ  x+8(FP), SI
+	MOVQ  n+16(FP), R9
+	VPXOR Y15, Y15, Y15
+	XORL  AX, AX
+	SUBQ  $0x08, R9
+	JL    tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMAXPS   Y0, Y15, Y0
+	VMOVNTPS Y0, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1632,6 +2908,68 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func signF32StreamAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·signF32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPXORD       Z31, Z31, Z31
+	VPBROADCASTD vecConstants<>+64(SB), Z30
+	VPBROADCASTD vecConstants<>+128(SB), Z29
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z0
+	VCMPPS    $0x01, Z0, Z31, K1
+	VCMPPS    $0x01, Z31, Z0, K2
+	VBLENDMPS Z29, Z31, K2, Z1
+	VBLENDMPS Z30, Z1, K1, Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VBLENDMPS Z0, Z1, K1, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func signF32StreamAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·signF32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VPXOR   Y15, Y15, Y15
+	VMOVUPS vecConstants<>+64(SB), Y14
+	VMOVUPS vecConstants<>+128(SB), Y13
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y0
+	VCMPPS    $0x01, Y0, Y15, Y1
+	VCMPPS    $0x01, Y15, Y0, Y2
+	VBLENDVPS Y2, Y13, Y15, Y2
+	VBLENDVPS Y1, Y14, Y2, Y2
+	VCMPPS    $0x03, Y0, Y0, Y1
+	VBLENDVPS Y1, Y0, Y2, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1969,6 +3307,60 @@ tail:
 	VZEROUPPER
 	RET
 
+// func axpyF32StreamAVX512(dst *float32, x *float32, y *float32, s float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·axpyF32StreamAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VBROADCASTSS s+24(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z1
+	VMOVUPS  (DX)(AX*4), Z2
+	VMULPS   Z0, Z1, Z1
+	VADDPS   Z2, Z1, Z2
+	VMOVNTPS Z2, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func axpyF32StreamAVX2(dst *float32, x *float32, y *float32, s float32, n int)
+// Requires: AVX, MMX+
+TEXT ·axpyF32StreamAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VBROADCASTSS s+24(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y1
+	VMOVUPS  (DX)(AX*4), Y2
+	VMULPS   Y0, Y1, Y1
+	VADDPS   Y2, Y1, Y2
+	VMOVNTPS Y2, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func mulAddF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulAddF32AVX512(SB), NOSPLIT, $0-40
@@ -2038,6 +3430,62 @@ tail:
 	VZEROUPPER
 	RET
 
+// func mulAddF32StreamAVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·mulAddF32StreamAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VMOVUPS  (DX)(AX*4), Z1
+	VMOVUPS  (CX)(AX*4), Z2
+	VMULPS   Z1, Z0, Z1
+	VADDPS   Z2, Z1, Z2
+	VMOVNTPS Z2, (DI)(AX*4)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func mulAddF32StreamAVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·mulAddF32StreamAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Y0
+	VMOVUPS  (DX)(AX*4), Y1
+	VMOVUPS  (CX)(AX*4), Y2
+	VMULPS   Y1, Y0, Y1
+	VADDPS   Y2, Y1, Y2
+	VMOVNTPS Y2, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func fMAF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·fMAF32AVX512(SB), NOSPLIT, $0-40
@@ -2104,6 +3552,60 @@ tail:
 	VZEROUPPER
 	RET
 
+// func fMAF32StreamAVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·fMAF32StreamAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS     (SI)(AX*4), Z0
+	VMOVUPS     (DX)(AX*4), Z1
+	VMOVUPS     (CX)(AX*4), Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVNTPS    Z2, (DI)(AX*4)
+	ADDQ        $0x10, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func fMAF32StreamAVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·fMAF32StreamAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS     (SI)(AX*4), Y0
+	VMOVUPS     (DX)(AX*4), Y1
+	VMOVUPS     (CX)(AX*4), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVNTPS    Y2, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func addF64AVX512(dst *float64, a *float64, b *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·addF64AVX512(SB), NOSPLIT, $0-32
@@ -2162,6 +3664,56 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func addF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·addF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMOVUPD  (DX)(AX*8), Z1
+	VADDPD   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func addF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·addF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMOVUPD  (DX)(AX*8), Y1
+	VADDPD   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2226,6 +3778,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func subF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·subF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMOVUPD  (DX)(AX*8), Z1
+	VSUBPD   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func subF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·subF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMOVUPD  (DX)(AX*8), Y1
+	VSUBPD   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func mulF64AVX512(dst *float64, a *float64, b *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulF64AVX512(SB), NOSPLIT, $0-32
@@ -2287,6 +3889,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func mulF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·mulF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMOVUPD  (DX)(AX*8), Z1
+	VMULPD   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func mulF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·mulF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMOVUPD  (DX)(AX*8), Y1
+	VMULPD   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func divF64AVX512(dst *float64, a *float64, b *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·divF64AVX512(SB), NOSPLIT, $0-32
@@ -2345,6 +3997,56 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func divF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·divF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMOVUPD  (DX)(AX*8), Z1
+	VDIVPD   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func divF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·divF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMOVUPD  (DX)(AX*8), Y1
+	VDIVPD   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2415,6 +4117,60 @@ tail:
 	VZEROUPPER
 	RET
 
+// func minF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·minF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VMOVUPD   (DX)(AX*8), Z1
+	VCMPPD    $0x03, Z0, Z0, K1
+	VMINPD    Z1, Z0, Z1
+	VBLENDMPD Z0, Z1, K1, Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func minF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·minF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VMOVUPD   (DX)(AX*8), Y1
+	VCMPPD    $0x03, Y0, Y0, Y2
+	VMINPD    Y1, Y0, Y1
+	VBLENDVPD Y2, Y0, Y1, Y0
+	VMOVNTPS  Y0, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func maxF64AVX512(dst *float64, a *float64, b *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·maxF64AVX512(SB), NOSPLIT, $0-32
@@ -2479,6 +4235,60 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func maxF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·maxF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VMOVUPD   (DX)(AX*8), Z1
+	VCMPPD    $0x03, Z0, Z0, K1
+	VMAXPD    Z1, Z0, Z1
+	VBLENDMPD Z0, Z1, K1, Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func maxF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·maxF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VMOVUPD   (DX)(AX*8), Y1
+	VCMPPD    $0x03, Y0, Y0, Y2
+	VMAXPD    Y1, Y0, Y1
+	VBLENDVPD Y2, Y0, Y1, Y0
+	VMOVNTPS  Y0, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2553,6 +4363,64 @@ tail:
 	VZEROUPPER
 	RET
 
+// func copySignF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·copySignF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTQ vecConstants<>+224(SB), Z31
+	VPBROADCASTQ vecConstants<>+256(SB), Z30
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMOVUPD  (DX)(AX*8), Z1
+	VPANDQ   Z31, Z0, Z0
+	VPANDQ   Z30, Z1, Z1
+	VPORQ    Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func copySignF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·copySignF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS vecConstants<>+224(SB), Y15
+	VMOVUPS vecConstants<>+256(SB), Y14
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMOVUPD  (DX)(AX*8), Y1
+	VPAND    Y15, Y0, Y0
+	VPAND    Y14, Y1, Y1
+	VPOR     Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func addScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·addScalarF64AVX512(SB), NOSPLIT, $0-32
@@ -2608,6 +4476,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func addScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·addScalarF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z1
+	VADDPD   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func addScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·addScalarF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y1
+	VADDPD   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2669,6 +4585,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func subScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·subScalarF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z1
+	VSUBPD   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func subScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·subScalarF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y1
+	VSUBPD   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func scalarSubF64AVX512(dst *float64, a *float64, s float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·scalarSubF64AVX512(SB), NOSPLIT, $0-32
@@ -2724,6 +4688,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func scalarSubF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scalarSubF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z1
+	VSUBPD   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func scalarSubF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·scalarSubF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y1
+	VSUBPD   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2785,6 +4797,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func mulScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·mulScalarF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z1
+	VMULPD   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func mulScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·mulScalarF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y1
+	VMULPD   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func divScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·divScalarF64AVX512(SB), NOSPLIT, $0-32
@@ -2843,6 +4903,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func divScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·divScalarF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z1
+	VDIVPD   Z0, Z1, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func divScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·divScalarF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y1
+	VDIVPD   Y0, Y1, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func scalarDivF64AVX512(dst *float64, a *float64, s float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·scalarDivF64AVX512(SB), NOSPLIT, $0-32
@@ -2898,6 +5006,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func scalarDivF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·scalarDivF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z1
+	VDIVPD   Z1, Z0, Z1
+	VMOVNTPS Z1, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func scalarDivF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·scalarDivF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y1
+	VDIVPD   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2965,6 +5121,58 @@ tail:
 	VZEROUPPER
 	RET
 
+// func minScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·minScalarF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z1
+	VCMPPD    $0x03, Z1, Z1, K1
+	VMINPD    Z0, Z1, Z2
+	VBLENDMPD Z1, Z2, K1, Z1
+	VMOVNTPS  Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func minScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·minScalarF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y1
+	VCMPPD    $0x03, Y1, Y1, Y2
+	VMINPD    Y0, Y1, Y3
+	VBLENDVPD Y2, Y1, Y3, Y1
+	VMOVNTPS  Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func maxScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·maxScalarF64AVX512(SB), NOSPLIT, $0-32
@@ -3029,6 +5237,58 @@ tail:
 	VZEROUPPER
 	RET
 
+// func maxScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·maxScalarF64StreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z1
+	VCMPPD    $0x03, Z1, Z1, K1
+	VMAXPD    Z0, Z1, Z2
+	VBLENDMPD Z1, Z2, K1, Z1
+	VMOVNTPS  Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func maxScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·maxScalarF64StreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VBROADCASTSD s+16(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y1
+	VCMPPD    $0x03, Y1, Y1, Y2
+	VMAXPD    Y0, Y1, Y3
+	VBLENDVPD Y2, Y1, Y3, Y1
+	VMOVNTPS  Y1, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func negF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·negF64AVX512(SB), NOSPLIT, $0-24
@@ -3084,6 +5344,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func negF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·negF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ vecConstants<>+256(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VPXORQ   Z31, Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func negF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·negF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+256(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VPXOR    Y15, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3145,6 +5453,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func absF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·absF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ vecConstants<>+224(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VPANDQ   Z31, Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func absF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·absF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+224(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VPAND    Y15, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func squareF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·squareF64AVX512(SB), NOSPLIT, $0-24
@@ -3198,6 +5554,52 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func squareF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·squareF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMULPD   Z0, Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func squareF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·squareF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMULPD   Y0, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3259,6 +5661,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func reciprocalF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·reciprocalF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ vecConstants<>+288(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VDIVPD   Z0, Z31, Z0
+	VMOVNTPS Z0, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func reciprocalF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·reciprocalF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+288(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VDIVPD   Y0, Y15, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func sqrtF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·sqrtF64AVX512(SB), NOSPLIT, $0-24
@@ -3312,6 +5762,52 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func sqrtF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sqrtF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VSQRTPD  Z0, Z0
+	VMOVNTPS Z0, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func sqrtF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·sqrtF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VSQRTPD  Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3376,6 +5872,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func rsqrtF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·rsqrtF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ vecConstants<>+288(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VSQRTPD  Z0, Z0
+	VDIVPD   Z0, Z31, Z0
+	VMOVNTPS Z0, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func rsqrtF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·rsqrtF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+288(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VSQRTPD  Y0, Y0
+	VDIVPD   Y0, Y15, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func roundToEvenF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·roundToEvenF64AVX512(SB), NOSPLIT, $0-24
@@ -3429,6 +5975,52 @@ loop:
 	JLE      loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func roundToEvenF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·roundToEvenF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Z0
+	VRNDSCALEPD $0x08, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*8)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func roundToEvenF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·roundToEvenF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VROUNDPD $0x08, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3488,6 +6080,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func floorF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·floorF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Z0
+	VRNDSCALEPD $0x09, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*8)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func floorF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·floorF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VROUNDPD $0x09, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func ceilF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·ceilF64AVX512(SB), NOSPLIT, $0-24
@@ -3541,6 +6179,52 @@ loop:
 	JLE      loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func ceilF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·ceilF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Z0
+	VRNDSCALEPD $0x0a, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*8)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func ceilF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·ceilF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VROUNDPD $0x0a, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3600,6 +6284,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func truncF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·truncF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Z0
+	VRNDSCALEPD $0x0b, Z0, Z0
+	VMOVNTPS    Z0, (DI)(AX*8)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func truncF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·truncF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VROUNDPD $0x0b, Y0, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func reluF64AVX512(dst *float64, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·reluF64AVX512(SB), NOSPLIT, $0-24
@@ -3655,6 +6385,54 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func reluF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·reluF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ   dst+0(FP), DI
+	MOVQ   x+8(FP), SI
+	MOVQ   n+16(FP), R9
+	VPXORQ Z31, Z31, Z31
+	XORL   AX, AX
+	SUBQ   $0x08, R9
+	JL     tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMAXPD   Z0, Z31, Z0
+	VMOVNTPS Z0, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func reluF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·reluF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), DI
+	MOVQ  x+8(FP), SI
+	MOVQ  n+16(FP), R9
+	VPXOR Y15, Y15, Y15
+	XORL  AX, AX
+	SUBQ  $0x04, R9
+	JL    tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMAXPD   Y0, Y15, Y0
+	VMOVNTPS Y0, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -3732,6 +6510,68 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func signF64StreamAVX512(dst *float64, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·signF64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPXORQ       Z31, Z31, Z31
+	VPBROADCASTQ vecConstants<>+288(SB), Z30
+	VPBROADCASTQ vecConstants<>+352(SB), Z29
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VCMPPD    $0x01, Z0, Z31, K1
+	VCMPPD    $0x01, Z31, Z0, K2
+	VBLENDMPD Z29, Z31, K2, Z1
+	VBLENDMPD Z30, Z1, K1, Z1
+	VCMPPD    $0x03, Z0, Z0, K1
+	VBLENDMPD Z0, Z1, K1, Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func signF64StreamAVX2(dst *float64, x *float64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·signF64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VPXOR   Y15, Y15, Y15
+	VMOVUPS vecConstants<>+288(SB), Y14
+	VMOVUPS vecConstants<>+352(SB), Y13
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y0
+	VCMPPD    $0x01, Y0, Y15, Y1
+	VCMPPD    $0x01, Y15, Y0, Y2
+	VBLENDVPD Y2, Y13, Y15, Y2
+	VBLENDVPD Y1, Y14, Y2, Y2
+	VCMPPD    $0x03, Y0, Y0, Y1
+	VBLENDVPD Y1, Y0, Y2, Y0
+	VMOVNTPS  Y0, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -4073,6 +6913,60 @@ tail:
 	VZEROUPPER
 	RET
 
+// func axpyF64StreamAVX512(dst *float64, x *float64, y *float64, s float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·axpyF64StreamAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VBROADCASTSD s+24(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z1
+	VMOVUPD  (DX)(AX*8), Z2
+	VMULPD   Z0, Z1, Z1
+	VADDPD   Z2, Z1, Z2
+	VMOVNTPS Z2, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func axpyF64StreamAVX2(dst *float64, x *float64, y *float64, s float64, n int)
+// Requires: AVX, MMX+
+TEXT ·axpyF64StreamAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VBROADCASTSD s+24(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y1
+	VMOVUPD  (DX)(AX*8), Y2
+	VMULPD   Y0, Y1, Y1
+	VADDPD   Y2, Y1, Y2
+	VMOVNTPS Y2, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func mulAddF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·mulAddF64AVX512(SB), NOSPLIT, $0-40
@@ -4142,6 +7036,62 @@ tail:
 	VZEROUPPER
 	RET
 
+// func mulAddF64StreamAVX512(dst *float64, a *float64, b *float64, c *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·mulAddF64StreamAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VMOVUPD  (DX)(AX*8), Z1
+	VMOVUPD  (CX)(AX*8), Z2
+	VMULPD   Z1, Z0, Z1
+	VADDPD   Z2, Z1, Z2
+	VMOVNTPS Z2, (DI)(AX*8)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func mulAddF64StreamAVX2(dst *float64, a *float64, b *float64, c *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·mulAddF64StreamAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VMOVUPD  (DX)(AX*8), Y1
+	VMOVUPD  (CX)(AX*8), Y2
+	VMULPD   Y1, Y0, Y1
+	VADDPD   Y2, Y1, Y2
+	VMOVNTPS Y2, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func fMAF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·fMAF64AVX512(SB), NOSPLIT, $0-40
@@ -4205,6 +7155,60 @@ loop:
 	JLE         loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func fMAF64StreamAVX512(dst *float64, a *float64, b *float64, c *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·fMAF64StreamAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Z0
+	VMOVUPD     (DX)(AX*8), Z1
+	VMOVUPD     (CX)(AX*8), Z2
+	VFMADD231PD Z1, Z0, Z2
+	VMOVNTPS    Z2, (DI)(AX*8)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func fMAF64StreamAVX2(dst *float64, a *float64, b *float64, c *float64, n int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·fMAF64StreamAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ c+24(FP), CX
+	MOVQ n+32(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Y0
+	VMOVUPD     (DX)(AX*8), Y1
+	VMOVUPD     (CX)(AX*8), Y2
+	VFMADD231PD Y1, Y0, Y2
+	VMOVNTPS    Y2, (DI)(AX*8)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -14107,6 +17111,50 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castF32F64StreamAVX512(dst *float64, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castF32F64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VCVTPS2PD (SI)(AX*4), Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF32F64StreamAVX2(dst *float64, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·castF32F64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VCVTPS2PD (SI)(AX*4), Y0
+	VMOVNTPS  Y0, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castF64F32AVX512(dst *float32, x *float64, n int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·castF64F32AVX512(SB), NOSPLIT, $0-24
@@ -14160,6 +17208,52 @@ loop:
 	JLE        loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castF64F32StreamAVX512(dst *float32, x *float64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castF64F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VCVTPD2PS Z0, Y1
+	VMOVNTPS  Y1, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF64F32StreamAVX2(dst *float32, x *float64, n int)
+// Requires: AVX, MMX+
+TEXT ·castF64F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD    (SI)(AX*8), Y0
+	VCVTPD2PSY Y0, X1
+	VMOVNTPS   X1, (DI)(AX*4)
+	ADDQ       $0x04, AX
+	CMPQ       AX, R9
+	JLE        loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -14271,6 +17365,50 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castF16F32StreamAVX512(dst *float32, x *uint16, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castF16F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VCVTPH2PS (SI)(AX*2), Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF16F32StreamAVX2(dst *float32, x *uint16, n int)
+// Requires: AVX, F16C, MMX+
+TEXT ·castF16F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VCVTPH2PS (SI)(AX*2), Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castF32BF16AVX512(dst *uint16, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
 TEXT ·castF32BF16AVX512(SB), NOSPLIT, $0-24
@@ -14361,6 +17499,78 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castF32BF16StreamAVX512(dst *uint16, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castF32BF16StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTD vecConstants<>+416(SB), Z31
+	VPBROADCASTD vecConstants<>+448(SB), Z30
+	VPBROADCASTD vecConstants<>+480(SB), Z29
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z0
+	VPSRLD    $0x10, Z0, Z1
+	VPANDD    Z31, Z1, Z1
+	VPADDD    Z30, Z0, Z2
+	VPADDD    Z1, Z2, Z1
+	VCMPPS    $0x03, Z0, Z0, K1
+	VPORD     Z29, Z0, Z0
+	VBLENDMPS Z0, Z1, K1, Z0
+	VPSRLD    $0x10, Z0, Z0
+	VPMOVDW   Z0, Y1
+	VMOVNTPS  Y1, (DI)(AX*2)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF32BF16StreamAVX2(dst *uint16, x *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castF32BF16StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+416(SB), Y15
+	VMOVUPS vecConstants<>+448(SB), Y14
+	VMOVUPS vecConstants<>+480(SB), Y13
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS      (SI)(AX*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        Y15, Y1, Y1
+	VPADDD       Y14, Y0, Y2
+	VPADDD       Y1, Y2, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         Y13, Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VMOVDQA      X0, X1
+	VEXTRACTI128 $0x01, Y0, X2
+	VPAND        vecConstants<>+512(SB), X1, X1
+	VPAND        vecConstants<>+512(SB), X2, X2
+	VPACKUSDW    X2, X1, X1
+	VMOVNTPS     X1, (DI)(AX*2)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castBF16F32AVX512(dst *float32, x *uint16, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castBF16F32AVX512(SB), NOSPLIT, $0-24
@@ -14414,6 +17624,52 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castBF16F32StreamAVX512(dst *float32, x *uint16, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castBF16F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVZXWD (SI)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castBF16F32StreamAVX2(dst *float32, x *uint16, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castBF16F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVZXWD (SI)(AX*2), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -14609,6 +17865,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castI32F64StreamAVX512(dst *float64, x *int32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI32F64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ vecConstants<>+544(SB), Z31
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VPMOVSXDQ (SI)(AX*4), Z0
+	VPADDQ    Z31, Z0, Z0
+	VSUBPD    Z31, Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI32F64StreamAVX2(dst *float64, x *int32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI32F64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+544(SB), Y15
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VPMOVSXDQ (SI)(AX*4), Y0
+	VPADDQ    Y15, Y0, Y0
+	VSUBPD    Y15, Y0, Y0
+	VMOVNTPS  Y0, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castI64F64AVX512(dst *float64, x *int64, n int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
 TEXT ·castI64F64AVX512(SB), NOSPLIT, $0-24
@@ -14671,6 +17977,61 @@ loop:
 	JLE     loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castI64F64StreamAVX512(dst *float64, x *int64, n int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·castI64F64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z0
+	VCVTQQ2PD Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI64F64StreamAVX2(dst *float64, x *int64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI64F64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+576(SB), Y15
+	VMOVUPS vecConstants<>+608(SB), Y14
+	VMOVUPS vecConstants<>+640(SB), Y13
+	VMOVUPS vecConstants<>+672(SB), Y12
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Y0
+	VPAND    Y15, Y0, Y1
+	VPOR     Y14, Y1, Y1
+	VPSRLQ   $0x20, Y0, Y0
+	VPXOR    Y13, Y0, Y0
+	VSUBPD   Y12, Y0, Y0
+	VADDPD   Y1, Y0, Y1
+	VMOVNTPS Y1, (DI)(AX*8)
+	ADDQ     $0x04, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -14755,6 +18116,74 @@ loop:
 	JLE          loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castF64I32StreamAVX512(dst *int32, x *float64, n int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·castF64I32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+16(FP), R9
+	VPBROADCASTQ vecConstants<>+704(SB), Z31
+	VPBROADCASTQ vecConstants<>+736(SB), Z30
+	VPBROADCASTQ vecConstants<>+544(SB), Z29
+	VPBROADCASTQ vecConstants<>+768(SB), Z28
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD     (SI)(AX*8), Z0
+	VCMPPD      $0x01, Z0, Z31, K1
+	VCMPPD      $0x01, Z30, Z0, K2
+	KANDB       K2, K1, K1
+	VRNDSCALEPD $0x0b, Z0, Z0
+	VADDPD      Z29, Z0, Z0
+	VBLENDMPD   Z0, Z28, K1, Z0
+	VPMOVQD     Z0, Y1
+	VMOVNTPS    Y1, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF64I32StreamAVX2(dst *int32, x *float64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castF64I32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    n+16(FP), R9
+	VMOVUPS vecConstants<>+704(SB), Y15
+	VMOVUPS vecConstants<>+736(SB), Y14
+	VMOVUPS vecConstants<>+544(SB), Y13
+	VMOVUPS vecConstants<>+768(SB), Y12
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Y0
+	VCMPPD       $0x01, Y0, Y15, Y1
+	VCMPPD       $0x01, Y14, Y0, Y2
+	VPAND        Y2, Y1, Y1
+	VROUNDPD     $0x0b, Y0, Y0
+	VADDPD       Y13, Y0, Y0
+	VBLENDVPD    Y1, Y0, Y12, Y0
+	VMOVDQA      X0, X1
+	VEXTRACTI128 $0x01, Y0, X2
+	VSHUFPS      $0x88, X2, X1, X1
+	VMOVNTPS     X1, (DI)(AX*4)
+	ADDQ         $0x04, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -14884,6 +18313,54 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castI64I32StreamAVX512(dst *int32, x *int64, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI64I32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPD  (SI)(AX*8), Z0
+	VPMOVQD  Z0, Y1
+	VMOVNTPS Y1, (DI)(AX*4)
+	ADDQ     $0x08, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI64I32StreamAVX2(dst *int32, x *int64, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI64I32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Y0
+	VMOVDQA      X0, X1
+	VEXTRACTI128 $0x01, Y0, X2
+	VSHUFPS      $0x88, X2, X1, X1
+	VMOVNTPS     X1, (DI)(AX*4)
+	ADDQ         $0x04, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castI32I64AVX512(dst *int64, x *int32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castI32I64AVX512(SB), NOSPLIT, $0-24
@@ -14937,6 +18414,50 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castI32I64StreamAVX512(dst *int64, x *int32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI32I64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVSXDQ (SI)(AX*4), Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI32I64StreamAVX2(dst *int64, x *int32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI32I64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VPMOVSXDQ (SI)(AX*4), Y0
+	VMOVNTPS  Y0, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castU32I64AVX512(dst *int64, x *uint32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castU32I64AVX512(SB), NOSPLIT, $0-24
@@ -14987,6 +18508,50 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castU32I64StreamAVX512(dst *int64, x *uint32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castU32I64StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVZXDQ (SI)(AX*4), Z0
+	VMOVNTPS  Z0, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castU32I64StreamAVX2(dst *int64, x *uint32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castU32I64StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x04, R9
+	JL   tail
+
+loop:
+	VPMOVZXDQ (SI)(AX*4), Y0
+	VMOVNTPS  Y0, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15046,6 +18611,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castI8F32StreamAVX512(dst *float32, x *int8, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI8F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVSXBD (SI)(AX*1), Z0
+	VCVTDQ2PS Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI8F32StreamAVX2(dst *float32, x *int8, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI8F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVSXBD (SI)(AX*1), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castI8I32AVX512(dst *int32, x *int8, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castI8I32AVX512(SB), NOSPLIT, $0-24
@@ -15096,6 +18707,50 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castI8I32StreamAVX512(dst *int32, x *int8, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI8I32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVSXBD (SI)(AX*1), Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI8I32StreamAVX2(dst *int32, x *int8, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI8I32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVSXBD (SI)(AX*1), Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15280,6 +18935,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castU8F32StreamAVX512(dst *float32, x *uint8, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castU8F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVZXBD (SI)(AX*1), Z0
+	VCVTDQ2PS Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castU8F32StreamAVX2(dst *float32, x *uint8, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castU8F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVZXBD (SI)(AX*1), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castU8I32AVX512(dst *int32, x *uint8, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castU8I32AVX512(SB), NOSPLIT, $0-24
@@ -15330,6 +19031,50 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castU8I32StreamAVX512(dst *int32, x *uint8, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castU8I32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVZXBD (SI)(AX*1), Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castU8I32StreamAVX2(dst *int32, x *uint8, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castU8I32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVZXBD (SI)(AX*1), Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15514,6 +19259,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castI16F32StreamAVX512(dst *float32, x *int16, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI16F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVSXWD (SI)(AX*2), Z0
+	VCVTDQ2PS Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI16F32StreamAVX2(dst *float32, x *int16, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI16F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVSXWD (SI)(AX*2), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castI16I32AVX512(dst *int32, x *int16, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castI16I32AVX512(SB), NOSPLIT, $0-24
@@ -15564,6 +19355,50 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castI16I32StreamAVX512(dst *int32, x *int16, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI16I32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVSXWD (SI)(AX*2), Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI16I32StreamAVX2(dst *int32, x *int16, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI16I32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVSXWD (SI)(AX*2), Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15624,6 +19459,56 @@ loop:
 	JLE          loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castI32I16StreamAVX512(dst *int16, x *int32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI32I16StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VPMOVDW  Z0, Y1
+	VMOVNTPS Y1, (DI)(AX*2)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI32I16StreamAVX2(dst *int16, x *int32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI32I16StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS      (SI)(AX*4), Y0
+	VMOVDQA      X0, X1
+	VEXTRACTI128 $0x01, Y0, X2
+	VPAND        vecConstants<>+512(SB), X1, X1
+	VPAND        vecConstants<>+512(SB), X2, X2
+	VPACKUSDW    X2, X1, X1
+	VMOVNTPS     X1, (DI)(AX*2)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15690,6 +19575,58 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castF32I16StreamAVX512(dst *int16, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castF32I16StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS    (SI)(AX*4), Z0
+	VCVTTPS2DQ Z0, Z0
+	VPMOVDW    Z0, Y1
+	VMOVNTPS   Y1, (DI)(AX*2)
+	ADDQ       $0x10, AX
+	CMPQ       AX, R9
+	JLE        loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF32I16StreamAVX2(dst *int16, x *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castF32I16StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS      (SI)(AX*4), Y0
+	VCVTTPS2DQ   Y0, Y0
+	VMOVDQA      X0, X1
+	VEXTRACTI128 $0x01, Y0, X2
+	VPAND        vecConstants<>+512(SB), X1, X1
+	VPAND        vecConstants<>+512(SB), X2, X2
+	VPACKUSDW    X2, X1, X1
+	VMOVNTPS     X1, (DI)(AX*2)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castU16F32AVX512(dst *float32, x *uint16, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castU16F32AVX512(SB), NOSPLIT, $0-24
@@ -15746,6 +19683,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castU16F32StreamAVX512(dst *float32, x *uint16, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castU16F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVZXWD (SI)(AX*2), Z0
+	VCVTDQ2PS Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castU16F32StreamAVX2(dst *float32, x *uint16, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castU16F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVZXWD (SI)(AX*2), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castU16I32AVX512(dst *int32, x *uint16, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castU16I32AVX512(SB), NOSPLIT, $0-24
@@ -15796,6 +19779,50 @@ loop:
 	JLE       loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castU16I32StreamAVX512(dst *int32, x *uint16, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castU16I32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VPMOVZXWD (SI)(AX*2), Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castU16I32StreamAVX2(dst *int32, x *uint16, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castU16I32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VPMOVZXWD (SI)(AX*2), Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15856,6 +19883,56 @@ loop:
 	JLE          loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castI32U16StreamAVX512(dst *uint16, x *int32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI32U16StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS  (SI)(AX*4), Z0
+	VPMOVDW  Z0, Y1
+	VMOVNTPS Y1, (DI)(AX*2)
+	ADDQ     $0x10, AX
+	CMPQ     AX, R9
+	JLE      loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI32U16StreamAVX2(dst *uint16, x *int32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castI32U16StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS      (SI)(AX*4), Y0
+	VMOVDQA      X0, X1
+	VEXTRACTI128 $0x01, Y0, X2
+	VPAND        vecConstants<>+512(SB), X1, X1
+	VPAND        vecConstants<>+512(SB), X2, X2
+	VPACKUSDW    X2, X1, X1
+	VMOVNTPS     X1, (DI)(AX*2)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15922,6 +19999,58 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castF32U16StreamAVX512(dst *uint16, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castF32U16StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS    (SI)(AX*4), Z0
+	VCVTTPS2DQ Z0, Z0
+	VPMOVDW    Z0, Y1
+	VMOVNTPS   Y1, (DI)(AX*2)
+	ADDQ       $0x10, AX
+	CMPQ       AX, R9
+	JLE        loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF32U16StreamAVX2(dst *uint16, x *float32, n int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·castF32U16StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS      (SI)(AX*4), Y0
+	VCVTTPS2DQ   Y0, Y0
+	VMOVDQA      X0, X1
+	VEXTRACTI128 $0x01, Y0, X2
+	VPAND        vecConstants<>+512(SB), X1, X1
+	VPAND        vecConstants<>+512(SB), X2, X2
+	VPACKUSDW    X2, X1, X1
+	VMOVNTPS     X1, (DI)(AX*2)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castI32F32AVX512(dst *float32, x *int32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castI32F32AVX512(SB), NOSPLIT, $0-24
@@ -15978,6 +20107,52 @@ tail:
 	VZEROUPPER
 	RET
 
+// func castI32F32StreamAVX512(dst *float32, x *int32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castI32F32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z0
+	VCVTDQ2PS Z0, Z0
+	VMOVNTPS  Z0, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castI32F32StreamAVX2(dst *float32, x *int32, n int)
+// Requires: AVX, MMX+
+TEXT ·castI32F32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y0
+	VCVTDQ2PS Y0, Y0
+	VMOVNTPS  Y0, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func castF32I32AVX512(dst *int32, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castF32I32AVX512(SB), NOSPLIT, $0-24
@@ -16031,6 +20206,52 @@ loop:
 	JLE        loop
 
 tail:
+	VZEROUPPER
+	RET
+
+// func castF32I32StreamAVX512(dst *int32, x *float32, n int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·castF32I32StreamAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x10, R9
+	JL   tail
+
+loop:
+	VMOVUPS    (SI)(AX*4), Z0
+	VCVTTPS2DQ Z0, Z0
+	VMOVNTPS   Z0, (DI)(AX*4)
+	ADDQ       $0x10, AX
+	CMPQ       AX, R9
+	JLE        loop
+
+tail:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func castF32I32StreamAVX2(dst *int32, x *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·castF32I32StreamAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), R9
+	XORL AX, AX
+	SUBQ $0x08, R9
+	JL   tail
+
+loop:
+	VMOVUPS    (SI)(AX*4), Y0
+	VCVTTPS2DQ Y0, Y0
+	VMOVNTPS   Y0, (DI)(AX*4)
+	ADDQ       $0x08, AX
+	CMPQ       AX, R9
+	JLE        loop
+
+tail:
+	SFENCE
 	VZEROUPPER
 	RET
 

@@ -10,109 +10,217 @@ func addF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembl
 
 func addF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
+func addF32StreamAVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func addF32StreamAVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
 func subF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func subF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func subF32StreamAVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func subF32StreamAVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func mulF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func mulF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
+func mulF32StreamAVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func mulF32StreamAVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
 func divF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func divF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func divF32StreamAVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func divF32StreamAVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func minF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func minF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
+func minF32StreamAVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func minF32StreamAVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
 func maxF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func maxF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func maxF32StreamAVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func maxF32StreamAVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func copySignF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
 func copySignF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
+func copySignF32StreamAVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func copySignF32StreamAVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
 func addScalarF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func addScalarF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func addScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func addScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func subScalarF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func subScalarF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
+func subScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func subScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
 func scalarSubF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func scalarSubF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func scalarSubF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func scalarSubF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func mulScalarF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func mulScalarF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
+func mulScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func mulScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
 func divScalarF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func divScalarF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func divScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func divScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func scalarDivF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func scalarDivF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
+func scalarDivF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func scalarDivF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
 func minScalarF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func minScalarF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func minScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func minScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func maxScalarF32AVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
 func maxScalarF32AVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
 
+func maxScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
+func maxScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int) { panic(noAssembly) }
+
 func negF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func negF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func negF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func negF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func absF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func absF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func absF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func absF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
 func squareF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func squareF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func squareF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func squareF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func reciprocalF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func reciprocalF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func reciprocalF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func reciprocalF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
 func sqrtF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func sqrtF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func sqrtF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func sqrtF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func rsqrtF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func rsqrtF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func rsqrtF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func rsqrtF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
 func roundToEvenF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func roundToEvenF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func roundToEvenF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func roundToEvenF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func floorF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func floorF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func floorF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func floorF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
 func ceilF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func ceilF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func ceilF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func ceilF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func truncF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func truncF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func truncF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func truncF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
 func reluF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func reluF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func reluF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func reluF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
 func signF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func signF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func signF32StreamAVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
+
+func signF32StreamAVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func isNaNF32AVX512(dst *uint8, x *float32, n int) { panic(noAssembly) }
 
@@ -134,121 +242,243 @@ func axpyF32AVX512(dst *float32, x *float32, y *float32, s float32, n int) { pan
 
 func axpyF32AVX2(dst *float32, x *float32, y *float32, s float32, n int) { panic(noAssembly) }
 
+func axpyF32StreamAVX512(dst *float32, x *float32, y *float32, s float32, n int) { panic(noAssembly) }
+
+func axpyF32StreamAVX2(dst *float32, x *float32, y *float32, s float32, n int) { panic(noAssembly) }
+
 func mulAddF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int) { panic(noAssembly) }
 
 func mulAddF32AVX2(dst *float32, a *float32, b *float32, c *float32, n int) { panic(noAssembly) }
+
+func mulAddF32StreamAVX512(dst *float32, a *float32, b *float32, c *float32, n int) {
+	panic(noAssembly)
+}
+
+func mulAddF32StreamAVX2(dst *float32, a *float32, b *float32, c *float32, n int) { panic(noAssembly) }
 
 func fMAF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int) { panic(noAssembly) }
 
 func fMAF32AVX2(dst *float32, a *float32, b *float32, c *float32, n int) { panic(noAssembly) }
 
+func fMAF32StreamAVX512(dst *float32, a *float32, b *float32, c *float32, n int) { panic(noAssembly) }
+
+func fMAF32StreamAVX2(dst *float32, a *float32, b *float32, c *float32, n int) { panic(noAssembly) }
+
 func addF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func addF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func addF64StreamAVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func addF64StreamAVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func subF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func subF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
+func subF64StreamAVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func subF64StreamAVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
 func mulF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func mulF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func mulF64StreamAVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func mulF64StreamAVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func divF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func divF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
+func divF64StreamAVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func divF64StreamAVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
 func minF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func minF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func minF64StreamAVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func minF64StreamAVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func maxF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func maxF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
+func maxF64StreamAVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func maxF64StreamAVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
 func copySignF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func copySignF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func copySignF64StreamAVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func copySignF64StreamAVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func addScalarF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func addScalarF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
+func addScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func addScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
 func subScalarF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func subScalarF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func subScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func subScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func scalarSubF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func scalarSubF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
+func scalarSubF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func scalarSubF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
 func mulScalarF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func mulScalarF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func mulScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func mulScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func divScalarF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func divScalarF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
+func divScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func divScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
 func scalarDivF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func scalarDivF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func scalarDivF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func scalarDivF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func minScalarF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func minScalarF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
+func minScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func minScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
 func maxScalarF64AVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func maxScalarF64AVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func maxScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
+
+func maxScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int) { panic(noAssembly) }
 
 func negF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func negF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
+func negF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func negF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
 func absF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func absF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func absF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func absF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func squareF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func squareF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
+func squareF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func squareF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
 func reciprocalF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func reciprocalF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func reciprocalF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func reciprocalF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func sqrtF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func sqrtF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
+func sqrtF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func sqrtF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
 func rsqrtF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func rsqrtF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func rsqrtF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func rsqrtF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func roundToEvenF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func roundToEvenF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
+func roundToEvenF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func roundToEvenF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
 func floorF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func floorF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func floorF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func floorF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func ceilF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func ceilF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
+func ceilF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func ceilF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
 func truncF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func truncF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func truncF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func truncF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func reluF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func reluF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
+func reluF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func reluF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
 func signF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func signF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func signF64StreamAVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func signF64StreamAVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func isNaNF64AVX512(dst *uint8, x *float64, n int) { panic(noAssembly) }
 
@@ -270,13 +500,27 @@ func axpyF64AVX512(dst *float64, x *float64, y *float64, s float64, n int) { pan
 
 func axpyF64AVX2(dst *float64, x *float64, y *float64, s float64, n int) { panic(noAssembly) }
 
+func axpyF64StreamAVX512(dst *float64, x *float64, y *float64, s float64, n int) { panic(noAssembly) }
+
+func axpyF64StreamAVX2(dst *float64, x *float64, y *float64, s float64, n int) { panic(noAssembly) }
+
 func mulAddF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int) { panic(noAssembly) }
 
 func mulAddF64AVX2(dst *float64, a *float64, b *float64, c *float64, n int) { panic(noAssembly) }
 
+func mulAddF64StreamAVX512(dst *float64, a *float64, b *float64, c *float64, n int) {
+	panic(noAssembly)
+}
+
+func mulAddF64StreamAVX2(dst *float64, a *float64, b *float64, c *float64, n int) { panic(noAssembly) }
+
 func fMAF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int) { panic(noAssembly) }
 
 func fMAF64AVX2(dst *float64, a *float64, b *float64, c *float64, n int) { panic(noAssembly) }
+
+func fMAF64StreamAVX512(dst *float64, a *float64, b *float64, c *float64, n int) { panic(noAssembly) }
+
+func fMAF64StreamAVX2(dst *float64, a *float64, b *float64, c *float64, n int) { panic(noAssembly) }
 
 func addI8AVX512(dst *int8, a *int8, b *int8, n int) { panic(noAssembly) }
 
@@ -878,9 +1122,17 @@ func castF32F64AVX512(dst *float64, x *float32, n int) { panic(noAssembly) }
 
 func castF32F64AVX2(dst *float64, x *float32, n int) { panic(noAssembly) }
 
+func castF32F64StreamAVX512(dst *float64, x *float32, n int) { panic(noAssembly) }
+
+func castF32F64StreamAVX2(dst *float64, x *float32, n int) { panic(noAssembly) }
+
 func castF64F32AVX512(dst *float32, x *float64, n int) { panic(noAssembly) }
 
 func castF64F32AVX2(dst *float32, x *float64, n int) { panic(noAssembly) }
+
+func castF64F32StreamAVX512(dst *float32, x *float64, n int) { panic(noAssembly) }
+
+func castF64F32StreamAVX2(dst *float32, x *float64, n int) { panic(noAssembly) }
 
 func castF32F16AVX512(dst *uint16, x *float32, n int) { panic(noAssembly) }
 
@@ -890,13 +1142,25 @@ func castF16F32AVX512(dst *float32, x *uint16, n int) { panic(noAssembly) }
 
 func castF16F32AVX2(dst *float32, x *uint16, n int) { panic(noAssembly) }
 
+func castF16F32StreamAVX512(dst *float32, x *uint16, n int) { panic(noAssembly) }
+
+func castF16F32StreamAVX2(dst *float32, x *uint16, n int) { panic(noAssembly) }
+
 func castF32BF16AVX512(dst *uint16, x *float32, n int) { panic(noAssembly) }
 
 func castF32BF16AVX2(dst *uint16, x *float32, n int) { panic(noAssembly) }
 
+func castF32BF16StreamAVX512(dst *uint16, x *float32, n int) { panic(noAssembly) }
+
+func castF32BF16StreamAVX2(dst *uint16, x *float32, n int) { panic(noAssembly) }
+
 func castBF16F32AVX512(dst *float32, x *uint16, n int) { panic(noAssembly) }
 
 func castBF16F32AVX2(dst *float32, x *uint16, n int) { panic(noAssembly) }
+
+func castBF16F32StreamAVX512(dst *float32, x *uint16, n int) { panic(noAssembly) }
+
+func castBF16F32StreamAVX2(dst *float32, x *uint16, n int) { panic(noAssembly) }
 
 func castF32BoolAVX512(dst *uint8, x *float32, n int) { panic(noAssembly) }
 
@@ -910,13 +1174,25 @@ func castI32F64AVX512(dst *float64, x *int32, n int) { panic(noAssembly) }
 
 func castI32F64AVX2(dst *float64, x *int32, n int) { panic(noAssembly) }
 
+func castI32F64StreamAVX512(dst *float64, x *int32, n int) { panic(noAssembly) }
+
+func castI32F64StreamAVX2(dst *float64, x *int32, n int) { panic(noAssembly) }
+
 func castI64F64AVX512(dst *float64, x *int64, n int) { panic(noAssembly) }
 
 func castI64F64AVX2(dst *float64, x *int64, n int) { panic(noAssembly) }
 
+func castI64F64StreamAVX512(dst *float64, x *int64, n int) { panic(noAssembly) }
+
+func castI64F64StreamAVX2(dst *float64, x *int64, n int) { panic(noAssembly) }
+
 func castF64I32AVX512(dst *int32, x *float64, n int) { panic(noAssembly) }
 
 func castF64I32AVX2(dst *int32, x *float64, n int) { panic(noAssembly) }
+
+func castF64I32StreamAVX512(dst *int32, x *float64, n int) { panic(noAssembly) }
+
+func castF64I32StreamAVX2(dst *int32, x *float64, n int) { panic(noAssembly) }
 
 func castF64I64AVX512(dst *int64, x *float64, n int) { panic(noAssembly) }
 
@@ -926,21 +1202,41 @@ func castI64I32AVX512(dst *int32, x *int64, n int) { panic(noAssembly) }
 
 func castI64I32AVX2(dst *int32, x *int64, n int) { panic(noAssembly) }
 
+func castI64I32StreamAVX512(dst *int32, x *int64, n int) { panic(noAssembly) }
+
+func castI64I32StreamAVX2(dst *int32, x *int64, n int) { panic(noAssembly) }
+
 func castI32I64AVX512(dst *int64, x *int32, n int) { panic(noAssembly) }
 
 func castI32I64AVX2(dst *int64, x *int32, n int) { panic(noAssembly) }
+
+func castI32I64StreamAVX512(dst *int64, x *int32, n int) { panic(noAssembly) }
+
+func castI32I64StreamAVX2(dst *int64, x *int32, n int) { panic(noAssembly) }
 
 func castU32I64AVX512(dst *int64, x *uint32, n int) { panic(noAssembly) }
 
 func castU32I64AVX2(dst *int64, x *uint32, n int) { panic(noAssembly) }
 
+func castU32I64StreamAVX512(dst *int64, x *uint32, n int) { panic(noAssembly) }
+
+func castU32I64StreamAVX2(dst *int64, x *uint32, n int) { panic(noAssembly) }
+
 func castI8F32AVX512(dst *float32, x *int8, n int) { panic(noAssembly) }
 
 func castI8F32AVX2(dst *float32, x *int8, n int) { panic(noAssembly) }
 
+func castI8F32StreamAVX512(dst *float32, x *int8, n int) { panic(noAssembly) }
+
+func castI8F32StreamAVX2(dst *float32, x *int8, n int) { panic(noAssembly) }
+
 func castI8I32AVX512(dst *int32, x *int8, n int) { panic(noAssembly) }
 
 func castI8I32AVX2(dst *int32, x *int8, n int) { panic(noAssembly) }
+
+func castI8I32StreamAVX512(dst *int32, x *int8, n int) { panic(noAssembly) }
+
+func castI8I32StreamAVX2(dst *int32, x *int8, n int) { panic(noAssembly) }
 
 func castI32I8AVX512(dst *int8, x *int32, n int) { panic(noAssembly) }
 
@@ -954,9 +1250,17 @@ func castU8F32AVX512(dst *float32, x *uint8, n int) { panic(noAssembly) }
 
 func castU8F32AVX2(dst *float32, x *uint8, n int) { panic(noAssembly) }
 
+func castU8F32StreamAVX512(dst *float32, x *uint8, n int) { panic(noAssembly) }
+
+func castU8F32StreamAVX2(dst *float32, x *uint8, n int) { panic(noAssembly) }
+
 func castU8I32AVX512(dst *int32, x *uint8, n int) { panic(noAssembly) }
 
 func castU8I32AVX2(dst *int32, x *uint8, n int) { panic(noAssembly) }
+
+func castU8I32StreamAVX512(dst *int32, x *uint8, n int) { panic(noAssembly) }
+
+func castU8I32StreamAVX2(dst *int32, x *uint8, n int) { panic(noAssembly) }
 
 func castI32U8AVX512(dst *uint8, x *int32, n int) { panic(noAssembly) }
 
@@ -970,38 +1274,78 @@ func castI16F32AVX512(dst *float32, x *int16, n int) { panic(noAssembly) }
 
 func castI16F32AVX2(dst *float32, x *int16, n int) { panic(noAssembly) }
 
+func castI16F32StreamAVX512(dst *float32, x *int16, n int) { panic(noAssembly) }
+
+func castI16F32StreamAVX2(dst *float32, x *int16, n int) { panic(noAssembly) }
+
 func castI16I32AVX512(dst *int32, x *int16, n int) { panic(noAssembly) }
 
 func castI16I32AVX2(dst *int32, x *int16, n int) { panic(noAssembly) }
+
+func castI16I32StreamAVX512(dst *int32, x *int16, n int) { panic(noAssembly) }
+
+func castI16I32StreamAVX2(dst *int32, x *int16, n int) { panic(noAssembly) }
 
 func castI32I16AVX512(dst *int16, x *int32, n int) { panic(noAssembly) }
 
 func castI32I16AVX2(dst *int16, x *int32, n int) { panic(noAssembly) }
 
+func castI32I16StreamAVX512(dst *int16, x *int32, n int) { panic(noAssembly) }
+
+func castI32I16StreamAVX2(dst *int16, x *int32, n int) { panic(noAssembly) }
+
 func castF32I16AVX512(dst *int16, x *float32, n int) { panic(noAssembly) }
 
 func castF32I16AVX2(dst *int16, x *float32, n int) { panic(noAssembly) }
+
+func castF32I16StreamAVX512(dst *int16, x *float32, n int) { panic(noAssembly) }
+
+func castF32I16StreamAVX2(dst *int16, x *float32, n int) { panic(noAssembly) }
 
 func castU16F32AVX512(dst *float32, x *uint16, n int) { panic(noAssembly) }
 
 func castU16F32AVX2(dst *float32, x *uint16, n int) { panic(noAssembly) }
 
+func castU16F32StreamAVX512(dst *float32, x *uint16, n int) { panic(noAssembly) }
+
+func castU16F32StreamAVX2(dst *float32, x *uint16, n int) { panic(noAssembly) }
+
 func castU16I32AVX512(dst *int32, x *uint16, n int) { panic(noAssembly) }
 
 func castU16I32AVX2(dst *int32, x *uint16, n int) { panic(noAssembly) }
+
+func castU16I32StreamAVX512(dst *int32, x *uint16, n int) { panic(noAssembly) }
+
+func castU16I32StreamAVX2(dst *int32, x *uint16, n int) { panic(noAssembly) }
 
 func castI32U16AVX512(dst *uint16, x *int32, n int) { panic(noAssembly) }
 
 func castI32U16AVX2(dst *uint16, x *int32, n int) { panic(noAssembly) }
 
+func castI32U16StreamAVX512(dst *uint16, x *int32, n int) { panic(noAssembly) }
+
+func castI32U16StreamAVX2(dst *uint16, x *int32, n int) { panic(noAssembly) }
+
 func castF32U16AVX512(dst *uint16, x *float32, n int) { panic(noAssembly) }
 
 func castF32U16AVX2(dst *uint16, x *float32, n int) { panic(noAssembly) }
+
+func castF32U16StreamAVX512(dst *uint16, x *float32, n int) { panic(noAssembly) }
+
+func castF32U16StreamAVX2(dst *uint16, x *float32, n int) { panic(noAssembly) }
 
 func castI32F32AVX512(dst *float32, x *int32, n int) { panic(noAssembly) }
 
 func castI32F32AVX2(dst *float32, x *int32, n int) { panic(noAssembly) }
 
+func castI32F32StreamAVX512(dst *float32, x *int32, n int) { panic(noAssembly) }
+
+func castI32F32StreamAVX2(dst *float32, x *int32, n int) { panic(noAssembly) }
+
 func castF32I32AVX512(dst *int32, x *float32, n int) { panic(noAssembly) }
 
 func castF32I32AVX2(dst *int32, x *float32, n int) { panic(noAssembly) }
+
+func castF32I32StreamAVX512(dst *int32, x *float32, n int) { panic(noAssembly) }
+
+func castF32I32StreamAVX2(dst *int32, x *float32, n int) { panic(noAssembly) }

@@ -14,6 +14,16 @@ func addF32AVX512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func addF32AVX2(dst *float32, a *float32, b *float32, n int)
 
+// addF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func addF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+
+// addF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func addF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+
 // subF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -23,6 +33,16 @@ func subF32AVX512(dst *float32, a *float32, b *float32, n int)
 //
 //go:noescape
 func subF32AVX2(dst *float32, a *float32, b *float32, n int)
+
+// subF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func subF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+
+// subF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func subF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
 
 // mulF32AVX512 takes any n > 0.
 //
@@ -34,6 +54,16 @@ func mulF32AVX512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func mulF32AVX2(dst *float32, a *float32, b *float32, n int)
 
+// mulF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func mulF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+
+// mulF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func mulF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+
 // divF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -43,6 +73,16 @@ func divF32AVX512(dst *float32, a *float32, b *float32, n int)
 //
 //go:noescape
 func divF32AVX2(dst *float32, a *float32, b *float32, n int)
+
+// divF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func divF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+
+// divF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func divF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
 
 // minF32AVX512 takes any n > 0.
 //
@@ -54,6 +94,16 @@ func minF32AVX512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func minF32AVX2(dst *float32, a *float32, b *float32, n int)
 
+// minF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func minF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+
+// minF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func minF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+
 // maxF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -63,6 +113,16 @@ func maxF32AVX512(dst *float32, a *float32, b *float32, n int)
 //
 //go:noescape
 func maxF32AVX2(dst *float32, a *float32, b *float32, n int)
+
+// maxF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func maxF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+
+// maxF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func maxF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
 
 // copySignF32AVX512 takes any n > 0.
 //
@@ -74,6 +134,16 @@ func copySignF32AVX512(dst *float32, a *float32, b *float32, n int)
 //go:noescape
 func copySignF32AVX2(dst *float32, a *float32, b *float32, n int)
 
+// copySignF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func copySignF32StreamAVX512(dst *float32, a *float32, b *float32, n int)
+
+// copySignF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func copySignF32StreamAVX2(dst *float32, a *float32, b *float32, n int)
+
 // addScalarF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -83,6 +153,16 @@ func addScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 //
 //go:noescape
 func addScalarF32AVX2(dst *float32, a *float32, s float32, n int)
+
+// addScalarF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func addScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// addScalarF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func addScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
 
 // subScalarF32AVX512 takes any n > 0.
 //
@@ -94,6 +174,16 @@ func subScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 //go:noescape
 func subScalarF32AVX2(dst *float32, a *float32, s float32, n int)
 
+// subScalarF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func subScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// subScalarF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func subScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+
 // scalarSubF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -103,6 +193,16 @@ func scalarSubF32AVX512(dst *float32, a *float32, s float32, n int)
 //
 //go:noescape
 func scalarSubF32AVX2(dst *float32, a *float32, s float32, n int)
+
+// scalarSubF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func scalarSubF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// scalarSubF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func scalarSubF32StreamAVX2(dst *float32, a *float32, s float32, n int)
 
 // mulScalarF32AVX512 takes any n > 0.
 //
@@ -114,6 +214,16 @@ func mulScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 //go:noescape
 func mulScalarF32AVX2(dst *float32, a *float32, s float32, n int)
 
+// mulScalarF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func mulScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// mulScalarF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func mulScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+
 // divScalarF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -123,6 +233,16 @@ func divScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 //
 //go:noescape
 func divScalarF32AVX2(dst *float32, a *float32, s float32, n int)
+
+// divScalarF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func divScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// divScalarF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func divScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
 
 // scalarDivF32AVX512 takes any n > 0.
 //
@@ -134,6 +254,16 @@ func scalarDivF32AVX512(dst *float32, a *float32, s float32, n int)
 //go:noescape
 func scalarDivF32AVX2(dst *float32, a *float32, s float32, n int)
 
+// scalarDivF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func scalarDivF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// scalarDivF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func scalarDivF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+
 // minScalarF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -143,6 +273,16 @@ func minScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 //
 //go:noescape
 func minScalarF32AVX2(dst *float32, a *float32, s float32, n int)
+
+// minScalarF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func minScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// minScalarF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func minScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
 
 // maxScalarF32AVX512 takes any n > 0.
 //
@@ -154,6 +294,16 @@ func maxScalarF32AVX512(dst *float32, a *float32, s float32, n int)
 //go:noescape
 func maxScalarF32AVX2(dst *float32, a *float32, s float32, n int)
 
+// maxScalarF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func maxScalarF32StreamAVX512(dst *float32, a *float32, s float32, n int)
+
+// maxScalarF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func maxScalarF32StreamAVX2(dst *float32, a *float32, s float32, n int)
+
 // negF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -163,6 +313,16 @@ func negF32AVX512(dst *float32, x *float32, n int)
 //
 //go:noescape
 func negF32AVX2(dst *float32, x *float32, n int)
+
+// negF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func negF32StreamAVX512(dst *float32, x *float32, n int)
+
+// negF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func negF32StreamAVX2(dst *float32, x *float32, n int)
 
 // absF32AVX512 takes any n > 0.
 //
@@ -174,6 +334,16 @@ func absF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func absF32AVX2(dst *float32, x *float32, n int)
 
+// absF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func absF32StreamAVX512(dst *float32, x *float32, n int)
+
+// absF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func absF32StreamAVX2(dst *float32, x *float32, n int)
+
 // squareF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -183,6 +353,16 @@ func squareF32AVX512(dst *float32, x *float32, n int)
 //
 //go:noescape
 func squareF32AVX2(dst *float32, x *float32, n int)
+
+// squareF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func squareF32StreamAVX512(dst *float32, x *float32, n int)
+
+// squareF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func squareF32StreamAVX2(dst *float32, x *float32, n int)
 
 // reciprocalF32AVX512 takes any n > 0.
 //
@@ -194,6 +374,16 @@ func reciprocalF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func reciprocalF32AVX2(dst *float32, x *float32, n int)
 
+// reciprocalF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func reciprocalF32StreamAVX512(dst *float32, x *float32, n int)
+
+// reciprocalF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func reciprocalF32StreamAVX2(dst *float32, x *float32, n int)
+
 // sqrtF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -203,6 +393,16 @@ func sqrtF32AVX512(dst *float32, x *float32, n int)
 //
 //go:noescape
 func sqrtF32AVX2(dst *float32, x *float32, n int)
+
+// sqrtF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func sqrtF32StreamAVX512(dst *float32, x *float32, n int)
+
+// sqrtF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func sqrtF32StreamAVX2(dst *float32, x *float32, n int)
 
 // rsqrtF32AVX512 takes any n > 0.
 //
@@ -214,6 +414,16 @@ func rsqrtF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func rsqrtF32AVX2(dst *float32, x *float32, n int)
 
+// rsqrtF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func rsqrtF32StreamAVX512(dst *float32, x *float32, n int)
+
+// rsqrtF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func rsqrtF32StreamAVX2(dst *float32, x *float32, n int)
+
 // roundToEvenF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -223,6 +433,16 @@ func roundToEvenF32AVX512(dst *float32, x *float32, n int)
 //
 //go:noescape
 func roundToEvenF32AVX2(dst *float32, x *float32, n int)
+
+// roundToEvenF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func roundToEvenF32StreamAVX512(dst *float32, x *float32, n int)
+
+// roundToEvenF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func roundToEvenF32StreamAVX2(dst *float32, x *float32, n int)
 
 // floorF32AVX512 takes any n > 0.
 //
@@ -234,6 +454,16 @@ func floorF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func floorF32AVX2(dst *float32, x *float32, n int)
 
+// floorF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func floorF32StreamAVX512(dst *float32, x *float32, n int)
+
+// floorF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func floorF32StreamAVX2(dst *float32, x *float32, n int)
+
 // ceilF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -243,6 +473,16 @@ func ceilF32AVX512(dst *float32, x *float32, n int)
 //
 //go:noescape
 func ceilF32AVX2(dst *float32, x *float32, n int)
+
+// ceilF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func ceilF32StreamAVX512(dst *float32, x *float32, n int)
+
+// ceilF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func ceilF32StreamAVX2(dst *float32, x *float32, n int)
 
 // truncF32AVX512 takes any n > 0.
 //
@@ -254,6 +494,16 @@ func truncF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func truncF32AVX2(dst *float32, x *float32, n int)
 
+// truncF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func truncF32StreamAVX512(dst *float32, x *float32, n int)
+
+// truncF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func truncF32StreamAVX2(dst *float32, x *float32, n int)
+
 // reluF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -264,6 +514,16 @@ func reluF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func reluF32AVX2(dst *float32, x *float32, n int)
 
+// reluF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func reluF32StreamAVX512(dst *float32, x *float32, n int)
+
+// reluF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func reluF32StreamAVX2(dst *float32, x *float32, n int)
+
 // signF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -273,6 +533,16 @@ func signF32AVX512(dst *float32, x *float32, n int)
 //
 //go:noescape
 func signF32AVX2(dst *float32, x *float32, n int)
+
+// signF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func signF32StreamAVX512(dst *float32, x *float32, n int)
+
+// signF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func signF32StreamAVX2(dst *float32, x *float32, n int)
 
 // isNaNF32AVX512 takes any n > 0.
 //
@@ -324,6 +594,16 @@ func axpyF32AVX512(dst *float32, x *float32, y *float32, s float32, n int)
 //go:noescape
 func axpyF32AVX2(dst *float32, x *float32, y *float32, s float32, n int)
 
+// axpyF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func axpyF32StreamAVX512(dst *float32, x *float32, y *float32, s float32, n int)
+
+// axpyF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func axpyF32StreamAVX2(dst *float32, x *float32, y *float32, s float32, n int)
+
 // mulAddF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -333,6 +613,16 @@ func mulAddF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 //
 //go:noescape
 func mulAddF32AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// mulAddF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func mulAddF32StreamAVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// mulAddF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func mulAddF32StreamAVX2(dst *float32, a *float32, b *float32, c *float32, n int)
 
 // fMAF32AVX512 takes any n > 0.
 //
@@ -344,6 +634,16 @@ func fMAF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 //go:noescape
 func fMAF32AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
 
+// fMAF32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func fMAF32StreamAVX512(dst *float32, a *float32, b *float32, c *float32, n int)
+
+// fMAF32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func fMAF32StreamAVX2(dst *float32, a *float32, b *float32, c *float32, n int)
+
 // addF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -353,6 +653,16 @@ func addF64AVX512(dst *float64, a *float64, b *float64, n int)
 //
 //go:noescape
 func addF64AVX2(dst *float64, a *float64, b *float64, n int)
+
+// addF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func addF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+
+// addF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func addF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
 
 // subF64AVX512 takes any n > 0.
 //
@@ -364,6 +674,16 @@ func subF64AVX512(dst *float64, a *float64, b *float64, n int)
 //go:noescape
 func subF64AVX2(dst *float64, a *float64, b *float64, n int)
 
+// subF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func subF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+
+// subF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func subF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+
 // mulF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -373,6 +693,16 @@ func mulF64AVX512(dst *float64, a *float64, b *float64, n int)
 //
 //go:noescape
 func mulF64AVX2(dst *float64, a *float64, b *float64, n int)
+
+// mulF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func mulF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+
+// mulF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func mulF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
 
 // divF64AVX512 takes any n > 0.
 //
@@ -384,6 +714,16 @@ func divF64AVX512(dst *float64, a *float64, b *float64, n int)
 //go:noescape
 func divF64AVX2(dst *float64, a *float64, b *float64, n int)
 
+// divF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func divF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+
+// divF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func divF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+
 // minF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -393,6 +733,16 @@ func minF64AVX512(dst *float64, a *float64, b *float64, n int)
 //
 //go:noescape
 func minF64AVX2(dst *float64, a *float64, b *float64, n int)
+
+// minF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func minF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+
+// minF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func minF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
 
 // maxF64AVX512 takes any n > 0.
 //
@@ -404,6 +754,16 @@ func maxF64AVX512(dst *float64, a *float64, b *float64, n int)
 //go:noescape
 func maxF64AVX2(dst *float64, a *float64, b *float64, n int)
 
+// maxF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func maxF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+
+// maxF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func maxF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
+
 // copySignF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -413,6 +773,16 @@ func copySignF64AVX512(dst *float64, a *float64, b *float64, n int)
 //
 //go:noescape
 func copySignF64AVX2(dst *float64, a *float64, b *float64, n int)
+
+// copySignF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func copySignF64StreamAVX512(dst *float64, a *float64, b *float64, n int)
+
+// copySignF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func copySignF64StreamAVX2(dst *float64, a *float64, b *float64, n int)
 
 // addScalarF64AVX512 takes any n > 0.
 //
@@ -424,6 +794,16 @@ func addScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 //go:noescape
 func addScalarF64AVX2(dst *float64, a *float64, s float64, n int)
 
+// addScalarF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func addScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// addScalarF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func addScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+
 // subScalarF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -433,6 +813,16 @@ func subScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 //
 //go:noescape
 func subScalarF64AVX2(dst *float64, a *float64, s float64, n int)
+
+// subScalarF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func subScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// subScalarF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func subScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
 
 // scalarSubF64AVX512 takes any n > 0.
 //
@@ -444,6 +834,16 @@ func scalarSubF64AVX512(dst *float64, a *float64, s float64, n int)
 //go:noescape
 func scalarSubF64AVX2(dst *float64, a *float64, s float64, n int)
 
+// scalarSubF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func scalarSubF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// scalarSubF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func scalarSubF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+
 // mulScalarF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -453,6 +853,16 @@ func mulScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 //
 //go:noescape
 func mulScalarF64AVX2(dst *float64, a *float64, s float64, n int)
+
+// mulScalarF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func mulScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// mulScalarF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func mulScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
 
 // divScalarF64AVX512 takes any n > 0.
 //
@@ -464,6 +874,16 @@ func divScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 //go:noescape
 func divScalarF64AVX2(dst *float64, a *float64, s float64, n int)
 
+// divScalarF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func divScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// divScalarF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func divScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+
 // scalarDivF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -473,6 +893,16 @@ func scalarDivF64AVX512(dst *float64, a *float64, s float64, n int)
 //
 //go:noescape
 func scalarDivF64AVX2(dst *float64, a *float64, s float64, n int)
+
+// scalarDivF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func scalarDivF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// scalarDivF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func scalarDivF64StreamAVX2(dst *float64, a *float64, s float64, n int)
 
 // minScalarF64AVX512 takes any n > 0.
 //
@@ -484,6 +914,16 @@ func minScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 //go:noescape
 func minScalarF64AVX2(dst *float64, a *float64, s float64, n int)
 
+// minScalarF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func minScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// minScalarF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func minScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
+
 // maxScalarF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -493,6 +933,16 @@ func maxScalarF64AVX512(dst *float64, a *float64, s float64, n int)
 //
 //go:noescape
 func maxScalarF64AVX2(dst *float64, a *float64, s float64, n int)
+
+// maxScalarF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func maxScalarF64StreamAVX512(dst *float64, a *float64, s float64, n int)
+
+// maxScalarF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func maxScalarF64StreamAVX2(dst *float64, a *float64, s float64, n int)
 
 // negF64AVX512 takes any n > 0.
 //
@@ -504,6 +954,16 @@ func negF64AVX512(dst *float64, x *float64, n int)
 //go:noescape
 func negF64AVX2(dst *float64, x *float64, n int)
 
+// negF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func negF64StreamAVX512(dst *float64, x *float64, n int)
+
+// negF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func negF64StreamAVX2(dst *float64, x *float64, n int)
+
 // absF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -513,6 +973,16 @@ func absF64AVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func absF64AVX2(dst *float64, x *float64, n int)
+
+// absF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func absF64StreamAVX512(dst *float64, x *float64, n int)
+
+// absF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func absF64StreamAVX2(dst *float64, x *float64, n int)
 
 // squareF64AVX512 takes any n > 0.
 //
@@ -524,6 +994,16 @@ func squareF64AVX512(dst *float64, x *float64, n int)
 //go:noescape
 func squareF64AVX2(dst *float64, x *float64, n int)
 
+// squareF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func squareF64StreamAVX512(dst *float64, x *float64, n int)
+
+// squareF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func squareF64StreamAVX2(dst *float64, x *float64, n int)
+
 // reciprocalF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -533,6 +1013,16 @@ func reciprocalF64AVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func reciprocalF64AVX2(dst *float64, x *float64, n int)
+
+// reciprocalF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func reciprocalF64StreamAVX512(dst *float64, x *float64, n int)
+
+// reciprocalF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func reciprocalF64StreamAVX2(dst *float64, x *float64, n int)
 
 // sqrtF64AVX512 takes any n > 0.
 //
@@ -544,6 +1034,16 @@ func sqrtF64AVX512(dst *float64, x *float64, n int)
 //go:noescape
 func sqrtF64AVX2(dst *float64, x *float64, n int)
 
+// sqrtF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func sqrtF64StreamAVX512(dst *float64, x *float64, n int)
+
+// sqrtF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func sqrtF64StreamAVX2(dst *float64, x *float64, n int)
+
 // rsqrtF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -553,6 +1053,16 @@ func rsqrtF64AVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func rsqrtF64AVX2(dst *float64, x *float64, n int)
+
+// rsqrtF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func rsqrtF64StreamAVX512(dst *float64, x *float64, n int)
+
+// rsqrtF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func rsqrtF64StreamAVX2(dst *float64, x *float64, n int)
 
 // roundToEvenF64AVX512 takes any n > 0.
 //
@@ -564,6 +1074,16 @@ func roundToEvenF64AVX512(dst *float64, x *float64, n int)
 //go:noescape
 func roundToEvenF64AVX2(dst *float64, x *float64, n int)
 
+// roundToEvenF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func roundToEvenF64StreamAVX512(dst *float64, x *float64, n int)
+
+// roundToEvenF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func roundToEvenF64StreamAVX2(dst *float64, x *float64, n int)
+
 // floorF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -573,6 +1093,16 @@ func floorF64AVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func floorF64AVX2(dst *float64, x *float64, n int)
+
+// floorF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func floorF64StreamAVX512(dst *float64, x *float64, n int)
+
+// floorF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func floorF64StreamAVX2(dst *float64, x *float64, n int)
 
 // ceilF64AVX512 takes any n > 0.
 //
@@ -584,6 +1114,16 @@ func ceilF64AVX512(dst *float64, x *float64, n int)
 //go:noescape
 func ceilF64AVX2(dst *float64, x *float64, n int)
 
+// ceilF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func ceilF64StreamAVX512(dst *float64, x *float64, n int)
+
+// ceilF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func ceilF64StreamAVX2(dst *float64, x *float64, n int)
+
 // truncF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -593,6 +1133,16 @@ func truncF64AVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func truncF64AVX2(dst *float64, x *float64, n int)
+
+// truncF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func truncF64StreamAVX512(dst *float64, x *float64, n int)
+
+// truncF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func truncF64StreamAVX2(dst *float64, x *float64, n int)
 
 // reluF64AVX512 takes any n > 0.
 //
@@ -604,6 +1154,16 @@ func reluF64AVX512(dst *float64, x *float64, n int)
 //go:noescape
 func reluF64AVX2(dst *float64, x *float64, n int)
 
+// reluF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func reluF64StreamAVX512(dst *float64, x *float64, n int)
+
+// reluF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func reluF64StreamAVX2(dst *float64, x *float64, n int)
+
 // signF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -613,6 +1173,16 @@ func signF64AVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func signF64AVX2(dst *float64, x *float64, n int)
+
+// signF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func signF64StreamAVX512(dst *float64, x *float64, n int)
+
+// signF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func signF64StreamAVX2(dst *float64, x *float64, n int)
 
 // isNaNF64AVX512 takes any n > 0.
 //
@@ -664,6 +1234,16 @@ func axpyF64AVX512(dst *float64, x *float64, y *float64, s float64, n int)
 //go:noescape
 func axpyF64AVX2(dst *float64, x *float64, y *float64, s float64, n int)
 
+// axpyF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func axpyF64StreamAVX512(dst *float64, x *float64, y *float64, s float64, n int)
+
+// axpyF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func axpyF64StreamAVX2(dst *float64, x *float64, y *float64, s float64, n int)
+
 // mulAddF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -674,6 +1254,16 @@ func mulAddF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int)
 //go:noescape
 func mulAddF64AVX2(dst *float64, a *float64, b *float64, c *float64, n int)
 
+// mulAddF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func mulAddF64StreamAVX512(dst *float64, a *float64, b *float64, c *float64, n int)
+
+// mulAddF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func mulAddF64StreamAVX2(dst *float64, a *float64, b *float64, c *float64, n int)
+
 // fMAF64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -683,6 +1273,16 @@ func fMAF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int)
 //
 //go:noescape
 func fMAF64AVX2(dst *float64, a *float64, b *float64, c *float64, n int)
+
+// fMAF64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func fMAF64StreamAVX512(dst *float64, a *float64, b *float64, c *float64, n int)
+
+// fMAF64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func fMAF64StreamAVX2(dst *float64, a *float64, b *float64, c *float64, n int)
 
 // addI8AVX512 takes any n > 0.
 //
@@ -2184,6 +2784,16 @@ func castF32F64AVX512(dst *float64, x *float32, n int)
 //go:noescape
 func castF32F64AVX2(dst *float64, x *float32, n int)
 
+// castF32F64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF32F64StreamAVX512(dst *float64, x *float32, n int)
+
+// castF32F64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castF32F64StreamAVX2(dst *float64, x *float32, n int)
+
 // castF64F32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2193,6 +2803,16 @@ func castF64F32AVX512(dst *float32, x *float64, n int)
 //
 //go:noescape
 func castF64F32AVX2(dst *float32, x *float64, n int)
+
+// castF64F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF64F32StreamAVX512(dst *float32, x *float64, n int)
+
+// castF64F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castF64F32StreamAVX2(dst *float32, x *float64, n int)
 
 // castF32F16AVX512 takes any n > 0.
 //
@@ -2214,6 +2834,16 @@ func castF16F32AVX512(dst *float32, x *uint16, n int)
 //go:noescape
 func castF16F32AVX2(dst *float32, x *uint16, n int)
 
+// castF16F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castF16F32StreamAVX512(dst *float32, x *uint16, n int)
+
+// castF16F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF16F32StreamAVX2(dst *float32, x *uint16, n int)
+
 // castF32BF16AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2224,6 +2854,16 @@ func castF32BF16AVX512(dst *uint16, x *float32, n int)
 //go:noescape
 func castF32BF16AVX2(dst *uint16, x *float32, n int)
 
+// castF32BF16StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castF32BF16StreamAVX512(dst *uint16, x *float32, n int)
+
+// castF32BF16StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF32BF16StreamAVX2(dst *uint16, x *float32, n int)
+
 // castBF16F32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2233,6 +2873,16 @@ func castBF16F32AVX512(dst *float32, x *uint16, n int)
 //
 //go:noescape
 func castBF16F32AVX2(dst *float32, x *uint16, n int)
+
+// castBF16F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castBF16F32StreamAVX512(dst *float32, x *uint16, n int)
+
+// castBF16F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castBF16F32StreamAVX2(dst *float32, x *uint16, n int)
 
 // castF32BoolAVX512 takes any n > 0.
 //
@@ -2264,6 +2914,16 @@ func castI32F64AVX512(dst *float64, x *int32, n int)
 //go:noescape
 func castI32F64AVX2(dst *float64, x *int32, n int)
 
+// castI32F64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI32F64StreamAVX512(dst *float64, x *int32, n int)
+
+// castI32F64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castI32F64StreamAVX2(dst *float64, x *int32, n int)
+
 // castI64F64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2274,6 +2934,16 @@ func castI64F64AVX512(dst *float64, x *int64, n int)
 //go:noescape
 func castI64F64AVX2(dst *float64, x *int64, n int)
 
+// castI64F64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI64F64StreamAVX512(dst *float64, x *int64, n int)
+
+// castI64F64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castI64F64StreamAVX2(dst *float64, x *int64, n int)
+
 // castF64I32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2283,6 +2953,16 @@ func castF64I32AVX512(dst *int32, x *float64, n int)
 //
 //go:noescape
 func castF64I32AVX2(dst *int32, x *float64, n int)
+
+// castF64I32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF64I32StreamAVX512(dst *int32, x *float64, n int)
+
+// castF64I32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castF64I32StreamAVX2(dst *int32, x *float64, n int)
 
 // castF64I64AVX512 takes any n > 0.
 //
@@ -2304,6 +2984,16 @@ func castI64I32AVX512(dst *int32, x *int64, n int)
 //go:noescape
 func castI64I32AVX2(dst *int32, x *int64, n int)
 
+// castI64I32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI64I32StreamAVX512(dst *int32, x *int64, n int)
+
+// castI64I32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castI64I32StreamAVX2(dst *int32, x *int64, n int)
+
 // castI32I64AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2313,6 +3003,16 @@ func castI32I64AVX512(dst *int64, x *int32, n int)
 //
 //go:noescape
 func castI32I64AVX2(dst *int64, x *int32, n int)
+
+// castI32I64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI32I64StreamAVX512(dst *int64, x *int32, n int)
+
+// castI32I64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castI32I64StreamAVX2(dst *int64, x *int32, n int)
 
 // castU32I64AVX512 takes any n > 0.
 //
@@ -2324,6 +3024,16 @@ func castU32I64AVX512(dst *int64, x *uint32, n int)
 //go:noescape
 func castU32I64AVX2(dst *int64, x *uint32, n int)
 
+// castU32I64StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castU32I64StreamAVX512(dst *int64, x *uint32, n int)
+
+// castU32I64StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 4.
+//
+//go:noescape
+func castU32I64StreamAVX2(dst *int64, x *uint32, n int)
+
 // castI8F32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2334,6 +3044,16 @@ func castI8F32AVX512(dst *float32, x *int8, n int)
 //go:noescape
 func castI8F32AVX2(dst *float32, x *int8, n int)
 
+// castI8F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castI8F32StreamAVX512(dst *float32, x *int8, n int)
+
+// castI8F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI8F32StreamAVX2(dst *float32, x *int8, n int)
+
 // castI8I32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2343,6 +3063,16 @@ func castI8I32AVX512(dst *int32, x *int8, n int)
 //
 //go:noescape
 func castI8I32AVX2(dst *int32, x *int8, n int)
+
+// castI8I32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castI8I32StreamAVX512(dst *int32, x *int8, n int)
+
+// castI8I32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI8I32StreamAVX2(dst *int32, x *int8, n int)
 
 // castI32I8AVX512 takes any n > 0.
 //
@@ -2374,6 +3104,16 @@ func castU8F32AVX512(dst *float32, x *uint8, n int)
 //go:noescape
 func castU8F32AVX2(dst *float32, x *uint8, n int)
 
+// castU8F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castU8F32StreamAVX512(dst *float32, x *uint8, n int)
+
+// castU8F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castU8F32StreamAVX2(dst *float32, x *uint8, n int)
+
 // castU8I32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2383,6 +3123,16 @@ func castU8I32AVX512(dst *int32, x *uint8, n int)
 //
 //go:noescape
 func castU8I32AVX2(dst *int32, x *uint8, n int)
+
+// castU8I32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castU8I32StreamAVX512(dst *int32, x *uint8, n int)
+
+// castU8I32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castU8I32StreamAVX2(dst *int32, x *uint8, n int)
 
 // castI32U8AVX512 takes any n > 0.
 //
@@ -2414,6 +3164,16 @@ func castI16F32AVX512(dst *float32, x *int16, n int)
 //go:noescape
 func castI16F32AVX2(dst *float32, x *int16, n int)
 
+// castI16F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castI16F32StreamAVX512(dst *float32, x *int16, n int)
+
+// castI16F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI16F32StreamAVX2(dst *float32, x *int16, n int)
+
 // castI16I32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2423,6 +3183,16 @@ func castI16I32AVX512(dst *int32, x *int16, n int)
 //
 //go:noescape
 func castI16I32AVX2(dst *int32, x *int16, n int)
+
+// castI16I32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castI16I32StreamAVX512(dst *int32, x *int16, n int)
+
+// castI16I32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI16I32StreamAVX2(dst *int32, x *int16, n int)
 
 // castI32I16AVX512 takes any n > 0.
 //
@@ -2434,6 +3204,16 @@ func castI32I16AVX512(dst *int16, x *int32, n int)
 //go:noescape
 func castI32I16AVX2(dst *int16, x *int32, n int)
 
+// castI32I16StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castI32I16StreamAVX512(dst *int16, x *int32, n int)
+
+// castI32I16StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI32I16StreamAVX2(dst *int16, x *int32, n int)
+
 // castF32I16AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2443,6 +3223,16 @@ func castF32I16AVX512(dst *int16, x *float32, n int)
 //
 //go:noescape
 func castF32I16AVX2(dst *int16, x *float32, n int)
+
+// castF32I16StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castF32I16StreamAVX512(dst *int16, x *float32, n int)
+
+// castF32I16StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF32I16StreamAVX2(dst *int16, x *float32, n int)
 
 // castU16F32AVX512 takes any n > 0.
 //
@@ -2454,6 +3244,16 @@ func castU16F32AVX512(dst *float32, x *uint16, n int)
 //go:noescape
 func castU16F32AVX2(dst *float32, x *uint16, n int)
 
+// castU16F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castU16F32StreamAVX512(dst *float32, x *uint16, n int)
+
+// castU16F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castU16F32StreamAVX2(dst *float32, x *uint16, n int)
+
 // castU16I32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2463,6 +3263,16 @@ func castU16I32AVX512(dst *int32, x *uint16, n int)
 //
 //go:noescape
 func castU16I32AVX2(dst *int32, x *uint16, n int)
+
+// castU16I32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castU16I32StreamAVX512(dst *int32, x *uint16, n int)
+
+// castU16I32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castU16I32StreamAVX2(dst *int32, x *uint16, n int)
 
 // castI32U16AVX512 takes any n > 0.
 //
@@ -2474,6 +3284,16 @@ func castI32U16AVX512(dst *uint16, x *int32, n int)
 //go:noescape
 func castI32U16AVX2(dst *uint16, x *int32, n int)
 
+// castI32U16StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castI32U16StreamAVX512(dst *uint16, x *int32, n int)
+
+// castI32U16StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI32U16StreamAVX2(dst *uint16, x *int32, n int)
+
 // castF32U16AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2483,6 +3303,16 @@ func castF32U16AVX512(dst *uint16, x *float32, n int)
 //
 //go:noescape
 func castF32U16AVX2(dst *uint16, x *float32, n int)
+
+// castF32U16StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castF32U16StreamAVX512(dst *uint16, x *float32, n int)
+
+// castF32U16StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF32U16StreamAVX2(dst *uint16, x *float32, n int)
 
 // castI32F32AVX512 takes any n > 0.
 //
@@ -2494,6 +3324,16 @@ func castI32F32AVX512(dst *float32, x *int32, n int)
 //go:noescape
 func castI32F32AVX2(dst *float32, x *int32, n int)
 
+// castI32F32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castI32F32StreamAVX512(dst *float32, x *int32, n int)
+
+// castI32F32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castI32F32StreamAVX2(dst *float32, x *int32, n int)
+
 // castF32I32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -2503,3 +3343,13 @@ func castF32I32AVX512(dst *int32, x *float32, n int)
 //
 //go:noescape
 func castF32I32AVX2(dst *int32, x *float32, n int)
+
+// castF32I32StreamAVX512 stores past the caches: dst is aligned to 64, n a multiple of 16.
+//
+//go:noescape
+func castF32I32StreamAVX512(dst *int32, x *float32, n int)
+
+// castF32I32StreamAVX2 stores past the caches: dst is aligned to 64, n a multiple of 8.
+//
+//go:noescape
+func castF32I32StreamAVX2(dst *int32, x *float32, n int)

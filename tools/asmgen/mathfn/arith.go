@@ -13,10 +13,10 @@ func isUnsigned(e Elem) bool { return e == U8 || e == U16 || e == U32 || e == U6
 func vectorRoutines() []*Routine {
 	var rs []*Routine
 	for _, e := range []Elem{F32, F64} {
-		rs = append(rs, floatBinary(e)...)
-		rs = append(rs, floatUnary(e)...)
+		rs = append(rs, streaming(floatBinary(e))...)
+		rs = append(rs, streaming(floatUnary(e))...)
 		rs = append(rs, floatTests(e)...)
-		rs = append(rs, fused(e)...)
+		rs = append(rs, streaming(fused(e))...)
 	}
 	for _, e := range []Elem{I8, U8, I16, U16, I32, U32, I64, U64} {
 		rs = append(rs, integerBinary(e)...)
@@ -27,7 +27,16 @@ func vectorRoutines() []*Routine {
 	}
 	rs = append(rs, bools()...)
 	rs = append(rs, widened()...)
-	return append(rs, casts()...)
+	return append(rs, streaming(casts())...)
+}
+
+// streaming gives routines a form that stores past the caches, if both targets
+// can do that by whole vectors of 16 bytes at least.
+func streaming(rs []*Routine) []*Routine {
+	for _, r := range rs {
+		r.Stream = !r.NoAVX2 && r.Huge == "" && r.Dst.Size*AVX2.lanes(r.Bits) >= 16 && r.Dst != F16
+	}
+	return rs
 }
 
 // elementwise is a routine over slices of one type, its lanes as wide as that.

@@ -26,9 +26,13 @@ func Families() []Family {
 func (f Family) Generate(c *build.Context) {
 	pl := newPool(f.Name + "Constants")
 	for _, r := range f.routines {
-		assemble(c, pl, r, AVX512)
+		assemble(c, pl, r, AVX512, false)
 		if !r.NoAVX2 {
-			assemble(c, pl, r, AVX2)
+			assemble(c, pl, r, AVX2, false)
+		}
+		if r.Stream {
+			assemble(c, pl, r, AVX512, true)
+			assemble(c, pl, r, AVX2, true)
 		}
 	}
 	for _, r := range f.reductions {

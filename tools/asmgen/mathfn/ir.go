@@ -149,6 +149,7 @@ type Routine struct {
 	Body   func(b *Builder, in []*Value) *Value
 	Huge   string // Go function for lanes that Body marked with Bail
 	NoAVX2 bool   // AVX2 lacks the instructions: the twin runs instead
+	Stream bool   // there is a form whose stores go past the caches
 }
 
 // Builder records a program for one target.

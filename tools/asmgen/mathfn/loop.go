@@ -22,6 +22,11 @@ func (r *Routine) asmName(t Target) string {
 	return unexported(r.Name) + map[Target]string{AVX2: "AVX2", AVX512: "AVX512"}[t]
 }
 
+// streamName is the name of the streaming form in assembly.
+func (r *Routine) streamName(t Target) string {
+	return unexported(r.Name) + map[Target]string{AVX2: "StreamAVX2", AVX512: "StreamAVX512"}[t]
+}
+
 // unexported lowers the first letter: AddF32 is addF32.
 func unexported(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
@@ -43,10 +48,14 @@ func (r *Routine) signature() string {
 	return s
 }
 
-// assemble emits r for an instruction set.
-func assemble(c *build.Context, pl *pool, r *Routine, isa Target) {
+// assemble emits r for an instruction set; stream is set for the form whose
+// stores go past the caches.
+func assemble(c *build.Context, pl *pool, r *Routine, isa Target, stream bool) {
 	p := r.Build(isa)
-	a := &asm{c: c, isa: isa, name: r.asmName(isa), bits: r.Bits, pool: pl, prog: p, uses: usesOf(p)}
+	a := &asm{c: c, isa: isa, name: r.asmName(isa), bits: r.Bits, pool: pl, prog: p, uses: usesOf(p), stream: stream}
+	if stream {
+		a.name = r.streamName(isa)
+	}
 	c.Function(a.name)
 	c.SignatureExpr(r.signature())
 	c.Pragma("noescape")
@@ -65,6 +74,9 @@ func assemble(c *build.Context, pl *pool, r *Routine, isa Target) {
 }
 
 func (a *asm) doc() string {
+	if a.stream {
+		return fmt.Sprintf("%s stores past the caches: dst is aligned to 64, n a multiple of %d.", a.name, a.lanes())
+	}
 	if a.isa == AVX2 {
 		return fmt.Sprintf("%s wants n to be a multiple of %d.", a.name, a.lanes())
 	}
@@ -187,7 +199,7 @@ func (a *asm) loop() {
 	c.CMPQ(reg.RAX, reg.R9)
 	c.JLE(operand.LabelRef("loop"))
 	c.Label("tail")
-	if a.isa == AVX512 {
+	if a.isa == AVX512 && !a.stream {
 		a.tail()
 	}
 	a.epilogue()
@@ -211,6 +223,9 @@ func (a *asm) epilogue() {
 	if a.prog.bail != nil {
 		a.c.Label("bail")
 		a.c.Store(reg.RAX, a.c.Return("done"))
+	}
+	if a.stream {
+		a.c.SFENCE() // streaming stores are not ordered with what follows
 	}
 	a.c.VZEROUPPER()
 	a.c.RET()

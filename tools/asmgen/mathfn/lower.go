@@ -30,6 +30,7 @@ type asm struct {
 	temps   []vec
 	frame   []operand.Mem // stack slots made so far, reused by every body
 	dry     bool          // count registers, emit nothing
+	stream  bool          // store whole vectors past the caches
 }
 
 // width is the size of a vector in bytes.

@@ -93,7 +93,7 @@ func TestSpills(t *testing.T) {
 	}{{AVX2, 8, false}, {AVX2, 24, true}, {AVX512, 24, false}, {AVX512, 48, true}} {
 		text := assembly(t, func(b *build.Context) {
 			pl := newPool("constants")
-			assemble(b, pl, crowded(c.values), c.isa)
+			assemble(b, pl, crowded(c.values), c.isa, false)
 			pl.emit(b)
 		})
 		stores, loads := 0, 0

@@ -55,6 +55,8 @@ func (a *asm) store(masked bool) {
 		a.storeBools256(r, m)
 	case e.Size*8 == a.bits && masked:
 		a.do(a.plainMove(), a.reg(r), reg.K7, m)
+	case e.Size*8 == a.bits && a.stream:
+		a.do("VMOVNTPS", a.reg(r), m)
 	case e.Size*8 == a.bits:
 		a.do(a.plainMove(), a.reg(r), m)
 	case a.isa == AVX512:
@@ -90,6 +92,8 @@ func (a *asm) storeSized(t vec, size int, e Elem, m operand.Mem, masked bool) {
 		a.do("VMOVQ", x(t), m)
 	case size == 4:
 		a.do("VMOVD", x(t), m)
+	case a.stream:
+		a.do("VMOVNTPS", sized(t, size), m)
 	default:
 		a.do("VMOVUPS", sized(t, size), m)
 	}
@@ -157,7 +161,7 @@ func (a *asm) narrow256(e Elem, r vec, m operand.Mem) {
 		t := a.alloc(a.vecs)
 		a.temps = append(a.temps, t)
 		a.do("VCVTPD2PSY", y(r), x(t))
-		a.do("VMOVUPS", x(t), m)
+		a.storeSized(t, size, e, m, false)
 		return
 	}
 	t := a.packHalves(r)

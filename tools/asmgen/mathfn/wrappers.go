@@ -29,6 +29,38 @@ func wrapper(r *Routine) string {
 	return s.String()
 }
 
+// streamWrapper writes the exported function of the streaming form. What comes
+// before an aligned place in dst, and behind whole vectors, is stored as ever.
+func streamWrapper(r *Routine) string {
+	var s strings.Builder
+	w := func(format string, args ...any) { fmt.Fprintf(&s, format, args...) }
+	w("\n// %sStream is [%s] with dst written past the caches: for one that exceeds\n// them and is not read soon.\n", r.Name, r.Name)
+	w("func %sStream(dst []%s, %s) {\n", r.Name, r.Dst.Go, r.goParams(Param.goType))
+	w("\tn := len(dst)\n\tneed(n%s)\n", r.lengths())
+	w("\thead := aligned(dst)\n\tend := head + (n-head)&^%d\n", AVX512.lanes(r.Bits)-1)
+	w("\tif Active() == Generic || end == head {\n\t\thead, end = n, n\n\t}\n")
+	w("\t%s\n", r.callGeneral("head"))
+	w("\tfor i := head; i < end; i += chunk {\n\t\tif Active() == AVX512 {\n\t\t\t%s\n\t\t} else {\n\t\t\t%s\n\t\t}\n\t}\n",
+		r.callNamed(r.streamName(AVX512), "i", "min(chunk, end-i)"), r.callNamed(r.streamName(AVX2), "i", "min(chunk, end-i)"))
+	w("\t%s\n}\n", r.callGeneral("end:n"))
+	return s.String()
+}
+
+// callGeneral calls the function with plain stores on a part of the operands.
+func (r *Routine) callGeneral(part string) string {
+	if !strings.Contains(part, ":") {
+		part = ":" + part
+	}
+	s := fmt.Sprintf("%s(dst[%s]", r.Name, part)
+	for _, p := range r.Params {
+		s += ", " + p.Name
+		if !p.Scalar {
+			s += "[" + part + "]"
+		}
+	}
+	return s + ")"
+}
+
 func (r *Routine) lengths() string {
 	s := ""
 	for _, p := range r.Params {
@@ -84,8 +116,10 @@ func (r *Routine) tailAVX2(w func(string, ...any)) {
 	w("\t\t\t}\n%s\t\t\t%s, %d)\n\t\t\tcopy(dst[m:n], tail.dst[:])\n\t\t}\n", copies, call, lanes)
 }
 
-func (r *Routine) callAsm(t Target, from, n string) string {
-	s := fmt.Sprintf("%s(&dst[%s]", r.asmName(t), from)
+func (r *Routine) callAsm(t Target, from, n string) string { return r.callNamed(r.asmName(t), from, n) }
+
+func (r *Routine) callNamed(name, from, n string) string {
+	s := fmt.Sprintf("%s(&dst[%s]", name, from)
 	for _, p := range r.Params {
 		if p.Scalar {
 			s += ", " + p.Name
@@ -133,6 +167,10 @@ func (f Family) GoFiles() (map[string][]byte, error) {
 		twins.WriteString(goOne(r) + goLoop(r))
 		stubs.WriteString(r.stubs())
 		fmt.Fprintf(&table, "\t{%q, %s, %sGo},\n", r.Name, r.Name, unexported(r.Name))
+		if r.Stream {
+			wrappers.WriteString(streamWrapper(r))
+			fmt.Fprintf(&table, "\t{%q, %sStream, %sGo},\n", r.Name+"Stream", r.Name, unexported(r.Name))
+		}
 	}
 	for _, r := range f.scalars {
 		twins.WriteString(goOne(r))
@@ -170,6 +208,11 @@ func (r *Routine) stubs() string {
 	s := fmt.Sprintf("\nfunc %s%s { panic(noAssembly) }\n", r.asmName(AVX512), sig)
 	if !r.NoAVX2 {
 		s += fmt.Sprintf("\nfunc %s%s { panic(noAssembly) }\n", r.asmName(AVX2), sig)
+	}
+	if r.Stream {
+		for _, t := range []Target{AVX512, AVX2} {
+			s += fmt.Sprintf("\nfunc %s%s { panic(noAssembly) }\n", r.streamName(t), sig)
+		}
 	}
 	return s
 }
