@@ -69,7 +69,8 @@ type Stats struct {
 	Seconds, Flops, Bytes float64 // of ended jobs
 	Errors                uint64
 	Memory                alloc.Usage
-	Tiers                 []TierUsage // of memory and the spill tiers; none of a plain store
+	Tiers                 []TierUsage        // of memory and the spill tiers; none of a plain store
+	Quotas                []alloc.QuotaUsage // of users who have buffers, if there is a quota
 	Moves                 MoveStats
 	Queues                []QueueStats
 	Workers               []pool.WorkerStats
@@ -82,7 +83,7 @@ type Stats struct {
 func (d *Device) Stats() Stats {
 	s := Stats{
 		Goroutines: runtime.NumGoroutine(), Descriptors: descriptors(),
-		Uptime: time.Since(d.started), State: "running", Ended: map[State]uint64{}, Memory: d.store.Usage(), Tiers: d.store.Tiers(), Moves: d.moves.count(), Workers: d.pool.Stats(), Policy: d.Policy(),
+		Uptime: time.Since(d.started), State: "running", Ended: map[State]uint64{}, Memory: d.store.Usage(), Tiers: d.store.Tiers(), Quotas: d.store.Quotas(), Moves: d.moves.count(), Workers: d.pool.Stats(), Policy: d.Policy(),
 	}
 	for _, q := range d.Queues() {
 		qs := q.Stats()

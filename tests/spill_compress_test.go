@@ -61,6 +61,11 @@ func TestSpillCompressed(t *testing.T) {
 			if used, logical := d.number("tier.spill0.used"), d.number("tier.spill0.logical"); used >= logical {
 				t.Errorf("%d bytes of %d", used, logical)
 			}
+			for _, key := range []string{"tier_logical_bytes", "tier_compression_ratio"} {
+				if n, err := strconv.ParseFloat(d.field("metrics", "vgpu_"+key+`{tier="spill0"}`), 64); err != nil || n < 4 {
+					t.Errorf("%s is %v, %v", key, n, err)
+				}
+			}
 			onDisk(t, d, dir)
 			roomy.run("sum a.npy s.npy axis=0", "gemm a.npy b.npy c.npy", "transpose b.npy e.npy")
 			d.run("sum a.npy s.npy axis=0 maxmem=1M", "gemm a.npy b.npy c.npy maxmem=6M", "transpose b.npy e.npy maxmem=4M")

@@ -341,36 +341,3 @@ func TestSpillRefused(t *testing.T) {
 		}
 	}
 }
-
-// Mount options say the same, and the daemon's own memory stays within --mem and
-// a constant.
-func TestSpillMemoryBound(t *testing.T) {
-	dir := diskDir(t)
-	d := mount(t, "-o", "mem=64M,spill="+dir+":512M,io=threads")
-	if got := d.read("tiers/spill0/backend"); got != "threads\n" {
-		t.Errorf("%s", got)
-	}
-	if got := d.read("tiers/spill0/size"); got != "536870912\n" {
-		t.Errorf("%s", got)
-	}
-	for i := range 8 {
-		d.put(fmt.Sprintf("a%d.npy", i), small(uint64(i), 2048, 2048))
-	}
-	for i := range 8 {
-		d.run(fmt.Sprintf("gemm a%d.npy a%d.npy r%d.npy", i, (i+1)%8, i%3))
-	}
-	if peak, size := d.number("memory.peak"), d.number("memory.size"); peak > size {
-		t.Errorf("the peak is %d of %d", peak, size)
-	}
-	status := string(readFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid)))
-	_, rest, _ := strings.Cut(status, "VmHWM:")
-	kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	must(t, err)
-	if peak := kb << 10; peak > 64<<20+daemonBytes {
-		t.Errorf("the daemon has had %d bytes resident", peak)
-	}
-}
-
-// daemonBytes is what the daemon takes beside --mem: its code, its heap, and FUSE's
-// buffers (docs/design/memory.md).
-const daemonBytes = 192 << 20

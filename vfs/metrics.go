@@ -38,11 +38,15 @@ var (
 	descBuffers  = desc("buffers", "Buffers that exist.")
 	descTierSize = desc("tier_size_bytes", "What a tier can hold, by tier.", "tier")
 	descTierUsed = desc("tier_used_bytes", "What buffers hold of a tier, by tier.", "tier")
+	descTierBare = desc("tier_logical_bytes", "What they would hold of it without compression, by tier.", "tier")
+	descTierZip  = desc("tier_compression_ratio", "How much smaller compression makes what is on a tier, by tier: 1 is not at all.", "tier")
 	descTierBufs = desc("tier_buffers", "Buffers whose bytes are on a tier, by tier.", "tier")
 	descTierMove = desc("tier_moved_bytes_total", "Bytes of buffers moved to a tier and away from it, by tier and direction.", "tier", "direction")
 	descTierIO   = desc("tier_streamed_bytes_total", "Bytes read and written where they are by streamed jobs, by tier and direction.", "tier", "direction")
 	descTierHits = desc("tier_hits_total", "Operands found in memory and not (misses), by tier and result.", "tier", "result")
 	descTierSums = desc("tier_checked_chunks_total", "Chunks whose checksum was verified, by tier and result.", "tier", "result")
+	descQuota    = desc("quota_used_bytes", "What a user's buffers take of the quota, by user number.", "uid")
+	descQuotaMax = desc("quota_limit_bytes", "What --quota allows each user but root.")
 	descMoves    = desc("moves_total", "Buffers moved, by reason: eviction, eager, promotion, prefetch.", "reason")
 	descFetched  = desc("prefetch_hits_total", "Buffers that a job found in memory since they were brought in ahead of it.")
 	descStalls   = desc("stalls_total", "Jobs that waited for buffers to move.")
@@ -107,6 +111,8 @@ func collectTiers(s *device.Stats, gauge, count func(d *prometheus.Desc, v float
 		u := &s.Tiers[i]
 		gauge(descTierSize, float64(u.Size), u.Name)
 		gauge(descTierUsed, float64(u.Used), u.Name)
+		gauge(descTierBare, float64(u.Logical), u.Name)
+		gauge(descTierZip, u.Ratio(), u.Name)
 		gauge(descTierBufs, float64(u.Buffers), u.Name)
 		count(descTierMove, float64(u.BytesIn), u.Name, "in")
 		count(descTierMove, float64(u.BytesOut), u.Name, "out")
@@ -116,6 +122,12 @@ func collectTiers(s *device.Stats, gauge, count func(d *prometheus.Desc, v float
 		count(descTierHits, float64(u.Misses), u.Name, "miss")
 		count(descTierSums, float64(u.Verified), u.Name, "good")
 		count(descTierSums, float64(u.Bad), u.Name, "bad")
+	}
+	for i, q := range s.Quotas {
+		gauge(descQuota, float64(q.Used), strconv.FormatUint(uint64(q.UID), 10))
+		if i == 0 {
+			gauge(descQuotaMax, float64(q.Limit))
+		}
 	}
 	m := &s.Moves
 	for reason, n := range map[string]uint64{"eviction": m.Evictions, "eager": m.Eager, "promotion": m.Promotions, "prefetch": m.Prefetched} {

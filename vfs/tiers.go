@@ -1,6 +1,8 @@
 package vfs
 
 import (
+	"fmt"
+
 	"vgpu/device"
 )
 
@@ -76,7 +78,7 @@ func (t *tree) tierDir(i int, name string) entry {
 	return t.dir("/tiers/"+name, files)
 }
 
-// statTiers adds the account of the tiers, and of what moves between them.
+// statTiers adds the account of the tiers, of users' quotas, and of what moves between tiers.
 func (t *tree) statTiers(l *lines, s *device.Stats) {
 	for i := range s.Tiers {
 		u := &s.Tiers[i]
@@ -91,6 +93,11 @@ func (t *tree) statTiers(l *lines, s *device.Stats) {
 		l.add(key+"bytes_written", u.BytesWritten)
 		l.add(key+"hits", u.Hits)
 		l.add(key+"misses", u.Misses)
+	}
+	for _, q := range s.Quotas {
+		key := fmt.Sprintf("quota.%d.", q.UID)
+		l.add(key+"used", q.Used)
+		l.add(key+"limit", q.Limit)
 	}
 	m := &s.Moves
 	l.add("moves.evictions", m.Evictions)
