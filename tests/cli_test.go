@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
@@ -61,7 +62,8 @@ func TestRunCommand(t *testing.T) {
 		{[]string{"run", "-C", dir, "fault f.bin"}, "", "", 1, "EIO"},
 		{[]string{"run", "-C", dir, "-f", steps + "-nosuch"}, "", "", 1, "no such file"},
 		{[]string{"run", "-C", dir, "-f", "-"}, "sum a.npy\nbogus\nfill after.npy:f32:1\n", "12.0\n", 1, "bogus"},
-		{[]string{"run", "-C", dir, "-f", "-"}, "sum " + strings.Repeat("x", 70000) + "\n", "", 1, ""},
+		{[]string{"run", "-C", dir, "-f", "-"}, "nop\nsum " + strings.Repeat("x", 70000) + "\n", "", 1, "E2BIG: line 2 of /dev/stdin has more than 65536 bytes"},
+		{[]string{"run", "-C", dir, "sum ../a.npy"}, "", "", 1, "EINVAL: ../a.npy: climbs out\nsum ../a.npy\n    ^~~~~~~~\noperands are paths of files inside " + dir + "\n"},
 		{[]string{"run", "-C", dir}, "", "", usage, "takes commands"},
 		{[]string{"run", "-C", dir, "sum a.npy\nsum a.npy"}, "", "", usage, "one line"},
 		{[]string{"run", "-C", dir, "--isa", "sse9", "nop"}, "", "", usage, "isa"},
@@ -158,6 +160,17 @@ func TestLooking(t *testing.T) {
 			t.Errorf("info has no %s: %s", key, stdout)
 		}
 	}
+	// Of a device they are of the same types.
+	stdout, _, status = vgpu(t, "", "info", "--json", "-d", d.dir)
+	var mounted map[string]any
+	if err := json.Unmarshal([]byte(stdout), &mounted); err != nil || status != 0 {
+		t.Fatalf("%v: %d %s", err, status, stdout)
+	}
+	for key, v := range info {
+		if m, ok := mounted[key]; ok && reflect.TypeOf(m) != reflect.TypeOf(v) {
+			t.Errorf("%s is %v of a device, %v without", key, m, v)
+		}
+	}
 	stdout, _, status = vgpu(t, "", "info", "-d", d.dir)
 	passthrough := "yes"
 	if kernelBefore(t, 6, 9) {
@@ -170,6 +183,11 @@ func TestLooking(t *testing.T) {
 	stdout, _, status = vgpu(t, "", "top", "--once", d.dir)
 	if status != 0 || !strings.Contains(stdout, "running, up") || !strings.Contains(stdout, "sum a.npy") || !strings.Contains(stdout, "main") {
 		t.Errorf("top: %d\n%s", status, stdout)
+	}
+	for _, args := range [][]string{{"top", d.dir}, {"top", "-n", "0s", d.dir}, {"top", "-n", "-1s", d.dir}} { // no terminal, no time
+		if _, stderr, status := vgpu(t, "", args...); status != usage || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: %d\n%s", args, status, stderr)
+		}
 	}
 	if _, stderr, status := vgpu(t, "", "top", "--once", t.TempDir()); status != 1 || stderr == "" {
 		t.Errorf("top of no device: %d %s", status, stderr)
@@ -228,7 +246,8 @@ func TestUsageErrors(t *testing.T) {
 		{"mount"}, {"mount", "/a", "/b"}, {"mount", "--mem", "x", "/a"}, {"mount", "-o", "nosuch", "/nosuch/dir"}, {"mount", "-o", "mem=x", "/nosuch/dir"},
 		{"mount", "--mode", "999", "/nosuch/dir"}, {"mount", "--group", "no-such-group", "/nosuch/dir"}, {"mount", "--isa", "x", "/nosuch/dir"},
 		{"mount", "--name", "a/b", "/nosuch/dir"}, {"mount", "--cpus", "x", "/nosuch/dir"}, {"mount", "--stop-timeout", "x", "/nosuch/dir"},
-		{"umount"}, {"umount", "a", "b"}, {"top", "a", "b"}, {"run"},
+		{"mount", ""}, {"mount", "--stop-timeout", "-1s", "/nosuch/dir"}, {"mount", "-o", "remount", "/nosuch/dir"},
+		{"umount"}, {"umount", "a", "b"}, {"top", "a", "b"}, {"run"}, {"completion", "ksh"},
 	} {
 		stdout, stderr, status := vgpu(t, "", args...)
 		if status != usage || stdout != "" || !strings.HasPrefix(stderr, "vgpu: ") {

@@ -101,26 +101,40 @@ func Mounts() ([]string, error) {
 	return out, err
 }
 
-// mountInfo finds the topmost mount at dir without touching dir itself.
+// mountInfo finds the topmost mount at dir, which may be a symlink to it,
+// without entering the mount.
 func mountInfo(dir string) (mount, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return mount{}, err
 	}
-	if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-		abs = filepath.Join(parent, filepath.Base(abs))
-	}
 	all, err := readMountInfo()
 	if err != nil {
 		return mount{}, err
 	}
-	for _, m := range slices.Backward(all) {
-		if m.dir == abs {
-			return m, nil
+	for range maxLinks {
+		if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+			abs = filepath.Join(parent, filepath.Base(abs))
 		}
+		for _, m := range slices.Backward(all) {
+			if m.dir == abs {
+				return m, nil
+			}
+		}
+		target, err := os.Readlink(abs) // nothing is mounted there, so it can be looked at
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(abs), target)
+		}
+		abs = filepath.Clean(target)
 	}
 	return mount{}, fmt.Errorf("%s: %w", dir, ErrNotMounted)
 }
+
+// maxLinks is how many symlinks the kernel follows in a path (path_resolution(7)).
+const maxLinks = 40
 
 // readMountInfo reads /proc/self/mountinfo: proc(5) has the format.
 func readMountInfo() ([]mount, error) {

@@ -22,10 +22,16 @@ import (
 // FSType is the type that mount(8) and /proc/mounts show.
 const FSType = "fuse.vgpu"
 
+// SourcePrefix begins the source that mount(8) and /proc/mounts show, before the
+// device's name. A bare name would be a relative path for umount(8), which
+// could take it for something in its working directory and unmount us.
+const SourcePrefix = "vgpu:"
+
 // Options say how the tree is mounted.
 type Options struct {
-	AllowOther  bool // let other users in; root's mounts always should
-	Group       int  // group of run, ctl and the root directory; -1: none
+	Source      string // what mount(8) shows as the source; "": SourcePrefix and the name
+	AllowOther  bool   // let other users in; root's mounts always should
+	Group       int    // group of run, ctl and the root directory; -1: none
 	Mode        uint32
 	Passthrough bool // hand backing files to the kernel where it takes them
 	Debug       bool // log every request
@@ -65,6 +71,9 @@ func New(dev *device.Device, dir string, opt Options) (*Mount, error) {
 	if opt.Group >= 0 {
 		t.gid = uint32(opt.Group)
 	}
+	if opt.Source == "" {
+		t.opt.Source = SourcePrefix + dev.Name()
+	}
 	zero := time.Duration(0)
 	o := &fs.Options{
 		EntryTimeout: &zero, AttrTimeout: &zero, NegativeTimeout: &zero, NullPermissions: true,
@@ -73,7 +82,7 @@ func New(dev *device.Device, dir string, opt Options) (*Mount, error) {
 	t.bridge = newBridge(fs.NewNodeFS(newRoot(t), o), opt.Passthrough)
 	server, err := fuse.NewServer(t.bridge, dir, &o.MountOptions)
 	if err != nil {
-		return nil, fmt.Errorf("mount %s: %w", dir, err)
+		return nil, fmt.Errorf("mount %s: %s", dir, strings.TrimSpace(err.Error())) // go-fuse ends some with a newline
 	}
 	go server.Serve()
 	if err := server.WaitMount(); err != nil {
@@ -93,7 +102,7 @@ const extraCaps = fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_HANDLE_KILLPRIV_V2
 func (t *tree) mountOptions() fuse.MountOptions {
 	flags := append([]string{"default_permissions"}, t.opt.MountFlags...)
 	return fuse.MountOptions{
-		AllowOther: t.opt.AllowOther, Options: flags, FsName: t.dev.Name(), Name: strings.TrimPrefix(FSType, "fuse."),
+		AllowOther: t.opt.AllowOther, Options: flags, FsName: t.opt.Source, Name: strings.TrimPrefix(FSType, "fuse."),
 		MaxWrite: 1 << 20, MaxInflightRequestBytes: maxInflight, DirectMount: os.Getuid() == 0, Debug: t.opt.Debug, Logger: t.opt.Logger,
 		ExtraCapabilities: extraCaps, PanicHandler: t.panicked, MaxBackground: 64,
 		DirectMountFlags: t.directFlags(),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -60,9 +61,28 @@ func readFields(path string) ([]device.Field, error) {
 	var out []device.Field
 	for line := range strings.Lines(string(text)) {
 		key, val, _ := strings.Cut(strings.TrimRight(line, "\n"), " ")
-		out = append(out, device.Field{Key: key, Value: val})
+		out = append(out, device.Field{Key: key, Value: fieldValue(key, val)})
 	}
 	return out, nil
+}
+
+// fieldValue is a value as the device itself has it: numbers and truth are what
+// they are, whether the device is asked or one is made for the purpose.
+func fieldValue(key, text string) any {
+	switch key {
+	case "name", "version", "kernel", "io_uring": // text, whatever they look like
+		return text
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n
+	}
+	if x, err := strconv.ParseFloat(text, 64); err == nil {
+		return x
+	}
+	if text == "yes" || text == "no" {
+		return text == "yes"
+	}
+	return text
 }
 
 func printFields(w io.Writer, fields []device.Field) error {

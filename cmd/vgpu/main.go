@@ -61,6 +61,7 @@ func run(args []string) (status int) {
 		return report(mountHelper(ctx, args[1:]))
 	}
 	root := rootCommand()
+	checkShell(root)
 	root.SetArgs(args[1:])
 	return report(root.ExecuteContext(ctx))
 }
@@ -106,7 +107,24 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// noArgs, exactArgs and minArgs are cobra's checks with our exit status.
+// checkShell has `completion` refuse a shell that it does not know: cobra's own
+// prints its help, and succeeds.
+func checkShell(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	c, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		return
+	}
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("vgpu completion knows bash, fish, powershell and zsh, not %q", args[0])
+		}
+		return c.Help()
+	}
+}
+
+// exactArgs and minArgs are cobra's checks with our exit status.
 func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {

@@ -13,9 +13,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"vgpu/device"
 	"vgpu/kernels/catalog"
@@ -33,6 +35,7 @@ type mountOptions struct {
 	persist     bool
 	state       string
 	name        string
+	source      string // what mount(8) and fstab call the device
 	group       string
 	mode        string
 	isa         string
@@ -92,6 +95,9 @@ func mountCommand() *cobra.Command {
 
 // mountDevice makes and mounts a device and serves it until it is stopped.
 func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
+	if err := o.check(dir); err != nil {
+		return err
+	}
 	if o.daemon && os.Getenv(readyFD) == "" {
 		return daemonize()
 	}
@@ -113,7 +119,7 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	if err != nil {
 		return lacks(err)
 	}
-	dev, err := device.Open(cfg)
+	dev, err := openDevice(ctx, cfg)
 	if err != nil {
 		return lacks(errors.Join(err, made.remove()))
 	}
@@ -131,6 +137,51 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	case <-served: // somebody unmounted it
 	}
 	return errors.Join(o.stop(dev, m), made.remove())
+}
+
+// restartPatience is how long a mount waits for the daemon before it to end:
+// umount(8) returns while that one still gives its memory back.
+const restartPatience = 2 * time.Second
+
+// openDevice opens the device, once nobody else has its state.
+func openDevice(ctx context.Context, cfg device.Config) (*device.Device, error) {
+	ctx, cancel := context.WithTimeout(ctx, restartPatience)
+	defer cancel()
+	for {
+		dev, err := device.Open(cfg)
+		if !errors.Is(err, syscall.EBUSY) {
+			return dev, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// check refuses what can be told from the command line alone.
+func (o *mountOptions) check(dir string) error {
+	switch {
+	case dir == "": // would be the working directory
+		return usagef("the mount point is empty")
+	case o.stopTimeout < 0:
+		return usagef("--stop-timeout %v: a time such as 5s, or 0", o.stopTimeout)
+	}
+	return o.checkMemory()
+}
+
+// checkMemory refuses more memory than there is: such a device would be killed
+// once it is used.
+func (o *mountOptions) checkMemory() error {
+	var si unix.Sysinfo_t
+	if err := unix.Sysinfo(&si); err != nil {
+		return fmt.Errorf("sysinfo: %w", err)
+	}
+	if all := (uint64(si.Totalram) + uint64(si.Totalswap)) * uint64(si.Unit); uint64(o.mem) > all {
+		return &exitError{exitLacks, fmt.Errorf("--mem %d: the machine has %d bytes of memory and swap; data may be larger with --spill", int64(o.mem), all)}
+	}
+	return nil
 }
 
 // stop ends the jobs, the mount and the device, in this order: waiting
@@ -188,7 +239,8 @@ func watchdog(ctx context.Context) {
 
 // measure finds the machine's rates in the background.
 func measure(dev *device.Device) {
-	if err := dev.Measure(context.Background()); err != nil && !errors.Is(err, pool.ErrClosed) {
+	err := dev.Measure(context.Background())
+	if err != nil && !errors.Is(err, pool.ErrClosed) && !errors.Is(err, syscall.ESHUTDOWN) { // the device was stopped meanwhile
 		log.Printf("the machine's rates were not measured: %v", err)
 	}
 }
@@ -196,7 +248,7 @@ func measure(dev *device.Device) {
 // resolve turns options into configurations.
 func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, err error) {
 	if o.name == "" {
-		o.name = filepath.Base(dir)
+		o.name = defaultName(dir)
 	}
 	if strings.ContainsAny(o.name, "/ \t\n") {
 		return cfg, opt, usagef("--name %q: a name without slashes and blanks", o.name)
@@ -229,9 +281,19 @@ func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, 
 	}
 	opt = vfs.Options{
 		AllowOther: o.allowOther, Group: gid, Mode: mode, Passthrough: !o.direct, Debug: o.debug, ReadOnly: o.readOnly, NoExec: o.noExec,
-		Logger: log.New(os.Stderr, "fuse: ", 0),
+		Logger: log.New(os.Stderr, "fuse: ", 0), Source: o.source,
 	}
 	return cfg, opt, nil
+}
+
+// defaultName is the last part of a mount point, which may have blanks.
+func defaultName(dir string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return '_'
+		}
+		return r
+	}, filepath.Base(dir))
 }
 
 func forceISA(name string) error {

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vgpu/vfs"
 )
 
 // mountHelper is mount(8)'s helper: mount.vgpu SOURCE DIR [-sfnv] [-o OPTIONS]
@@ -35,7 +37,8 @@ func mountHelper(ctx context.Context, args []string) error {
 	if len(operands) != 2 {
 		return usagef("mount.vgpu SOURCE DIRECTORY [-o OPTIONS]: mount -t fuse.vgpu NAME DIRECTORY calls it so")
 	}
-	if src := operands[0]; o.name == "" && src != "none" && src != "vgpu" {
+	o.source = operands[0] // mount -a compares it with fstab's
+	if src := strings.TrimPrefix(o.source, vfs.SourcePrefix); o.name == "" && src != "none" && src != "vgpu" {
 		o.name = src
 	}
 	return mountDevice(ctx, operands[1], &o)
@@ -116,6 +119,8 @@ func (o *mountOptions) setFlag(key, item string) error {
 		o.readOnly = true
 	case "noexec":
 		o.noExec = true
+	case "remount":
+		return usagef("-o remount: a device keeps what it was mounted with; unmount it and mount it anew")
 	case "exec", "rw":
 	case "allow-other":
 		o.allowOther = true

@@ -68,13 +68,24 @@ func openPlain(o *runOptions) (*device.Device, error) {
 	p.Nice, p.Batch = 0, false // there are no files to answer for
 	tuning := o.tuning
 	if tuning == "" {
-		tuning = tuningCache()
+		tuning = readableCache()
 	}
 	return device.Open(device.Config{
 		Name: "run", Version: version, Registry: catalog.Registry().WithCommon(device.CommonOptions...), Pool: p,
 		Store:  alloc.Config{Plain: o.dir, Mem: int64(o.mem)},
 		Tuning: tuning,
 	})
+}
+
+// readableCache is where the user's findings are; "" if they cannot be read, as
+// with the HOME of somebody else: commands run as well without them.
+func readableCache() string {
+	dir := tuningCache()
+	if _, err := os.ReadDir(dir); dir != "" && err != nil && !errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(os.Stderr, "vgpu: what vgpu tune found is not used: %v\n", err)
+		return ""
+	}
+	return dir
 }
 
 func runLines(ctx context.Context, out io.Writer, o *runOptions, args []string) error {
@@ -84,7 +95,9 @@ func runLines(ctx context.Context, out io.Writer, o *runOptions, args []string) 
 	}
 	s := dev.Queue(device.RunQueue).Open(self(), device.SessionOptions{Sync: true})
 	w := bufio.NewWriter(out)
-	err = errors.Join(runAll(ctx, dev, s, w, o, args), w.Flush())
+	if err = runAll(ctx, dev, s, w, o, args); err == nil {
+		err = w.Flush()
+	}
 	return errors.Join(err, dev.Close(cancelled(), true))
 }
 
@@ -118,13 +131,17 @@ func runAll(ctx context.Context, dev *device.Device, s *device.Session, w *bufio
 		in = f
 	}
 	sc := bufio.NewScanner(in)
-	sc.Buffer(nil, command.MaxLine+1)
-	for sc.Scan() {
+	sc.Buffer(nil, command.MaxLine+2) // with its newline
+	n := 1
+	for ; sc.Scan(); n++ {
 		if err := runLine(ctx, dev, s, w, o, sc.Text()); err != nil {
 			return err
 		}
 	}
-	return sc.Err()
+	if err := sc.Err(); !errors.Is(err, bufio.ErrTooLong) {
+		return err
+	}
+	return fmt.Errorf("E2BIG: line %d of %s has more than %d bytes", n, in.Name(), command.MaxLine)
 }
 
 // runLine runs one line and prints its answer at once, for pipes to go on.

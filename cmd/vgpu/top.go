@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -35,6 +36,9 @@ func topCommand() *cobra.Command {
 			}
 			if once {
 				return printOnce(c.OutOrStdout(), dir)
+			}
+			if every <= 0 {
+				return usagef("--interval %v: a time such as 1s", every)
 			}
 			return watch(c.Context(), dir, every)
 		},
@@ -232,6 +236,9 @@ func watch(ctx context.Context, dir string, every time.Duration) error {
 	if err != nil {
 		return err
 	}
+	if !isTerminal(os.Stdout) {
+		return usagef("standard output is no terminal; vgpu top --once prints the state and ends")
+	}
 	app := tview.NewApplication()
 	head := tview.NewTextView()
 	queues, jobs := tview.NewTable(), tview.NewTable()
@@ -253,14 +260,20 @@ func watch(ctx context.Context, dir string, every time.Duration) error {
 		fillTable(jobs, jobColumns, l.jobs)
 	}
 	show(before, before)
-	go func() {
+	var once sync.Once
+	start := func() {
 		defer app.Stop()
 		failed <- refresh(ctx, dir, every, before, func(l, before look) { app.QueueUpdateDraw(func() { show(l, before) }) })
-	}()
+	}
+	app.SetBeforeDrawFunc(func(tcell.Screen) bool { // there is a screen, which can be stopped
+		once.Do(func() { go start() })
+		return false
+	})
 	if err := app.SetRoot(grid, true).Run(); err != nil {
-		return err
+		return fmt.Errorf("the terminal: %w; vgpu top --once needs none", err)
 	}
 	cancel()
+	once.Do(func() { failed <- nil }) // nothing was ever drawn
 	return <-failed
 }
 

@@ -1,0 +1,132 @@
+package tests
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// background mounts a device at dir and waits for it.
+func background(t *testing.T, state, dir string) {
+	t.Helper()
+	if _, stderr, status := vgpu(t, "", "mount", "--daemon", "--mem", "16M", "--state", state, dir); status != 0 {
+		t.Fatal(status, stderr)
+	}
+}
+
+// umount(8) takes what it finds at no mount point for a source, which it
+// resolves from its working directory: a path there that is called like a device
+// is not that device.
+func TestUmountOfAnotherDirectory(t *testing.T) {
+	d := mount(t)
+	other := t.TempDir()
+	same := filepath.Join(other, filepath.Base(d.dir))
+	if err := os.Mkdir(same, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{same}, {"-l", same}, {"-l", filepath.Base(d.dir)}} {
+		cmd := exec.Command("umount", args...)
+		cmd.Dir = other
+		if out, err := cmd.CombinedOutput(); err == nil {
+			t.Errorf("umount %q, where nothing is mounted, did something: %s", args, out)
+		}
+	}
+	d.run("nop")
+}
+
+// A mount point may be named by a symlink: to mount, to unmount, and when the
+// daemon looks whether the mount is still there.
+func TestMountPointBySymlink(t *testing.T) {
+	d, state := place(t)
+	top := filepath.Dir(d.dir)
+	for name, target := range map[string]string{"link": d.dir, "relative": filepath.Base(d.dir), "twice": "link"} {
+		if err := os.Symlink(target, filepath.Join(top, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(d.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, via := range []string{"link", "relative", "twice"} {
+		background(t, state, filepath.Join(top, via))
+		d.run("nop")
+		pid := d.pid()
+		busy, err := os.Open(d.dir) // so that the daemon has to try more than once, and then to detach
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, stderr, status := vgpu(t, "", "umount", filepath.Join(top, via)); status != 0 {
+			t.Error(via, status, stderr)
+		}
+		if err := busy.Close(); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+			t.Error(err)
+		}
+		d.gone(pid)
+		if left := mounts(d.dir); len(left) > 0 {
+			t.Fatalf("%s: left mounted: %v", via, left)
+		}
+	}
+}
+
+// The last part of a mount point is the device's name, as far as it can be one.
+func TestMountPointWithBlanks(t *testing.T) {
+	d, state := place(t)
+	d.dir = filepath.Join(filepath.Dir(d.dir), "a\tb c")
+	background(t, state, d.dir)
+	if got := d.read("info"); !strings.HasPrefix(got, "name a_b_c\n") {
+		t.Error(got)
+	}
+	pid := d.pid()
+	if _, stderr, status := vgpu(t, "", "umount", d.dir); status != 0 {
+		t.Error(status, stderr)
+	}
+	d.gone(pid)
+	d.absent()
+}
+
+// The mount point that is no path would be the working directory.
+func TestEmptyMountPoint(t *testing.T) {
+	cmd := exec.Command(binary, "mount", "--daemon", "--mem", "16M", "--state", t.TempDir(), "")
+	cmd.Dir = t.TempDir()
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "empty") {
+		t.Errorf("%v %s", err, out)
+	}
+	if left := mounts(cmd.Dir); len(left) > 0 {
+		t.Fatalf("mounted at %v", left)
+	}
+}
+
+// Who unmounts with umount(8) and mounts again at once meets the daemon that
+// is still giving its memory back, and waits for it.
+func TestMountRightAfterUmount(t *testing.T) {
+	d, state := place(t)
+	if err := os.Mkdir(d.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		background(t, state, d.dir)
+		d.run("random a.npy:f32:1000000")
+		if out, err := exec.Command("umount", d.dir).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	background(t, state, d.dir)
+	pid := d.pid()
+	if _, stderr, status := vgpu(t, "", "umount", d.dir); status != 0 {
+		t.Error(status, stderr)
+	}
+	d.gone(pid)
+}
+
+// More memory than the machine has is refused, before anything is made.
+func TestMountMoreThanTheMachineHas(t *testing.T) {
+	d, state := place(t)
+	if _, stderr, status := vgpu(t, "", "mount", "--mem", "1000T", "--state", state, d.dir); status != 69 || !strings.Contains(stderr, "the machine has") {
+		t.Errorf("%d %s", status, stderr)
+	}
+	d.absent()
+}
