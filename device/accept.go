@@ -247,13 +247,26 @@ func (b *batch) prepare() error {
 				continue
 			}
 			if err := b.prepareOutput(dr, o); err != nil {
-				err = &command.Error{Errno: Errno(err), Span: o.ref.Span, Msg: fmt.Sprintf("%s: no room for %d bytes: %v", o.ref.Path, o.size, err), Hint: "remove buffers, or mount with a larger --mem or --spill"}
+				err = b.noOutput(o, err)
 				b.d.noteError(entryOf(b.sub.queue.Name, 0, dr.line.Text, err))
 				return errors.Join(err, b.discard())
 			}
 		}
 	}
 	return nil
+}
+
+// noOutput says why an output cannot be made: mostly there is no room.
+func (b *batch) noOutput(o *outDraft, err error) *command.Error {
+	e := b.d.refError(o.ref, err)
+	switch e.Errno {
+	case syscall.ENOSPC, syscall.ENOMEM, syscall.EDQUOT:
+		e.Msg, e.Hint = fmt.Sprintf("%s: no room for %d bytes: %v", o.ref.Path, o.size, err), "remove buffers, or mount with a larger --mem or --spill"
+		if b.d.cfg.Store.Plain != "" {
+			e.Hint = "make room on the disk"
+		}
+	}
+	return e
 }
 
 func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
@@ -330,7 +343,7 @@ func (b *batch) attach(j *Job, dr *draft) error {
 		in := &dr.ins[i]
 		buf, err := b.d.store.Get(in.rel)
 		if err != nil {
-			return refError(in.ref, err)
+			return b.d.refError(in.ref, err)
 		}
 		j.ops = append(j.ops, operand{buf: buf, name: in.ref.Path, layout: in.layout, reads: true})
 		b.findSource(&j.ops[i], in.ref)
@@ -339,7 +352,7 @@ func (b *batch) attach(j *Job, dr *draft) error {
 	for i := range dr.outs {
 		o := &dr.outs[i]
 		if err := b.place(j, o); err != nil {
-			return refError(o.ref, err)
+			return b.d.refError(o.ref, err)
 		}
 	}
 	return nil

@@ -128,7 +128,7 @@ func (d *Device) ctlQueue(c Cred, l *command.Line) (func() error, error) {
 	}
 	name := l.Args[0].Text
 	if !validQueueName(name) {
-		return nil, failf(syscall.EINVAL, l.Args[0].Span, "a name has no slashes, blanks, quotes, = and #, and no dot in front", "bad queue name "+name)
+		return nil, failf(syscall.EINVAL, l.Args[0].Span, queueNames, "bad queue name "+name)
 	}
 	values := make([]int, len(l.Options))
 	for i, o := range l.Options {

@@ -68,7 +68,7 @@ func TestStopCancels(t *testing.T) {
 	w := l.d.Queue(MainQueue).OpenWait()
 	told := make(chan error, 1)
 	go func() {
-		_, err := w.Read(context.Background(), make([]byte, 1000))
+		_, err := w.Read(context.Background(), make([]byte, 1000), false)
 		told <- err
 	}()
 	ctx, cancel := context.WithCancel(context.Background())

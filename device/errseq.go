@@ -96,15 +96,17 @@ func (q *Queue) OpenWait() *Wait {
 
 // Read blocks until all that the queue accepted before it has ended. It gives
 // a line per failure not told before and then fails with EIO, or gives 0 if
-// there is none; then the next round begins. EINTR if ctx ends.
-func (w *Wait) Read(ctx context.Context, p []byte) (int, error) {
-	select {
-	case w.turn <- struct{}{}:
-	case <-ctx.Done():
-		return 0, syscall.EINTR
+// there is none; then the next round begins. EINTR if ctx ends, EAGAIN if nonblock
+// and something has not ended.
+func (w *Wait) Read(ctx context.Context, p []byte, nonblock bool) (int, error) {
+	if err := w.take(ctx, nonblock); err != nil {
+		return 0, err
 	}
 	defer func() { <-w.turn }()
 	if !w.open {
+		if nonblock && len(w.q.Unfinished()) > 0 {
+			return 0, syscall.EAGAIN
+		}
 		if err := w.q.waitIdle(ctx); err != nil {
 			return 0, err
 		}
@@ -121,4 +123,22 @@ func (w *Wait) Read(ctx context.Context, p []byte) (int, error) {
 		return 0, syscall.EIO
 	}
 	return 0, nil
+}
+
+// take waits for the turn to read.
+func (w *Wait) take(ctx context.Context, nonblock bool) error {
+	select {
+	case w.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	if nonblock {
+		return syscall.EAGAIN
+	}
+	select {
+	case w.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return syscall.EINTR
+	}
 }

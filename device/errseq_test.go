@@ -76,7 +76,7 @@ func readWait(t *testing.T, w *Wait) (text string, failed bool) {
 	t.Helper()
 	buf := make([]byte, 16)
 	for {
-		n, err := w.Read(context.Background(), buf)
+		n, err := w.Read(context.Background(), buf, false)
 		text += string(buf[:n])
 		switch {
 		case errors.Is(err, syscall.EIO):
@@ -101,12 +101,18 @@ func TestWait(t *testing.T) {
 	l.put("gate never x.npy timeout=0.001")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := w.Read(ctx, make([]byte, 9)); !errors.Is(err, syscall.EINTR) {
+	if _, err := w.Read(ctx, make([]byte, 9), false); !errors.Is(err, syscall.EINTR) {
+		t.Error(err)
+	}
+	if _, err := w.Read(ctx, make([]byte, 9), true); !errors.Is(err, syscall.EAGAIN) {
 		t.Error(err)
 	}
 	// A second reader of the handle waits for its turn, and can be interrupted.
 	w.turn <- struct{}{}
-	if _, err := w.Read(ctx, make([]byte, 9)); !errors.Is(err, syscall.EINTR) {
+	if _, err := w.Read(context.Background(), make([]byte, 9), true); !errors.Is(err, syscall.EAGAIN) {
+		t.Error(err)
+	}
+	if _, err := w.Read(ctx, make([]byte, 9), false); !errors.Is(err, syscall.EINTR) {
 		t.Error(err)
 	}
 	<-w.turn

@@ -51,7 +51,7 @@ func Example() {
 	if _, err := q.Open(me, device.SessionOptions{}).Write(ctx, []byte("sort y.npy z.npy\n")); err != nil {
 		log.Fatal(err)
 	}
-	if _, err := w.Read(ctx, answer[:0]); err != nil {
+	if _, err := w.Read(ctx, answer[:0], false); err != nil {
 		log.Fatal(err)
 	}
 	for _, j := range q.Jobs() {

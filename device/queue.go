@@ -88,9 +88,17 @@ func validQueueName(name string) bool {
 	return name != "" && len(name) <= 255 && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, "/ \t\n\"'\\#=")
 }
 
-// MakeQueue creates a queue. EINVAL for a bad name, EEXIST, ENOSPC past 1024.
+// queueNames is the remedy for a bad name.
+const queueNames = "a name has no slashes, blanks, quotes, = and #, and no dot in front"
+
+// MakeQueue creates a queue. EINVAL for a bad name, which is listed among the
+// errors, ENAMETOOLONG, EEXIST, ENOSPC past 1024.
 func (d *Device) MakeQueue(c Cred, name string, mode uint32) (*Queue, error) {
+	if len(name) > 255 {
+		return nil, fmt.Errorf("queue name of %d bytes: %w", len(name), syscall.ENAMETOOLONG)
+	}
 	if !validQueueName(name) {
+		d.noteError(ErrorEntry{Errno: syscall.EINVAL, Msg: "bad queue name " + strconv.Quote(name), Hint: queueNames})
 		return nil, fmt.Errorf("bad queue name %q: %w", name, syscall.EINVAL)
 	}
 	d.mu.Lock()

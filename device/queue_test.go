@@ -11,10 +11,16 @@ import (
 
 func TestQueueNames(t *testing.T) {
 	l := newLab(t)
-	for _, bad := range []string{"", ".", "..", ".x", "a/b", "a b", "a\tb", "a'b", "a=b", "a#b", strings.Repeat("x", 256)} {
+	for _, bad := range []string{"", ".", "..", ".x", "a/b", "a b", "a\tb", "a'b", "a=b", "a#b"} {
 		if _, err := l.d.MakeQueue(user, bad, 0o755); !errors.Is(err, syscall.EINVAL) {
 			t.Errorf("%q: %v", bad, err)
 		}
+		if e := l.lastError(); !strings.Contains(e.Msg, "bad queue name") || e.Hint == "" {
+			t.Errorf("%q: %+v", bad, e)
+		}
+	}
+	if _, err := l.d.MakeQueue(user, strings.Repeat("x", 256), 0o755); !errors.Is(err, syscall.ENAMETOOLONG) {
+		t.Error(err)
 	}
 	q := l.queue("fine-1.2_é")
 	if _, err := l.d.MakeQueue(user, "fine-1.2_é", 0o755); !errors.Is(err, syscall.EEXIST) {

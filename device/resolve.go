@@ -31,10 +31,10 @@ type found struct {
 func (b *batch) lookup(ref *kernels.Ref, want uint32) (rel string, f found, err error) {
 	rel, st, err := b.d.store.Resolve(b.sub.cred, ref.Path)
 	if err != nil {
-		return "", f, refError(ref, err)
+		return "", f, b.d.refError(ref, err)
 	}
 	if st != nil && !b.sub.cred.May(st, want) {
-		return "", f, refError(ref, unix.EACCES)
+		return "", f, b.d.refError(ref, unix.EACCES)
 	}
 	if v := b.virtual[rel]; v != nil { // an earlier line overwrites it; owner and mode stay
 		return rel, found{true, v.size, v}, nil
@@ -76,23 +76,40 @@ func (d *Device) toBe(ino uint64) *virtual {
 	return nil
 }
 
-// refError puts the caret of a file error under the operand.
-func refError(ref *kernels.Ref, err error) *command.Error {
+// refError puts the caret of a file error under the operand. Below a directory
+// of plain files there is no buffers/.
+func (d *Device) refError(ref *kernels.Ref, err error) *command.Error {
 	var told *command.Error
 	if errors.As(err, &told) {
 		return told
 	}
 	e := ref.Errorf("%s: %v", ref.Path, err)
 	e.Errno = Errno(err)
+	dir := "buffers/"
+	if d.cfg.Store.Plain != "" {
+		dir = d.cfg.Store.Plain
+	}
 	switch e.Errno {
 	case unix.EACCES:
-		e.Msg, e.Hint = ref.Path+": not yours", "ls -l buffers/ shows owners and modes"
+		e.Msg, e.Hint = ref.Path+": not yours", "ls -l "+dir+" shows owners and modes"
 	case unix.ENOENT:
-		e.Msg, e.Hint = ref.Path+": no such buffer", "ls buffers/ lists what there is"
-	case unix.ELOOP, unix.EINVAL:
-		e.Hint = "operands are paths inside buffers/"
+		e.Msg, e.Hint = ref.Path+": no such buffer", "ls "+dir+" lists what there is"
+	case unix.ELOOP:
+		e.Msg, e.Hint = ref.Path+": leads out through a symlink, or round in circles", "operands are paths inside "+dir
+	case unix.EINVAL:
+		e.Msg, e.Hint = ref.Path+": "+d.notOperand(ref.Path), "operands are paths of files inside "+dir
+	case unix.EISDIR:
+		e.Msg, e.Hint = ref.Path+": a directory", "operands are paths of files inside "+dir
 	}
 	return e
+}
+
+// notOperand says why a path names nothing that a command can work on.
+func (d *Device) notOperand(path string) string {
+	if strings.HasPrefix(path, "/") || slices.Contains(strings.Split(path, "/"), "..") {
+		return "climbs out"
+	}
+	return "not a regular file"
 }
 
 // checkInput finds an input, its type and its shape.
@@ -102,7 +119,7 @@ func (b *batch) checkInput(dr *draft, in *kernels.Input) error {
 		return err
 	}
 	if !f.exists {
-		return refError(&in.Ref, unix.ENOENT)
+		return b.d.refError(&in.Ref, unix.ENOENT)
 	}
 	layout, err := b.typeOf(rel, &in.Ref, f)
 	if err != nil {
@@ -171,13 +188,13 @@ func (b *batch) header(rel string, ref *kernels.Ref, f found) (l ndarray.Layout,
 	}
 	head, err := b.d.readHead(rel, 512)
 	if err != nil {
-		return l, false, refError(ref, err)
+		return l, false, b.d.refError(ref, err)
 	}
 	l, err = ndarray.ParseNPY(head)
 	var short *ndarray.ShortError
 	if errors.As(err, &short) && int64(short.Need) <= f.size {
 		if head, err = b.d.readHead(rel, short.Need); err != nil {
-			return l, false, refError(ref, err)
+			return l, false, b.d.refError(ref, err)
 		}
 		l, err = ndarray.ParseNPY(head)
 	}
@@ -234,10 +251,10 @@ func (b *batch) findOutput(dr *draft, o *kernels.Output) error {
 	dr.outs = append(dr.outs, outDraft{inDraft: inDraft{rel: rel, ref: &o.Ref, file: f.size}})
 	if !f.exists {
 		if err := b.d.store.MayCreate(b.sub.cred, rel); err != nil {
-			return refError(&o.Ref, err)
+			return b.d.refError(&o.Ref, err)
 		}
 		if o.Slice != nil {
-			return refError(&o.Ref, unix.ENOENT)
+			return b.d.refError(&o.Ref, unix.ENOENT)
 		}
 		return nil
 	}
@@ -271,7 +288,7 @@ func (b *batch) checkOutput(dr *draft, i int) error {
 	out.layout, out.size = n, int64(n.Offset+n.Bytes())
 	var err error
 	if out.inPlace, err = b.sameFile(out); err != nil {
-		return refError(&o.Ref, err)
+		return b.d.refError(&o.Ref, err)
 	}
 	if out.inPlace && !dr.plan.Alias && b.overlapsInput(dr, out.rel) {
 		out.inPlace = false // the inputs keep the old inode

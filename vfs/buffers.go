@@ -29,6 +29,7 @@ var (
 	_ fs.NodeSetattrer     = (*bufferNode)(nil)
 	_ fs.NodeCreater       = (*bufferNode)(nil)
 	_ fs.NodeMkdirer       = (*bufferNode)(nil)
+	_ fs.NodeMknoder       = (*bufferNode)(nil)
 	_ fs.NodeRmdirer       = (*bufferNode)(nil)
 	_ fs.NodeUnlinker      = (*bufferNode)(nil)
 	_ fs.NodeRenamer       = (*bufferNode)(nil)
@@ -219,6 +220,20 @@ func (n *bufferNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	if err := n.files().Mkdir(owner(ctx), n.child(name), mode); err != nil {
 		return nil, errno(err)
 	}
+	return n.adopt(ctx, name, out)
+}
+
+// Mknod makes an empty buffer, as mknod(2) does of a regular file. There are no
+// devices, pipes and sockets: EPERM, says mknod(2).
+func (n *bufferNode) Mknod(ctx context.Context, name string, mode, _ uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, syscall.EPERM
+	}
+	h, err := n.files().Create(ctx, owner(ctx), n.child(name), unix.O_WRONLY|unix.O_EXCL, mode&bufferModes)
+	if err != nil {
+		return nil, errno(err)
+	}
+	defer h.Release()
 	return n.adopt(ctx, name, out)
 }
 

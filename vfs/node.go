@@ -55,6 +55,8 @@ type control struct {
 	static bool // attr never changes
 }
 
+var _ fs.NodeSetxattrer = (*control)(nil)
+
 func (n *control) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	n.attr().fill(&out.Attr)
 	if n.static {
@@ -69,6 +71,11 @@ func (n *control) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn
 	}
 	n.attr().fill(&out.Attr)
 	return 0
+}
+
+// Setxattr refuses: generated files have no attributes.
+func (n *control) Setxattr(context.Context, string, []byte, uint32) syscall.Errno {
+	return syscall.ENOTSUP
 }
 
 // own is a file that belongs to the daemon.

@@ -98,16 +98,19 @@ type waitNode struct {
 
 var _ fs.NodeOpener = (*waitNode)(nil)
 
-func (n *waitNode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	return &waitHandle{n.queue.OpenWait()}, stream, 0
+func (n *waitNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	return &waitHandle{n.queue.OpenWait(), flags&syscall.O_NONBLOCK != 0}, stream, 0
 }
 
-type waitHandle struct{ w *device.Wait }
+type waitHandle struct {
+	w        *device.Wait
+	nonblock bool
+}
 
 func (h *waitHandle) Read(ctx context.Context, dest []byte, _ int64) (fuse.ReadResult, syscall.Errno) {
 	ctx, stop := waiting(ctx)
 	defer stop()
-	n, err := h.w.Read(ctx, dest)
+	n, err := h.w.Read(ctx, dest, h.nonblock)
 	if err != nil {
 		return nil, errno(err)
 	}
