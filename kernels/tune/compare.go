@@ -122,6 +122,20 @@ func choose[P comparable](results []result[P]) P {
 	return best.params
 }
 
+// confirm is choose between what is kept without a search, the first result,
+// and what one found: in the end fewer threads may not cost more than the
+// margin.
+func confirm[P comparable](results []result[P]) *result[P] {
+	kept := &results[0]
+	won := choose(results)
+	for i := range results {
+		if r := &results[i]; r.params == won && kept.median()/r.median() >= 1-margin {
+			return r
+		}
+	}
+	return kept
+}
+
 // beats tells whether r should be taken instead of o.
 func (r *result[P]) beats(o *result[P]) bool {
 	gain := o.median()/r.median() - 1

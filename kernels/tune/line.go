@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"syscall"
 	"time"
 
@@ -126,9 +125,7 @@ func (s *search) line(l Line, limit time.Duration) (*Entry, error) {
 	if err != nil || results == nil {
 		return nil, err
 	}
-	won := choose(results)
-	r := results[slices.IndexFunc(results, func(r result[fft.Params]) bool { return r.params == won })]
-	return l.entry(r, results[0], len(list), s.opt.Seed), nil
+	return l.entry(*confirm(results), results[0], len(list), s.opt.Seed), nil
 }
 
 // candidates begin with the estimate.

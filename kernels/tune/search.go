@@ -219,9 +219,7 @@ func (s *search) verdict(b *bench, pt Point, best, def gemm.Params, tried int, l
 	if err != nil || results == nil {
 		return nil, err
 	}
-	won := choose(results)
-	r := results[slices.IndexFunc(results, func(r result[gemm.Params]) bool { return r.params == won })]
-	return b.entry(pt, r, results[0], tried, s.opt.Seed), nil
+	return b.entry(pt, *confirm(results), results[0], tried, s.opt.Seed), nil
 }
 
 // stages are the parameters in the order in which they are searched: each

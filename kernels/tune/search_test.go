@@ -188,6 +188,25 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// What is kept in the end is not slower than what there was without a search.
+func TestConfirm(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		list []result[gemm.Params]
+		want int
+	}{
+		{"alone", []result[gemm.Params]{samples(1, 1)}, 0},
+		{"faster", []result[gemm.Params]{samples(2, 1, 1, 1), samples(2, 0.9, 0.9, 0.9)}, 1},
+		{"fewer threads, faster", []result[gemm.Params]{samples(2, 1, 1, 1), samples(1, 0.7, 0.7, 0.7)}, 1},
+		{"fewer threads, as fast", []result[gemm.Params]{samples(2, 1, 1, 1), samples(1, 1.005, 1.005, 1.005)}, 1},
+		{"fewer threads, slower", []result[gemm.Params]{samples(2, 1, 1, 1), samples(1, 1.03, 1.03, 1.03)}, 0},
+	} {
+		if got := confirm(c.list); got != &c.list[c.want] {
+			t.Errorf("%s: %+v", c.what, got)
+		}
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	r := samples(1, 4, 1, 3, 2)
 	if r.median() != 2.5 || r.spread() != (3.25-1.75)/2.5 {
