@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 COVER   := $(CURDIR)/cover
 PKGS    := ./...
 
-.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers judges fuzz deps clean
+.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers judges soak fuzz deps clean
 
 all: build
 
@@ -72,6 +72,11 @@ bench: build
 ## peers: ours and theirs interleaved in one run
 peers: build
 	$(GO) run ./tools/peers
+
+## soak: random scripts on every kind of device, against a model, for SOAK
+SOAK ?= 1h
+soak:
+	VGPU_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./tests
 
 ## judges: test suites of other people, whose sources are fetched
 judges: build
