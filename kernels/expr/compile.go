@@ -41,6 +41,10 @@ type outputReg struct {
 	// it is written: then it may be a window on the output's memory, even if
 	// that is an input's.
 	own bool
+	// Of an own register: the step that computes it, and, if there is one, the same
+	// step with stores past the caches.
+	step   int
+	stream step
 }
 
 // result is an output of a program: its index among the call's, and its value.
@@ -60,9 +64,11 @@ const chunkBytes = 32 << 10
 type compiler struct {
 	p       *program
 	uniform func(in int) bool
-	same    map[*node]bool // has one value for all elements
-	last    map[*node]int  // index of the node that uses it last
-	where   map[*node]int  // register
+	same    map[*node]bool      // has one value for all elements
+	last    map[*node]int       // index of the node that uses it last
+	used    map[*node]bool      // is an argument
+	where   map[*node]int       // register
+	steps   map[*node]outputReg // of those with own registers: step and stream
 	free    map[ndarray.DType][]int
 }
 
@@ -71,7 +77,7 @@ type compiler struct {
 func compile(g *graph, results []result, shape []int, uniform func(in int) bool) *program {
 	c := &compiler{
 		p: &program{shape: shape}, uniform: uniform,
-		same: map[*node]bool{}, last: map[*node]int{}, where: map[*node]int{}, free: map[ndarray.DType][]int{},
+		same: map[*node]bool{}, last: map[*node]int{}, used: map[*node]bool{}, where: map[*node]int{}, steps: map[*node]outputReg{}, free: map[ndarray.DType][]int{},
 	}
 	order := c.reachable(g, results)
 	direct := c.ownRegisters(order, results)
@@ -86,7 +92,7 @@ func compile(g *graph, results []result, shape []int, uniform func(in int) bool)
 	for _, r := range results {
 		own := direct[r.n]
 		direct[r.n] = false // a second output of the same value is a copy
-		c.p.outputs = append(c.p.outputs, outputReg{c.where[r.n], r.out, own})
+		c.p.outputs = append(c.p.outputs, outputReg{c.where[r.n], r.out, own, c.steps[r.n].step, c.steps[r.n].stream})
 	}
 	c.sizes()
 	return c.p
@@ -113,7 +119,7 @@ func (c *compiler) reachable(g *graph, results []result) []*node {
 		}
 		same := n.op == opConst || n.op == opInput && c.uniform(n.in) || len(n.args) > 0
 		for _, a := range n.args {
-			c.last[a] = len(order)
+			c.last[a], c.used[a] = len(order), true
 			same = same && c.same[a]
 		}
 		c.same[n] = same
@@ -158,20 +164,31 @@ func (c *compiler) place(n *node, own bool) {
 		p.inputs = append(p.inputs, inputReg{c.fresh(n), n.in, c.same[n]})
 		return
 	}
-	args := make([]int, len(n.args))
+	args, same := make([]int, len(n.args)), make([]bool, len(n.args))
 	for i, a := range n.args {
-		args[i] = c.where[a]
+		args[i], same[i] = c.where[a], c.same[a]
 	}
 	if c.same[n] {
 		p.prolog = append(p.prolog, makeStep(n, c.fresh(n), args))
 		return
 	}
 	p.ops++
+	var dst int
 	if own {
-		p.steps = append(p.steps, makeStep(n, c.fresh(n), args))
-		return
+		dst = c.fresh(n)
+		made := outputReg{step: len(p.steps)}
+		if !c.used[n] { // else it is read soon
+			made.stream = fastStep(n, dst, args, same, true)
+		}
+		c.steps[n] = made
+	} else {
+		dst = c.allot(n)
 	}
-	p.steps = append(p.steps, makeStep(n, c.allot(n), args))
+	s := fastStep(n, dst, args, same, false)
+	if s == nil {
+		s = makeStep(n, dst, args)
+	}
+	p.steps = append(p.steps, s)
 }
 
 // fresh is a register that nothing else will share.

@@ -60,6 +60,7 @@ func newGraph() *graph { return &graph{index: map[nodeKey]*node{}} }
 // make gives the node of that op, type and arguments, folding it if all
 // arguments are constants.
 func (g *graph) make(o op, dt ndarray.DType, args ...*node) *node {
+	o, args = mulAdd(o, dt, args)
 	key := nodeKey{op: o, dt: dt}
 	constant := len(args) > 0
 	for i, a := range args {

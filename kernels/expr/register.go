@@ -1,9 +1,6 @@
 package expr
 
-import (
-	"vgpu/kernels/ndarray"
-	"vgpu/kernels/simd"
-)
+import "vgpu/kernels/ndarray"
 
 // register holds the elements of one value for the chunk at hand: in a buffer
 // of its own, or as a window on an operand's memory.
@@ -38,14 +35,6 @@ func (p *prims[T]) load(r *register, a ndarray.Array, lo, n int) {
 
 func (p *prims[T]) store(r *register, a ndarray.Array, lo, n int) {
 	ndarray.Store(a, (*r.slice.(*[]T))[:n], lo)
-}
-
-// stream copies the first n elements to a, packed and of the same type, from
-// element lo on.
-func (r *register) stream(a ndarray.Array, lo, n int) {
-	size := a.DType.Size()
-	to, from := a.Data[a.Offset+lo*size:], r.arr.Data[r.arr.Offset:]
-	simd.CopyStream(to[:n*size], from[:n*size])
 }
 
 func (p *prims[T]) spread(r *register) {

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"sync"
 
 	"vgpu/kernels/ndarray"
@@ -8,8 +9,9 @@ import (
 	"vgpu/kernels/scratch"
 )
 
-// streamFrom is the number of bytes from which an output is copied past the
-// caches: they would not hold it, and its lines need not be read first.
+// streamFrom is the number of bytes from which an output is written past the
+// caches, if its step can: they would not hold it, and its lines need not be read
+// first.
 const streamFrom = 16 << 20
 
 // frame is the registers of one piece under way.
@@ -28,7 +30,7 @@ type run struct {
 	// register, of outputs in their order.
 	widen  []func(dst []float32, lo int)
 	narrow []func(lo int, x []float32)
-	stream []bool // by output: whether it is computed in a register and copied past the caches
+	steps  []step // the program's, some of them in their streaming form
 
 	lanes *scratch.Lanes // of frames' memory
 	mu    sync.Mutex     // guards idle
@@ -70,11 +72,15 @@ func (r *run) open(shape []int, in []ndarray.Array) error {
 		}
 		r.in[i.in] = a
 	}
+	r.steps = p.steps
 	for _, o := range p.outputs {
-		whole := o.own && r.out[o.out].Direct() && r.out[o.out].DType == p.regs[o.reg]
-		stream := whole && !r.wins[o.reg] && r.out[o.out].Bytes() >= streamFrom
-		r.wins[o.reg] = r.wins[o.reg] || whole && !stream
-		r.stream = append(r.stream, stream)
+		if o.own && r.out[o.out].Direct() && r.out[o.out].DType == p.regs[o.reg] {
+			r.wins[o.reg] = true
+			if o.stream != nil && r.out[o.out].Bytes() >= streamFrom {
+				r.steps = slices.Clone(r.steps)
+				r.steps[o.step] = o.stream
+			}
+		}
 		r.narrow = append(r.narrow, narrowing(r.out[o.out]))
 	}
 	return nil
@@ -150,13 +156,11 @@ func (r *run) chunk(f *frame, lo, n int) {
 			tables[p.regs[o.reg]].window(&f.regs[o.reg], r.out[o.out], lo, lo+n)
 		}
 	}
-	for _, s := range p.steps {
+	for _, s := range r.steps {
 		s(f, n)
 	}
 	for i, o := range p.outputs {
 		switch {
-		case r.stream[i]:
-			f.regs[o.reg].stream(r.out[o.out], lo, n)
 		case r.narrow[i] != nil:
 			r.narrow[i](lo, reg[float32](f, o.reg, n))
 		case !o.own || !r.wins[o.reg]:

@@ -131,6 +131,8 @@ func makeStep(n *node, dst int, args []int) step {
 		return castStep(n, dst, args[0])
 	case opRound:
 		return roundStep(n.dt, dst, args[0])
+	case opMulAdd:
+		return fastStep(n, dst, args, make([]bool, len(args)), false)
 	case opWhere:
 		return tables[regType(n.dt)].step(n, dst, args)
 	case "complex":
