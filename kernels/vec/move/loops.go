@@ -46,8 +46,11 @@ func (g *grid) whole(dst, src ndarray.Array) bool {
 	return dst.Aligned() && src.Aligned()
 }
 
-// convert hands each tile to ndarray.Convert.
+// convert hands each tile to a vector loop, or to ndarray.Convert.
 func (g *grid) convert(dst, src ndarray.Array) func(block) {
+	if loop := g.caster(dst, src); loop != nil {
+		return loop
+	}
 	return func(b block) {
 		d, s := dst, src
 		d.Offset, d.Shape, d.Strides = b.dst, b.n[:], []int{g.q.ds, g.p.ds}
