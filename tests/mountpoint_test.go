@@ -107,18 +107,40 @@ func TestMountRightAfterUmount(t *testing.T) {
 	if err := os.Mkdir(d.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
-		background(t, state, d.dir)
-		d.run("random a.npy:f32:1000000")
-		if out, err := exec.Command("umount", d.dir).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	background(t, state, d.dir)
+	d.run("random a.npy:f32:1000000")
+	if out, err := exec.Command("umount", d.dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	background(t, state, d.dir)
 	pid := d.pid()
 	if _, stderr, status := vgpu(t, "", "umount", d.dir); status != 0 {
 		t.Error(status, stderr)
 	}
+	d.gone(pid)
+}
+
+// Who cannot read what the tuner found, since HOME is somebody else's, is told
+// so, and works without it.
+func TestUnreadableCache(t *testing.T) {
+	d, state := place(t)
+	run := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command(binary, args...)
+		cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+os.DevNull, "CACHE_DIRECTORY=")
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		if err := cmd.Run(); err != nil {
+			t.Errorf("%q: %v\n%s", args, err, errs.String())
+		}
+		if args[0] == "run" && !strings.Contains(errs.String(), "is not used") {
+			t.Errorf("%q: %q", args, errs.String())
+		}
+	}
+	run("run", "-C", t.TempDir(), "nop")
+	run("mount", "--daemon", "--mem", "16M", "--state", state, d.dir)
+	pid := d.pid()
+	run("umount", d.dir)
 	d.gone(pid)
 }
 

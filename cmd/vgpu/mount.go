@@ -141,7 +141,7 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 
 // restartPatience is how long a mount waits for the daemon before it to end:
 // umount(8) returns while that one still gives its memory back.
-const restartPatience = 2 * time.Second
+const restartPatience = 5 * time.Second
 
 // openDevice opens the device, once nobody else has its state.
 func openDevice(ctx context.Context, cfg device.Config) (*device.Device, error) {
@@ -277,7 +277,7 @@ func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, 
 	cfg = device.Config{
 		Name: o.name, Version: version, Registry: catalog.Registry().WithCommon(device.CommonOptions...), Pool: threads,
 		Store:  store,
-		Tuning: filepath.Join(o.stateDir(), tuningDir), TuningSeed: tuningCache(),
+		Tuning: filepath.Join(o.stateDir(), tuningDir), TuningSeed: readableCache(),
 	}
 	opt = vfs.Options{
 		AllowOther: o.allowOther, Group: gid, Mode: mode, Passthrough: !o.direct, Debug: o.debug, ReadOnly: o.readOnly, NoExec: o.noExec,
