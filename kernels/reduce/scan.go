@@ -152,13 +152,13 @@ func scanGrain(g *geometry) int {
 func runScan(s *scan, class ndarray.DType, product bool) error {
 	switch dt := scanType(class); dt {
 	case ndarray.C128:
-		return scanOf(s, dt, pick(product, addition[complex128], multiplication[complex128]), pick[complex128](product, 0, 1))
+		return scanOf(s, dt, pick(product, sums[complex128](), products[complex128]()))
 	case ndarray.F64:
-		return scanOf(s, dt, pick(product, addition[float64], multiplication[float64]), pick[float64](product, 0, 1))
+		return scanOf(s, dt, pick(product, sums[float64](), products[float64]()))
 	case ndarray.U64:
-		return scanOf(s, dt, pick(product, addition[uint64], multiplication[uint64]), pick[uint64](product, 0, 1))
+		return scanOf(s, dt, pick(product, sums[uint64](), products[uint64]()))
 	default:
-		return scanOf(s, dt, pick(product, addition[int64], multiplication[int64]), pick[int64](product, 0, 1))
+		return scanOf(s, dt, pick(product, sums[int64](), products[int64]()))
 	}
 }
 
@@ -169,26 +169,74 @@ func pick[V any](second bool, a, b V) V {
 	return a
 }
 
+// running is the operation of a scan and its loops.
+type running[A summed] struct {
+	identity A
+	op       func(a, b A) A
+	each     func(dst, x []A, acc A) A // dst[i] = acc = acc op x[i]
+	total    func(x []A, acc A) A
+	row      func(acc, x []A) // acc[i] = acc[i] op x[i]
+}
+
+func sums[A summed]() running[A] {
+	return running[A]{0, addition[A], sumEach[A], sumTotal[A], sumFold[A]}
+}
+
+func products[A summed]() running[A] {
+	return running[A]{1, multiplication[A], prodEach[A], prodTotal[A], prodFold[A]}
+}
+
+func sumEach[A summed](dst, x []A, acc A) A {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		acc += v
+		dst[i] = acc
+	}
+	return acc
+}
+
+func prodEach[A summed](dst, x []A, acc A) A {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		acc *= v
+		dst[i] = acc
+	}
+	return acc
+}
+
+func sumTotal[A summed](x []A, acc A) A {
+	for _, v := range x {
+		acc += v
+	}
+	return acc
+}
+
+func prodTotal[A summed](x []A, acc A) A {
+	for _, v := range x {
+		acc *= v
+	}
+	return acc
+}
+
 // lineScan is a scan with values of type A.
 type lineScan[A summed] struct {
 	*scan
-	in       reader[A]
-	op       func(a, b A) A
-	identity A
-	carry    []A // what is before the first element of each line; nil in core
+	running[A]
+	in    reader[A]
+	carry []A // what is before the first element of each line; nil in core
 }
 
 // scanOf scans lines. Lines of more than a piece are cut into pieces: the
 // totals of the pieces are scanned first, then each piece begins with what is
 // before it.
-func scanOf[A summed](s *scan, dt ndarray.DType, op func(a, b A) A, identity A) error {
-	l := &lineScan[A]{scan: s, in: newReader[A](s.in, dt), op: op, identity: identity}
+func scanOf[A summed](s *scan, dt ndarray.DType, r running[A]) error {
+	l := &lineScan[A]{scan: s, running: r, in: newReader[A](s.in, dt)}
 	if s.carry != nil {
 		carry := s.carry
 		l.carry = scratch.Carve[A](&carry, s.g.outputs())
 		for i := range l.carry {
 			if !s.begun {
-				l.carry[i] = identity
+				l.carry[i] = r.identity
 			}
 		}
 	}
@@ -205,7 +253,7 @@ func scanOf[A summed](s *scan, dt ndarray.DType, op func(a, b A) A, identity A) 
 		lane := s.lanes.Get()
 		defer s.lanes.Put(lane)
 		for o := lo; o < hi; o++ {
-			l.write(lane, o, 0, s.g.k, identity)
+			l.write(lane, o, 0, s.g.k, r.identity)
 		}
 	})
 }
@@ -213,13 +261,11 @@ func scanOf[A summed](s *scan, dt ndarray.DType, op func(a, b A) A, identity A) 
 // buf is the buffer in a lane.
 func (l *lineScan[A]) buf(lane []byte) []A { return scratch.Carve[A](&lane, min(block, l.g.k)) }
 
-// total is all of elements [lo, hi) of line o.
-func (l *lineScan[A]) total(lane []byte, o, lo, hi int) A {
+// whole is all of elements [lo, hi) of line o.
+func (l *lineScan[A]) whole(lane []byte, o, lo, hi int) A {
 	buf, acc := l.buf(lane), l.identity
 	for k := lo; k < hi; k += block {
-		for _, v := range l.in.get(buf, o*l.g.k+k, min(block, hi-k)) {
-			acc = l.op(acc, v)
-		}
+		acc = l.total(l.in.get(buf, o*l.g.k+k, min(block, hi-k)), acc)
 	}
 	return acc
 }
@@ -230,10 +276,7 @@ func (l *lineScan[A]) write(lane []byte, o, lo, hi int, acc A) {
 	for k := lo; k < hi; k += block {
 		at := o*l.g.k + k
 		x := l.in.get(buf, at, min(block, hi-k))
-		for i, v := range x {
-			acc = l.op(acc, v)
-			buf[i] = acc
-		}
+		acc = l.each(buf, x, acc)
 		ndarray.Store(l.out, buf[:len(x)], at)
 	}
 }
@@ -251,7 +294,7 @@ func (l *lineScan[A]) pieces(before []A) error {
 			}
 		})
 	}
-	err := each(func(lane []byte, i, o, lo, hi int) { before[i] = l.total(lane, o, lo, hi) })
+	err := each(func(lane []byte, i, o, lo, hi int) { before[i] = l.whole(lane, o, lo, hi) })
 	if err != nil {
 		return err
 	}
@@ -303,12 +346,12 @@ func (l *lineScan[A]) rowBatch(buf, acc []A, o, k, n, col int) {
 	x := l.in.get(buf, at, n*width)
 	for r := range n {
 		row := buf[r*width : (r+1)*width]
-		for c, v := range x[r*width : (r+1)*width] {
-			if k+r > 0 || l.begun {
-				v = l.op(acc[c], v)
-			}
-			acc[c], row[c] = v, v
+		if k+r > 0 || l.begun {
+			l.row(acc, x[r*width:(r+1)*width])
+		} else {
+			copy(acc, x[r*width:(r+1)*width])
 		}
+		copy(row, acc)
 	}
 	ndarray.Store(l.out, buf[:n*width], at)
 }
