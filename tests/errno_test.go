@@ -21,6 +21,11 @@ func TestErrnosOfWhatCannotBeMade(t *testing.T) {
 			t.Errorf("%v %v", st, err)
 		}
 		wantErrno(t, "mknod of what is there", syscall.Mknod(d.path("buffers/node"), syscall.S_IFREG|0o640, 0), syscall.EEXIST)
+		for _, name := range []string{"info", "queues/main/log", "queues/main/wait", "queues/main/events"} {
+			if os.Getuid() == 0 { // others are told by the modes
+				wantErrno(t, "writing "+name, store(d.path(name), "x", 0), syscall.EPERM)
+			}
+		}
 		wantErrno(t, "an attribute of run", syscall.Setxattr(d.path("run"), "user.x", []byte("v"), 0), syscall.ENOTSUP)
 		wantErrno(t, "an attribute of a queue", syscall.Setxattr(d.path("queues/main"), "user.x", []byte("v"), 0), syscall.ENOTSUP)
 		wantErrno(t, "a long name", os.Mkdir(d.path("queues/"+strings.Repeat("n", 256)), 0o755), syscall.ENAMETOOLONG)

@@ -138,6 +138,7 @@ func TestUnreadableCache(t *testing.T) {
 		}
 	}
 	run("run", "-C", t.TempDir(), "nop")
+	t.Setenv("TMPDIR", "/nonexistent") // nor is that needed
 	run("mount", "--daemon", "--mem", "16M", "--state", state, d.dir)
 	pid := d.pid()
 	run("umount", d.dir)
@@ -151,4 +152,38 @@ func TestMountMoreThanTheMachineHas(t *testing.T) {
 		t.Errorf("%d %s", status, stderr)
 	}
 	d.absent()
+}
+
+// A closed terminal stops a device in the foreground as SIGTERM does, and a log
+// that nobody reads does not.
+func TestMountInTheForeground(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		d, state := place(t)
+		cmd := exec.Command(binary, "mount", "--mem", "16M", "--state", state, "--debug", "--stop-timeout", "10m", d.dir)
+		log, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		d.eventually("it is mounted", func() bool { return len(mounts(d.dir)) > 0 })
+		if err := log.Close(); err != nil { // from now on the daemon writes into a broken pipe
+			t.Fatal(err)
+		}
+		d.run("nop")
+		d.queue("spin seconds=600")
+		d.eventually("it runs", func() bool { return d.field("stat", "jobs.running") == "1" })
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		d.eventually("it stops", func() bool { return d.field("stat", "state") == "stopping" })
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil { // a second one ends the patience with jobs
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		d.absent()
+	}
 }

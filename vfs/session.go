@@ -160,6 +160,7 @@ type logNode struct {
 var (
 	_ fs.NodeOpener = (*logNode)(nil)
 	_ fs.NodeReader = (*logNode)(nil)
+	_ fs.NodeWriter = (*logNode)(nil)
 )
 
 func (n *logNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
@@ -175,4 +176,18 @@ func (n *logNode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.
 
 func (n *logNode) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	return fuse.ReadResultData(dest[:n.queue.ReadLog(dest, off)]), 0
+}
+
+// What jobs have done is not for clients to write, root's neither.
+
+func (n *logNode) Write(context.Context, fs.FileHandle, []byte, int64) (uint32, syscall.Errno) {
+	return 0, syscall.EPERM
+}
+
+func (h *waitHandle) Write(context.Context, []byte, int64) (uint32, syscall.Errno) {
+	return 0, syscall.EPERM
+}
+
+func (h *eventsHandle) Write(context.Context, []byte, int64) (uint32, syscall.Errno) {
+	return 0, syscall.EPERM
 }

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // readyFD is the environment variable that gives a background daemon the pipe
@@ -33,11 +36,10 @@ func daemonize() error {
 	cmd.Env = append(os.Environ(), readyFD+"=3")
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	errs, err := os.CreateTemp("", "vgpu-start-*.log")
+	errs, err := startLog()
 	if err != nil {
 		return err
 	}
-	defer os.Remove(errs.Name())
 	defer errs.Close()
 	cmd.Stderr = errs
 	if err := cmd.Start(); err != nil {
@@ -51,10 +53,23 @@ func daemonize() error {
 	return startFailure(cmd, errs)
 }
 
+// startLog is what the background process writes its log to: a file without a
+// name, or one in memory where there is no room for temporary files.
+func startLog() (*os.File, error) {
+	if f, err := os.CreateTemp("", "vgpu-start-*.log"); err == nil {
+		return f, os.Remove(f.Name())
+	}
+	fd, err := unix.MemfdCreate("vgpu-start", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("a log of the start: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "vgpu-start"), nil
+}
+
 // startFailure passes on why the background process ended before it mounted.
 func startFailure(cmd *exec.Cmd, errs *os.File) error {
 	err := cmd.Wait()
-	text, readErr := os.ReadFile(errs.Name())
+	text, readErr := io.ReadAll(io.NewSectionReader(errs, 0, math.MaxInt64))
 	if readErr != nil {
 		return readErr
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"runtime"
@@ -58,7 +59,7 @@ func mountCommand() *cobra.Command {
 		Use:   "mount [flags] MOUNTPOINT",
 		Short: "make a device and mount it; stays in the foreground unless --daemon",
 		Long: "Makes a device of this machine's cores and memory and mounts it at MOUNTPOINT, which is made if it is missing\n" +
-			"and taken away again. SIGTERM and SIGINT stop it: running jobs get --stop-timeout to end.",
+			"and taken away again. SIGTERM, SIGINT and SIGHUP stop it: running jobs get --stop-timeout to end, or until a second SIGINT.",
 		Example: "  vgpu mount /dev/vgpu0 --mem 8G\n  vgpu mount /dev/vgpu0 --mem 8G --spill /var/lib/vgpu:100G --spill /mnt/hdd/vgpu\n  vgpu mount --daemon --name lab --group compute --mode 0770 /srv/vgpu",
 		Args:    exactArgs(1, "one mount point"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -101,6 +102,8 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	if o.daemon && os.Getenv(readyFD) == "" {
 		return daemonize()
 	}
+	ctx, release := stopSignals(ctx)
+	defer release()
 	dir, err := filepath.Abs(dir)
 	if err == nil && o.state != "" {
 		o.state, err = filepath.Abs(o.state) // a daemon leaves its working directory
@@ -184,12 +187,25 @@ func (o *mountOptions) checkMemory() error {
 	return nil
 }
 
+// stopSignals ends a context at a hangup too, as when a terminal is closed,
+// unless nohup(1) said otherwise. And nobody's not reading what we log is a reason
+// to die: Go would, of SIGPIPE.
+func stopSignals(ctx context.Context) (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	if signal.Ignored(syscall.SIGHUP) {
+		return ctx, func() {}
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
 // stop ends the jobs, the mount and the device, in this order: waiting
 // clients get their answers before the files are taken from them.
 func (o *mountOptions) stop(dev *device.Device, m *vfs.Mount) error {
 	notify(daemon.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(context.Background(), o.stopTimeout)
 	defer cancel()
+	ctx, release := signal.NotifyContext(ctx, syscall.SIGINT) // a second Ctrl-C: jobs get no more time
+	defer release()
 	jobs := dev.Stop(ctx)
 	uctx, ucancel := context.WithTimeout(context.Background(), unmountPatience)
 	defer ucancel()
