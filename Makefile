@@ -62,16 +62,19 @@ blackbox:
 procs:
 	GOMAXPROCS=1 $(GO) test -count=1 -timeout 15m ./tests/...
 
-## bench: our own figures: kernels, the control plane, files
+## bench: our own figures: kernels, the control plane, files, disks; those on disks use files in DISK
+DISK ?= /var/tmp
 bench: build
 	$(BIN) bench suite
 	$(BIN) bench launch
+	$(BIN) bench mount
 	@sh tools/files_bench.sh $(BIN)
-	@sh tools/spill_bench.sh $(BIN)
+	@sh tools/disk_bench.sh $(BIN) $(DISK)
+	@sh tools/spill_bench.sh $(BIN) $(DISK)
 
-## peers: ours and theirs interleaved in one run
+## peers: ours and theirs interleaved in one run, all of tools/peers; QUICK=1 for few samples
 peers: build
-	$(GO) run ./tools/peers
+	$(GO) run ./tools/peers all $(if $(QUICK),-quick)
 
 ## soak: random scripts on every kind of device, against a model, for SOAK
 SOAK ?= 1h

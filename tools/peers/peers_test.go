@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -251,7 +252,7 @@ func TestSaveJSON(t *testing.T) {
 }
 
 func TestDispatch(t *testing.T) {
-	if err := dispatch(t.Context(), []string{"nothing"}); err == nil || !strings.Contains(err.Error(), "[gemm numpy pool fft]") {
+	if err := dispatch(t.Context(), []string{"nothing"}); err == nil || !strings.Contains(err.Error(), "[all gemm numpy pool fft]") {
 		t.Errorf("an unknown comparison: %v", err)
 	}
 	if err := dispatch(t.Context(), []string{"-match", "nothing"}); err == nil {
@@ -259,5 +260,36 @@ func TestDispatch(t *testing.T) {
 	}
 	if err := dispatch(t.Context(), []string{"gemm", "-isa", "mmx"}); err == nil {
 		t.Error("mmx is an instruction set")
+	}
+}
+
+func TestAllRunsEachWhateverFails(t *testing.T) {
+	var ran []string
+	list := []comparison{
+		{"one", func(_ context.Context, args []string) error {
+			ran = append(ran, "one"+strings.Join(args, ""))
+			return errors.New("no peer")
+		}, []string{"-few"}},
+		{"two", func(_ context.Context, args []string) error {
+			ran = append(ran, "two"+strings.Join(args, ""))
+			return nil
+		}, nil},
+	}
+	err := runAll(t.Context(), list, []string{"-quick"})
+	if want := []string{"one-few", "two"}; !slices.Equal(ran, want) || err == nil || err.Error() != "one: no peer" {
+		t.Errorf("ran %v, want %v; %v", ran, want, err)
+	}
+	ran = nil
+	if err := runAll(t.Context(), list[1:], nil); err != nil || !slices.Equal(ran, []string{"two"}) {
+		t.Errorf("ran %v: %v", ran, err)
+	}
+	if err := runAll(t.Context(), list, []string{"-slow"}); err == nil {
+		t.Error("there is a flag -slow")
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	ran = nil
+	if err := runAll(stopped, list, nil); err == nil || len(ran) != 1 {
+		t.Errorf("after an interrupt ran %v: %v", ran, err)
 	}
 }
