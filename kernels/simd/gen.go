@@ -1,9 +1,9 @@
 package simd
 
-//go:generate go run ../../tools/asmgen -family gemm -out .
-//go:generate go run ../../tools/asmgen -family vec -out .
-//go:generate go run ../../tools/asmgen -family math -out .
-//go:generate go run ../../tools/asmgen -family fft -out .
-//go:generate go run ../../tools/asmgen -family reduce -out .
-//go:generate go run ../../tools/asmgen -family move -out .
-//go:generate go run ../../tools/asmgen -family find -out .
+//go:generate go tool asmgen -family gemm -out .
+//go:generate go tool asmgen -family vec -out .
+//go:generate go tool asmgen -family math -out .
+//go:generate go tool asmgen -family fft -out .
+//go:generate go tool asmgen -family reduce -out .
+//go:generate go tool asmgen -family move -out .
+//go:generate go tool asmgen -family find -out .

@@ -1,7 +1,7 @@
 // Command asmgen writes the assembly of kernels/simd with avo
 // (github.com/mmcloughlin/avo).
 //
-//	go run ./tools/asmgen -family gemm -out kernels/simd
+//	go tool asmgen -family gemm -out kernels/simd
 //
 // makes zz_gemm_amd64.s and zz_gemm_stubs_amd64.go. Without -family it makes all.
 // A family is a package below this one with a function that adds its routines
