@@ -260,7 +260,7 @@ func (b *batch) prepare() error {
 func (b *batch) noOutput(o *outDraft, err error) *command.Error {
 	e := b.d.refError(o.ref, err)
 	switch e.Errno {
-	case syscall.ENOSPC, syscall.ENOMEM, syscall.EDQUOT:
+	case syscall.ENOSPC, syscall.ENOMEM:
 		e.Msg, e.Hint = fmt.Sprintf("%s: no room for %d bytes: %v", o.ref.Path, o.size, err), "remove buffers, or mount with a larger --mem or --spill"
 		if b.d.cfg.Store.Plain != "" {
 			e.Hint = "make room on the disk"

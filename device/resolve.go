@@ -98,6 +98,8 @@ func (d *Device) refError(ref *kernels.Ref, err error) *command.Error {
 		e.Msg, e.Hint = ref.Path+": leads out through a symlink, or round in circles", "operands are paths inside "+dir
 	case unix.EINVAL:
 		e.Msg, e.Hint = ref.Path+": "+d.notOperand(ref.Path), "operands are paths of files inside "+dir
+	case unix.EDQUOT:
+		e.Hint = "remove buffers of yours, or mount with a larger --quota"
 	case unix.EISDIR:
 		e.Msg, e.Hint = ref.Path+": a directory", "operands are paths of files inside "+dir
 	}

@@ -57,3 +57,12 @@ func TestWaitWithoutBlocking(t *testing.T) {
 	}
 	d.removeQueue("h")
 }
+
+// An output that the user's quota has no room for is refused with the remedy.
+func TestQuotaIsExplained(t *testing.T) {
+	d := mount(t, "--quota", "1M")
+	d.mayNot(alice, "echo fill q.bin:u8:2000000 value=1 > run", edquot)
+	if got := d.read("errors"); !strings.Contains(got, "run: EDQUOT: q.bin: ") || !strings.Contains(got, "remedy: remove buffers of yours") {
+		t.Error(got)
+	}
+}
