@@ -20,6 +20,7 @@ type way uint8
 const (
 	oneByOne   way = iota // contiguous lines, each spread over the crew
 	byLine                // contiguous lines, each in one task
+	byGroups              // short contiguous lines, some at a time
 	byColumns             // blocks of neighbouring columns, in tiles
 	byLanes               // W short lines at a time, wherever they lie
 	byGathered            // long or non-smooth columns, copied together
@@ -31,6 +32,8 @@ func (m machine) wayOf(g geometry) way {
 	switch {
 	case g.inner == 1 && g.outer == 1:
 		return oneByOne
+	case g.inner == 1 && m.grouped(g.n):
+		return byGroups
 	case g.inner == 1 && (!tiled || methodFor(g.n, m) != methodTile && g.n > 4*m.w):
 		if g.n >= lineFrom {
 			return oneByOne
@@ -56,6 +59,8 @@ func (m machine) needOf(g geometry, by way) need {
 		return m.lineNeed(g.n)
 	case byLine:
 		return need{task: m.scratch(g.n)}
+	case byGroups:
+		return need{task: m.groupNeed()}
 	case byColumns:
 		return need{task: m.columnNeed(g)}
 	case byGathered:
@@ -109,6 +114,8 @@ func alongBy[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir *d
 		return a.oneByOne(c)
 	case byLine:
 		return a.byLine(c)
+	case byGroups:
+		return a.grouped(c)
 	case byColumns:
 		return a.columns(c)
 	case byGathered:

@@ -29,6 +29,7 @@ const (
 	linePlan planKind = iota
 	colPlan
 	realPlan
+	rowPlan
 	trigPlans // plus the kind, 1 to 4; 5 for a sine transform of kind 1
 )
 
@@ -109,6 +110,11 @@ func planned[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
 // plannedCol is the cached tile transform of a smooth length n > 1.
 func plannedCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
 	return cached(&plans, planKey{colPlan, n, isSingle[T](), k.ISA}, func() *col[T] { return newCol(k, n) })
+}
+
+// plannedRows is the cached plan of groups of rows.
+func plannedRows[T simd.Float](k *simd.FFTKernels[T], n int) *rowGroups[T] {
+	return cached(&plans, planKey{rowPlan, n, isSingle[T](), k.ISA}, func() *rowGroups[T] { return newRowGroups(k, n) })
 }
 
 // plannedReal is the cached plan of a real line.
