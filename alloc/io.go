@@ -173,6 +173,9 @@ func (b *Buffer) beginWrite(off, end int64, st *unix.Stat_t) (fd int, done func(
 	if err != nil {
 		return -1, nil, err
 	}
+	if end <= st.Size {
+		h.measure(w, st.Size)
+	}
 	return h.fd, func(p []byte) { h.sums.end(w, max(off+int64(len(p)), st.Size), fragments(Segment{off, p})) }, nil
 }
 

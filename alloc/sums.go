@@ -40,6 +40,10 @@ type sums struct {
 type span struct {
 	lo, hi  int64
 	spoiled bool // by another writer
+
+	edges   []edge  // chunks of which it is a part
+	touched []int64 // of those, where others have begun to write
+	mends   []mend  // of those, what is known of what is being overwritten: its writer's
 }
 
 // ChecksumError says that bytes came back from a spill tier other than they went there. It is an EIO.
@@ -130,9 +134,10 @@ func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	if err := u.unfile(t, p); err != nil {
 		return nil, err
 	}
+	w.edges = u.edges(lo, hi)
 	u.forget(lo, hi)
 	for _, o := range u.writers {
-		if o.lo < hi && lo < o.hi {
+		if o.touch(lo, hi); o.lo < hi && lo < o.hi {
 			o.spoiled, w.spoiled = true, true
 		}
 	}
@@ -159,6 +164,7 @@ func (u *sums) end(w *span, size int64, of []fragment) {
 	for _, f := range of {
 		u.learn(f, size)
 	}
+	u.mend(w, of)
 }
 
 // learn takes note of the checksum of a fragment, and of its chunk's if that is known with it. u.mu is held.
