@@ -85,14 +85,16 @@ var (
 	realTypes = slices.DeleteFunc(slices.Clone(numpytest.Types), ndarray.DType.IsComplex)
 )
 
-// reductions are numpy's forms; A is the axis.
-var reductions = []struct {
+type reductionCase struct {
 	line, python string
 	types        []ndarray.DType
 	nonempty     bool
 	single       bool
 	tame         bool
-}{
+}
+
+// reductions are numpy's forms; A is the axis.
+var reductions = []reductionCase{
 	{line: "sum", python: "w(np.sum(wide(a), A), np.sum(a.ravel()[:0]).dtype)"},
 	{line: "prod", python: "w(np.prod(wide(a), A), np.prod(a.ravel()[:0]).dtype)", tame: true},
 	{line: "mean", python: "w(parts(np.mean, a, A), f(a))"},
@@ -162,16 +164,18 @@ func TestReductionsAgainstNumpy(t *testing.T) {
 func TestEveryTypeAgainstNumpy(t *testing.T) {
 	r := numpytest.NewRand(15)
 	var cases []numpytest.Case
+	chosen := slices.Clone(reductions)
+	chosen = slices.DeleteFunc(chosen, func(k reductionCase) bool {
+		return !slices.Contains([]string{"min", "max", "nanmax", "argmin", "argmax", "any", "all"}, k.line)
+	})
 	for _, d := range realTypes {
 		for _, shape := range [][]int{{0, 3}, {70, 5}, {3, 130}, {5, 66, 3}, {40, 63}, {33, 1, 64}} {
 			for axis := range shape {
 				if shape[axis] == 0 {
 					continue
 				}
-				for _, k := range reductions {
-					if !slices.Contains([]string{"min", "max", "nanmax", "argmin", "argmax", "any", "all", "count_nonzero"}, k.line) {
-						continue
-					}
+				for range 2 {
+					k := chosen[len(cases)%len(chosen)]
 					a := r.Array(d, shape...)
 					line := fmt.Sprintf("%s a out axis=%d", k.line, axis)
 					cases = append(cases, numpytest.Case{Line: line, Python: "r = " + strings.ReplaceAll(k.python, "A)", fmt.Sprintf("%d)", axis)), In: arrays{"a": a}})
@@ -189,7 +193,7 @@ func TestEveryTypeAgainstNumpy(t *testing.T) {
 func TestBF16(t *testing.T) {
 	r := numpytest.NewRand(16)
 	for _, k := range reductions {
-		for _, shape := range [][]int{{}, {300}, {70, 5}, {3, 130}, {40, 4100}} {
+		for _, shape := range [][]int{{}, {300}, {70, 5}, {3, 130}, {2, 4100}} {
 			a := r.Array(ndarray.BF16, shape...)
 			b := ndarray.New(ndarray.F32, shape...)
 			if err := ndarray.Convert(b, a); err != nil {
