@@ -26,8 +26,9 @@
 //
 // A chunk of 64 KiB has a CRC-32C. It is verified when the buffer is promoted, whenever a whole chunk is streamed, and the first time that
 // a part of one is read; what is wrong is a *ChecksumError (EIO) that names buffer and offset. What is written in place makes
-// the sums of its chunks unknown, or new ones if whole chunks are streamed. The file of the sums is removed before the first such write,
-// and made again when the last hold ends: after a crash in between, the bytes go unverified, never wrongly accused.
+// the sums of its chunks unknown or, if whole chunks are streamed or a client writes through the store, new ones. The file of the sums is
+// removed before the first such write, and made again when the last hold ends: after a crash in between, the bytes go unverified, never
+// wrongly accused.
 //
 // Transfers go past the page cache (O_DIRECT), several at a time, through package iouring and a few blocks of staging memory that
 // are part of Config.Mem. Where a file system has no O_DIRECT, or the kernel no io_uring, they work without; Tiers says so.
