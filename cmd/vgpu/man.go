@@ -12,7 +12,7 @@ import (
 func manCommand() *cobra.Command {
 	var roff bool
 	c := &cobra.Command{
-		Use: "man KERNEL", Short: "show the manual of a kernel; without operand, list the kernels",
+		Use: "man NAME", Short: "show the manual of a kernel, of explain or of ctl; without operand, list the kernels",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
@@ -20,10 +20,10 @@ func manCommand() *cobra.Command {
 			case 1:
 				return showManual(c.OutOrStdout(), args[0], roff)
 			}
-			return usagef("vgpu man takes one kernel")
+			return usagef("vgpu man takes one name")
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return catalog.Registry().Names(), cobra.ShellCompDirectiveNoFileComp
+			return append(catalog.Registry().Names(), "ctl", "explain"), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	c.Flags().BoolVar(&roff, "roff", false, "as the source of a manual page")
@@ -41,7 +41,7 @@ func listKernels(w io.Writer) error {
 }
 
 func showManual(w io.Writer, name string, roff bool) error {
-	k := catalog.Registry().Lookup(name)
+	k := manualOf(name)
 	if k == nil {
 		return usagef("no kernel is named %q; vgpu man lists them", name)
 	}

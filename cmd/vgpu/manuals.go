@@ -1,0 +1,99 @@
+package main
+
+import (
+	"slices"
+
+	"vgpu/device"
+	"vgpu/kernels"
+	"vgpu/kernels/catalog"
+)
+
+// deviceManuals are the pages of what a device understands beside kernels, in
+// the form of theirs: explain, and ctl with its verbs.
+func deviceManuals() []*kernels.Kernel {
+	return []*kernels.Kernel{ctlManual(), explainManual()}
+}
+
+func ctlManual() *kernels.Kernel {
+	k := &kernels.Kernel{
+		Name: "ctl", Summary: "What is written to a device's ctl, and to the files of its queues",
+		Manual: kernels.Manual{
+			Description: "A line written to ctl in the root of a device is one of the verbs below. Of several lines in one write all are carried out, or none.\n\n" +
+				"A queue is a directory queues/NAME, made by mkdir and removed by rmdir. Commands are written to its ctl. Its other files take a value: " +
+				"paused (1 stops jobs from starting, 0 lets them go on), weight, priority and depth. " +
+				"A job is the directory queues/NAME/jobs/ID: rmdir cancels it if it has not ended, and forgets it if it has. A read of queues/NAME/wait ends when all its jobs have.",
+			Errors: []kernels.Entry{
+				{Term: "EACCES", Text: "somebody else than root, the daemon's user or the device's group wrote to ctl"},
+				{Term: "EINVAL", Text: "no such verb, or bad operands; errors says which"},
+				{Term: "EBUSY", Text: "a command was written to a queue of a device that drains"},
+			},
+			Examples: []kernels.Example{
+				{Text: "Share the device three to one with a queue of its own, and stop that for a while.", Lines: []string{
+					"echo 'queue batch weight=33' > ctl", "echo 1 > queues/batch/paused", "echo 0 > queues/batch/paused",
+				}},
+				{Text: "Cancel one job, then all of them.", Lines: []string{"rmdir queues/main/jobs/7", "echo reset > ctl"}},
+			},
+			SeeAlso: []string{"vgpu(1)", "vgpu-explain(7)", "vgpu-mount(1)"},
+		},
+	}
+	for i, v := range device.Verbs() {
+		if i > 0 {
+			k.Synopsis += "\n"
+		}
+		k.Synopsis += v.Synopsis
+		k.Manual.Operands = append(k.Manual.Operands, kernels.Entry{Term: v.Name, Text: v.Help})
+	}
+	return k
+}
+
+func explainManual() *kernels.Kernel {
+	return &kernels.Kernel{
+		Name: "explain", Summary: "What a command would do, without running it", Synopsis: "explain COMMAND",
+		Manual: kernels.Manual{
+			Description: "Checks COMMAND as if it were to run now, and answers with lines of a key and a value, in bytes, seconds and flops. Nothing is written. " +
+				"It is written to run, and the answer read from the same handle; or it is given to vgpu run.",
+			Operands: []kernels.Entry{
+				{Term: "kernel, isa, threads", Text: "what would run, on what"},
+				{Term: "input.N, output.N", Text: "the operands with their types and shapes; an output is new, overwritten or updated"},
+				{Term: "flops, bytes, scratch", Text: "the cost by the kernel's formulas; scratch is memory beside the operands"},
+				{Term: "mode", Text: "memory: all operands are mapped; windows: the parts of them that are used are copied; streamed: piece by piece, from and to where they are"},
+				{Term: "memory", Text: "what of --mem the job would hold"},
+				{Term: "moved", Text: "of a streamed job: what it would read and write outside memory"},
+				{Term: "brought", Text: "what would be read from spill tiers first"},
+				{Term: "seconds", Text: "an estimate, from rates seen on this device; absent before there are any"},
+			},
+			Errors: []kernels.Entry{
+				{Term: "EINVAL", Text: "no command, or one that would be refused"},
+				{Term: "ENOMEM", Text: "the command cannot run in this memory, not even piece by piece"},
+			},
+			Examples: []kernels.Example{{Text: "From a shell, where the answer is read from the handle of the question.", Lines: []string{
+				"exec 3<>run", "echo 'explain gemm a.npy b.npy c.npy' >&3", "cat <&3",
+			}}},
+			Notes:   "A kernel adds lines of its own: the algorithm and its block sizes, the passes over data outside memory.",
+			SeeAlso: []string{"vgpu-run(1)", "vgpu-ctl(7)", "vgpu-mount(1)"},
+		},
+	}
+}
+
+// manuals are the pages of section 7: the kernels', then the device's.
+func manuals() []*kernels.Kernel {
+	var all []*kernels.Kernel
+	reg := catalog.Registry()
+	for _, name := range reg.Names() {
+		all = append(all, reg.Lookup(name))
+	}
+	return append(all, deviceManuals()...)
+}
+
+// manualOf finds the page of a kernel or of explain, ctl or a verb of ctl; nil
+// if there is none.
+func manualOf(name string) *kernels.Kernel {
+	if slices.ContainsFunc(device.Verbs(), func(v device.Verb) bool { return v.Name == name }) {
+		name = "ctl"
+	}
+	all := manuals()
+	if i := slices.IndexFunc(all, func(k *kernels.Kernel) bool { return k.Name == name }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
