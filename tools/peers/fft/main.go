@@ -1,5 +1,6 @@
-// Command fft times our transforms beside FFTW's (FFTW_MEASURE), in turn, and
-// prints a table with the ratio of each point and the geometric mean.
+// Command fft times our transforms beside FFTW's (FFTW_MEASURE), scipy.fft's
+// (pocketfft) and gonum's dsp/fourier, in turn, and prints a table with the
+// ratios of each point (their time over ours) and the geometric means.
 //
 //	go run ./tools/peers/fft [-threads 1] [-types f32,f64] [-only REGEXP] [-rounds 3]
 //	go run ./tools/peers/fft -plans [-types f32,f64] [-only REGEXP]
@@ -8,24 +9,19 @@
 // With -plans it prints what our plans take, each in a fresh process; with
 // -scaling our time on one thread over that on two, in turn. Neither needs FFTW.
 //
-// It needs a C compiler and Debian's libfftw3-dev. On one thread both sides are
+// It needs a C compiler and Debian's libfftw3-dev; without python3-scipy that
+// column is empty. gonum has f64, one axis and one thread. On one thread both sides are
 // timed by the thread's processor time, which a busy machine disturbs least; on
 // several by wall time, for which the machine must be idle. Rates are
 // 5·N·log2(N)/t for N points (half that for real input).
 package main
 
 import (
-	"bufio"
 	"context"
-	_ "embed"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -38,9 +34,6 @@ import (
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
-
-//go:embed harness/fftw.c
-var source []byte
 
 // point is one transform that is timed.
 type point struct {
@@ -119,13 +112,17 @@ func compare(types string, match *regexp.Regexp, threads, rounds int) error {
 		return err
 	}
 	defer p.Close()
-	peer, err := startPeer()
+	b := bench{pool: p, threads: threads, rounds: rounds, match: match}
+	stop, err := b.meet()
+	defer stop()
 	if err != nil {
 		return err
 	}
-	defer peer.close()
-	b := bench{peer: peer, pool: p, threads: threads, rounds: rounds, match: match}
-	fmt.Printf("%-4s %-14s %12s %12s %8s %10s %10s\n", "type", "size", "ours GF/s", "FFTW GF/s", "ratio", "our plan", "its plan")
+	fmt.Printf("%-4s %-14s %10s", "type", "size", "ours GF/s")
+	for _, r := range b.rivals {
+		fmt.Printf(" %14s %6s", r.name()+" GF/s", "ratio")
+	}
+	fmt.Printf(" %10s %10s\n", "our plan", "FFTW's")
 	for _, t := range strings.Split(types, ",") {
 		switch t {
 		case "f32":
@@ -139,23 +136,25 @@ func compare(types string, match *regexp.Regexp, threads, rounds int) error {
 			return err
 		}
 	}
-	fmt.Printf("geometric mean of %d ratios: %.2f\n", b.count, math.Exp(b.logs/float64(b.count)))
+	for _, r := range b.rivals {
+		if r.count > 0 {
+			fmt.Printf("geometric mean of %d ratios to %s: %.2f\n", r.count, r.name(), math.Exp(r.logs/float64(r.count)))
+		}
+	}
 	return nil
 }
 
-// bench collects the ratios.
+// bench is our side, and who is compared with it.
 type bench struct {
-	peer    *peer
+	rivals  []*rival
 	pool    *pool.Pool
 	threads int
 	wall    bool // clock one thread by wall time too
 	rounds  int
 	match   *regexp.Regexp
-	logs    float64
-	count   int
 }
 
-func table[T simd.Float](b *bench, name string) error {
+func table[T simd.Float](b *bench, dtype string) error {
 	for _, p := range points() {
 		if !b.match.MatchString(p.name) {
 			continue
@@ -164,25 +163,25 @@ func table[T simd.Float](b *bench, name string) error {
 		if err != nil {
 			return err
 		}
-		theirs, err := b.peer.plan(name, p, b.threads)
-		if err != nil {
+		if err := b.invite(dtype, p); err != nil {
 			return err
 		}
-		mine, its := math.Inf(1), math.Inf(1)
+		mine := math.Inf(1)
 		for range b.rounds {
-			t, err := b.peer.time()
-			if err != nil {
+			if err := b.turn(); err != nil {
 				return err
 			}
-			its = min(its, t)
-			if t, err = b.time(ours); err != nil {
+			t, err := b.time(ours)
+			if err != nil {
 				return err
 			}
 			mine = min(mine, t)
 		}
-		b.logs += math.Log(its / mine)
-		b.count++
-		fmt.Printf("%-4s %-14s %12.2f %12.2f %8.2f %9.3gs %9.3gs\n", name, p.name, p.flops()/mine/1e9, p.flops()/its/1e9, its/mine, plan, theirs)
+		fmt.Printf("%-4s %-14s %10.2f", dtype, p.name, p.flops()/mine/1e9)
+		for _, r := range b.rivals {
+			fmt.Print(r.judge(p, mine))
+		}
+		fmt.Printf(" %9.3gs %9.3gs\n", plan, b.rivals[0].planned)
 	}
 	return nil
 }
@@ -256,73 +255,4 @@ func newTransform[T simd.Float](p point) (transform[T], error) {
 		return fft.NewRealPlan[T](p.size()), nil
 	}
 	return fft.NewPlan[T](append([]int{p.batch}, p.dims...), []int{1, 2, 3}[:len(p.dims)])
-}
-
-// peer is the C program at the other end of a pipe.
-type peer struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
-	dir string
-}
-
-func startPeer() (*peer, error) {
-	dir, err := os.MkdirTemp("", "peers-fft-")
-	if err != nil {
-		return nil, err
-	}
-	c, bin := filepath.Join(dir, "fftw.c"), filepath.Join(dir, "fftw")
-	if err := os.WriteFile(c, source, 0o600); err != nil {
-		return nil, err
-	}
-	cc := exec.Command("cc", "-O3", "-march=native", c, "-o", bin, "-lfftw3_threads", "-lfftw3", "-lfftw3f_threads", "-lfftw3f", "-lm", "-lpthread")
-	if text, err := cc.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%v: %s (Debian: apt install gcc libfftw3-dev)", err, text)
-	}
-	p := &peer{cmd: exec.Command(bin), dir: dir}
-	p.cmd.Stderr = os.Stderr
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewReader(out)
-	return p, p.cmd.Start()
-}
-
-func (p *peer) ask(format string, args ...any) (float64, error) {
-	if _, err := fmt.Fprintf(p.in, format+"\n", args...); err != nil {
-		return 0, err
-	}
-	line, err := p.out.ReadString('\n')
-	if err != nil {
-		return 0, fmt.Errorf("the FFTW side ended: %w", err)
-	}
-	return strconv.ParseFloat(strings.TrimSpace(line), 64)
-}
-
-// plan has FFTW plan a point and gives the seconds that took.
-func (p *peer) plan(dtype string, q point, threads int) (float64, error) {
-	kind := "c2c"
-	if q.real {
-		kind = "r2c"
-	}
-	dims := strings.Trim(fmt.Sprint(q.dims), "[]")
-	return p.ask("plan %s %s %d %d %d %s", dtype, kind, threads, q.batch, len(q.dims), dims)
-}
-
-func (p *peer) time() (float64, error) { return p.ask("time") }
-
-func (p *peer) close() {
-	if err := p.in.Close(); err != nil {
-		log.Print(err)
-	}
-	if err := p.cmd.Wait(); err != nil {
-		log.Print(err)
-	}
-	if err := os.RemoveAll(p.dir); err != nil {
-		log.Print(err)
-	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"regexp"
+	"strings"
 	"testing"
 
 	"vgpu/kernels/pool"
@@ -19,28 +20,44 @@ func TestFlops(t *testing.T) {
 	}
 }
 
-// TestSideBySide times one small point of each kind against FFTW.
+// TestSideBySide times one small point of each kind against all others.
 func TestSideBySide(t *testing.T) {
-	peer, err := startPeer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.close()
 	p, err := pool.New(pool.Config{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
 	for _, threads := range []int{1, 2} {
-		b := bench{peer: peer, pool: p, threads: threads, rounds: 1, match: regexp.MustCompile(`^2\^8$`)}
+		b := bench{pool: p, threads: threads, rounds: 1, match: regexp.MustCompile(`^2\^8$`)}
+		stop, err := b.meet()
+		defer stop()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := table[float32](&b, "f32"); err != nil {
 			t.Fatal(err)
 		}
 		if err := table[float64](&b, "f64"); err != nil {
 			t.Fatal(err)
 		}
-		if b.count != 2 || math.IsNaN(b.logs) || math.IsInf(b.logs, 0) {
-			t.Errorf("%d ratios, log sum %v", b.count, b.logs)
+		want := map[string]int{"FFTW": 2, "scipy": 2, "gonum": 2 - threads}
+		for _, r := range b.rivals {
+			if r.count != want[r.name()] || math.IsNaN(r.logs) || math.IsInf(r.logs, 0) {
+				t.Errorf("%s, %d threads: %d ratios, log sum %v", r.name(), threads, r.count, r.logs)
+			}
+		}
+		for _, q := range []point{{"", true, 1, []int{64}}, {"", true, 3, []int{9}}, {"", false, 3, []int{4, 8}}} {
+			if err := b.invite("f64", q); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.turn(); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range b.rivals {
+				if one := threads == 1 && len(q.dims) == 1; r.able != (one || r.name() != "gonum") || r.able && !(r.least > 0 && r.least < 60) {
+					t.Errorf("%s, %d threads, %v: able %v, %v s", r.name(), threads, q, r.able, r.least)
+				}
+			}
 		}
 	}
 	for _, q := range []point{{"", true, 1, []int{64}}, {"", false, 3, []int{4, 8}}} {
@@ -51,11 +68,21 @@ func TestSideBySide(t *testing.T) {
 		if err := run(nil); err != nil {
 			t.Error(err)
 		}
-		if s, err := peer.plan("f64", q, 1); err != nil || s <= 0 {
-			t.Errorf("plan of %v: %v %v", q, s, err)
-		}
-		if s, err := peer.time(); err != nil || s <= 0 {
-			t.Errorf("time of %v: %v %v", q, s, err)
-		}
+	}
+}
+
+// Without scipy its column is empty, and the others are there.
+func TestWithoutScipy(t *testing.T) {
+	s, err := startScipy("/bin/false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	r := rival{library: s}
+	if _, ok, err := r.plan("f64", points()[0], 1); ok || err != nil {
+		t.Errorf("no interpreter plans: %v, %v", ok, err)
+	}
+	if got := r.judge(points()[0], 1); strings.Trim(got, " -") != "" || r.count != 0 {
+		t.Errorf("columns %q", got)
 	}
 }
