@@ -239,7 +239,11 @@ func watch(ctx context.Context, dir string, every time.Duration) error {
 	if !isTerminal(os.Stdout) {
 		return usagef("standard output is no terminal; vgpu top --once prints the state and ends")
 	}
-	app := tview.NewApplication()
+	return watchOn(ctx, tview.NewApplication(), dir, every, before)
+}
+
+// watchOn shows the device on the screen of app, from a first look on.
+func watchOn(ctx context.Context, app *tview.Application, dir string, every time.Duration, before look) error {
 	head := tview.NewTextView()
 	queues, jobs := tview.NewTable(), tview.NewTable()
 	grid := tview.NewFlex().SetDirection(tview.FlexRow).
