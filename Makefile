@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 COVER   := $(CURDIR)/cover
 PKGS    := ./...
 
-.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers judges soak fuzz deps clean
+.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers judges soak accuracy fuzz deps clean
 
 all: build
 
@@ -81,6 +81,10 @@ peers: build
 SOAK ?= 1h
 soak:
 	VGPU_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./tests
+
+## accuracy: every f32 through every function, all lengths of transforms; hours
+accuracy:
+	VGPU_EXHAUSTIVE=1 $(GO) test -count=1 -timeout 0 -v -run Accuracy ./kernels/simd ./kernels/fft
 
 ## judges: test suites of other people, whose sources are fetched
 judges: build
