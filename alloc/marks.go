@@ -116,7 +116,11 @@ func (m *marks) filed(ino uint64) bool {
 // Preconditions: s.marks.mu is held, or nobody else has the store yet.
 func (s *Store) writeMark(ino uint64, m Mark) error {
 	filed := s.marks.filed(ino)
-	if err := s.haveSpares(filed); err != nil {
+	need := 2 // one to use up and one that stays, since else a later change of the mark might find no room
+	if filed {
+		need = 1 // to exchange
+	}
+	if err := s.haveSpares(need); err != nil {
 		return err
 	}
 	last := len(s.marks.spares) - 1
@@ -140,13 +144,8 @@ func (s *Store) markEntry(ino uint64) entry {
 	return entry{s.ram.marks, name, marksDir + "/" + name}
 }
 
-// haveSpares makes what spares are missing: one to exchange, or for a new mark one to use up and one that stays, since else
-// a later change of the mark might find no room.
-func (s *Store) haveSpares(filed bool) error {
-	need := 2
-	if filed {
-		need = 1
-	}
+// haveSpares makes what spares are missing of need.
+func (s *Store) haveSpares(need int) error {
 	for len(s.marks.spares) < need {
 		e, err := s.newSpare()
 		if err != nil {
@@ -155,6 +154,46 @@ func (s *Store) haveSpares(filed bool) error {
 		s.marks.spares = append(s.marks.spares, e)
 	}
 	return nil
+}
+
+// ReserveMarks makes sure that n buffers more can be marked, whatever takes memory meanwhile: by n spares beside the one that stays. Where
+// memory is full and can spill, room is made. ENOSPC: there is none. What is not used goes with TrimMarks, or as marks are taken off.
+func (s *Store) ReserveMarks(n int) error {
+	if s.ram.plain || n == 0 {
+		return nil
+	}
+	for i := 0; ; i++ {
+		err := s.makeSpares(n + 1)
+		if !errors.Is(err, unix.ENOSPC) || !s.Spills() || i >= maxShort || !s.short(int64(n)*markSize, nil) {
+			return err
+		}
+	}
+}
+
+func (s *Store) makeSpares(n int) error {
+	s.marks.mu.Lock()
+	defer s.marks.mu.Unlock()
+	if s.closed.Load() {
+		return unix.ESHUTDOWN
+	}
+	return s.haveSpares(n)
+}
+
+// TrimMarks gives back what ReserveMarks took and nobody used.
+func (s *Store) TrimMarks() {
+	m := &s.marks
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.spares) > maxSpares && !s.closed.Load() {
+		last := len(m.spares) - 1
+		if err := s.unlink(m.spares[last], 0); err != nil {
+			s.cfg.Logf("a page kept for marks: %v", err)
+			return
+		}
+		m.spares = m.spares[:last]
+		m.files--
+		s.mem.meter.settle(marksKey, 0, m.files*markSize)
+	}
 }
 
 // newSpare makes a temporary that owns a page.

@@ -13,7 +13,7 @@ import (
 const maxShort = 32
 
 // OnShort sets what is called, under no lock of the store's, when the growth of a buffer finds the memory full, and there are tiers to spill
-// to. need is in bytes; except is the buffer that grows. True: something was freed, and the growth is tried again. Else, or if it does not
+// to. need is in bytes; except is the buffer that grows, or nil. True: something was freed, and the growth is tried again. Else, or if it does not
 // help, the buffer itself is spilled, and goes on growing there.
 func (s *Store) OnShort(f func(need int64, except *Buffer) bool) { s.onShort.Store(&f) }
 

@@ -234,9 +234,16 @@ func planCall(call *kernels.Call) (p *kernels.Plan, err error) {
 	return call.Check()
 }
 
-// prepare makes the new inodes with their space and headers. If one cannot be
-// had, none is kept and nothing has changed.
+// prepare makes the new inodes with their space and headers, and room for every
+// output's mark, which publish needs. If something cannot be had, nothing is
+// kept and nothing has changed.
 func (b *batch) prepare() error {
+	if n := b.outputs(); n > 0 {
+		if err := b.d.store.ReserveMarks(n); err != nil {
+			b.d.store.TrimMarks()
+			return b.d.refuse(b.sub, Errno(err), fmt.Sprintf("no memory to note what writes %d outputs: %v", n, err), "write fewer lines at once, or remove buffers")
+		}
+	}
 	for _, dr := range b.drafts {
 		if dr.explain {
 			continue
@@ -254,6 +261,16 @@ func (b *batch) prepare() error {
 		}
 	}
 	return nil
+}
+
+// outputs is how many buffers the batch marks.
+func (b *batch) outputs() (n int) {
+	for _, dr := range b.drafts {
+		if !dr.explain {
+			n += len(dr.outs)
+		}
+	}
+	return n
 }
 
 // noOutput says why an output cannot be made: mostly there is no room.
@@ -286,8 +303,10 @@ func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
 	return err
 }
 
-// discard drops the inodes that have not been given a name.
+// discard drops the inodes that have not been given a name, and the room for
+// marks.
 func (b *batch) discard() (err error) {
+	defer b.d.store.TrimMarks()
 	for _, dr := range b.drafts {
 		for i := range dr.outs {
 			if o := &dr.outs[i]; o.fresh != nil {

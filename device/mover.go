@@ -352,8 +352,9 @@ func (m *mover) rate(mv moving, sec float64) {
 	}
 }
 
-// grow is called by alloc when a client's write finds memory full. What no job
-// names makes room for it; else the buffer that grows is spilled itself.
+// grow is called by alloc when a client's write finds memory full, or the marks
+// of a batch do (except is nil). What no job names makes room for it; else the
+// buffer that grows is spilled itself.
 func (m *mover) grow(want int64, except *alloc.Buffer) bool {
 	d := m.d
 	ctx := context.Background()
@@ -365,6 +366,10 @@ func (m *mover) grow(want int64, except *alloc.Buffer) bool {
 	if free >= want {
 		return true
 	}
-	err := d.makeRoom(ctx, want, []uint64{except.Ino()}, never-1, func(string) {})
+	var keep []uint64
+	if except != nil {
+		keep = []uint64{except.Ino()}
+	}
+	err := d.makeRoom(ctx, want, keep, never-1, func(string) {})
 	return err == nil
 }
