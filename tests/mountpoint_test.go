@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -157,6 +158,9 @@ func TestMountMoreThanTheMachineHas(t *testing.T) {
 // A closed terminal stops a device in the foreground as SIGTERM does, and a log
 // that nobody reads does not.
 func TestMountInTheForeground(t *testing.T) {
+	hup := make(chan os.Signal, 1) // under nohup it is ignored, which the daemon would inherit and respect
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		d, state := place(t)
 		cmd := exec.Command(binary, "mount", "--mem", "16M", "--state", state, "--debug", "--stop-timeout", "10m", d.dir)
