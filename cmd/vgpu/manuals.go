@@ -9,9 +9,10 @@ import (
 )
 
 // deviceManuals are the pages of what a device understands beside kernels, in
-// the form of theirs: explain, and ctl with its verbs.
+// the form of theirs: explain, ctl with its verbs, and how to
+// size it.
 func deviceManuals() []*kernels.Kernel {
-	return []*kernels.Kernel{ctlManual(), explainManual()}
+	return []*kernels.Kernel{ctlManual(), explainManual(), sizingManual()}
 }
 
 func ctlManual() *kernels.Kernel {
@@ -71,6 +72,33 @@ func explainManual() *kernels.Kernel {
 			}}},
 			Notes:   "A kernel adds lines of its own: the algorithm and its block sizes, the passes over data outside memory.",
 			SeeAlso: []string{"vgpu-run(1)", "vgpu-ctl(7)", "vgpu-mount(1)"},
+		},
+	}
+}
+
+func sizingManual() *kernels.Kernel {
+	return &kernels.Kernel{
+		Name: "sizing", Summary: "How much memory and disk to give a device", Synopsis: "vgpu mount --mem SIZE --spill DIR:SIZE ... MOUNTPOINT",
+		Manual: kernels.Manual{
+			Description: "--mem bounds buffers, kernels' scratch and the staging of transfers together; the daemon itself takes some 50 to 200 MiB beside it. " +
+				"Give what the machine can spare: the pages of buffers are tmpfs, which the kernel may swap but does not drop. Without swap, --mem and what others need must fit into RAM.\n\n" +
+				"A job runs at the machine's speed if its operands and its scratch fit (mode memory in explain). If they do not, a kernel that streams reads them piece by piece from where they lie, " +
+				"at the disk's speed or its own, whichever is slower; half of --mem is the most it takes while others may run. A kernel that does not stream is refused with ENOMEM and the byte counts.\n\n" +
+				"For matrix products of n by n outside memory, the more memory the fewer passes: with M elements of it each operand is read about n / sqrt(M) times. " +
+				"They run at the speed of the cores while that traffic, divided by the disk's bandwidth, takes less time than 2 n^3 flops.",
+			Operands: []kernels.Entry{
+				{Term: "--mem", Text: "the operands of the largest job that should not stream, with its scratch; twice that lets the next job's operands be brought in while it runs"},
+				{Term: "--spill DIR:SIZE", Text: "all buffers that should exist at one time, less --mem, and temporary space for streamed transforms and sorts: one array to two. An output of another size is made before what it replaces goes"},
+				{Term: "--spill DIR:SIZE:zstd", Text: "a slow disk, or data that compresses: tiers/NAME/ratio tells how well. Compression takes cores from kernels"},
+				{Term: "--quota", Text: "what one user's buffers may take, in memory and on the tiers together"},
+				{Term: "small buffers", Text: "each takes whole pages of 4 KiB, and while a job writes it one page more; moving one to a disk costs milliseconds, however small: keep many small ones in memory, or in one file"},
+				{Term: "huge pages", Text: "buffers that jobs make are on them where /sys/kernel/mm/transparent_hugepage/shmem_enabled allows it"},
+			},
+			Examples: []kernels.Example{
+				{Text: "What would this job take, and how would it run?", Lines: []string{"vgpu run 'explain gemm a.npy b.npy c.npy'"}},
+				{Text: "Is memory what jobs wait for? Stalls and their seconds, what is moving and why.", Lines: []string{"grep -E 'moves|stall' stat", "cat tiers/plan"}},
+			},
+			SeeAlso: []string{"vgpu-mount(1)", "vgpu-explain(7)"},
 		},
 	}
 }
