@@ -156,35 +156,39 @@ func (s *Store) haveSpares(need int) error {
 	return nil
 }
 
-// ReserveMarks makes sure that n buffers more can be marked, whatever takes memory meanwhile: by n spares beside the one that stays. Where
-// memory is full and can spill, room is made. ENOSPC: there is none. What is not used goes with TrimMarks, or as marks are taken off.
-func (s *Store) ReserveMarks(n int) error {
+// ReserveMarks makes sure that n buffers more can be marked, whatever takes memory meanwhile: by n spares beside the one that stays, of
+// which it tells how many it made. Where memory is full and can spill, room is made. ENOSPC: there is none. What is not used goes with
+// TrimMarks, or as marks are taken off.
+func (s *Store) ReserveMarks(n int) (made int, err error) {
 	if s.ram.plain || n == 0 {
-		return nil
+		return 0, nil
 	}
 	for i := 0; ; i++ {
-		err := s.makeSpares(n + 1)
+		more, err := s.makeSpares(n + 1)
+		made += more
 		if !errors.Is(err, unix.ENOSPC) || !s.Spills() || i >= maxShort || !s.short(int64(n)*markSize, nil) {
-			return err
+			return made, err
 		}
 	}
 }
 
-func (s *Store) makeSpares(n int) error {
+func (s *Store) makeSpares(n int) (made int, err error) {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
 	if s.closed.Load() {
-		return unix.ESHUTDOWN
+		return 0, unix.ESHUTDOWN
 	}
-	return s.haveSpares(n)
+	before := len(s.marks.spares)
+	err = s.haveSpares(n)
+	return len(s.marks.spares) - before, err
 }
 
-// TrimMarks gives back what ReserveMarks took and nobody used.
-func (s *Store) TrimMarks() {
+// TrimMarks gives back the spares that ReserveMarks made, as far as nobody used them.
+func (s *Store) TrimMarks(made int) {
 	m := &s.marks
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(m.spares) > maxSpares && !s.closed.Load() {
+	for ; made > 0 && len(m.spares) > 1 && !s.closed.Load(); made-- {
 		last := len(m.spares) - 1
 		if err := s.unlink(m.spares[last], 0); err != nil {
 			s.cfg.Logf("a page kept for marks: %v", err)

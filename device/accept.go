@@ -138,6 +138,7 @@ type batch struct {
 	sub     *submission
 	virtual map[string]*virtual // by path: outputs of earlier lines
 	drafts  []*draft
+	marks   int // pages made for the marks of outputs
 }
 
 // virtual is a buffer as an earlier line of the batch will have left it.
@@ -239,8 +240,9 @@ func planCall(call *kernels.Call) (p *kernels.Plan, err error) {
 // kept and nothing has changed.
 func (b *batch) prepare() error {
 	if n := b.outputs(); n > 0 {
-		if err := b.d.store.ReserveMarks(n); err != nil {
-			b.d.store.TrimMarks()
+		var err error
+		if b.marks, err = b.d.store.ReserveMarks(n); err != nil {
+			b.d.store.TrimMarks(b.marks)
 			return b.d.refuse(b.sub, Errno(err), fmt.Sprintf("no memory to note what writes %d outputs: %v", n, err), "write fewer lines at once, or remove buffers")
 		}
 	}
@@ -306,7 +308,7 @@ func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
 // discard drops the inodes that have not been given a name, and the room for
 // marks.
 func (b *batch) discard() (err error) {
-	defer b.d.store.TrimMarks()
+	defer b.d.store.TrimMarks(b.marks)
 	for _, dr := range b.drafts {
 		for i := range dr.outs {
 			if o := &dr.outs[i]; o.fresh != nil {
