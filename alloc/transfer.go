@@ -2,6 +2,7 @@ package alloc
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,9 +17,10 @@ type Segment struct {
 
 // Transfer is segments on their way.
 type Transfer struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error
+	cancel     context.CancelFunc
+	done       chan struct{}
+	err        error
+	start, end time.Time
 }
 
 // Wait returns when nothing of the transfer is going on any more: with nil when all of it was done, the first error of a segment, or the
@@ -33,6 +35,9 @@ func (t *Transfer) Wait(ctx context.Context) error {
 	return t.err
 }
 
+// Span is when the transfer began and ended, after Wait has returned.
+func (t *Transfer) Span() (start, end time.Time) { return t.start, t.end }
+
 // Read starts to bring segments from wherever the bytes are, in any order, and does not wait. The memory belongs to the transfer until Wait
 // has returned. Until then the buffer stays where it is. EINVAL: a segment reaches beyond the end; EIO: a *ChecksumError, or what
 // the disk says.
@@ -45,13 +50,14 @@ func (b *Buffer) Write(segs ...Segment) *Transfer { return b.transfer(segs, b.wr
 // transfer runs f in the background while the buffer cannot move.
 func (b *Buffer) transfer(segs []Segment, f func(context.Context, *home, []Segment, int64) error) *Transfer {
 	ctx, cancel := b.s.stop(context.Background())
-	t := &Transfer{cancel: cancel, done: make(chan struct{})}
+	t := &Transfer{cancel: cancel, done: make(chan struct{}), start: time.Now()}
 	b.mu.RLock()
 	go func() {
 		defer close(t.done)
 		defer cancel()
 		defer b.mu.RUnlock()
 		err := b.carry(ctx, segs, f)
+		t.end = time.Now()
 		if t.err = err; err != nil && ctx.Err() != nil {
 			t.err = context.Cause(ctx)
 		}

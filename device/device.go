@@ -36,7 +36,7 @@
 //	  Device.mu     guards everything in memory: queues, jobs, hazards, rings.
 //	                Held for microseconds; no file is touched under it.
 //	    alloc's own locks
-//	mover.mu, hintTable.mu
+//	mover.mu, hintTable.mu, transferLog.mu
 //	                leaves: nothing is called under them.
 //
 // accept is taken before mu, mu before alloc's. Callbacks from alloc come with
@@ -96,6 +96,8 @@ type Device struct {
 	tuning  tuning
 	hints   *hintTable // nil without spill tiers
 	moves   *mover     // nil without spill tiers
+
+	transfers transferLog // of jobs whose operands are not mapped
 
 	accept sync.Mutex // serialises acceptance; see the package comment
 

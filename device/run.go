@@ -37,7 +37,7 @@ func (d *Device) execute(j *Job) error {
 		return j.plan.Run(x)
 	})
 	if err == nil {
-		err = ws.putBack(ctx, j)
+		err = ws.putBack(ctx, d, j)
 	}
 	return kernelError(ctx, err)
 }

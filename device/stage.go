@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vgpu/alloc"
+	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 )
 
@@ -123,7 +124,7 @@ func (d *Device) assemble(ctx context.Context, j *Job, parts []part) (ws *worksp
 		return ws, err
 	}
 	for i := range parts {
-		if err := parts[i].fill(ctx, ws.mem); err != nil {
+		if err := parts[i].fill(ctx, d, j, ws.mem); err != nil {
 			return ws, err
 		}
 	}
@@ -149,11 +150,12 @@ func (j *Job) scratchFor(parts []part, copies []int) int64 {
 
 // fill copies a window from wherever the bytes are. Its start keeps its
 // distance from a cache line.
-func (p *part) fill(ctx context.Context, mem *scratch) error {
+func (p *part) fill(ctx context.Context, d *Device, j *Job, mem *scratch) error {
 	if !p.window {
 		return nil
 	}
-	if size, err := p.buf.Size(); err != nil || size < p.span.hi {
+	size, err := p.buf.Size()
+	if err != nil || size < p.span.hi {
 		return errors.Join(err, fmt.Errorf("%s %w", p.name, errShapeChanged))
 	}
 	n, skew := p.span.bytes(), p.span.lo%64
@@ -161,7 +163,8 @@ func (p *part) fill(ctx context.Context, mem *scratch) error {
 	if !p.reads {
 		return nil
 	}
-	return named(p.name, p.buf.Read(alloc.Segment{Off: p.base, Buf: p.data}).Wait(ctx))
+	b := blob{p.buf, size, d, j.ID, p.name}
+	return named(p.name, b.Read(kernels.Segment{Off: p.base, Buf: p.data}).Wait(ctx))
 }
 
 // named puts an operand's name before an error.
@@ -173,7 +176,7 @@ func named(name string, err error) error {
 }
 
 // putBack writes the outputs that were computed in windows to their buffers.
-func (ws *workspace) putBack(ctx context.Context, j *Job) error {
+func (ws *workspace) putBack(ctx context.Context, d *Device, j *Job) error {
 	for i := j.inputs; i < len(j.ops); i++ {
 		op := &j.ops[i]
 		p := ws.part(op.buf)
@@ -181,8 +184,8 @@ func (ws *workspace) putBack(ctx context.Context, j *Job) error {
 		if !p.window || s.bytes() == 0 {
 			continue
 		}
-		seg := alloc.Segment{Off: s.lo, Buf: p.data[s.lo-p.base : s.hi-p.base]}
-		if err := p.buf.Write(seg).Wait(ctx); err != nil {
+		b := blob{p.buf, s.hi, d, j.ID, op.name}
+		if err := b.Write(kernels.Segment{Off: s.lo, Buf: p.data[s.lo-p.base : s.hi-p.base]}).Wait(ctx); err != nil {
 			return named(op.name, err)
 		}
 	}

@@ -10,47 +10,45 @@ import (
 	"vgpu/kernels"
 )
 
-// blob shows a buffer to a streamed kernel.
+// blob shows a buffer to a streamed kernel, and its transfers to the trace.
 type blob struct {
 	*alloc.Buffer
 	size int64
+	d    *Device
+	job  uint64
+	name string
 }
 
 var _ kernels.Blob = blob{}
 
 func (b blob) Size() int64 { return b.size }
 
-func (b blob) Read(segs ...kernels.Segment) kernels.Transfer { return b.Buffer.Read(segments(segs)...) }
-
-func (b blob) Write(segs ...kernels.Segment) kernels.Transfer {
-	return b.Buffer.Write(segments(segs)...)
+func (b blob) Read(segs ...kernels.Segment) kernels.Transfer {
+	return b.d.transfers.begin(b, true, segs)
 }
 
-func segments(in []kernels.Segment) []alloc.Segment {
-	out := make([]alloc.Segment, len(in))
-	for i, s := range in {
-		out[i] = alloc.Segment(s)
-	}
-	return out
+func (b blob) Write(segs ...kernels.Segment) kernels.Transfer {
+	return b.d.transfers.begin(b, false, segs)
 }
 
 // temps are the temporary spaces of a streamed run.
 type temps struct {
-	store *alloc.Store
-	mu    sync.Mutex
-	list  []*alloc.Buffer
+	d    *Device
+	job  uint64
+	mu   sync.Mutex
+	list []*alloc.Buffer
 }
 
 // get is kernels.Exec.Temp.
 func (t *temps) get(n int64) (kernels.Blob, error) {
-	b, err := t.store.Temp(n)
+	b, err := t.d.store.Temp(n)
 	if err != nil {
 		return nil, fmt.Errorf("%d bytes of temporary space: %w", n, err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = append(t.list, b)
-	return blob{b, n}, nil
+	return blob{b, n, t.d, t.job, "(temporary)"}, nil
 }
 
 func (t *temps) close() {
@@ -78,13 +76,13 @@ func (d *Device) runStreamed(ctx context.Context, j *Job) error {
 		defer parts[i].buf.Unhold()
 	}
 	x := &kernels.Exec{Ctx: ctx, Mem: mem}
-	if err := j.bindStored(x); err != nil {
+	if err := d.bindStored(j, x); err != nil {
 		return err
 	}
 	if err := heads(parts); err != nil {
 		return err
 	}
-	space := &temps{store: d.store}
+	space := &temps{d: d, job: j.ID}
 	defer space.close()
 	x.Temp = space.get
 	for _, i := range copies {
@@ -123,7 +121,7 @@ func (d *Device) lend(ctx context.Context, j *Job, n int64) (*scratch, error) {
 
 // bindStored puts the layouts seen at acceptance over the buffers. A client may
 // have changed a buffer's size since.
-func (j *Job) bindStored(x *kernels.Exec) error {
+func (d *Device) bindStored(j *Job, x *kernels.Exec) error {
 	for i := range j.ops {
 		op := &j.ops[i]
 		size, err := op.buf.Size()
@@ -133,7 +131,7 @@ func (j *Job) bindStored(x *kernels.Exec) error {
 		if s := spanOf(op.layout); s.bytes() > 0 && s.hi > size {
 			return fmt.Errorf("%s %w", op.name, errShapeChanged)
 		}
-		a := kernels.Stored{Blob: blob{op.buf, size}, Layout: op.layout}
+		a := kernels.Stored{Blob: blob{op.buf, size, d, j.ID, op.name}, Layout: op.layout}
 		if i < j.inputs {
 			x.Src = append(x.Src, a)
 		} else {

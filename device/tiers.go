@@ -121,13 +121,12 @@ func quoteName(name string) string { return strings.ReplaceAll(name, "\n", "?") 
 
 // events are the moves as rows of the trace.
 func (m *mover) events(base time.Time) []traceEvent {
-	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := make([]traceEvent, 0, len(m.lanes))
 	for _, l := range m.lanes {
 		e := traceEvent{
-			Name: direction(l.in) + " " + l.name, Cat: "move", Ph: "X", TS: us(l.start.Sub(base)), Dur: us(l.end.Sub(l.start)),
+			Name: direction(l.in) + " " + l.name, Cat: "move", Ph: "X", TS: micros(l.start.Sub(base)), Dur: micros(l.end.Sub(l.start)),
 			PID: traceMoves, Args: map[string]any{"bytes": l.bytes, "tier": l.tier},
 		}
 		if l.in {

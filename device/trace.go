@@ -37,12 +37,13 @@ type traceEvent struct {
 	Args map[string]any `json:"args,omitempty"`
 }
 
-// Processes of the trace: one row a worker, one row a job, and a row for each
-// direction in which buffers move.
+// Processes of the trace: one row a worker, one row a job, a row for each
+// direction in which buffers move, and rows of what jobs read and write in place.
 const (
-	traceWorkers = 1
-	traceQueues  = 2
-	traceMoves   = 3
+	traceWorkers   = 1
+	traceQueues    = 2
+	traceMoves     = 3
+	traceTransfers = 4
 )
 
 // Trace is the last jobs in Chrome trace JSON: when each waited and ran, and
@@ -64,13 +65,15 @@ func (d *Device) Trace() ([]byte, error) {
 	if d.moves != nil {
 		events = append(events, traceEvent{Name: "process_name", Ph: "M", PID: traceMoves, Args: map[string]any{"name": d.cfg.Name + " moves"}})
 		events = append(events, d.moves.events(d.started)...)
+		events = append(events, traceEvent{Name: "process_name", Ph: "M", PID: traceTransfers, Args: map[string]any{"name": d.cfg.Name + " transfers"}})
+		events = append(events, d.transfers.events(d.started)...)
 	}
 	return json.Marshal(map[string]any{"traceEvents": events, "displayTimeUnit": "ms"})
 }
 
 // events are the waiting and the running of a job, as asynchronous spans.
 func (e *traceEntry) events(base time.Time) []traceEvent {
-	us := func(t time.Time) float64 { return float64(t.Sub(base).Nanoseconds()) / 1e3 }
+	us := func(t time.Time) float64 { return micros(t.Sub(base)) }
 	id := strconv.FormatUint(e.id, 10)
 	args := map[string]any{"job": e.id, "queue": e.queue, "state": e.state, "flops": e.flops}
 	begin := e.started
