@@ -351,7 +351,7 @@ func TestTrace(t *testing.T) {
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatal(err)
 	}
-	begins, ends, slices := map[string]int{}, map[string]int{}, 0
+	begins, ends, counters, slices := map[string]int{}, map[string]int{}, map[string]int{}, 0
 	for _, e := range got.TraceEvents {
 		switch e.Ph {
 		case "b":
@@ -363,6 +363,8 @@ func TestTrace(t *testing.T) {
 			if e.Dur < 0 || e.PID != traceWorkers {
 				t.Errorf("%+v", e)
 			}
+		case "C":
+			counters[e.Name]++
 		case "M":
 		default:
 			t.Errorf("%+v", e)
@@ -370,6 +372,9 @@ func TestTrace(t *testing.T) {
 	}
 	if begins["1"] != 2 || ends["1"] != 2 || begins["2"] != 2 || begins["3"] != 2 || begins["4"] < 1 || slices == 0 {
 		t.Errorf("%v %v %d", begins, ends, slices)
+	}
+	if counters["worker 0 tasks"] < 2 || counters["worker 0 tasks"] != counters["worker 0 idle"] {
+		t.Errorf("counters: %v", counters)
 	}
 	l.d.mu.Lock()
 	for i := range 3 * traceJobs {

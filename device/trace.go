@@ -2,7 +2,6 @@ package device
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -46,8 +45,8 @@ const (
 	traceTransfers = 4
 )
 
-// Trace is the last jobs in Chrome trace JSON: when each waited and ran, and
-// which worker ran a part of it when.
+// Trace is the last jobs in Chrome trace JSON: when each waited and ran, which
+// worker ran a part of it when, and the workers' counters over time.
 func (d *Device) Trace() ([]byte, error) {
 	d.mu.Lock()
 	entries := append([]traceEntry(nil), d.trace[max(0, len(d.trace)-traceJobs):]...)
@@ -89,23 +88,6 @@ func (e *traceEntry) events(base time.Time) []traceEvent {
 	out := span("waiting", e.queued, begin)
 	if !e.started.IsZero() {
 		out = append(out, span(e.line, e.started, e.finished)...)
-	}
-	return out
-}
-
-// workerEvents are the slices of jobs that each worker ran.
-func (d *Device) workerEvents(names map[uint64]string) []traceEvent {
-	var out []traceEvent
-	base := float64(d.pool.Epoch().Sub(d.started).Nanoseconds()) / 1e3
-	for _, ev := range d.pool.Trace() {
-		name := names[ev.Tag]
-		if name == "" {
-			name = fmt.Sprintf("job %d", ev.Tag)
-		}
-		out = append(out, traceEvent{
-			Name: name, Cat: "worker", Ph: "X", TS: base + float64(ev.Start)/1e3,
-			Dur: float64(ev.End-ev.Start) / 1e3, PID: traceWorkers, TID: ev.Worker, Args: map[string]any{"job": ev.Tag},
-		})
 	}
 	return out
 }

@@ -2,9 +2,13 @@ package tests
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -217,6 +221,56 @@ func TestTraceEvents(t *testing.T) {
 			t.Errorf("there is no %q among %v", want, seen)
 		}
 	}
+}
+
+// Every worker has a lane in the trace, and counters that never fall, between
+// nothing at the start and what stat has.
+func TestTraceCounters(t *testing.T) {
+	d := mount(t)
+	d.run("random a.npy:f32:512x512", "gemm a.npy a.npy c.npy", "sum c.npy s.npy")
+	ran := d.field("stat", "worker.0.tasks")
+	var trace struct{ TraceEvents []counterEvent }
+	if err := json.Unmarshal([]byte(d.read("trace")), &trace); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortStableFunc(trace.TraceEvents, func(a, b counterEvent) int { return cmp.Compare(a.TS, b.TS) })
+	lanes, first, last := 0, map[string]float64{}, map[string]float64{}
+	for _, e := range trace.TraceEvents {
+		if e.Ph == "M" && e.Name == "thread_name" {
+			lanes++
+		}
+		if e.Ph != "C" {
+			continue
+		}
+		for key, value := range e.Args {
+			key = e.Name + " " + key
+			v, ok := value.(float64)
+			if _, known := first[key]; !known {
+				first[key] = v
+			}
+			if !ok || v < last[key] || first[key] != 0 {
+				t.Errorf("%s: %v after %v", key, value, last[key])
+			}
+			last[key] = v
+		}
+	}
+	workers := 0
+	for d.field("stat", fmt.Sprintf("worker.%d.tasks", workers)) != "" {
+		workers++
+	}
+	if lanes != workers+1 || len(last) != 3*workers || workers == 0 {
+		t.Errorf("%d lanes, %d counters, %d workers", lanes, len(last), workers)
+	}
+	if want, err := strconv.ParseFloat(ran, 64); err != nil || last["worker 0 tasks run"] < want || last["worker 0 idle ms"] <= 0 {
+		t.Errorf("the trace ends with %v, stat had %s tasks, %v", last, ran, err)
+	}
+}
+
+// counterEvent is what TestTraceCounters reads of an event.
+type counterEvent struct {
+	Name, Ph string
+	TS       float64
+	Args     map[string]any
 }
 
 // kernels/NAME is what `vgpu man` shows, for every kernel.

@@ -27,6 +27,10 @@ type TraceEvent struct {
 	Tag        uint64 // Options.Tag of the job
 	Root       bool   // the root task, else a stolen one
 	Start, End int64  // nanoseconds since Pool.Epoch
+
+	// The worker's counters at End, as in WorkerStats; zero for CallerID.
+	Tasks, Steals uint64
+	Idle          time.Duration
 }
 
 // Epoch is when the pool was made: the zero of the trace's times.
@@ -74,13 +78,17 @@ type recorder struct {
 
 func (r *recorder) init(events int) { r.ring = make([]TraceEvent, max(events, 0)) }
 
-// add remembers an event in place of the oldest.
+// add remembers an event, and how long its worker has been idle by its end, in
+// place of the oldest.
 func (r *recorder) add(e TraceEvent) {
 	if len(r.ring) == 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Worker != CallerID {
+		_, e.Idle = r.timesAt(e.End)
+	}
 	r.ring[r.next] = e
 	r.next++
 	if r.next == len(r.ring) {
@@ -110,8 +118,13 @@ func (r *recorder) switchTo(now int64, busy bool) {
 func (r *recorder) times(clock func() int64) (busy, idle time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.timesAt(clock())
+}
+
+// timesAt are the sums up to now. mu is held.
+func (r *recorder) timesAt(now int64) (busy, idle time.Duration) {
 	s := r.spent
-	s[kind(r.busy)] += clock() - r.since
+	s[kind(r.busy)] += now - r.since
 	return time.Duration(s[1]), time.Duration(s[0])
 }
 

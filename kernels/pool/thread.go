@@ -164,7 +164,11 @@ func (t *thread) exec(x *Worker) {
 func (t *thread) end(x *Worker, begin int64) {
 	x.joinOpen()
 	if x.stolen {
-		t.recorder().add(TraceEvent{Worker: t.id, Tag: x.job.tag, Root: x.parent == nil, Start: begin, End: t.p.now()})
+		e := TraceEvent{Worker: t.id, Tag: x.job.tag, Root: x.parent == nil, Start: begin, End: t.p.now()}
+		if t.id != CallerID {
+			e.Tasks, e.Steals = t.tasks.Load(), t.steals.Load()
+		}
+		t.recorder().add(e)
 	}
 	x.fn, x.loop = nil, nil
 	if x.group != nil {

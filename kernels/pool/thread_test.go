@@ -202,9 +202,16 @@ func TestStatsAndTraceTellWhatRan(t *testing.T) {
 		}
 	}
 	roots, stolen := 0, 0
+	last := [2]TraceEvent{}
 	for i, e := range p.Trace() {
 		if e.Tag != tag || e.End < e.Start || e.Worker < 0 || e.Worker > 1 || i > 0 && e.Start < p.Trace()[i-1].Start {
 			t.Errorf("event %+v", e)
+		}
+		if before := last[e.Worker]; before.End <= e.Start { // else it lies within the one before
+			if e.Tasks <= before.Tasks || e.Steals < before.Steals || e.Idle < before.Idle || !e.Root && e.Steals == 0 {
+				t.Errorf("counters %+v after %+v", e, before)
+			}
+			last[e.Worker] = e
 		}
 		if e.Root {
 			roots++
@@ -219,6 +226,9 @@ func TestStatsAndTraceTellWhatRan(t *testing.T) {
 	var busy time.Duration
 	for i, s := range p.Stats() {
 		tasks, steals, busy = tasks+s.Tasks, steals+s.Steals, busy+s.Busy
+		if e := last[i]; e.Tasks > s.Tasks || e.Steals > s.Steals || e.Idle > s.Idle {
+			t.Errorf("the trace ends with %+v, the counters with %+v", e, s)
+		}
 		if s.ID != i || s.CPU != p.threads[i].cpu.ID || s.Busy+s.Idle > time.Since(p.Epoch()) {
 			t.Errorf("%+v", s)
 		}
