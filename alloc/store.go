@@ -111,10 +111,10 @@ func (c *Config) fill() (err error) {
 	if err := c.checkCompress(); err != nil {
 		return err
 	}
-	c.Mem &^= pageSize - 1
 	if c.Mem < minMem {
 		return fmt.Errorf("memory of %d bytes: a device needs %d at least: %w", c.Mem, minMem, unix.EINVAL)
 	}
+	c.Mem &^= pageSize - 1
 	return nil
 }
 

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -190,4 +191,60 @@ func TestMountInTheForeground(t *testing.T) {
 		}
 		d.absent()
 	}
+}
+
+// The directory that a killed daemon made goes when the one after it ends; one
+// that was there stays.
+func TestMountPointOfAKilledDaemon(t *testing.T) {
+	for _, there := range []bool{false, true} {
+		d, state := place(t)
+		if there {
+			if err := os.Mkdir(d.dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			background(t, state, d.dir)
+			pid := d.pid()
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			d.eventually("its mount is dead", func() bool {
+				_, err := os.Stat(d.dir)
+				return errors.Is(err, syscall.ENOTCONN)
+			})
+		}
+		background(t, state, d.dir)
+		pid := d.pid()
+		if _, stderr, status := vgpu(t, "", "umount", d.dir); status != 0 {
+			t.Error(status, stderr)
+		}
+		d.gone(pid)
+		if _, err := os.Stat(d.dir); (err == nil) != there {
+			t.Errorf("it was there before: %v; now: %v", there, err)
+		}
+	}
+}
+
+// Who asks for more of a disk than it has is told so, in the background too.
+func TestSpillLargerThanTheDisk(t *testing.T) {
+	d, state := place(t)
+	spill := filepath.Join(diskDir(t), "spill")
+	if _, stderr, status := vgpu(t, "", "mount", "--daemon", "--mem", "16M", "--spill", spill+":8000000T", "--state", state, d.dir); status != 69 || !strings.Contains(stderr, "the disk has") {
+		t.Errorf("%d %s", status, stderr)
+	}
+	d.absent()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Dir(spill), &st); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, status := vgpu(t, "", "mount", "--daemon", "--mem", "16M", "--spill", fmt.Sprintf("%s:%d", spill, int64(st.Blocks)*st.Bsize), "--state", state, d.dir)
+	if status != 0 || !strings.Contains(stderr, "are free on its disk now") {
+		t.Errorf("%d %s", status, stderr)
+	}
+	pid := d.pid()
+	if _, stderr, status := vgpu(t, "", "umount", d.dir); status != 0 {
+		t.Error(status, stderr)
+	}
+	d.gone(pid)
 }

@@ -43,6 +43,9 @@ func benchCommand() *cobra.Command {
 			return minArgs(1, "a command")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("reps") && o.reps < 1 {
+				return usagef("--reps %d: 1 at least; without it, for about a second", o.reps)
+			}
 			if o.report != "" {
 				return writeReport(c.Context(), &o, reportLines(), c.OutOrStdout())
 			}

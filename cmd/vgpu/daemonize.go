@@ -47,7 +47,10 @@ func daemonize() error {
 		return fmt.Errorf("start in the background: %w", err)
 	}
 	w.Close()
-	if ready, err := io.ReadAll(r); err == nil && len(ready) > 0 {
+	if told, err := io.ReadAll(r); err == nil && len(told) > 0 {
+		for line := range strings.Lines(strings.TrimPrefix(string(told), readyLine)) {
+			fmt.Fprint(os.Stderr, "vgpu: ", line)
+		}
 		return cmd.Process.Release()
 	}
 	return startFailure(cmd, errs)
@@ -81,9 +84,15 @@ func startFailure(cmd *exec.Cmd, errs *os.File) error {
 	return &exitError{status, fmt.Errorf("%s", msg)}
 }
 
-// tellParent says that the device is mounted, if somebody waits to hear it,
-// and leaves the directory that the command was given in.
-func tellParent() {
+// readyLine is what the background process says first once it has mounted.
+const readyLine = "ready\n"
+
+// tellParent says that the device is mounted, and what the user should know, if
+// somebody waits to hear it, and leaves the directory that the command was given in.
+func tellParent(warnings []string) {
+	for _, w := range warnings {
+		log.Print(w)
+	}
 	fd, err := strconv.Atoi(os.Getenv(readyFD))
 	if err != nil {
 		return
@@ -93,7 +102,11 @@ func tellParent() {
 	if err := os.Chdir("/"); err != nil {
 		log.Printf("the daemon stays in its working directory: %v", err)
 	}
-	if _, err := f.WriteString("ready\n"); err != nil {
+	text := readyLine
+	for _, w := range warnings {
+		text += w + "\n"
+	}
+	if _, err := f.WriteString(text); err != nil {
 		log.Printf("the starting process was not told: %v", err)
 	}
 }

@@ -60,8 +60,7 @@ func run(args []string) (status int) {
 	if name := filepath.Base(args[0]); strings.HasPrefix(name, "mount.") {
 		return report(mountHelper(ctx, args[1:]))
 	}
-	root := rootCommand()
-	checkShell(root)
+	root := commandLine()
 	root.SetArgs(args[1:])
 	return report(root.ExecuteContext(ctx))
 }
@@ -107,6 +106,14 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
+// commandLine is our commands, and cobra's own set right.
+func commandLine() *cobra.Command {
+	root := rootCommand()
+	checkShell(root)
+	checkTopic(root)
+	return root
+}
+
 // checkShell has `completion` refuse a shell that it does not know: cobra's own
 // prints its help, and succeeds.
 func checkShell(root *cobra.Command) {
@@ -119,6 +126,27 @@ func checkShell(root *cobra.Command) {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usagef("vgpu completion knows bash, fish, powershell and zsh, not %q", args[0])
+		}
+		return c.Help()
+	}
+}
+
+// checkTopic has `help` refuse what is no command: cobra's own prints the list,
+// and succeeds.
+func checkTopic(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	help.Run = nil
+	help.RunE = func(_ *cobra.Command, args []string) error {
+		c, rest, err := root.Find(args)
+		switch {
+		case err != nil || len(rest) > 0 && manualOf(rest[0]) == nil:
+			return usagef("there is no help on %q; vgpu help lists the commands", strings.Join(args, " "))
+		case len(rest) > 0:
+			return usagef("%s is no command of vgpu but of a device: vgpu man %s", rest[0], rest[0])
 		}
 		return c.Help()
 	}
@@ -169,6 +197,9 @@ func (f *sizeFlag) Set(s string) error {
 	n, err := device.ParseSize(s)
 	if err != nil {
 		return err
+	}
+	if n == 0 { // would be taken for the default
+		return fmt.Errorf("a size of 0; leave it out for the default")
 	}
 	*f = sizeFlag(n)
 	return nil

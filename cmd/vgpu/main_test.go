@@ -17,7 +17,7 @@ import (
 // status runs a command line in this process.
 func status(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	root := rootCommand()
+	root := commandLine()
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&out)
@@ -32,6 +32,12 @@ func TestExitStatuses(t *testing.T) {
 	}{
 		{[]string{"version"}, 0},
 		{[]string{"help"}, 0},
+		{[]string{"help", "mount"}, 0},
+		{[]string{"help", "help"}, 0},
+		{[]string{"help", "nosuch"}, exitUsage},
+		{[]string{"help", "gemm"}, exitUsage},
+		{[]string{"help", "mount", "extra"}, exitUsage},
+		{[]string{"completion", "nosuch"}, exitUsage},
 		{[]string{"nosuch"}, exitUsage},
 		{[]string{"version", "extra"}, exitUsage},
 		{[]string{"run"}, exitUsage},
@@ -47,6 +53,8 @@ func TestExitStatuses(t *testing.T) {
 		{[]string{"man", "a", "b"}, exitUsage},
 		{[]string{"mount"}, exitUsage},
 		{[]string{"mount", "--mem", "x", "/nowhere"}, exitUsage},
+		{[]string{"mount", "--mem", "0", "/nowhere"}, exitUsage},
+		{[]string{"mount", "--mem", "1000T", "/nowhere"}, exitLacks},
 		{[]string{"mount", "--mode", "9", "/nowhere"}, exitUsage},
 		{[]string{"mount", "--group", "no such group", "/nowhere"}, exitUsage},
 		{[]string{"mount", "--name", "a b", "/nowhere"}, exitUsage},
@@ -55,6 +63,8 @@ func TestExitStatuses(t *testing.T) {
 		{[]string{"bench", "nosuch"}, exitFailed},
 		{[]string{"bench", "sum x"}, exitUsage},
 		{[]string{"bench", "sum x", "--input", "x"}, exitUsage},
+		{[]string{"bench", "nop", "--reps", "0"}, exitUsage},
+		{[]string{"bench", "nop", "--reps", "-1"}, exitUsage},
 		{[]string{"top", "a", "b"}, exitUsage},
 		{[]string{"top", filepath.Join(t.TempDir(), "missing")}, exitFailed},
 	} {
@@ -183,30 +193,6 @@ func TestStateDirectory(t *testing.T) {
 		if got := c.o.stateDir(); got != c.want && os.Getuid() == 0 {
 			t.Errorf("%+v: %s, want %s", c.o, got, c.want)
 		}
-	}
-}
-
-func TestMountPointIsMadeAndRemoved(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a", "b")
-	m, err := makeMountPoint(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
-		t.Fatal(err)
-	}
-	if err := m.remove(); err != nil {
-		t.Error(err)
-	}
-	if m, err := makeMountPoint(t.TempDir()); err != nil || m != "" {
-		t.Errorf("a directory that exists is not ours: %q, %v", m, err)
-	}
-	file := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := makeMountPoint(file); err == nil {
-		t.Error("a file was taken for a mount point")
 	}
 }
 

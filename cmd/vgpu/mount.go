@@ -59,7 +59,7 @@ func mountCommand() *cobra.Command {
 		Use:   "mount [flags] MOUNTPOINT",
 		Short: "make a device and mount it; stays in the foreground unless --daemon",
 		Long: "Makes a device of this machine's cores and memory and mounts it at MOUNTPOINT, which is made if it is missing\n" +
-			"and taken away again. SIGTERM, SIGINT and SIGHUP stop it: running jobs get --stop-timeout to end, or until a second SIGINT.",
+			"and taken away again, by the daemon that ends the device. SIGTERM, SIGINT and SIGHUP stop it: running jobs get --stop-timeout to end, or until a second SIGINT.",
 		Example: "  vgpu mount /dev/vgpu0 --mem 8G\n  vgpu mount /dev/vgpu0 --mem 8G --spill /var/lib/vgpu:100G --spill /mnt/hdd/vgpu\n  vgpu mount --daemon --name lab --group compute --mode 0770 /srv/vgpu",
 		Args:    exactArgs(1, "one mount point"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -111,6 +111,9 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	if err == nil {
 		err = o.spill.resolve(dir)
 	}
+	if err == nil {
+		err = o.spill.checkSpace()
+	}
 	if err != nil {
 		return err
 	}
@@ -126,9 +129,12 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	if err != nil {
 		return lacks(errors.Join(err, made.remove()))
 	}
+	if err = made.remember(o.stateDir(), dir); err != nil {
+		return errors.Join(err, made.remove(), dev.Close(cancelled(), o.keep))
+	}
 	m, err := vfs.New(dev, dir, opt)
 	if err != nil {
-		return lacks(errors.Join(err, dev.Close(cancelled(), o.keep), made.remove()))
+		return lacks(errors.Join(err, made.remove(), dev.Close(cancelled(), o.keep)))
 	}
 	o.announce(dev, m, dir)
 	go measure(dev)
@@ -139,7 +145,7 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	case <-ctx.Done():
 	case <-served: // somebody unmounted it
 	}
-	return errors.Join(o.stop(dev, m), made.remove())
+	return o.stop(dev, m, made)
 }
 
 // restartPatience is how long a mount waits for the daemon before it to end:
@@ -200,7 +206,7 @@ func stopSignals(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // stop ends the jobs, the mount and the device, in this order: waiting
 // clients get their answers before the files are taken from them.
-func (o *mountOptions) stop(dev *device.Device, m *vfs.Mount) error {
+func (o *mountOptions) stop(dev *device.Device, m *vfs.Mount, made mountPoint) error {
 	notify(daemon.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(context.Background(), o.stopTimeout)
 	defer cancel()
@@ -209,7 +215,7 @@ func (o *mountOptions) stop(dev *device.Device, m *vfs.Mount) error {
 	jobs := dev.Stop(ctx)
 	uctx, ucancel := context.WithTimeout(context.Background(), unmountPatience)
 	defer ucancel()
-	return errors.Join(jobs, m.Unmount(uctx), dev.Close(cancelled(), o.keep))
+	return errors.Join(jobs, m.Unmount(uctx), made.remove(), dev.Close(cancelled(), o.keep))
 }
 
 // unmountPatience is how long clients that sit in the mount are waited for.
@@ -226,7 +232,7 @@ func (o *mountOptions) announce(dev *device.Device, m *vfs.Mount, dir string) {
 	status := fmt.Sprintf("%s mounted at %s: %d threads, %s, %d bytes, passthrough %t", dev.Name(), dir, dev.Pool().Threads(), dev.ISA(), dev.Stats().Memory.Mem, m.Passthrough())
 	log.Print(status)
 	notify(daemon.SdNotifyReady + "\nSTATUS=" + status)
-	tellParent()
+	tellParent(o.spill.warnings(dev.Tiers()))
 }
 
 // notify tells systemd; without it, nobody listens, which is no error.
@@ -390,29 +396,6 @@ func lacks(err error) error {
 		return nil
 	}
 	return &exitError{exitLacks, fmt.Errorf("%w; vgpu doctor looks into what the machine lacks", err)}
-}
-
-// mountPoint is a directory that we made, and take away again.
-type mountPoint string
-
-func makeMountPoint(dir string) (mountPoint, error) {
-	st, err := os.Stat(dir)
-	switch {
-	case err == nil && !st.IsDir():
-		return "", fmt.Errorf("%s: %w", dir, syscall.ENOTDIR)
-	case err == nil, errors.Is(err, syscall.ENOTCONN): // there, if only a dead mount
-		return "", nil
-	case !errors.Is(err, os.ErrNotExist):
-		return "", err
-	}
-	return mountPoint(dir), os.MkdirAll(dir, 0o755)
-}
-
-func (m mountPoint) remove() error {
-	if m == "" {
-		return nil
-	}
-	return os.Remove(string(m))
 }
 
 // init leaves processors free for files: computing threads hold one each for

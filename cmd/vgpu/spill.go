@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"vgpu/alloc"
 	"vgpu/device"
@@ -73,6 +76,50 @@ func (f spillFlag) resolve(mountPoint string) error {
 		}
 	}
 	return nil
+}
+
+// checkSpace refuses a size that a disk cannot have, empty though it were.
+func (f spillFlag) checkSpace() error {
+	for _, s := range f {
+		size, err := diskSize(s.Dir)
+		if err != nil {
+			return err
+		}
+		if s.Size > size {
+			return &exitError{exitLacks, fmt.Errorf("--spill %s: %d bytes are asked for, and the disk has %d", s.Dir, s.Size, size)}
+		}
+	}
+	return nil
+}
+
+// diskSize is the size of the disk that a directory is on, or will be made on.
+func diskSize(dir string) (int64, error) {
+	at := dir
+	for {
+		var st unix.Statfs_t
+		err := unix.Statfs(at, &st)
+		switch {
+		case err == nil:
+			return int64(st.Blocks) * st.Bsize, nil
+		case !errors.Is(err, unix.ENOENT) || at == "/":
+			return 0, fmt.Errorf("--spill %s: %w", dir, err)
+		}
+		at = filepath.Dir(at)
+	}
+}
+
+// warnings tells of tiers whose disk has less free now than they may take. That is
+// no reason to refuse: others may give it back. tiers are the device's, memory first.
+func (f spillFlag) warnings(tiers []device.TierUsage) (out []string) {
+	for i, t := range tiers[1:] {
+		if f[i].Size == 0 { // it takes what is free
+			continue
+		}
+		if want := t.Size - t.Used; t.Free < want {
+			out = append(out, fmt.Sprintf("--spill %s: it may take %d bytes more, and %d are free on its disk now: there it will be full before its size", t.Path, want, t.Free))
+		}
+	}
+	return out
 }
 
 // storeConfig says where the buffers are kept.

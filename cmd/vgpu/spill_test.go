@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"vgpu/alloc"
+	"vgpu/device"
 	"vgpu/iouring"
 )
 
@@ -54,5 +58,30 @@ func TestSpillOptions(t *testing.T) {
 		if _, err := bad.storeConfig("/m", -1); err == nil {
 			t.Errorf("%+v was taken", bad)
 		}
+	}
+}
+
+// A size that the disk cannot have is refused; one that it has not free now is
+// told of.
+func TestSpillSpace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "to", "be", "made")
+	size, err := diskSize(dir)
+	if err != nil || size <= 0 {
+		t.Fatal(size, err)
+	}
+	for bytes, want := range map[int64]bool{0: true, 1: true, size: true, size + 1: false} {
+		err := spillFlag{{Dir: dir, Size: bytes}}.checkSpace()
+		var e *exitError
+		if want && err != nil || !want && (!errors.As(err, &e) || e.status != exitLacks) {
+			t.Errorf("%d of %d bytes: %v", bytes, size, err)
+		}
+	}
+	if err := (spillFlag{{Dir: "/proc/self/status/x", Size: 1}}).checkSpace(); err == nil {
+		t.Error("a directory below a file has a disk")
+	}
+	f := spillFlag{{Dir: "/a", Size: 100}, {Dir: "/b"}, {Dir: "/c", Size: 100}}
+	tiers := []device.TierUsage{{Name: "ram"}, {Path: "/a", Size: 100, Used: 30, Free: 70}, {Path: "/b", Size: 90, Free: 80}, {Path: "/c", Size: 100, Used: 30, Free: 60}}
+	if w := f.warnings(tiers); len(w) != 1 || !strings.Contains(w[0], "/c: it may take 70 bytes more, and 60 are free") {
+		t.Errorf("%q", w)
 	}
 }
