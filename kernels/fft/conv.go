@@ -7,6 +7,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/simd"
+	"vgpu/kernels/stream"
 )
 
 // convolution is a checked conv or correlate. Shapes are of all axes.
@@ -45,12 +46,9 @@ func convPlan(corr bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		if err := v.resolve(c, h); err != nil {
 			return nil, err
 		}
-		out := kernels.OutSpec{DType: v.prec, Shape: v.out}
-		if v.complex {
-			out.DType = complexOf(v.prec)
-			if err := realRefusal(c, out.DType); err != nil {
-				return nil, err
-			}
+		out := kernels.OutSpec{DType: v.dtype(), Shape: v.out}
+		if err := realRefusal(c, out.DType); err != nil {
+			return nil, err
 		}
 		p := &kernels.Plan{
 			Out:     []kernels.OutSpec{out},
@@ -59,6 +57,9 @@ func convPlan(corr bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		}
 		if v.method != "direct" {
 			p.Explain = append(p.Explain, kernels.Entry{Term: "transform", Text: ndarray.ShapeString(v.fft)})
+		}
+		if to := stream.Output(c, 0, out); to.DType == out.DType {
+			p.Stream = func(mem int64) (*kernels.Streamed, error) { return v.stream(x.Layout, h.Layout, to, mem) }
 		}
 		if v.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runConv[float32](x, v) }
@@ -232,7 +233,7 @@ func runConv[T simd.Float](x *kernels.Exec, v *convolution) error {
 	if err != nil {
 		return err
 	}
-	h, err := kernelOf[T](x, v)
+	h, err := kernelOf[T](x, x.In[1], v)
 	if err != nil {
 		return err
 	}
@@ -249,8 +250,7 @@ func runConv[T simd.Float](x *kernels.Exec, v *convolution) error {
 
 // kernelOf is h, or for a correlation h reversed along every axis and
 // conjugated.
-func kernelOf[T simd.Float](x *kernels.Exec, v *convolution) ([]T, error) {
-	a := x.In[1]
+func kernelOf[T simd.Float](x *kernels.Exec, a ndarray.Array, v *convolution) ([]T, error) {
 	if !v.corr {
 		return operand[T](x, a, v.complex)
 	}

@@ -17,13 +17,20 @@ func (v *convolution) directPart() int {
 // directNeed is the scratch of runDirect, in float64: a part's sums.
 func (v *convolution) directNeed() need { return need{task: v.directPart() * v.unit()} }
 
-// runDirect sums by the definition, in double precision, part of a row by
-// part.
 func runDirect[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) error {
+	return sumDirect(v.directCrew(x), v, dst, xs, h)
+}
+
+// directCrew has the directNeed.
+func (v *convolution) directCrew(x *kernels.Exec) *crew[float64] {
+	return &crew[float64]{w: x.W, space: spaceOf[float64](x, v.directNeed(), v.threads)}
+}
+
+// sumDirect sums by the definition, in double precision, part of a row by part.
+func sumDirect[T simd.Float](c *crew[float64], v *convolution, dst, xs, h []T) error {
 	unit, last, part := v.unit(), len(v.x)-1, v.directPart()
 	n := v.out[last]
 	parts := (n + part - 1) / part
-	c := &crew[float64]{w: x.W, space: spaceOf[float64](x, v.directNeed(), v.threads)}
 	work := min(part, n) * product(v.h) * unit * unit
 	return c.fork(len(dst)/unit/8*product(v.h)).tasks(product(v.out[:last])*parts, max(1, pieceReals*8/work), part*unit, func(lo, hi int, acc []float64) {
 		for i := lo; i < hi; i++ {
@@ -109,34 +116,49 @@ type spectral[T simd.Float] struct {
 	v        *convolution
 	unit     int
 	fwd, inv request
+	crew     *crew[T]
 	spec     []T // transform of h
+	pad      []T // a block
+	freq     []T // its spectrum
 	dst, x   []T
+	origin   int // along the cut axis, the index of x's first element
 }
 
 func runSpectral[T simd.Float](x *kernels.Exec, v *convolution, dst, xs, h []T) error {
-	s := &spectral[T]{v: v, unit: v.unit(), dst: dst, x: xs}
-	s.fwd, s.inv = v.requests()
-	lend := func(n int) []T { return reals[T](borrow[T](x, []int{n}, false)) }
-	s.spec = lend(v.specReals())
-	pad := lend(v.padReals())
-	c := &crew[T]{w: x.W, space: spaceOf[T](x, v.spectralNeed(), v.threads)}
-	padCopy(pad, v.fft, h, v.h, 0, 0, v.h[0], s.unit)
-	if err := fourier(c, &s.fwd, s.spec, pad, nil); err != nil {
+	s, err := newSpectral(x, v, h)
+	if err != nil {
 		return err
 	}
+	s.dst, s.x = dst, xs
+	return s.blocks(0, v.blocks())
+}
+
+// newSpectral transforms h.
+func newSpectral[T simd.Float](x *kernels.Exec, v *convolution, h []T) (*spectral[T], error) {
+	s := &spectral[T]{v: v, unit: v.unit()}
+	s.fwd, s.inv = v.requests()
+	lend := func(n int) []T { return reals[T](borrow[T](x, []int{n}, false)) }
+	s.spec, s.pad, s.freq = lend(v.specReals()), lend(v.padReals()), lend(v.specReals())
+	s.crew = &crew[T]{w: x.W, space: spaceOf[T](x, v.spectralNeed(), v.threads)}
+	padCopy(s.pad, v.fft, h, v.h, 0, 0, v.h[0], s.unit)
+	return s, fourier(s.crew, &s.fwd, s.spec, s.pad, nil)
+}
+
+// blocks computes blocks lo to hi-1.
+func (s *spectral[T]) blocks(lo, hi int) error {
+	v := s.v
 	if !v.manyBlocks() {
-		freq := lend(v.specReals())
-		for b := range v.blocks() {
-			if err := s.blockOf(c, b, pad, freq); err != nil {
+		for b := lo; b < hi; b++ {
+			if err := s.blockOf(s.crew, b, s.pad, s.freq); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	return c.tasks(v.blocks(), 1, c.need.task, func(lo, hi int, scratch []T) {
+	return s.crew.tasks(hi-lo, 1, s.crew.need.task, func(first, end int, scratch []T) {
 		pad, rest := scratch[:v.padReals()], scratch[v.padReals():]
 		freq, own := rest[:v.specReals()], single(rest[v.specReals():])
-		for b := lo; b < hi; b++ {
+		for b := lo + first; b < lo+end; b++ {
 			_ = s.blockOf(own, b, pad, freq) // no worker, no error
 		}
 	})
@@ -183,7 +205,7 @@ func (s *spectral[T]) blockOf(c *crew[T], b int, pad, freq []T) error {
 	if lo, hi := v.start[ax], v.start[ax]+v.out[ax]; first+count <= lo || first >= hi {
 		return nil
 	}
-	padCopy(pad, v.fft, s.x, v.x, ax, from, min(v.fft[ax], skip+count), s.unit)
+	padCopy(pad, v.fft, s.x, v.x, ax, from-s.origin, min(v.fft[ax], skip+count), s.unit)
 	if err := fourier(c, &s.fwd, freq, pad, nil); err != nil {
 		return err
 	}

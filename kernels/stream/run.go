@@ -9,7 +9,7 @@ import (
 type Tile struct {
 	Index  int
 	Lo, Hi []int           // its box: of every axis the first index, and the one after the last
-	Arrays []ndarray.Array // one an operand, of the box's shape
+	Arrays []ndarray.Array // one an operand, of the box's shape or what Reach makes of it
 }
 
 // Run takes the body over all tiles, in order. stored are the operands as they
@@ -20,7 +20,7 @@ type Tile struct {
 func (t *Tiling) Run(x *kernels.Exec, stored []kernels.Stored, body func(tile *Tile) error) error {
 	r := &tilingRun{t: t, body: body}
 	for i := range t.ops {
-		r.ops = append(r.ops, newTrack(x.Mem, &t.ops[i], stored[i], tileOf(stored[i].Layout, t.Extents)))
+		r.ops = append(r.ops, newTrack(x.Mem, &t.ops[i], stored[i], t.ops[i].full(stored[i].Layout, t.Extents)))
 	}
 	s := Steps{N: t.Tiles(), Load: r.load, Compute: r.compute, Store: r.store}
 	return s.Run(x)
@@ -56,7 +56,7 @@ func newTrack(mem kernels.Memory, o *Operand, s kernels.Stored, full ndarray.Lay
 
 // enter makes the piece of tile i and starts loading what has to be.
 func (k *track) enter(f *Flight, i int, lo, hi []int) (m *Move) {
-	s := Box(k.stored, lo, hi)
+	s := kernels.Stored{Blob: k.stored.Blob, Layout: k.op.part(k.stored.Layout, lo, hi)}
 	var p *Piece
 	if k.feed != nil {
 		p, m = k.feed.Load(f, s)

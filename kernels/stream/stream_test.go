@@ -472,3 +472,55 @@ func (r *rooms) Alloc(n int) []byte {
 	r.lent = append(r.lent, make([]byte, n))
 	return r.lent[len(r.lent)-1]
 }
+
+// Tiles with margins, strides and blocks have what Reach says, as far as it is
+// there, in memory that is enough for the largest.
+func TestReach(t *testing.T) {
+	r := numpytest.NewRand(5)
+	for range 60 {
+		n, step, from, length := 1+r.IntN(200), 1+r.IntN(4), r.IntN(30)-25, r.IntN(40)
+		x, y, k := r.Array(ndarray.U8, n, 3), ndarray.New(ndarray.I64, 2, n*4), 1+r.IntN(4)
+		in := stream.Operand{Layout: x.Layout, Load: true, Reach: []stream.Reach{{Step: step, From: from, To: from + length}, stream.Whole(2)}}
+		out := stream.Operand{Layout: y.Layout, Store: true, Reach: []stream.Reach{stream.Whole(2), {Step: k, To: k}}}
+		d := kerneltest.NewDisk(t)
+		places := []kernels.Stored{stored(d, x), stored(d, y)}
+		g, err := stream.NewTiling([]int{n}, []stream.Operand{in, out}, int64(600+r.IntN(3000)), stream.Cuts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mem := newRooms()
+		err = g.Run(&kernels.Exec{Ctx: t.Context(), Mem: mem}, places, func(tile *stream.Tile) error {
+			a, b := tile.Arrays[0], tile.Arrays[1]
+			lo, hi := max(0, tile.Lo[0]*step+from), min(n, (tile.Hi[0]-1)*step+from+length)
+			if !slices.Equal(a.Shape, []int{max(0, hi-lo), 2}) || !slices.Equal(b.Shape, []int{2, k * (tile.Hi[0] - tile.Lo[0])}) {
+				return fmt.Errorf("tile %v to %v has %v and %v", tile.Lo, tile.Hi, a.Shape, b.Shape)
+			}
+			if a.Len() > 0 && !bytes.Equal(values(t, a).Data, values(t, x.Range(0, lo, hi).Range(1, 0, 2)).Data) {
+				return fmt.Errorf("tile %v to %v has other elements", tile.Lo, tile.Hi)
+			}
+			for i := range 2 {
+				ones := make([]int64, b.Shape[1])
+				for j := range ones {
+					ones[j] = int64(tile.Lo[0]*k + j)
+				}
+				ndarray.Store(b.Index(i), ones, 0)
+			}
+			return nil
+		})
+		used := 0
+		for _, b := range mem.lent {
+			used += len(b)
+		}
+		if err != nil || int64(used) > g.Mem {
+			t.Fatalf("%d bytes of %d, %v", used, g.Mem, err)
+		}
+		d.Quiet()
+		for i := range 2 {
+			for j, v := range ndarray.Slice[int64](y.Index(i)) {
+				if want := int64(j); j < n*k && v != want {
+					t.Fatalf("element %d is %d", j, v)
+				}
+			}
+		}
+	}
+}

@@ -10,9 +10,77 @@ import (
 
 // Operand is an array of a [Tiling].
 type Operand struct {
-	Layout ndarray.Layout // of the tiling's shape: broadcast by strides of 0
+	Layout ndarray.Layout // of the tiling's shape, broadcast by strides of 0; any shape with Reach
 	Load   bool           // it is read
 	Store  bool           // it is written
+	// Reach tells of every axis of Layout which part of it belongs to a tile; nil:
+	// the axes are the tiling's. Parts of what is stored may not overlap.
+	Reach []Reach
+}
+
+// Reach is the part of an axis of an operand that belongs to a tile: of indices
+// [lo, hi) of an axis of the tiling, those from lo·Step+From up to, and without,
+// (hi-1)·Step+To, as far as the operand has them. So a filter has a margin about
+// its tile, and a frame its samples.
+type Reach struct {
+	Axis           int // of the tiling; negative: every tile has From to To
+	Step, From, To int
+}
+
+// Whole is an axis of n elements that every tile has.
+func Whole(n int) Reach { return Reach{Axis: -1, To: n} }
+
+// span is the part of an axis of n elements for a box.
+func (r Reach) span(n int, lo, hi []int) (from, to int) {
+	from, to = r.From, r.To
+	if r.Axis >= 0 {
+		from += lo[r.Axis] * r.Step
+		to += (hi[r.Axis] - 1) * r.Step
+	}
+	from = min(max(from, 0), n)
+	return from, max(from, min(to, n))
+}
+
+// most is the longest part of an axis of n elements for tiles of those extents.
+func (r Reach) most(n int, extents []int) int {
+	m := r.To - r.From
+	if r.Axis >= 0 {
+		m += (extents[r.Axis] - 1) * r.Step
+	}
+	return max(0, min(n, m))
+}
+
+// part is what a box has of a layout of the operand.
+func (o *Operand) part(l ndarray.Layout, lo, hi []int) ndarray.Layout {
+	if o.Reach == nil {
+		return box(l, lo, hi)
+	}
+	for i, r := range o.Reach {
+		from, to := r.span(l.Shape[i], lo, hi)
+		l = l.Range(i, from, to)
+	}
+	return l
+}
+
+// full is as much as any tile of those extents has of a layout of the operand.
+func (o *Operand) full(l ndarray.Layout, extents []int) ndarray.Layout {
+	shape := extents
+	if o.Reach != nil {
+		shape = make([]int, len(o.Reach))
+		for i, r := range o.Reach {
+			shape[i] = r.most(l.Shape[i], extents)
+		}
+	}
+	l.Shape = shape
+	return l
+}
+
+// varies tells whether the operand's part changes along an axis of the tiling.
+func (o *Operand) varies(axis int) bool {
+	if o.Reach == nil {
+		return o.Layout.Strides[axis] != 0
+	}
+	return slices.ContainsFunc(o.Reach, func(r Reach) bool { return r.Axis == axis && r.Step != 0 })
 }
 
 // size is the memory for a tile of the operand.
@@ -61,7 +129,7 @@ type Tiling struct {
 func NewTiling(shape []int, ops []Operand, mem int64, cuts Cuts) (*Tiling, error) {
 	t := &Tiling{Shape: slices.Clone(shape), Extents: make([]int, len(shape)), ops: ops, cuts: cuts}
 	for i := range ops {
-		if !slices.Equal(ops[i].Layout.Shape, shape) {
+		if ops[i].Reach == nil && !slices.Equal(ops[i].Layout.Shape, shape) {
 			return nil, fmt.Errorf("stream: operand %d is %s, and the tiling's shape is %s", i, ops[i].Layout, ndarray.ShapeString(shape))
 		}
 	}
@@ -135,18 +203,12 @@ func (t *Tiling) with(axis, n int) []int {
 	return e
 }
 
-// tileOf is a full tile of a layout.
-func tileOf(l ndarray.Layout, extents []int) ndarray.Layout {
-	l.Shape = extents
-	return l
-}
-
 // need is the memory for tiles of those extents.
 func (t *Tiling) need(extents []int) int64 {
 	total := int64(0)
 	for i := range t.ops {
 		o := &t.ops[i]
-		total += int64(o.places()) * int64(Padded(o.size(tileOf(o.Layout, extents))))
+		total += int64(o.places()) * int64(Padded(o.size(o.full(o.Layout, extents))))
 	}
 	if t.cuts.Scratch != nil {
 		total += t.cuts.Scratch(extents)
@@ -164,7 +226,7 @@ func (t *Tiling) costOf(extents []int) float64 {
 	ends := 0.0
 	for i := range t.ops {
 		o := &t.ops[i]
-		_, one := o.traffic(tileOf(o.Layout, extents))
+		_, one := o.traffic(o.full(o.Layout, extents))
 		ends += one
 		step += one * t.share(o, extents) * float64(o.passes())
 	}
@@ -193,7 +255,7 @@ func (t *Tiling) share(o *Operand, extents []int) float64 {
 	s := 1.0
 	for i := len(t.Shape) - 1; i >= 0; i-- {
 		n := count(t.Shape[i], extents[i])
-		if n > 1 && o.Layout.Strides[i] != 0 {
+		if n > 1 && o.varies(i) {
 			break
 		}
 		s /= float64(n)
@@ -229,7 +291,7 @@ func (t *Tiling) Moved() float64 {
 	total := 0.0
 	for i := range t.ops {
 		o := &t.ops[i]
-		bytes, _ := o.traffic(tileOf(o.Layout, t.Extents))
+		bytes, _ := o.traffic(o.full(o.Layout, t.Extents))
 		total += bytes * t.share(o, t.Extents) * float64(o.passes()) * float64(t.Tiles())
 	}
 	return total

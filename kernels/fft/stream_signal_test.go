@@ -1,0 +1,44 @@
+package fft
+
+import (
+	"fmt"
+	"testing"
+
+	"vgpu/kernels/kerneltest"
+	"vgpu/kernels/ndarray"
+)
+
+// TestStreamedConvolution: tiles and blocks of signals outside memory have the bits
+// of those in core: every method and mode, margins longer than a tile, views, types
+// that are converted, kernels longer than the signal.
+func TestStreamedConvolution(t *testing.T) {
+	rng := newRand(85)
+	operands := map[string]ndarray.Array{
+		"x": randomArray(rng, ndarray.F32, 9000), "i": randomArray(rng, ndarray.I16, 3001), "z": randomArray(rng, ndarray.C64, 2500), "v": randomView(rng, randomArray(rng, ndarray.F64, 1700)),
+		"h": randomArray(rng, ndarray.F32, 31), "d": randomArray(rng, ndarray.F64, 200), "c": randomArray(rng, ndarray.C128, 17), "one": randomArray(rng, ndarray.F32, 1),
+		"m": randomArray(rng, ndarray.F32, 60, 70), "k": randomArray(rng, ndarray.F32, 5, 4), "w": randomView(rng, randomArray(rng, ndarray.C64, 40, 33)), "q": randomArray(rng, ndarray.F64, 9, 12, 20), "p": randomArray(rng, ndarray.F64, 3, 2, 5),
+		"y0": randomArray(rng, ndarray.F32, 120, 70),
+	}
+	for _, line := range []string{
+		"conv x h y", "correlate x h y mode=same", "conv h x y mode=valid", "conv x d y mode=same", "conv i h y mode=valid", "correlate z c y", "conv v d y mode=same", "conv x one y", "conv x[::-3] h y", "correlate i i y[::2]",
+		"conv m k y", "correlate m k y mode=same", "conv m k y mode=valid", "conv k m y mode=valid", "correlate w w y mode=same", "conv q p y", "correlate q p y mode=valid", "conv m k y0[::2] mode=same",
+	} {
+		for _, method := range []string{"direct", "overlap"} {
+			if line == "correlate i i y[::2]" {
+				operands["y"] = randomArray(rng, ndarray.F64, 2*6001)
+			}
+			kerneltest.Stream(t, Kernels(), line+" method="+method, operands)
+			delete(operands, "y")
+		}
+	}
+	for range 12 {
+		x, h := make([]int, 1+rng.IntN(3)), make([]int, 0, 3)
+		for i := range x {
+			x[i] = 1 + rng.IntN([]int{3000, 60, 16}[len(x)-1])
+			h = append(h, 1+rng.IntN(min(x[i]+3, 40/len(x))))
+		}
+		operands := map[string]ndarray.Array{"x": randomArray(rng, ndarray.F32, x...), "h": randomArray(rng, ndarray.F32, h...)}
+		mode := []string{"full", "same"}[rng.IntN(2)]
+		kerneltest.Stream(t, Kernels(), fmt.Sprintf("conv x h y mode=%s method=%s", mode, []string{"direct", "overlap", "fft", "auto"}[rng.IntN(4)]), operands)
+	}
+}
