@@ -3,9 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -243,45 +241,5 @@ func TestTraceMayBeOff(t *testing.T) {
 	run(t, p, func(*Worker) {})
 	if got := p.Trace(); len(got) != 0 {
 		t.Errorf("events %v", got)
-	}
-}
-
-// TestOneCPU runs the stress test again in a process that may use one CPU.
-func TestOneCPU(t *testing.T) {
-	if os.Getenv("VGPU_POOL_ONE_CPU") != "" {
-		p := newPool(t, Config{})
-		if p.Threads() != 1 {
-			t.Errorf("%d threads on one CPU", p.Threads())
-		}
-		stress(t, Config{Threads: 3}, 30)
-		return
-	}
-	out := make(chan string)
-	go func() {
-		runtime.LockOSThread() // and end with it: children inherit its mask
-		defer close(out)
-		var set unix.CPUSet
-		if err := unix.SchedGetaffinity(0, &set); err != nil {
-			out <- err.Error()
-			return
-		}
-		one := 0
-		for !set.IsSet(one) {
-			one++
-		}
-		set.Zero()
-		set.Set(one)
-		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			out <- err.Error()
-			return
-		}
-		cmd := exec.Command(os.Args[0], "-test.run=^TestOneCPU$", "-test.count=1")
-		cmd.Env = append(os.Environ(), "VGPU_POOL_ONE_CPU=1")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			out <- fmt.Sprintf("%v\n%s", err, text)
-		}
-	}()
-	for s := range out {
-		t.Error(s)
 	}
 }
