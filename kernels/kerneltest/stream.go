@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -115,6 +117,9 @@ func (c *streamCase) compare() (transfers int, ok bool) {
 			return 0, false
 		}
 	}
+	if !tellsPasses(r.job.Plan.Explain) && !tellsPasses(r.plan.Explain) {
+		c.errorf("explain does not tell the passes: %v", r.plan.Explain)
+	}
 	if got := r.exec.AnswerText(); got != c.answer {
 		c.errorf("the answer is %q, and in core %q", got, c.answer)
 	}
@@ -123,6 +128,14 @@ func (c *streamCase) compare() (transfers int, ok bool) {
 		c.errorf("%g bytes were moved, and the plan has %g", moved, told)
 	}
 	return r.disk.Started(), !c.t.Failed()
+}
+
+// tellsPasses reports whether a plan says how often it goes over its arrays: in
+// all, pass by pass, or operand by operand.
+func tellsPasses(list []kernels.Entry) bool {
+	return slices.ContainsFunc(list, func(e kernels.Entry) bool {
+		return strings.HasPrefix(e.Term, "pass") || strings.HasPrefix(e.Term, "reads_")
+	})
 }
 
 // differ is the first byte that differs.

@@ -31,7 +31,7 @@ func streamed(mem, temp int64, run func(x *kernels.Exec) error) []*kernels.Kerne
 			if have < mem {
 				return nil, &stream.NoMemError{Least: mem, Have: have}
 			}
-			return &kernels.Streamed{Mem: mem, Moved: 160, Temp: temp, Run: run}, nil
+			return &kernels.Streamed{Mem: mem, Moved: 160, Temp: temp, Explain: []kernels.Entry{stream.Passes(1)}, Run: run}, nil
 		}
 		return p, err
 	}

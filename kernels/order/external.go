@@ -153,17 +153,20 @@ func (e *external) streamed() *kernels.Streamed {
 	all, row := float64(e.n)*float64(e.rows), int64(e.n)
 	s.Moved = all * float64(e.size+e.out.DType.Size()+2*e.levels*e.record())
 	s.Temp = int64(min(e.levels, 2)) * row * int64(e.record())
+	sweeps := 1 + e.levels // the runs, and each round of merges
 	if e.before != nil {
 		s.Moved += e.before.Moved()
 		s.Temp += int64(e.packedIn.Bytes())
+		sweeps++
 	}
 	if e.after != nil {
 		s.Moved += e.after.Moved()
 		s.Temp += int64(e.packedOut.Bytes())
+		sweeps++
 	}
 	s.Explain = []kernels.Entry{
 		{Term: "algorithm", Text: "external-merge"}, {Term: "run", Text: fmt.Sprint(e.run)}, {Term: "runs", Text: fmt.Sprint(e.runs)},
-		{Term: "fan", Text: fmt.Sprint(e.fan)}, {Term: "merges", Text: fmt.Sprint(e.levels)},
+		{Term: "fan", Text: fmt.Sprint(e.fan)}, {Term: "merges", Text: fmt.Sprint(e.levels)}, stream.Passes(sweeps),
 	}
 	return s
 }

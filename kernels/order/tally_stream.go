@@ -71,6 +71,7 @@ func (t *tallying) sweeps(s *kernels.Streamed, mem int64) error {
 	if err := pack.Refusal(mem, errValues, errPacks[0], errPacks[1], errMatrix, errRow); err != nil {
 		return err
 	}
+	sweeps := 0
 	for i, g := range []*stream.Tiling{t.values, t.packs[0], t.packs[1], t.matrix, t.row} {
 		if g == nil {
 			continue
@@ -79,9 +80,14 @@ func (t *tallying) sweeps(s *kernels.Streamed, mem int64) error {
 		s.Moved += g.Moved()
 		if i == 0 && t.extent && t.weights < 0 {
 			s.Moved += g.Moved() // twice
+			sweeps++
+		}
+		if g != t.row && g != t.packs[1] { // the others go over a part, or over the weights
+			sweeps++
 		}
 		s.Explain = append(s.Explain, g.Explain()...)
 	}
+	s.Explain = append(s.Explain, stream.Passes(sweeps))
 	return nil
 }
 

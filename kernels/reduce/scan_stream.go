@@ -46,12 +46,14 @@ func planScanStream(c *kernels.Call, p *kernels.Plan, g *geometry, class ndarray
 	if err := pack.Refusal(mem, errPacked, pack.Beside(err, pack.Slack)); err != nil {
 		return nil, err
 	}
-	plan := s.t.Streamed(s.run)
+	plan, passes := s.t.Streamed(s.run), 1
 	if plan.Mem += pack.Slack; s.packed != nil {
 		plan.Mem = max(plan.Mem, s.packed.Mem+pack.Slack)
 		plan.Moved += s.packed.Moved()
 		plan.Temp = int64(s.from.Bytes())
+		passes++
 	}
+	plan.Explain = append(s.t.Explain(), stream.Passes(passes))
 	return plan, nil
 }
 

@@ -56,7 +56,7 @@ func planSoftmaxStream(c *kernels.Call, p *kernels.Plan, g *geometry, class ndar
 	s.chunks = ceil(g.k, s.t.Extents[s.rank-1])
 	plan := s.t.Streamed(s.runChunks)
 	plan.Moved += 2 * readBytes(s.t, ops[0])
-	plan.Explain = append(plan.Explain, kernels.Entry{Term: "passes", Text: "3"})
+	plan.Explain = append(s.t.Explain(), stream.Passes(3))
 	return plan, nil
 }
 

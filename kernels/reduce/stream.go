@@ -250,7 +250,7 @@ func (s *tiles) settle() *kernels.Streamed {
 	for _, o := range s.plan.Out {
 		out.Moved += float64(ndarray.NewLayout(o.DType, o.Shape...).Bytes())
 	}
-	out.Explain = append(out.Explain, kernels.Entry{Term: "order", Text: s.j.g.order()}, kernels.Entry{Term: "passes", Text: ndarray.ShapeString([]int{passes})})
+	out.Explain = append(out.Explain, kernels.Entry{Term: "order", Text: s.j.g.order()}, stream.Passes(passes))
 	return out
 }
 

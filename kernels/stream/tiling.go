@@ -309,7 +309,10 @@ func (t *Tiling) Explain() []kernels.Entry {
 	}
 }
 
-// Streamed is a streamed run of the tiling alone: its figures, and run.
+// Streamed is a streamed run of the tiling alone, in a pass: its figures, and run.
 func (t *Tiling) Streamed(run func(x *kernels.Exec) error) *kernels.Streamed {
-	return &kernels.Streamed{Mem: t.Mem, Moved: t.Moved(), Explain: t.Explain(), Run: run}
+	return &kernels.Streamed{Mem: t.Mem, Moved: t.Moved(), Explain: append(t.Explain(), Passes(1)), Run: run}
 }
+
+// Passes tells, for `explain`, how often a run goes over its array.
+func Passes(n int) kernels.Entry { return kernels.Entry{Term: "passes", Text: fmt.Sprint(n)} }

@@ -2,7 +2,6 @@ package vec
 
 import (
 	"errors"
-	"fmt"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
@@ -48,7 +47,7 @@ func (a assignments) stream(v views, mem int64) (*kernels.Streamed, error) {
 	for _, n := range a.temps {
 		s.Temp += n
 	}
-	s.Explain = append(s.Explain, kernels.Entry{Term: "passes", Text: fmt.Sprint(len(passes))})
+	s.Explain = append(s.Explain, stream.Passes(len(passes)))
 	s.Run = func(x *kernels.Exec) error { return runPasses(x, v, passes, s.Mem) }
 	return s, nil
 }
