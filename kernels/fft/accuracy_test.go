@@ -128,7 +128,7 @@ func (s *sweep) length(group string, n int) {
 		x[i] = float64(v)
 	}
 	best, y := simd.FFTFor[float64](simd.Best()), make([]float64, 2*n)
-	planned(best, n).runAlone(best, y, x, forward[float64]())
+	must(s.t, mustPlan(best, n).runAlone(nil, best, y, x, forward[float64]()))
 	for _, isa := range isas {
 		forwardError(s, group, isa, single, func(i int) (hi, lo float64) { return y[i], 0 })
 	}
@@ -141,8 +141,8 @@ func (s *sweep) forward(group string, isa simd.ISA, x []float64, want func(i int
 // forwardError measures both errors of one precision and instruction set.
 func forwardError[T simd.Float](s *sweep, group string, isa simd.ISA, x []T, want func(i int) (hi, lo float64)) {
 	n, k := len(x)/2, simd.FFTFor[T](isa)
-	l, y := planned(k, n), make([]T, len(x))
-	l.runAlone(k, y, x, forward[T]())
+	l, y := mustPlan(k, n), make([]T, len(x))
+	must(s.t, l.runAlone(nil, k, y, x, forward[T]()))
 	num, den := 0.0, 0.0
 	for i, v := range y {
 		hi, lo := want(i)
@@ -151,7 +151,7 @@ func forwardError[T simd.Float](s *sweep, group string, isa simd.ISA, x []T, wan
 		den += hi * hi
 	}
 	s.note(group, "forward", isa, isSingle[T](), n, math.Sqrt(num/den), errorBound[T](n), l.method)
-	l.runAlone(k, y, y, inverse(1/T(n)))
+	must(s.t, l.runAlone(nil, k, y, y, inverse(1/T(n))))
 	s.note(group, "and back", isa, isSingle[T](), n, relative(y, x), 2*eps[T]()*math.Sqrt(math.Log2(float64(n))), l.method)
 }
 

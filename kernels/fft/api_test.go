@@ -28,13 +28,14 @@ func testRealPlans[T simd.Float](t *testing.T) {
 	defer p.Close()
 	rng := newRand(91)
 	for _, n := range []int{1, 2, 3, 4, 7, 64, 100, 101, 512, 1000, 4099, 1 << 15, 1 << 19, 300007} {
-		plan := NewRealPlan[T](n)
+		plan, err := NewRealPlan[T](nil, n)
+		must(t, err)
 		x, scratch := normals[T](rng, n), make([]T, plan.Scratch())
 		y, z, back := make([]T, 2*(n/2+1)), make([]T, 2*(n/2+1)), make([]T, n)
 		if err := plan.Forward(nil, y, x, scratch); err != nil {
 			t.Fatal(err)
 		}
-		err := p.Run(context.Background(), pool.Options{}, func(w *pool.Worker) error {
+		err = p.Run(context.Background(), pool.Options{}, func(w *pool.Worker) error {
 			if err := plan.Forward(w, z, x, scratch); err != nil {
 				return err
 			}
@@ -67,7 +68,7 @@ func TestPlansOfArrays(t *testing.T) {
 	for _, c := range []struct{ shape, axes []int }{
 		{[]int{3, 8, 5}, []int{1}}, {[]int{4, 6, 7}, []int{0, 2}}, {[]int{2, 3, 4, 5}, []int{3, 1}}, {[]int{40, 40, 40}, []int{0, 1, 2}}, {[]int{2, 1}, []int{1}},
 	} {
-		p, err := NewPlan[float64](c.shape, c.axes)
+		p, err := NewPlan[float64](nil, c.shape, c.axes)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -126,7 +126,11 @@ func alongBy[T simd.Float](c *crew[T], dst, src []T, shape []int, ax int, dir *d
 
 // oneByOne transforms contiguous lines, each on the whole crew.
 func (a *axis[T]) oneByOne(c *crew[T]) error {
-	l, size := planned(a.k, a.n), 2*a.n
+	l, err := planned(c.w, a.k, a.n)
+	if err != nil {
+		return err
+	}
+	size := 2 * a.n
 	for i := range a.outer {
 		if err := l.run(c, a.k, a.dst[i*size:], a.src[i*size:], a.dir, c.alone(l.scratchLen())); err != nil {
 			return err
@@ -137,7 +141,11 @@ func (a *axis[T]) oneByOne(c *crew[T]) error {
 
 // byLine transforms contiguous lines, one at a time in each task.
 func (a *axis[T]) byLine(c *crew[T]) error {
-	l, size := planned(a.k, a.n), 2*a.n
+	l, err := planned(c.w, a.k, a.n)
+	if err != nil {
+		return err
+	}
+	size := 2 * a.n
 	return c.tasks(a.outer, c.grain(size), l.scratchLen(), func(lo, hi int, scratch []T) {
 		for i := lo; i < hi; i++ {
 			_ = l.run(nil, a.k, a.dst[i*size:], a.src[i*size:], a.dir, scratch) // no crew, no error
@@ -241,7 +249,11 @@ func gatherLines(n, size int) int {
 
 // gathered copies strided lines into contiguous ones and back.
 func (a *axis[T]) gathered(c *crew[T]) error {
-	l, lines := planned(a.k, a.n), gatherLines(a.n, realSize[T]())
+	l, err := planned(c.w, a.k, a.n)
+	if err != nil {
+		return err
+	}
+	lines := gatherLines(a.n, realSize[T]())
 	blocks, size := (a.inner+lines-1)/lines, 2*a.n*lines
 	return c.tasks(a.outer*blocks, 1, size+l.scratchLen(), func(lo, hi int, scratch []T) {
 		buf, rest := scratch[:size], scratch[size:]

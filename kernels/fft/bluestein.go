@@ -1,6 +1,9 @@
 package fft
 
-import "vgpu/kernels/simd"
+import (
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
 
 // bluestein is the transform of any length n as a cyclic convolution of a
 // smooth length m >= 2n-1 (Bluestein 1970): with the chirp
@@ -14,13 +17,18 @@ type bluestein[T simd.Float] struct {
 	spec  []T // transform of conj(c), divided by m
 }
 
-func newBluestein[T simd.Float](k *simd.FFTKernels[T], n int) *bluestein[T] {
+func newBluestein[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*bluestein[T], error) {
 	m := padLength(2*n - 1)
-	b := &bluestein[T]{n: n, inner: planned(k, m), chirp: newTable[T](2 * n), spec: newTable[T](2 * m)}
+	inner, err := planned(w, k, m)
+	if err != nil {
+		return nil, err
+	}
+	b := &bluestein[T]{n: n, inner: inner, chirp: newTable[T](2 * n), spec: newTable[T](2 * m)}
 	r := newRoots(2 * n)
-	tabulate(n/2+1, func(lo, hi int) { b.fillChirp(r, lo, hi) })
-	b.kernelSpectrum(k, r)
-	return b
+	if err := tabulate(w, n/2+1, func(lo, hi int) { b.fillChirp(r, lo, hi) }); err != nil {
+		return nil, err
+	}
+	return b, b.kernelSpectrum(w, k, r)
 }
 
 // fillChirp sets c[j] and c[n-j] for j from lo to hi-1, hi-1 <= n/2.
@@ -53,19 +61,21 @@ const (
 )
 
 // kernelSpectrum fills in spec: the transform of conj(c[j]) at j and -j.
-func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
+func (b *bluestein[T]) kernelSpectrum(w *pool.Worker, k *simd.FFTKernels[T], r *roots) error {
 	n, m := b.n, b.inner.n
 	if m <= wideSpectrumMax {
-		spectrum(k, b.spec, m, r, func(j int) int {
+		err := spectrum(w, k, b.spec, m, r, func(j int) int {
 			if j = min(j, m-j); j >= n {
 				return -1
 			}
 			return (2*n - j*j%(2*n)) % (2 * n)
 		})
-		b.symmetrize(1)
-		return
+		if err != nil {
+			return err
+		}
+		return b.symmetrize(w, 1)
 	}
-	tabulate(n, func(lo, hi int) {
+	err := tabulate(w, n, func(lo, hi int) {
 		for j := lo; j < hi; j++ {
 			re, im := b.chirp[2*j], -b.chirp[2*j+1]
 			b.spec[2*j], b.spec[2*j+1] = re, im
@@ -74,21 +84,26 @@ func (b *bluestein[T]) kernelSpectrum(k *simd.FFTKernels[T], r *roots) {
 			}
 		}
 	})
-	b.inner.runAlone(k, b.spec, b.spec, forward[T]())
-	b.symmetrize(1 / T(m))
+	if err != nil {
+		return err
+	}
+	if err := b.inner.runAlone(w, k, b.spec, b.spec, forward[T]()); err != nil {
+		return err
+	}
+	return b.symmetrize(w, 1/T(m))
 }
 
 // symmetrize replaces elements k and m-k of the spectrum, equal because the
 // kernel is even, by their mean: half the variance of their errors. All are
 // multiplied by scale.
-func (b *bluestein[T]) symmetrize(scale T) {
+func (b *bluestein[T]) symmetrize(w *pool.Worker, scale T) error {
 	m := b.inner.n
 	scaleReals(b.spec[:2], scale)
 	if m%2 == 0 {
 		scaleReals(b.spec[m:m+2], scale)
 	}
 	scale /= 2
-	tabulate((m-1)/2, func(lo, hi int) {
+	return tabulate(w, (m-1)/2, func(lo, hi int) {
 		for i := lo + 1; i <= hi; i++ {
 			j := m - i
 			re, im := (b.spec[2*i]+b.spec[2*j])*scale, (b.spec[2*i+1]+b.spec[2*j+1])*scale
@@ -101,7 +116,7 @@ func (b *bluestein[T]) symmetrize(scale T) {
 // spectrum transforms the kernel of a convolution of length m, whose element j
 // is the root at(j), or zero if at(j) < 0, and divides by m; more precisely
 // than the transforms it is used with, except for long ones.
-func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m int, r *roots, at func(j int) int) {
+func spectrum[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], dst []T, m int, r *roots, at func(j int) int) error {
 	if !isSingle[T]() && m <= exactSpectrumMax {
 		x := make([]cdd, m)
 		for j := range x {
@@ -112,19 +127,32 @@ func spectrum[T simd.Float](k *simd.FFTKernels[T], dst []T, m int, r *roots, at 
 		for i, z := range transformDD(x, newRoots(m)) {
 			dst[2*i], dst[2*i+1] = T(z.re.hi/float64(m)), T(z.im.hi/float64(m))
 		}
-		return
+		return nil
 	}
 	wide := simd.FFTFor[float64](k.ISA)
 	x := newTable[float64](2 * m)
-	for j := range m {
-		if e := at(j); e >= 0 {
-			x[2*j], x[2*j+1] = r.at(e)
+	err := tabulate(w, m, func(lo, hi int) {
+		for j := lo; j < hi; j++ {
+			if e := at(j); e >= 0 {
+				x[2*j], x[2*j+1] = r.at(e)
+			}
 		}
+	})
+	if err != nil {
+		return err
 	}
-	planned(wide, m).runAlone(wide, x, x, forward[float64]())
-	for i, v := range x {
-		dst[i] = T(v / float64(m))
+	inner, err := planned(w, wide, m)
+	if err != nil {
+		return err
 	}
+	if err := inner.runAlone(w, wide, x, x, forward[float64]()); err != nil {
+		return err
+	}
+	return tabulate(w, 2*m, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			dst[i] = T(x[i] / float64(m))
+		}
+	})
 }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].

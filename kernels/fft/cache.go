@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -51,25 +52,37 @@ type planCache struct {
 }
 
 type planEntry struct {
-	once sync.Once
-	plan sized
-	size int // counted in held; 0 until made
-	used atomic.Int64
+	making sync.Mutex // held by who makes the plan; before planCache.mu
+	made   atomic.Bool
+	plan   sized
+	size   int // counted in held; 0 until made
+	used   atomic.Int64
 }
 
-// cached is the plan under key, made by make if there is none.
-func cached[P sized](c *planCache, key planKey, make func() P) P {
+// cached is the plan under key, made by make if there is none. Nothing is kept
+// if make fails, as it does in a cancelled job: who waited makes it in turn.
+func cached[P sized](c *planCache, key planKey, make func() (P, error)) (P, error) {
 	e, ok := c.entries.Load(key)
 	if !ok {
 		e, _ = c.entries.LoadOrStore(key, &planEntry{})
 	}
 	entry := e.(*planEntry)
 	entry.used.Store(c.clock.Add(1))
-	entry.once.Do(func() {
-		entry.plan = make()
+	if entry.made.Load() {
+		return entry.plan.(P), nil
+	}
+	entry.making.Lock()
+	defer entry.making.Unlock()
+	if !entry.made.Load() {
+		p, err := make()
+		if err != nil {
+			return p, err
+		}
+		entry.plan = p
 		c.admit(key, entry)
-	})
-	return entry.plan.(P)
+		entry.made.Store(true)
+	}
+	return entry.plan.(P), nil
 }
 
 // admit counts a new plan, and makes room for it.
@@ -102,24 +115,32 @@ func (c *planCache) evict(keep planKey) bool {
 	return true
 }
 
-// planned is the cached plan of a line of n points for the kernels in use.
-func planned[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
-	return cached(&plans, planKey{linePlan, n, isSingle[T](), k.ISA}, func() *line[T] { return newLine(k, n) })
+// planned is the cached plan of a line of n points for the kernels k. If there is
+// none it is made by w's job, on as many threads as that has, and the error is
+// that of a cancelled one; by the calling goroutine, without error, if w is nil.
+func planned[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*line[T], error) {
+	return cached(&plans, planKey{linePlan, n, isSingle[T](), k.ISA}, func() (*line[T], error) { return newLine(w, k, n) })
+}
+
+// plannedReal is the cached plan of a real line; w and the error as in [planned].
+func plannedReal[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*realLine[T], error) {
+	return cached(&plans, planKey{realPlan, n, isSingle[T](), k.ISA}, func() (*realLine[T], error) { return newRealLine(w, k, n) })
 }
 
 // plannedCol is the cached tile transform of a smooth length n > 1.
 func plannedCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
-	return cached(&plans, planKey{colPlan, n, isSingle[T](), k.ISA}, func() *col[T] { return newCol(k, n) })
+	return small(planKey{colPlan, n, isSingle[T](), k.ISA}, func() *col[T] { return newCol(k, n) })
 }
 
 // plannedRows is the cached plan of groups of rows.
 func plannedRows[T simd.Float](k *simd.FFTKernels[T], n int) *rowGroups[T] {
-	return cached(&plans, planKey{rowPlan, n, isSingle[T](), k.ISA}, func() *rowGroups[T] { return newRowGroups(k, n) })
+	return small(planKey{rowPlan, n, isSingle[T](), k.ISA}, func() *rowGroups[T] { return newRowGroups(k, n) })
 }
 
-// plannedReal is the cached plan of a real line.
-func plannedReal[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
-	return cached(&plans, planKey{realPlan, n, isSingle[T](), k.ISA}, func() *realLine[T] { return newRealLine(k, n) })
+// small is cached for plans with tables that the caller makes himself.
+func small[P sized](key planKey, make func() P) P {
+	p, _ := cached(&plans, key, func() (P, error) { return make(), nil })
+	return p
 }
 
 // tableBytes is the bytes of some tables.

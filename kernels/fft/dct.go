@@ -3,6 +3,7 @@ package fft
 import (
 	"math"
 
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -48,27 +49,28 @@ func logical(n, kind int, sine bool) int {
 	return 2 * (n - 1)
 }
 
-func newTrig[T simd.Float](k *simd.FFTKernels[T], n, kind int, sine, ortho bool, scale float64) *trig[T] {
+func newTrig[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n, kind int, sine, ortho bool, scale float64) (*trig[T], error) {
 	of := trigPlans + planKind(kind)
 	if sine && kind == 1 { // the others share theirs with the cosine
 		of += 4
 	}
-	return &trig[T]{n: n, kind: kind, sine: sine, ortho: ortho, scale: T(scale),
-		trigTables: cached(&plans, planKey{of, n, isSingle[T](), k.ISA}, func() *trigTables[T] { return newTrigTables(k, n, kind, sine) })}
+	tables, err := cached(&plans, planKey{of, n, isSingle[T](), k.ISA}, func() (*trigTables[T], error) { return newTrigTables(w, k, n, kind, sine) })
+	return &trig[T]{n: n, kind: kind, sine: sine, ortho: ortho, scale: T(scale), trigTables: tables}, err
 }
 
-func newTrigTables[T simd.Float](k *simd.FFTKernels[T], n, kind int, sine bool) *trigTables[T] {
-	t := &trigTables[T]{}
+func newTrigTables[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n, kind int, sine bool) (t *trigTables[T], err error) {
+	t = &trigTables[T]{}
 	switch kind {
 	case 1:
-		t.real = plannedReal(k, logical(n, 1, sine))
+		t.real, err = plannedReal(w, k, logical(n, 1, sine))
 	case 4:
-		t.initFour(k, n)
+		err = t.initFour(w, k, n)
 	default:
-		t.real = plannedReal(k, n)
-		t.tw = rootRow[T](4*n, n/2+1, 1, 0)
+		if t.real, err = plannedReal(w, k, n); err == nil {
+			t.tw, err = rootRow[T](w, 4*n, n/2+1, 1, 0)
+		}
 	}
-	return t
+	return t, err
 }
 
 func (t *trigTables[T]) bytes() int {
@@ -83,26 +85,30 @@ func (t *trigTables[T]) bytes() int {
 }
 
 // rootRow is the row of count numbers exp(-2πi·(k·step+first)/n).
-func rootRow[T simd.Float](n, count, step, first int) []T {
-	r, out := newRoots(n), make([]T, 2*count)
-	for k := range count {
-		out[2*k], out[2*k+1] = rootAt[T](r, (k*step+first)%n)
-	}
-	return out
+func rootRow[T simd.Float](w *pool.Worker, n, count, step, first int) ([]T, error) {
+	r, out := newRoots(n), newTable[T](2*count)
+	return out, tabulate(w, count, func(lo, hi int) {
+		for k := lo; k < hi; k++ {
+			out[2*k], out[2*k+1] = rootAt[T](r, (k*step+first)%n)
+		}
+	})
 }
 
 // initFour: an even n packs pairs into n/2 complex points, turned by
 // exp(-πi(4j+1)/4n) before and exp(-πi·k/n) after; an odd n is zero-padded to 2n.
-func (t *trigTables[T]) initFour(k *simd.FFTKernels[T], n int) {
+func (t *trigTables[T]) initFour(w *pool.Worker, k *simd.FFTKernels[T], n int) (err error) {
+	inner, tw, post := 2*n, [4]int{4 * n, n, 1, 0}, [4]int{8 * n, n, 2, 1}
 	if n%2 == 0 {
-		t.full = planned(k, n/2)
-		t.tw = rootRow[T](8*n, n/2, 4, 1)
-		t.post = rootRow[T](2*n, n/2, 1, 0)
-		return
+		inner, tw, post = n/2, [4]int{8 * n, n / 2, 4, 1}, [4]int{2 * n, n / 2, 1, 0}
 	}
-	t.full = planned(k, 2*n)
-	t.tw = rootRow[T](4*n, n, 1, 0)
-	t.post = rootRow[T](8*n, n, 2, 1)
+	if t.full, err = planned(w, k, inner); err != nil {
+		return err
+	}
+	if t.tw, err = rootRow[T](w, tw[0], tw[1], tw[2], tw[3]); err != nil {
+		return err
+	}
+	t.post, err = rootRow[T](w, post[0], post[1], post[2], post[3])
+	return err
 }
 
 // run transforms n reals of src to dst, which may be the same.

@@ -153,7 +153,10 @@ func runTrig[T simd.Float](x *kernels.Exec, r *trigRequest) error {
 	c := &crew[T]{w: x.W, space: spaceOf[T](x, r.need(), r.threads)}
 	for i := len(r.axes) - 1; i >= 0; i-- {
 		a := r.axes[i]
-		t := newTrig(k, r.shape[a], r.kind, r.sine, r.ortho, r.scale[i])
+		t, err := newTrig(x.W, k, r.shape[a], r.kind, r.sine, r.ortho, r.scale[i])
+		if err != nil {
+			return err
+		}
 		axis := realAxis[T]{
 			realGeometry: r.geometry(machineOf(k), a), dst: dst, src: src,
 			fn: func(c *crew[T], out, in, s []T) error { return t.run(c, k, out, in, s) },

@@ -56,13 +56,16 @@ func testEverySplit[T simd.Float](t *testing.T) {
 			if !smooth(n2) || n2 < k.W || n1*n2 > 1000 && (n1+n2)%8 > 0 {
 				continue
 			}
-			s := newTwoStep(k, n1, n2)
+			s, err := newTwoStep(nil, k, n1, n2)
+			must(t, err)
 			checkSplit(t, s, normals[T](rng, 2*n1*n2))
 		}
 	}
 	for _, c := range [][2]int{{150, 154}, {16, 1100}, {64, 420}, {1000, 18}, {50, 512}} { // factored tables
 		if c[1] >= k.W {
-			checkSplit(t, newTwoStep(k, c[0], c[1]), normals[T](rng, 2*c[0]*c[1]))
+			s, err := newTwoStep(nil, k, c[0], c[1])
+			must(t, err)
+			checkSplit(t, s, normals[T](rng, 2*c[0]*c[1]))
 		}
 	}
 }
@@ -162,7 +165,8 @@ func testConvolutionMethods[T simd.Float](t *testing.T) {
 	m := machineOf(k)
 	for n := 2; n <= 150; n++ {
 		x := normals[T](rng, 2*n)
-		b := newBluestein(k, n)
+		b, err := newBluestein(nil, k, n)
+		must(t, err)
 		scratch := make([]T, 4*b.inner.n+b.inner.scratchLen())
 		against(t, fmt.Sprintf("bluestein %d", n), n, x,
 			func(dst, src []T) { _ = b.run(nil, k, dst, src, forward[T](), scratch) },
@@ -170,7 +174,8 @@ func testConvolutionMethods[T simd.Float](t *testing.T) {
 		if !isPrime(n) || n < 3 || !smooth(n-1) {
 			continue
 		}
-		r := newRader(k, n)
+		r, err := newRader(nil, k, n)
+		must(t, err)
 		scratch = make([]T, 4*n+m.scratch(n-1))
 		against(t, fmt.Sprintf("rader %d", n), n, x,
 			func(dst, src []T) { _ = r.run(nil, k, dst, src, forward[T](), scratch) },
@@ -187,7 +192,8 @@ func testConvolutionMethods[T simd.Float](t *testing.T) {
 func TestKernelSpectra(t *testing.T) {
 	k := simd.FFT[float64]()
 	for _, n := range []int{67, 163, 500, 1009} {
-		b := newBluestein(k, n)
+		b, err := newBluestein(nil, k, n)
+		must(t, err)
 		m := b.inner.n
 		x := make([]float64, 2*m)
 		r := newRoots(2 * n)
@@ -264,7 +270,7 @@ func testThreadsOnLines[T simd.Float](t *testing.T) {
 	defer p.Close()
 	rng := newRand(44)
 	for _, n := range []int{1 << 17, 1 << 18, 150000, 147457, 131071, 200003} {
-		plan, err := NewPlan[T]([]int{n}, []int{0})
+		plan, err := NewPlan[T](nil, []int{n}, []int{0})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +290,7 @@ func testThreadsOnLines[T simd.Float](t *testing.T) {
 				t.Fatal(err)
 			}
 			if !slices.Equal(alone, together) {
-				t.Errorf("n=%d (%s) inverse=%v: other bits on three threads", n, planned(simd.FFT[T](), n).method, inv)
+				t.Errorf("n=%d (%s) inverse=%v: other bits on three threads", n, mustPlan(simd.FFT[T](), n).method, inv)
 			}
 		}
 	}

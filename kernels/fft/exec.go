@@ -1,9 +1,6 @@
 package fft
 
 import (
-	"runtime"
-	"sync"
-
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -63,28 +60,18 @@ func parallel(w *pool.Worker, n, grain int, body func(lo, hi int)) error {
 	return w.For(n, grain, func(_ *pool.Worker, lo, hi int) { body(lo, hi) })
 }
 
-// tabulate runs body over [0, n), elements of a table of a plan: on goroutines if
-// they are many, as fresh memory alone takes longer than the arithmetic.
-func tabulate(n int, body func(lo, hi int)) {
-	if n < parallelFrom {
-		body(0, n)
-		return
-	}
-	goroutines(n, body)
-}
+// tableGrain is how many elements of a table one task makes: a fraction of a
+// millisecond of work.
+const tableGrain = 1 << 13
 
-// goroutines runs body over [0, n) in as many parts as there are processors.
-// Plans are made where there may be no pool.
-func goroutines(n int, body func(lo, hi int)) {
-	parts := min(runtime.GOMAXPROCS(0), runtime.NumCPU(), n)
-	var wg sync.WaitGroup
-	for i := 1; i < parts; i++ {
-		wg.Go(func() { body(i*n/parts, (i+1)*n/parts) })
+// tabulate runs body over [0, n), elements of a table of a plan, on w's pool if
+// they are many: fresh memory alone takes longer than the arithmetic. An error is
+// that of a cancelled job, and the table is not whole.
+func tabulate(w *pool.Worker, n int, body func(lo, hi int)) error {
+	if n < parallelFrom {
+		w = nil
 	}
-	if parts > 0 {
-		body(0, n/parts)
-	}
-	wg.Wait()
+	return parallel(w, n, tableGrain, body)
 }
 
 func roundUp(n, m int) int { return (n + m - 1) / m * m }

@@ -330,7 +330,7 @@ func fourier[T simd.Float](c *crew[T], r *request, dst, src, tmp []T) error {
 	last := r.axes[len(r.axes)-1]
 	rest := r.axes[:len(r.axes)-1]
 	if !r.inv {
-		if err := realAxisOf(r, last, dst, src).run(c); err != nil {
+		if err := alongReal(c, r, last, dst, src); err != nil {
 			return err
 		}
 		return transform(c, dst, dst, r.out, rest, false, T(r.scale))
@@ -341,13 +341,17 @@ func fourier[T simd.Float](c *crew[T], r *request, dst, src, tmp []T) error {
 		}
 		src = tmp
 	}
-	return realAxisOf(r, last, dst, src).run(c)
+	return alongReal(c, r, last, dst, src)
 }
 
-// realAxisOf is the real transforms of a request.
-func realAxisOf[T simd.Float](r *request, ax int, dst, src []T) *realAxis[T] {
+// alongReal does the real transforms of a request, those of axis ax. c has the
+// need of their geometry.
+func alongReal[T simd.Float](c *crew[T], r *request, ax int, dst, src []T) error {
 	k := simd.FFT[T]()
-	l := plannedReal(k, r.shape[ax])
+	l, err := plannedReal(c.w, k, r.shape[ax])
+	if err != nil {
+		return err
+	}
 	a := &realAxis[T]{realGeometry: r.realGeometry(machineOf(k), ax), dst: dst, src: src}
 	if r.inv {
 		dir := inverse(T(r.scale))
@@ -355,5 +359,5 @@ func realAxisOf[T simd.Float](r *request, ax int, dst, src []T) *realAxis[T] {
 	} else {
 		a.fn = func(c *crew[T], out, in, s []T) error { return l.forward(c, k, out, in, s) }
 	}
-	return a
+	return a.run(c)
 }

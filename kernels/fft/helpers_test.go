@@ -1,11 +1,13 @@
 package fft
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -96,6 +98,33 @@ func complexError(got, want []complex128) float64 {
 		return 0
 	}
 	return math.Sqrt(num / den)
+}
+
+// must ends the test on an error that cannot be.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustPlan is the plan of a line, made by the calling goroutine if it is not
+// cached; that cannot fail.
+func mustPlan[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
+	l, err := planned(nil, k, n)
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+// onPool runs fn as a job of at most that many threads on a pool of its own.
+func onPool(t *testing.T, threads, limit int, fn func(w *pool.Worker) error) {
+	t.Helper()
+	p, err := pool.New(pool.Config{Threads: threads})
+	must(t, err)
+	defer p.Close()
+	must(t, p.Run(context.Background(), pool.Options{Threads: limit}, fn))
 }
 
 // eachISA runs f as a subtest on every instruction set of this machine.

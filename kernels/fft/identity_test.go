@@ -182,7 +182,7 @@ func TestExplain(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		for _, n := range []int{1, 7, 16, 31, 257, 1000, 1013, 4096, 10007} {
 			k := simd.FFT[float64]()
-			l := planned(k, n)
+			l := mustPlan(k, n)
 			if d := describeFor(k, n); !strings.HasPrefix(d, string(l.method)) || !strings.Contains(d, itoa(n)) {
 				t.Errorf("n=%d goes by %s, described as %q", n, l.method, d)
 			}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -95,23 +96,24 @@ func (m machine) decide(n int) decomposition {
 }
 
 // newLine plans length n >= 1.
-func newLine[T simd.Float](k *simd.FFTKernels[T], n int) *line[T] {
+func newLine[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*line[T], error) {
 	m := machineOf(k)
 	l := &line[T]{n: n, method: methodFor(n, m), scratch: m.scratch(n)}
+	var err error
 	switch l.method {
 	case methodTwoStep:
-		n1, n2, _ := split(n, machineOf(k))
-		l.two = newTwoStep(k, n1, n2)
+		n1, n2, _ := split(n, m)
+		l.two, err = newTwoStep(w, k, n1, n2)
 	case methodTile:
 		l.col = plannedCol(k, n)
 	case methodDirect:
 		l.dir = newDirect[T](n)
 	case methodRader:
-		l.rad = newRader(k, n)
+		l.rad, err = newRader(w, k, n)
 	case methodBluestein:
-		l.blue = newBluestein(k, n)
+		l.blue, err = newBluestein(w, k, n)
 	}
-	return l
+	return l, err
 }
 
 // scratchLen is the number of reals that run needs.
@@ -121,7 +123,7 @@ func (l *line[T]) scratchLen() int { return l.scratch }
 // with scratch of scratchLen reals. If c is not nil and the line is long the
 // work is spread over it; the bits are the same.
 func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
-	if l.n < lineFrom || c != nil && c.w == nil && !c.plain {
+	if l.n < lineFrom || c != nil && c.w == nil {
 		c = nil
 	}
 	if l.two != nil {
@@ -146,12 +148,10 @@ func (l *line[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *dire
 	return nil
 }
 
-// runAlone is run for a table of a plan, with scratch of its own: on goroutines,
-// as there is no pool, and so nothing that can be cancelled, and no error.
-func (l *line[T]) runAlone(k *simd.FFTKernels[T], dst, src []T, dir *direction[T]) {
-	n := machineOf(k).lineNeed(l.n)
-	tasks := &space[T]{need: n, alloc: newTable[T], threads: math.MaxInt}
-	_ = l.run(&crew[T]{plain: true, space: tasks}, k, dst, src, dir, newTable[T](l.scratchLen()))
+// runAlone is run for a table of a plan, with scratch of its own.
+func (l *line[T]) runAlone(w *pool.Worker, k *simd.FFTKernels[T], dst, src []T, dir *direction[T]) error {
+	tasks := &space[T]{need: machineOf(k).lineNeed(l.n), alloc: newTable[T], threads: math.MaxInt}
+	return l.run(&crew[T]{w: w, space: tasks}, k, dst, src, dir, newTable[T](l.scratchLen()))
 }
 
 // tile transforms the line as lane 0 of a tile.

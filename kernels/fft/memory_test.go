@@ -172,7 +172,8 @@ func TestPlanCache(t *testing.T) {
 	c := &planCache{limit: 100}
 	made := map[int]int{}
 	get := func(n, size int) {
-		x := cached(c, planKey{n: n}, func() *thing { made[n]++; return &thing{n, size} })
+		x, err := cached(c, planKey{n: n}, func() (*thing, error) { made[n]++; return &thing{n, size}, nil })
+		must(t, err)
 		if x.n != n {
 			t.Fatalf("asked for %d, got %d", n, x.n)
 		}
@@ -212,7 +213,7 @@ func TestPlanCacheAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for i := range 2000 {
 				n := (i*7 + g) % 50
-				if x := cached(c, planKey{n: n}, func() *thing { made.Add(1); return &thing{n, 100} }); x.n != n {
+				if x, err := cached(c, planKey{n: n}, func() (*thing, error) { made.Add(1); return &thing{n, 100}, nil }); err != nil || x.n != n {
 					t.Errorf("asked for %d, got %d", n, x.n)
 					return
 				}
@@ -231,14 +232,14 @@ func TestPlanSizes(t *testing.T) {
 	for _, c := range []struct{ n, least, most int }{
 		{1, 1, 1000}, {8, 1, 4000}, {31, 400, 2000}, {4096, 4096 * 8, 4096 * 40}, {1 << 20, 1 << 18, 1 << 24}, {10007, 10007 * 40, 10007 * 200},
 	} {
-		if b := planned(k, c.n).bytes(); b < c.least || b > c.most {
+		if b := mustPlan(k, c.n).bytes(); b < c.least || b > c.most {
 			t.Errorf("n=%d: %d bytes, want %d to %d", c.n, b, c.least, c.most)
 		}
 	}
-	if r := plannedReal(k, 1000); r.bytes() <= r.inner.bytes() {
+	if r, _ := plannedReal(nil, k, 1000); r.bytes() <= r.inner.bytes() {
 		t.Error("a real plan is no more than its half")
 	}
-	if x := newTrig(k, 100, 4, false, false, 1); x.bytes() <= x.full.bytes() {
+	if x, _ := newTrig(nil, k, 100, 4, false, false, 1); x.bytes() <= x.full.bytes() {
 		t.Error("a cosine plan is no more than its line")
 	}
 	if b := plans.held; b > planBytes {

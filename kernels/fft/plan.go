@@ -20,9 +20,9 @@ type Plan[T simd.Float] struct {
 // NewPlan plans the transform of an array over the given axes, in range and
 // different, for the instruction set in use. The parts of plans are cached for
 // the life of the process; the first of a length takes O(n) time, milliseconds
-// up to n = 2^20.
-func NewPlan[T simd.Float](shape, axes []int) (*Plan[T], error) {
-	p := &Plan[T]{shape: shape, axes: axes, k: simd.FFT[T]()}
+// up to n = 2^20, spread over the pool of w, which may be nil.
+func NewPlan[T simd.Float](w *pool.Worker, shape, axes []int) (p *Plan[T], err error) {
+	p = &Plan[T]{shape: shape, axes: axes, k: simd.FFT[T]()}
 	for i, a := range axes {
 		if a < 0 || a >= len(shape) || shape[a] < 1 {
 			return nil, fmt.Errorf("fft: no axis %d to transform in shape %v", a, shape)
@@ -35,10 +35,28 @@ func NewPlan[T simd.Float](shape, axes []int) (*Plan[T], error) {
 	}
 	m := machineOf(p.k)
 	p.need = m.transformNeed(shape, axes)
-	if len(axes) == 1 && shape[axes[0]] == product(shape) {
-		p.line = planned(p.k, shape[axes[0]])
+	for _, a := range axes {
+		if err := makeParts(w, p.k, geometryOf(shape, a)); err != nil {
+			return nil, err
+		}
 	}
-	return p, nil
+	if len(axes) == 1 && shape[axes[0]] == product(shape) {
+		p.line, err = planned(w, p.k, shape[axes[0]])
+	}
+	return p, err
+}
+
+// makeParts makes the cached plans that the lines along an axis need.
+func makeParts[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], g geometry) (err error) {
+	switch machineOf(k).wayOf(g) {
+	case byColumns, byLanes:
+		plannedCol(k, g.n)
+	case byGroups:
+		plannedRows(k, g.n)
+	default:
+		_, err = planned(w, k, g.n)
+	}
+	return err
 }
 
 // Scratch is the number of reals that the transforms need as scratch.
@@ -71,10 +89,12 @@ type RealPlan[T simd.Float] struct {
 	need need
 }
 
-// NewRealPlan plans length n >= 1 for the instruction set in use.
-func NewRealPlan[T simd.Float](n int) *RealPlan[T] {
+// NewRealPlan plans length n >= 1 for the instruction set in use, on the pool of
+// w, which may be nil. The error is that of a cancelled job.
+func NewRealPlan[T simd.Float](w *pool.Worker, n int) (*RealPlan[T], error) {
 	k := simd.FFT[T]()
-	return &RealPlan[T]{k, plannedReal(k, n), machineOf(k).realLineNeed(n)}
+	l, err := plannedReal(w, k, n)
+	return &RealPlan[T]{k, l, machineOf(k).realLineNeed(n)}, err
 }
 
 // Scratch is the number of reals that the transforms need as scratch.

@@ -31,7 +31,7 @@ func TestInverse(t *testing.T) {
 func testInverse[T simd.Float](t *testing.T) {
 	rng := newRand(2)
 	for _, n := range lengths() {
-		p, err := NewPlan[T]([]int{n}, []int{0})
+		p, err := NewPlan[T](nil, []int{n}, []int{0})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestArraysInPlace(t *testing.T) {
 			{{20, 37}, {0}}, {{6, 20, 37}, {0, 1, 2}}, {{64, 21}, {0, 1}}, {{7, 3, 100}, {1}}, {{130, 67}, {0, 1}}, {{16, 16, 16, 5}, {0, 2}},
 			{{67, 33}, {0}}, {{9, 40, 50}, {1, 2}}, {{30, 2, 40, 50}, {0, 2, 3}}, {{1, 5}, {0}},
 		} {
-			p, err := NewPlan[float32](c[0], c[1])
+			p, err := NewPlan[float32](nil, c[0], c[1])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +127,7 @@ func ergun[T simd.Float](t *testing.T, rng *rand.Rand, shape []int) {
 	for i := range axes {
 		axes[i] = i
 	}
-	p, err := NewPlan[T](shape, axes)
+	p, err := NewPlan[T](nil, shape, axes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestNaN(t *testing.T) {
 
 func nanLine(t *testing.T, shape []int, axis int) {
 	x := normals[float64](newRand(4), 2*product(shape))
-	p, err := NewPlan[float64](shape, []int{axis})
+	p, err := NewPlan[float64](nil, shape, []int{axis})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestPlansAreShared(t *testing.T) {
 	k := simd.FFT[float64]()
 	got := make(chan *line[float64], 16)
 	for range 16 {
-		go func() { got <- planned(k, 1234) }()
+		go func() { got <- mustPlan(k, 1234) }()
 	}
 	first := <-got
 	for range 15 {
@@ -322,7 +322,7 @@ func TestPlansAreShared(t *testing.T) {
 // TestPlanRefusals: what NewPlan does not take.
 func TestPlanRefusals(t *testing.T) {
 	for _, c := range [][2][]int{{{4}, {1}}, {{4}, {-1}}, {{4, 0}, {1}}, {{4, 4}, {0, 0}}} {
-		if _, err := NewPlan[float32](c[0], c[1]); err == nil {
+		if _, err := NewPlan[float32](nil, c[0], c[1]); err == nil {
 			t.Errorf("shape %v axes %v: accepted", c[0], c[1])
 		}
 	}

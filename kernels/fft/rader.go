@@ -1,6 +1,9 @@
 package fft
 
-import "vgpu/kernels/simd"
+import (
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
 
 // rader is the transform of a prime length p as a cyclic convolution of
 // length p-1 (Rader 1968), used where p-1 is smooth: with a generator g of the
@@ -15,18 +18,24 @@ type rader[T simd.Float] struct {
 	spec  []T     // transform of b, divided by p-1
 }
 
-func newRader[T simd.Float](k *simd.FFTKernels[T], p int) *rader[T] {
+func newRader[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], p int) (*rader[T], error) {
 	m := p - 1
-	r := &rader[T]{p: p, inner: planned(k, m), in: make([]int32, m), out: make([]int32, m), spec: newTable[T](2 * m)}
+	inner, err := planned(w, k, m)
+	if err != nil {
+		return nil, err
+	}
+	r := &rader[T]{p: p, inner: inner, in: make([]int32, m), out: make([]int32, m), spec: newTable[T](2 * m)}
 	g := generator(p)
 	for q, v := 0, 1; q < m; q++ {
 		r.in[q] = int32(v)
 		r.out[(m-q)%m] = int32(v)
 		v = v * g % p
 	}
-	spectrum(k, r.spec, m, newRoots(p), func(q int) int { return int(r.out[q]) })
+	if err := spectrum(w, k, r.spec, m, newRoots(p), func(q int) int { return int(r.out[q]) }); err != nil {
+		return nil, err
+	}
 	r.symmetrize()
-	return r
+	return r, nil
 }
 
 // symmetrize takes the mean of what is known twice: g^((p-1)/2) = -1 makes the

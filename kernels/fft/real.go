@@ -1,6 +1,9 @@
 package fft
 
-import "vgpu/kernels/simd"
+import (
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
+)
 
 // realLine transforms one line of n real numbers to n/2+1 complex ones and
 // back. An even n is half a complex transform and a pass that takes the even
@@ -11,18 +14,17 @@ type realLine[T simd.Float] struct {
 	tw    []T      // exp(-2πi·k/n), k <= n/4
 }
 
-func newRealLine[T simd.Float](k *simd.FFTKernels[T], n int) *realLine[T] {
-	if n%2 == 1 {
-		return &realLine[T]{n: n, inner: planned(k, n)}
+func newRealLine[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*realLine[T], error) {
+	half := n
+	if n%2 == 0 {
+		half = n / 2
 	}
-	r := &realLine[T]{n: n, inner: planned(k, n/2), tw: newTable[T](2 * (n/4 + 1))}
-	w := newRoots(n)
-	tabulate(n/4+1, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			r.tw[2*i], r.tw[2*i+1] = rootAt[T](w, i)
-		}
-	})
-	return r
+	inner, err := planned(w, k, half)
+	r := &realLine[T]{n: n, inner: inner}
+	if err == nil && half < n {
+		r.tw, err = rootRow[T](w, n, n/4+1, 1, 0)
+	}
+	return r, err
 }
 
 // forward transforms n reals to n/2+1 complex numbers. dst and src do not

@@ -33,13 +33,13 @@ func testRowGroups[T simd.Float](t *testing.T) {
 			continue
 		}
 		for _, rows := range []int{2, 3, 7, 8, 9, 31, 65, parallelFrom/n + 3} {
-			plan, err := NewPlan[T]([]int{rows, n}, []int{1})
+			plan, err := NewPlan[T](nil, []int{rows, n}, []int{1})
 			if err != nil {
 				t.Fatal(err)
 			}
 			src, scratch := normals[T](rng, 2*rows*n), make([]T, plan.Scratch())
 			want, got, back := make([]T, len(src)), make([]T, len(src)), make([]T, len(src))
-			l, own := planned(k, n), make([]T, planned(k, n).scratchLen())
+			l, own := mustPlan(k, n), make([]T, mustPlan(k, n).scratchLen())
 			for i := range rows {
 				if err := l.run(nil, k, want[2*n*i:2*n*(i+1)], src[2*n*i:], forward[T](), own); err != nil {
 					t.Fatal(err)

@@ -104,8 +104,7 @@ func (s *space[T]) give(buf []T) {
 type crew[T simd.Float] struct {
 	w *pool.Worker // nil: the calling goroutine
 	*space[T]
-	piece int  // Params.Piece
-	plain bool // goroutines of the process, as for plans
+	piece int // Params.Piece
 }
 
 // grain is how many things of that many reals make a task.
@@ -135,16 +134,9 @@ func (c *crew[T]) fork(n int) *crew[T] {
 // tasks runs body over [0, n) in pieces, each with need reals of scratch.
 func (c *crew[T]) tasks(n, grain, need int, body func(lo, hi int, scratch []T)) error {
 	if c.w == nil {
-		run := func(lo, hi int) {
-			s := c.take(need)
-			defer c.give(s)
-			body(lo, hi, s)
-		}
-		if c.plain {
-			goroutines(n, run)
-		} else {
-			run(0, n)
-		}
+		s := c.take(need)
+		defer c.give(s)
+		body(0, n, s)
 		return nil
 	}
 	return c.w.For(n, grain, func(_ *pool.Worker, lo, hi int) {

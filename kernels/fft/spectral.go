@@ -6,6 +6,7 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -226,7 +227,10 @@ func runSegments[T simd.Float](x *kernels.Exec, s *segments) error {
 	unit := s.valueReals()
 	dst, finish := target[T](x, out, s.kind == "stft")
 	mat := reals[T](borrow[T](x, []int{s.count, s.bins}, s.kind == "stft"))
-	t := newSegmenter(s, reals[T](borrow[T](x, []int{s.n}, false)))
+	t, err := newSegmenter(x.W, s, reals[T](borrow[T](x, []int{s.n}, false)))
+	if err != nil {
+		return err
+	}
 	c := &crew[T]{w: x.W, space: spaceOf[T](x, s.need(), s.threads)}
 	points, inner := s.shape[s.ax], product(s.shape[s.ax+1:])
 	for i := range s.lines() {
@@ -265,17 +269,17 @@ type segmenter[T simd.Float] struct {
 }
 
 // newSegmenter fills win with the window.
-func newSegmenter[T simd.Float](s *segments, win []T) *segmenter[T] {
-	t := &segmenter[T]{s: s, k: simd.FFT[T](), win: win}
+func newSegmenter[T simd.Float](w *pool.Worker, s *segments, win []T) (t *segmenter[T], err error) {
+	t = &segmenter[T]{s: s, k: simd.FFT[T](), win: win}
 	for i := range win {
 		win[i] = T(s.weight(i))
 	}
 	if s.complex {
-		t.full = planned(t.k, s.nfft)
+		t.full, err = planned(w, t.k, s.nfft)
 	} else {
-		t.real = plannedReal(t.k, s.nfft)
+		t.real, err = plannedReal(w, t.k, s.nfft)
 	}
-	return t
+	return t, err
 }
 
 // matrix fills mat with a row of bins for each segment.

@@ -559,7 +559,7 @@ func (r *passRun[T]) axes(dst, src []T, in, out []int) error {
 	for i, a := range p.axes {
 		final := p.final && i == len(p.axes)-1
 		if p.real && a == q.axes[len(q.axes)-1] {
-			if err := realAxisOf(s.tileRequest(in, out), a, dst, src).run(r.crew); err != nil {
+			if err := alongReal(r.crew, s.tileRequest(in, out), a, dst, src); err != nil {
 				return err
 			}
 			continue

@@ -340,7 +340,11 @@ type linePass[T simd.Float] struct {
 // run goes over the tiles, with a buffer of so many reals.
 func (p *linePass[T]) run(x *kernels.Exec, tiles, buffer int, compute func(i int, in, out ndarray.Array) error) error {
 	l, k := p.l, simd.FFT[T]()
-	p.x, p.two, p.dir = x, *planned(k, l.r.shape[0]).two, forward[T]()
+	whole, err := planned(x.W, k, l.r.shape[0])
+	if err != nil {
+		return err
+	}
+	p.x, p.two, p.dir = x, *whole.two, forward[T]()
 	if l.r.inv {
 		p.dir = inverse(T(l.r.scale))
 	}

@@ -1,35 +1,58 @@
 package fft
 
 import (
+	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
-// TestTabulate: every element of a table is made once, however many processors
-// there are.
+// TestTabulate: every element of a table is made once, and no more of it at once
+// than the job may have threads.
 func TestTabulate(t *testing.T) {
-	was := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(was)
-	for _, procs := range []int{1, 2, 3, 7} {
-		runtime.GOMAXPROCS(procs)
-		for _, n := range []int{0, 1, 2, 5, parallelFrom - 1, parallelFrom, parallelFrom + 1, 3*parallelFrom + 5} {
-			for name, f := range map[string]func(int, func(lo, hi int)){"tabulate": tabulate, "goroutines": goroutines} {
-				seen := make([]atomic.Int32, n)
-				f(n, func(lo, hi int) {
-					for i := lo; i < hi; i++ {
-						seen[i].Add(1)
-					}
-				})
-				for i := range seen {
-					if c := seen[i].Load(); c != 1 {
-						t.Fatalf("%s of %d on %d processors: element %d is made %d times", name, n, procs, i, c)
-					}
+	for _, threads := range []int{1, 2, 3} {
+		for limit := 1; limit <= threads; limit++ {
+			onPool(t, threads, limit, func(w *pool.Worker) error {
+				for _, n := range []int{0, 1, 5, parallelFrom - 1, parallelFrom, parallelFrom + 1, 3*parallelFrom + 5} {
+					tabulateOnce(t, w, n, limit)
 				}
-			}
+				return nil
+			})
+		}
+	}
+	tabulateOnce(t, nil, 3*parallelFrom+5, 1)
+}
+
+func tabulateOnce(t *testing.T, w *pool.Worker, n, limit int) {
+	var busy, most atomic.Int32
+	seen, own := make([]atomic.Int32, n), unix.Gettid()
+	err := tabulate(w, n, func(lo, hi int) {
+		most.Store(max(most.Load(), busy.Add(1)))
+		defer busy.Add(-1)
+		if w != nil && limit == 1 && unix.Gettid() != own {
+			t.Errorf("of %d: a thread that is not the job's works on the table", n)
+		}
+		for i := lo; i < hi; i++ {
+			seen[i].Add(1)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if m := most.Load(); int(m) > limit {
+		t.Errorf("of %d: %d threads at once, %d are allowed", n, m, limit)
+	}
+	for i := range seen {
+		if c := seen[i].Load(); c != 1 {
+			t.Errorf("of %d: element %d is made %d times", n, i, c)
+			return
 		}
 	}
 }
@@ -47,33 +70,99 @@ func tablesOf[T simd.Float](l *line[T]) [][]T {
 	return nil
 }
 
-// TestPlansOfProcessors: a plan's tables have the same bits however many
-// processors make them.
-func TestPlansOfProcessors(t *testing.T) {
-	was := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(was)
-	for _, n := range []int{1 << 18, 200003, 270029} {
+// TestPlansOfThreads: a plan's tables have the same bits however many threads
+// make them.
+func TestPlansOfThreads(t *testing.T) {
+	for _, n := range []int{1 << 18, 200003, 270029, 65537} {
 		t.Run(itoa(n), func(t *testing.T) {
-			plansOfProcessors[float32](t, n)
-			plansOfProcessors[float64](t, n)
+			plansOfThreads[float32](t, n)
+			plansOfThreads[float64](t, n)
 		})
 	}
 }
 
-func plansOfProcessors[T simd.Float](t *testing.T, n int) {
+func plansOfThreads[T simd.Float](t *testing.T, n int) {
 	k := simd.FFT[T]()
-	runtime.GOMAXPROCS(1)
-	want := tablesOf(newLine(k, n))
+	first, err := newLine(nil, k, n)
+	must(t, err)
+	want := tablesOf(first)
 	if len(want) == 0 {
 		t.Fatal("there are no tables")
 	}
-	for _, procs := range []int{2, 3} {
-		runtime.GOMAXPROCS(procs)
-		for i, table := range tablesOf(newLine(k, n)) {
-			if !slices.Equal(table, want[i]) {
-				t.Errorf("%T: table %d differs on %d processors", table, i, procs)
+	for _, threads := range []int{1, 2, 3} {
+		onPool(t, threads, 0, func(w *pool.Worker) error {
+			l, err := newLine(w, k, n)
+			if err != nil {
+				return err
 			}
+			for i, table := range tablesOf(l) {
+				if !slices.Equal(table, want[i]) {
+					t.Errorf("%T: table %d differs on %d threads", table, i, threads)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// TestPlanOfCancelledJob: a job that is cancelled while it makes a plan says so and
+// leaves none behind; the next one makes it whole.
+func TestPlanOfCancelledJob(t *testing.T) {
+	p, err := pool.New(pool.Config{Threads: 2})
+	must(t, err)
+	defer p.Close()
+	for _, kind := range []struct {
+		name string
+		plan func(w *pool.Worker) (sized, error)
+		key  planKey
+	}{
+		{"line", func(w *pool.Worker) (sized, error) { return planned(w, simd.FFT[float32](), 600011) }, keyOf[float32](linePlan, 600011)},
+		{"prime", func(w *pool.Worker) (sized, error) { return planned(w, simd.FFT[float64](), 746497) }, keyOf[float64](linePlan, 746497)},
+		{"real", func(w *pool.Worker) (sized, error) { return plannedReal(w, simd.FFT[float64](), 300022) }, keyOf[float64](realPlan, 300022)},
+		{"cosine", func(w *pool.Worker) (sized, error) {
+			return newTrig(w, simd.FFT[float32](), 300044, 4, false, false, 1)
+		}, keyOf[float32](trigPlans+4, 300044)},
+	} {
+		forget(kind.key) // what is left of an earlier run
+		ctx, cancel := context.WithCancel(context.Background())
+		err := p.Run(ctx, pool.Options{}, func(w *pool.Worker) error {
+			cancel()
+			for w.Err() == nil {
+				runtime.Gosched()
+			}
+			_, err := kind.plan(w)
+			return err
+		})
+		if !errors.Is(err, context.Canceled) || made(kind.key) {
+			t.Errorf("%s: %v, and the plan is kept: %v", kind.name, err, made(kind.key))
 		}
+		must(t, p.Run(context.Background(), pool.Options{}, func(w *pool.Worker) error {
+			_, err := kind.plan(w)
+			return err
+		}))
+		if !made(kind.key) {
+			t.Errorf("%s: no plan is made", kind.name)
+		}
+	}
+}
+
+// keyOf is the key of a plan for the instruction set in use.
+func keyOf[T simd.Float](kind planKind, n int) planKey {
+	return planKey{kind, n, isSingle[T](), simd.FFT[T]().ISA}
+}
+
+// made tells whether a plan is cached.
+func made(key planKey) bool {
+	e, ok := plans.entries.Load(key)
+	return ok && e.(*planEntry).made.Load()
+}
+
+// forget takes a plan out of the cache.
+func forget(key planKey) {
+	plans.mu.Lock()
+	defer plans.mu.Unlock()
+	if e, ok := plans.entries.LoadAndDelete(key); ok {
+		plans.held -= e.(*planEntry).size
 	}
 }
 

@@ -3,6 +3,7 @@ package fft
 import (
 	"slices"
 
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
@@ -47,7 +48,7 @@ const factorAbove = 1 << 14
 // overwrite.
 const streamBytes = 7 << 20
 
-func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
+func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int) (*twoStep[T], error) {
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
 	m := machineOf(k)
 	t.v1, t.v2 = m.widths(n1, n2)
@@ -63,15 +64,14 @@ func newTwoStep[T simd.Float](k *simd.FFTKernels[T], n1, n2 int) *twoStep[T] {
 		for _, j := range starts(n2, t.v1*k.W) {
 			t.blockTable(r, j)
 		}
-		return t
+		return t, nil
 	}
 	t.t = make([]T, 0, 2*roundUp(n1, k.W)*k.W)
 	for _, k1 := range starts(n1, k.W) {
 		t.laneTable(r, 0, k1)
 	}
 	t.u = newTable[T](2 * roundUp(n1, k.W) * len(starts(n2, k.W)))
-	tabulate(len(t.u)/2, func(lo, hi int) { t.rowTable(r, lo, hi) })
-	return t
+	return t, tabulate(w, len(t.u)/2, func(lo, hi int) { t.rowTable(r, lo, hi) })
 }
 
 // rowTable fills in numbers lo to hi-1 of u.

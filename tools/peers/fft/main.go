@@ -3,10 +3,10 @@
 // ratios of each point (their time over ours) and the geometric means.
 //
 //	go run ./tools/peers/fft [-threads 1] [-types f32,f64] [-only REGEXP] [-rounds 3]
-//	go run ./tools/peers/fft -plans [-types f32,f64] [-only REGEXP]
+//	go run ./tools/peers/fft -plans [-threads 1] [-types f32,f64] [-only REGEXP]
 //	go run ./tools/peers/fft -scaling [-types f32,f64] [-only REGEXP] [-rounds 3]
 //
-// With -plans it prints what our plans take, each in a fresh process; with
+// With -plans it prints what our plans take, those of awkward lengths too, each in a fresh process; with
 // -scaling our time on one thread over that on two, in turn. Neither needs FFTW.
 //
 // It needs a C compiler and Debian's libfftw3-dev; without python3-scipy that
@@ -92,9 +92,9 @@ func main() {
 	}
 	switch {
 	case *onePlan != "":
-		err = planOne(*types, *onePlan)
+		err = planOne(*types, *onePlan, *threads)
 	case *allPlans:
-		err = plans(*types, match)
+		err = plans(*types, match, *threads)
 	case *threadsToo:
 		err = scaling(*types, match, *rounds)
 	default:
@@ -159,7 +159,7 @@ func table[T simd.Float](b *bench, dtype string) error {
 		if !b.match.MatchString(p.name) {
 			continue
 		}
-		ours, plan, err := prepare[T](p)
+		ours, plan, err := prepare[T](b.pool, p)
 		if err != nil {
 			return err
 		}
@@ -229,18 +229,17 @@ func threadTime() float64 {
 	return float64(ts.Sec) + float64(ts.Nsec)/1e9
 }
 
-// prepare plans a point and gives what runs it once.
-func prepare[T simd.Float](p point) (run func(w *pool.Worker) error, planned float64, err error) {
+// prepare plans a point on a pool and gives what runs it once.
+func prepare[T simd.Float](workers *pool.Pool, p point) (run func(w *pool.Worker) error, planned float64, err error) {
 	src, dst := make([]T, 2*p.size()*p.batch), make([]T, 2*p.size()*p.batch+2)
 	for i := range src {
 		src[i] = T(math.Sin(float64(i)))
 	}
-	start := time.Now()
-	t, err := newTransform[T](p)
+	t, planned, err := newTransform[T](workers, p)
 	if err != nil {
 		return nil, 0, err
 	}
-	planned, scratch := time.Since(start).Seconds(), make([]T, t.Scratch())
+	scratch := make([]T, t.Scratch())
 	return func(w *pool.Worker) error { return t.Forward(w, dst, src, scratch) }, planned, nil
 }
 
@@ -250,9 +249,17 @@ type transform[T simd.Float] interface {
 	Forward(w *pool.Worker, dst, src, scratch []T) error
 }
 
-func newTransform[T simd.Float](p point) (transform[T], error) {
-	if p.real {
-		return fft.NewRealPlan[T](p.size()), nil
-	}
-	return fft.NewPlan[T](append([]int{p.batch}, p.dims...), []int{1, 2, 3}[:len(p.dims)])
+// newTransform plans a point on a pool, in so many seconds.
+func newTransform[T simd.Float](workers *pool.Pool, p point) (t transform[T], seconds float64, err error) {
+	err = workers.Run(context.Background(), pool.Options{}, func(w *pool.Worker) (err error) {
+		start := time.Now()
+		if p.real {
+			t, err = fft.NewRealPlan[T](w, p.size())
+		} else {
+			t, err = fft.NewPlan[T](w, append([]int{p.batch}, p.dims...), []int{1, 2, 3}[:len(p.dims)])
+		}
+		seconds = time.Since(start).Seconds()
+		return err
+	})
+	return t, seconds, err
 }

@@ -61,7 +61,7 @@ func TestSideBySide(t *testing.T) {
 		}
 	}
 	for _, q := range []point{{"", true, 1, []int{64}}, {"", false, 3, []int{4, 8}}} {
-		run, _, err := prepare[float64](q)
+		run, _, err := prepare[float64](p, q)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 // The test binary stands in for the program, so that a plan of a process of its
 // own can be asked of it.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 5 && os.Args[3] == "-plan" {
-		if err := planOne(os.Args[2], os.Args[4]); err != nil {
+	if len(os.Args) == 7 && os.Args[3] == "-plan" {
+		if err := planOne(os.Args[2], os.Args[4], 2); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -22,14 +22,14 @@ func TestMain(m *testing.M) {
 
 func TestPlans(t *testing.T) {
 	for _, dtype := range []string{"f32", "f64"} {
-		if s, err := planAlone(dtype, "2^10"); err != nil || s <= 0 || s > 60 {
+		if s, err := planAlone(dtype, "2^10", 2); err != nil || s <= 0 || s > 60 {
 			t.Errorf("%s: %v seconds, %v", dtype, s, err)
 		}
 	}
-	if err := plans("f32,f64", regexp.MustCompile(`^(1000|real 2\^20)$`)); err != nil {
+	if err := plans("f32,f64", regexp.MustCompile(`^(1000|real 2\^20|65537)$`), 1); err != nil {
 		t.Error(err)
 	}
-	if _, err := planAlone("f32", "nothing"); err == nil {
+	if _, err := planAlone("f32", "nothing", 1); err == nil {
 		t.Error("there is a plan of nothing")
 	}
 }

@@ -44,7 +44,7 @@ func scaling(types string, match *regexp.Regexp, rounds int) error {
 
 // scale is the least time of a point on each side.
 func scale[T simd.Float](sides *[2]bench, p point, rounds int) (least [2]float64, err error) {
-	run, _, err := prepare[T](p)
+	run, _, err := prepare[T](sides[1].pool, p)
 	if err != nil {
 		return least, err
 	}
