@@ -24,6 +24,9 @@ type Files struct {
 // Files gives the buffers.
 func (d *Device) Files() Files { return Files{d.store, d} }
 
+// Buffer is an inode of the tree, for as long as it is held.
+type Buffer = alloc.Buffer
+
 // Handle is an open buffer of a client. Its methods are safe for concurrent use.
 type Handle struct {
 	f      Files
@@ -47,6 +50,12 @@ func (f Files) Open(ctx context.Context, rel string, flags int) (*Handle, error)
 	if err != nil {
 		return nil, err
 	}
+	return f.OpenBuffer(ctx, b, flags)
+}
+
+// OpenBuffer is Open of a buffer that is held, whether it has a name or not. It
+// takes the hold.
+func (f Files) OpenBuffer(ctx context.Context, b *Buffer, flags int) (*Handle, error) {
 	h := &Handle{f: f, buf: b, flags: flags}
 	if err := h.enter(ctx); err != nil {
 		b.Release()
@@ -76,12 +85,7 @@ func (f Files) Create(ctx context.Context, c Cred, rel string, flags int, mode u
 	if err != nil {
 		return nil, err
 	}
-	h := &Handle{f: f, buf: b, flags: flags}
-	if err := h.enter(ctx); err != nil {
-		b.Release()
-		return nil, err
-	}
-	return h, nil
+	return f.OpenBuffer(ctx, b, flags)
 }
 
 // Truncate sets the size of a buffer by name, once no job holds it.

@@ -34,14 +34,11 @@ var (
 // for its growth; any other gets the backing file, which is that of a spill tier
 // if the buffer is there: nothing is pulled back for it.
 func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	if e := n.current(); e != 0 {
-		return nil, 0, n.moved(ctx, e)
-	}
 	wctx, stop := waiting(ctx)
 	defer stop()
-	h, err := n.files().Open(wctx, n.rel(), int(flags))
+	h, err := n.open(wctx, int(flags))
 	if err != nil {
-		return nil, 0, errno(err)
+		return nil, 0, n.moved(ctx, errno(err))
 	}
 	if h.Buffer().Ino() != n.StableAttr().Ino { // replaced since it was looked at
 		h.Release()
@@ -51,6 +48,19 @@ func (n *bufferNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uin
 	grows := flags&unix.O_ACCMODE == unix.O_WRONLY && flags&(unix.O_TRUNC|unix.O_APPEND) != 0
 	n.t.bridge.offer(ctx, h, !grows)
 	return &bufferHandle{h}, direct, 0
+}
+
+// open opens what the node's name means, if that is the node's inode still. One that
+// has lost its name while open can be opened again, by way of /proc/self/fd.
+func (n *bufferNode) open(ctx context.Context, flags int) (*device.Handle, error) {
+	e := n.current()
+	switch b := n.unnamed(e); {
+	case b != nil:
+		return n.files().OpenBuffer(ctx, b, flags)
+	case e != 0:
+		return nil, e
+	}
+	return n.files().Open(ctx, n.rel(), flags)
 }
 
 // moved is what open answers when the name has come to mean another inode

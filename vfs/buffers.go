@@ -2,7 +2,6 @@ package vfs
 
 import (
 	"context"
-	"errors"
 	"syscall"
 	"time"
 
@@ -111,7 +110,7 @@ func (n *bufferNode) stat() (st unix.Stat_t, err error) {
 	if n.top == nil || err == nil && st.Ino == n.StableAttr().Ino {
 		return st, err
 	}
-	if b := n.files().Held(n.StableAttr().Ino); b != nil {
+	if b := n.held(); b != nil {
 		defer b.Release()
 		return b.Stat()
 	}
@@ -167,53 +166,6 @@ func (n *bufferNode) truncate(ctx context.Context, fh fs.FileHandle, size int64)
 		return e
 	}
 	return errno(n.files().Truncate(ctx, n.rel(), size))
-}
-
-func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
-	if e := n.current(); e != 0 {
-		return e
-	}
-	rel, files := n.rel(), n.files()
-	uid, gid := -1, -1
-	if v, ok := in.GetUID(); ok {
-		uid = int(v)
-	}
-	if v, ok := in.GetGID(); ok {
-		gid = int(v)
-	}
-	if uid >= 0 || gid >= 0 {
-		if err := files.Chown(rel, uid, gid); err != nil {
-			return errno(err)
-		}
-	}
-	if mode, ok := in.GetMode(); ok {
-		if err := files.Chmod(rel, mode&n.modeMask()); err != nil {
-			return errno(err)
-		}
-	}
-	var atime, mtime *time.Time
-	if v, ok := in.GetATime(); ok {
-		atime = &v
-	}
-	if v, ok := in.GetMTime(); ok {
-		mtime = &v
-	}
-	if atime == nil && mtime == nil {
-		return 0
-	}
-	return errno(files.Utimens(rel, atime, mtime))
-}
-
-// bufferModes are the mode bits that a buffer can have. A set-user-ID buffer
-// would mean nothing (the mount is nosuid) and would have to lose the bit when
-// it is written.
-const bufferModes = 0o1777
-
-func (n *bufferNode) modeMask() uint32 {
-	if n.StableAttr().Mode == unix.S_IFREG {
-		return bufferModes
-	}
-	return 0o7777
 }
 
 func (n *bufferNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
@@ -290,56 +242,3 @@ func (n *bufferNode) Fsync(_ context.Context, f fs.FileHandle, _ uint32) syscall
 	}
 	return 0
 }
-
-func (n *bufferNode) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
-	buf := make([]byte, xattrMax)
-	size, err := n.files().Getxattr(n.rel(), name, buf)
-	if err != nil {
-		return 0, xattrErrno(err)
-	}
-	if len(dest) == 0 {
-		return uint32(size), 0
-	}
-	if len(dest) < size {
-		return uint32(size), syscall.ERANGE
-	}
-	return uint32(copy(dest, buf[:size])), 0
-}
-
-// xattrErrno answers for names that a buffer cannot have (security.*, posix
-// ACLs) that there is no such attribute.
-func xattrErrno(err error) syscall.Errno {
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return syscall.ENODATA
-	}
-	return errno(err)
-}
-
-func (n *bufferNode) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
-	return errno(n.files().Setxattr(n.rel(), name, data, int(flags)))
-}
-
-func (n *bufferNode) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
-	names, err := n.files().Listxattr(n.rel())
-	if err != nil {
-		return 0, errno(err)
-	}
-	var list []byte
-	for _, name := range names {
-		list = append(append(list, name...), 0)
-	}
-	if len(dest) == 0 {
-		return uint32(len(list)), 0
-	}
-	if len(dest) < len(list) {
-		return uint32(len(list)), syscall.ERANGE
-	}
-	return uint32(copy(dest, list)), 0
-}
-
-func (n *bufferNode) Removexattr(_ context.Context, name string) syscall.Errno {
-	return errno(n.files().Removexattr(n.rel(), name))
-}
-
-// xattrMax is the kernel's limit on an attribute's size (linux/limits.h).
-const xattrMax = 64 << 10

@@ -1,0 +1,73 @@
+package tests
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A buffer that was unlinked while open does all that a file on tmpfs does
+// then: its attributes can be changed, and it can be opened again through /proc.
+func TestUnlinkedWhileOpen(t *testing.T) {
+	inModes(t, func(t *testing.T, d *dev) {
+		for _, flags := range []int{os.O_RDWR, os.O_WRONLY} {
+			name := d.path("buffers/a")
+			f, err := os.OpenFile(name, flags|os.O_CREATE, 0o644)
+			must(t, err)
+			_, err = f.WriteString("some bytes")
+			must(t, err, os.Remove(name))
+			must(t, os.WriteFile(name, []byte("another file"), 0o640)) // of that name
+			when := time.Unix(1e9, 5000)
+			must(t, f.Chmod(0o600), f.Chown(12, 34), os.Chtimes(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), when, when), f.Truncate(4))
+			st, err := f.Stat()
+			must(t, err)
+			sys := st.Sys().(*syscall.Stat_t)
+			if st.Mode() != 0o600 || sys.Uid != 12 || sys.Gid != 34 || sys.Nlink != 0 || !st.ModTime().After(when) || st.Size() != 4 {
+				t.Errorf("%+v", sys) // the size was changed after the times
+			}
+			must(t, os.Chtimes(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), when, when))
+			if st, err = f.Stat(); err != nil || !st.ModTime().Equal(when) {
+				t.Errorf("%v %v", st.ModTime(), err)
+			}
+			again, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+			must(t, err)
+			got, err := io.ReadAll(again)
+			if string(got) != "some" || err != nil {
+				t.Errorf("%q %v", got, err)
+			}
+			must(t, again.Close(), f.Close())
+			if st, err := os.Stat(name); err != nil || st.Mode() != 0o640 || st.Size() != 12 {
+				t.Errorf("the other file of that name: %v %v", st, err)
+			}
+			must(t, os.Remove(name))
+		}
+	})
+}
+
+// So does one that a job has replaced by another inode.
+func TestReplacedWhileOpen(t *testing.T) {
+	inModes(t, func(t *testing.T, d *dev) {
+		d.run("fill a.npy:f32:10 value=1")
+		f, err := os.Open(d.path("buffers/a.npy"))
+		must(t, err)
+		defer f.Close()
+		d.run("fill b.npy:f32:1000 value=2")
+		must(t, os.Rename(d.path("buffers/b.npy"), d.path("buffers/a.npy")))
+		must(t, f.Chmod(0o400))
+		st, err := f.Stat()
+		must(t, err)
+		if st.Mode() != 0o400 || st.Size() != 168 {
+			t.Errorf("%v", st)
+		}
+		if st, err := os.Stat(d.path("buffers/a.npy")); err != nil || st.Mode() != 0o644 {
+			t.Errorf("%v %v", st, err)
+		}
+		if err := os.Chmod(d.path("buffers/b.npy"), 0); !errors.Is(err, os.ErrNotExist) {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,175 @@
+package vfs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"vgpu/device"
+)
+
+// metadata is what chmod, chown and utimensat change, by name or through a handle.
+type metadata interface {
+	Chmod(mode uint32) error
+	Chown(uid, gid int) error
+	Utimens(atime, mtime *time.Time) error
+}
+
+// byName is the metadata of what has a name.
+type byName struct {
+	device.Files
+	rel string
+}
+
+func (m byName) Chmod(mode uint32) error         { return m.Files.Chmod(m.rel, mode) }
+func (m byName) Chown(uid, gid int) error        { return m.Files.Chown(m.rel, uid, gid) }
+func (m byName) Utimens(a, mod *time.Time) error { return m.Files.Utimens(m.rel, a, mod) }
+
+// held gives a buffer that has lost its name to another inode, or altogether,
+// and that somebody has open; nil if nobody has.
+func (n *bufferNode) held() *device.Buffer {
+	if n.top == nil {
+		return nil
+	}
+	return n.files().Held(n.StableAttr().Ino)
+}
+
+// unnamed is held where a call by name has found nothing.
+func (n *bufferNode) unnamed(err error) *device.Buffer {
+	if !errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
+	return n.held()
+}
+
+// setMeta changes what stands under the node's name, or what is open of it.
+func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
+	if e := n.current(); e != 0 {
+		b := n.held()
+		if b == nil {
+			return e
+		}
+		defer b.Release()
+		return errno(n.change(b, in))
+	}
+	return errno(n.change(byName{n.files(), n.rel()}, in))
+}
+
+// change makes the changes that a request asks for.
+func (n *bufferNode) change(m metadata, in *fuse.SetAttrIn) error {
+	uid, gid := -1, -1
+	if v, ok := in.GetUID(); ok {
+		uid = int(v)
+	}
+	if v, ok := in.GetGID(); ok {
+		gid = int(v)
+	}
+	if uid >= 0 || gid >= 0 {
+		if err := m.Chown(uid, gid); err != nil {
+			return err
+		}
+	}
+	if mode, ok := in.GetMode(); ok {
+		if err := m.Chmod(mode & n.modeMask()); err != nil {
+			return err
+		}
+	}
+	var atime, mtime *time.Time
+	if v, ok := in.GetATime(); ok {
+		atime = &v
+	}
+	if v, ok := in.GetMTime(); ok {
+		mtime = &v
+	}
+	if atime == nil && mtime == nil {
+		return nil
+	}
+	return m.Utimens(atime, mtime)
+}
+
+// bufferModes are the mode bits that a buffer can have. A set-user-ID buffer
+// would mean nothing (the mount is nosuid) and would have to lose the bit when
+// it is written.
+const bufferModes = 0o1777
+
+func (n *bufferNode) modeMask() uint32 {
+	if n.StableAttr().Mode == unix.S_IFREG {
+		return bufferModes
+	}
+	return 0o7777
+}
+
+func (n *bufferNode) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
+	buf := make([]byte, xattrMax)
+	size, err := n.files().Getxattr(n.rel(), name, buf)
+	if b := n.unnamed(err); b != nil {
+		defer b.Release()
+		size, err = b.Getxattr(name, buf)
+	}
+	if err != nil {
+		return 0, xattrErrno(err)
+	}
+	if len(dest) == 0 {
+		return uint32(size), 0
+	}
+	if len(dest) < size {
+		return uint32(size), syscall.ERANGE
+	}
+	return uint32(copy(dest, buf[:size])), 0
+}
+
+// xattrErrno answers for names that a buffer cannot have (security.*, posix
+// ACLs) that there is no such attribute.
+func xattrErrno(err error) syscall.Errno {
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return syscall.ENODATA
+	}
+	return errno(err)
+}
+
+func (n *bufferNode) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
+	err := n.files().Setxattr(n.rel(), name, data, int(flags))
+	if b := n.unnamed(err); b != nil {
+		defer b.Release()
+		err = b.Setxattr(name, data, int(flags))
+	}
+	return errno(err)
+}
+
+func (n *bufferNode) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
+	names, err := n.files().Listxattr(n.rel())
+	if b := n.unnamed(err); b != nil {
+		defer b.Release()
+		names, err = b.Listxattr()
+	}
+	if err != nil {
+		return 0, errno(err)
+	}
+	var list []byte
+	for _, name := range names {
+		list = append(append(list, name...), 0)
+	}
+	if len(dest) == 0 {
+		return uint32(len(list)), 0
+	}
+	if len(dest) < len(list) {
+		return uint32(len(list)), syscall.ERANGE
+	}
+	return uint32(copy(dest, list)), 0
+}
+
+func (n *bufferNode) Removexattr(_ context.Context, name string) syscall.Errno {
+	err := n.files().Removexattr(n.rel(), name)
+	if b := n.unnamed(err); b != nil {
+		defer b.Release()
+		err = b.Removexattr(name)
+	}
+	return errno(err)
+}
+
+// xattrMax is the kernel's limit on an attribute's size (linux/limits.h).
+const xattrMax = 64 << 10
