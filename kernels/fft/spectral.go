@@ -8,6 +8,7 @@ import (
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
+	"vgpu/kernels/stream"
 )
 
 // segments is a checked psd, spectrogram or stft: windows of a signal, each
@@ -38,12 +39,9 @@ func spectralPlan(kind string) func(c *kernels.Call) (*kernels.Plan, error) {
 		if err := s.resolve(c, in); err != nil {
 			return nil, err
 		}
-		out := kernels.OutSpec{DType: s.prec, Shape: s.out}
-		if kind == "stft" {
-			out.DType = complexOf(s.prec)
-			if err := realRefusal(c, out.DType); err != nil {
-				return nil, err
-			}
+		out := kernels.OutSpec{DType: s.valueType(), Shape: s.out}
+		if err := realRefusal(c, out.DType); err != nil {
+			return nil, err
 		}
 		p := &kernels.Plan{
 			Out:  []kernels.OutSpec{out},
@@ -51,6 +49,8 @@ func spectralPlan(kind string) func(c *kernels.Call) (*kernels.Plan, error) {
 			Explain: []kernels.Entry{{Term: "segments", Text: itoa(s.count)}, {Term: "bins", Text: itoa(s.bins)},
 				{Term: "isa", Text: simd.Active().String()}},
 		}
+		to := stream.Output(c, 0, out)
+		p.Stream = func(mem int64) (*kernels.Streamed, error) { return s.stream(in.Layout, to, mem) }
 		if s.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runSegments[float32](x, s) }
 		} else {

@@ -42,3 +42,20 @@ func TestStreamedConvolution(t *testing.T) {
 		kerneltest.Stream(t, Kernels(), fmt.Sprintf("conv x h y mode=%s method=%s", mode, []string{"direct", "overlap", "fft", "auto"}[rng.IntN(4)]), operands)
 	}
 }
+
+// TestStreamedSpectra: spectra of signals outside memory have the bits of those in
+// core, whether lines or segments are cut.
+func TestStreamedSpectra(t *testing.T) {
+	rng := newRand(86)
+	operands := map[string]ndarray.Array{
+		"x": randomArray(rng, ndarray.F32, 20000), "i": randomArray(rng, ndarray.I16, 5001), "z": randomArray(rng, ndarray.C64, 4000), "v": randomView(rng, randomArray(rng, ndarray.F64, 3000)),
+		"m": randomArray(rng, ndarray.F32, 7, 900), "q": randomArray(rng, ndarray.F64, 3, 800, 5), "c": randomArray(rng, ndarray.C128, 600, 4), "s": randomArray(rng, ndarray.F32, 5), "y0": randomArray(rng, ndarray.F32, 14, 7),
+	}
+	for _, line := range []string{
+		"psd x y", "psd i y nperseg=100 noverlap=99 detrend=linear", "psd z y nperseg=64 nfft=81", "psd v y nperseg=200 noverlap=0", "psd m y nperseg=64", "psd q y axis=1 nperseg=50", "psd c y axis=0 nperseg=30", "psd s y", "psd m[:,::-1] y nperseg=900",
+		"spectrogram x y", "spectrogram i y nperseg=60", "spectrogram z y nperseg=64 noverlap=50 scaling=spectrum", "spectrogram q y axis=1 nperseg=33 detrend=none", "spectrogram c y axis=0 nperseg=30",
+		"stft x y", "stft i y nperseg=61 noverlap=13", "stft z y nperseg=64 nfft=100", "stft v y nperseg=16", "stft m y nperseg=100", "stft q y axis=1 nperseg=40", "stft c y axis=0 nperseg=31", "stft s y", "psd m y0[::-2] axis=1 nperseg=12",
+	} {
+		kerneltest.Stream(t, Kernels(), line, operands)
+	}
+}

@@ -14,13 +14,18 @@ type Tile struct {
 
 // Run takes the body over all tiles, in order. stored are the operands as they
 // lie: layouts that differ from the tiling's in their offset alone. Where an
-// operand is only written, the body must write every element of its tile.
+// operand is only written, the body must write every element of its tile. Tiles in
+// a row that have the same part of an operand have it in the same memory: what the
+// body has written is there for the next, and is stored after the last of them.
 //
 // It allocates from x.Mem; with the body's scratch that is [Tiling].Mem.
 func (t *Tiling) Run(x *kernels.Exec, stored []kernels.Stored, body func(tile *Tile) error) error {
 	r := &tilingRun{t: t, body: body}
 	for i := range t.ops {
-		r.ops = append(r.ops, newTrack(x.Mem, &t.ops[i], stored[i], t.ops[i].full(stored[i].Layout, t.Extents)))
+		o := &t.ops[i]
+		k := newTrack(x.Mem, o, stored[i], o.full(stored[i].Layout, t.Extents))
+		k.group = t.group(o, t.Extents)
+		r.ops = append(r.ops, k)
 	}
 	s := Steps{N: t.Tiles(), Load: r.load, Compute: r.compute, Store: r.store}
 	return s.Run(x)
@@ -37,6 +42,7 @@ type tilingRun struct {
 type track struct {
 	op     *Operand
 	stored kernels.Stored
+	group  int            // of tiles with the same part
 	feed   *Feed          // of a source
 	rooms  [][]byte       // of a sink
 	pieces map[int]*Piece // by tile, of the last two
@@ -58,10 +64,13 @@ func newTrack(mem kernels.Memory, o *Operand, s kernels.Stored, full ndarray.Lay
 func (k *track) enter(f *Flight, i int, lo, hi []int) (m *Move) {
 	s := kernels.Stored{Blob: k.stored.Blob, Layout: k.op.part(k.stored.Layout, lo, hi)}
 	var p *Piece
-	if k.feed != nil {
+	switch {
+	case k.feed != nil:
 		p, m = k.feed.Load(f, s)
-	} else {
-		piece := Sink(s, k.rooms[i%len(k.rooms)])
+	case i%k.group > 0:
+		p = k.pieces[i-1]
+	default:
+		piece := Sink(s, k.rooms[i/k.group%len(k.rooms)])
 		p = &piece
 		if k.op.Load {
 			m = f.Load(p)
@@ -91,7 +100,7 @@ func (r *tilingRun) compute(i int) error {
 
 func (r *tilingRun) store(f *Flight, i int) (moves []*Move) {
 	for _, k := range r.ops {
-		if k.op.Store {
+		if k.op.Store && (i+1)%k.group == 0 {
 			moves = append(moves, f.Store(k.pieces[i]))
 		}
 	}

@@ -524,3 +524,48 @@ func TestReach(t *testing.T) {
 		}
 	}
 }
+
+// A result that tiles in a row have in common stays in memory until the last of
+// them, and is stored once.
+func TestGroups(t *testing.T) {
+	r := numpytest.NewRand(6)
+	for range 40 {
+		rows, cols := 1+r.IntN(12), 1+r.IntN(300)
+		x, y := r.Array(ndarray.U8, rows, cols), ndarray.New(ndarray.I64, rows)
+		update := r.IntN(2) == 0
+		ops := []stream.Operand{{Layout: x.Layout, Load: true}, {Layout: y.Layout, Load: update, Store: true, Reach: []stream.Reach{{Step: 1, To: 1}}}}
+		g, err := stream.NewTiling(x.Shape, ops, int64(1000+r.IntN(2000)), stream.Cuts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := kerneltest.NewDisk(t)
+		err = g.Run(&kernels.Exec{Ctx: t.Context(), Mem: newRooms()}, []kernels.Stored{stored(d, x), stored(d, y)}, func(tile *stream.Tile) error {
+			sums := ndarray.Slice[int64](tile.Arrays[1])
+			if tile.Lo[1] == 0 && !update {
+				clear(sums)
+			}
+			for i := range sums {
+				for _, v := range ndarray.Slice[uint8](values(t, tile.Arrays[0].Index(i))) {
+					sums[i] += int64(v)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Quiet()
+		if moved := float64(d.Moved()); moved > g.Moved() {
+			t.Errorf("%g bytes moved of %g", moved, g.Moved())
+		}
+		for i := range rows {
+			want := int64(0)
+			for _, v := range ndarray.Slice[uint8](values(t, x.Index(i))) {
+				want += int64(v)
+			}
+			if got := ndarray.Slice[int64](y)[i]; got != want {
+				t.Errorf("%dx%d by %v: row %d is %d, want %d", rows, cols, g.Extents, i, got, want)
+			}
+		}
+	}
+}

@@ -228,7 +228,7 @@ func (t *Tiling) costOf(extents []int) float64 {
 		o := &t.ops[i]
 		_, one := o.traffic(o.full(o.Layout, extents))
 		ends += one
-		step += one * t.share(o, extents) * float64(o.passes())
+		step += one / float64(t.group(o, extents)) * float64(o.passes())
 	}
 	return tiles*step + ends
 }
@@ -249,18 +249,18 @@ func (o *Operand) traffic(tile ndarray.Layout) (bytes, cost float64) {
 	return SourceTraffic(tile)
 }
 
-// share is the part of the tiles for which an operand is read anew: it stays
-// while only axes along which it is broadcast go on, the last ones.
-func (t *Tiling) share(o *Operand, extents []int) float64 {
-	s := 1.0
+// group is the number of tiles in a row that have the same part of an operand:
+// while only axes along which it does not vary go on, the last ones.
+func (t *Tiling) group(o *Operand, extents []int) int {
+	g := 1
 	for i := len(t.Shape) - 1; i >= 0; i-- {
 		n := count(t.Shape[i], extents[i])
 		if n > 1 && o.varies(i) {
 			break
 		}
-		s /= float64(n)
+		g *= max(n, 1)
 	}
-	return s
+	return g
 }
 
 func count(n, by int) int { return (n + max(by, 1) - 1) / max(by, 1) }
@@ -292,7 +292,7 @@ func (t *Tiling) Moved() float64 {
 	for i := range t.ops {
 		o := &t.ops[i]
 		bytes, _ := o.traffic(o.full(o.Layout, t.Extents))
-		total += bytes * t.share(o, t.Extents) * float64(o.passes()) * float64(t.Tiles())
+		total += bytes * float64(o.passes()) * float64(t.Tiles()) / float64(t.group(o, t.Extents))
 	}
 	return total
 }
