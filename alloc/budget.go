@@ -251,14 +251,3 @@ func (b *budget) spend(k key, n int64, call func() error, blocks func() (int64, 
 		}
 	}
 }
-
-// Trim gives back the memory that is kept ready for the next arenas, and where memory is short what is kept for outputs. The device calls it when it has nothing to run, so that what
-// clients write through descriptors of their own finds room.
-func (s *Store) Trim() {
-	if u := s.mem.usage(); s.pool.bytes.Load() > 0 && u.Free < u.Mem/4 {
-		s.drain()
-	}
-	if s.mem.unlend() {
-		s.freed()
-	}
-}

@@ -165,9 +165,9 @@ func TestArenaSteadyState(t *testing.T) {
 		t.Errorf("50 jobs made %d calls", n)
 	}
 	inject.disarm()
-	s.Trim()
+	s.mem.unlend()
 	if u := s.Usage(); u.Cached != 0 || len(s.mem.idle) != 0 {
-		t.Errorf("after Trim: %+v, %d regions", u, len(s.mem.idle))
+		t.Errorf("after it is given back: %+v, %d regions", u, len(s.mem.idle))
 	}
 }
 
@@ -318,7 +318,7 @@ func TestBudgetUnderLoad(t *testing.T) {
 			workers.Wait()
 			stop.Store(true)
 			sampler.Wait()
-			s.Trim()
+			s.mem.unlend()
 		})
 	}
 }
@@ -382,16 +382,11 @@ func TestOnFree(t *testing.T) {
 		put(t, s, "c", "x")
 		put(t, s, "d", "x")
 		check("rename over", func() { ok(t, s.Rename("c", "d", 0)) })
-		check("replace", func() { ok(t, released(replaceIt(s, "d"))) })
+		check("replace", func() { ok(t, released(published(s, "d"))) })
 		a, err := s.NewArena(100)
 		ok(t, err)
 		check("arena", a.Close)
 		s.OnFree(nil)
 		ok(t, s.Unlink("d"))
 	})
-}
-
-func replaceIt(s *Store, rel string) (*Buffer, bool, error) {
-	b, err := s.Replace(rel)
-	return b, false, err
 }

@@ -66,8 +66,6 @@ func TestGetRefuses(t *testing.T) {
 	for path, errno := range map[string]unix.Errno{"d": unix.EISDIR, "": unix.EISDIR, "l": unix.ELOOP, "fifo": unix.EINVAL, "no": unix.ENOENT} {
 		_, err := s.Get(path)
 		want(t, err, errno)
-		_, err = s.Replace(path)
-		want(t, err, errno)
 		if path != "no" {
 			_, _, err = s.Create(me(), path, 0o644, false)
 			want(t, err, errno)
@@ -79,7 +77,7 @@ func TestGetRefuses(t *testing.T) {
 	want(t, err, unix.EISDIR)
 }
 
-func TestReplaceKeepsWhatItCan(t *testing.T) {
+func TestPublishKeepsWhatItCan(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
 		s := openStore(t, kind, 16<<20)
 		put(t, s, "f", "old")
@@ -92,7 +90,7 @@ func TestReplaceKeepsWhatItCan(t *testing.T) {
 		ok(t, err)
 		old := get(t, s, "f")
 		ok(t, old.SetMark(job))
-		b, err := s.Replace("f")
+		b, err := published(s, "f")
 		ok(t, err)
 		st, err := b.Stat()
 		ok(t, err)

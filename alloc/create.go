@@ -7,33 +7,21 @@ import (
 )
 
 // Create makes an empty file that belongs to c, or without excl gives the one that is there, as it is. created tells which.
-// With excl an existing name is EEXIST.
+// With excl an existing name is EEXIST. What is there is asked and what is not is made under one hold of the names: two
+// creators of one name get one buffer.
 func (s *Store) Create(c Cred, rel string, mode uint32, excl bool) (b *Buffer, created bool, err error) {
-	return s.create(c, rel, mode, excl, nil)
-}
-
-// CreateMarked is Create with a mark that is on the file before its name is seen: the output of a job that is killed at any point
-// is never taken for good. A file that is there gets the mark too.
-func (s *Store) CreateMarked(c Cred, rel string, mode uint32, excl bool, m Mark) (b *Buffer, created bool, err error) {
-	return s.create(c, rel, mode, excl, &m)
-}
-
-// create asks what is there and makes what is not under one hold of the names: two creators of one name get one buffer.
-func (s *Store) create(c Cred, rel string, mode uint32, excl bool, m *Mark) (b *Buffer, created bool, err error) {
 	err = s.change(rel, func(e entry) (err error) {
 		_, err = s.stat(e)
 		switch {
 		case err == nil && excl:
 			return fail("create", rel, unix.EEXIST)
 		case err == nil:
-			if b, err = s.get(e); err == nil {
-				err = s.markHeld(b, m)
-			}
+			b, err = s.get(e)
 			return err
 		case !errors.Is(err, unix.ENOENT):
 			return err
 		}
-		b, err = s.newFile(e, m, func(tmp entry) error { return s.own(c, tmp, e, mode) }, s.ram.place)
+		b, err = s.newFile(c, e, mode)
 		created = err == nil
 		return err
 	})
@@ -43,37 +31,18 @@ func (s *Store) create(c Cred, rel string, mode uint32, excl bool, m *Mark) (b *
 	return b, created, nil
 }
 
-// markHeld marks a buffer that was found, or ends the hold on it.
-func (s *Store) markHeld(b *Buffer, m *Mark) error {
-	if m == nil {
-		return nil
-	}
-	err := b.SetMark(*m)
-	if err != nil {
-		b.release() // it has a name: nothing is freed
-	}
-	return err
-}
-
-// newFile makes an empty file under a temporary name, lets dress give it owner and mode, marks it if m is not nil, and lets place rename
-// it to e. Killed in between, it leaves a temporary, and a mark of an inode that has no name: the next start drops both.
-// Preconditions: s.ns is held for writing.
-func (s *Store) newFile(e entry, m *Mark, dress func(tmp entry) error, place func(tmp, e entry) error) (*Buffer, error) {
+// newFile makes an empty file that belongs to c, under a temporary name, and renames it to e. Killed in between, it leaves a temporary:
+// the next start drops it. Preconditions: s.ns is held for writing.
+func (s *Store) newFile(c Cred, e entry, mode uint32) (*Buffer, error) {
 	tmp, b, err := s.tempFile(e)
 	if err != nil {
 		return nil, err
 	}
-	err = dress(tmp)
-	if err == nil && m != nil {
-		named := *m
-		named.Path = e.rel
-		err = b.SetMark(named)
-	}
-	if err == nil {
+	if err = s.own(c, tmp, e, mode); err == nil {
 		err = s.chargeOwner(tmp, b, key{})
 	}
 	if err == nil {
-		err = place(tmp, e)
+		err = s.ram.place(tmp, e)
 	}
 	if err != nil {
 		s.scrap(tmp, b)
@@ -133,35 +102,6 @@ func (s *Store) scrap(tmp entry, b *Buffer) bool {
 	s.ram.discard(tmp, 0)
 	s.table.unnamed(b.key, "", true, entry{})
 	return b.release()
-}
-
-// Replace puts a new, empty inode under the name of an existing file, by rename, with the owner, the mode and the attributes of the old
-// one. Who holds the old one keeps it.
-func (s *Store) Replace(rel string) (*Buffer, error) { return s.replace(rel, nil) }
-
-// ReplaceMarked is Replace with a mark that is on the new inode before it has the name.
-func (s *Store) ReplaceMarked(rel string, m Mark) (*Buffer, error) { return s.replace(rel, &m) }
-
-// replace keeps the old inode open until no lock is held: freeing its pages takes long.
-func (s *Store) replace(rel string, m *Mark) (b *Buffer, err error) {
-	v := victim{fd: -1}
-	err = s.change(rel, func(e entry) error {
-		st, err := s.stat(e)
-		if err != nil {
-			return err
-		}
-		if err := regular(rel, &st); err != nil {
-			return err
-		}
-		dress := func(tmp entry) error { return s.dressLike(tmp, e, &st) }
-		b, err = s.newFile(e, m, dress, func(tmp, e entry) (err error) {
-			v, err = s.supplant(tmp, e)
-			return err
-		})
-		return err
-	})
-	s.bury(v)
-	return b, err
 }
 
 // supplant renames tmp over the file at e.

@@ -61,7 +61,7 @@
 //
 //   - Every change of a name is one rename, link or unlink, which the kernel does whole or not at all. What is made new is made in tmp/,
 //     gets its owner, mode and mark there, and is renamed into the tree. A file in tmp/ is nobody's, and dropped at Open.
-//   - The mark of an output is on the tier before its name is (CreateMarked, ReplaceMarked), or before its bytes change (SetMark),
+//   - The mark of an output is on the tier before its name is (Prepare, SetMark, Publish), or before its bytes change (SetMark),
 //     and is taken off after they are whole (ClearMark). A mark names an inode, not a path: renames need not touch it.
 //     It is written under a temporary name, and renamed or exchanged into place. A mark whose inode is gone is dropped at Open;
 //     in life an inode is kept open until its mark and its home are off, so that no new file can inherit them.

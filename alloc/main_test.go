@@ -166,6 +166,18 @@ func me() Cred {
 	return Cred{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 }
 
+// published gives rel an empty file, in the place of what stands there, as a job's output does.
+func published(s *Store, rel string) (*Buffer, error) {
+	p, err := s.Prepare(rel, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Publish(me(), rel, 0o644); err != nil {
+		return nil, errors.Join(err, p.Discard(rel))
+	}
+	return p.Buffer, nil
+}
+
 func put(t *testing.T, s *Store, rel, text string) {
 	t.Helper()
 	b, _, err := s.Create(me(), rel, 0o644, false)

@@ -208,19 +208,3 @@ func (s *Store) MayCreate(c Cred, rel string) error {
 	}
 	return nil
 }
-
-// MayReplace asks whether c may have Replace put a new inode under the name: as for writing into the file, only its own w bit
-// matters, whoever may write the directory.
-func (s *Store) MayReplace(c Cred, rel string) error {
-	st, err := s.Lstat(rel)
-	if err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return fail("replace", rel, unix.EINVAL)
-	}
-	if !c.May(&st, MayWrite) {
-		return fail("replace", rel, unix.EACCES)
-	}
-	return nil
-}

@@ -158,11 +158,6 @@ func compareOpen(t *testing.T, s *Store, c Cred, path string, st *unix.Stat_t) {
 			t.Fatalf("%+v %s: may %d %v, the kernel says %v", c, path, bits, c.May(st, bits), kernel)
 		}
 	}
-	rel, _, err := s.Resolve(c, path)
-	ok(t, err)
-	if err := s.MayReplace(c, rel); (err == nil) != c.May(st, MayWrite) {
-		t.Fatalf("%+v may replace %s: %v", c, path, err)
-	}
 }
 
 func compareCreate(t *testing.T, s *Store, c Cred, path, rel string) {
@@ -212,11 +207,8 @@ func TestResolveRefuses(t *testing.T) {
 		want(t, s.MayCreate(me(), "no/x"), unix.ENOENT)
 		want(t, s.MayCreate(me(), "../x"), unix.EINVAL)
 		ok(t, s.MayCreate(me(), "d/x"))
-		want(t, s.MayReplace(me(), "d"), unix.EINVAL)
-		want(t, s.MayReplace(me(), "no"), unix.ENOENT)
 		stranger := Cred{UID: 4001, GID: 4001}
 		want(t, s.MayCreate(stranger, "d/x"), unix.EACCES)
-		want(t, s.MayReplace(stranger, "d/f"), unix.EACCES)
 	})
 }
 

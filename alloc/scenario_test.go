@@ -38,15 +38,13 @@ var scenarios = []scenario{
 		legal: func(t *testing.T, s *Store) { absentOr(t, s, "d", unix.S_IFDIR|0o2750) }},
 	{name: "symlink", run: func(s *Store) error { return ignore(s.Symlink(me(), "x", "d"), unix.EEXIST) },
 		legal: func(t *testing.T, s *Store) { absentOr(t, s, "d", unix.S_IFLNK|0o777) }},
-	{name: "create", run: func(s *Store) error { return released(s.Create(me(), "d", 0o640, false)) },
+	{name: "create", run: func(s *Store) error {
+		b, _, err := s.Create(me(), "d", 0o640, false)
+		return released(b, err)
+	},
 		legal: func(t *testing.T, s *Store) { absentOr(t, s, "d", unix.S_IFREG|0o640) }},
-	{name: "output", run: func(s *Store) error { return output(s.CreateMarked(me(), "out", 0o640, false, job)) },
-		legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", newBytes) }, final: finished},
-	{name: "output over another", setup: putOld("out"), run: func(s *Store) error {
-		b, err := s.ReplaceMarked("out", job)
-		return output(b, true, err)
-	}, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", newBytes, oldBytes) }, final: finished},
-	{name: "prepared output", setup: putOld("out"), run: prepared, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", newBytes, oldBytes) },
+	{name: "output", run: prepared, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", newBytes) }, final: finished},
+	{name: "output over another", setup: putOld("out"), run: prepared, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", newBytes, oldBytes) },
 		final: finished},
 	{name: "recycled output", setup: func(s *Store) error {
 		s.pool.on.Store(true)
@@ -55,10 +53,7 @@ var scenarios = []scenario{
 		p, err := s.PrepareWhole("out", int64(len(large)))
 		return outputOf(p, err, larger)
 	}, legal: func(t *testing.T, s *Store) { bigOr(t, s, "out", large, larger) }, final: func(t *testing.T, s *Store) { bigIsIn("out", larger)(t, s) }},
-	{name: "replace", setup: putOld("out"), run: func(s *Store) error {
-		b, err := s.Replace("out")
-		return released(b, true, err)
-	}, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", "", oldBytes) }},
+	{name: "replace", setup: putOld("out"), run: func(s *Store) error { return released(published(s, "out")) }, legal: func(t *testing.T, s *Store) { goodOr(t, s, "out", "", oldBytes) }},
 	{name: "rename over", setup: both(putOld("a"), putNew("b")), run: func(s *Store) error { return ignore(s.Rename("a", "b", 0), unix.ENOENT) },
 		legal: func(t *testing.T, s *Store) {
 			goodOr(t, s, "a", oldBytes)
@@ -220,7 +215,7 @@ func with(s *Store, rel string, f func(*Buffer) error) error {
 	return f(b)
 }
 
-func released(b *Buffer, _ bool, err error) error {
+func released(b *Buffer, err error) error {
 	if err == nil {
 		b.Release()
 	}
@@ -228,10 +223,7 @@ func released(b *Buffer, _ bool, err error) error {
 }
 
 // output does what a job does with its output.
-func output(b *Buffer, _ bool, err error) error {
-	if err != nil {
-		return err
-	}
+func output(b *Buffer) error {
 	defer b.Release()
 	if err := b.Resize(int64(len(newBytes))); err != nil {
 		return err
@@ -264,7 +256,7 @@ func outputOf(p *Prepared, err error, text string) error {
 		return fmt.Errorf("%w (discard: %v)", err, p.Discard("out"))
 	}
 	if text == newBytes {
-		return output(p.Buffer, true, nil)
+		return output(p.Buffer)
 	}
 	defer p.Release()
 	if _, err := p.WriteAt([]byte(text), 0); err != nil {

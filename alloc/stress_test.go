@@ -81,9 +81,9 @@ func (x *stress) step() {
 	var err error
 	switch x.r.IntN(14) {
 	case 0, 1, 2:
-		b, _, err = x.s.CreateMarked(me(), p, 0o644, x.r.IntN(2) == 0, job)
+		b, _, err = x.s.Create(me(), p, 0o644, x.r.IntN(2) == 0)
 	case 3:
-		b, err = x.s.ReplaceMarked(p, job)
+		b, err = published(x.s, p)
 	case 4, 5:
 		b, err = x.s.Get(p)
 	case 6:
@@ -122,6 +122,11 @@ func (x *stress) prepare(rel string) error {
 	p, err := x.s.Prepare(rel, int64(x.r.IntN(1<<18)))
 	if err != nil {
 		return err
+	}
+	if x.r.IntN(2) == 0 {
+		if err := p.SetMark(job); err != nil {
+			x.t.Error(err)
+		}
 	}
 	if x.r.IntN(2) == 0 || p.Publish(me(), rel, 0o600) != nil {
 		if err := p.Discard(rel); !isExpected(err) {
