@@ -14,14 +14,14 @@ import (
 type limits struct {
 	timeout time.Duration // of running; 0: none
 	threads int           // workers at most; 0: all
-	memory  int64         // bytes of outputs and scratch at most; 0: the device's
+	memory  int64         // bytes of operands in memory and of scratch at most; 0: the device's
 }
 
 // CommonOptions are the keys that every command takes.
 var CommonOptions = []kernels.OptionSpec{
 	{Name: "timeout", Kind: kernels.KindFloat, Help: "Seconds the job may run; past them it ends as timedout."},
 	{Name: "threads", Kind: kernels.KindInt, Help: "Workers the job may use at once; the result has the same bits for any number."},
-	{Name: "maxmem", Kind: kernels.KindString, Help: "Memory for outputs and scratch at most, such as 512M; ENOMEM if the job needs more."},
+	{Name: "maxmem", Kind: kernels.KindString, Help: "Memory at most, such as 512M, for what the job uses of its operands and for its scratch; it is streamed if it needs more, or ENOMEM."},
 }
 
 func parseLimits(c *kernels.Call) (l limits, err error) {

@@ -46,6 +46,7 @@ func (m *mode) entries(p *kernels.Plan) []kernels.Entry {
 // footprint is the memory that a command asks for, in bytes.
 type footprint struct {
 	scratch int64 // of the kernel, and copies of inputs that an output overlaps
+	copied  int64 // of that, the copies
 	outs    int64 // new outputs
 	buffers int64 // all files that it names, each once
 	windows int64 // of those, what it uses
@@ -61,9 +62,10 @@ func (dr *draft) footprint() (f footprint) {
 		files[in.rel] = in.file
 		spans[in.rel] = spans[in.rel].with(in.layout)
 		if dr.overlapped(in) {
-			f.scratch += int64(in.layout.Bytes()) + 64
+			f.copied += int64(in.layout.Bytes()) + 64
 		}
 	}
+	f.scratch += f.copied
 	for i := range dr.outs {
 		o := &dr.outs[i]
 		switch {
@@ -126,58 +128,72 @@ func (s span) with(l ndarray.Layout) span {
 }
 
 // checkMemory chooses how the command will use memory, and refuses what cannot
-// fit even on an empty device.
+// fit even on an empty device, or within the command's own limit.
 func (b *batch) checkMemory(dr *draft) error {
 	usage := b.d.store.Usage()
 	f := dr.footprint()
-	dr.mode.memory = f.scratch + f.outs
-	limit := dr.limits.memory
-	switch {
-	case b.d.store.Spills():
+	if b.d.store.Spills() {
 		return b.chooseMode(dr, f, usage.Mem-usage.Staging)
-	case usage.Mem <= 0:
-		return nil
-	case limit > 0 && f.scratch+f.outs > limit:
-		return dr.overLimit(f.scratch + f.outs)
-	case b.d.cfg.Store.Plain != "": // outputs are files there, not memory
-		f.outs = 0
 	}
-	if need := f.scratch + f.outs; need > usage.Mem {
+	// The operands are in memory, or files there (Plain), whoever else uses them.
+	dr.mode.memory = f.scratch + f.windows
+	need := f.scratch + f.outs
+	if b.d.cfg.Store.Plain != "" {
+		need = f.scratch
+	}
+	switch limit := dr.limits.memory; {
+	case limit > 0 && dr.mode.memory > limit:
+		return dr.overLimit(dr.mode.memory)
+	case need > usage.Mem:
 		return failf(syscall.ENOMEM, dr.line.Verb.Span, "mount with a larger --mem, or with --spill", fmt.Sprintf("%s needs %d bytes of memory, and the device has %d", dr.call.Kernel.Name, need, usage.Mem))
 	}
 	return nil
 }
 
 func (dr *draft) overLimit(need int64) error {
-	return failf(syscall.ENOMEM, dr.line.Verb.Span, "raise maxmem=", fmt.Sprintf("%s needs %d bytes for outputs and scratch, and maxmem is %d", dr.call.Kernel.Name, need, dr.limits.memory))
+	return failf(syscall.ENOMEM, dr.line.Verb.Span, "raise maxmem=, or work on slices", fmt.Sprintf("%s needs %d bytes for operands and scratch, and maxmem is %d", dr.call.Kernel.Name, need, dr.limits.memory))
 }
 
 // chooseMode is for a device that spills: in memory if all operands fit there,
-// else only the parts that are used, else streamed.
+// else only the parts that are used, else streamed. The command's own limit
+// bounds the same sum, of scratch and what it has of the operands in memory.
 func (b *batch) chooseMode(dr *draft, f footprint, mem int64) error {
 	limit := dr.limits.memory
-	over := limit > 0 && f.scratch+f.outs > limit
-	switch {
-	case !over && lent(f.scratch)+f.buffers <= mem:
-		dr.mode.memory = f.scratch + f.buffers
+	if limit <= 0 {
+		limit = mem
+	}
+	switch whole, parts := f.scratch+f.buffers, f.scratch+f.windows; {
+	case whole <= limit && lent(f.scratch)+f.buffers <= mem:
+		dr.mode.memory = whole
 		return nil
-	case !over && lent(f.scratch+f.windows) <= mem:
-		dr.mode.memory = f.scratch + f.windows
+	case parts <= limit && lent(parts) <= mem:
+		dr.mode.memory = parts
 		dr.mode.windows = true
 		return nil
-	case over && dr.plan.Stream == nil:
-		return dr.overLimit(f.scratch + f.outs)
+	case dr.limits.memory > 0 && dr.plan.Stream == nil && lent(parts) <= mem:
+		return dr.overLimit(parts)
 	}
-	mem = b.d.streamable(mem)
-	if limit > 0 {
-		mem = min(mem, limit)
-	}
+	mem = b.d.within(dr.limits, mem, f.copied > 0)
 	s, err := planStream(dr.plan, mem)
 	if err != nil {
 		return dr.cannotStream(f, mem, err)
 	}
 	dr.mode = mode{streamed: s, memory: s.Mem}
 	return nil
+}
+
+// within is how much a streamed run may ask for where so much is there, and its
+// command has limits. If inputs overlap an output, the piece in which they are
+// copied aside counts too.
+func (d *Device) within(l limits, mem int64, overlaps bool) int64 {
+	mem = d.streamable(mem)
+	switch {
+	case l.memory <= 0:
+		return mem
+	case overlaps:
+		return min(mem, max(l.memory-d.copyPiece(), 0))
+	}
+	return min(mem, l.memory)
 }
 
 // cannotStream is the refusal of what fits in no mode.

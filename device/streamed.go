@@ -180,10 +180,7 @@ func (d *Device) streamInstead(j *Job) bool {
 	for _, r := range list {
 		mem += r.bytes
 	}
-	mem = d.streamable(mem)
-	if limit := j.limits.memory; limit > 0 {
-		mem = min(mem, limit)
-	}
+	mem = d.within(j.limits, mem, len(j.overlaps(j.plan.Alias)) > 0)
 	if s := j.mode.streamed; s != nil && mem >= s.Mem { // it has been tried
 		return false
 	}

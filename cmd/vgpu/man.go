@@ -12,7 +12,7 @@ import (
 func manCommand() *cobra.Command {
 	var roff bool
 	c := &cobra.Command{
-		Use: "man NAME", Short: "show the manual of a kernel, of explain or of ctl; without operand, list the kernels",
+		Use: "man NAME", Short: "show the manual of a kernel, of commands, ctl, explain or sizing; without operand, list the kernels",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
@@ -23,11 +23,19 @@ func manCommand() *cobra.Command {
 			return usagef("vgpu man takes one name")
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(catalog.Registry().Names(), "ctl", "explain"), cobra.ShellCompDirectiveNoFileComp
+			return manualNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
 	c.Flags().BoolVar(&roff, "roff", false, "as the source of a manual page")
 	return c
+}
+
+// manualNames lists the pages, for completion.
+func manualNames() (out []string) {
+	for _, k := range manuals() {
+		out = append(out, k.Name)
+	}
+	return out
 }
 
 func listKernels(w io.Writer) error {

@@ -9,10 +9,10 @@ import (
 )
 
 // deviceManuals are the pages of what a device understands beside kernels, in
-// the form of theirs: explain, ctl with its verbs, and how to
-// size it.
+// the form of theirs: how a line is written, ctl with its verbs, explain, and how
+// to size it.
 func deviceManuals() []*kernels.Kernel {
-	return []*kernels.Kernel{ctlManual(), explainManual(), sizingManual()}
+	return []*kernels.Kernel{commandsManual(), ctlManual(), explainManual(), sizingManual()}
 }
 
 func ctlManual() *kernels.Kernel {
@@ -58,7 +58,7 @@ func explainManual() *kernels.Kernel {
 				{Term: "input.N, output.N", Text: "the operands with their types and shapes; an output is new, overwritten or updated"},
 				{Term: "flops, bytes, scratch", Text: "the cost by the kernel's formulas; scratch is memory beside the operands"},
 				{Term: "mode", Text: "memory: all operands are mapped; windows: the parts of them that are used are copied; streamed: piece by piece, from and to where they are"},
-				{Term: "memory", Text: "what of --mem the job would hold"},
+				{Term: "memory", Text: "what the job would use of its operands in memory, and its scratch: what --mem and maxmem= bound"},
 				{Term: "moved", Text: "of a streamed job: what it would read and write outside memory"},
 				{Term: "brought", Text: "what would be read from spill tiers first"},
 				{Term: "seconds", Text: "an estimate, from rates seen on this device; absent before there are any"},
@@ -71,7 +71,7 @@ func explainManual() *kernels.Kernel {
 				"exec 3<>run", "echo 'explain gemm a.npy b.npy c.npy' >&3", "cat <&3",
 			}}},
 			Notes:   "A kernel adds lines of its own: the algorithm and its block sizes, the passes over data outside memory.",
-			SeeAlso: []string{"vgpu-run(1)", "vgpu-ctl(7)", "vgpu-mount(1)"},
+			SeeAlso: []string{"vgpu-commands(7)", "vgpu-run(1)", "vgpu-ctl(7)", "vgpu-mount(1)"},
 		},
 	}
 }
@@ -113,7 +113,7 @@ func manuals() []*kernels.Kernel {
 	return append(all, deviceManuals()...)
 }
 
-// manualOf finds the page of a kernel or of explain, ctl or a verb of ctl; nil
+// manualOf finds the page of a kernel, of the device's or of a verb of ctl; nil
 // if there is none.
 func manualOf(name string) *kernels.Kernel {
 	if slices.ContainsFunc(device.Verbs(), func(v device.Verb) bool { return v.Name == name }) {

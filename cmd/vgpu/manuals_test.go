@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,19 @@ func TestDeviceManuals(t *testing.T) {
 	}
 	if manualOf("nosuch") != nil || manualOf("gemm").Name != "gemm" {
 		t.Error("the wrong page")
+	}
+}
+
+// What every command takes stands on the page of commands.
+func TestCommandsManual(t *testing.T) {
+	text := manualOf("commands").Text(80)
+	for _, o := range device.CommonOptions {
+		if !strings.Contains(text, o.Name+"=") {
+			t.Errorf("no %s= in\n%s", o.Name, text)
+		}
+	}
+	if names := manualNames(); !slices.Contains(names, "commands") || !slices.Contains(names, "gemm") || !slices.Contains(names, "sizing") {
+		t.Error(names)
 	}
 }
 
