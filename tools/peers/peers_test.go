@@ -158,7 +158,7 @@ func TestOurs(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatalf("%s: %t, %v", what, ok, err)
 		}
-		if s, err := o.sample(t.Context(), 3); err != nil || s < 0 {
+		if s, err := o.sample(t.Context(), 5); err != nil || s < 0 {
 			t.Errorf("%s: %g s, %v", what, s, err)
 		}
 		if err := o.close(); err != nil {
