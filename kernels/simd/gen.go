@@ -7,3 +7,4 @@ package simd
 //go:generate go tool asmgen -family reduce -out .
 //go:generate go tool asmgen -family move -out .
 //go:generate go tool asmgen -family find -out .
+//go:generate go tool asmgen -family sort -out .

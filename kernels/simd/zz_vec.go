@@ -5426,6 +5426,104 @@ func SelectU64(dst []uint64, mask []uint8, a []uint64, b []uint64) {
 	}
 }
 
+// SortKeyI32 sets dst[i] = flip ^ x[i], negative ones also ^ low; the greatest integer
+// where x[i] & low exceeds inf.
+func SortKeyI32(dst []int32, x []int32, inf int32, low int32, flip int32) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sortKeyI32AVX512(&dst[i], &x[i], inf, low, flip, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 7
+		for i := 0; i < m; i += chunk {
+			sortKeyI32AVX2(&dst[i], &x[i], inf, low, flip, min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [8]int32
+				x   [8]int32
+			}
+			copy(tail.x[:], x[m:n])
+			sortKeyI32AVX2(&tail.dst[0], &tail.x[0], inf, low, flip, 8)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		sortKeyI32Go(dst[:n], x[:n], inf, low, flip)
+	}
+}
+
+// SortValueI32 sets dst[i] = what SortKeyI32 made k[i] of, unless that was a NaN.
+func SortValueI32(dst []int32, k []int32, low int32, flip int32) {
+	n := len(dst)
+	need(n, len(k))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sortValueI32AVX512(&dst[i], &k[i], low, flip, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 7
+		for i := 0; i < m; i += chunk {
+			sortValueI32AVX2(&dst[i], &k[i], low, flip, min(chunk, m-i))
+		}
+		sortValueI32Go(dst[m:n], k[m:n], low, flip)
+	default:
+		sortValueI32Go(dst[:n], k[:n], low, flip)
+	}
+}
+
+// SortKeyI64 sets dst[i] = flip ^ x[i], negative ones also ^ low; the greatest integer
+// where x[i] & low exceeds inf.
+func SortKeyI64(dst []int64, x []int64, inf int64, low int64, flip int64) {
+	n := len(dst)
+	need(n, len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sortKeyI64AVX512(&dst[i], &x[i], inf, low, flip, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			sortKeyI64AVX2(&dst[i], &x[i], inf, low, flip, min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]int64
+				x   [4]int64
+			}
+			copy(tail.x[:], x[m:n])
+			sortKeyI64AVX2(&tail.dst[0], &tail.x[0], inf, low, flip, 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		sortKeyI64Go(dst[:n], x[:n], inf, low, flip)
+	}
+}
+
+// SortValueI64 sets dst[i] = what SortKeyI64 made k[i] of, unless that was a NaN.
+func SortValueI64(dst []int64, k []int64, low int64, flip int64) {
+	n := len(dst)
+	need(n, len(k))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			sortValueI64AVX512(&dst[i], &k[i], low, flip, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			sortValueI64AVX2(&dst[i], &k[i], low, flip, min(chunk, m-i))
+		}
+		sortValueI64Go(dst[m:n], k[m:n], low, flip)
+	default:
+		sortValueI64Go(dst[:n], k[:n], low, flip)
+	}
+}
+
 // NotBool sets dst[i] = 1 - x[i], for x[i] of 0 or 1.
 func NotBool(dst []uint8, x []uint8) {
 	n := len(dst)

@@ -16448,6 +16448,316 @@ tail:
 	VZEROUPPER
 	RET
 
+// func sortKeyI32AVX512(dst *int32, x *int32, inf int32, low int32, flip int32, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·sortKeyI32AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+32(FP), R9
+	VPXORD       Z31, Z31, Z31
+	VPBROADCASTD vecConstants<>+0(SB), Z30
+	VBROADCASTSS inf+16(FP), Z0
+	VBROADCASTSS low+20(FP), Z1
+	VBROADCASTSS flip+24(FP), Z2
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z3
+	VPANDD    Z1, Z3, Z4
+	VPCMPGTD  Z0, Z4, K1
+	VPCMPGTD  Z3, Z31, K2
+	VBLENDMPS Z1, Z31, K2, Z4
+	VPXORD    Z4, Z3, Z4
+	VPXORD    Z2, Z4, Z4
+	VBLENDMPS Z30, Z4, K1, Z4
+	VMOVUPS   Z4, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ      $0x10, R9
+	SUBQ      AX, R9
+	JZ        done
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVQ     R10, K7
+	VMOVUPS.Z (SI)(AX*4), K7, Z3
+	VPANDD    Z1, Z3, Z4
+	VPCMPGTD  Z0, Z4, K1
+	VPCMPGTD  Z3, Z31, K2
+	VBLENDMPS Z1, Z31, K2, Z4
+	VPXORD    Z4, Z3, Z4
+	VPXORD    Z2, Z4, Z4
+	VBLENDMPS Z30, Z4, K1, Z4
+	VMOVUPS   Z4, K7, (DI)(AX*4)
+	ADDQ      R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sortKeyI32AVX2(dst *int32, x *int32, inf int32, low int32, flip int32, n int)
+// Requires: AVX, AVX2
+TEXT ·sortKeyI32AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+32(FP), R9
+	VPXOR        Y15, Y15, Y15
+	VMOVUPS      vecConstants<>+0(SB), Y14
+	VBROADCASTSS inf+16(FP), Y0
+	VBROADCASTSS low+20(FP), Y1
+	VBROADCASTSS flip+24(FP), Y2
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y3
+	VPAND     Y1, Y3, Y4
+	VPCMPGTD  Y0, Y4, Y4
+	VPCMPGTD  Y3, Y15, Y5
+	VBLENDVPS Y5, Y1, Y15, Y5
+	VPXOR     Y5, Y3, Y5
+	VPXOR     Y2, Y5, Y5
+	VBLENDVPS Y4, Y14, Y5, Y5
+	VMOVUPS   Y5, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func sortValueI32AVX512(dst *int32, k *int32, low int32, flip int32, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·sortValueI32AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         k+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VPXORD       Z31, Z31, Z31
+	VBROADCASTSS low+16(FP), Z0
+	VBROADCASTSS flip+20(FP), Z1
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Z2
+	VPXORD    Z1, Z2, Z2
+	VPCMPGTD  Z2, Z31, K1
+	VBLENDMPS Z0, Z31, K1, Z3
+	VPXORD    Z3, Z2, Z3
+	VMOVUPS   Z3, (DI)(AX*4)
+	ADDQ      $0x10, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ      $0x10, R9
+	SUBQ      AX, R9
+	JZ        done
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVQ     R10, K7
+	VMOVUPS.Z (SI)(AX*4), K7, Z2
+	VPXORD    Z1, Z2, Z2
+	VPCMPGTD  Z2, Z31, K1
+	VBLENDMPS Z0, Z31, K1, Z3
+	VPXORD    Z3, Z2, Z3
+	VMOVUPS   Z3, K7, (DI)(AX*4)
+	ADDQ      R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sortValueI32AVX2(dst *int32, k *int32, low int32, flip int32, n int)
+// Requires: AVX, AVX2
+TEXT ·sortValueI32AVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         k+8(FP), SI
+	MOVQ         n+24(FP), R9
+	VPXOR        Y15, Y15, Y15
+	VBROADCASTSS low+16(FP), Y0
+	VBROADCASTSS flip+20(FP), Y1
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPS   (SI)(AX*4), Y2
+	VPXOR     Y1, Y2, Y2
+	VPCMPGTD  Y2, Y15, Y3
+	VBLENDVPS Y3, Y0, Y15, Y3
+	VPXOR     Y3, Y2, Y3
+	VMOVUPS   Y3, (DI)(AX*4)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func sortKeyI64AVX512(dst *int64, x *int64, inf int64, low int64, flip int64, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·sortKeyI64AVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+40(FP), R9
+	VPXORQ       Z31, Z31, Z31
+	VPBROADCASTQ vecConstants<>+224(SB), Z30
+	VBROADCASTSD inf+16(FP), Z0
+	VBROADCASTSD low+24(FP), Z1
+	VBROADCASTSD flip+32(FP), Z2
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z3
+	VPANDQ    Z1, Z3, Z4
+	VPCMPGTQ  Z0, Z4, K1
+	VPCMPGTQ  Z3, Z31, K2
+	VBLENDMPD Z1, Z31, K2, Z4
+	VPXORQ    Z4, Z3, Z4
+	VPXORQ    Z2, Z4, Z4
+	VBLENDMPD Z30, Z4, K1, Z4
+	VMOVUPD   Z4, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ      $0x08, R9
+	SUBQ      AX, R9
+	JZ        done
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVQ     R10, K7
+	VMOVUPD.Z (SI)(AX*8), K7, Z3
+	VPANDQ    Z1, Z3, Z4
+	VPCMPGTQ  Z0, Z4, K1
+	VPCMPGTQ  Z3, Z31, K2
+	VBLENDMPD Z1, Z31, K2, Z4
+	VPXORQ    Z4, Z3, Z4
+	VPXORQ    Z2, Z4, Z4
+	VBLENDMPD Z30, Z4, K1, Z4
+	VMOVUPD   Z4, K7, (DI)(AX*8)
+	ADDQ      R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sortKeyI64AVX2(dst *int64, x *int64, inf int64, low int64, flip int64, n int)
+// Requires: AVX, AVX2
+TEXT ·sortKeyI64AVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         n+40(FP), R9
+	VPXOR        Y15, Y15, Y15
+	VMOVUPS      vecConstants<>+224(SB), Y14
+	VBROADCASTSD inf+16(FP), Y0
+	VBROADCASTSD low+24(FP), Y1
+	VBROADCASTSD flip+32(FP), Y2
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y3
+	VPAND     Y1, Y3, Y4
+	VPCMPGTQ  Y0, Y4, Y4
+	VPCMPGTQ  Y3, Y15, Y5
+	VBLENDVPD Y5, Y1, Y15, Y5
+	VPXOR     Y5, Y3, Y5
+	VPXOR     Y2, Y5, Y5
+	VBLENDVPD Y4, Y14, Y5, Y5
+	VMOVUPD   Y5, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func sortValueI64AVX512(dst *int64, k *int64, low int64, flip int64, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·sortValueI64AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         k+8(FP), SI
+	MOVQ         n+32(FP), R9
+	VPXORQ       Z31, Z31, Z31
+	VBROADCASTSD low+16(FP), Z0
+	VBROADCASTSD flip+24(FP), Z1
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z2
+	VPXORQ    Z1, Z2, Z2
+	VPCMPGTQ  Z2, Z31, K1
+	VBLENDMPD Z0, Z31, K1, Z3
+	VPXORQ    Z3, Z2, Z3
+	VMOVUPD   Z3, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ      $0x08, R9
+	SUBQ      AX, R9
+	JZ        done
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVQ     R10, K7
+	VMOVUPD.Z (SI)(AX*8), K7, Z2
+	VPXORQ    Z1, Z2, Z2
+	VPCMPGTQ  Z2, Z31, K1
+	VBLENDMPD Z0, Z31, K1, Z3
+	VPXORQ    Z3, Z2, Z3
+	VMOVUPD   Z3, K7, (DI)(AX*8)
+	ADDQ      R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func sortValueI64AVX2(dst *int64, k *int64, low int64, flip int64, n int)
+// Requires: AVX, AVX2
+TEXT ·sortValueI64AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         k+8(FP), SI
+	MOVQ         n+32(FP), R9
+	VPXOR        Y15, Y15, Y15
+	VBROADCASTSD low+16(FP), Y0
+	VBROADCASTSD flip+24(FP), Y1
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y2
+	VPXOR     Y1, Y2, Y2
+	VPCMPGTQ  Y2, Y15, Y3
+	VBLENDVPD Y3, Y0, Y15, Y3
+	VPXOR     Y3, Y2, Y3
+	VMOVUPD   Y3, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func notBoolAVX512(dst *uint8, x *uint8, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·notBoolAVX512(SB), NOSPLIT, $0-24

@@ -1078,6 +1078,26 @@ func selectU64AVX512(dst *uint64, mask *uint8, a *uint64, b *uint64, n int) { pa
 
 func selectU64AVX2(dst *uint64, mask *uint8, a *uint64, b *uint64, n int) { panic(noAssembly) }
 
+func sortKeyI32AVX512(dst *int32, x *int32, inf int32, low int32, flip int32, n int) {
+	panic(noAssembly)
+}
+
+func sortKeyI32AVX2(dst *int32, x *int32, inf int32, low int32, flip int32, n int) { panic(noAssembly) }
+
+func sortValueI32AVX512(dst *int32, k *int32, low int32, flip int32, n int) { panic(noAssembly) }
+
+func sortValueI32AVX2(dst *int32, k *int32, low int32, flip int32, n int) { panic(noAssembly) }
+
+func sortKeyI64AVX512(dst *int64, x *int64, inf int64, low int64, flip int64, n int) {
+	panic(noAssembly)
+}
+
+func sortKeyI64AVX2(dst *int64, x *int64, inf int64, low int64, flip int64, n int) { panic(noAssembly) }
+
+func sortValueI64AVX512(dst *int64, k *int64, low int64, flip int64, n int) { panic(noAssembly) }
+
+func sortValueI64AVX2(dst *int64, k *int64, low int64, flip int64, n int) { panic(noAssembly) }
+
 func notBoolAVX512(dst *uint8, x *uint8, n int) { panic(noAssembly) }
 
 func notBoolAVX2(dst *uint8, x *uint8, n int) { panic(noAssembly) }

@@ -2674,6 +2674,46 @@ func selectU64AVX512(dst *uint64, mask *uint8, a *uint64, b *uint64, n int)
 //go:noescape
 func selectU64AVX2(dst *uint64, mask *uint8, a *uint64, b *uint64, n int)
 
+// sortKeyI32AVX512 takes any n > 0.
+//
+//go:noescape
+func sortKeyI32AVX512(dst *int32, x *int32, inf int32, low int32, flip int32, n int)
+
+// sortKeyI32AVX2 wants n to be a multiple of 8.
+//
+//go:noescape
+func sortKeyI32AVX2(dst *int32, x *int32, inf int32, low int32, flip int32, n int)
+
+// sortValueI32AVX512 takes any n > 0.
+//
+//go:noescape
+func sortValueI32AVX512(dst *int32, k *int32, low int32, flip int32, n int)
+
+// sortValueI32AVX2 wants n to be a multiple of 8.
+//
+//go:noescape
+func sortValueI32AVX2(dst *int32, k *int32, low int32, flip int32, n int)
+
+// sortKeyI64AVX512 takes any n > 0.
+//
+//go:noescape
+func sortKeyI64AVX512(dst *int64, x *int64, inf int64, low int64, flip int64, n int)
+
+// sortKeyI64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func sortKeyI64AVX2(dst *int64, x *int64, inf int64, low int64, flip int64, n int)
+
+// sortValueI64AVX512 takes any n > 0.
+//
+//go:noescape
+func sortValueI64AVX512(dst *int64, k *int64, low int64, flip int64, n int)
+
+// sortValueI64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func sortValueI64AVX2(dst *int64, k *int64, low int64, flip int64, n int)
+
 // notBoolAVX512 takes any n > 0.
 //
 //go:noescape

@@ -2744,6 +2744,72 @@ func selectU64Go(dst []uint64, mask []uint8, a []uint64, b []uint64) {
 	}
 }
 
+func sortKeyI32One(x int32, inf int32, low int32, flip int32) int32 {
+	t4 := uint32(x) & uint32(low)
+	t5 := int32(t4) > int32(uint32(inf))
+	t8 := int32(0x0) > int32(uint32(x))
+	t9 := sel(t8, uint32(low), 0x0)
+	t10 := uint32(x) ^ t9
+	t11 := t10 ^ uint32(flip)
+	t12 := sel(t5, 0x7fffffff, t11)
+	return int32(t12)
+}
+
+func sortKeyI32Go(dst []int32, x []int32, inf int32, low int32, flip int32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = sortKeyI32One(x[i], inf, low, flip)
+	}
+}
+
+func sortValueI32One(k int32, low int32, flip int32) int32 {
+	t3 := uint32(k) ^ uint32(flip)
+	t5 := int32(0x0) > int32(t3)
+	t6 := sel(t5, uint32(low), 0x0)
+	t7 := t3 ^ t6
+	return int32(t7)
+}
+
+func sortValueI32Go(dst []int32, k []int32, low int32, flip int32) {
+	k = k[:len(dst)]
+	for i := range dst {
+		dst[i] = sortValueI32One(k[i], low, flip)
+	}
+}
+
+func sortKeyI64One(x int64, inf int64, low int64, flip int64) int64 {
+	t4 := uint64(x) & uint64(low)
+	t5 := int64(t4) > int64(uint64(inf))
+	t8 := int64(0x0) > int64(uint64(x))
+	t9 := sel(t8, uint64(low), 0x0)
+	t10 := uint64(x) ^ t9
+	t11 := t10 ^ uint64(flip)
+	t12 := sel(t5, 0x7fffffffffffffff, t11)
+	return int64(t12)
+}
+
+func sortKeyI64Go(dst []int64, x []int64, inf int64, low int64, flip int64) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = sortKeyI64One(x[i], inf, low, flip)
+	}
+}
+
+func sortValueI64One(k int64, low int64, flip int64) int64 {
+	t3 := uint64(k) ^ uint64(flip)
+	t5 := int64(0x0) > int64(t3)
+	t6 := sel(t5, uint64(low), 0x0)
+	t7 := t3 ^ t6
+	return int64(t7)
+}
+
+func sortValueI64Go(dst []int64, k []int64, low int64, flip int64) {
+	k = k[:len(dst)]
+	for i := range dst {
+		dst[i] = sortValueI64One(k[i], low, flip)
+	}
+}
+
 func notBoolOne(x uint8) uint8 {
 	t2 := x ^ 0x1
 	return t2

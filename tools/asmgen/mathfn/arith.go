@@ -25,6 +25,7 @@ func vectorRoutines() []*Routine {
 		rs = append(rs, comparisons(e)...)
 		rs = append(rs, selection(e))
 	}
+	rs = append(append(rs, sortKeys(I32)...), sortKeys(I64)...)
 	rs = append(rs, bools()...)
 	rs = append(rs, widened()...)
 	return append(rs, streaming(casts())...)

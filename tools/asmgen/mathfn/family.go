@@ -19,6 +19,7 @@ func Families() []Family {
 		{Name: "reduce", reductions: reductions()},
 		{Name: "move", handmade: generateMoves},
 		{Name: "find", handmade: generateFinds},
+		{Name: "sort", handmade: generateSorts},
 	}
 }
 
