@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -255,8 +254,6 @@ func (d *diskBench) lay(ctx context.Context) error {
 // sample keeps as many operations in flight as the shape says, for the length
 // of a sample, and returns bytes a second.
 func (d *diskBench) sample(ctx context.Context, s *diskShape) (rate float64, err error) {
-	runtime.LockOSThread() // submitting and waiting on one thread saves the kernel a wake-up
-	defer runtime.UnlockOSThread()
 	q := d.ring.NewQueue()
 	defer func() { err = errors.Join(err, drain(q)) }()
 	var ops []*iouring.Op
