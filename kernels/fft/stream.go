@@ -1,6 +1,7 @@
 package fft
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -45,11 +46,9 @@ type streamed struct {
 // stream plans a run that takes at most mem bytes.
 func (r *request) stream(src, dst ndarray.Layout, mem int64) (*kernels.Streamed, error) {
 	s := &streamed{r: r, m: machineFor(r.prec), src: src, dst: dst, complex: complexOf(r.prec)}
-	err := s.plan(mem)
-	if l := s.line(); err != nil && l != nil {
-		return l.stream(mem)
-	} else if err != nil {
-		return nil, err
+	if err := s.plan(mem); err != nil {
+		out, low := s.lines(mem)
+		return out, lesser(err, low, out != nil)
 	}
 	if t := s.paneled(mem); len(s.passes) > 0 && t != nil && t.traffic(false) < s.traffic(false) {
 		s = t
@@ -60,6 +59,19 @@ func (r *request) stream(src, dst ndarray.Layout, mem int64) (*kernels.Streamed,
 		out.Run = runStreamed[float32](s)
 	}
 	return out, nil
+}
+
+// lesser is the refusal of two plans, of which one may not be possible: the one
+// that needs less memory.
+func lesser(err, other error, ok bool) error {
+	var a, b *stream.NoMemError
+	switch {
+	case ok:
+		return nil
+	case other == nil || errors.As(err, &a) && errors.As(other, &b) && a.Least <= b.Least:
+		return err
+	}
+	return other
 }
 
 // order is the axes as they are done in core.

@@ -16,7 +16,8 @@ import (
 // which lie together, and writes columns of the result seen as n2 rows. Bailey's
 // external algorithm, with the arithmetic of [twoStep]: the bits are the same.
 // Where columns would be many short runs, one more pass copies the line to
-// panels before, or the result from them behind.
+// panels before, or the result from them behind. A last block that is not whole
+// overlaps the one before it, as in core: both are in one tile.
 type lineStream struct {
 	*streamed
 	n1, n2   int
@@ -28,15 +29,15 @@ type lineStream struct {
 	mem      int64
 }
 
-// line is nil if the request is not a single line whose sweeps have whole
-// blocks, of one vector.
+// line is nil if the request is not a single line of two sweeps in blocks of one
+// vector.
 func (s *streamed) line() *lineStream {
 	r := s.r
 	if r.real || len(r.shape) != 1 || r.shape[0] < memoryFrom || s.src.Shape[0] != r.shape[0] || s.dst.Shape[0] != r.shape[0] {
 		return nil
 	}
 	n1, n2, ok := split(r.shape[0], s.m)
-	if !ok || n1%s.m.w != 0 || n2%s.m.w != 0 {
+	if !ok || n1 < s.m.w || n2 < s.m.w {
 		return nil
 	}
 	return &lineStream{streamed: s, n1: n1, n2: n2, src: asMatrix(s.src, n1, n2), dst: asMatrix(s.dst, n2, n1)}
@@ -52,13 +53,33 @@ func asMatrix(l ndarray.Layout, rows, cols int) ndarray.Layout {
 // between is the temporary space's layout: vectors of W real and W imaginary
 // parts.
 func (l *lineStream) between() ndarray.Layout {
-	return ndarray.NewLayout(l.r.prec, l.n1/l.m.w, l.n2, 2*l.m.w)
+	return ndarray.NewLayout(l.r.prec, tilesOf(l.n1, l.m.w), l.n2, 2*l.m.w)
+}
+
+// atMost is the greatest number of blocks a tile, no more than most, with which the
+// last tile of n columns has a whole block, beside one that is not; 0 if there is
+// none.
+func (l *lineStream) atMost(most, n int) int {
+	whole, all := n/l.m.w, tilesOf(n, l.m.w)
+	for most = min(most, all); most < all && all > whole && most > 0 && whole%most == 0; {
+		most--
+	}
+	return most
+}
+
+// least is the smallest such number.
+func (l *lineStream) least(n int) int {
+	b := 1
+	for l.atMost(b, n) == 0 {
+		b++
+	}
+	return b
 }
 
 // stream plans passes that take at most mem bytes, by way of panels where that
 // costs less.
 func (l *lineStream) stream(mem int64) (*kernels.Streamed, error) {
-	l.cols, l.blocks = l.m.w, 1
+	l.cols, l.blocks = l.columns(l.least(l.n2)), l.least(l.n1)
 	if least := max(l.firstMem(), l.secondMem()); least > mem {
 		return nil, &stream.NoMemError{Least: least, Have: mem}
 	}
@@ -79,14 +100,19 @@ func (l *lineStream) stream(mem int64) (*kernels.Streamed, error) {
 // by is the plan with panels of the line, or of the result. It may take more
 // than mem, if even the least tiles do.
 func (l *lineStream) by(from, to bool, mem int64) *lineStream {
-	c, w := *l, l.m.w
-	grow := func(at *int, least, most int, need func() int64) {
-		for *at = least; *at < most; {
-			was := *at
-			if *at = min(2*was, most); need() > mem {
-				*at = was
+	c := *l
+	grow := func(n int, set func(blocks int), need func() int64) {
+		for at := c.least(n); ; {
+			set(at)
+			next := c.atMost(2*at, n)
+			if next <= at {
 				return
 			}
+			if set(next); need() > mem {
+				set(at)
+				return
+			}
+			at = next
 		}
 	}
 	first := func() int64 {
@@ -97,12 +123,12 @@ func (l *lineStream) by(from, to bool, mem int64) *lineStream {
 	}
 	second := func() int64 {
 		if to {
-			c.to = &panels{c.complex, c.n2, c.n1, c.blocks * w}
+			c.to = &panels{c.complex, c.n2, c.n1, min(c.blocks*c.m.w, c.n1)}
 		}
 		return c.secondMem()
 	}
-	grow(&c.cols, w, c.n2, first)
-	grow(&c.blocks, 1, c.n1/w, second)
+	grow(c.n2, func(blocks int) { c.cols = c.columns(blocks) }, first)
+	grow(c.n1, func(blocks int) { c.blocks = blocks }, second)
 	c.mem = max(first(), second())
 	c.copies = [2]*pass{}
 	if from {
@@ -118,6 +144,9 @@ func (l *lineStream) by(from, to bool, mem int64) *lineStream {
 	}
 	return &c
 }
+
+// columns is how many columns a tile of so many blocks has.
+func (l *lineStream) columns(blocks int) int { return min(blocks*l.m.w, l.n2) }
 
 // matrices is what the copies see: the line and the result as matrices.
 func (l *lineStream) matrices() *streamed {
@@ -183,7 +212,7 @@ func (l *lineStream) firstMem() int64 {
 }
 
 func (l *lineStream) secondMem() int64 {
-	k := l.blocks * l.m.w
+	k := min(l.blocks*l.m.w, l.n1)
 	return l.passBytes(l.between().Range(0, 0, l.blocks), l.resultTile(0, k), l.bufferReals(l.to, l.n2*k))
 }
 
@@ -228,8 +257,8 @@ func (l *lineStream) traffic(bytes bool) (total float64) {
 		add(l.columnTile(lo, hi), l.between().Range(1, lo, hi))
 	}
 	for i := range tilesOf(l.n1, l.blocks*l.m.w) {
-		lo, hi := i*l.blocks, min((i+1)*l.blocks, l.n1/l.m.w)
-		add(l.between().Range(0, lo, hi), l.resultTile(lo*l.m.w, hi*l.m.w))
+		lo, hi := i*l.blocks, min((i+1)*l.blocks, tilesOf(l.n1, l.m.w))
+		add(l.between().Range(0, lo, hi), l.resultTile(lo*l.m.w, min(hi*l.m.w, l.n1)))
 	}
 	s := l.matrices()
 	for _, p := range l.copies {
@@ -314,13 +343,13 @@ func (r *lineRun[T]) rows(x *kernels.Exec) error {
 	k := l.blocks * l.m.w
 	p := &linePass[T]{l: l,
 		source: func(i int) kernels.Stored {
-			return stream.Range(r.between, 0, i*l.blocks, min((i+1)*l.blocks, l.n1/l.m.w))
+			return stream.Range(r.between, 0, i*l.blocks, min((i+1)*l.blocks, tilesOf(l.n1, l.m.w)))
 		},
 		sink: func(i int) kernels.Stored {
 			return kernels.Stored{Blob: to, Layout: l.resultTile(i*k, min((i+1)*k, l.n1))}
 		},
 	}
-	return p.run(x, tilesOf(l.n1, k), l.bufferReals(l.to, l.n2*k), p.rows)
+	return p.run(x, tilesOf(l.n1, k), l.bufferReals(l.to, l.n2*min(k, l.n1)), p.rows)
 }
 
 // linePass is one of the sweeps under way.
@@ -387,12 +416,16 @@ func (p *linePass[T]) columns(i int, in, out ndarray.Array) error {
 		for i := lo; i < hi; i++ {
 			p.two.columnBlock(to, src, first+i, i*w, p.dir, tiles)
 		}
+		if hi == cols/w && cols%w != 0 { // after the one that it overlaps
+			p.two.columnBlock(to, src, first+hi, cols-w, p.dir, tiles)
+		}
 	})
 }
 
 // rows is the second sweep over the blocks of k1 of a tile.
-func (p *linePass[T]) rows(_ int, in, out ndarray.Array) error {
-	w, dst := p.l.m.w, out
+func (p *linePass[T]) rows(i int, in, out ndarray.Array) error {
+	w, dst, first := p.l.m.w, out, i*p.l.blocks*p.l.m.w
+	cols := min(first+p.l.blocks*w, p.l.n1) - first
 	if p.l.to != nil {
 		dst = out.Index(0)
 	} else {
@@ -400,9 +433,12 @@ func (p *linePass[T]) rows(_ int, in, out ndarray.Array) error {
 	}
 	p.two.pitchOut = 2 * dst.Shape[1]
 	from, to, next := flat[T](in), reals[T](dst), in.Strides[0]/realSize[T]()
-	err := p.crew.tasks(in.Shape[0], p.crew.grain(2*w*p.l.n2), p.l.taskReals(), func(lo, hi int, tiles []T) {
+	err := p.crew.tasks(cols/w, p.crew.grain(2*w*p.l.n2), p.l.taskReals(), func(lo, hi int, tiles []T) {
 		for i := lo; i < hi; i++ {
 			p.two.rowBlock(to, from[i*next:], 0, i*w, p.dir, tiles)
+		}
+		if hi == cols/w && cols%w != 0 {
+			p.two.rowBlock(to, from[hi*next:], 0, cols-w, p.dir, tiles)
 		}
 	})
 	if err != nil {

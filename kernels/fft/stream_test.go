@@ -37,7 +37,13 @@ func TestStreamedLine(t *testing.T) {
 	operands := map[string]ndarray.Array{
 		"c": randomArray(rng, ndarray.C64, 1<<18), "d": randomArray(rng, ndarray.C128, 1<<18), "i": randomArray(rng, ndarray.I16, 1<<18), "v": randomArray(rng, ndarray.C64, 1<<19), "o": randomArray(rng, ndarray.C128, 3<<17),
 	}
-	for _, line := range []string{"fft c y", "ifft d y norm=ortho", "fft i y norm=forward", "ifft v[::-2] y", "fft o y"} {
+	lines := []string{"fft c y", "ifft d y norm=ortho", "fft i y norm=forward", "ifft v[::-2] y", "fft o y"}
+	for i, n := range []int{300300, 354294, 390000} { // blocks that are not whole
+		name := "n" + itoa(i)
+		operands[name] = randomArray(rng, []ndarray.DType{ndarray.C64, ndarray.C128}[i%2], n)
+		lines = append(lines, "fft "+name+" y")
+	}
+	for _, line := range lines {
 		j, err := kerneltest.Prepare(t, Kernels(), line, operands)
 		if err != nil {
 			t.Fatal(err)
@@ -50,7 +56,7 @@ func TestStreamedLine(t *testing.T) {
 		}
 		kerneltest.Stream(t, Kernels(), line, operands, low.Least, 3*whole/2)
 	}
-	for _, n := range []int{262147, 250047} { // a prime; blocks that are not whole
+	for _, n := range []int{262147, 250046} { // a prime, and twice one
 		j, err := kerneltest.Prepare(t, Kernels(), "fft x y", map[string]ndarray.Array{"x": ndarray.New(ndarray.C64, n)})
 		if err != nil {
 			t.Fatal(err)
@@ -59,6 +65,37 @@ func TestStreamedLine(t *testing.T) {
 		if _, err := j.Plan.Stream(1 << 20); !errors.As(err, &low) || low.Least < int64(8*n) {
 			t.Errorf("%d points in a megabyte: %v", n, err)
 		}
+	}
+}
+
+// TestStreamedRealLine: real lines that do not fit, and several long lines, have
+// the bits of those in core, whatever lies between the numbers, cropped and padded.
+func TestStreamedRealLine(t *testing.T) {
+	rng := newRand(87)
+	const n = 1 << 19
+	operands := map[string]ndarray.Array{
+		"r": randomArray(rng, ndarray.F32, n), "i": randomArray(rng, ndarray.I16, n/2), "v": randomArray(rng, ndarray.F64, n), "c": randomArray(rng, ndarray.C64, n/2+1), "d": randomArray(rng, ndarray.C128, 3*n/4+1),
+		"m": randomArray(rng, ndarray.F32, 2, n), "w": randomArray(rng, ndarray.C64, 1<<18, 3), "y0": randomArray(rng, ndarray.F32, 2*n),
+	}
+	for _, c := range []struct {
+		line   string
+		passes int
+	}{
+		{"rfft r y norm=ortho", 3}, {"rfft i y n=524288", 4}, {"rfft v[::-1] y norm=forward", 4}, {"rfft r y n=720000", 4}, {"irfft c y", 3}, {"irfft d y norm=ortho", 3}, {"irfft d y n=524288", 3}, {"irfft c y n=720000", 3},
+		{"irfft c y0[::2]", 4}, {"rfft m y", 3}, {"fft w y axes=0", 2},
+	} {
+		j, err := kerneltest.Prepare(t, Kernels(), c.line, operands)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least := leastOf(t, c.line, operands)
+		if asm := simd.FFT[float32]().ISA != simd.Generic; asm && least > int64(j.Out[0].Bytes()) {
+			t.Errorf("%s of %d bytes takes %d", c.line, j.Out[0].Bytes(), least)
+		}
+		if passes, temp := passesOf(t, c.line, least, operands); len(passes) < c.passes || temp == 0 {
+			t.Errorf("%s: %q, %d bytes of temporary space", c.line, passes, temp)
+		}
+		kerneltest.Stream(t, Kernels(), c.line, operands, least, 2*least)
 	}
 }
 
