@@ -22,7 +22,7 @@ func planArgsort(c *kernels.Call) (*kernels.Plan, error) {
 	fn := func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
 		return argsortRow(w, ndarray.Slice[int64](out), in, lane, descending)
 	}
-	p := planRows(c, axis, ndarray.I64, in.Shape, indexScratch(in.DType, in.Shape[axis]))
+	p := planRows(c, axis, ndarray.I64, in.Shape, indexScratch(in.DType, in.Shape[axis]), false)
 	s := &sorting{c: c, out: kernels.OutSpec{DType: ndarray.I64, Shape: in.Shape}, axis: axis, perLane: p.perLane, index: true, descending: descending, fn: fn}
 	return &kernels.Plan{
 		Out:     []kernels.OutSpec{s.out},

@@ -5,7 +5,7 @@ import "vgpu/kernels"
 const (
 	typesAll  = "All: bool i8 u8 i16 u16 i32 u32 i64 u64 f16 bf16 f32 f64 c64 c128."
 	numpyNaN  = "NaN comes last, as numpy has it, also in descending order. -0 and +0 are equal. Complex numbers are ordered by the real part, then by the imaginary part; those with a NaN part come last, in numpy's order R+nan·j, nan+R·j, nan+nan·j, and by the part that is a number within these."
-	radixNote = "Values are turned into unsigned keys and sorted by counting digits of 8 bits, least significant first (Knuth, The Art of Computer Programming 3, section 5.2.5, algorithm R); passes over digits that are all equal are left out. Rows of up to 128 elements are sorted by networks of eight and merges that do not branch on the data."
+	radixNote = "Values are turned into unsigned keys and sorted by counting digits of 8 bits, least significant first (Knuth, The Art of Computer Programming 3, section 5.2.5, algorithm R); passes over digits that are all equal are left out."
 )
 
 var (
@@ -25,12 +25,12 @@ var sortKernel = &kernels.Kernel{
 		Description: "Sorts the rows of A along an axis, ascending unless descending=1, as numpy.sort does. The sort is stable to the bit: zeros of both signs and NaNs of different payloads keep their order.\n\n" + numpyNaN,
 		Operands:    []kernels.Entry{{Term: "A", Text: "an array of rank 1 or more"}, {Term: "OUT", Text: "the sorted array, of A's shape"}},
 		Types:       typesAll + " The output has A's type.",
-		Cost:        "O(n) for a row of n elements: each is moved once for every byte of its type at the most. Bytes: the input once and the output once. Scratch: n elements for each row under work; 5 words of 8 bytes each for complex types; a copy of A, and one of the output, if the axis is not the last or they do not lie in C order.",
+		Cost:        "O(n) for a row of n elements: each is moved once for every byte of its type at the most. Bytes: the input once and the output once. Scratch: n elements for each row under work, or 32 to 64 KiB a thread where n is at most 128; 5 words of 8 bytes an element for complex types; a copy of A, and one of the output, if the axis is not the last or they do not lie in C order.",
 		Errors:      []kernels.Entry{errAxis},
 		Examples: []kernels.Example{
 			{Text: "A vector, and the columns of a matrix, greatest first.", Lines: []string{"random x.npy:f32:100000 dist=normal", "sort x.npy y.npy", "random a.npy:i16:100x20", "sort a.npy b.npy axis=0 descending=1"}},
 		},
-		Notes:   radixNote + " Rows from 262144 elements on are sorted by all threads together, in blocks.",
+		Notes:   radixNote + " Rows of up to 128 elements are sorted many at once: their elements become columns of a matrix, which a network sorts (section 5.2.2, algorithm M). Rows from 262144 elements on are sorted by all threads together, in blocks.",
 		SeeAlso: []string{"argsort", "topk", "searchsorted"},
 	},
 }
@@ -50,7 +50,7 @@ var argsortKernel = &kernels.Kernel{
 			{Text: "The order of a vector.", Lines: []string{"random x.npy:f64:1000", "argsort x.npy i.npy"}},
 			{Text: "Of each row, greatest first.", Lines: []string{"random a.npy:u8:10x50", "argsort a.npy j.npy descending=1"}},
 		},
-		Notes:   radixNote,
+		Notes:   radixNote + " Rows of up to 128 elements are sorted by networks of eight and merges that do not branch on the data.",
 		SeeAlso: []string{"sort", "topk", "argmin", "argmax"},
 	},
 }

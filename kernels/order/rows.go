@@ -17,10 +17,11 @@ const pieceElements = 1 << 15
 // axis. Rows that do not lie in memory as Go slices are worked on in a copy.
 type rowPlan struct {
 	axis    int
-	n, rows int // elements of an input row; number of rows
-	lanes   int // rows worked on at once for which scratch is planned
-	perLane int // bytes of scratch a row
-	staging int // bytes of copies
+	n, rows int  // elements of an input row; number of rows
+	lanes   int  // rows worked on at once for which scratch is planned
+	perLane int  // bytes of scratch a row
+	staging int  // bytes of copies
+	block   bool // rows follow one another in memory, and many are worked on in a call
 }
 
 // axisOf reads an axis option of an array of rank r.
@@ -36,21 +37,22 @@ func axisOf(c *kernels.Call, name string, r int) (int, error) {
 }
 
 // planRows lays out rows of the first input along axis, and of an output of
-// type d with that shape. perLane is the scratch that one row needs.
-func planRows(c *kernels.Call, axis int, d ndarray.DType, shape []int, perLane int) rowPlan {
+// type d with that shape. perLane is the scratch that one row needs, or with block
+// one block of rows.
+func planRows(c *kernels.Call, axis int, d ndarray.DType, shape []int, perLane int, block bool) rowPlan {
 	out := ndarray.NewLayout(d, shape...)
 	if c.Out[0].Slice != nil && c.Out[0].Exists {
 		out = c.Out[0].Layout
 	}
-	return newRowPlan(c, axis, perLane, c.In[0].Layout, out)
+	return newRowPlan(c, axis, perLane, block, c.In[0].Layout, out)
 }
 
 // newRowPlan is planRows for an input and an output of those layouts.
-func newRowPlan(c *kernels.Call, axis, perLane int, in, out ndarray.Layout) rowPlan {
+func newRowPlan(c *kernels.Call, axis, perLane int, block bool, in, out ndarray.Layout) rowPlan {
 	n := in.Shape[axis]
-	p := rowPlan{axis: axis, n: n, rows: in.Len() / max(n, 1), lanes: 1, perLane: scratch.Round(perLane)}
+	p := rowPlan{axis: axis, n: n, rows: in.Len() / max(n, 1), lanes: 1, perLane: scratch.Round(perLane), block: block}
 	for _, l := range []ndarray.Layout{in, out} {
-		if !directRows(axisLast(l, axis)) {
+		if !p.direct(axisLast(l, axis)) {
 			p.staging += scratch.Round(l.Bytes())
 		}
 	}
@@ -86,14 +88,18 @@ func directRows(l ndarray.Layout) bool {
 	return true
 }
 
+// direct tells whether rows are used as they lie.
+func (p rowPlan) direct(l ndarray.Layout) bool { return directRows(l) && (!p.block || l.Contiguous()) }
+
 // grain is how many short rows make a piece of work.
 func (p rowPlan) grain() int { return max(1, pieceElements/max(p.n, 1)) }
 
 // scratch is the bytes that run takes from Exec.Mem at the most.
 func (p rowPlan) scratch() int64 { return int64(p.lanes*p.perLane + p.staging) }
 
-// rowFunc works on one pair of rows, direct and one-dimensional. w serves to
-// split long rows. lane is perLane bytes of scratch for the time of the call.
+// rowFunc works on one pair of rows, direct and one-dimensional; in a plan with block
+// on a pair of blocks of rows, direct and two-dimensional. w serves to split long
+// rows. lane is perLane bytes of scratch for the time of the call.
 type rowFunc func(w *pool.Worker, out, in ndarray.Array, lane []byte) error
 
 // rowRun is rows under work, with their memory.
@@ -121,7 +127,7 @@ func (p rowPlan) run(x *kernels.Exec, fn rowFunc) error {
 // ones side by side. It may be called again with arrays that are no larger.
 func (r *rowRun) run(w *pool.Worker, out, in ndarray.Array, fn rowFunc) error {
 	in.Layout, out.Layout = axisLast(in.Layout, r.axis), axisLast(out.Layout, r.axis)
-	if in.Len() > 0 && !(directRows(in.Layout) && in.Aligned()) {
+	if in.Len() > 0 && !(r.direct(in.Layout) && in.Aligned()) {
 		staged := r.copyOf(in.Layout, &r.in)
 		if err := move.Copy(w, staged, in); err != nil {
 			return err
@@ -129,7 +135,7 @@ func (r *rowRun) run(w *pool.Worker, out, in ndarray.Array, fn rowFunc) error {
 		in = staged
 	}
 	target := out
-	staged := out.Len() > 0 && !(directRows(out.Layout) && out.Aligned())
+	staged := out.Len() > 0 && !(r.direct(out.Layout) && out.Aligned())
 	if staged {
 		out = r.copyOf(out.Layout, &r.out)
 	}
@@ -165,6 +171,10 @@ func (r *rowRun) each(w *pool.Worker, out, in ndarray.Array, fn rowFunc) error {
 	err := w.For(rows, r.grain(), func(w *pool.Worker, lo, hi int) {
 		lane := r.lanes.Get()
 		defer r.lanes.Put(lane)
+		if r.block {
+			first.set(fn(w, rowsOf(out, lo, hi), rowsOf(in, lo, hi), lane))
+			return
+		}
 		for i := lo; i < hi; i++ {
 			first.set(fn(w, row(out, i), row(in, i), lane))
 		}
@@ -184,6 +194,14 @@ func row(a ndarray.Array, r int) ndarray.Array {
 	}
 	a.Shape, a.Strides = a.Shape[k:], a.Strides[k:]
 	return a
+}
+
+// rowsOf is rows lo to hi-1 of an array without gaps, along its last axis.
+func rowsOf(a ndarray.Array, lo, hi int) ndarray.Array {
+	n := a.Shape[a.Rank()-1]
+	l := ndarray.NewLayout(a.DType, hi-lo, n)
+	l.Offset = a.Offset + lo*n*a.DType.Size()
+	return ndarray.Array{Layout: l, Data: a.Data}
 }
 
 // firstError keeps the first error that is set.

@@ -21,11 +21,16 @@ func planSort(c *kernels.Call) (*kernels.Plan, error) {
 		return nil, err
 	}
 	n, descending := in.Shape[axis], c.Bool("descending")
-	fn := func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
+	perLane, fn := sortScratch(in.DType, n), func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
 		return sortRow(w, out, in, lane, descending)
 	}
-	p := planRows(c, axis, in.DType, in.Shape, sortScratch(in.DType, n))
-	s := &sorting{c: c, out: kernels.OutSpec{DType: in.DType, Shape: in.Shape}, axis: axis, perLane: p.perLane, descending: descending, fn: fn}
+	block := n < smallSort && !in.DType.IsComplex()
+	if block {
+		columns := newColumnSort(in.DType, n, descending)
+		perLane, fn = columns.scratch(), columns.run
+	}
+	p := planRows(c, axis, in.DType, in.Shape, perLane, block)
+	s := &sorting{c: c, out: kernels.OutSpec{DType: in.DType, Shape: in.Shape}, axis: axis, perLane: p.perLane, block: block, descending: descending, fn: fn}
 	return &kernels.Plan{
 		Out:     []kernels.OutSpec{s.out},
 		Stream:  s.stream,
@@ -78,27 +83,32 @@ func sortReal[K interface {
 	if err := radix(w, 0, dst, none, tmp, none, carveCounts(&lane, len(src))); err != nil {
 		return err
 	}
-	numbers := len(dst)
-	if seen&hasNaN != 0 {
-		numbers, _ = slices.BinarySearch(dst, c.nan())
-	}
-	zeros := numbers
-	if seen&hasNegZero != 0 && seen&hasPosZero != 0 {
-		zeros, _ = slices.BinarySearch(dst, min(c.key(c.sign), c.key(0)))
-	}
-	err = blocks(w, numbers, func(lo, hi int) { c.decode(dst[lo:hi], dst[lo:hi]) })
-	if err != nil {
+	err = blocks(w, len(dst), func(lo, hi int) { c.decode(dst[lo:hi], dst[lo:hi]) })
+	if err != nil || seen&hasNaN == 0 && seen&(hasNegZero|hasPosZero) != hasNegZero|hasPosZero {
 		return err
 	}
-	if zeros < numbers {
-		if err := restore(w, dst[zeros:], src, func(v K) bool { return v&^c.sign == 0 }); err != nil {
+	return c.mend(w, dst, src)
+}
+
+// mend puts right what keys cannot give back of src in the sorted dst: NaNs, and
+// zeros of both signs, take the order that they had.
+func (c coder[K]) mend(w *pool.Worker, dst, src []K) error {
+	zero := func(v K) bool { return v&^c.sign == 0 }
+	numbers, zeros := len(src), 0
+	for _, v := range src {
+		switch {
+		case c.isNaN(v):
+			numbers--
+		case zero(v):
+			zeros++
+		}
+	}
+	if zeros > 0 {
+		if err := restore(w, dst[slices.IndexFunc(dst, zero):], src, zero); err != nil {
 			return err
 		}
 	}
-	if numbers < len(dst) {
-		return restore(w, dst[numbers:], src, c.isNaN)
-	}
-	return nil
+	return restore(w, dst[numbers:], src, c.isNaN)
 }
 
 // restore writes the elements of src that are wanted to dst, in order.
@@ -144,6 +154,8 @@ func gather[T ndarray.Element](w *pool.Worker, out, in ndarray.Array, index []in
 func (p rowPlan) explain(d ndarray.DType) []kernels.Entry {
 	algorithm, split := "radix-lsd-8", "rows"
 	switch {
+	case p.block:
+		algorithm = "network-columns"
 	case p.n < smallSort:
 		algorithm = "network-merge"
 	case p.n >= parallelSort:

@@ -12,7 +12,8 @@ type sorting struct {
 	c          *kernels.Call
 	out        kernels.OutSpec
 	axis       int
-	perLane    int // bytes of scratch of a row
+	perLane    int  // bytes of scratch of a row, or block of rows
+	block      bool // fn works on blocks of rows
 	index      bool
 	descending bool
 	fn         rowFunc
@@ -42,7 +43,7 @@ func (s *sorting) tiles(mem int64) (*kernels.Streamed, error) {
 	rows := func(extents []int) rowPlan {
 		a, b := in, out
 		a.Shape, b.Shape = extents, extents
-		return newRowPlan(s.c, s.axis, s.perLane, a, b)
+		return newRowPlan(s.c, s.axis, s.perLane, s.block, a, b)
 	}
 	whole := make([]bool, in.Rank())
 	whole[s.axis] = true

@@ -32,7 +32,7 @@ func planTopk(c *kernels.Call) (*kernels.Plan, error) {
 		d = ndarray.I64
 	}
 	t := topk{k: k, largest: c.Bool("largest"), indices: c.Bool("indices")}
-	p := planRows(c, axis, d, shape, t.scratch(in.DType, n))
+	p := planRows(c, axis, d, shape, t.scratch(in.DType, n), false)
 	return &kernels.Plan{
 		Out:  []kernels.OutSpec{{DType: d, Shape: shape}},
 		Cost: kernels.Cost{Bytes: float64(in.Bytes()) + float64(ndarray.NewLayout(d, shape...).Bytes()), Scratch: p.scratch()},
