@@ -99,7 +99,7 @@ func TestTuningFiles(t *testing.T) {
 func TestTuningRefusals(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	d := mount(t)
-	foreign := `{"schema":1,"key":{"kernel":"gemm","class":"f32.nn.64x64x64","threads":1,"version":"x",` +
+	foreign := `{"schema":2,"key":{"kernel":"gemm","class":"f32.nn.64x64x64","threads":1,"version":"x",` +
 		`"machine":{"vendor":"Z80","family":1,"model":1,"isa":"none","l1d":0,"l2":0,"l3":0}},"value":{"mc":64}}`
 	good := "gemm.f32.nn.64x64x64.t1.json"
 	for _, c := range []struct {

@@ -22,6 +22,27 @@ type Class struct {
 	A, B    ndarray.DType
 	Trans   string // of A and B: n lies along rows, t along columns, s neither
 	M, N, K int
+	// Epilogue is what else a task does to its part of C: "" nothing, or
+	// EpilogueAdd or EpilogueAct.
+	Epilogue string
+}
+
+// The classes of epilogues: what is added is read as C is, and a function of
+// every element is work that the size of a task shares out.
+const (
+	EpilogueAdd = "add" // bias, residual or both
+	EpilogueAct = "act" // an activation, with or without them
+)
+
+// epilogueOf is the class of an epilogue.
+func epilogueOf(act string, adds bool) string {
+	switch {
+	case activations[act] != nil:
+		return EpilogueAct
+	case adds:
+		return EpilogueAdd
+	}
+	return ""
 }
 
 // The bounds of a class's extents.
@@ -30,20 +51,28 @@ const (
 	MaxExtent = 8192
 )
 
-// String is such as f32.nn.512x512x4096, or u8-i8.nt.64x64x64.
+// String is such as f32.nn.512x512x4096, u8-i8.nt.64x64x64, or
+// f32.nn.64x64x64.act.
 func (c Class) String() string {
 	typ := c.A.String()
 	if c.A != c.B {
 		typ += "-" + c.B.String()
 	}
-	return fmt.Sprintf("%s.%s.%dx%dx%d", typ, c.Trans, c.M, c.N, c.K)
+	s := fmt.Sprintf("%s.%s.%dx%dx%d", typ, c.Trans, c.M, c.N, c.K)
+	if c.Epilogue != "" {
+		s += "." + c.Epilogue
+	}
+	return s
 }
 
 // ParseClass reads what String gives.
 func ParseClass(s string) (c Class, err error) {
 	f := strings.Split(s, ".")
+	if len(f) == 4 && (f[3] == EpilogueAdd || f[3] == EpilogueAct) {
+		c.Epilogue, f = f[3], f[:3]
+	}
 	if len(f) != 3 {
-		return c, fmt.Errorf("class %q: written as f32.nn.512x512x512", s)
+		return c, fmt.Errorf("class %q: written as f32.nn.512x512x512, with .add or .act after it for an epilogue", s)
 	}
 	a, b, two := strings.Cut(f[0], "-")
 	if !two {
@@ -88,7 +117,10 @@ func (q *Problem) Class() (c Class, ok bool) {
 		return c, false
 	}
 	m, n, k := q.shape()
-	return Class{q.A.DType, q.B.DType, trans(&q.A.Layout) + trans(&q.B.Layout), bucket(m), bucket(n), bucket(k)}, true
+	return Class{
+		A: q.A.DType, B: q.B.DType, Trans: trans(&q.A.Layout) + trans(&q.B.Layout), M: bucket(m), N: bucket(n), K: bucket(k),
+		Epilogue: epilogueOf(q.Act, q.Bias != nil || q.Residual != nil),
+	}, true
 }
 
 // trans tells how a stack of matrices lies.
@@ -166,7 +198,8 @@ func ParamsOf(values map[string]int, c Class, threads int) (p Params, err error)
 	return p, nil
 }
 
-// tune takes the parameters from the call's tuner, if it knows any.
+// tune takes the parameters from the call's tuner, if it knows any: those of the
+// line's own class, or else of the product without its epilogue.
 func (r *reading) tune(call *kernels.Call) {
 	q := &r.problem
 	r.tuning = "default"
@@ -174,7 +207,12 @@ func (r *reading) tune(call *kernels.Call) {
 	if !ok || call.Tuner == nil {
 		return
 	}
+	c.Epilogue = epilogueOf(q.Act, r.bias >= 0 || r.residual >= 0)
 	values, source := call.Tuner.Tuned("gemm", c.String(), call.Threads)
+	if values == nil && c.Epilogue != "" {
+		c.Epilogue = ""
+		values, source = call.Tuner.Tuned("gemm", c.String(), call.Threads)
+	}
 	if values == nil {
 		return
 	}

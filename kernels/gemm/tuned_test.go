@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"vgpu/kernels"
@@ -23,7 +24,8 @@ func TestBucket(t *testing.T) {
 
 func TestClassNames(t *testing.T) {
 	for _, c := range []Class{
-		{ndarray.F32, ndarray.F32, "nn", 32, 64, 8192}, {ndarray.U8, ndarray.I8, "ts", 512, 512, 512}, {ndarray.C128, ndarray.C128, "st", 64, 64, 64},
+		{ndarray.F32, ndarray.F32, "nn", 32, 64, 8192, ""}, {ndarray.U8, ndarray.I8, "ts", 512, 512, 512, EpilogueAdd}, {ndarray.C128, ndarray.C128, "st", 64, 64, 64, ""},
+		{ndarray.F32, ndarray.F32, "nt", 32, 64, 64, EpilogueAct},
 	} {
 		got, err := ParseClass(c.String())
 		if err != nil || got != c {
@@ -32,7 +34,7 @@ func TestClassNames(t *testing.T) {
 	}
 	for _, s := range []string{
 		"", "f32", "f32.nn", "f32.nn.32x32", "f32.nn.32x32x33", "f32.nn.16x32x32", "f32.nn.32x32x16384", "f32.nx.32x32x32", "f32.n.32x32x32",
-		"f31.nn.32x32x32", "f32-q8.nn.32x32x32", "f32-f32.nn.32x32x32", "f32.nn.32x32x+32", "f32.nn.032x32x32", "f32.nn.32x32x32.t1", "float32.nn.32x32x32",
+		"f31.nn.32x32x32", "f32-q8.nn.32x32x32", "f32-f32.nn.32x32x32", "f32.nn.32x32x+32", "f32.nn.032x32x32", "f32.nn.32x32x32.t1", "f32.nn.32x32x32.", "f32.nn.32x32x32.act.add", "f32.nn.act", "float32.nn.32x32x32",
 	} {
 		if c, err := ParseClass(s); err == nil {
 			t.Errorf("%q is read as %v", s, c)
@@ -66,7 +68,7 @@ func TestClassOfProblem(t *testing.T) {
 }
 
 func TestParamsOf(t *testing.T) {
-	c := Class{ndarray.F64, ndarray.F64, "nn", 512, 512, 512}
+	c := Class{A: ndarray.F64, B: ndarray.F64, Trans: "nn", M: 512, N: 512, K: 512}
 	p := Params{MC: 96, NC: 1024, Ways: 2, SmallWork: -1}
 	if got, err := ParamsOf(p.Values(), c, 2); err != nil || got != p {
 		t.Errorf("%v came back as %v, %v", p, got, err)
@@ -181,6 +183,62 @@ func TestUnusableTuning(t *testing.T) {
 		}
 		if last := p.Explain[len(p.Explain)-1]; last.Term != "tuning" || last.Text != want {
 			t.Errorf("%v: explained as %v, want %s", v, last, want)
+		}
+	}
+}
+
+// only is a tuner that knows some classes.
+type only []string
+
+func (o only) Tuned(_, class string, _ int) (map[string]int, string) {
+	if slices.Contains(o, class) {
+		return map[string]int{"mc": 84}, class
+	}
+	return nil, ""
+}
+
+// A line with an epilogue takes the entry of its own class, or else that of the
+// plain product; a plain product takes no other.
+func TestTuningOfEpilogues(t *testing.T) {
+	const plain, add, act = "f32.nn.64x64x64", "f32.nn.64x64x64.add", "f32.nn.64x64x64.act"
+	mem := map[string]ndarray.Array{"a": ndarray.New(ndarray.F32, 40, 40), "x": ndarray.New(ndarray.F32, 40)}
+	for _, c := range []struct {
+		options string
+		known   only
+		want    string
+	}{
+		{"", only{plain, add, act}, plain}, {"", only{add, act}, "default"}, {" act=none", only{plain, act}, plain},
+		{" bias=x", only{plain, add, act}, add}, {" residual=x", only{add}, add}, {" bias=x", only{plain, act}, plain},
+		{" act=gelu", only{plain, add, act}, act}, {" bias=x act=relu", only{plain, add, act}, act}, {" bias=x act=relu", only{add}, "default"},
+	} {
+		j, err := kerneltest.Prepare(t, Kernels(), "gemm a a c"+c.options, mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Call.Tuner, j.Call.Threads = c.known, 1
+		p, err := j.Call.Check()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := p.Explain[len(p.Explain)-1]; last.Text != c.want {
+			t.Errorf("%q of %q: explained as %v, want %s", c.options, c.known, last, c.want)
+		}
+	}
+}
+
+// The class of a problem tells its epilogue.
+func TestClassOfEpilogue(t *testing.T) {
+	a := ndarray.Array{Layout: ndarray.NewLayout(ndarray.F32, 40, 40)}
+	for _, c := range []struct {
+		q    Problem
+		want string
+	}{
+		{Problem{}, ""}, {Problem{Act: "none"}, ""}, {Problem{Bias: &a}, EpilogueAdd}, {Problem{Residual: &a}, EpilogueAdd},
+		{Problem{Act: "silu"}, EpilogueAct}, {Problem{Act: "silu", Bias: &a}, EpilogueAct},
+	} {
+		c.q.A, c.q.B, c.q.C = a, a, a
+		if got, ok := c.q.Class(); !ok || got.Epilogue != c.want {
+			t.Errorf("class %v, %t, want %q", got, ok, c.want)
 		}
 	}
 }

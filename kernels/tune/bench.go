@@ -49,8 +49,36 @@ func (pt Point) problem() (q gemm.Problem, ok bool) {
 	q.C.Layout = ndarray.NewLayout(pt.DType, pt.M, pt.N)
 	if ok = q.Init(); ok {
 		q.C.Layout = ndarray.NewLayout(q.SumType(), pt.M, pt.N)
+		pt.addEpilogue(&q)
 	}
 	return q, ok
+}
+
+// addEpilogue gives q what the point's class stands for: a bias, and an addend of
+// C's size or the function that costs most.
+func (pt Point) addEpilogue(q *gemm.Problem) {
+	if pt.Epilogue == "" {
+		return
+	}
+	bias := ndarray.NewLayout(q.SumType(), 1, pt.N)
+	bias.Shape[0], bias.Strides[0] = pt.M, 0 // every row has the same
+	q.Bias = &ndarray.Array{Layout: bias}
+	if pt.Epilogue == gemm.EpilogueAct {
+		q.Act = "gelu"
+		return
+	}
+	q.Residual = &ndarray.Array{Layout: q.C.Layout}
+}
+
+// operands are those that q has.
+func operands(q *gemm.Problem) []*ndarray.Array {
+	list := []*ndarray.Array{&q.A, &q.B, &q.C}
+	for _, a := range []*ndarray.Array{q.Bias, q.Residual} {
+		if a != nil {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // prepare makes operands for a point.
@@ -63,7 +91,10 @@ func (s *search) prepare(pt Point) (*bench, error) {
 	pt = pt.measured()
 	q, _ := pt.problem() // of the same types
 	scratch := scratchFor(q)
-	need := int64(q.A.Bytes()+q.B.Bytes()+q.C.Bytes()) + scratch + 8<<20 // blocks begin on huge pages
+	need := scratch + 8<<20 // blocks begin on huge pages
+	for _, a := range operands(&q) {
+		need += int64(a.Bytes())
+	}
 	mem, close, err := s.opt.Memory(need)
 	if err != nil {
 		return nil, fmt.Errorf("%d bytes of operands: %w", need, err)
@@ -73,9 +104,12 @@ func (s *search) prepare(pt Point) (*bench, error) {
 	if pt.DType.IsComplex() {
 		b.flops *= 4
 	}
-	b.problem.A.Data, b.problem.B.Data, b.problem.C.Data = mem.Alloc(q.A.Bytes()), mem.Alloc(q.B.Bytes()), mem.Alloc(q.C.Bytes())
-	fill(b.problem.A)
-	fill(b.problem.B)
+	for _, a := range operands(&b.problem) {
+		a.Data = mem.Alloc(a.Bytes())
+		if a != &b.problem.C {
+			fill(*a)
+		}
+	}
 	return b, b.calibrate()
 }
 

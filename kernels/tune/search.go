@@ -69,6 +69,9 @@ func Search(ctx context.Context, p *pool.Pool, db *DB, o Options) error {
 		weights += j.weight
 	}
 	for i, j := range jobs {
+		if err := ctx.Err(); err != nil { // a point that there is no time for does not look
+			return err
+		}
 		share := time.Duration(float64(time.Until(deadline)) * j.weight / weights)
 		weights -= j.weight
 		e, err := j.find(share)
@@ -106,9 +109,10 @@ func (s *search) jobs(points []Point, lines []Line) (list []job) {
 
 // Point is a product to tune for: the largest of a class.
 type Point struct {
-	DType   ndarray.DType
-	M, N, K int
-	Threads int
+	DType    ndarray.DType
+	M, N, K  int
+	Threads  int
+	Epilogue string // as [gemm.Class] has it
 }
 
 // work is m·n·k.
@@ -151,8 +155,21 @@ func Points(quick bool, threads int) (list []Point) {
 	for _, t := range counts {
 		for _, d := range types {
 			for _, s := range shapes {
-				list = append(list, Point{d, s[0], s[1], s[2], t})
+				list = append(list, Point{DType: d, M: s[0], N: s[1], K: s[2], Threads: t})
 			}
+		}
+		if !quick {
+			list = append(list, epiloguePoints(t)...)
+		}
+	}
+	return list
+}
+
+// epiloguePoints are products as layers of networks have them.
+func epiloguePoints(threads int) (list []Point) {
+	for _, e := range []string{gemm.EpilogueAdd, gemm.EpilogueAct} {
+		for _, s := range [][3]int{{512, 512, 512}, {1024, 1024, 1024}, {64, 4096, 4096}} {
+			list = append(list, Point{DType: ndarray.F32, M: s[0], N: s[1], K: s[2], Threads: threads, Epilogue: e})
 		}
 	}
 	return list

@@ -33,7 +33,11 @@ func newPool(t *testing.T, threads int) *pool.Pool {
 	return p
 }
 
-var small = []Point{{ndarray.F32, 64, 64, 64, 2}, {ndarray.F64, 200, 200, 200, 2}, {ndarray.I8, 64, 256, 64, 1}}
+var small = []Point{
+	{DType: ndarray.F32, M: 64, N: 64, K: 64, Threads: 2, Epilogue: gemm.EpilogueAct},
+	{DType: ndarray.F64, M: 200, N: 200, K: 200, Threads: 2, Epilogue: gemm.EpilogueAdd},
+	{DType: ndarray.I8, M: 64, N: 256, K: 64, Threads: 1},
+}
 
 func TestSearch(t *testing.T) {
 	d, r := open(t, Config{Dir: t.TempDir()})
@@ -128,7 +132,7 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%v: %v", c.err, err)
 		}
 	}
-	o := Options{Points: []Point{{ndarray.Bool, 4, 4, 4, 1}}, Memory: lend}
+	o := Options{Points: []Point{{DType: ndarray.Bool, M: 4, N: 4, K: 4, Threads: 1}}, Memory: lend}
 	if err := Search(t.Context(), newPool(t, 1), d, o); !errors.Is(err, errNoProduct) {
 		t.Errorf("bool: %v", err)
 	}
@@ -136,7 +140,7 @@ func TestMemory(t *testing.T) {
 
 func TestPoints(t *testing.T) {
 	quick, full := Points(true, 2), Points(false, 2)
-	if len(quick) != 16 || len(full) != 2*6*11 || len(Points(false, 1)) != 6*11 {
+	if len(quick) != 16 || len(full) != 2*(6*11+6) || len(Points(false, 1)) != 6*11+6 {
 		t.Errorf("%d and %d points", len(quick), len(full))
 	}
 	seen := map[string]bool{}
@@ -149,6 +153,9 @@ func TestPoints(t *testing.T) {
 			t.Errorf("of %v %v is measured", pt, part)
 		}
 		c, _ := q.Class()
+		if c.Epilogue != pt.Epilogue {
+			t.Errorf("%v is of class %s", pt, c)
+		}
 		if key := id("gemm", c.String(), pt.Threads); seen[key] {
 			t.Errorf("two points of class %s", key)
 		} else {

@@ -7,9 +7,9 @@
 // [Key]), what was found best (values by name), and the [Evidence]. A file can
 // be read, edited, copied from another machine and removed by hand. An entry
 // is used if it is for this program's version of the kernel, this kind of
-// processor, these caches and this instruction set, and if its values are in
-// range; otherwise it stays where it is, unused, and the reason is reported:
-// nothing is ignored in silence.
+// processor, these caches, this topology and this instruction set, and if its
+// values are in range; otherwise it stays where it is, unused, and the reason is
+// reported: nothing is ignored in silence.
 //
 // [Search] fills a DB. It starts from the kernels' analytic choice, changes
 // one parameter at a time, and times the candidates in turn, so that whatever
@@ -32,18 +32,22 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
 
 	"vgpu/kernels/fft"
 	"vgpu/kernels/gemm"
+	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
 
-// Schema is the version of the entries' form.
-const Schema = 1
+// Schema is the version of the entries' form. 2: the machine has a topology, and
+// classes of gemm an epilogue.
+const Schema = 2
 
 // maxThreads bounds the threads of a key, as the pool does.
 const maxThreads = 4096
@@ -59,7 +63,7 @@ type Entry struct {
 // Key is what an entry is for.
 type Key struct {
 	Kernel  string  `json:"kernel"`
-	Class   string  `json:"class"`   // types, transposes and shape, as the kernel names them
+	Class   string  `json:"class"`   // types, transposes, shape and epilogue, as the kernel names them
 	Threads int     `json:"threads"` // workers that the run may use
 	Version string  `json:"version"` // of the code that was measured
 	Machine Machine `json:"machine"`
@@ -74,6 +78,38 @@ type Machine struct {
 	L1D    int    `json:"l1d"` // bytes, of a core
 	L2     int    `json:"l2"`
 	L3     int    `json:"l3"`
+	Topology
+}
+
+// Topology is how many of each the machine has, whatever part of it the process
+// may use: how many workers a run has is another part of the key.
+type Topology struct {
+	CPUs    int `json:"cpus"`    // logical, online
+	Cores   int `json:"cores"`   // fewer if they have several hardware threads
+	Domains int `json:"domains"` // of CPUs that share a last-level cache; 0 if unknown
+	Nodes   int `json:"nodes"`   // of memory
+}
+
+// thisTopology is the machine's, as it was first looked at: nothing that a
+// program would be tuned for changes it.
+var thisTopology = sync.OnceValue(func() Topology {
+	t, err := pool.ReadTopology(os.DirFS("/"), nil)
+	if err != nil { // there is no way to tell: as on any machine that does not
+		return Topology{}
+	}
+	return topologyOf(t)
+})
+
+// topologyOf counts.
+func topologyOf(t *pool.Topology) Topology {
+	cores, domains := map[int]bool{}, map[int]bool{}
+	for _, c := range t.CPUs {
+		cores[c.Core] = true
+		if c.Domain >= 0 {
+			domains[c.Domain] = true
+		}
+	}
+	return Topology{CPUs: len(t.CPUs), Cores: len(cores), Domains: len(domains), Nodes: len(t.Nodes)}
 }
 
 // Evidence is how an entry was found. It is for people; nothing depends on it.
@@ -94,7 +130,7 @@ func ThisMachine() Machine {
 	c := cpuid.CPU
 	return Machine{
 		Vendor: c.VendorID.String(), Family: c.Family, Model: c.Model, ISA: simd.Active().String(),
-		L1D: c.Cache.L1D, L2: c.Cache.L2, L3: c.Cache.L3,
+		L1D: c.Cache.L1D, L2: c.Cache.L2, L3: c.Cache.L3, Topology: thisTopology(),
 	}
 }
 
@@ -112,6 +148,12 @@ const suffix = ".json"
 // and text after it are errors. Whether it can be used here is another
 // question, which [Entry.Usable] answers.
 func Parse(text []byte) (*Entry, error) {
+	var form struct {
+		Schema int `json:"schema"`
+	}
+	if err := json.Unmarshal(text, &form); err == nil && form.Schema != Schema { // whose parts may have other names
+		return nil, fmt.Errorf("schema %d: this program reads schema %d", form.Schema, Schema)
+	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	var e Entry
@@ -130,8 +172,6 @@ func Parse(text []byte) (*Entry, error) {
 // check refuses what is no entry on any machine.
 func (e *Entry) check() error {
 	switch {
-	case e.Schema != Schema:
-		return fmt.Errorf("schema %d: this program reads schema %d", e.Schema, Schema)
 	case e.Key.Kernel != "gemm" && e.Key.Kernel != "fft":
 		return fmt.Errorf("kernel %q: only gemm and fft are tuned", e.Key.Kernel)
 	case e.Key.Threads < 1 || e.Key.Threads > maxThreads:
@@ -198,6 +238,10 @@ func (e *Entry) Usable(m Machine) error {
 	differs("l1d", was.L1D, m.L1D)
 	differs("l2", was.L2, m.L2)
 	differs("l3", was.L3, m.L3)
+	differs("cpus", was.CPUs, m.CPUs)
+	differs("cores", was.Cores, m.Cores)
+	differs("domains", was.Domains, m.Domains)
+	differs("nodes", was.Nodes, m.Nodes)
 	if v, err := e.Key.version(); err == nil && len(diff) == 0 { // check has parsed it
 		differs("version", e.Key.Version, v)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"vgpu/kernels/gemm"
+	"vgpu/kernels/pool"
 )
 
 // entry is one that is good here.
@@ -81,7 +82,7 @@ func mapsEqual(a, b map[string]int) bool { return fmt.Sprint(a) == fmt.Sprint(b)
 
 func TestParseRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Entry){
-		"schema 2":       func(e *Entry) { e.Schema = 2 },
+		"schema 1":       func(e *Entry) { e.Schema = 1 },
 		`kernel "sort"`:  func(e *Entry) { e.Key.Kernel = "sort" },
 		"threads: 0":     func(e *Entry) { e.Key.Threads = 0 },
 		"threads: 5000":  func(e *Entry) { e.Key.Threads = 5000 },
@@ -121,6 +122,10 @@ func TestUsable(t *testing.T) {
 		"l1d":     func(k *Key) { k.Machine.L1D++ },
 		"l2":      func(k *Key) { k.Machine.L2++ },
 		"l3":      func(k *Key) { k.Machine.L3++ },
+		"cpus":    func(k *Key) { k.Machine.CPUs++ },
+		"cores":   func(k *Key) { k.Machine.Cores++ },
+		"domains": func(k *Key) { k.Machine.Domains++ },
+		"nodes":   func(k *Key) { k.Machine.Nodes++ },
 		"version": func(k *Key) { k.Version += " v0" },
 	} {
 		e := entry(t, class, 2)
@@ -129,6 +134,40 @@ func TestUsable(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want+" is ") {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// Of another schema that is told, and nothing else: its parts may have other
+// names.
+func TestOtherSchema(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(`{"schema": 7, "clue": {"kernel": "gemm"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, r := open(t, Config{Dir: dir})
+	if v, _ := d.Tuned("gemm", class, 2); v != nil || !slices.Equal(r.list, []string{name + ": schema 7: this program reads schema 2"}) {
+		t.Errorf("%v, and reports %q", v, r.list)
+	}
+	if _, _, ok := d.Read(name); !ok {
+		t.Error("it is not kept")
+	}
+}
+
+func TestTopology(t *testing.T) {
+	for _, c := range []struct {
+		t    pool.Topology
+		want Topology
+	}{
+		{pool.Topology{}, Topology{}},
+		{pool.Topology{CPUs: []pool.CPU{{ID: 0, Domain: -1}, {ID: 1, Core: 1, Domain: -1}}, Nodes: make([]pool.Node, 1)}, Topology{CPUs: 2, Cores: 2, Nodes: 1}},
+		{pool.Topology{CPUs: []pool.CPU{{}, {ID: 1}, {ID: 2, Core: 2, Domain: 2}, {ID: 3, Core: 2, Domain: 2}}, Nodes: make([]pool.Node, 2)}, Topology{CPUs: 4, Cores: 2, Domains: 2, Nodes: 2}},
+	} {
+		if got := topologyOf(&c.t); got != c.want {
+			t.Errorf("%+v: %+v, want %+v", c.t, got, c.want)
+		}
+	}
+	if here := ThisMachine().Topology; here.CPUs < 1 || here.Cores < 1 || here.Cores > here.CPUs || here.Nodes < 1 {
+		t.Errorf("this machine has %+v", here)
 	}
 }
 
