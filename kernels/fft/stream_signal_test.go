@@ -59,3 +59,20 @@ func TestStreamedSpectra(t *testing.T) {
 		kerneltest.Stream(t, Kernels(), line, operands)
 	}
 }
+
+// TestStreamedCosine: cosine and sine transforms, shifts and windows outside memory
+// have the bits of those in core.
+func TestStreamedCosine(t *testing.T) {
+	rng := newRand(88)
+	operands := map[string]ndarray.Array{
+		"x": randomArray(rng, ndarray.F32, 3000), "m": randomArray(rng, ndarray.F32, 40, 66), "i": randomArray(rng, ndarray.I16, 31, 50), "z": randomArray(rng, ndarray.C64, 20, 37), "q": randomArray(rng, ndarray.F64, 6, 21, 12),
+		"v": randomView(rng, randomArray(rng, ndarray.F64, 33, 28)), "y0": randomArray(rng, ndarray.F32, 80, 66), "w0": randomArray(rng, ndarray.F32, 5000),
+	}
+	for _, line := range []string{
+		"dct x y", "dct m y type=1", "idct m y axes=0 norm=ortho", "dst m y axes=0,1", "dct i y type=4 axes=1,0", "dst z y type=3 axes=0", "idst z y axes=0,1 type=4", "dct q y axes=0,2 norm=forward", "idct q y axes=1", "dst v y type=1 axes=0,1",
+		"dct m y n=50,30 axes=0,1", "dct m y n=100,100 axes=1,0", "dct m y0[::-2] axes=0",
+		"fftshift x y", "ifftshift q y", "fftshift v y axes=1", "ifftshift i y axes=0", "fftshift m y0[::2]", "window y n=3000 type=kaiser", "window w0[::-2] type=hann", "window y:f32 n=1 type=tukey",
+	} {
+		kerneltest.Stream(t, Kernels(), line, operands)
+	}
+}

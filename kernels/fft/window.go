@@ -5,6 +5,7 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/stream"
 )
 
 // windowTypes are the names that window= and type= take.
@@ -42,14 +43,14 @@ func window(name string, n int, param float64, periodic bool) func(i int) float6
 	return func(i int) float64 { return f(min(i, m-1-i)) } // all are symmetric: exactly so
 }
 
-// storeWindow writes the weights piece by piece.
-func storeWindow(x *kernels.Exec, out ndarray.Array, weight func(i int) float64) error {
+// storeWindow writes the weights from first on piece by piece.
+func storeWindow(x *kernels.Exec, out ndarray.Array, weight func(i int) float64, first int) error {
 	return parallel(x.W, out.Len(), 8*windowPiece, func(lo, hi int) {
 		var buf [windowPiece]float64
 		for ; lo < hi; lo += windowPiece {
 			part := buf[:min(windowPiece, hi-lo)]
 			for i := range part {
-				part[i] = weight(lo + i)
+				part[i] = weight(first + lo + i)
 			}
 			ndarray.Store(out, part, lo)
 		}
@@ -193,12 +194,13 @@ func planWindow(c *kernels.Call) (*kernels.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	periodic := !c.Bool("sym")
+	weights := func() func(i int) float64 { return window(name, shape[0], p, !c.Bool("sym")) }
+	spec := kernels.OutSpec{DType: d, Shape: shape}
+	to := stream.Output(c, 0, spec)
 	return &kernels.Plan{
-		Out:  []kernels.OutSpec{{DType: d, Shape: shape}},
-		Cost: kernels.Cost{Flops: 20 * float64(shape[0]), Bytes: float64(shape[0] * d.Size())},
-		Run: func(x *kernels.Exec) error {
-			return storeWindow(x, x.Out[0], window(name, shape[0], p, periodic))
-		},
+		Out:    []kernels.OutSpec{spec},
+		Cost:   kernels.Cost{Flops: 20 * float64(shape[0]), Bytes: float64(shape[0] * d.Size())},
+		Run:    func(x *kernels.Exec) error { return storeWindow(x, x.Out[0], weights(), 0) },
+		Stream: func(mem int64) (*kernels.Streamed, error) { return streamWindow(to, mem, weights) },
 	}, nil
 }

@@ -265,6 +265,9 @@ func (t *Tiling) group(o *Operand, extents []int) int {
 
 func count(n, by int) int { return (n + max(by, 1) - 1) / max(by, 1) }
 
+// Operands is how many arrays a run is given.
+func (t *Tiling) Operands() int { return len(t.ops) }
+
 // Tiles is how many there are.
 func (t *Tiling) Tiles() int {
 	n := 1

@@ -1,0 +1,134 @@
+package fft
+
+import (
+	"fmt"
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
+	"vgpu/kernels/simd"
+	"vgpu/kernels/stream"
+)
+
+// A cosine or sine transform of an array outside memory is a pass an axis, the
+// last one first, as in core: the first from the input to the output, the others
+// over the output. A tile has whole lines.
+
+// trigStream is the passes of a request.
+type trigStream struct {
+	*trigRequest
+	order  []int // places in axes
+	passes []*stream.Tiling
+}
+
+// stream plans a run that takes at most mem bytes.
+func (r *trigRequest) stream(in, out ndarray.Layout, mem int64) (*kernels.Streamed, error) {
+	s := &trigStream{trigRequest: r}
+	plan := &kernels.Streamed{}
+	var refused []error
+	for i := len(r.axes) - 1; i >= 0; i-- {
+		t, err := s.pass(in, out, i, mem)
+		if refused = append(refused, err); err != nil {
+			continue
+		}
+		s.order, s.passes = append(s.order, i), append(s.passes, t)
+		plan.Mem, plan.Moved = max(plan.Mem, t.Mem), plan.Moved+t.Moved()
+		plan.Explain = append(plan.Explain, kernels.Entry{Term: "pass" + itoa(len(s.passes)),
+			Text: fmt.Sprintf("axes %d, %d tiles of %s", r.axes[i], t.Tiles(), ndarray.ShapeString(t.Extents))})
+	}
+	if err := pack.Refusal(mem, refused...); err != nil {
+		return nil, err
+	}
+	if plan.Run = runTrigTiles[float64](s); r.prec == ndarray.F32 {
+		plan.Run = runTrigTiles[float32](s)
+	}
+	return plan, nil
+}
+
+// pass is the tiles for an axis: what it reads and writes, or what it changes.
+func (s *trigStream) pass(in, out ndarray.Layout, i int, mem int64) (*stream.Tiling, error) {
+	ax := s.axes[i]
+	cuts := stream.Cuts{Whole: make([]bool, len(s.shape)), Scratch: func(extents []int) int64 { return s.scratch(extents, ax) }}
+	cuts.Whole[ax] = true
+	ops := []stream.Operand{{Layout: out, Load: true, Store: true}}
+	if i == len(s.axes)-1 {
+		from := stream.Operand{Layout: in, Load: true}
+		for a, n := range s.shape {
+			if a == ax {
+				from.Reach = append(from.Reach, stream.Whole(n))
+			} else {
+				from.Reach = append(from.Reach, stream.Reach{Axis: a, Step: 1, To: 1})
+			}
+		}
+		ops = []stream.Operand{{Layout: out, Store: true}, from}
+	}
+	return stream.NewTiling(s.shape, ops, mem, cuts)
+}
+
+// tile is the request for a tile.
+func (s *trigStream) tile(extents []int) *trigRequest {
+	q := *s.trigRequest
+	q.shape = extents
+	return &q
+}
+
+// lineNeed is the scratch of a tile, or a smaller one, which may be a line.
+func (s *trigStream) lineNeed(extents []int, ax int) need {
+	m := machineFor(s.prec)
+	g := s.tile(extents).geometry(m, ax)
+	return g.need(m.size).or(g.line)
+}
+
+// scratch is the bytes of the buffer in which a tile is computed, and what its
+// lines need.
+func (s *trigStream) scratch(extents []int, ax int) int64 {
+	size, n := s.prec.Size(), s.lineNeed(extents, ax)
+	return int64(stream.Padded(s.unit*product(extents)*size) + stream.Padded(n.alone*size) + s.threads*stream.Padded(n.task*size))
+}
+
+// runTrigTiles does the passes.
+func runTrigTiles[T simd.Float](s *trigStream) func(x *kernels.Exec) error {
+	return func(x *kernels.Exec) error {
+		most := int64(0)
+		for _, t := range s.passes {
+			most = max(most, t.Mem)
+		}
+		arena := stream.NewArena(x.Mem, most)
+		for k, t := range s.passes {
+			arena.Reset()
+			if err := runTrigPass[T](arena.Exec(x), s, t, s.order[k], []kernels.Stored{x.Dst[0], x.Src[0]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// runTrigPass transforms along axis i of the request's. stored are the output, and
+// the input, for the pass that reads it.
+func runTrigPass[T simd.Float](x *kernels.Exec, s *trigStream, t *stream.Tiling, i int, stored []kernels.Stored) error {
+	ax, k := s.axes[i], simd.FFT[T]()
+	line, err := newTrig(x.W, k, s.shape[ax], s.kind, s.sine, s.ortho, s.scale[i])
+	if err != nil {
+		return err
+	}
+	c := &crew[T]{w: x.W, space: spaceOf[T](x, s.lineNeed(t.Extents, ax), s.threads)}
+	whole := borrow[T](x, []int{product(t.Extents)}, s.unit == 2)
+	return t.Run(x, stored[:min(len(stored), t.Operands())], func(tile *stream.Tile) error {
+		out := tile.Arrays[0]
+		buf := arrayIn(whole.Data, whole.DType, slices.Clone(out.Shape))
+		if err := load(x.W, buf, tile.Arrays[len(tile.Arrays)-1]); err != nil {
+			return err
+		}
+		z := reals[T](buf)
+		axis := realAxis[T]{
+			realGeometry: s.tile(out.Shape).geometry(machineOf(k), ax), dst: z, src: z,
+			fn: func(c *crew[T], out, in, scratch []T) error { return line.run(c, k, out, in, scratch) },
+		}
+		if err := axis.run(c); err != nil {
+			return err
+		}
+		return convert(x.W, out, buf)
+	})
+}
