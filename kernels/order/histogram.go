@@ -190,6 +190,9 @@ type binning struct {
 	edges []float64
 	even  bool
 	scale float64 // bins per unit
+
+	// All values that fall into bins are within reach of middle, and few others.
+	middle, reach float64
 }
 
 // binning makes the edges: the operand's, or even ones in numpy.linspace's
@@ -197,20 +200,28 @@ type binning struct {
 // find unless they are given.
 func (h *histogram) binning(x *kernels.Exec, extent func() (low, high float64, err error)) (*binning, error) {
 	b := &binning{edges: scratchSlice[float64](x.Mem, h.bins+1)}
+	if err := h.setEdges(b, x, extent); err != nil {
+		return nil, err
+	}
+	b.bounded()
+	return b, nil
+}
+
+func (h *histogram) setEdges(b *binning, x *kernels.Exec, extent func() (low, high float64, err error)) error {
 	if h.edges >= 0 {
 		ndarray.Load(b.edges, x.In[h.edges], 0)
 		for i, e := range b.edges[1:] {
 			if !(b.edges[i] <= e) {
-				return nil, outOfRange(h.c, &h.c.In[h.edges], fmt.Sprintf("edge %d is %g, after %g: edges must not descend", i+1, e, b.edges[i]))
+				return outOfRange(h.c, &h.c.In[h.edges], fmt.Sprintf("edge %d is %g, after %g: edges must not descend", i+1, e, b.edges[i]))
 			}
 		}
-		return b, nil
+		return nil
 	}
 	low, high := h.low, h.high
 	if !h.ranged {
 		var err error
 		if low, high, err = extent(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if low == high {
@@ -223,7 +234,7 @@ func (h *histogram) binning(x *kernels.Exec, extent func() (low, high float64, e
 	}
 	b.edges[h.bins] = high
 	h.roundEdges(b.edges)
-	return b, nil
+	return nil
 }
 
 // roundEdges rounds even edges to the values' type if that is a float, as
@@ -305,9 +316,25 @@ func extentOf(a ndarray.Array, lo, hi int) [2]float64 {
 	return e
 }
 
-// count counts values in a table.
+// bounded sets middle and reach, for which the edges have to be known. Rounding
+// of the middle, and of distances from it, lengthens the reach.
+func (b *binning) bounded() {
+	low, high := b.edges[0], b.edges[len(b.edges)-1]
+	half := high/2 - low/2
+	b.middle = low + half
+	b.reach = half*(1+0x1p-40) + math.Abs(b.middle)*0x1p-50 + 4*math.SmallestNonzeroFloat64
+	if math.IsNaN(b.reach) || math.IsInf(b.reach, 0) {
+		b.middle, b.reach = 0, math.Inf(1)
+	}
+}
+
+// count counts values in a table. The first test turns away those far outside on
+// either side, which two would have to guess.
 func (b *binning) count(table []int64, values []float64) {
 	for _, v := range values {
+		if !(math.Abs(v-b.middle) <= b.reach) {
+			continue
+		}
 		if i := b.find(v); i >= 0 {
 			table[i]++
 		}

@@ -2,6 +2,7 @@ package order
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sort"
 	"testing"
@@ -148,6 +149,29 @@ func TestSortFew(t *testing.T) {
 			if sortFew(keys); !slices.Equal(keys, want) {
 				t.Fatalf("n=%d span=%d: %v", n, span, keys)
 			}
+		}
+	}
+}
+
+// Every value between the edges is within reach of their middle, wherever they
+// lie; count agrees with find.
+func TestBinningReach(t *testing.T) {
+	for _, ends := range [][2]float64{
+		{0, 1}, {-3, 3}, {1e16, 1e16 + 2}, {-1e16 - 4, -1e16}, {0, 5e-324}, {5e-324, 1.5e-323}, {-1e308, 1e308}, {math.Inf(-1), 0}, {0, math.Inf(1)},
+		{1, 1 + 0x1p-52}, {-5e-324, 1e300}, {2, 2}, {1.7e308, math.MaxFloat64},
+	} {
+		b := &binning{edges: []float64{ends[0], ends[0], ends[1]}}
+		b.bounded()
+		values := []float64{ends[0], ends[1], math.Nextafter(ends[0], ends[1]), math.Nextafter(ends[1], ends[0]), math.NaN(), math.Inf(1), math.Inf(-1),
+			math.Nextafter(ends[0], math.Inf(-1)), math.Nextafter(ends[1], math.Inf(1))}
+		got, want := make([]int64, 2), make([]int64, 2)
+		for _, v := range values {
+			if i := b.find(v); i >= 0 {
+				want[i]++
+			}
+		}
+		if b.count(got, values); !slices.Equal(got, want) {
+			t.Errorf("%v: %v, want %v", ends, got, want)
 		}
 	}
 }

@@ -38,7 +38,7 @@ var (
 
 func sumLeafOf[A summed]() func(x []A) A     { return fastest(sumLeaf[A], sumLeaves...) }
 func sumFoldOf[A summed]() func(acc, x []A)  { return fastest(sumFold[A], sumFolds...) }
-func prodLeafOf[A summed]() func(x []A) A    { return fastest(prodLeaf[A], simd.ProdF64) }
+func prodLeafOf[A summed]() func(x []A) A    { return fastest(prodLeaf[A], simd.ProdF64, prodInts[int64]) }
 func prodFoldOf[A summed]() func(acc, x []A) { return fastest(prodFold[A], prodFolds...) }
 func minLeafOf[T ordered]() func(x []T) T    { return fastest(minLeaf[T], minLeaves...) }
 func maxLeafOf[T ordered]() func(x []T) T    { return fastest(maxLeaf[T], maxLeaves...) }

@@ -170,10 +170,8 @@ func runProd(j *job) error {
 		return run(j, prodOf[complex128](ndarray.C128), store[complex128](j, nil))
 	case j.class.IsFloat():
 		return run(j, prodOf[float64](ndarray.F64), store[float64](j, nil))
-	case j.class.IsUnsigned():
-		return run(j, prodOf[uint64](ndarray.U64), store[uint64](j, nil))
 	}
-	return run(j, prodOf[int64](ndarray.I64), store[int64](j, nil))
+	return multiplyInts(j)
 }
 
 // runMean divides the sum, so that it is rounded once.
