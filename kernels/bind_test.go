@@ -203,7 +203,7 @@ func TestParseRef(t *testing.T) {
 		{"f32:f32", "f32", ndarray.F32, nil, nil},
 		{"f32:3", "f32:3", 0, nil, nil},
 	} {
-		r, err := ParseRef(command.Word{Text: c.text, Span: command.Span{Start: 5, End: 5 + len(c.text)}})
+		r, err := refOf(command.Word{Text: c.text, Span: command.Span{Start: 5, End: 5 + len(c.text)}})
 		if err != nil {
 			t.Errorf("ParseRef(%q): %v", c.text, err)
 			continue
@@ -228,14 +228,8 @@ func TestParseRefErrors(t *testing.T) {
 		{"a.npy[]", "", "empty"}, {"a.npy[0,x]", "x", "not an integer"}, {"a.npy[0:1:0]", "0:1:0", "step of 0"},
 		{"a.npy[..., ...]", " ...", "one ..."},
 	} {
-		_, err := ParseRef(command.Word{Text: c.text, Span: command.Span{End: len(c.text)}})
+		_, err := refOf(command.Word{Text: c.text, Span: command.Span{End: len(c.text)}})
 		refused(t, c.text, err, c.part, c.msg)
-	}
-	// Inside a quoted word no place is known to ParseRef.
-	_, err := ParseRef(command.Word{Text: "a[x]", Span: command.Span{Start: 2, End: 8}, Quoted: true})
-	var e *command.Error
-	if !errors.As(err, &e) || e.Span != (command.Span{Start: 2, End: 8}) {
-		t.Errorf("%v", err)
 	}
 }
 

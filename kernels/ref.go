@@ -11,7 +11,10 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// ParseRef reads an operand:
+// lookalike is a word that is meant as a type.
+var lookalike = regexp.MustCompile(`^(b?f|i|u|c|u?int|b?float|complex)[0-9]{1,3}$`)
+
+// parseRef reads an operand:
 //
 //	PATH                 typed by its NPY header
 //	PATH:DTYPE           raw bytes, of a shape that the caller infers (Shape nil)
@@ -31,20 +34,8 @@ import (
 // To find slips of the pen, a last part that looks like a type but is none
 // (f33, uint7), and a last part that is a shape after one that is no type
 // (x:real:3x4), are errors. The path is not looked at, but it may not be
-// empty. Errors are *[command.Error] with EINVAL.
-func ParseRef(w command.Word) (Ref, error) {
-	return parseRef(w, func(lo, hi int) command.Span {
-		if len(w.Text) != w.Span.End-w.Span.Start { // quoted: places inside it are not known
-			return w.Span
-		}
-		return command.Span{Start: w.Span.Start + lo, End: w.Span.Start + hi}
-	})
-}
-
-// lookalike is a word that is meant as a type.
-var lookalike = regexp.MustCompile(`^(b?f|i|u|c|u?int|b?float|complex)[0-9]{1,3}$`)
-
-// parseRef is ParseRef; sub gives the span of a part of the word's text.
+// empty. Errors are *[command.Error] with EINVAL; sub gives the span of a part
+// of the word's text.
 func parseRef(w command.Word, sub func(lo, hi int) command.Span) (Ref, error) {
 	r := Ref{Text: w.Text, Span: w.Span}
 	fail := func(lo, hi int, format string, args ...any) (Ref, error) {

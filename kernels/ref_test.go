@@ -13,6 +13,13 @@ func word(text string) command.Word {
 	return command.Word{Text: text, Span: command.Span{End: len(text)}}
 }
 
+// refOf reads an unquoted word.
+func refOf(w command.Word) (Ref, error) {
+	return parseRef(w, func(lo, hi int) command.Span {
+		return command.Span{Start: w.Span.Start + lo, End: w.Span.Start + hi}
+	})
+}
+
 // FuzzParseRef: any path can be written, by the colon that ends it, alone and
 // with a slice or a type behind it.
 func FuzzParseRef(f *testing.F) {
@@ -20,7 +27,7 @@ func FuzzParseRef(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		if r, err := ParseRef(word(path)); err == nil {
+		if r, err := refOf(word(path)); err == nil {
 			checkRef(t, &r)
 		} else if e := (*command.Error)(nil); !errors.As(err, &e) || e.Span.Start > e.Span.End || e.Span.End > len(path) {
 			t.Fatalf("%q: %#v", path, err)
@@ -30,7 +37,7 @@ func FuzzParseRef(f *testing.F) {
 		}
 		for _, tail := range []string{":", ":[0]", ":u8", ":u8:3x4[...]"} {
 			text := path + tail
-			r, err := ParseRef(word(text))
+			r, err := refOf(word(text))
 			if err != nil || r.Path != path {
 				t.Fatalf("%q: path %q, %v", text, r.Path, err)
 			}
@@ -51,7 +58,7 @@ func TestParseRefCombinations(t *testing.T) {
 				n    int
 			}{{"", 0}, {"[0]", 1}, {"[1:2, ::-1]", 2}, {"[None,...,3]", 3}} {
 				text := path + typ.text + slice.text
-				r, err := ParseRef(word(text))
+				r, err := refOf(word(text))
 				if err != nil || r.Path != path || r.DType != typ.d || !slices.Equal(r.Shape, typ.shape) || len(r.Slice) != slice.n {
 					t.Errorf("%q: %+v, %v", text, r, err)
 				}
@@ -61,7 +68,7 @@ func TestParseRefCombinations(t *testing.T) {
 }
 
 func TestErrorf(t *testing.T) {
-	r, err := ParseRef(word("a.npy"))
+	r, err := refOf(word("a.npy"))
 	if err != nil {
 		t.Fatal(err)
 	}

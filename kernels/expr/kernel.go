@@ -211,7 +211,7 @@ func (c *checker) output(o *kernels.Output, v value) (*node, kernels.OutSpec, er
 		v.n = n
 	}
 	spec := kernels.OutSpec{DType: o.WantDType(v.n.dt), Shape: o.WantShape(v.shape)}
-	if castClass(v.n.dt) > castClass(spec.DType) {
+	if !v.n.dt.StoredAs(spec.DType) {
 		e := o.Errorf("map: the result is %s and is not stored as %s", v.n.dt, spec.DType)
 		e.Hint = fmt.Sprintf("cast it in the expression: %s(...)", spec.DType)
 		return nil, spec, e

@@ -38,19 +38,3 @@ func complexOf(d ndarray.DType) ndarray.DType {
 	}
 	return ndarray.C64
 }
-
-// castClass orders kinds for numpy's "same_kind" rule: a result may be stored
-// in a type of its own class or a higher one.
-func castClass(d ndarray.DType) int {
-	switch {
-	case d == ndarray.Bool:
-		return 0
-	case d.IsUnsigned():
-		return 1
-	case d.IsSigned():
-		return 2
-	case d.IsFloat():
-		return 3
-	}
-	return 4
-}

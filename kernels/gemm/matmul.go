@@ -43,9 +43,6 @@ func (q *Problem) init(a, b ndarray.DType) (ok bool) {
 	return true
 }
 
-// Kernel is the micro-kernel in use, after Init.
-func (q *Problem) Kernel() *simd.GemmKernel { return q.kernel }
-
 // Run computes on w and its pool, or on the calling goroutine if w is nil,
 // with scratch from mem: at most [Problem.Scratch] bytes.
 func (q *Problem) Run(w *pool.Worker, mem kernels.Memory) error {

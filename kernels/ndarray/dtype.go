@@ -85,6 +85,26 @@ func (d DType) IsUnsigned() bool { return d == U8 || d == U16 || d == U32 || d =
 // IsInteger tells whether d is an integer type; Bool is not.
 func (d DType) IsInteger() bool { return d.IsSigned() || d.IsUnsigned() }
 
+// StoredAs tells whether values of d may be stored as to: in a type of the
+// same kind, of any size, or of a higher one (numpy's "same_kind"). The kinds
+// are bool, unsigned, signed, float and complex, in this order.
+func (d DType) StoredAs(to DType) bool { return d.kind() <= to.kind() }
+
+// kind orders the kinds of types.
+func (d DType) kind() int {
+	switch {
+	case d == Bool:
+		return 0
+	case d.IsUnsigned():
+		return 1
+	case d.IsSigned():
+		return 2
+	case d.IsFloat():
+		return 3
+	}
+	return 4
+}
+
 // Real is the type of d's real part: F32 for C64, F64 for C128, else d.
 func (d DType) Real() DType {
 	switch d {

@@ -28,6 +28,18 @@ func TestDTypes(t *testing.T) {
 			t.Errorf("%s is of %d kinds, size %d, real part %s", d, kinds, d.Size(), d.Real())
 		}
 	}
+	kinds := [][]DType{{Bool}, {U8, U16, U32, U64}, {I8, I16, I32, I64}, {F16, BF16, F32, F64}, {C64, C128}}
+	for i, from := range kinds {
+		for j, to := range kinds {
+			for _, d := range from {
+				for _, e := range to {
+					if d.StoredAs(e) != (i <= j) {
+						t.Errorf("%s stored as %s: %v", d, e, d.StoredAs(e))
+					}
+				}
+			}
+		}
+	}
 	for _, s := range []string{"", "f33", "invalid", "F32", "f32 "} {
 		if d, err := ParseDType(s); err == nil {
 			t.Errorf("ParseDType(%q) = %s", s, d)

@@ -151,14 +151,6 @@ func AppendNPY(dst []byte, d DType, shape []int) []byte {
 	return append(dst, '\n')
 }
 
-// NPYSize is the length of the header that [AppendNPY] writes, and that of
-// the whole file.
-func NPYSize(d DType, shape []int) (headerLen, total int) {
-	dict, version := npyDict(d, shape)
-	headerLen = npyStart(len(dict), version)
-	return headerLen, headerLen + Layout{DType: d, Shape: shape}.Bytes()
-}
-
 // npyStart is where the elements begin: always at least one byte of padding
 // and the newline after the dict, as numpy has it.
 func npyStart(dict int, version byte) int {

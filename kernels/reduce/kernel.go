@@ -141,7 +141,7 @@ func (v *verb) types(c *kernels.Call) (class, result ndarray.DType, err error) {
 	class = ndarray.Promote(result, in.Layout.DType)
 	if slices.ContainsFunc(v.extra, func(o kernels.OptionSpec) bool { return o.Name == "dtype" }) && c.Has("dtype") {
 		want := c.DType("dtype")
-		if rank(want) < rank(in.Layout.DType) {
+		if !in.Layout.DType.StoredAs(want) {
 			e := c.Opt("dtype").Errorf("%s is not summed as %s", in.Layout.DType, want)
 			e.Hint = "cast the operand by map first"
 			return 0, 0, e
@@ -150,28 +150,12 @@ func (v *verb) types(c *kernels.Call) (class, result ndarray.DType, err error) {
 	}
 	if len(c.Out) > 0 {
 		want := c.Out[0].WantDType(result)
-		if rank(want) < rank(result) {
+		if !result.StoredAs(want) {
 			return 0, 0, c.Out[0].Errorf("the result is %s and is not stored as %s", result, want)
 		}
 		result = want
 	}
 	return class, result, nil
-}
-
-// rank orders kinds of types: a result is stored in its own kind or a higher
-// one (numpy's "same_kind").
-func rank(d ndarray.DType) int {
-	switch {
-	case d == ndarray.Bool:
-		return 0
-	case d.IsUnsigned():
-		return 1
-	case d.IsSigned():
-		return 2
-	case d.IsFloat():
-		return 3
-	}
-	return 4
 }
 
 // store is a sink that writes values to the output after finish, if any, has

@@ -173,7 +173,7 @@ func (t *twin) floatConst(bits uint64) string {
 var infix = map[Op]string{
 	OpFAdd: "%s + %s", OpFSub: "%s - %s", OpFDiv: "%s / %s",
 	OpFMin: "lesser(%s, %s)", OpFMax: "greater(%s, %s)",
-	OpAnd: "%s & %s", OpOr: "%s | %s", OpXor: "%s ^ %s", OpAndNot: "^%s & %s",
+	OpAnd: "%s & %s", OpOr: "%s | %s", OpXor: "%s ^ %s",
 	OpIAdd: "%s + %s", OpISub: "%s - %s", OpIMul: "%s * %s",
 	OpIMinU: "min(%s, %s)", OpIMaxU: "max(%s, %s)",
 	OpIEq: "%s == %s", OpMAnd: "%s && %s", OpMOr: "%s || %s", OpMNot: "!%s", OpSel: "sel(%s, %s, %s)",
@@ -208,8 +208,6 @@ func (t *twin) expr(v *Value) string {
 		return fmt.Sprintf("%s << %d", args[0], v.imm)
 	case OpShr:
 		return fmt.Sprintf("%s >> %d", args[0], v.imm)
-	case OpSar:
-		return fmt.Sprintf("uint%d(int%d(%s) >> %d)", n, n, args[0], v.imm)
 	case OpCmp:
 		return f(map[uint64]string{predEq: "%s == %s", predLt: "%s < %s", predLe: "%s <= %s",
 			predNe: "%s != %s", predUnord: "%s != %s"}[v.imm])

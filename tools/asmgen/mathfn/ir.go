@@ -67,7 +67,6 @@ const (
 	OpAnd
 	OpOr
 	OpXor
-	OpAndNot // ^a & b
 	OpIAdd
 	OpISub
 	OpIMul
@@ -77,7 +76,6 @@ const (
 	OpIMaxU
 	OpShl // imm
 	OpShr // imm, logical
-	OpSar // imm, arithmetic; not for 64-bit lanes below AVX512
 	OpCmp // float; imm: predicate
 	OpIEq
 	OpIGt  // signed
@@ -320,12 +318,10 @@ func (b *Builder) Round(x *Value, mode uint64) *Value {
 func (b *Builder) And(x, y *Value) *Value           { return b.iop(OpAnd, 0, x, y) }
 func (b *Builder) Or(x, y *Value) *Value            { return b.iop(OpOr, 0, x, y) }
 func (b *Builder) Xor(x, y *Value) *Value           { return b.iop(OpXor, 0, x, y) }
-func (b *Builder) AndNot(x, y *Value) *Value        { return b.iop(OpAndNot, 0, x, y) }
 func (b *Builder) IAdd(x, y *Value) *Value          { return b.iop(OpIAdd, 0, x, y) }
 func (b *Builder) ISub(x, y *Value) *Value          { return b.iop(OpISub, 0, x, y) }
 func (b *Builder) Shl(x *Value, n int) *Value       { return b.iop(OpShl, uint64(n), x) }
 func (b *Builder) Shr(x *Value, n int) *Value       { return b.iop(OpShr, uint64(n), x) }
-func (b *Builder) Sar(x *Value, n int) *Value       { return b.iop(OpSar, uint64(n), x) }
 func (b *Builder) IOp(op Op, args ...*Value) *Value { return b.iop(op, 0, args...) }
 
 // IToF converts a signed integer.

@@ -132,8 +132,6 @@ func (a *asm) binary(op Op) (mnemonic string, commutes bool) {
 		return a.logic("VPOR"), true
 	case OpXor:
 		return a.logic("VPXOR"), true
-	case OpAndNot:
-		return a.logic("VPANDN"), false
 	case OpIAdd:
 		return "VPADD" + a.in(), true
 	case OpISub:
@@ -174,8 +172,6 @@ func (a *asm) value(v *Value) {
 		a.shift(v, "VPSLL"+a.in())
 	case OpShr:
 		a.shift(v, "VPSRL"+a.in())
-	case OpSar:
-		a.shift(v, "VPSRA"+a.in())
 	case OpCmp:
 		a.compare(v, "VCMP"+a.fp(), operand.U8(v.imm))
 	case OpIEq:
