@@ -22,7 +22,7 @@ func ctlManual() *kernels.Kernel {
 			Description: "A line written to ctl in the root of a device is one of the verbs below. Of several lines in one write all are carried out, or none.\n\n" +
 				"A queue is a directory queues/NAME, made by mkdir and removed by rmdir. Commands are written to its ctl. Its other files take a value: " +
 				"paused (1 stops jobs from starting, 0 lets them go on), weight, priority and depth. " +
-				"A job is the directory queues/NAME/jobs/ID: rmdir cancels it if it has not ended, and forgets it if it has. A read of queues/NAME/wait ends when all its jobs have.",
+				"A job is the directory queues/NAME/jobs/ID: rmdir cancels it, if it has not ended, and forgets it; log and wait tell of it still. A read of queues/NAME/wait ends when all its jobs have.",
 			Errors: []kernels.Entry{
 				{Term: "EACCES", Text: "somebody else than root, the daemon's user or the device's group wrote to ctl"},
 				{Term: "EINVAL", Text: "no such verb, or bad operands; errors says which"},

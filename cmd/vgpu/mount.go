@@ -337,7 +337,7 @@ const spin = 250 * time.Microsecond
 // poolConfig says how the threads are made: behind everything else on the
 // machine, so that files answer while they compute.
 func poolConfig(threads int, cpus string) (pool.Config, error) {
-	c := pool.Config{Threads: threads, Nice: 5, Batch: true, Spin: spin}
+	c := pool.Config{Threads: threads, Nice: computeNice(), Batch: true, Spin: spin}
 	if threads < 0 {
 		return c, usagef("--threads %d: a positive number", threads)
 	}
