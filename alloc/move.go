@@ -233,7 +233,7 @@ func (b *Buffer) refill(ctx context.Context, h *home, st *unix.Stat_t, discard b
 	}
 	from := int64(0)
 	err := s.mem.spend(b.key, pages(st.Size), func() (err error) {
-		if !discard { // each write takes its pages, while the disk is read on
+		if !discard { // that takes the pages
 			return b.copyBack(ctx, h, st.Size)
 		}
 		from, err = s.fill(b.fd, path, from, st.Size)
@@ -276,16 +276,36 @@ func (s *Store) dropSpot(p *spot) {
 	p.t.discardFile(p.entry(), p.key)
 }
 
+// minMapped is the size from which on a buffer is mapped to be read into: for a smaller one that takes longer than copying.
+const minMapped = hugePage
+
 // copyBack reads the whole spill file into the stub.
 func (b *Buffer) copyBack(ctx context.Context, h *home, size int64) error {
-	off, path, epoch := int64(0), b.Path(), h.sums.now()
-	if h.packed() {
-		return b.unpackEach(ctx, h, size, size, func(_ context.Context, got []byte, off int64) error {
-			_, err := b.s.writeFull(b.fd, path, got, off)
-			return err
-		})
+	path := b.Path()
+	write := func(_ context.Context, got []byte, off int64) error {
+		_, err := b.s.writeFull(b.fd, path, got, off)
+		return err
 	}
-	return b.s.io.flows(ctx, func() *piece {
+	switch {
+	case h.packed():
+		return b.unpackEach(ctx, h, size, size, write)
+	case size < minMapped:
+		return b.readThrough(ctx, h, size, write)
+	}
+	if _, err := b.s.fill(b.fd, path, 0, size); err != nil {
+		return err
+	}
+	data, err := b.mmap(pages(size))
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.readInto(ctx, h, data, size), b.munmap(data))
+}
+
+// readThrough reads the spill file by way of staging blocks.
+func (b *Buffer) readThrough(ctx context.Context, h *home, size int64, write func(context.Context, []byte, int64) error) error {
+	off, path, epoch := int64(0), b.Path(), h.sums.now()
+	return b.s.io.flow(ctx, func() *piece {
 		if off >= size {
 			return nil
 		}
@@ -300,11 +320,46 @@ func (b *Buffer) copyBack(ctx context.Context, h *home, size int64) error {
 			if err := h.verify(path, p.Buf[:n], at, size, epoch); err != nil {
 				return err
 			}
-			_, err := b.s.writeFull(b.fd, path, p.Buf[:n], at)
-			return err
+			return write(ctx, p.Buf[:n], at)
 		}
 		return p
 	})
+}
+
+// readInto reads the spill file straight to where its bytes belong, and verifies them there. Two writes to one file of a tmpfs wait for each
+// other, and clear what they leave of a huge page; two threads that touch its pages do not wait, and that is what takes the time where pages are
+// new to a virtual machine.
+func (b *Buffer) readInto(ctx context.Context, h *home, data []byte, size int64) error {
+	off, path, epoch := int64(0), b.Path(), h.sums.now()
+	step := max(b.s.io.block, hugePage)
+	return b.s.io.flows(ctx, func() *piece {
+		if off >= size {
+			return nil
+		}
+		at, n := off, min(step, size-off)
+		off += n
+		whole := data[at : at+pages(n)]
+		p := &piece{path: h.where, short: int(n)}
+		p.Code, p.FD, p.Off, p.Buf = iouring.Read, h.fd, at, whole[:n]
+		if h.direct >= 0 {
+			p.FD, p.Buf = h.direct, whole
+		}
+		p.fill = func() error { return b.s.populate(path, whole) }
+		p.drain = func() error {
+			clear(whole[n:]) // the file may be made longer
+			return h.verify(path, whole[:n], at, size, epoch)
+		}
+		return p
+	})
+}
+
+// populate has the pages of a mapping there before they are used, if the kernel knows how (Linux 5.14).
+func (x sys) populate(path string, p []byte) error {
+	err := x.do("madvise", path, func() error { return unix.Madvise(p, unix.MADV_POPULATE_WRITE) })
+	if errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return err
 }
 
 // verify checks bytes that were read from off on, where a chunk begins.
