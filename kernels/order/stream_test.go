@@ -137,3 +137,22 @@ func streamError(t *testing.T, line string, in arrays) error {
 	disk.Quiet()
 	return err
 }
+
+// The first elements of rows in whole tiles, and of rows that are taken part by
+// part, by heaps and by sorting, with equals that come in the order of the row.
+func TestStreamTopk(t *testing.T) {
+	r := numpytest.NewRand(9)
+	in := arrays{
+		"f": fewValues(r, ndarray.F32, 30000), "d": r.Array(ndarray.F64, 5000), "b": r.Array(ndarray.I8, 3000), "h": r.Array(ndarray.F16, 6000), "rows": r.Array(ndarray.F32, 2, 3, 1700), "columns": fewValues(r, ndarray.F32, 2000, 4),
+		"wide": r.Array(ndarray.I64, 3, 40, 50), "long": r.Array(ndarray.U16, parallelSort+5000), "y": r.Array(ndarray.F32, 20, 4),
+	}
+	swapped := r.Array(ndarray.U32, 2500)
+	swapped.Swapped = true
+	in["swapped"] = swapped
+	for _, line := range []string{
+		"f o k=7", "f o k=7 largest=no indices=yes", "f o k=300", "d o k=1", "d[::-2] o k=100 indices=yes", "b o k=3000", "h o k=65 largest=no", "rows o k=5", "rows o k=80 indices=yes axis=-1", "rows o k=2 axis=1", "columns o k=10 axis=0",
+		"columns y[::-2] k=10 axis=0", "wide o k=9 axis=1", "wide o k=3 axis=0 indices=yes", "long o k=20", "long o k=2500 largest=no", "swapped o k=12", "f o k=0",
+	} {
+		kerneltest.Stream(t, Kernels(), "topk "+line, in)
+	}
+}

@@ -33,12 +33,14 @@ func planTopk(c *kernels.Call) (*kernels.Plan, error) {
 	}
 	t := topk{k: k, largest: c.Bool("largest"), indices: c.Bool("indices")}
 	p := planRows(c, axis, d, shape, t.scratch(in.DType, n), false)
+	spec := kernels.OutSpec{DType: d, Shape: shape}
 	return &kernels.Plan{
-		Out:  []kernels.OutSpec{{DType: d, Shape: shape}},
+		Out:  []kernels.OutSpec{spec},
 		Cost: kernels.Cost{Bytes: float64(in.Bytes()) + float64(ndarray.NewLayout(d, shape...).Bytes()), Scratch: p.scratch()},
 		Explain: []kernels.Entry{{Term: "algorithm", Text: map[bool]string{true: "argsort", false: "heap"}[t.sorts(n)]},
 			{Term: "dtype", Text: in.DType.String()}},
-		Run: func(x *kernels.Exec) error { return p.run(x, t.row) },
+		Stream: func(mem int64) (*kernels.Streamed, error) { return t.stream(c, axis, spec, mem) },
+		Run:    func(x *kernels.Exec) error { return p.run(x, t.row) },
 	}, nil
 }
 
