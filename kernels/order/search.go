@@ -28,13 +28,15 @@ func planSearchsorted(c *kernels.Call) (*kernels.Plan, error) {
 	blocks := move.NewBlocks(values.Shape, searchBlock)
 	s.block = min(max(blocks.Size(), min(searchBlock, sorted.Len())), searchBlock)
 	s.lanes = scratch.Workers(c, max(scratch.Pieces(sorted.Len(), pieceElements), scratch.Pieces(blocks.Count(), searchGrain)))
+	spec := kernels.OutSpec{DType: ndarray.I64, Shape: values.Shape}
 	return &kernels.Plan{
-		Out: []kernels.OutSpec{{DType: ndarray.I64, Shape: values.Shape}},
+		Out: []kernels.OutSpec{spec},
 		Cost: kernels.Cost{
 			Bytes:   float64(sorted.Bytes() + values.Bytes() + 8*values.Len()),
 			Scratch: int64(s.words*scratch.Size[uint64](sorted.Len()) + s.lanes*s.lane()),
 		},
-		Run: s.run,
+		Stream: func(mem int64) (*kernels.Streamed, error) { return s.stream(c, spec, mem) },
+		Run:    s.run,
 	}, nil
 }
 
@@ -154,11 +156,8 @@ func convert(dst, src ndarray.Array) {
 
 // findAll writes where each key belongs: before its equals, or after them.
 func (k keyed) findAll(dst []int64, of keyed, right bool) {
-	for i, h := range of.hi {
-		var l uint64
-		if of.lo != nil {
-			l = of.lo[i]
-		}
+	for i := range of.hi {
+		h, l := of.at(i)
 		dst[i] = int64(k.find(h, l, right))
 	}
 }

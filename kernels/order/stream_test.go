@@ -156,3 +156,27 @@ func TestStreamTopk(t *testing.T) {
 		kerneltest.Stream(t, Kernels(), "topk "+line, in)
 	}
 }
+
+// Places in a sorted array whose keys fit, and in one of which parts pass through
+// memory, which need not be sorted either; values of another type, few and many.
+func TestStreamSearchsorted(t *testing.T) {
+	r := numpytest.NewRand(10)
+	in := arrays{"u": r.Array(ndarray.F32, 5000), "v": fewValues(r, ndarray.F32, 3000), "i": r.Array(ndarray.I32, 7, 90), "z": r.Array(ndarray.C64, 2500), "one": r.Array(ndarray.F64, 1), "none": r.Array(ndarray.F64, 0), "y": ndarray.New(ndarray.I64, 2, 3000)}
+	sorted := func(name string, d ndarray.DType, n int) {
+		in[name] = ndarray.New(d, n)
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = float64(i/3) - float64(n)/6
+		}
+		ndarray.Store(in[name], v, 0)
+	}
+	sorted("a", ndarray.F32, 20000)
+	sorted("b", ndarray.I64, 30011)
+	sorted("c", ndarray.C128, 9000)
+	sorted("s", ndarray.F64, 40)
+	for _, line := range []string{
+		"a v o", "a u o side=right", "b i o", "b u o side=right", "c z o", "c i[::-1] o side=right", "s v o", "u v o", "a[::2] one o", "a[::-1] v y[1]", "none v o", "a none o", "one v y[0] side=right", "b b o",
+	} {
+		kerneltest.Stream(t, Kernels(), "searchsorted "+line, in)
+	}
+}
