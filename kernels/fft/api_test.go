@@ -2,9 +2,12 @@ package fft
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"vgpu/kernels/kerneltest"
@@ -212,4 +215,67 @@ func TestRoundings(t *testing.T) {
 	if m := (machine{w: 16, size: 4, maxPow2: 16}); gatherLines(100, 4) != 8 || gatherLines(1<<20, 8) != 4 || m.innerLength(67) != 66 || m.innerLength(83) != padLength(165) || m.innerLength(64) != 64 {
 		t.Error("lines that are gathered, or inner lengths")
 	}
+}
+
+// TestOnePlanManyUsers: goroutines that share a plan, each with scratch and places
+// of its own, get the bits that one alone gets, in either direction.
+func TestOnePlanManyUsers(t *testing.T) {
+	t.Run("f32", testOnePlanManyUsers[float32])
+	t.Run("f64", testOnePlanManyUsers[float64])
+}
+
+func testOnePlanManyUsers[T simd.Float](t *testing.T) {
+	rng := newRand(93)
+	for _, c := range [][2][]int{{{1000}, {0}}, {{1013}, {0}}, {{7, 64}, {1}}, {{30, 40}, {0, 1}}, {{4, 16, 16}, {0, 1, 2}}, {{67, 9}, {0}}} {
+		p, err := NewPlan[T](nil, c[0], c[1])
+		must(t, err)
+		n := 2 * product(c[0])
+		x, want, back := normals[T](rng, n), make([]T, n), make([]T, n)
+		scratch := make([]T, p.Scratch())
+		must(t, p.Forward(nil, want, x, scratch))
+		must(t, p.Inverse(nil, back, want, 0.5, scratch))
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				y, z, own := make([]T, n), make([]T, n), make([]T, p.Scratch())
+				for range 20 {
+					if err := errors.Join(p.Forward(nil, y, x, own), p.Inverse(nil, z, y, 0.5, own)); err != nil {
+						t.Error(err)
+						return
+					}
+					if !slices.Equal(y, want) || !slices.Equal(z, back) {
+						t.Errorf("%v over %v: other bits beside other users of the plan", c[0], c[1])
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+// TestPlansNeedTheirScratch: a transform touches no more scratch than its plan asks
+// for, and leaves no trace of what was in it.
+func TestPlansNeedTheirScratch(t *testing.T) {
+	rng := newRand(94)
+	eachISA(t, func(t *testing.T) {
+		for _, b := range batches(rng) {
+			plan, err := NewPlan[float32](nil, b.shape, []int{b.axis})
+			must(t, err)
+			x, n := normals[float32](rng, 2*product(b.shape)), plan.Scratch()
+			want, got := make([]float32, len(x)), make([]float32, len(x))
+			scratch := make([]float32, n+64)
+			must(t, plan.Forward(nil, want, x, scratch[:n:n]))
+			for i := range scratch {
+				scratch[i] = float32(math.NaN())
+			}
+			must(t, plan.Forward(nil, got, x, scratch[:n:n]))
+			if !slices.Equal(got, want) {
+				t.Errorf("%v along %d: the result depends on what was in the scratch", b.shape, b.axis)
+			}
+			if slices.ContainsFunc(scratch[n:], func(v float32) bool { return !math.IsNaN(float64(v)) }) {
+				t.Errorf("%v along %d: writes beyond its scratch", b.shape, b.axis)
+			}
+		}
+	})
 }

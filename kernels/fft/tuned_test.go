@@ -2,11 +2,14 @@ package fft
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
 )
 
 // fixed is a tuner that knows one thing.
@@ -97,5 +100,84 @@ func TestClasses(t *testing.T) {
 		if got := ClassOf(ndarray.C64, c.shape, c.axes).String(); got != c.want {
 			t.Errorf("%v over %v: %s, want %s", c.shape, c.axes, got, c.want)
 		}
+	}
+}
+
+// TestClassNames: classes of random transforms read back what they write, their
+// sample has the class's size, and each transform is no larger than its class.
+func TestClassNames(t *testing.T) {
+	rng := newRand(121)
+	for range 300 {
+		shape := randomShape(rng, 1+rng.IntN(4))
+		axes, _ := axesText(rng, len(shape))
+		d := []ndarray.DType{ndarray.C64, ndarray.C128}[rng.IntN(2)]
+		c := ClassOf(d, shape, axes)
+		if got, err := ParseClass(c.String()); err != nil || got != c {
+			t.Errorf("%v over %v is of class %s, read as %v, %v", shape, axes, c, got, err)
+		}
+		s, a := c.shape()
+		if len(a) != min(len(axes), maxClassAxes) || s[0] != c.Batch || product(s) != c.Batch*c.Points || product(s) < product(shape) {
+			t.Errorf("%v over %v: class %s has samples of %v over %v", shape, axes, c, s, a)
+		}
+		if v := c.Version(); !strings.Contains(v, simd.Active().String()) {
+			t.Errorf("version %q names no instruction set", v)
+		}
+	}
+}
+
+// TestParams: parameters read back what they write, and defaults fill what is 0.
+func TestParams(t *testing.T) {
+	for ways := range 4 {
+		for piece := MinPiece; piece <= MaxPiece; piece *= 2 {
+			p := Params{ways, piece}
+			got, err := ParamsOf(p.Values(), 3)
+			if err != nil || got != p {
+				t.Errorf("%v: read as %v, %v", p, got, err)
+			}
+			if p.Ways == 0 {
+				p.Ways = 3
+			}
+			if f := got.Fill(3); f != p {
+				t.Errorf("%v: filled to %v", got, f)
+			}
+		}
+	}
+	if f := (Params{}).Fill(5); f != (Params{5, pieceReals}) {
+		t.Errorf("defaults are %v", f)
+	}
+	for _, bad := range []map[string]int{{"ways": -1}, {"ways": 4}, {"piece": MinPiece / 2}, {"piece": 2 * MaxPiece}, {"piece": MinPiece + 1}, {"radix": 4}} {
+		if p, err := ParamsOf(bad, 3); err == nil {
+			t.Errorf("%v: taken as %v", bad, p)
+		}
+	}
+}
+
+// TestSamples: what is measured stays within the memory it names, on any number of
+// threads and with any parameters.
+func TestSamples(t *testing.T) {
+	for _, name := range []string{"c64.d1.1x1", "c64.d1.4096x8", "c64.d2.1024x4", "c128.d3.4096x2", "c64.d1.131072x1"} {
+		c, err := ParseClass(name)
+		must(t, err)
+		for _, p := range []Params{{}, {1, MinPiece}, {2, MaxPiece}} {
+			if c.DType == ndarray.C64 {
+				sample[float32](t, c, p)
+			} else {
+				sample[float64](t, c, p)
+			}
+		}
+	}
+}
+
+func sample[T simd.Float](t *testing.T, c Class, p Params) {
+	t.Helper()
+	const guard = 64
+	mem := make([]T, c.Reals()+guard)
+	beyond := mem[c.Reals():]
+	for i := range beyond {
+		beyond[i] = 7
+	}
+	onPool(t, 2, p.Ways, func(w *pool.Worker) error { return Sample(c, p, w, mem[:c.Reals():c.Reals()]) })
+	if slices.ContainsFunc(beyond, func(v T) bool { return v != 7 }) {
+		t.Errorf("%s with %v: writes beyond its memory", c, p)
 	}
 }
