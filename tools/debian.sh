@@ -20,6 +20,7 @@ cleanup() {
 	rm -rf --one-file-system "$root"
 }
 trap cleanup EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 for prog in debootstrap systemd-nspawn; do
 	command -v "$prog" >/dev/null || { echo "debian.sh: apt-get install debootstrap systemd-container" >&2; exit 69; }
 done

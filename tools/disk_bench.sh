@@ -10,6 +10,7 @@ rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-1} size=${SIZE:-512M} backend=${BACK
 dir=$(realpath "$2")
 top=$(mktemp -d "$dir/disk-bench.XXXXXX")
 trap 'rm -rf "$top"' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 
 median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 # ours SHAPE: bytes a second

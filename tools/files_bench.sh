@@ -7,6 +7,7 @@ bin=$(realpath "$1")
 rounds=${ROUNDS:-7}
 top=$(mktemp -d)
 trap '"$bin" umount "$top/p" || :; "$bin" umount "$top/d" || :; rm -rf "$top"' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 "$bin" mount --daemon --mem 3G --state "$top/ps" "$top/p"
 "$bin" mount --daemon --mem 3G --direct --state "$top/ds" "$top/d"
 tier=$top/ps/ram/buffers

@@ -16,6 +16,7 @@ finish() {
 	rm -rf "$work"
 }
 trap finish EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 
 sources() { # NAME URL
 	[ -d "$judges/$1" ] || git clone -q --depth 1 "$2" "$judges/$1"

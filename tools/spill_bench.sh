@@ -22,6 +22,7 @@ parts=" ${PARTS:-stream gemm fft} "
 top=$(mktemp -d)
 disk=$(mktemp -d -p "${2:-/var/tmp}")
 trap '"$bin" umount "$top/small" || :; "$bin" umount "$top/large" || :; rm -rf "$top" "$disk"' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 # The three matrices are twice the memory of the small device; one array of 4 times its memory is streamed.
 matrix=$((n * n * 4))
 mem=$((matrix * 3 / 2))

@@ -9,6 +9,7 @@ here=$(dirname "$0")
 blas=$(dirname "$(find /usr/lib -path "*/blas/xblat3$letter" | head -n 1)")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 cc -O1 -Wall -Wextra -shared -fPIC -o "$work/blas.so" "$here/blas.c"
 # GEMM alone; of what is planted, the sizes that show it.
 sed '/GEMM/!s/^\([SDCZ][A-Z0-9]* *\)T PUT/\1F PUT/' "$blas/${letter}blat3.in" >"$work/in"

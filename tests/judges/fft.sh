@@ -16,6 +16,7 @@ single) single=-DBENCHFFT_SINGLE ;;
 esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 : >"$work/config.h"
 have='-DHAVE_STDDEF_H -DHAVE_STDLIB_H -DHAVE_STRING_H -DHAVE_UNISTD_H -DHAVE_SYS_TIME_H -DTIME_WITH_SYS_TIME -DHAVE_GETTIMEOFDAY -DHAVE_DRAND48'
 # shellcheck disable=SC2086,SC2046 # flags and files

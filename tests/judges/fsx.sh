@@ -10,6 +10,7 @@ device=$1 xfstests=$2 operations=${3:-5000}
 work=$(mktemp -d)
 : >"$work/go"
 trap 'rm -rf "$work"; rm -f "$device"/buffers/fsx-*' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 : >"$work/config.h"
 cc -O1 -w -D_GNU_SOURCE -DHAVE_ERR_H -DFALLOCATE -I"$work" -I"$xfstests/src" -include getopt.h -include sys/param.h -include assert.h -include sys/ioctl.h \
 	-include stdarg.h -include linux/falloc.h -o "$work/fsx" "$xfstests/ltp/fsx.c"

@@ -13,6 +13,7 @@ device=$1 source=$2
 work=$(mktemp -d)
 here=$device/buffers/pjdfstest
 trap 'rm -rf "$work" "$here"' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 cp -r "$source/." "$work/"
 : >"$work/config.h"
 cc -w -DHAVE_UTIMENSAT -DHAVE_POSIX_FALLOCATE -include sys/sysmacros.h -I"$work" -o "$work/pjdfstest" "$work/pjdfstest.c"
