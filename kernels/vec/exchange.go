@@ -1,10 +1,8 @@
 package vec
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 
 	"vgpu/kernels"
@@ -77,49 +75,27 @@ func most(limit int, fits func(n int) bool) int {
 // and the one before it q. The result has no axes if the two are one, or if
 // elements of src are repeated.
 func crossed(dst, src ndarray.Layout) (d, s ndarray.Layout) {
-	type axis struct{ n, ds, ss int }
-	var axes []axis
-	d, s = dst, src
-	d.Shape, d.Strides, s.Shape, s.Strides = nil, nil, nil, nil
 	for i, n := range dst.Shape {
-		a := axis{n, dst.Strides[i], src.Strides[i]}
-		if n == 0 || n > 1 && a.ss == 0 {
-			return d, s
-		}
-		if a.ds < 0 {
-			d.Offset += (n - 1) * a.ds
-			s.Offset += (n - 1) * a.ss
-			a.ds, a.ss = -a.ds, -a.ss
-		}
-		if n > 1 {
-			axes = append(axes, a)
+		if n == 0 || n > 1 && src.Strides[i] == 0 {
+			return ndarray.Layout{}, ndarray.Layout{}
 		}
 	}
-	slices.SortStableFunc(axes, func(a, b axis) int { return cmp.Compare(b.ds, a.ds) })
-	merged := axes[:0]
-	for _, a := range axes {
-		if k := len(merged) - 1; k >= 0 && merged[k].ds == a.ds*a.n && merged[k].ss == a.ss*a.n {
-			merged[k] = axis{merged[k].n * a.n, a.ds, a.ss}
-			continue
-		}
-		merged = append(merged, a)
-	}
-	last := len(merged) - 1
+	d, s = move.Normal(dst, src)
+	last := d.Rank() - 1
 	q := last
-	for i, a := range merged {
-		if max(a.ss, -a.ss) < max(merged[q].ss, -merged[q].ss) {
+	for i, stride := range s.Strides {
+		if max(stride, -stride) < max(s.Strides[q], -s.Strides[q]) {
 			q = i
 		}
 	}
 	if q == last {
-		return d, s
+		return ndarray.Layout{}, ndarray.Layout{}
 	}
-	cross := merged[q]
-	merged = slices.Insert(slices.Delete(merged, q, q+1), last-1, cross)
-	for _, a := range merged {
-		d.Shape, d.Strides, s.Strides = append(d.Shape, a.n), append(d.Strides, a.ds), append(s.Strides, a.ss)
+	for _, of := range [][]int{d.Shape, d.Strides, s.Strides} { // the two have one shape
+		x := of[q]
+		copy(of[q:last-1], of[q+1:last])
+		of[last-1] = x
 	}
-	s.Shape = d.Shape
 	return d, s
 }
 

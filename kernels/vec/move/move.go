@@ -142,6 +142,22 @@ func (g *grid) normalise(dst, src ndarray.Layout) []axis {
 	return merged
 }
 
+// Normal is the package's normal form of an assignment of src to dst, which
+// are of one shape and not empty: new layouts of as few axes as there can be,
+// at least one, that share their shape.
+func Normal(dst, src ndarray.Layout) (d, s ndarray.Layout) {
+	g := grid{dst: dst.Offset, src: src.Offset}
+	axes := g.normalise(dst, src)
+	d, s = dst, src
+	d.Offset, s.Offset = g.dst, g.src
+	d.Shape, d.Strides, s.Strides = nil, nil, nil
+	for _, a := range axes {
+		d.Shape, d.Strides, s.Strides = append(d.Shape, a.n), append(d.Strides, a.ds), append(s.Strides, a.ss)
+	}
+	s.Shape = d.Shape
+	return d, s
+}
+
 // tileShape cuts q x p elements of size bytes. A crossed tile is longer in p
 // if q is short; others are as long as a row is.
 func tileShape(q, p, size int, crossed bool) [2]int {
