@@ -45,7 +45,8 @@ noasm:
 arm64:
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/vgpu
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -count=1 -short -exec qemu-aarch64-static ./kernels/ndarray ./kernels/command ./kernels/simd ./kernels/gemm \
-		./kernels/pack ./kernels/scratch ./kernels/catalog ./kernels/stream
+		./kernels/pack ./kernels/scratch ./kernels/catalog ./kernels/stream \
+		./kernels/pool ./kernels/expr ./kernels/vec ./kernels/reduce ./kernels/order
 
 ## race: unit tests under the race detector
 race:

@@ -305,14 +305,28 @@ const (
 	burnTasks  = 1000
 )
 
-// BenchmarkTasks runs 1000 tasks of about 100 µs; the overhead is the time
-// over that of the plain loop, divided by the threads.
+// BenchmarkTasks runs 1000 tasks of about 100 µs; the overhead is the time over
+// that of the plain loop, or of two such loops side by side, which share the
+// machine with the same company.
 func BenchmarkTasks(b *testing.B) {
 	b.Run("serial", func(b *testing.B) {
 		for b.Loop() {
 			for range burnTasks {
 				burn(burnRounds)
 			}
+		}
+	})
+	b.Run("halves", func(b *testing.B) {
+		for b.Loop() {
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() {
+					for range burnTasks / 2 {
+						burn(burnRounds)
+					}
+				})
+			}
+			wg.Wait()
 		}
 	})
 	for _, threads := range []int{1, 2} {
