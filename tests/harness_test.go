@@ -44,7 +44,33 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "mounts are left over:", left)
 		code = 1
 	}
+	if left := leftProcesses(dir); len(left) > 0 {
+		fmt.Fprintln(os.Stderr, "processes are left over:", left)
+		code = 1
+	}
 	return code
+}
+
+// leftProcesses lists the processes that run a binary below dir, once those
+// that are about to end have had the time.
+func leftProcesses(dir string) (left []string) {
+	for range 200 {
+		left = nil
+		links, err := filepath.Glob("/proc/[0-9]*/exe")
+		if err != nil {
+			panic(err)
+		}
+		for _, l := range links {
+			if exe, err := os.Readlink(l); err == nil && strings.HasPrefix(exe, dir+"/") {
+				left = append(left, l)
+			}
+		}
+		if len(left) == 0 {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return left
 }
 
 // build builds the binary; with VGPU_COVER it counts what it runs into that

@@ -6,18 +6,18 @@
 set -eu
 bin=$(realpath "$1")
 repo=$(realpath "$(dirname "$0")/..")
-top=$(mktemp -d)
 if [ "$(id -u)" != 0 ] && ! command -v fusermount3 >/dev/null; then
 	echo "demo: mounting as an ordinary user needs fusermount3: apt-get install fuse3 as root, or run it as root" >&2
 	exit 69
 fi
+top=$(mktemp -d)
 say() { printf '\n# %s\n' "$*"; }
 show() {
 	printf '$ %s\n' "$*"
 	eval "$*"
 }
+trap 'cd /; "$bin" umount --quiet "$top/vgpu0"; rm -rf "$top"' EXIT
 "$bin" mount --daemon --mem 256M --state "$top/state" "$top/vgpu0"
-trap 'cd /; "$bin" umount "$top/vgpu0"; rm -rf "$top"' EXIT
 cd "$top/vgpu0"
 answer() {
 	exec 3<>run
