@@ -126,11 +126,32 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 		return
 	}
 	t.setAhead()
+	call := k.run
 	if whole && t.Pack == (Ptr{}) {
-		k.whole(t)
+		call = k.whole
+	}
+	if t.K*t.Tiles > callSteps {
+		t.runParts(call)
 		return
 	}
-	k.run(t)
+	call(t)
+}
+
+// callSteps bounds the steps of all tiles of a call: the runtime cannot preempt
+// it. A step of a complex tile takes some 50 cycles.
+const callSteps = 4096
+
+// runParts runs the tiles in several calls.
+func (t *Tile) runParts(call func(*Tile)) {
+	most := max(callSteps/t.K, 1)
+	for left := t.Tiles; ; {
+		t.Tiles = min(left, most)
+		call(t)
+		if left -= most; left <= 0 {
+			return
+		}
+		t.A, t.B, t.C, t.Init = t.A.Add(t.ANext), t.B.Add(t.BNext), t.C.Add(t.CNext), t.Init.Add(t.INext)
+	}
 }
 
 // Width is how many of n columns a tile should take, the first of them: a
