@@ -313,7 +313,7 @@ func (b *Buffer) Stat() (unix.Stat_t, error) {
 		data, err = p.t.stat(p.entry())
 	}
 	if err != nil {
-		return st, lost(path, err)
+		return st, p.lost(path, err)
 	}
 	overlay(&st, &data)
 	return st, nil

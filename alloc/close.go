@@ -59,6 +59,10 @@ func (s *Store) remove() (err error) {
 		return err
 	}
 	for _, t := range s.spills { // after the homes, so that none ever names what is gone
+		if c := t.health.cause.Load(); c != nil {
+			s.cfg.Logf("%v: what is there is left, and dropped by the next device that uses it", c)
+			continue
+		}
 		err = errors.Join(err, t.remove())
 	}
 	return err

@@ -119,7 +119,7 @@ func (b *Buffer) copyHeld(src *Buffer, off, to, n int64, st *unix.Stat_t) (done 
 			done += k
 			return err
 		}
-		k, err := b.s.copyRange(from, into, b.Path(), off+done, to+done, n-done)
+		k, err := b.sysOf(into).copyRange(from, into, b.Path(), off+done, to+done, n-done)
 		done += k
 		return err
 	})
@@ -133,7 +133,7 @@ func (b *Buffer) copyPacked(src *Buffer, h *home, into int, off, to, n int64) (d
 		return 0, err
 	}
 	err = src.unpackRange(h, off, n, st.Size, func(p []byte) error {
-		k, err := b.s.writeFull(into, b.Path(), p, to+done)
+		k, err := b.sysOf(into).writeFull(into, b.Path(), p, to+done)
 		done += int64(k)
 		return err
 	})

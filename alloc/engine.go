@@ -21,6 +21,7 @@ type engine struct {
 	mem    []byte
 	block  int64
 	free   chan []byte
+	nurse  *nurse
 	note   string // why not io_uring, or why its memory is not registered
 }
 
@@ -84,17 +85,21 @@ func (s *Store) openEngine() error {
 			e.note = err.Error()
 		}
 	}
-	s.io = e
+	s.io, e.nurse = e, s.newNurse()
+	for _, t := range s.spills {
+		t.nurse = e.nurse
+	}
 	return nil
 }
 
 // faulty puts the Faults hook before the ring's transfers too.
 func (s *Store) faulty() iouring.Faulty {
-	if s.cfg.Faults == nil {
+	faults := either(s.cfg.Faults, s.cfg.SpillFaults)
+	if faults == nil {
 		return nil
 	}
 	return func(_ uint64, o *iouring.Op) iouring.Fault {
-		err := s.cfg.Faults(o.Code.String(), o.Tag.(*piece).path)
+		err := faults(o.Code.String(), o.Tag.(*piece).path)
 		var errno unix.Errno
 		switch {
 		case err == nil:
@@ -110,6 +115,7 @@ func (s *Store) faulty() iouring.Faulty {
 
 // close ends what is under way and frees all.
 func (e *engine) close() error {
+	e.nurse.stop()
 	e.codecs.stop()
 	return errors.Join(e.ring.Close(), e.codecs.close(), unix.Munmap(e.mem))
 }
@@ -283,7 +289,9 @@ func (f *flow) end(ctx context.Context) (*piece, error) {
 		return nil, err
 	}
 	p := op.Tag.(*piece)
-	err = p.result()
+	if err = p.result(); err != nil {
+		f.e.nurse.blame(p.path, err)
+	}
 	if err == nil && p.drain != nil {
 		err = p.drain()
 	}

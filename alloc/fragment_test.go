@@ -43,7 +43,7 @@ func TestFragments(t *testing.T) {
 			}
 		}
 		lo := r.Int64N(size)
-		w, err := u.begin(nil, nil, lo, lo+1)
+		w, err := u.begin(nil, &spot{}, lo, lo+1)
 		ok(t, err)
 		if u.of[lo/chunkSize] != 0 {
 			t.Fatal("a chunk that is being written is known")
@@ -58,7 +58,7 @@ func TestFragments(t *testing.T) {
 // writeSums says that [lo, hi) was written.
 func writeSums(t *testing.T, u *sums, data []byte, lo, hi int64) {
 	t.Helper()
-	w, err := u.begin(nil, nil, lo, hi)
+	w, err := u.begin(nil, &spot{}, lo, hi)
 	ok(t, err)
 	if u.of[lo/chunkSize] != 0 {
 		t.Fatal("a chunk that is being written is known")
@@ -72,9 +72,9 @@ func TestSpoiledFragments(t *testing.T) {
 	whole := fragments(Segment{0, data})
 	both := func(a, b [2]int64) *sums {
 		u := newSums(2 * chunkSize)
-		x, err := u.begin(nil, nil, a[0], a[1])
+		x, err := u.begin(nil, &spot{}, a[0], a[1])
 		ok(t, err)
-		y, err := u.begin(nil, nil, b[0], b[1])
+		y, err := u.begin(nil, &spot{}, b[0], b[1])
 		ok(t, err)
 		u.end(y, 2*chunkSize, fragments(Segment{b[0], data[b[0]:b[1]]}))
 		u.end(x, 2*chunkSize, fragments(Segment{a[0], data[a[0]:a[1]]}))

@@ -3,6 +3,7 @@ package alloc
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,17 +20,21 @@ type spot struct {
 	name    string     // of the file; "" if it has none, as temporary space
 	key     key        // of the file: what its blocks are counted under
 	sumsKey key        // the same of the file of its checksums
+	era     uint64     // of its tier's file system when it was made
 	found   bool       // at start
 	saved   int64      // bytes by compression; nothing of a file that is not compressed
 	size    int64      // then
 	where   string     // the path of its tier, for messages
+
+	changed atomic.Bool // since it was made
 }
 
 // home is a spot whose file is open.
 type home struct {
 	*spot
 	fd     int
-	direct int // past the page cache; -1 where there is no such thing
+	direct int  // past the page cache; -1 where there is no such thing
+	fixed  bool // its file system is read-only
 	sums   *sums
 }
 
@@ -90,13 +95,23 @@ func (b *Buffer) file() (int, error) {
 	return b.fd, nil
 }
 
+// sysOf makes the system calls on the descriptor that file gave: those on a disk are told apart, since disks fail. Preconditions: b.mu is held.
+func (b *Buffer) sysOf(fd int) sys {
+	b.hm.RLock()
+	defer b.hm.RUnlock()
+	if h := b.home; h != nil && fd == h.fd {
+		return h.t.sys
+	}
+	return b.s.sys
+}
+
 // stat tells about the file that has the bytes. Preconditions: b.mu is held.
 func (b *Buffer) stat() (unix.Stat_t, error) {
 	fd, err := b.file()
 	if err != nil {
 		return unix.Stat_t{}, err
 	}
-	return b.s.fstat(fd, b.Path())
+	return b.sysOf(fd).fstat(fd, b.Path())
 }
 
 // settle changes where the buffer is known to be. Preconditions: b.mu is held for writing, by a move.
@@ -143,35 +158,78 @@ func (p *spot) sumsEntry() entry {
 // openHome opens a spill file. EIO: it is not there, and says where it should be.
 func (s *Store) openHome(p *spot, rel string) (*home, error) {
 	if p.t == nil {
-		return nil, fmt.Errorf("the bytes of %q are on the spill tier at %s, which this device was started without: %w", rel, p.where, unix.EIO)
+		return nil, p.lost(rel, fmt.Errorf("they are on the spill tier at %s, which this device was started without", p.where))
 	}
-	fd, err := p.t.open(p.entry(), unix.O_RDWR, 0)
-	if err != nil {
-		return nil, lost(rel, err)
-	}
-	h := &home{spot: p, fd: fd, direct: -1}
-	if p.t.direct {
-		if h.direct, err = p.t.openDirect(p.entry()); err != nil {
-			h.close()
-			return nil, lost(rel, err)
-		}
-	}
-	if h.sums, err = p.t.readSums(p); err == nil {
-		err = p.checkPacking(h.sums)
+	h := &home{spot: p, fd: -1, direct: -1}
+	err := h.open()
+	if err == nil {
+		err = h.openSums()
 	}
 	if err != nil {
 		h.close()
-		return nil, lost(rel, err)
+		p.t.settleDoubt()
+		return nil, p.lost(rel, err)
 	}
 	return h, nil
 }
 
-// lost makes every reason why bytes cannot be reached one errno.
-func lost(rel string, err error) error {
-	if errors.Is(err, unix.EIO) {
-		return fmt.Errorf("the spilled bytes of %q: %w", rel, err)
+// open opens the file, and where the file system has become read-only, to read.
+func (h *home) open() (err error) {
+	mode := unix.O_RDWR
+	if h.fd, err = h.t.open(h.entry(), mode, 0); errors.Is(err, unix.EROFS) {
+		mode = unix.O_RDONLY
+		h.fd, err = h.t.open(h.entry(), mode, 0)
 	}
-	return fmt.Errorf("the spilled bytes of %q: %w (%w)", rel, err, unix.EIO)
+	if err == nil && h.t.direct {
+		h.direct, err = h.t.open(h.entry(), mode|unix.O_DIRECT, 0)
+	}
+	h.fixed = mode == unix.O_RDONLY
+	return err
+}
+
+// openSums reads its checksums, and refuses what is known to be lost.
+func (h *home) openSums() (err error) {
+	if h.sums, err = h.t.readSums(h.spot); err != nil {
+		return err
+	}
+	h.sums.fixed = h.fixed
+	if err = h.checkPacking(h.sums); err != nil {
+		return err
+	}
+	st, err := h.t.fstat(h.fd, h.where)
+	if err == nil {
+		err = h.survived(h.sums, st.Size)
+	}
+	return err
+}
+
+// LostError says that the bytes of a spilled buffer cannot be reached. It is an EIO, whatever the reason is.
+type LostError struct {
+	Path       string // of the buffer
+	Tier, Disk string // where they are: the tier's name, "" if this device was started without it, and its path
+	Err        error
+}
+
+func (e *LostError) Error() string {
+	if e.Tier == "" {
+		return fmt.Sprintf("the bytes of %q are lost: %v", e.Path, e.Err)
+	}
+	return fmt.Sprintf("the bytes of %q, on %s, are lost: %v", e.Path, e.Tier, e.Err)
+}
+
+// Unwrap makes the error EIO, and then what the disk said.
+func (e *LostError) Unwrap() []error { return []error{unix.EIO, e.Err} }
+
+// lost makes every reason why bytes cannot be reached one error.
+func (p *spot) lost(rel string, err error) error {
+	e := &LostError{Path: rel, Disk: p.where, Err: err}
+	if p.t != nil {
+		e.Tier = p.t.name()
+		if c := p.t.health.cause.Load(); c != nil {
+			e.Err = fmt.Errorf("its disk is out of use: %w", c.Cause)
+		}
+	}
+	return e
 }
 
 // close closes the descriptors.

@@ -26,18 +26,18 @@ func (b *Buffer) readAt(p []byte, off int64) (int, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	h, err := b.at()
-	fd := b.fd
+	fd, x := b.fd, b.s.sys
 	if h != nil && err == nil {
 		if h.packed() {
 			return b.readPacked(h, p, off)
 		}
-		fd = h.fd
+		fd, x = h.fd, h.t.sys
 		err = b.proof(h, off, int64(len(p)))
 	}
 	if err != nil {
 		return 0, err
 	}
-	n, err := b.s.readFull(fd, b.Path(), p, off)
+	n, err := x.readFull(fd, b.Path(), p, off)
 	if err == nil && n < len(p) {
 		err = io.EOF
 	}
@@ -151,7 +151,7 @@ func (b *Buffer) write(p []byte, off int64, st *unix.Stat_t) (done int, err erro
 		return 0, err
 	}
 	err = b.spend(b.needs(off, end, st), func() error {
-		n, err := b.s.writeFull(fd, path, p[done:], off+int64(done))
+		n, err := b.sysOf(fd).writeFull(fd, path, p[done:], off+int64(done))
 		done += n
 		return err
 	})
@@ -207,5 +207,5 @@ func (b *Buffer) Sync() error {
 	if err != nil {
 		return err
 	}
-	return b.s.fsync(fd, b.Path())
+	return b.sysOf(fd).fsync(fd, b.Path())
 }

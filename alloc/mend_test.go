@@ -81,7 +81,7 @@ func TestPartsAtOnce(t *testing.T) {
 		u.of[i], u.seen[i] = sum(data[i*chunkSize:][:chunkSize]), true
 	}
 	begin := func(lo, hi int64) *span {
-		w, err := u.begin(nil, nil, lo, hi)
+		w, err := u.begin(nil, &spot{}, lo, hi)
 		ok(t, err)
 		for _, e := range w.edges {
 			w.mends = append(w.mends, mend{edge: e, lo: lo, hi: hi, before: sum(data[lo:hi]), tail: chunkSize - hi})

@@ -2,7 +2,7 @@ package alloc
 
 import (
 	"context"
-	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,28 +12,26 @@ func (b *Buffer) migrate(ctx context.Context, h *home, more int64) error {
 	if h.name == "" {
 		return fail("spill", "temporary space", unix.ENOSPC)
 	}
-	st, err := b.s.fstat(h.fd, b.Path())
+	st, err := h.t.fstat(h.fd, b.Path())
 	if err != nil {
 		return err
 	}
-	err = fail("spill", b.Path(), unix.ENOSPC)
-	for _, t := range b.s.spills {
-		if t == h.t {
-			continue
-		}
-		if err = t.room(st.Size + more); err == nil {
-			err = b.rehomeTo(h, t, &st, func(n *newHome) error {
-				if err := b.proof(h, 0, st.Size); err != nil {
-					return err
-				}
-				return n.copyFrom(ctx, h.fd, b)
-			})
-		}
-		if !errors.Is(err, unix.ENOSPC) {
+	return someTier(b.s.others(h.t), "spill", b.Path(), func(t *spillTier) error {
+		if err := t.room(st.Size + more); err != nil {
 			return err
 		}
-	}
-	return err
+		return b.rehomeTo(h, t, &st, func(n *newHome) error {
+			if err := b.proof(h, 0, st.Size); err != nil {
+				return err
+			}
+			return n.copyFrom(ctx, h.fd, b)
+		})
+	})
+}
+
+// others are the tiers but one, in order.
+func (s *Store) others(but *spillTier) []*spillTier {
+	return slices.DeleteFunc(slices.Clone(s.spills), func(t *spillTier) bool { return t == but })
 }
 
 // rehomeTo puts what copies brings into a file of its own, and makes that the buffer: the symlink that names the new place replaces the

@@ -88,17 +88,13 @@ func (b *Buffer) spillWith(ctx context.Context, more int64, bytes bool) error {
 			return err
 		}
 	}
-	err = fail("spill", b.Path(), unix.ENOSPC)
-	for _, t := range b.s.spills {
+	return someTier(b.s.spills, "spill", b.Path(), func(t *spillTier) error {
 		f := f.on(t, st.Size)
-		if err = t.room(f.left + more); err == nil {
-			err = b.spillTo(ctx, t, &st, bytes, f.width)
-		}
-		if !errors.Is(err, unix.ENOSPC) {
+		if err := t.room(f.left + more); err != nil {
 			return err
 		}
-	}
-	return err
+		return b.spillTo(ctx, t, &st, bytes, f.width)
+	})
 }
 
 // room asks whether the tier could take so many bytes more.
@@ -200,7 +196,7 @@ func (b *Buffer) stubBlocks() (int64, error) {
 // promote moves a spilled buffer back. Preconditions: b.mu is held for writing.
 func (b *Buffer) promote(ctx context.Context, h *home, discard bool) error {
 	s := b.s
-	st, err := s.fstat(h.fd, b.Path())
+	st, err := h.t.fstat(h.fd, b.Path())
 	if err != nil {
 		return err
 	}

@@ -57,8 +57,8 @@ func (s *Store) status(e entry) (unix.Stat_t, error) {
 		} else if now != p { // it has moved
 			p = now
 			continue
-		} else {
-			s.cfg.Logf("%v", lost(e.rel, err))
+		} else if p.t.health.cause.Load() == nil { // else that has been said
+			s.cfg.Logf("%v", p.lost(e.rel, err))
 		}
 		break
 	}

@@ -38,7 +38,7 @@ func (s *Store) newFileOn(t *spillTier, ino uint64, size int64, suffix, rel stri
 		return nil, err
 	}
 	name := fmt.Sprintf("%d-%016x%s", ino, rand.Uint64(), suffix)
-	n.home = &home{spot: &spot{token: t.token, t: t, name: name, where: t.path, found: true}, fd: fd, direct: -1, sums: newSums(size)}
+	n.home = &home{spot: &spot{token: t.token, t: t, name: name, where: t.path, era: t.health.era.Load(), found: true}, fd: fd, direct: -1, sums: newSums(size)}
 	return n, nil
 }
 

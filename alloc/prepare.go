@@ -61,12 +61,12 @@ func (p *Prepared) or(err error, rel string) (*Prepared, error) {
 
 // resizeSpilled makes an empty buffer one of n bytes on the first spill tier that has room.
 func (p *Prepared) resizeSpilled(n int64) error {
-	err := p.makeWay(n)
+	_, err := p.makeWay(n)
 	for err == nil {
 		if _, _, err = p.resize(n); !errors.Is(err, unix.ENOSPC) {
 			return err
 		}
-		err = p.makeWay(n)
+		_, err = p.makeWay(n)
 	}
 	return err
 }

@@ -80,7 +80,7 @@ func (b *Buffer) truncate(from, n int64) error {
 			return err
 		}
 	}
-	return b.s.ftruncate(fd, b.Path(), n)
+	return b.sysOf(fd).ftruncate(fd, b.Path(), n)
 }
 
 // cutBack sets the size to n, which is no more than it is, and gives back what is allocated beyond it.
@@ -139,7 +139,7 @@ func (b *Buffer) allocate(from, to int64) error {
 	path := b.Path()
 	// st_blocks bounds what is missing. Beyond the end of the file it is all of it.
 	return b.spend(b.missing(from, to), func() error {
-		done, err := b.s.fill(fd, path, from, to)
+		done, err := b.sysOf(fd).fill(fd, path, from, to)
 		from = done
 		return err
 	})
@@ -242,7 +242,7 @@ func (b *Buffer) reshape(off, n int64, mode uint32) (freed bool, err error) {
 		return false, err
 	}
 	b.allocated = min(b.allocated, off)
-	err = b.spend(0, func() error { return b.s.fallocate(fd, b.Path(), mode, off, n) })
+	err = b.spend(0, func() error { return b.sysOf(fd).fallocate(fd, b.Path(), mode, off, n) })
 	return err == nil, err
 }
 

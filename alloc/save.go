@@ -131,9 +131,8 @@ func (v *saver) copy(e entry) (*spot, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = fail("save", e.rel, unix.ENOSPC)
-	for _, t := range v.s.spills {
-		var p *spot
+	var p *spot
+	err = someTier(v.s.spills, "save", e.rel, func(t *spillTier) (err error) {
 		f := f.on(t, st.Size)
 		if err = t.room(f.left); err == nil {
 			p, err = b.copyTo(context.Background(), t, &st, f.width)
@@ -141,11 +140,9 @@ func (v *saver) copy(e entry) (*spot, error) {
 		if err == nil {
 			v.added = append(v.added, p)
 		}
-		if !errors.Is(err, unix.ENOSPC) {
-			return p, err
-		}
-	}
-	return nil, err
+		return err
+	})
+	return p, err
 }
 
 // copyTo makes a file on a tier with the bytes of the buffer.

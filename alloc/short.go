@@ -12,6 +12,9 @@ import (
 // maxShort is how often one growth asks for room to be made before the buffer itself spills.
 const maxShort = 32
 
+// maxStays is how often it is tried again for no other reason than that somebody else has just moved the buffer.
+const maxStays = 8
+
 // OnShort sets what is called, under no lock of the store's, when the growth of a buffer finds the memory full, and there are tiers to spill
 // to. need is in bytes; except is the buffer that grows, or nil. True: something was freed, and the growth is tried again. Else, or if it does not
 // help, the buffer itself is spilled, and goes on growing there.
@@ -27,6 +30,7 @@ func (s *Store) short(need int64, b *Buffer) bool {
 // it again. Preconditions: no lock is held.
 func (b *Buffer) roomy(grow func() (need int64, err error)) error {
 	b.touch()
+	idle := 0
 	for i := 0; ; i++ {
 		need, err := grow()
 		if errors.Is(err, errPacked) {
@@ -41,16 +45,23 @@ func (b *Buffer) roomy(grow func() (need int64, err error)) error {
 		if b.Resident() && i < maxShort && b.s.short(need, b) {
 			continue
 		}
-		if moved := b.makeWay(need); moved != nil {
-			return errors.Join(err, moved)
+		moved, stays := b.makeWay(need)
+		if stays != nil {
+			return errors.Join(err, stays)
+		}
+		if !moved { // once more, as it was moved just now; but it may be compressed, with no room to expand it
+			if idle++; idle > maxStays {
+				return err
+			}
+			continue
 		}
 		b.s.freed()
 	}
 }
 
-// makeWay moves a buffer that has no room to grow where it is to a tier that has.
-func (b *Buffer) makeWay(need int64) error {
-	_, err := b.move(context.Background(), func(ctx context.Context) (bool, error) {
+// makeWay moves a buffer that has no room to grow where it is to a tier that has. It tells whether it did.
+func (b *Buffer) makeWay(need int64) (moved bool, err error) {
+	return b.move(context.Background(), func(ctx context.Context) (bool, error) {
 		h, err := b.at()
 		switch {
 		case err != nil:
@@ -62,7 +73,6 @@ func (b *Buffer) makeWay(need int64) error {
 		}
 		return true, b.migrate(ctx, h, need)
 	})
-	return err
 }
 
 // stale is inode numbers that something is still to be done about.

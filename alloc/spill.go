@@ -49,6 +49,9 @@ type spillTier struct {
 	traffic traffic
 	trash   trash
 
+	health health
+	nurse  *nurse // whom a failing call wakes; nil before the store is open
+
 	packs bool         // what moves here is compressed
 	saved atomic.Int64 // bytes, by that
 }
@@ -72,8 +75,9 @@ type litter struct {
 // openSpill opens one tier.
 func openSpill(s *Store, i int) (*spillTier, error) {
 	c := s.cfg.Spill[i]
-	t := &spillTier{tier: &tier{sys: s.sys, logf: s.cfg.Logf, dir: -1, root: -1, marks: -1, tmp: -1}, index: i, data: -1, sums: -1,
+	t := &spillTier{tier: &tier{sys: sys{faults: either(s.cfg.Faults, s.cfg.SpillFaults)}, logf: s.cfg.Logf, dir: -1, root: -1, marks: -1, tmp: -1}, index: i, data: -1, sums: -1,
 		limit: c.Size, packs: c.Compress != "", meter: &countMeter{blocks: map[key]int64{}}}
+	t.failed = t.blame
 	err := t.prepareDir(&s.cfg, c.Dir)
 	if err == nil {
 		err = t.openFolders()
@@ -311,6 +315,10 @@ func (t *spillTier) shut() {
 // remove takes the tier away. Its descriptors are closed already.
 func (t *spillTier) remove() error {
 	err := t.clearDir(entry{unix.AT_FDCWD, t.path, t.path})
+	if errors.Is(err, unix.ENOENT) { // unmounted under us, or removed
+		t.logf("spill tier %s is not there any more: %v", t.path, err)
+		return nil
+	}
 	if err == nil && t.made {
 		return t.unlinkDir(t.parent)
 	}

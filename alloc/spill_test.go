@@ -293,6 +293,8 @@ func checkSpills(t *testing.T, s *Store, inodes map[uint64]bool) {
 // checkSpill compares one spill tier with the homes that are known.
 func checkSpill(t *testing.T, s *Store, tier *spillTier, named map[string]bool) {
 	t.Helper()
+	tier.health.mu.Lock() // nobody probes it meanwhile
+	defer tier.health.mu.Unlock()
 	sum, nameless := int64(0), int64(0)
 	for _, p := range s.table.spots {
 		if p.t == tier && p.name == "" {

@@ -63,8 +63,18 @@ func (t *spillTier) loadFile(e entry, p *spot) error {
 // discardFile removes a file of the tier that is nobody's. What cannot be removed is counted on, and tried again later.
 func (t *spillTier) discardFile(e entry, k key) {
 	t.trash.mu.Lock()
+	t.trash.list = append(t.trash.list, litter{e, k})
+	t.trash.mu.Unlock()
+	if t.health.cause.Load() == nil {
+		t.sweep()
+	}
+}
+
+// sweep removes what is nobody's.
+func (t *spillTier) sweep() {
+	t.trash.mu.Lock()
 	defer t.trash.mu.Unlock()
-	t.trash.list = slices.DeleteFunc(append(t.trash.list, litter{e, k}), func(l litter) bool {
+	t.trash.list = slices.DeleteFunc(t.trash.list, func(l litter) bool {
 		err := t.unlink(l.entry, 0)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			t.logf("%s: a file that is nobody's is left: %v", t.path, err)

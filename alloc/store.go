@@ -30,7 +30,8 @@ type Config struct {
 	Quota      int64           // bytes that the buffers of one user may take, wherever they are; 0: no limit
 	Mountpoint string          // where the device is to be seen: no spill directory may be there
 
-	Faults Faults // nil outside tests
+	Faults      Faults // nil outside tests
+	SpillFaults Faults // the same, for calls on spill tiers alone
 }
 
 // Store is the buffers of one device. All its methods may be called by any number of goroutines.
@@ -77,7 +78,7 @@ func Open(cfg Config) (*Store, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	s := &Store{sys: sys{cfg.Faults}, cfg: cfg, homes: -1}
+	s := &Store{sys: sys{faults: cfg.Faults}, cfg: cfg, homes: -1}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	s.table.held, s.table.spots, s.table.used = map[key]*Buffer{}, map[key]*spot{}, map[key]time.Time{}
 	s.marks.of = map[uint64]Mark{}

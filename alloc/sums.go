@@ -29,6 +29,7 @@ type sums struct {
 	seen    []bool   // verified since the file was opened
 	filed   bool     // the file on the tier says the same
 	off     bool     // somebody may write the spill file without our seeing it
+	fixed   bool     // nobody can: its file system is read-only
 	writers []*span
 	pack    *packing // of a compressed file, which nobody writes
 	epoch   uint64   // counts changes: a chunk that was read over one proves nothing
@@ -128,8 +129,8 @@ func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	if u.pack != nil {
 		return nil, errPacked
 	}
-	if u.off || lo >= hi {
-		return w, nil
+	if err := u.change(p); err != nil || u.off || lo >= hi {
+		return w, err
 	}
 	if err := u.unfile(t, p); err != nil {
 		return nil, err
@@ -208,8 +209,11 @@ func (u *sums) forget(lo, hi int64) {
 func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.off || from == to {
+	if from == to {
 		return nil
+	}
+	if err := u.change(p); err != nil || u.off {
+		return err
 	}
 	if u.pack != nil {
 		return errPacked
@@ -232,11 +236,23 @@ func (u *sums) drop(t *spillTier, p *spot) error {
 	if u.pack != nil {
 		return errPacked
 	}
+	if err := u.change(p); err != nil {
+		return err
+	}
 	if err := u.unfile(t, p); err != nil {
 		return err
 	}
 	u.epoch++
 	u.off, u.of, u.seen, u.parts = true, nil, nil, nil
+	return nil
+}
+
+// change takes note that the file will not be what it was. EROFS: it cannot be changed. u.mu is held.
+func (u *sums) change(p *spot) error {
+	if u.fixed {
+		return fail("write", p.where, unix.EROFS)
+	}
+	p.changed.Store(true)
 	return nil
 }
 
@@ -365,6 +381,7 @@ func (t *spillTier) spend(fd int, k key, n int64, call func() error) error {
 	now := st.Blocks * 512
 	if serr != nil {
 		now, err = unknown, errors.Join(err, serr)
+		t.health.unsure.Store(true)
 	}
 	t.meter.settle(k, n, now)
 	return err

@@ -14,12 +14,26 @@ import (
 // makes a read or a write transfer only half of what was asked.
 type Faults func(op, path string) error
 
+// either asks two hooks, of which one or both may be nil.
+func either(a, b Faults) Faults {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return func(op, path string) error { return firstOf(a(op, path), b(op, path)) }
+}
+
 // ErrShort, from a Faults hook, asks for a short read or write.
 var ErrShort = errors.New("short transfer")
 
 // sys makes the system calls: each is retried after EINTR and its error wrapped, with the call and the path, in an
 // *os.PathError that errors.Is finds the errno in.
-type sys struct{ faults Faults }
+type sys struct {
+	faults Faults
+	failed func(error) // hears of every call that fails; nil: nobody does
+}
 
 // entry is a name in a directory that is open: what the *at calls take. rel is the name to report.
 type entry struct {
@@ -49,9 +63,17 @@ func (x sys) do(op, path string, call func() error) error {
 			return nil
 		case unix.EINTR:
 		default:
-			return &os.PathError{Op: op, Path: path, Err: err}
+			return x.failure(op, path, err)
 		}
 	}
+}
+
+// failure is the error of a call.
+func (x sys) failure(op, path string, err error) error {
+	if x.failed != nil {
+		x.failed(err)
+	}
+	return &os.PathError{Op: op, Path: path, Err: err}
 }
 
 // open never follows a symlink in the last component, and no child process inherits the descriptor.
@@ -187,7 +209,7 @@ func (x sys) transfer(op, path string, p []byte, call func([]byte) (int, error))
 			return n, nil
 		case unix.EINTR:
 		default:
-			return 0, &os.PathError{Op: op, Path: path, Err: err}
+			return 0, x.failure(op, path, err)
 		}
 	}
 }

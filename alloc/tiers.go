@@ -1,7 +1,6 @@
 package alloc
 
 import (
-	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +23,8 @@ type TierUsage struct {
 	BytesWritten  uint64
 	Verified, Bad uint64 // chunks whose checksum was compared, and that were wrong
 	Direct        bool   // past the page cache
-	Backend, Note string // of transfers: "uring" or "threads"; why not direct, or not io_uring
+	Backend, Note string // of transfers: "uring" or "threads"; why out of use, or not direct, or not io_uring
+	Offline       bool   // out of use, since its disk has failed
 	Staging       int64  // RAM: memory that transfers use
 	Recycled      int64  // RAM: pages of buffers that are gone, kept for outputs; as good as free
 
@@ -32,6 +32,14 @@ type TierUsage struct {
 }
 
 const compressNone = "none"
+
+// State is "online", or "offline" for a spill tier that is out of use, since its disk has failed.
+func (u *TierUsage) State() string {
+	if u.Offline {
+		return "offline"
+	}
+	return "online"
+}
 
 // Ratio is how much smaller compression has made what is here: 1 if nothing is compressed.
 func (u *TierUsage) Ratio() float64 {
@@ -72,12 +80,16 @@ func (s *Store) tierUsage(t *spillTier) TierUsage {
 	if u.Backend, u.Note = string(kind), t.note; u.Note == "" {
 		u.Note = s.io.note
 	}
+	t.traffic.tell(&u)
+	if c := t.health.cause.Load(); c != nil {
+		u.Offline, u.Free, u.Note = true, 0, c.Cause.Error()
+		return u
+	}
 	u.left = u.Free
 	if st, err := t.statfs(t.dir, t.path); err == nil {
 		u.left = int64(st.Bavail) * st.Bsize
 		u.Free = min(u.Free, u.left)
 	}
-	t.traffic.tell(&u)
 	return u
 }
 
@@ -202,24 +214,20 @@ func (s *Store) nameless(dir int) (*Buffer, error) {
 }
 
 // settleTemp gives temporary space its file, whose name it loses at once.
-func (b *Buffer) settleTemp(n int64) (err error) {
+func (b *Buffer) settleTemp(n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	err = fail("create", "temporary space", unix.ENOSPC)
-	for _, t := range b.s.spills {
-		var d *newHome
-		if d, err = b.s.newData(t, b.key.ino, n, "temporary space"); err == nil {
+	return someTier(b.s.spills, "create", "temporary space", func(t *spillTier) error {
+		d, err := b.s.newData(t, b.key.ino, n, "temporary space")
+		if err == nil {
 			err = d.anonymous()
 		}
 		if err == nil {
 			t.buffers.Add(1)
 			b.settle(d.home)
 		}
-		if !errors.Is(err, unix.ENOSPC) {
-			return err
-		}
-	}
-	return err
+		return err
+	})
 }
 
 // anonymous makes a new file nameless.

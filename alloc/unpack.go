@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -212,7 +211,7 @@ func (b *Buffer) expand(ctx context.Context, limit int64, resident bool) error {
 	if err != nil || h == nil || !h.packed() {
 		return err
 	}
-	st, err := s.fstat(h.fd, b.Path())
+	st, err := h.t.fstat(h.fd, b.Path())
 	if err != nil {
 		return err
 	}
@@ -225,19 +224,16 @@ func (b *Buffer) expand(ctx context.Context, limit int64, resident bool) error {
 }
 
 // expandOn does so on a spill tier. st is the compressed file's.
-func (b *Buffer) expandOn(ctx context.Context, h *home, st *unix.Stat_t, limit int64) (err error) {
+func (b *Buffer) expandOn(ctx context.Context, h *home, st *unix.Stat_t, limit int64) error {
 	to := *st
 	to.Size = min(st.Size, limit)
-	tiers := append([]*spillTier{h.t}, slices.DeleteFunc(slices.Clone(b.s.spills), func(t *spillTier) bool { return t == h.t })...)
-	for _, t := range tiers {
-		if err = t.room(to.Size); err == nil {
-			err = b.rehomeTo(h, t, &to, func(n *newHome) error { return n.unpackFrom(ctx, b, h, st.Size) })
-		}
-		if !errors.Is(err, unix.ENOSPC) {
+	tiers := append([]*spillTier{h.t}, b.s.others(h.t)...)
+	return someTier(tiers, "spill", b.Path(), func(t *spillTier) error {
+		if err := t.room(to.Size); err != nil {
 			return err
 		}
-	}
-	return err
+		return b.rehomeTo(h, t, &to, func(n *newHome) error { return n.unpackFrom(ctx, b, h, st.Size) })
+	})
 }
 
 // unpackFrom writes what a compressed file of size bytes has into the file.

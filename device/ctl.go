@@ -24,6 +24,7 @@ func Verbs() []Verb { return slices.Clone(verbs) }
 var verbs = []Verb{
 	{"drain", "drain", "accept no more commands (EBUSY); what was accepted is finished", plain(func(d *Device) error { return d.setDraining(true) })},
 	{"policy", "policy fair|fifo", "how the next job is chosen among queues of one priority", (*Device).ctlPolicy},
+	{"probe", "probe", "try spill tiers whose disk has failed now, and not only some seconds later; EIO if one is out of use still", plain((*Device).Probe)},
 	{"queue", "queue NAME [weight=] [priority=] [depth=] [paused=]", "make a queue if it does not exist, and set its attributes", (*Device).ctlQueue},
 	{"reset", "reset", "cancel every job that has not ended, and clear the error list", plain((*Device).Reset)},
 	{"resume", "resume", "end drain", plain(func(d *Device) error { return d.setDraining(false) })},

@@ -60,6 +60,9 @@ func entryOf(queue string, job uint64, line string, err error) ErrorEntry {
 	if errors.As(err, &ce) {
 		e.Msg, e.Hint, e.Span, e.Caret = ce.Msg, ce.Hint, ce.Span, true
 	}
+	if e.Hint == "" {
+		e.Hint = tierHint(err)
+	}
 	return e
 }
 

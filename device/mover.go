@@ -92,6 +92,7 @@ func newMover(d *Device) *mover {
 	m := &mover{d: d, turn: make(chan struct{}, 1), kick: make(chan struct{}, 1), end: cancel, done: make(chan struct{}), ahead: map[uint64]bool{}}
 	go m.loop(ctx)
 	d.store.OnShort(m.grow)
+	d.store.OnTier(d.tierChanged)
 	return m
 }
 
@@ -201,6 +202,7 @@ func (d *Device) nextUses() map[uint64]*Job {
 // for that; else nothing leaves, and a *scratchError says so. keep are inodes that
 // stay, and so does what is used by jobs up to after. The caller has the turn.
 func (d *Device) makeRoom(ctx context.Context, want int64, keep []uint64, after uint64, report func(string)) error {
+	var failed error
 	for {
 		u := d.store.Usage()
 		if want <= u.Free {
@@ -212,18 +214,21 @@ func (d *Device) makeRoom(ctx context.Context, want int64, keep []uint64, after 
 		}
 		victims, ok := chooseVictims(without(list, keep), want-u.Free, after)
 		if !ok {
-			return &scratchError{BudgetError: &alloc.BudgetError{Need: want, Free: u.Free, Mem: u.Mem}}
+			return &scratchError{&alloc.BudgetError{Need: want, Free: u.Free, Mem: u.Mem}, failed}
 		}
 		for _, r := range victims {
 			v := at[r.ino]
 			report("evicts " + v.Rel)
 			switch err := d.carryOut(ctx, v, false); {
 			case errors.Is(err, syscall.ENOSPC):
-				return &scratchError{&alloc.BudgetError{Need: want, Free: u.Free, Mem: u.Mem}, fmt.Errorf("the spill tiers are full: %w", err)}
+				return &scratchError{&alloc.BudgetError{Need: want, Free: u.Free, Mem: u.Mem}, fmt.Errorf("nothing can leave memory: %w", err)}
 			case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.ENOENT): // a client was first
 				keep = append(slices.Clip(keep), r.ino)
-			case err != nil:
+			case ctx.Err() != nil:
 				return err
+			case err != nil: // its bytes are where they were
+				report("cannot evict " + v.Rel + ": " + err.Error())
+				keep, failed = append(slices.Clip(keep), r.ino), err
 			}
 		}
 	}

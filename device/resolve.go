@@ -84,7 +84,7 @@ func (d *Device) refError(ref *kernels.Ref, err error) *command.Error {
 		return told
 	}
 	e := ref.Errorf("%s: %v", ref.Path, err)
-	e.Errno = Errno(err)
+	e.Errno, e.Hint = Errno(err), tierHint(err)
 	dir := "buffers/"
 	if d.cfg.Store.Plain != "" {
 		dir = d.cfg.Store.Plain

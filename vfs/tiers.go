@@ -29,6 +29,7 @@ var tierFiles = []tierFile{
 
 // spillFiles are in that of a spill tier too.
 var spillFiles = []tierFile{
+	{"state", func(u *device.TierUsage) any { return u.State() }},
 	{"compression", func(u *device.TierUsage) any { return u.Compression }},
 	{"ratio", func(u *device.TierUsage) any { return u.Ratio() }},
 	{"bytes_read", func(u *device.TierUsage) any { return u.BytesRead }},
