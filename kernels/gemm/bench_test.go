@@ -195,3 +195,40 @@ func copying(segs []kernels.Segment, each func(kernels.Segment)) copied {
 }
 
 func (c copied) Wait(context.Context) error { <-c; return nil }
+
+// BenchmarkEpilogue gives the time of a product with a bias and a residual as a
+// multiple of that without.
+func BenchmarkEpilogue(b *testing.B) {
+	for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64} {
+		b.Run(d.String(), func(b *testing.B) {
+			const n = 512
+			r := rand.New(rand.NewPCG(1, 2))
+			mem := newArena(b, 64<<20)
+			plain := Problem{A: mem.array(d, n, n), B: mem.array(d, n, n), C: mem.array(d, n, n), Alpha: 1}
+			bias, residual := mem.array(d, 1, n), mem.array(d, n, n)
+			for _, a := range []ndarray.Array{plain.A, plain.B, bias, residual} {
+				randomize(r, a)
+			}
+			bias.Shape[0], bias.Strides[0] = n, 0
+			plain.Init()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			base, best := mem.used, [2]time.Duration{1 << 62, 1 << 62}
+			for b.Loop() {
+				for i := range best {
+					mem.used = base
+					q := plain
+					if i == 1 {
+						q.Bias, q.Residual = &bias, &residual
+					}
+					start := threadTime()
+					if err := q.Run(nil, mem); err != nil {
+						b.Fatal(err)
+					}
+					best[i] = min(best[i], threadTime()-start)
+				}
+			}
+			b.ReportMetric(best[1].Seconds()/best[0].Seconds(), "plain")
+		})
+	}
+}

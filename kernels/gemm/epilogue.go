@@ -63,23 +63,52 @@ type sumElement interface {
 // finishRows is apply on elements of type T: add(row, x) is row += x, act
 // works in place and may be nil.
 func finishRows[T sumElement](e *epilogue, c matrix, i0, j0 int, add func(row, x []T), act func(row []T)) {
-	var buf [256]T
+	bias, residual := addendOf[T](e.bias, c.dtype), addendOf[T](e.residual, c.dtype)
 	for i := range c.rows {
-		for j := 0; j < c.cols; j += len(buf) {
-			row := simd.Vector[T](c.at(i, j), min(len(buf), c.cols-j))
-			if e.bias != nil {
-				ndarray.Load(buf[:len(row)], e.bias.Index(i0+i), j0+j)
-				add(row, buf[:len(row)])
+		for j := 0; j < c.cols; j += addendRun {
+			row := simd.Vector[T](c.at(i, j), min(addendRun, c.cols-j))
+			if bias != nil {
+				add(row, bias.row(i0+i, j0+j, len(row)))
 			}
 			if act != nil {
 				act(row)
 			}
-			if e.residual != nil {
-				ndarray.Load(buf[:len(row)], e.residual.Index(i0+i), j0+j)
-				add(row, buf[:len(row)])
+			if residual != nil {
+				add(row, residual.row(i0+i, j0+j, len(row)))
 			}
 		}
 	}
+}
+
+// addendRun is how many elements of a row are finished at once.
+const addendRun = 256
+
+// addend is a bias or residual as elements of type T.
+type addend[T sumElement] struct {
+	array *ndarray.Array
+	m     matrix
+	asIs  bool // rows of m can be read as they lie
+	buf   [addendRun]T
+}
+
+// addendOf prepares a for sums of type d, which T is; nil if there is none.
+func addendOf[T sumElement](a *ndarray.Array, d ndarray.DType) *addend[T] {
+	if a == nil {
+		return nil
+	}
+	x := &addend[T]{array: a}
+	x.m.set(a, false)
+	x.asIs = a.DType == d && x.m.writable()
+	return x
+}
+
+// row is n elements of row i from column j on, until the next call.
+func (x *addend[T]) row(i, j, n int) []T {
+	if x.asIs {
+		return simd.Vector[T](x.m.at(i, j), n)
+	}
+	ndarray.Load(x.buf[:n], x.array.Index(i), j)
+	return x.buf[:n]
 }
 
 func addTo[T sumElement](row, x []T) {
