@@ -73,6 +73,12 @@
 //     again once the tier is back.
 //   - The tmpfs stays mounted, and is taken over; a mount is one system call. The lock is the kernel's and ends with the process.
 //
+// # Disks that fail
+//
+// A spill tier whose disk fails is taken out of use (health.go): what would go there goes elsewhere or is ENOSPC (*OfflineError), and what
+// is there is read for as long as that works, else a *LostError (EIO). OnTier tells of it. A goroutine of the store probes it until it works, also
+// when it has been mounted anew; ProbeTiers does so at once.
+//
 // # Restarts of the machine
 //
 // The RAM tier goes with the machine's restart, and with it every name. Spill tiers know whose they are (owner, a symlink): one whose RAM
@@ -94,6 +100,7 @@
 //	Store.ns       names: read to look one up, written to change one
 //	Buffer.mu      size, pages, mappings and place of one buffer: written while it moves, read while transfers are under way
 //	marks.mu       marks in memory and their files
+//	health.mu      the probe of a spill tier
 //	stale.mu, trash.mu  what could not be removed
 //	pool.mu        files kept for outputs
 //	table.mu       who is held, by what name, and what has spilled
