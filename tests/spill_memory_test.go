@@ -119,17 +119,14 @@ func TestSpillMemoryBound(t *testing.T) {
 	if peak, size := d.number("memory.peak"), d.number("memory.size"); peak > size {
 		t.Errorf("the peak is %d of %d", peak, size)
 	}
-	status := string(readFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid)))
-	_, rest, _ := strings.Cut(status, "VmHWM:")
-	kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	must(t, err)
-	if peak := kb << 10; peak > mem+daemonBytes {
+	peak := residentPeak(t, d)
+	if peak > mem+daemonBytes {
 		t.Errorf("the daemon has had %d bytes resident", peak)
 	}
 	if group == nil {
 		return
 	}
-	t.Logf("the group has had %d MiB, the daemon %d MiB resident", group.most()>>20, kb>>10)
+	t.Logf("the group has had %d MiB, the daemon %d MiB resident", group.most()>>20, peak>>20)
 	if peak := group.most(); peak > mem+daemonBytes || peak < mem/2 {
 		t.Errorf("the group has had %d bytes", peak)
 	}
