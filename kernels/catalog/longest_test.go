@@ -29,7 +29,7 @@ var longLines = []string{
 // what stopping takes anyway, on the machine as it is.
 func BenchmarkLongestCall(b *testing.B) {
 	b.Run("idle", func(b *testing.B) {
-		stops(b, func() { spin(1 << 20) })
+		stops(b, func() { runtime.KeepAlive(spin(1 << 20)) })
 	})
 	reg := Registry()
 	var all []*kernels.Kernel
