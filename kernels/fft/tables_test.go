@@ -20,7 +20,7 @@ func TestTabulate(t *testing.T) {
 	for _, threads := range []int{1, 2, 3} {
 		for limit := 1; limit <= threads; limit++ {
 			onPool(t, threads, limit, func(w *pool.Worker) error {
-				for _, n := range []int{0, 1, 5, parallelFrom - 1, parallelFrom, parallelFrom + 1, 3*parallelFrom + 5} {
+				for _, n := range []int{0, 5, parallelFrom - 1, parallelFrom, parallelFrom + tableGrain + 5} {
 					tabulateOnce(t, w, n, limit)
 				}
 				return nil
@@ -32,7 +32,7 @@ func TestTabulate(t *testing.T) {
 
 func tabulateOnce(t *testing.T, w *pool.Worker, n, limit int) {
 	var busy, most atomic.Int32
-	seen, own := make([]atomic.Int32, n), unix.Gettid()
+	seen, own := make([]uint8, n), unix.Gettid() // one made twice at once is a race
 	err := tabulate(w, n, func(lo, hi int) {
 		most.Store(max(most.Load(), busy.Add(1)))
 		defer busy.Add(-1)
@@ -40,7 +40,7 @@ func tabulateOnce(t *testing.T, w *pool.Worker, n, limit int) {
 			t.Errorf("of %d: a thread that is not the job's works on the table", n)
 		}
 		for i := lo; i < hi; i++ {
-			seen[i].Add(1)
+			seen[i]++
 		}
 	})
 	if err != nil {
@@ -49,8 +49,8 @@ func tabulateOnce(t *testing.T, w *pool.Worker, n, limit int) {
 	if m := most.Load(); int(m) > limit {
 		t.Errorf("of %d: %d threads at once, %d are allowed", n, m, limit)
 	}
-	for i := range seen {
-		if c := seen[i].Load(); c != 1 {
+	for i, c := range seen {
+		if c != 1 {
 			t.Errorf("of %d: element %d is made %d times", n, i, c)
 			return
 		}
@@ -73,7 +73,7 @@ func tablesOf[T simd.Float](l *line[T]) [][]T {
 // TestPlansOfThreads: a plan's tables have the same bits however many threads
 // make them.
 func TestPlansOfThreads(t *testing.T) {
-	for _, n := range []int{1 << 18, 200003, 270029, 65537} {
+	for _, n := range []int{1 << 18, 140009, 65537} {
 		t.Run(itoa(n), func(t *testing.T) {
 			plansOfThreads[float32](t, n)
 			plansOfThreads[float64](t, n)
@@ -89,7 +89,7 @@ func plansOfThreads[T simd.Float](t *testing.T, n int) {
 	if len(want) == 0 {
 		t.Fatal("there are no tables")
 	}
-	for _, threads := range []int{1, 2, 3} {
+	for _, threads := range []int{1, 3} {
 		onPool(t, threads, 0, func(w *pool.Worker) error {
 			l, err := newLine(w, k, n)
 			if err != nil {
