@@ -17,6 +17,7 @@ show() {
 	eval "$*"
 }
 trap 'cd /; "$bin" umount --quiet "$top/vgpu0"; rm -rf "$top"' EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 "$bin" mount --daemon --mem 256M --state "$top/state" "$top/vgpu0"
 cd "$top/vgpu0"
 answer() {

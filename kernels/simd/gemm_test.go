@@ -367,7 +367,7 @@ func testDotRows[T float32 | float64](t *testing.T, eps float64) {
 			x[i] = T(r.NormFloat64())
 		}
 		var out [rows]T
-		DotRows(out[:], VectorPtr(a), stride, x)
+		DotRows(out[:], vectorPtr(a), stride, x)
 		for i := range out {
 			row := a[i*(n+3):]
 			var sum, size float64
@@ -379,7 +379,7 @@ func testDotRows[T float32 | float64](t *testing.T, eps float64) {
 				t.Fatalf("n %d: %v, not %v", n, out[i], sum)
 			}
 			var one [1]T
-			DotRows(one[:], VectorPtr(row), stride, x)
+			DotRows(one[:], vectorPtr(row), stride, x)
 			if one[0] != out[i] {
 				t.Fatalf("n %d: row %d alone is %v, not %v", n, i, one[0], out[i])
 			}

@@ -20,9 +20,6 @@ func (p Ptr) Add(n int) Ptr { return Ptr{unsafe.Add(p.p, n)} }
 // size, a power of two.
 func (p Ptr) Aligned(size, strides int) bool { return (int(uintptr(p.p))|strides)&(size-1) == 0 }
 
-// Bytes are the n bytes from p on.
-func (p Ptr) Bytes(n int) []byte { return unsafe.Slice((*byte)(p.p), n) }
-
 // At reads the value at p, at any alignment.
 func At[T any](p Ptr) T { return *(*T)(p.p) }
 
@@ -262,6 +259,3 @@ func sizeOf[T any]() int {
 	var zero T
 	return int(unsafe.Sizeof(zero))
 }
-
-// VectorPtr is the address of the first element of v.
-func VectorPtr[T any](v []T) Ptr { return Ptr{unsafe.Pointer(unsafe.SliceData(v))} }
