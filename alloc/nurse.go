@@ -100,7 +100,9 @@ func (n *nurse) visit(t *spillTier, due bool) {
 	if cause != nil {
 		e.Err = cause
 		t.logf("spill tier %v", cause)
-		n.s.letGo(t)
+		if !n.s.closed.Load() {
+			n.s.letGo(t)
+		}
 	} else {
 		t.logf("spill tier %s (%s) is in use again", e.Tier, e.Path)
 		n.s.freed()

@@ -142,6 +142,7 @@ func (s *Store) letGo(t *spillTier) {
 	s.table.mu.Lock()
 	held := make([]*Buffer, 0, len(s.table.held))
 	for _, b := range s.table.held {
+		b.refs++ // whoever releases it meanwhile is not the last
 		held = append(held, b)
 	}
 	s.table.mu.Unlock()
@@ -150,6 +151,7 @@ func (s *Store) letGo(t *spillTier) {
 			b.closeHome(t)
 			b.mu.Unlock()
 		}
+		b.Release()
 	}
 }
 
