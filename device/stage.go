@@ -244,8 +244,13 @@ func (d *Device) bringIn(ctx context.Context, j *Job, parts []part) (ws *workspa
 	defer func() { d.moves.stalled(time.Since(start)) }()
 	for try := range int64(bringTries + len(parts)) {
 		if err = d.roomFor(ctx, j, parts, try*d.slack()); err != nil {
-			if errors.Is(err, syscall.ENOSPC) && d.bringOne(ctx, j, parts) {
-				continue // which leaves room on its tier for what has to go
+			if errors.Is(err, syscall.ENOSPC) {
+				if d.bringOne(ctx, j, parts) {
+					continue // which leaves room on its tier for what has to go
+				}
+				if lost := lostOperand(parts); lost != nil {
+					return nil, lost
+				}
 			}
 			return nil, d.shortage(err)
 		}
@@ -299,6 +304,22 @@ func (d *Device) bringOne(ctx context.Context, j *Job, parts []part) bool {
 		}
 	}
 	return false
+}
+
+// lostOperand is the error of an operand that its disk does not give any more:
+// where the same disk takes nothing either, that is what is to be told, not that there is no room.
+func lostOperand(parts []part) error {
+	var b [1]byte
+	for i := range parts {
+		p := &parts[i]
+		if !p.reads || p.buf.Resident() {
+			continue
+		}
+		if _, err := p.buf.ReadAt(b[:], 0); errors.Is(err, syscall.EIO) {
+			return named(p.name, err)
+		}
+	}
+	return nil
 }
 
 // promote brings the operands into memory. One that a client holds on its tier is
