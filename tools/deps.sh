@@ -26,6 +26,7 @@ getfattr attr extended attributes
 fusermount3 fuse3 mounts by ordinary users
 qemu-aarch64-static qemu-user-static the arm64 build's tests
 mandoc mandoc lint of manual pages
+/usr/sbin/mkfs.ext4 e2fsprogs disks that fail
 systemd-analyze systemd lint of the unit
 /usr/include/fftw3.h libfftw3-dev the peer that tools/peers/fft is checked against
 /usr/share/doc/libblas-test libblas-test the reference testers of BLAS
