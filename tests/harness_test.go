@@ -208,7 +208,7 @@ func (d *dev) start() {
 	d.base = d.counts()
 }
 
-// counts reads the gauges that tell a leak.
+// counts reads the gauges that tell a leak, and counts the buffers that are mapped.
 func (d *dev) counts() map[string]int {
 	out := map[string]int{}
 	for line := range strings.Lines(d.read("stat")) {
@@ -221,8 +221,26 @@ func (d *dev) counts() map[string]int {
 			out[f[0]] = n
 		}
 	}
+	out["mappings"] = d.mapped()
 	return out
 }
+
+// mapped is how many files in the device's folder the daemon has mapped.
+func (d *dev) mapped() int {
+	d.t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", d.cmd.Process.Pid))
+	must(d.t, err)
+	files := map[string]bool{}
+	for line := range strings.Lines(string(maps)) {
+		if f := strings.Fields(line); len(f) > 5 && strings.HasPrefix(f[5], d.state+"/") { // proc_pid_maps(5)
+			files[f[4]] = true // the inode: a mapping of one file may be in pieces
+		}
+	}
+	return len(files)
+}
+
+// warmMappings is how many buffers the daemon keeps mapped for the next job (alloc/warm.go).
+const warmMappings = 32
 
 // slack is how many goroutines and descriptors may come and go: go-fuse keeps
 // readers for bursts of requests, and a handle's release comes after close.
@@ -245,7 +263,8 @@ func (d *dev) checkLeaks() {
 	var now map[string]int
 	if !d.within(10*time.Second, func() bool {
 		now = d.counts()
-		return now["descriptors"] <= d.base["descriptors"]+2 && now["goroutines"] <= d.base["goroutines"]+slack
+		return now["descriptors"] <= d.base["descriptors"]+2 && now["goroutines"] <= d.base["goroutines"]+slack &&
+			now["mappings"] <= d.base["mappings"]+warmMappings
 	}) {
 		d.t.Errorf("leak: %v when mounted, %v now", d.base, now)
 	}
