@@ -110,6 +110,16 @@ func (m *countMeter) settle(k key, claim, now int64) {
 	m.blocks[k] = now
 }
 
+// recount sets what a file holds by what blocks says, if it knows, under the lock: what others settle at the same time is newer.
+func (m *countMeter) recount(k key, blocks func() (n int64, known bool)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now, known := blocks(); known {
+		m.sum += now - m.blocks[k]
+		m.blocks[k] = now
+	}
+}
+
 func (m *countMeter) forget(k key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

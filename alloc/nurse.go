@@ -149,9 +149,10 @@ func (s *Store) recount(t *spillTier) {
 		if p.t != t || p.name == "" {
 			continue
 		}
-		if st, err := t.stat(p.entry()); err == nil && keyOf(&st) == p.key {
-			t.meter.settle(p.key, 0, st.Blocks*512)
-		}
+		t.meter.recount(p.key, func() (int64, bool) {
+			st, err := t.stat(p.entry())
+			return st.Blocks * 512, err == nil && keyOf(&st) == p.key
+		})
 	}
 }
 
