@@ -31,6 +31,7 @@ type asm struct {
 	frame   []operand.Mem // stack slots made so far, reused by every body
 	dry     bool          // count registers, emit nothing
 	stream  bool          // store whole vectors past the caches
+	one     vec           // a register of ones, of sums
 }
 
 // width is the size of a vector in bytes.

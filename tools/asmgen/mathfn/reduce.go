@@ -2,6 +2,7 @@ package mathfn
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -25,6 +26,8 @@ type reduction struct {
 	fold      string // Go statement for a, with b a later lane
 	identity  string // initial lanes; "" takes the first element
 	serial    bool   // less than 64 elements are folded from left to right
+	narrow    bool   // AVX-512 works on registers of AVX2's width, but on twice as many
+	ones      bool   // asm wants a register of ones
 	asm       func(a *asm, acc, tmp vec, x, y operand.Op)
 	// pair, if set, is a faster asm for two registers of lanes that do not meet
 	// NaN; a set bit in nan tells that they did, and asm has to do it all again.
@@ -60,6 +63,19 @@ func fold(mnemonic string) func(a *asm, acc, tmp vec, y operand.Op) {
 func square(a *asm, acc, tmp vec, _ operand.Op) {
 	a.do("VMULPD", a.reg(tmp), a.reg(tmp), a.reg(tmp))
 	a.do("VADDPD", a.reg(tmp), a.reg(acc), a.reg(acc))
+}
+
+// setOne fills a register with ones, for addByFMA.
+func (a *asm) setOne(r vec) {
+	a.one = r
+	a.do("MOVQ", operand.U64(math.Float64bits(1)), reg.R8)
+	a.do("VMOVQ", reg.R8, x(r))
+	a.do("VBROADCASTSD", x(r), a.reg(r))
+}
+
+// addByFMA adds tmp times 1: conversions take the ports of additions.
+func addByFMA(a *asm, acc, tmp vec, _ operand.Op) {
+	a.do("VFMADD231PD", a.reg(a.one), a.reg(tmp), a.reg(acc))
 }
 
 // extreme is VMAX or VMIN with the lane's value kept on equality, and NaN kept for good.
@@ -139,12 +155,14 @@ func reductions() []*reduction {
 	prod := sum("ProdF64", "the product of x.", F64, F64, direct("VMULPD"))
 	prod.combine = fold("VMULPD")
 	prod.step, prod.fold, prod.identity = "acc[j] *= v", "a *= b", "1"
+	sumF32 := sum("SumF32", "the sum of x in float64.", F32, F64, viaTmp("VCVTPS2PD", addByFMA))
+	sumF32.ones = true
 	squaresF32 := squares(F32, "VCVTPS2PD")
 	// The product is exact: one rounding is as good as two.
 	squaresF32.asm = viaTmp("VCVTPS2PD", func(a *asm, acc, tmp vec, _ operand.Op) { a.do("VFMADD231PD", a.reg(tmp), a.reg(tmp), a.reg(acc)) })
 	rs := []*reduction{
 		sum("SumF64", "the sum of x.", F64, F64, direct("VADDPD")),
-		sum("SumF32", "the sum of x in float64.", F32, F64, viaTmp("VCVTPS2PD", fold("VADDPD"))),
+		sumF32,
 		sum("SumI64", "the sum of x, modulo 2^64.", I64, I64, direct("VPADDQ")),
 		sum("SumU64", "the sum of x, modulo 2^64.", U64, U64, direct("VPADDQ")),
 		sum("SumI32", "the sum of x.", I32, I64, viaTmp("VPMOVSXDQ", fold("VPADDQ"))),
@@ -162,6 +180,9 @@ func reductions() []*reduction {
 			a.do("VCVTPS2PD", y, a.reg(tmp+1))
 			a.do("VFMADD231PD", a.reg(tmp+1), a.reg(tmp), a.reg(acc))
 		}),
+	}
+	for _, r := range rs { // Zen 4 converts two runs of four a cycle, but only half a run of eight
+		r.narrow = r.elem == F32
 	}
 	for _, e := range []Elem{F32, F64, I64, U64, I32, U32, I16, U16, I8, U8} {
 		rs = append(rs, extremeOf(e, "Max", ">"), extremeOf(e, "Min", "<"))
@@ -238,16 +259,23 @@ func (r *reduction) asmName(t Target) string {
 // does those of eight bytes in two passes.
 func (r *reduction) assemble(c *build.Context, isa Target) {
 	a := &asm{c: c, isa: isa, name: r.asmName(isa)}
+	most, tmp := 8, vec(10)
+	if r.narrow && isa == AVX512 {
+		a.isa, most, tmp = AVX2, 16, 17
+	}
 	c.Function(a.name)
 	c.Attributes(attr.NOSPLIT)
 	c.SignatureExpr(r.signature())
 	c.Pragma("noescape")
 	c.Doc(a.name+" folds rows of 64 elements into acc, and then, if fold is not 0,", "acc's halves into acc[0].")
 	c.Load(c.Param("acc"), reg.RDI)
+	if r.ones {
+		a.setOne(tmp - 1)
+	}
 	total := reductionLanes * r.acc.Size / a.width() // registers of lanes
-	perPass := min(total, 8)
+	perPass := min(total, most)
 	for pass := range total / perPass {
-		l := &rowLoop{reduction: r, a: a, pass: pass, perPass: perPass}
+		l := &rowLoop{reduction: r, a: a, pass: pass, perPass: perPass, tmp: tmp}
 		l.load()
 		if r.pair != nil {
 			store := fmt.Sprintf("store%d", pass)
@@ -267,7 +295,7 @@ func (r *reduction) assemble(c *build.Context, isa Target) {
 	c.Load(c.Param("fold"), reg.RCX)
 	c.TESTQ(reg.RCX, reg.RCX)
 	c.JZ(operand.LabelRef("done"))
-	r.foldLanes(a, total)
+	r.foldLanes(a, total, perPass)
 	c.Label("done")
 	c.VZEROUPPER()
 	c.RET()
@@ -278,6 +306,7 @@ type rowLoop struct {
 	*reduction
 	a             *asm
 	pass, perPass int
+	tmp           vec // the first of six registers for what is passing
 }
 
 // lanes is where register i of this pass lies in acc.
@@ -319,24 +348,25 @@ func (l *rowLoop) emit(label string, body func()) {
 
 func (l *rowLoop) singles() {
 	for i := range l.perPass {
-		tmp := vec(10 + i%3*2) // three pairs in turn
+		tmp := l.tmp + vec(i%3*2) // three pairs in turn
 		l.asm(l.a, vec(i), tmp, l.row(reg.RSI, i), l.row(reg.RDX, i))
 	}
 }
 
 func (l *rowLoop) pairs() {
 	for i := 0; i < l.perPass; i += 2 {
-		tmp := vec(10 + i%3*2)
+		tmp := l.tmp + vec(i%3*2)
 		l.pair(l.a, [2]vec{vec(i), vec(i + 1)}, [2]vec{tmp, tmp + 1}, [2]operand.Op{l.row(reg.RSI, i), l.row(reg.RSI, i+1)})
 	}
 }
 
 // foldLanes folds lane j with lane j+32, then +16 and so on: registers as long
-// as there are several, then the halves of one.
-func (r *reduction) foldLanes(a *asm, total int) {
+// as there are several, then the halves of one. held of them are still in
+// registers.
+func (r *reduction) foldLanes(a *asm, total, held int) {
 	acc := func(i int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: i * a.width()} }
 	half := total / 2
-	if total > 8 { // two passes' worth: the first halving is from memory
+	if total > held { // two passes' worth: the first halving is from memory
 		for i := range half {
 			a.do("VMOVUPS", acc(i), a.reg(vec(i)))
 			a.do("VMOVUPS", acc(i+half), a.reg(10))
