@@ -74,6 +74,7 @@ func extremeOn[T ordered](j *job, dt ndarray.DType, e extreme) error {
 // runArg gives the index of the first smallest or greatest element.
 func runArg(e extreme) func(j *job) error {
 	return func(j *job) error {
+		paired := j.c.In[0].Layout.Len() < maxPlaces
 		switch j.in.DType {
 		case ndarray.Bool, ndarray.U8:
 			return argOn[uint8](j, ndarray.U8, e)
@@ -84,6 +85,9 @@ func runArg(e extreme) func(j *job) error {
 		case ndarray.U16:
 			return argOn[uint16](j, ndarray.U16, e)
 		case ndarray.I32:
+			if paired {
+				return pairsOn(j, ndarray.I32, e, &greatestI32, &leastI32)
+			}
 			return argOn[int32](j, ndarray.I32, e)
 		case ndarray.U32:
 			return argOn[uint32](j, ndarray.U32, e)
@@ -93,6 +97,9 @@ func runArg(e extreme) func(j *job) error {
 			return argOn[uint64](j, ndarray.U64, e)
 		case ndarray.F64:
 			return argOn[float64](j, ndarray.F64, e)
+		}
+		if paired {
+			return pairsOn(j, ndarray.F32, e, &greatestF32, &leastF32)
 		}
 		return argOn[float32](j, ndarray.F32, e)
 	}

@@ -5724,6 +5724,110 @@ func AddI64U32(dst []int64, a []int64, x []uint32) {
 	}
 }
 
+// FirstMaxF32 sets dst[i] = the greater of acc[i] and x[i] with the place low, as
+// package reduce pairs them to find the first greatest element. x has the bits of float32.
+func FirstMaxF32(dst []int64, acc []int64, x []int32, low int64) {
+	n := len(dst)
+	need(n, len(acc), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			firstMaxF32AVX512(&dst[i], &acc[i], &x[i], low, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			firstMaxF32AVX2(&dst[i], &acc[i], &x[i], low, min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]int64
+				acc [4]int64
+				x   [4]int32
+			}
+			copy(tail.acc[:], acc[m:n])
+			copy(tail.x[:], x[m:n])
+			firstMaxF32AVX2(&tail.dst[0], &tail.acc[0], &tail.x[0], low, 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		firstMaxF32Go(dst[:n], acc[:n], x[:n], low)
+	}
+}
+
+// FirstMinF32 sets dst[i] = the greater of acc[i] and x[i] with the place low, as
+// package reduce pairs them to find the first least element. x has the bits of float32.
+func FirstMinF32(dst []int64, acc []int64, x []int32, low int64) {
+	n := len(dst)
+	need(n, len(acc), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			firstMinF32AVX512(&dst[i], &acc[i], &x[i], low, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			firstMinF32AVX2(&dst[i], &acc[i], &x[i], low, min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]int64
+				acc [4]int64
+				x   [4]int32
+			}
+			copy(tail.acc[:], acc[m:n])
+			copy(tail.x[:], x[m:n])
+			firstMinF32AVX2(&tail.dst[0], &tail.acc[0], &tail.x[0], low, 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		firstMinF32Go(dst[:n], acc[:n], x[:n], low)
+	}
+}
+
+// FirstMaxI32 sets dst[i] = the greater of acc[i] and x[i] with the place low, as
+// package reduce pairs them to find the first greatest element.
+func FirstMaxI32(dst []int64, acc []int64, x []int32, low int64) {
+	n := len(dst)
+	need(n, len(acc), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			firstMaxI32AVX512(&dst[i], &acc[i], &x[i], low, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			firstMaxI32AVX2(&dst[i], &acc[i], &x[i], low, min(chunk, m-i))
+		}
+		firstMaxI32Go(dst[m:n], acc[m:n], x[m:n], low)
+	default:
+		firstMaxI32Go(dst[:n], acc[:n], x[:n], low)
+	}
+}
+
+// FirstMinI32 sets dst[i] = the greater of acc[i] and x[i] with the place low, as
+// package reduce pairs them to find the first least element.
+func FirstMinI32(dst []int64, acc []int64, x []int32, low int64) {
+	n := len(dst)
+	need(n, len(acc), len(x))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			firstMinI32AVX512(&dst[i], &acc[i], &x[i], low, min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			firstMinI32AVX2(&dst[i], &acc[i], &x[i], low, min(chunk, m-i))
+		}
+		firstMinI32Go(dst[m:n], acc[m:n], x[m:n], low)
+	default:
+		firstMinI32Go(dst[:n], acc[:n], x[:n], low)
+	}
+}
+
 // CastF32F64 sets dst[i] = x[i], exactly.
 func CastF32F64(dst []float64, x []float32) {
 	n := len(dst)

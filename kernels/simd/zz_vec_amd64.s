@@ -17368,6 +17368,339 @@ tail:
 	VZEROUPPER
 	RET
 
+// func firstMaxF32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·firstMaxF32AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VPBROADCASTQ vecConstants<>+416(SB), Z31
+	VPXORQ       Z30, Z30, Z30
+	VPBROADCASTQ vecConstants<>+448(SB), Z29
+	VBROADCASTSD low+24(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z1
+	VPMOVSXDQ (DX)(AX*4), Z2
+	VPANDQ    Z31, Z2, Z3
+	VPSUBQ    Z3, Z30, Z4
+	VPCMPGTQ  Z2, Z30, K1
+	VBLENDMPD Z4, Z3, K1, Z4
+	VPCMPGTQ  Z29, Z3, K1
+	VBLENDMPD Z31, Z4, K1, Z4
+	VPSLLQ    $0x20, Z4, Z4
+	VPORQ     Z0, Z4, Z4
+	VPMAXSQ   Z1, Z4, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z1
+	VPMOVSXDQ.Z (DX)(AX*4), K7, Z2
+	VPANDQ      Z31, Z2, Z3
+	VPSUBQ      Z3, Z30, Z4
+	VPCMPGTQ    Z2, Z30, K1
+	VBLENDMPD   Z4, Z3, K1, Z4
+	VPCMPGTQ    Z29, Z3, K1
+	VBLENDMPD   Z31, Z4, K1, Z4
+	VPSLLQ      $0x20, Z4, Z4
+	VPORQ       Z0, Z4, Z4
+	VPMAXSQ     Z1, Z4, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func firstMaxF32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX2
+TEXT ·firstMaxF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VMOVUPS      vecConstants<>+416(SB), Y15
+	VPXOR        Y14, Y14, Y14
+	VMOVUPS      vecConstants<>+448(SB), Y13
+	VBROADCASTSD low+24(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y1
+	VPMOVSXDQ (DX)(AX*4), Y2
+	VPAND     Y15, Y2, Y3
+	VPSUBQ    Y3, Y14, Y4
+	VPCMPGTQ  Y2, Y14, Y2
+	VBLENDVPD Y2, Y4, Y3, Y4
+	VPCMPGTQ  Y13, Y3, Y3
+	VBLENDVPD Y3, Y15, Y4, Y4
+	VPSLLQ    $0x20, Y4, Y4
+	VPOR      Y0, Y4, Y4
+	VPCMPGTQ  Y1, Y4, Y3
+	VBLENDVPD Y3, Y4, Y1, Y4
+	VMOVUPD   Y4, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func firstMinF32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·firstMinF32AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VPBROADCASTQ vecConstants<>+416(SB), Z31
+	VPXORQ       Z30, Z30, Z30
+	VPBROADCASTQ vecConstants<>+448(SB), Z29
+	VBROADCASTSD low+24(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z1
+	VPMOVSXDQ (DX)(AX*4), Z2
+	VPANDQ    Z31, Z2, Z3
+	VPSUBQ    Z3, Z30, Z4
+	VPCMPGTQ  Z2, Z30, K1
+	VBLENDMPD Z3, Z4, K1, Z4
+	VPCMPGTQ  Z29, Z3, K1
+	VBLENDMPD Z31, Z4, K1, Z4
+	VPSLLQ    $0x20, Z4, Z4
+	VPORQ     Z0, Z4, Z4
+	VPMAXSQ   Z1, Z4, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z1
+	VPMOVSXDQ.Z (DX)(AX*4), K7, Z2
+	VPANDQ      Z31, Z2, Z3
+	VPSUBQ      Z3, Z30, Z4
+	VPCMPGTQ    Z2, Z30, K1
+	VBLENDMPD   Z3, Z4, K1, Z4
+	VPCMPGTQ    Z29, Z3, K1
+	VBLENDMPD   Z31, Z4, K1, Z4
+	VPSLLQ      $0x20, Z4, Z4
+	VPORQ       Z0, Z4, Z4
+	VPMAXSQ     Z1, Z4, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func firstMinF32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX2
+TEXT ·firstMinF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VMOVUPS      vecConstants<>+416(SB), Y15
+	VPXOR        Y14, Y14, Y14
+	VMOVUPS      vecConstants<>+448(SB), Y13
+	VBROADCASTSD low+24(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y1
+	VPMOVSXDQ (DX)(AX*4), Y2
+	VPAND     Y15, Y2, Y3
+	VPSUBQ    Y3, Y14, Y4
+	VPCMPGTQ  Y2, Y14, Y2
+	VBLENDVPD Y2, Y3, Y4, Y4
+	VPCMPGTQ  Y13, Y3, Y3
+	VBLENDVPD Y3, Y15, Y4, Y4
+	VPSLLQ    $0x20, Y4, Y4
+	VPOR      Y0, Y4, Y4
+	VPCMPGTQ  Y1, Y4, Y3
+	VBLENDVPD Y3, Y4, Y1, Y4
+	VMOVUPD   Y4, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func firstMaxI32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·firstMaxI32AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VBROADCASTSD low+24(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z1
+	VPMOVSXDQ (DX)(AX*4), Z2
+	VPSLLQ    $0x20, Z2, Z2
+	VPORQ     Z0, Z2, Z2
+	VPMAXSQ   Z1, Z2, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z1
+	VPMOVSXDQ.Z (DX)(AX*4), K7, Z2
+	VPSLLQ      $0x20, Z2, Z2
+	VPORQ       Z0, Z2, Z2
+	VPMAXSQ     Z1, Z2, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func firstMaxI32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX2
+TEXT ·firstMaxI32AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VBROADCASTSD low+24(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y1
+	VPMOVSXDQ (DX)(AX*4), Y2
+	VPSLLQ    $0x20, Y2, Y2
+	VPOR      Y0, Y2, Y2
+	VPCMPGTQ  Y1, Y2, Y3
+	VBLENDVPD Y3, Y2, Y1, Y2
+	VMOVUPD   Y2, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func firstMinI32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·firstMinI32AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VPBROADCASTQ vecConstants<>+480(SB), Z31
+	VBROADCASTSD low+24(FP), Z0
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Z1
+	VPMOVSXDQ (DX)(AX*4), Z2
+	VPXORQ    Z31, Z2, Z2
+	VPSLLQ    $0x20, Z2, Z2
+	VPORQ     Z0, Z2, Z2
+	VPMAXSQ   Z1, Z2, Z1
+	VMOVUPD   Z1, (DI)(AX*8)
+	ADDQ      $0x08, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VMOVUPD.Z   (SI)(AX*8), K7, Z1
+	VPMOVSXDQ.Z (DX)(AX*4), K7, Z2
+	VPXORQ      Z31, Z2, Z2
+	VPSLLQ      $0x20, Z2, Z2
+	VPORQ       Z0, Z2, Z2
+	VPMAXSQ     Z1, Z2, Z1
+	VMOVUPD     Z1, K7, (DI)(AX*8)
+	ADDQ        R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func firstMinI32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+// Requires: AVX, AVX2
+TEXT ·firstMinI32AVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         acc+8(FP), SI
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), R9
+	VMOVUPS      vecConstants<>+480(SB), Y15
+	VBROADCASTSD low+24(FP), Y0
+	XORL         AX, AX
+	SUBQ         $0x04, R9
+	JL           tail
+
+loop:
+	VMOVUPD   (SI)(AX*8), Y1
+	VPMOVSXDQ (DX)(AX*4), Y2
+	VPXOR     Y15, Y2, Y2
+	VPSLLQ    $0x20, Y2, Y2
+	VPOR      Y0, Y2, Y2
+	VPCMPGTQ  Y1, Y2, Y3
+	VBLENDVPD Y3, Y2, Y1, Y2
+	VMOVUPD   Y2, (DI)(AX*8)
+	ADDQ      $0x04, AX
+	CMPQ      AX, R9
+	JLE       loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func castF32F64AVX512(dst *float64, x *float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·castF32F64AVX512(SB), NOSPLIT, $0-24
@@ -17725,9 +18058,9 @@ TEXT ·castF32BF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTD vecConstants<>+416(SB), Z31
-	VPBROADCASTD vecConstants<>+448(SB), Z30
-	VPBROADCASTD vecConstants<>+480(SB), Z29
+	VPBROADCASTD vecConstants<>+512(SB), Z31
+	VPBROADCASTD vecConstants<>+544(SB), Z30
+	VPBROADCASTD vecConstants<>+576(SB), Z29
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
@@ -17778,9 +18111,9 @@ TEXT ·castF32BF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+416(SB), Y15
-	VMOVUPS vecConstants<>+448(SB), Y14
-	VMOVUPS vecConstants<>+480(SB), Y13
+	VMOVUPS vecConstants<>+512(SB), Y15
+	VMOVUPS vecConstants<>+544(SB), Y14
+	VMOVUPS vecConstants<>+576(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
@@ -17797,8 +18130,8 @@ loop:
 	VPSRLD       $0x10, Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVUPS      X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -17815,9 +18148,9 @@ TEXT ·castF32BF16StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTD vecConstants<>+416(SB), Z31
-	VPBROADCASTD vecConstants<>+448(SB), Z30
-	VPBROADCASTD vecConstants<>+480(SB), Z29
+	VPBROADCASTD vecConstants<>+512(SB), Z31
+	VPBROADCASTD vecConstants<>+544(SB), Z30
+	VPBROADCASTD vecConstants<>+576(SB), Z29
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
@@ -17849,9 +18182,9 @@ TEXT ·castF32BF16StreamAVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+416(SB), Y15
-	VMOVUPS vecConstants<>+448(SB), Y14
-	VMOVUPS vecConstants<>+480(SB), Y13
+	VMOVUPS vecConstants<>+512(SB), Y15
+	VMOVUPS vecConstants<>+544(SB), Y14
+	VMOVUPS vecConstants<>+576(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
@@ -17868,8 +18201,8 @@ loop:
 	VPSRLD       $0x10, Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVNTPS     X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -18120,7 +18453,7 @@ TEXT ·castI32F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ vecConstants<>+544(SB), Z31
+	VPBROADCASTQ vecConstants<>+640(SB), Z31
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -18157,7 +18490,7 @@ TEXT ·castI32F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+544(SB), Y15
+	VMOVUPS vecConstants<>+640(SB), Y15
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -18181,7 +18514,7 @@ TEXT ·castI32F64StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ vecConstants<>+544(SB), Z31
+	VPBROADCASTQ vecConstants<>+640(SB), Z31
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -18206,7 +18539,7 @@ TEXT ·castI32F64StreamAVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+544(SB), Y15
+	VMOVUPS vecConstants<>+640(SB), Y15
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -18265,10 +18598,10 @@ TEXT ·castI64F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+576(SB), Y15
-	VMOVUPS vecConstants<>+608(SB), Y14
-	VMOVUPS vecConstants<>+640(SB), Y13
-	VMOVUPS vecConstants<>+672(SB), Y12
+	VMOVUPS vecConstants<>+672(SB), Y15
+	VMOVUPS vecConstants<>+704(SB), Y14
+	VMOVUPS vecConstants<>+736(SB), Y13
+	VMOVUPS vecConstants<>+768(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -18319,10 +18652,10 @@ TEXT ·castI64F64StreamAVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+576(SB), Y15
-	VMOVUPS vecConstants<>+608(SB), Y14
-	VMOVUPS vecConstants<>+640(SB), Y13
-	VMOVUPS vecConstants<>+672(SB), Y12
+	VMOVUPS vecConstants<>+672(SB), Y15
+	VMOVUPS vecConstants<>+704(SB), Y14
+	VMOVUPS vecConstants<>+736(SB), Y13
+	VMOVUPS vecConstants<>+768(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -18351,10 +18684,10 @@ TEXT ·castF64I32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ vecConstants<>+704(SB), Z31
-	VPBROADCASTQ vecConstants<>+736(SB), Z30
-	VPBROADCASTQ vecConstants<>+544(SB), Z29
-	VPBROADCASTQ vecConstants<>+768(SB), Z28
+	VPBROADCASTQ vecConstants<>+800(SB), Z31
+	VPBROADCASTQ vecConstants<>+832(SB), Z30
+	VPBROADCASTQ vecConstants<>+640(SB), Z29
+	VPBROADCASTQ vecConstants<>+864(SB), Z28
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -18401,10 +18734,10 @@ TEXT ·castF64I32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+704(SB), Y15
-	VMOVUPS vecConstants<>+736(SB), Y14
-	VMOVUPS vecConstants<>+544(SB), Y13
-	VMOVUPS vecConstants<>+768(SB), Y12
+	VMOVUPS vecConstants<>+800(SB), Y15
+	VMOVUPS vecConstants<>+832(SB), Y14
+	VMOVUPS vecConstants<>+640(SB), Y13
+	VMOVUPS vecConstants<>+864(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -18435,10 +18768,10 @@ TEXT ·castF64I32StreamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ vecConstants<>+704(SB), Z31
-	VPBROADCASTQ vecConstants<>+736(SB), Z30
-	VPBROADCASTQ vecConstants<>+544(SB), Z29
-	VPBROADCASTQ vecConstants<>+768(SB), Z28
+	VPBROADCASTQ vecConstants<>+800(SB), Z31
+	VPBROADCASTQ vecConstants<>+832(SB), Z30
+	VPBROADCASTQ vecConstants<>+640(SB), Z29
+	VPBROADCASTQ vecConstants<>+864(SB), Z28
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -18468,10 +18801,10 @@ TEXT ·castF64I32StreamAVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS vecConstants<>+704(SB), Y15
-	VMOVUPS vecConstants<>+736(SB), Y14
-	VMOVUPS vecConstants<>+544(SB), Y13
-	VMOVUPS vecConstants<>+768(SB), Y12
+	VMOVUPS vecConstants<>+800(SB), Y15
+	VMOVUPS vecConstants<>+832(SB), Y14
+	VMOVUPS vecConstants<>+640(SB), Y13
+	VMOVUPS vecConstants<>+864(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -19112,8 +19445,8 @@ loop:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+800(SB), X1, X1
-	VPAND        vecConstants<>+800(SB), X2, X2
+	VPAND        vecConstants<>+896(SB), X1, X1
+	VPAND        vecConstants<>+896(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VPACKUSWB    X1, X1, X1
 	VMOVQ        X1, (DI)(AX*1)
@@ -19176,8 +19509,8 @@ loop:
 	VCVTTPS2DQ   Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+800(SB), X1, X1
-	VPAND        vecConstants<>+800(SB), X2, X2
+	VPAND        vecConstants<>+896(SB), X1, X1
+	VPAND        vecConstants<>+896(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VPACKUSWB    X1, X1, X1
 	VMOVQ        X1, (DI)(AX*1)
@@ -19436,8 +19769,8 @@ loop:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+800(SB), X1, X1
-	VPAND        vecConstants<>+800(SB), X2, X2
+	VPAND        vecConstants<>+896(SB), X1, X1
+	VPAND        vecConstants<>+896(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VPACKUSWB    X1, X1, X1
 	VMOVQ        X1, (DI)(AX*1)
@@ -19500,8 +19833,8 @@ loop:
 	VCVTTPS2DQ   Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+800(SB), X1, X1
-	VPAND        vecConstants<>+800(SB), X2, X2
+	VPAND        vecConstants<>+896(SB), X1, X1
+	VPAND        vecConstants<>+896(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VPACKUSWB    X1, X1, X1
 	VMOVQ        X1, (DI)(AX*1)
@@ -19760,8 +20093,8 @@ loop:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVUPS      X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -19809,8 +20142,8 @@ loop:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVNTPS     X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -19873,8 +20206,8 @@ loop:
 	VCVTTPS2DQ   Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVUPS      X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -19924,8 +20257,8 @@ loop:
 	VCVTTPS2DQ   Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVNTPS     X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -20184,8 +20517,8 @@ loop:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVUPS      X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -20233,8 +20566,8 @@ loop:
 	VMOVUPS      (SI)(AX*4), Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVNTPS     X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -20297,8 +20630,8 @@ loop:
 	VCVTTPS2DQ   Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVUPS      X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -20348,8 +20681,8 @@ loop:
 	VCVTTPS2DQ   Y0, Y0
 	VMOVDQA      X0, X1
 	VEXTRACTI128 $0x01, Y0, X2
-	VPAND        vecConstants<>+512(SB), X1, X1
-	VPAND        vecConstants<>+512(SB), X2, X2
+	VPAND        vecConstants<>+608(SB), X1, X1
+	VPAND        vecConstants<>+608(SB), X2, X2
 	VPACKUSDW    X2, X1, X1
 	VMOVNTPS     X1, (DI)(AX*2)
 	ADDQ         $0x08, AX
@@ -20617,56 +20950,68 @@ DATA vecConstants<>+384(SB)/8, $0x7ff0000000000000
 DATA vecConstants<>+392(SB)/8, $0x7ff0000000000000
 DATA vecConstants<>+400(SB)/8, $0x7ff0000000000000
 DATA vecConstants<>+408(SB)/8, $0x7ff0000000000000
-DATA vecConstants<>+416(SB)/8, $0x0000000100000001
-DATA vecConstants<>+424(SB)/8, $0x0000000100000001
-DATA vecConstants<>+432(SB)/8, $0x0000000100000001
-DATA vecConstants<>+440(SB)/8, $0x0000000100000001
-DATA vecConstants<>+448(SB)/8, $0x00007fff00007fff
-DATA vecConstants<>+456(SB)/8, $0x00007fff00007fff
-DATA vecConstants<>+464(SB)/8, $0x00007fff00007fff
-DATA vecConstants<>+472(SB)/8, $0x00007fff00007fff
-DATA vecConstants<>+480(SB)/8, $0x0040000000400000
-DATA vecConstants<>+488(SB)/8, $0x0040000000400000
-DATA vecConstants<>+496(SB)/8, $0x0040000000400000
-DATA vecConstants<>+504(SB)/8, $0x0040000000400000
-DATA vecConstants<>+512(SB)/8, $0x0000ffff0000ffff
-DATA vecConstants<>+520(SB)/8, $0x0000ffff0000ffff
-DATA vecConstants<>+528(SB)/8, $0x0000ffff0000ffff
-DATA vecConstants<>+536(SB)/8, $0x0000ffff0000ffff
-DATA vecConstants<>+544(SB)/8, $0x4338000000000000
-DATA vecConstants<>+552(SB)/8, $0x4338000000000000
-DATA vecConstants<>+560(SB)/8, $0x4338000000000000
-DATA vecConstants<>+568(SB)/8, $0x4338000000000000
-DATA vecConstants<>+576(SB)/8, $0x00000000ffffffff
-DATA vecConstants<>+584(SB)/8, $0x00000000ffffffff
-DATA vecConstants<>+592(SB)/8, $0x00000000ffffffff
-DATA vecConstants<>+600(SB)/8, $0x00000000ffffffff
-DATA vecConstants<>+608(SB)/8, $0x4330000000000000
-DATA vecConstants<>+616(SB)/8, $0x4330000000000000
-DATA vecConstants<>+624(SB)/8, $0x4330000000000000
-DATA vecConstants<>+632(SB)/8, $0x4330000000000000
-DATA vecConstants<>+640(SB)/8, $0x4530000080000000
-DATA vecConstants<>+648(SB)/8, $0x4530000080000000
-DATA vecConstants<>+656(SB)/8, $0x4530000080000000
-DATA vecConstants<>+664(SB)/8, $0x4530000080000000
-DATA vecConstants<>+672(SB)/8, $0x4530000080100000
-DATA vecConstants<>+680(SB)/8, $0x4530000080100000
-DATA vecConstants<>+688(SB)/8, $0x4530000080100000
-DATA vecConstants<>+696(SB)/8, $0x4530000080100000
-DATA vecConstants<>+704(SB)/8, $0xc1e0000000200000
-DATA vecConstants<>+712(SB)/8, $0xc1e0000000200000
-DATA vecConstants<>+720(SB)/8, $0xc1e0000000200000
-DATA vecConstants<>+728(SB)/8, $0xc1e0000000200000
-DATA vecConstants<>+736(SB)/8, $0x41e0000000000000
-DATA vecConstants<>+744(SB)/8, $0x41e0000000000000
-DATA vecConstants<>+752(SB)/8, $0x41e0000000000000
-DATA vecConstants<>+760(SB)/8, $0x41e0000000000000
-DATA vecConstants<>+768(SB)/8, $0x0000000080000000
-DATA vecConstants<>+776(SB)/8, $0x0000000080000000
-DATA vecConstants<>+784(SB)/8, $0x0000000080000000
-DATA vecConstants<>+792(SB)/8, $0x0000000080000000
-DATA vecConstants<>+800(SB)/8, $0x000000ff000000ff
-DATA vecConstants<>+808(SB)/8, $0x000000ff000000ff
-DATA vecConstants<>+816(SB)/8, $0x000000ff000000ff
-DATA vecConstants<>+824(SB)/8, $0x000000ff000000ff
-GLOBL vecConstants<>(SB), RODATA|NOPTR, $832
+DATA vecConstants<>+416(SB)/8, $0x000000007fffffff
+DATA vecConstants<>+424(SB)/8, $0x000000007fffffff
+DATA vecConstants<>+432(SB)/8, $0x000000007fffffff
+DATA vecConstants<>+440(SB)/8, $0x000000007fffffff
+DATA vecConstants<>+448(SB)/8, $0x000000007f800000
+DATA vecConstants<>+456(SB)/8, $0x000000007f800000
+DATA vecConstants<>+464(SB)/8, $0x000000007f800000
+DATA vecConstants<>+472(SB)/8, $0x000000007f800000
+DATA vecConstants<>+480(SB)/8, $0xffffffffffffffff
+DATA vecConstants<>+488(SB)/8, $0xffffffffffffffff
+DATA vecConstants<>+496(SB)/8, $0xffffffffffffffff
+DATA vecConstants<>+504(SB)/8, $0xffffffffffffffff
+DATA vecConstants<>+512(SB)/8, $0x0000000100000001
+DATA vecConstants<>+520(SB)/8, $0x0000000100000001
+DATA vecConstants<>+528(SB)/8, $0x0000000100000001
+DATA vecConstants<>+536(SB)/8, $0x0000000100000001
+DATA vecConstants<>+544(SB)/8, $0x00007fff00007fff
+DATA vecConstants<>+552(SB)/8, $0x00007fff00007fff
+DATA vecConstants<>+560(SB)/8, $0x00007fff00007fff
+DATA vecConstants<>+568(SB)/8, $0x00007fff00007fff
+DATA vecConstants<>+576(SB)/8, $0x0040000000400000
+DATA vecConstants<>+584(SB)/8, $0x0040000000400000
+DATA vecConstants<>+592(SB)/8, $0x0040000000400000
+DATA vecConstants<>+600(SB)/8, $0x0040000000400000
+DATA vecConstants<>+608(SB)/8, $0x0000ffff0000ffff
+DATA vecConstants<>+616(SB)/8, $0x0000ffff0000ffff
+DATA vecConstants<>+624(SB)/8, $0x0000ffff0000ffff
+DATA vecConstants<>+632(SB)/8, $0x0000ffff0000ffff
+DATA vecConstants<>+640(SB)/8, $0x4338000000000000
+DATA vecConstants<>+648(SB)/8, $0x4338000000000000
+DATA vecConstants<>+656(SB)/8, $0x4338000000000000
+DATA vecConstants<>+664(SB)/8, $0x4338000000000000
+DATA vecConstants<>+672(SB)/8, $0x00000000ffffffff
+DATA vecConstants<>+680(SB)/8, $0x00000000ffffffff
+DATA vecConstants<>+688(SB)/8, $0x00000000ffffffff
+DATA vecConstants<>+696(SB)/8, $0x00000000ffffffff
+DATA vecConstants<>+704(SB)/8, $0x4330000000000000
+DATA vecConstants<>+712(SB)/8, $0x4330000000000000
+DATA vecConstants<>+720(SB)/8, $0x4330000000000000
+DATA vecConstants<>+728(SB)/8, $0x4330000000000000
+DATA vecConstants<>+736(SB)/8, $0x4530000080000000
+DATA vecConstants<>+744(SB)/8, $0x4530000080000000
+DATA vecConstants<>+752(SB)/8, $0x4530000080000000
+DATA vecConstants<>+760(SB)/8, $0x4530000080000000
+DATA vecConstants<>+768(SB)/8, $0x4530000080100000
+DATA vecConstants<>+776(SB)/8, $0x4530000080100000
+DATA vecConstants<>+784(SB)/8, $0x4530000080100000
+DATA vecConstants<>+792(SB)/8, $0x4530000080100000
+DATA vecConstants<>+800(SB)/8, $0xc1e0000000200000
+DATA vecConstants<>+808(SB)/8, $0xc1e0000000200000
+DATA vecConstants<>+816(SB)/8, $0xc1e0000000200000
+DATA vecConstants<>+824(SB)/8, $0xc1e0000000200000
+DATA vecConstants<>+832(SB)/8, $0x41e0000000000000
+DATA vecConstants<>+840(SB)/8, $0x41e0000000000000
+DATA vecConstants<>+848(SB)/8, $0x41e0000000000000
+DATA vecConstants<>+856(SB)/8, $0x41e0000000000000
+DATA vecConstants<>+864(SB)/8, $0x0000000080000000
+DATA vecConstants<>+872(SB)/8, $0x0000000080000000
+DATA vecConstants<>+880(SB)/8, $0x0000000080000000
+DATA vecConstants<>+888(SB)/8, $0x0000000080000000
+DATA vecConstants<>+896(SB)/8, $0x000000ff000000ff
+DATA vecConstants<>+904(SB)/8, $0x000000ff000000ff
+DATA vecConstants<>+912(SB)/8, $0x000000ff000000ff
+DATA vecConstants<>+920(SB)/8, $0x000000ff000000ff
+GLOBL vecConstants<>(SB), RODATA|NOPTR, $928

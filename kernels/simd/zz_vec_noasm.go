@@ -1138,6 +1138,22 @@ func addI64U32AVX512(dst *int64, a *int64, x *uint32, n int) { panic(noAssembly)
 
 func addI64U32AVX2(dst *int64, a *int64, x *uint32, n int) { panic(noAssembly) }
 
+func firstMaxF32AVX512(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
+func firstMaxF32AVX2(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
+func firstMinF32AVX512(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
+func firstMinF32AVX2(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
+func firstMaxI32AVX512(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
+func firstMaxI32AVX2(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
+func firstMinI32AVX512(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
+func firstMinI32AVX2(dst *int64, acc *int64, x *int32, low int64, n int) { panic(noAssembly) }
+
 func castF32F64AVX512(dst *float64, x *float32, n int) { panic(noAssembly) }
 
 func castF32F64AVX2(dst *float64, x *float32, n int) { panic(noAssembly) }

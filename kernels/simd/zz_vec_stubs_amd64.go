@@ -2814,6 +2814,46 @@ func addI64U32AVX512(dst *int64, a *int64, x *uint32, n int)
 //go:noescape
 func addI64U32AVX2(dst *int64, a *int64, x *uint32, n int)
 
+// firstMaxF32AVX512 takes any n > 0.
+//
+//go:noescape
+func firstMaxF32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+
+// firstMaxF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func firstMaxF32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+
+// firstMinF32AVX512 takes any n > 0.
+//
+//go:noescape
+func firstMinF32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+
+// firstMinF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func firstMinF32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+
+// firstMaxI32AVX512 takes any n > 0.
+//
+//go:noescape
+func firstMaxI32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+
+// firstMaxI32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func firstMaxI32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+
+// firstMinI32AVX512 takes any n > 0.
+//
+//go:noescape
+func firstMinI32AVX512(dst *int64, acc *int64, x *int32, low int64, n int)
+
+// firstMinI32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func firstMinI32AVX2(dst *int64, acc *int64, x *int32, low int64, n int)
+
 // castF32F64AVX512 takes any n > 0.
 //
 //go:noescape

@@ -2938,6 +2938,83 @@ func addI64U32Go(dst []int64, a []int64, x []uint32) {
 	}
 }
 
+func firstMaxF32One(acc int64, x int32, low int64) int64 {
+	t4 := uint64(x) & 0x7fffffff
+	t6 := 0x0 - t4
+	t7 := int64(0x0) > int64(uint64(x))
+	t8 := sel(t7, t6, t4)
+	t10 := int64(t4) > int64(0x7f800000)
+	t11 := sel(t10, 0x7fffffff, t8)
+	t12 := t11 << 32
+	t13 := t12 | uint64(low)
+	t14 := int64(t13) > int64(uint64(acc))
+	t15 := sel(t14, t13, uint64(acc))
+	return int64(t15)
+}
+
+func firstMaxF32Go(dst []int64, acc []int64, x []int32, low int64) {
+	acc = acc[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = firstMaxF32One(acc[i], x[i], low)
+	}
+}
+
+func firstMinF32One(acc int64, x int32, low int64) int64 {
+	t4 := uint64(x) & 0x7fffffff
+	t6 := 0x0 - t4
+	t7 := int64(0x0) > int64(uint64(x))
+	t8 := sel(t7, t4, t6)
+	t10 := int64(t4) > int64(0x7f800000)
+	t11 := sel(t10, 0x7fffffff, t8)
+	t12 := t11 << 32
+	t13 := t12 | uint64(low)
+	t14 := int64(t13) > int64(uint64(acc))
+	t15 := sel(t14, t13, uint64(acc))
+	return int64(t15)
+}
+
+func firstMinF32Go(dst []int64, acc []int64, x []int32, low int64) {
+	acc = acc[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = firstMinF32One(acc[i], x[i], low)
+	}
+}
+
+func firstMaxI32One(acc int64, x int32, low int64) int64 {
+	t3 := uint64(x) << 32
+	t4 := t3 | uint64(low)
+	t5 := int64(t4) > int64(uint64(acc))
+	t6 := sel(t5, t4, uint64(acc))
+	return int64(t6)
+}
+
+func firstMaxI32Go(dst []int64, acc []int64, x []int32, low int64) {
+	acc = acc[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = firstMaxI32One(acc[i], x[i], low)
+	}
+}
+
+func firstMinI32One(acc int64, x int32, low int64) int64 {
+	t4 := uint64(x) ^ 0xffffffffffffffff
+	t5 := t4 << 32
+	t6 := t5 | uint64(low)
+	t7 := int64(t6) > int64(uint64(acc))
+	t8 := sel(t7, t6, uint64(acc))
+	return int64(t8)
+}
+
+func firstMinI32Go(dst []int64, acc []int64, x []int32, low int64) {
+	acc = acc[:len(dst)]
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = firstMinI32One(acc[i], x[i], low)
+	}
+}
+
 func castF32F64One(x float32) float64 {
 	return float64(x)
 }

@@ -245,7 +245,48 @@ func widened() []*Routine {
 	for _, e := range []Elem{I8, U8, I16, U16, I32, U32} {
 		rs = append(rs, mixed("AddI64"+e.Name, "a[i] + x[i] in int64.", I64, plus, Param{"a", I64, false}, Param{"x", e, false}))
 	}
+	for _, e := range []Elem{F32, I32} {
+		rs = append(rs, firstExtreme(e, "Max", "greatest"), firstExtreme(e, "Min", "least"))
+	}
 	return rs
+}
+
+// firstExtreme keeps the extreme elements and where they are: int64 whose halves
+// are the element, as an integer of the same order, and the place, counted
+// down, so that one comparison decides and the first place wins.
+func firstExtreme(e Elem, name, which string) *Routine {
+	doc := "the greater of acc[i] and x[i] with the place low, as\npackage reduce pairs them to find the first " + which + " element."
+	if isFloat(e) {
+		doc += " x has the bits of float32."
+	}
+	return &Routine{Name: "First" + name + e.Name, Doc: doc, Bits: 64, Dst: I64,
+		Params: []Param{{"acc", I64, false}, {"x", I32, false}, {"low", I64, true}},
+		Body: func(b *Builder, in []*Value) *Value {
+			acc, x := in[0], in[1]
+			switch least := name == "Min"; {
+			case isFloat(e):
+				x = orderOfF32(b, x, least)
+			case least:
+				x = b.Xor(x, b.K(math.MaxUint64))
+			}
+			pair := b.Or(b.Shl(x, 32), in[2])
+			if b.Target == AVX512 {
+				return b.IOp(OpIMaxS, pair, acc)
+			}
+			return b.Sel(b.IGt(pair, acc), pair, acc)
+		}}
+}
+
+// orderOfF32 is an int32 of the order of the float32 with the bits x, or of the
+// reverse order; zeros are equal, and NaN is the greatest in both.
+func orderOfF32(b *Builder, x *Value, reverse bool) *Value {
+	size := b.And(x, b.K(math.MaxInt32))
+	with, against := size, b.ISub(b.K(0), size)
+	if reverse {
+		with, against = against, with
+	}
+	order := b.Sel(b.IGt(b.K(0), x), against, with)
+	return b.Sel(b.IGt(size, b.K(0x7f800000)), b.K(math.MaxInt32), order)
 }
 
 // bools are the operations on bytes 0 and 1 that those on bytes do not cover.
