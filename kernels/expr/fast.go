@@ -9,6 +9,11 @@ import (
 // becomes, so that the product needs no register of its own.
 const opMulAdd op = "muladd"
 
+// opExpNegMul is exp(-(a·b)), the product rounded: what the exponential of a
+// negative product becomes. Operands from memory are then read where there is
+// much to compute.
+const opExpNegMul op = "expnegmul"
+
 // fastLoops are loops over floats beside those of prims: of three operands,
 // with an operand that is the same everywhere, and, in the streaming table, such
 // that write past the caches.
@@ -25,11 +30,13 @@ var (
 		scalar:   map[op]func(dst, a []float32, s float32){"add": simd.AddScalarF32, "sub": simd.SubScalarF32, "mul": simd.MulScalarF32, "div": simd.DivScalarF32, "min": simd.MinScalarF32, "max": simd.MaxScalarF32},
 		reversed: map[op]func(dst, a []float32, s float32){"add": simd.AddScalarF32, "sub": simd.ScalarSubF32, "mul": simd.MulScalarF32, "div": simd.ScalarDivF32},
 		axpy:     simd.AxpyF32, mulAdd: simd.MulAddF32,
+		binary: map[op]func(dst, a, b []float32){opExpNegMul: simd.ExpNegMulF32},
 	}
 	fastF64 = fastLoops[float64]{
 		scalar:   map[op]func(dst, a []float64, s float64){"add": simd.AddScalarF64, "sub": simd.SubScalarF64, "mul": simd.MulScalarF64, "div": simd.DivScalarF64, "min": simd.MinScalarF64, "max": simd.MaxScalarF64},
 		reversed: map[op]func(dst, a []float64, s float64){"add": simd.AddScalarF64, "sub": simd.ScalarSubF64, "mul": simd.MulScalarF64, "div": simd.ScalarDivF64},
 		axpy:     simd.AxpyF64, mulAdd: simd.MulAddF64,
+		binary: map[op]func(dst, a, b []float64){opExpNegMul: simd.ExpNegMulF64},
 	}
 	streamF32 = fastLoops[float32]{
 		unary: map[op]func(dst, x []float32){
@@ -133,6 +140,27 @@ func mulAdd(o op, dt ndarray.DType, args []*node) (op, []*node) {
 	}
 	if m.op == "mul" && m.dt == dt {
 		return opMulAdd, []*node{m.args[0], m.args[1], c}
+	}
+	return o, args
+}
+
+// expNegMul turns an exponential of a negative product into one node. A sign
+// of a factor is that of the product.
+func expNegMul(o op, dt ndarray.DType, args []*node) (op, []*node) {
+	if o != "exp" || dt != ndarray.F32 && dt != ndarray.F64 {
+		return o, args
+	}
+	p := args[0]
+	switch {
+	case p.op == "neg" && p.args[0].op == "mul":
+		return opExpNegMul, p.args[0].args
+	case p.op == "neg" && p.args[0].op == "square":
+		x := p.args[0].args[0]
+		return opExpNegMul, []*node{x, x}
+	case p.op == "mul" && p.args[0].op == "neg":
+		return opExpNegMul, []*node{p.args[0].args[0], p.args[1]}
+	case p.op == "mul" && p.args[1].op == "neg":
+		return opExpNegMul, []*node{p.args[0], p.args[1].args[0]}
 	}
 	return o, args
 }

@@ -58,6 +58,46 @@ func fastCases[T float]() []fastCase[T] {
 	}
 }
 
+// expNegMul gives what the operations it stands for give one by one, to the
+// bit, however it is written, with operands that are the same everywhere too.
+func TestExpNegMul(t *testing.T) {
+	defer func() {
+		if err := simd.Force(simd.Best()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for isa := simd.Generic; isa <= simd.Best(); isa++ {
+		if err := simd.Force(isa); err != nil {
+			t.Fatal(err)
+		}
+		testExpNegMul[float32](t, ndarray.F32)
+		testExpNegMul[float64](t, ndarray.F64)
+	}
+}
+
+func testExpNegMul[T float](t *testing.T, dt ndarray.DType) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(6, 1))
+	x, y := make([]T, 300), make([]T, 300)
+	for i := range x {
+		x[i], y[i] = T(4*rng.NormFloat64()), T(4*rng.NormFloat64())
+	}
+	x[0], x[1], y[2], y[3] = T(math.Inf(1)), T(math.NaN()), 0, T(math.Inf(-1))
+	in := arrays{"x": array(dt, x), "y": array(dt, y), "s": array(dt, []T{1.25}, []int{}...)}
+	for _, c := range []struct{ whole, parts string }{
+		{"z = exp(-x*y)", "t = -x; u = t*y; w = u + 0; z = exp(w)"}, {"z = exp(x*-y)", "w = x*y*-1; z = exp(w)"}, {"z = exp(-(x*x))", "w = x*x*-1; z = exp(w)"},
+		{"z = exp(-square(x)) + sin(y)", "w = x*x*-1; z = exp(w) + sin(y)"}, {"z = exp(-s*x)", "w = s*x*-1; z = exp(w)"}, {"z = exp(-(2*s))*x", "w = s*-2; z = exp(w)*x"},
+	} {
+		got, _ := evaluate[T](t, c.whole, in)
+		want, _ := evaluate[T](t, c.parts, in)
+		for i := range got {
+			if want[i] != got[i] && (got[i] == got[i] || want[i] == want[i]) {
+				t.Fatalf("%s of %s on %s: element %d is %v, want %v", c.whole, dt, simd.Active(), i, got[i], want[i])
+			}
+		}
+	}
+}
+
 func testFast[T float](t *testing.T, dt ndarray.DType, n int, cases ...fastCase[T]) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(uint64(n), 1))

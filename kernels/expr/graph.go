@@ -61,6 +61,7 @@ func newGraph() *graph { return &graph{index: map[nodeKey]*node{}} }
 // arguments are constants.
 func (g *graph) make(o op, dt ndarray.DType, args ...*node) *node {
 	o, args = mulAdd(o, dt, args)
+	o, args = expNegMul(o, dt, args)
 	key := nodeKey{op: o, dt: dt}
 	constant := len(args) > 0
 	for i, a := range args {

@@ -131,7 +131,7 @@ func makeStep(n *node, dst int, args []int) step {
 		return castStep(n, dst, args[0])
 	case opRound:
 		return roundStep(n.dt, dst, args[0])
-	case opMulAdd:
+	case opMulAdd, opExpNegMul:
 		return fastStep(n, dst, args, make([]bool, len(args)), false)
 	case opWhere:
 		return tables[regType(n.dt)].step(n, dst, args)

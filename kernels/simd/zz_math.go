@@ -744,6 +744,36 @@ func GeluTanhF32(dst []float32, x []float32) {
 	}
 }
 
+// ExpNegMulF32 sets dst[i] = e to the power -(a[i]*b[i]), the product rounded first: bell curves and decays.
+func ExpNegMulF32(dst []float32, a []float32, b []float32) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			expNegMulF32AVX512(&dst[i], &a[i], &b[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 7
+		for i := 0; i < m; i += chunk {
+			expNegMulF32AVX2(&dst[i], &a[i], &b[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [8]float32
+				a   [8]float32
+				b   [8]float32
+			}
+			copy(tail.a[:], a[m:n])
+			copy(tail.b[:], b[m:n])
+			expNegMulF32AVX2(&tail.dst[0], &tail.a[0], &tail.b[0], 8)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		expNegMulF32Go(dst[:n], a[:n], b[:n])
+	}
+}
+
 // PowF32 sets dst[i] = x[i] to the power y[i], with the special cases of IEEE 754.
 func PowF32(dst []float32, x []float32, y []float32) {
 	n := len(dst)
@@ -1573,6 +1603,36 @@ func GeluTanhF64(dst []float64, x []float64) {
 		}
 	default:
 		geluTanhF64Go(dst[:n], x[:n])
+	}
+}
+
+// ExpNegMulF64 sets dst[i] = e to the power -(a[i]*b[i]), the product rounded first: bell curves and decays.
+func ExpNegMulF64(dst []float64, a []float64, b []float64) {
+	n := len(dst)
+	need(n, len(a), len(b))
+	switch Active() {
+	case AVX512:
+		for i := 0; i < n; i += chunk {
+			expNegMulF64AVX512(&dst[i], &a[i], &b[i], min(chunk, n-i))
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; i += chunk {
+			expNegMulF64AVX2(&dst[i], &a[i], &b[i], min(chunk, m-i))
+		}
+		if m < n {
+			var tail struct {
+				dst [4]float64
+				a   [4]float64
+				b   [4]float64
+			}
+			copy(tail.a[:], a[m:n])
+			copy(tail.b[:], b[m:n])
+			expNegMulF64AVX2(&tail.dst[0], &tail.a[0], &tail.b[0], 4)
+			copy(dst[m:n], tail.dst[:])
+		}
+	default:
+		expNegMulF64Go(dst[:n], a[:n], b[:n])
 	}
 }
 

@@ -5467,6 +5467,153 @@ tail:
 	VZEROUPPER
 	RET
 
+// func expNegMulF32AVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·expNegMulF32AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTD mathConstants<>+96(SB), Z31
+	VPBROADCASTD mathConstants<>+544(SB), Z30
+	VPBROADCASTD mathConstants<>+32(SB), Z29
+	VPBROADCASTD mathConstants<>+0(SB), Z28
+	VPBROADCASTD mathConstants<>+64(SB), Z27
+	VPBROADCASTD mathConstants<>+128(SB), Z26
+	VPBROADCASTD mathConstants<>+160(SB), Z25
+	VPBROADCASTD mathConstants<>+192(SB), Z24
+	VPBROADCASTD mathConstants<>+224(SB), Z23
+	VPBROADCASTD mathConstants<>+256(SB), Z22
+	VPBROADCASTD mathConstants<>+288(SB), Z21
+	VPBROADCASTD mathConstants<>+320(SB), Z20
+	VPBROADCASTD mathConstants<>+352(SB), Z19
+	XORL         AX, AX
+	SUBQ         $0x10, R9
+	JL           tail
+
+loop:
+	VMOVUPS      (SI)(AX*4), Z0
+	VMOVUPS      (DX)(AX*4), Z1
+	VMULPS       Z1, Z0, Z1
+	VPXORD       Z30, Z1, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z1, Z29, Z1
+	VMOVAPS      Z31, Z0
+	VFMADD231PS  Z27, Z1, Z0
+	VSUBPS       Z31, Z0, Z0
+	VFNMADD231PS Z26, Z0, Z1
+	VFNMADD231PS Z25, Z0, Z1
+	VMOVAPS      Z23, Z2
+	VFMADD231PS  Z1, Z24, Z2
+	VFMADD213PS  Z22, Z1, Z2
+	VFMADD213PS  Z21, Z1, Z2
+	VFMADD213PS  Z20, Z1, Z2
+	VMULPS       Z1, Z1, Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VADDPS       Z1, Z19, Z1
+	VSCALEFPS    Z0, Z1, Z0
+	VMOVUPS      Z0, (DI)(AX*4)
+	ADDQ         $0x10, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	ADDQ         $0x10, R9
+	SUBQ         AX, R9
+	JZ           done
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVQ        R10, K7
+	VMOVUPS.Z    (SI)(AX*4), K7, Z0
+	VMOVUPS.Z    (DX)(AX*4), K7, Z1
+	VMULPS       Z1, Z0, Z1
+	VPXORD       Z30, Z1, Z1
+	VMINPS       Z1, Z28, Z1
+	VMAXPS       Z1, Z29, Z1
+	VMOVAPS      Z31, Z0
+	VFMADD231PS  Z27, Z1, Z0
+	VSUBPS       Z31, Z0, Z0
+	VFNMADD231PS Z26, Z0, Z1
+	VFNMADD231PS Z25, Z0, Z1
+	VMOVAPS      Z23, Z2
+	VFMADD231PS  Z1, Z24, Z2
+	VFMADD213PS  Z22, Z1, Z2
+	VFMADD213PS  Z21, Z1, Z2
+	VFMADD213PS  Z20, Z1, Z2
+	VMULPS       Z1, Z1, Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VADDPS       Z1, Z19, Z1
+	VSCALEFPS    Z0, Z1, Z0
+	VMOVUPS      Z0, K7, (DI)(AX*4)
+	ADDQ         R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func expNegMulF32AVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expNegMulF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS mathConstants<>+96(SB), Y15
+	VMOVUPS mathConstants<>+352(SB), Y14
+	VMOVUPS mathConstants<>+544(SB), Y13
+	VMOVUPS mathConstants<>+32(SB), Y12
+	VMOVUPS mathConstants<>+0(SB), Y11
+	VMOVUPS mathConstants<>+64(SB), Y10
+	VMOVUPS mathConstants<>+128(SB), Y9
+	VMOVUPS mathConstants<>+160(SB), Y8
+	VMOVUPS mathConstants<>+192(SB), Y7
+	VMOVUPS mathConstants<>+224(SB), Y6
+	VMOVUPS mathConstants<>+256(SB), Y5
+	VMOVUPS mathConstants<>+288(SB), Y4
+	XORL    AX, AX
+	SUBQ    $0x08, R9
+	JL      tail
+
+loop:
+	VMOVUPS      (SI)(AX*4), Y0
+	VMOVUPS      (DX)(AX*4), Y1
+	VMULPS       Y1, Y0, Y1
+	VPXOR        Y13, Y1, Y1
+	VMINPS       Y1, Y11, Y1
+	VMAXPS       Y1, Y12, Y1
+	VMOVAPS      Y15, Y0
+	VFMADD231PS  Y10, Y1, Y0
+	VSUBPS       Y15, Y0, Y0
+	VFNMADD231PS Y9, Y0, Y1
+	VFNMADD231PS Y8, Y0, Y1
+	VMOVAPS      Y6, Y2
+	VFMADD231PS  Y1, Y7, Y2
+	VFMADD213PS  Y5, Y1, Y2
+	VFMADD213PS  Y4, Y1, Y2
+	VFMADD213PS  mathConstants<>+320(SB), Y1, Y2
+	VMULPS       Y1, Y1, Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VADDPS       Y1, Y14, Y1
+	VMOVAPS      Y15, Y2
+	VFMADD231PS  mathConstants<>+384(SB), Y0, Y2
+	VSUBPS       Y15, Y2, Y3
+	VSUBPS       Y3, Y0, Y3
+	VADDPS       Y15, Y3, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y14, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y14, Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VMOVUPS      Y3, (DI)(AX*4)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func powF32AVX512(dst *float32, x *float32, y *float32, n int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·powF32AVX512(SB), NOSPLIT, $0-32
@@ -12759,6 +12906,177 @@ loop:
 	VBLENDVPD    Y0, Y4, Y1, Y1
 	VBLENDVPD    Y9, Y4, Y1, Y4
 	VMOVUPD      Y4, (DI)(AX*8)
+	ADDQ         $0x04, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func expNegMulF64AVX512(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·expNegMulF64AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         a+8(FP), SI
+	MOVQ         b+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2976(SB), Z30
+	VPBROADCASTQ mathConstants<>+5056(SB), Z29
+	VPBROADCASTQ mathConstants<>+4288(SB), Z28
+	VPBROADCASTQ mathConstants<>+3936(SB), Z27
+	VPBROADCASTQ mathConstants<>+3968(SB), Z26
+	VPBROADCASTQ mathConstants<>+4000(SB), Z25
+	VPBROADCASTQ mathConstants<>+5920(SB), Z24
+	VPBROADCASTQ mathConstants<>+5952(SB), Z23
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+6016(SB), Z21
+	VPBROADCASTQ mathConstants<>+6048(SB), Z20
+	VPBROADCASTQ mathConstants<>+6080(SB), Z19
+	VPBROADCASTQ mathConstants<>+6112(SB), Z18
+	VPBROADCASTQ mathConstants<>+6144(SB), Z17
+	VPBROADCASTQ mathConstants<>+6176(SB), Z16
+	VPBROADCASTQ mathConstants<>+6208(SB), Z15
+	VPBROADCASTQ mathConstants<>+1728(SB), Z14
+	VPBROADCASTQ mathConstants<>+1440(SB), Z13
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Z0
+	VMOVUPD      (DX)(AX*8), Z1
+	VMULPD       Z1, Z0, Z1
+	VPXORQ       Z30, Z1, Z1
+	VMINPD       Z1, Z28, Z1
+	VMAXPD       Z1, Z29, Z1
+	VMOVAPS      Z31, Z0
+	VFMADD231PD  Z27, Z1, Z0
+	VSUBPD       Z31, Z0, Z0
+	VFNMADD231PD Z26, Z0, Z1
+	VFNMADD231PD Z25, Z0, Z1
+	VMOVAPS      Z23, Z2
+	VFMADD231PD  Z1, Z24, Z2
+	VFMADD213PD  Z22, Z1, Z2
+	VFMADD213PD  Z21, Z1, Z2
+	VFMADD213PD  Z20, Z1, Z2
+	VFMADD213PD  Z19, Z1, Z2
+	VFMADD213PD  Z18, Z1, Z2
+	VFMADD213PD  Z17, Z1, Z2
+	VFMADD213PD  Z16, Z1, Z2
+	VFMADD213PD  Z15, Z1, Z2
+	VFMADD213PD  Z14, Z1, Z2
+	VMULPD       Z1, Z1, Z3
+	VFMADD231PD  Z2, Z3, Z1
+	VADDPD       Z1, Z13, Z1
+	VSCALEFPD    Z0, Z1, Z0
+	VMOVUPD      Z0, (DI)(AX*8)
+	ADDQ         $0x08, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+	ADDQ         $0x08, R9
+	SUBQ         AX, R9
+	JZ           done
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVQ        R10, K7
+	VMOVUPD.Z    (SI)(AX*8), K7, Z0
+	VMOVUPD.Z    (DX)(AX*8), K7, Z1
+	VMULPD       Z1, Z0, Z1
+	VPXORQ       Z30, Z1, Z1
+	VMINPD       Z1, Z28, Z1
+	VMAXPD       Z1, Z29, Z1
+	VMOVAPS      Z31, Z0
+	VFMADD231PD  Z27, Z1, Z0
+	VSUBPD       Z31, Z0, Z0
+	VFNMADD231PD Z26, Z0, Z1
+	VFNMADD231PD Z25, Z0, Z1
+	VMOVAPS      Z23, Z2
+	VFMADD231PD  Z1, Z24, Z2
+	VFMADD213PD  Z22, Z1, Z2
+	VFMADD213PD  Z21, Z1, Z2
+	VFMADD213PD  Z20, Z1, Z2
+	VFMADD213PD  Z19, Z1, Z2
+	VFMADD213PD  Z18, Z1, Z2
+	VFMADD213PD  Z17, Z1, Z2
+	VFMADD213PD  Z16, Z1, Z2
+	VFMADD213PD  Z15, Z1, Z2
+	VFMADD213PD  Z14, Z1, Z2
+	VMULPD       Z1, Z1, Z3
+	VFMADD231PD  Z2, Z3, Z1
+	VADDPD       Z1, Z13, Z1
+	VSCALEFPD    Z0, Z1, Z0
+	VMOVUPD      Z0, K7, (DI)(AX*8)
+	ADDQ         R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func expNegMulF64AVX2(dst *float64, a *float64, b *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expNegMulF64AVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+1440(SB), Y14
+	VMOVUPS mathConstants<>+1728(SB), Y13
+	VMOVUPS mathConstants<>+2976(SB), Y12
+	VMOVUPS mathConstants<>+5056(SB), Y11
+	VMOVUPS mathConstants<>+4288(SB), Y10
+	VMOVUPS mathConstants<>+3936(SB), Y9
+	VMOVUPS mathConstants<>+3968(SB), Y8
+	VMOVUPS mathConstants<>+4000(SB), Y7
+	VMOVUPS mathConstants<>+5920(SB), Y6
+	VMOVUPS mathConstants<>+5952(SB), Y5
+	VMOVUPS mathConstants<>+5984(SB), Y4
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Y0
+	VMOVUPD      (DX)(AX*8), Y1
+	VMULPD       Y1, Y0, Y1
+	VPXOR        Y12, Y1, Y1
+	VMINPD       Y1, Y10, Y1
+	VMAXPD       Y1, Y11, Y1
+	VMOVAPS      Y15, Y0
+	VFMADD231PD  Y9, Y1, Y0
+	VSUBPD       Y15, Y0, Y0
+	VFNMADD231PD Y8, Y0, Y1
+	VFNMADD231PD Y7, Y0, Y1
+	VMOVAPS      Y5, Y2
+	VFMADD231PD  Y1, Y6, Y2
+	VFMADD213PD  Y4, Y1, Y2
+	VFMADD213PD  mathConstants<>+6016(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6048(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y2
+	VFMADD213PD  Y13, Y1, Y2
+	VMULPD       Y1, Y1, Y3
+	VFMADD231PD  Y2, Y3, Y1
+	VADDPD       Y1, Y14, Y1
+	VMOVAPS      Y15, Y2
+	VFMADD231PD  Y13, Y0, Y2
+	VSUBPD       Y15, Y2, Y3
+	VSUBPD       Y3, Y0, Y3
+	VADDPD       Y15, Y3, Y3
+	VPSLLQ       $0x34, Y2, Y2
+	VPADDQ       Y14, Y2, Y2
+	VMULPD       Y2, Y1, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPADDQ       Y14, Y3, Y3
+	VMULPD       Y3, Y2, Y3
+	VMOVUPD      Y3, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop

@@ -110,6 +110,10 @@ func geluTanhF32AVX512(dst *float32, x *float32, n int) { panic(noAssembly) }
 
 func geluTanhF32AVX2(dst *float32, x *float32, n int) { panic(noAssembly) }
 
+func expNegMulF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
+func expNegMulF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
+
 func powF32AVX512(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
 
 func powF32AVX2(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
@@ -225,6 +229,10 @@ func geluF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
 func geluTanhF64AVX512(dst *float64, x *float64, n int) { panic(noAssembly) }
 
 func geluTanhF64AVX2(dst *float64, x *float64, n int) { panic(noAssembly) }
+
+func expNegMulF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
+
+func expNegMulF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
 func powF64AVX512(dst *float64, x *float64, y *float64, n int) { panic(noAssembly) }
 

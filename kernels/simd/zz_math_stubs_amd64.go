@@ -264,6 +264,16 @@ func geluTanhF32AVX512(dst *float32, x *float32, n int)
 //go:noescape
 func geluTanhF32AVX2(dst *float32, x *float32, n int)
 
+// expNegMulF32AVX512 takes any n > 0.
+//
+//go:noescape
+func expNegMulF32AVX512(dst *float32, a *float32, b *float32, n int)
+
+// expNegMulF32AVX2 wants n to be a multiple of 8.
+//
+//go:noescape
+func expNegMulF32AVX2(dst *float32, a *float32, b *float32, n int)
+
 // powF32AVX512 takes any n > 0.
 //
 //go:noescape
@@ -553,6 +563,16 @@ func geluTanhF64AVX512(dst *float64, x *float64, n int)
 //
 //go:noescape
 func geluTanhF64AVX2(dst *float64, x *float64, n int)
+
+// expNegMulF64AVX512 takes any n > 0.
+//
+//go:noescape
+func expNegMulF64AVX512(dst *float64, a *float64, b *float64, n int)
+
+// expNegMulF64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func expNegMulF64AVX2(dst *float64, a *float64, b *float64, n int)
 
 // powF64AVX512 takes any n > 0.
 //

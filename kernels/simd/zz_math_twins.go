@@ -1379,6 +1379,43 @@ func geluTanhF32Go(dst []float32, x []float32) {
 	}
 }
 
+func expNegMulF32One(a float32, b float32) float32 {
+	t2 := float32(a * b)
+	t5 := math.Float32bits(t2) ^ 0x80000000
+	t11 := lesser(float32(89.0), math.Float32frombits(t5))
+	t12 := greater(float32(-104.0), t11)
+	t17 := fma32(t12, float32(0x1.715476p+00), float32(0x1.8p+23))
+	n := t17 - float32(0x1.8p+23)
+	t23 := fma32(-(n), float32(0x1.62e43p-01), t12)
+	r := fma32(-(n), float32(-0x1.05c61p-29), t23)
+	t31 := fma32(float32(0x1.6ae644p-10), r, float32(0x1.1241bap-07))
+	t34 := fma32(t31, r, float32(0x1.555838p-05))
+	t37 := fma32(t34, r, float32(0x1.555486p-03))
+	t40 := fma32(t37, r, float32(0x1.fffffcp-02))
+	t41 := float32(r * r)
+	p := fma32(t41, t40, r)
+	t45 := float32(1.0) + p
+	t49 := fma32(n, float32(0x1p-01), float32(0x1.8p+23))
+	t51 := t49 - float32(0x1.8p+23)
+	t53 := n - t51
+	t55 := t53 + float32(0x1.8p+23)
+	t57 := math.Float32bits(t49) << 23
+	t58 := t57 + 0x3f800000
+	t60 := float32(t45 * math.Float32frombits(t58))
+	t61 := math.Float32bits(t55) << 23
+	t62 := t61 + 0x3f800000
+	t64 := float32(t60 * math.Float32frombits(t62))
+	return t64
+}
+
+func expNegMulF32Go(dst []float32, a []float32, b []float32) {
+	a = a[:len(dst)]
+	b = b[:len(dst)]
+	for i := range dst {
+		dst[i] = expNegMulF32One(a[i], b[i])
+	}
+}
+
 func powF32One(x float32, y float32) float32 {
 	t4 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
 	t8 := math.Float64frombits(t4) < float64(0x1p-1022)
@@ -3291,6 +3328,49 @@ func geluTanhF64Go(dst []float64, x []float64) {
 	x = x[:len(dst)]
 	for i := range dst {
 		dst[i] = geluTanhF64One(x[i])
+	}
+}
+
+func expNegMulF64One(a float64, b float64) float64 {
+	t2 := float64(a * b)
+	t5 := math.Float64bits(t2) ^ 0x8000000000000000
+	t11 := lesser(float64(710.0), math.Float64frombits(t5))
+	t12 := greater(float64(-746.0), t11)
+	t17 := math.FMA(t12, float64(0x1.71547652b82fep+00), float64(0x1.8p+52))
+	n := t17 - float64(0x1.8p+52)
+	t23 := math.FMA(-(n), float64(0x1.62e42fefa39efp-01), t12)
+	r := math.FMA(-(n), float64(0x1.abc9e3b39803fp-56), t23)
+	t31 := math.FMA(float64(0x1.20fdb7383dc2cp-29), r, float64(0x1.af7d7e5810863p-26))
+	t34 := math.FMA(t31, r, float64(0x1.27e3f34c6ae87p-22))
+	t37 := math.FMA(t34, r, float64(0x1.71dde58c7419ap-19))
+	t40 := math.FMA(t37, r, float64(0x1.a01a0205e7223p-16))
+	t43 := math.FMA(t40, r, float64(0x1.a01a01b7ef125p-13))
+	t46 := math.FMA(t43, r, float64(0x1.6c16c16c06755p-10))
+	t49 := math.FMA(t46, r, float64(0x1.111111110e05fp-07))
+	t52 := math.FMA(t49, r, float64(0x1.5555555555571p-05))
+	t55 := math.FMA(t52, r, float64(0x1.555555555555ep-03))
+	t58 := math.FMA(t55, r, float64(0x1p-01))
+	t59 := float64(r * r)
+	p := math.FMA(t59, t58, r)
+	t63 := float64(1.0) + p
+	t66 := math.FMA(n, float64(0x1p-01), float64(0x1.8p+52))
+	t68 := t66 - float64(0x1.8p+52)
+	t70 := n - t68
+	t72 := t70 + float64(0x1.8p+52)
+	t74 := math.Float64bits(t66) << 52
+	t75 := t74 + 0x3ff0000000000000
+	t77 := float64(t63 * math.Float64frombits(t75))
+	t78 := math.Float64bits(t72) << 52
+	t79 := t78 + 0x3ff0000000000000
+	t81 := float64(t77 * math.Float64frombits(t79))
+	return t81
+}
+
+func expNegMulF64Go(dst []float64, a []float64, b []float64) {
+	a = a[:len(dst)]
+	b = b[:len(dst)]
+	for i := range dst {
+		dst[i] = expNegMulF64One(a[i], b[i])
 	}
 }
 

@@ -61,6 +61,8 @@ func mathRoutines() []*Routine {
 			}
 			rs = append(rs, r)
 		}
+		rs = append(rs, elementwise("ExpNegMul", e, "e to the power -(a[i]*b[i]), the product rounded first: bell curves and decays.",
+			func(b *Builder, in []*Value) *Value { return b.Exp(b.Neg(b.Mul(in[0], in[1])), nil) }, "a", "b"))
 		for _, fn := range functions2 {
 			r := elementwise(fn.name, e, fn.doc, func(b *Builder, in []*Value) *Value { return fn.f(b, in[0], in[1]) }, fn.first, fn.other)
 			r.Bits = 64
