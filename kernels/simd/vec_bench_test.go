@@ -39,3 +39,23 @@ func BenchmarkVector(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSums times sums of f32 in blocks of 4096, from the second-level cache.
+func BenchmarkSums(b *testing.B) {
+	x := make([]float32, 1<<17)
+	for i := range x {
+		x[i] = float32(i%17) - 3
+	}
+	for name, f := range map[string]func(x []float32) float64{
+		"sum": SumF32, "squares": SumSquaresF32, "dot": func(x []float32) float64 { return DotF32(x, x) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(4 * len(x)))
+			for b.Loop() {
+				for i := 0; i < len(x); i += 4096 {
+					f(x[i : i+4096])
+				}
+			}
+		})
+	}
+}
