@@ -83,9 +83,8 @@ func benchmark(b *testing.B, d ndarray.DType, m, n, k int) {
 	for b.Loop() {
 		start := threadTime()
 		for range reps {
-			p := q
 			mem.used = base
-			if err := p.Run(nil, mem); err != nil {
+			if err := q.Run(nil, mem); err != nil {
 				b.Fatal(err)
 			}
 		}

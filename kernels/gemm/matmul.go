@@ -46,6 +46,9 @@ func (q *Problem) init(a, b ndarray.DType) (ok bool) {
 // Run computes on w and its pool, or on the calling goroutine if w is nil,
 // with scratch from mem: at most [Problem.Scratch] bytes.
 func (q *Problem) Run(w *pool.Worker, mem kernels.Memory) error {
+	if q.C.Rank() == 2 && q.runPlain() {
+		return nil
+	}
 	if q.C.Len() == 0 {
 		return nil
 	}
@@ -168,6 +171,9 @@ func (q *Problem) runItems(w *pool.Worker, mem kernels.Memory) error {
 		defer func() { free <- l }()
 		for i := lo; i < hi; i++ {
 			one := q.item(i)
+			if one.runPlain() {
+				continue
+			}
 			if done, _ := one.runDirect(nil); !done {
 				_ = one.runMatrix(nil, l) // without a worker nothing can be cancelled
 			}

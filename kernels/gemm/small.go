@@ -1,8 +1,6 @@
 package gemm
 
 import (
-	"sync"
-
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 )
@@ -21,9 +19,6 @@ const (
 	serialWork = 128 * 4096 // m·n·k below which a second worker does not pay
 )
 
-// tilePool keeps the arguments of micro-kernels off the garbage.
-var tilePool = sync.Pool{New: func() any { return new(simd.Tile) }}
-
 // runSmall computes the product without packing.
 func (p *product) runSmall(w *pool.Worker) error {
 	if w == nil || w.Threads() == 1 || p.c.rows*p.c.cols*p.depth < serialWork {
@@ -40,36 +35,64 @@ func (p *product) runSmall(w *pool.Worker) error {
 // from being copied: a copy of fields just written waits for their stores, and
 // a product of 32 x 32 takes half a microsecond.
 func (p *product) smallPart(steps, i0, i1, j0, j1 int) {
-	t := tilePool.Get().(*simd.Tile)
-	t.BNext, t.ARow, t.AStep, t.BStep, t.CRow = 0, p.a.m.rowStride, p.a.m.colStride, p.b.m.colStride, p.c.rowStride
+	var t simd.Tile
+	t.ARow, t.AStep, t.BStep, t.CRow = p.a.m.rowStride, p.a.m.colStride, p.b.m.colStride, p.c.rowStride
 	for k0 := 0; k0 < p.depth; k0 += steps {
 		t.K = min(p.depth-k0, steps)
-		p.setScale(t, k0 == 0)
-		p.smallTiles(t, k0, i0, i1, j0, j1)
+		p.setScale(&t, k0 == 0)
+		smallTiles(p.kernel, &t, p.a.m.at(i0, k0), p.b.m.at(j0, k0), p.c.at(i0, j0), i1-i0, j1-j0)
 	}
-	t.A, t.B, t.C = simd.Ptr{}, simd.Ptr{}, simd.Ptr{} // it holds no addresses while it waits
-	tilePool.Put(t)
 	p.finished(i0, i1, j0, j1)
 }
 
-// smallTiles runs the micro-kernel over a part of C. Rows are shared out
-// evenly: five tiles of 7 or 6 rows are faster than four of 8 and one of 1.
-func (p *product) smallTiles(t *simd.Tile, k0, i0, i1, j0, j1 int) {
-	tiles := (i1 - i0 + p.kernel.MR - 1) / p.kernel.MR
-	rows, more := (i1-i0)/tiles, (i1-i0)%tiles // the first tiles have one more
-	for n := 0; j0 < j1; j0 += n {
-		n = p.kernel.Width(j1 - j0)
-		p.smallRun(t, k0, i0, j0, rows+1, n, more)
-		p.smallRun(t, k0, i0+more*(rows+1), j0, rows, n, tiles-more)
+// smallTiles runs the micro-kernel over m x n elements of C at c, of rows at a and
+// columns at b; t has the strides, the steps and the scalars. Rows are shared out
+// evenly: nine tiles of 4 or 3 rows are faster than eight of 4 and one of 1.
+func smallTiles(k *simd.GemmKernel, t *simd.Tile, a, b, c simd.Ptr, m, n int) {
+	for j, cols := 0, 0; j < n; j += cols {
+		cols = k.Width(n - j)
+		mr := k.Height(m, cols)
+		tiles := (m + mr - 1) / mr
+		rows, more := m/tiles, m%tiles // the first tiles have one more
+		t.A, t.C = a, c.Add(j*k.Type.SumBytes())
+		right := b.Add(j * k.Type.ElemBytes())
+		if more > 0 {
+			smallRun(k, t, right, rows+1, cols, more)
+			t.A, t.C = t.A.Add(t.ANext), t.C.Add(t.CNext)
+		}
+		smallRun(k, t, right, rows, cols, tiles-more)
 	}
 }
 
-// smallRun runs the micro-kernel over tiles of m x n below one another.
-func (p *product) smallRun(t *simd.Tile, k0, i, j, m, n, tiles int) {
-	if tiles == 0 {
-		return
+// smallRun runs the micro-kernel over tiles of m x n below one another, and leaves
+// A and C at the last.
+func smallRun(k *simd.GemmKernel, t *simd.Tile, b simd.Ptr, m, n, tiles int) {
+	t.B, t.Tiles, t.ANext, t.CNext = b, tiles, m*t.ARow, m*t.CRow
+	k.Run(t, m, n)
+}
+
+// runPlain computes a small product of real floats on the calling goroutine, if it is nothing
+// else and rows of A, B and C can be used as they lie. It is what remains of runDirect if all
+// questions have the usual answers: those took a tenth of the time at 32 x 32.
+// The bits are the same. q must be two-dimensional.
+func (q *Problem) runPlain() (done bool) {
+	a, b, c, typ := &q.A, &q.B, &q.C, q.scheme.typ
+	m, n, k, size := c.Shape[0], c.Shape[1], a.Shape[1], typ.ElemBytes()
+	if typ > simd.GemmF64 || q.scheme.a.value != a.DType || c.DType != q.scheme.sum || a.Swapped || b.Swapped || c.Swapped ||
+		q.Alpha == 0 || q.Act != "" || q.Bias != nil || q.Residual != nil ||
+		m < 2 || n < 2 || k < 1 || k > stepsKC || m*n*k > min(serialWork, q.Params.SmallWork) ||
+		b.Strides[1] != size || c.Strides[1] != size {
+		return false
 	}
-	t.A, t.B, t.C = p.a.m.at(i, k0), p.b.m.at(j, k0), p.c.at(i, j)
-	t.Tiles, t.ANext, t.CNext = tiles, m*t.ARow, m*t.CRow
-	p.kernel.Run(t, m, n)
+	pc := simd.PtrTo(c.Data).Add(c.Offset)
+	if !pc.Aligned(size, c.Strides[0]) {
+		return false
+	}
+	var t simd.Tile
+	t.K, t.ARow, t.AStep, t.BStep, t.CRow = k, a.Strides[0], a.Strides[1], b.Strides[0], c.Strides[0]
+	if q.Alpha != 1 || q.Beta != 0 { // which a new Tile has
+		t.Scale(typ, q.Alpha, q.Beta, false, false)
+	}
+	smallTiles(q.kernel, &t, simd.PtrTo(a.Data).Add(a.Offset), simd.PtrTo(b.Data).Add(b.Offset), pc, m, n)
+	return true
 }

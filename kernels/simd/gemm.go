@@ -60,6 +60,7 @@ type GemmKernel struct {
 	MR, NR   int
 	lanes    int // elements of C in a vector
 	vecs     int // vectors of NR columns
+	shortMR  int // rows of tiles of small products: see Height
 	packBody int // the body of whole tiles that pack
 	run      func(*Tile)
 	whole    func(*Tile) // the same for whole vectors, without masks; nil if there is none
@@ -105,5 +106,5 @@ var genericGemm = [numGemmTypes]*GemmKernel{
 }
 
 func generic(t GemmType, run func(*Tile)) *GemmKernel {
-	return &GemmKernel{Type: t, ISA: Generic, MR: genericMR, NR: genericNR, lanes: genericNR, vecs: 1, run: run}
+	return &GemmKernel{Type: t, ISA: Generic, MR: genericMR, NR: genericNR, shortMR: genericMR, lanes: genericNR, vecs: 1, run: run}
 }

@@ -510,3 +510,30 @@ func threadTime() time.Duration {
 	}
 	return time.Duration(ts.Nano())
 }
+
+// TestHeight: tiles are never higher than MR, nor lower than a vector's columns
+// and few rows allow.
+func TestHeight(t *testing.T) {
+	eachKernel := func(f func(k *GemmKernel)) {
+		for isa := Generic; isa <= Best(); isa++ {
+			for typ := range numGemmTypes {
+				if k := Gemm(typ, isa); k != nil {
+					f(k)
+				}
+			}
+		}
+	}
+	eachKernel(func(k *GemmKernel) {
+		for _, m := range []int{1, k.MR, 2 * k.MR, 2*k.MR + 1, 1000} {
+			for n := 1; n <= k.NR; n++ {
+				h := k.Height(m, n)
+				if h < 1 || h > k.MR {
+					t.Errorf("%s: tiles of %d rows", k, h)
+				}
+				if (m <= 2*k.MR || n <= k.lanes) && h != k.MR {
+					t.Errorf("%s: %d x %d in tiles of %d rows, not %d", k, m, n, h, k.MR)
+				}
+			}
+		}
+	})
+}

@@ -131,7 +131,14 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 		t.runParts(call)
 		return
 	}
-	call(t)
+	call(t.hidden())
+}
+
+// hidden is t, out of sight of the compiler's escape analysis: no micro-kernel
+// keeps a Tile, so that callers can have theirs on the stack.
+func (t *Tile) hidden() *Tile {
+	x := uintptr(unsafe.Pointer(t))
+	return *(**Tile)(unsafe.Pointer(&x))
 }
 
 // callSteps bounds the steps of all tiles of a call: the runtime cannot preempt
@@ -143,7 +150,7 @@ func (t *Tile) runParts(call func(*Tile)) {
 	most := max(callSteps/t.K, 1)
 	for left := t.Tiles; ; {
 		t.Tiles = min(left, most)
-		call(t)
+		call(t.hidden())
 		if left -= most; left <= 0 {
 			return
 		}
@@ -159,6 +166,16 @@ func (k *GemmKernel) Width(n int) int {
 		return k.NR - k.lanes
 	}
 	return min(n, k.NR)
+}
+
+// Height is how many rows tiles of n columns should have at the most, if m rows
+// are multiplied on the spot: fewer than MR, if so many stores of C at once hold up the
+// next tile. A tile of one vector is bound by loads, and has as many as there can be.
+func (k *GemmKernel) Height(m, n int) int {
+	if m > 2*k.MR && n > k.lanes {
+		return k.shortMR
+	}
+	return k.MR
 }
 
 // setAhead puts Ahead where the assembly has it. It asks unconditionally: if
@@ -179,7 +196,7 @@ func (k *GemmKernel) runGeneric(t *Tile, m, n int) {
 		if t.Pack != (Ptr{}) {
 			PackPanel(t.Pack.Add(q*t.K*k.NR*elem), k.NR*elem, t.B, elem, t.BStep, n, t.K, elem)
 		}
-		k.run(t)
+		k.run(t.hidden())
 		if q+1 >= t.Tiles {
 			return
 		}
