@@ -148,9 +148,8 @@ func (o *ours) sample(ctx context.Context, reps int) (seconds float64, err error
 // products runs n of them, with the same scratch memory for all.
 func (o *ours) products(w *pool.Worker, n int) error {
 	for range n {
-		q := o.problem
 		o.mem.used = o.base
-		if err := q.Run(w, o.mem); err != nil {
+		if err := o.problem.Run(w, o.mem); err != nil {
 			return err
 		}
 	}
