@@ -137,7 +137,7 @@ func TestHazardWriterEndsDuringAcceptance(t *testing.T) {
 					accepted <- err
 				}()
 				<-l.gate("p").started // the first line has been checked
-				if fails { // and the gate stays shut: open, it might be passed all the same
+				if fails {            // and the gate stays shut: open, it might be passed all the same
 					w.Cancel("just then")
 				} else {
 					l.gate("g").release()
