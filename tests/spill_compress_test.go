@@ -93,7 +93,7 @@ func onDisk(t *testing.T, d *dev, dir string) {
 	for _, e := range list {
 		names = append(names, e.Name())
 	}
-	const want = "backend bad buffers bytes_in bytes_out bytes_read bytes_written compression direct free hits misses moves note path policy ratio size used verified"
+	const want = "backend bad buffers bytes_in bytes_out bytes_read bytes_written compression direct free hits misses moves note path policy ratio size state used verified"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("tiers/spill0 has %s", got)
 	}
