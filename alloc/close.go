@@ -14,6 +14,9 @@ import (
 func (s *Store) Close(keep bool) error {
 	s.warm.close()
 	s.cancel()
+	if s.io != nil {
+		s.io.nurse.stop()
+	}
 	s.moving.Lock()
 	defer s.moving.Unlock()
 	s.ns.Lock()

@@ -100,11 +100,12 @@
 //	Store.ns       names: read to look one up, written to change one
 //	Buffer.mu      size, pages, mappings and place of one buffer: written while it moves, read while transfers are under way
 //	marks.mu       marks in memory and their files
-//	health.mu      the probe of a spill tier
-//	stale.mu, trash.mu  what could not be removed
+//	stale.mu       what could not be removed
 //	pool.mu        files kept for outputs
 //	table.mu       who is held, by what name, and what has spilled
 //	Buffer.hm      the one step of a move, and the opening of a spill file
+//	health.mu      the probe of a spill tier
+//	trash.mu       files of it that could not be removed
 //	sums.mu        checksums of one spill file
 //	quotas.mu      what users have
 //	warm.mu        mappings kept for a while

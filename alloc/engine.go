@@ -113,9 +113,12 @@ func (s *Store) faulty() iouring.Faulty {
 	}
 }
 
-// close ends what is under way and frees all.
+// close ends what is under way and frees all. What is suspect still is probed, so that the end of the store knows.
 func (e *engine) close() error {
 	e.nurse.stop()
+	for _, t := range e.nurse.s.spills {
+		t.settleDoubt()
+	}
 	e.codecs.stop()
 	return errors.Join(e.ring.Close(), e.codecs.close(), unix.Munmap(e.mem))
 }

@@ -49,7 +49,7 @@ func blames(err error) bool {
 		return false
 	}
 	return !slices.Contains([]unix.Errno{unix.ENOSPC, unix.EDQUOT, unix.EINTR, unix.EAGAIN, unix.ECANCELED, unix.EEXIST, unix.EBUSY,
-		unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.ESHUTDOWN, unix.EOPNOTSUPP}, errno)
+		unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.ESHUTDOWN, unix.EOPNOTSUPP, unix.ENOSYS, unix.EXDEV}, errno)
 }
 
 // blame takes note of what a call on the tier has failed with. That a file is not there is often no fault.
@@ -112,16 +112,19 @@ func (t *spillTier) probeHealth() {
 		h.cause.Store(nil)
 	}
 	if h.cause.Load() == nil {
-		t.sweep()
+		t.sweep(t.quiet())
 	}
 	if (old == nil) != (h.cause.Load() == nil) {
 		t.nurse.wake() // to tell
 	}
 }
 
-// try writes a page to the disk, reads it back and removes it. Its calls make nothing suspect.
+// quiet makes calls on the tier that leave it as suspect as it was: those of a probe, which would not end else.
+func (t *spillTier) quiet() sys { return sys{faults: t.faults} }
+
+// try writes a page to the disk, reads it back and removes it.
 func (t *spillTier) try() (err error) {
-	x, e := sys{faults: t.faults}, entry{t.tmp, "probe", t.path}
+	x, e := t.quiet(), entry{t.tmp, "probe", t.path}
 	fd, err := x.open(e, unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
 		return err

@@ -133,3 +133,116 @@ func (d *dyingDisk) clear(t *testing.T) {
 		}
 	}
 }
+
+// openDisks is a store whose spill tiers fail as the injector says.
+func openDisks(t *testing.T) (*Store, *injector) {
+	t.Helper()
+	cfg, _ := spillConfig(t, spillKinds()[0], 16<<20, 1)
+	disk := &injector{}
+	cfg.SpillFaults = disk.fault
+	return openWith(t, cfg), disk
+}
+
+// A probe that finds the disk well, but a file there that cannot be removed, does not ask for another probe: that would never end.
+func TestProbeEnds(t *testing.T) {
+	s, disk := openDisks(t)
+	s.io.nurse.stop() // which would probe first
+	tier, h := s.spills[0], &s.spills[0].health
+	put(t, s, "a", oldBytes)
+	ok(t, with(s, "a", spilled))
+	disk.arm(func(op, path string) error {
+		if op == "unlink" && strings.Contains(path, "/"+dataDir+"/") {
+			return unix.EIO
+		}
+		return nil
+	})
+	ok(t, s.Unlink("a"))
+	if !h.suspect.Load() {
+		t.Error("a call has failed, and nobody suspects the disk")
+	}
+	tier.check()
+	if h.suspect.Load() || h.cause.Load() != nil || len(tier.trash.list) != 1 {
+		t.Errorf("suspect %v, %v, %d files are left", h.suspect.Load(), h.cause.Load(), len(tier.trash.list))
+	}
+	disk.disarm()
+	tier.check()
+	if len(tier.trash.list) != 0 {
+		t.Error("what can be removed is not")
+	}
+}
+
+// Space that a disk does not tell is asked for until it does.
+func TestRecountAgain(t *testing.T) {
+	s, disk := openDisks(t)
+	s.io.nurse.stop()
+	put(t, s, "a", oldBytes)
+	ok(t, with(s, "a", spilled))
+	tier, h, p := s.spills[0], &s.spills[0].health, s.onlySpot()
+	was, err := tier.meter.used()
+	ok(t, err)
+	tier.meter.settle(p.key, 0, 7<<20)
+	h.unsure.Store(true)
+	disk.arm(func(string, string) error { return unix.EIO })
+	s.recount(tier)
+	disk.disarm()
+	if !h.unsure.Load() || h.suspect.Load() {
+		t.Errorf("unsure %v, suspect %v", h.unsure.Load(), h.suspect.Load())
+	}
+	s.recount(tier)
+	if now, err := tier.meter.used(); err != nil || now != was || h.unsure.Load() {
+		t.Errorf("%d bytes, %v; were %d", now, err, was)
+	}
+}
+
+// onlySpot is where the one buffer is that has spilled.
+func (s *Store) onlySpot() *spot {
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	for _, p := range s.table.spots {
+		return p
+	}
+	return nil
+}
+
+// What was found whole after its file system had been mounted anew can be written there, as often as one likes; it is doubted again only
+// when that mount is gone too.
+func TestWrittenAfterRemount(t *testing.T) {
+	s, _ := openDisks(t)
+	put(t, s, "a", oldBytes)
+	ok(t, with(s, "a", spilled))
+	write := func(p string) error {
+		return with(s, "a", func(b *Buffer) error {
+			_, err := b.WriteAt([]byte(p), 0)
+			return err
+		})
+	}
+	s.spills[0].health.era.Add(1)
+	for _, p := range []string{"one", "two"} {
+		ok(t, write(p))
+		bytesAre(t, s, "a", p+oldBytes[3:])
+	}
+	s.spills[0].health.era.Add(1)
+	var lost *LostError
+	if err := write("six"); !errors.As(err, &lost) || !errors.Is(err, unix.EIO) {
+		t.Errorf("it was written by a mount that is gone: %v", err)
+	}
+}
+
+// Who hears of a disk at the end may use the store still.
+func TestCloseWaitsForNurse(t *testing.T) {
+	s, disk := openDisks(t)
+	put(t, s, "a", oldBytes)
+	heard := make(chan error, 2) // it may work again by then
+	s.OnTier(func(TierEvent) {
+		<-s.closing.Done()
+		_, err := s.Lstat("a")
+		heard <- err
+	})
+	disk.arm(func(string, string) error { return unix.EIO })
+	if s.ProbeTiers() == nil {
+		t.Error("the disk does not work")
+	}
+	disk.disarm()
+	ok(t, s.Close(false))
+	ok(t, <-heard)
+}

@@ -13,20 +13,20 @@ import (
 // the buffer, else the stub's own pages are, and the spill file is nobody's.
 const homesDir = "homes"
 
-// spot is where the bytes of a spilled buffer are. A move makes another; nothing in it changes after Open but what a size is found to be.
+// spot is where the bytes of a spilled buffer are. A move makes another; but for the atomic ones nothing in it changes after Open.
 type spot struct {
 	token   string     // of the tier
 	t       *spillTier // nil: one that this start does not have
 	name    string     // of the file; "" if it has none, as temporary space
 	key     key        // of the file: what its blocks are counted under
 	sumsKey key        // the same of the file of its checksums
-	era     uint64     // of its tier's file system when it was made
 	found   bool       // at start
 	saved   int64      // bytes by compression; nothing of a file that is not compressed
 	size    int64      // then
 	where   string     // the path of its tier, for messages
 
-	changed atomic.Bool // since it was made
+	era     atomic.Uint64 // of its tier's file system when it was made, or last found whole
+	changed atomic.Bool   // since it was made
 }
 
 // home is a spot whose file is open.
@@ -160,10 +160,10 @@ func (s *Store) openHome(p *spot, rel string) (*home, error) {
 	if p.t == nil {
 		return nil, p.lost(rel, fmt.Errorf("they are on the spill tier at %s, which this device was started without", p.where))
 	}
-	h := &home{spot: p, fd: -1, direct: -1}
+	h, era := &home{spot: p, fd: -1, direct: -1}, p.t.health.era.Load()
 	err := h.open()
 	if err == nil {
-		err = h.openSums()
+		err = h.openSums(era)
 	}
 	if err != nil {
 		h.close()
@@ -187,8 +187,8 @@ func (h *home) open() (err error) {
 	return err
 }
 
-// openSums reads its checksums, and refuses what is known to be lost.
-func (h *home) openSums() (err error) {
+// openSums reads its checksums, and refuses what is known to be lost. era is that in which the file was opened.
+func (h *home) openSums(era uint64) (err error) {
 	if h.sums, err = h.t.readSums(h.spot); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (h *home) openSums() (err error) {
 	}
 	st, err := h.t.fstat(h.fd, h.where)
 	if err == nil {
-		err = h.survived(h.sums, st.Size)
+		err = h.survived(h.sums, st.Size, era)
 	}
 	return err
 }

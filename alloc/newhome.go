@@ -32,13 +32,14 @@ func (s *Store) newData(t *spillTier, ino uint64, size int64, rel string) (*newH
 
 // newFileOn makes an empty file that will be called after its inode, with a suffix.
 func (s *Store) newFileOn(t *spillTier, ino uint64, size int64, suffix, rel string) (*newHome, error) {
-	n := &newHome{tmp: t.temp(entry{rel: rel}), size: size}
+	n, era := &newHome{tmp: t.temp(entry{rel: rel}), size: size}, t.health.era.Load()
 	fd, err := t.open(n.tmp, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	name := fmt.Sprintf("%d-%016x%s", ino, rand.Uint64(), suffix)
-	n.home = &home{spot: &spot{token: t.token, t: t, name: name, where: t.path, era: t.health.era.Load(), found: true}, fd: fd, direct: -1, sums: newSums(size)}
+	n.home = &home{spot: &spot{token: t.token, t: t, name: name, where: t.path, found: true}, fd: fd, direct: -1, sums: newSums(size)}
+	n.era.Store(era)
 	return n, nil
 }
 

@@ -28,6 +28,7 @@ type nurse struct {
 	kick chan struct{}
 	quit chan struct{}
 	work sync.WaitGroup
+	end  sync.Once
 	tell atomic.Pointer[func(TierEvent)]
 }
 
@@ -37,13 +38,15 @@ func (s *Store) newNurse() *nurse {
 	return n
 }
 
-// stop ends it. What is suspect still is probed, so that the end of the store knows.
+// stop ends it, after a last look at the tiers. No lock of the store's may be held, for which it may have to wait.
 func (n *nurse) stop() {
-	close(n.quit)
-	n.work.Wait()
-	for _, t := range n.s.spills {
-		n.visit(t, false)
-	}
+	n.end.Do(func() {
+		close(n.quit)
+		n.work.Wait()
+		for _, t := range n.s.spills {
+			n.visit(t, false)
+		}
+	})
 }
 
 // blame takes note that a transfer from or to the tier at a path has failed.
@@ -150,7 +153,10 @@ func (s *Store) recount(t *spillTier) {
 			continue
 		}
 		t.meter.recount(p.key, func() (int64, bool) {
-			st, err := t.stat(p.entry())
+			st, err := t.quiet().stat(p.entry())
+			if blames(err) && !errors.Is(err, unix.ENOENT) {
+				t.health.unsure.Store(true) // it is asked again
+			}
 			return st.Blocks * 512, err == nil && keyOf(&st) == p.key
 		})
 	}

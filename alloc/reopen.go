@@ -13,7 +13,7 @@ import (
 
 // unreadable tells whether the disk gives nothing at all any more.
 func (t *spillTier) unreadable() bool {
-	x := sys{faults: t.faults}
+	x := t.quiet()
 	list, err := x.readdir(t.data, t.path)
 	if err != nil || len(list) == 0 {
 		return true // or there is nothing that could be read
@@ -59,7 +59,7 @@ func (t *spillTier) become(by []int) error {
 // reopen finds the tier's folder at its path again. It fails if that is another's, or what is open already. Preconditions: health.mu is held.
 func (t *spillTier) reopen() error {
 	h := &t.health
-	n := &spillTier{tier: &tier{sys: sys{faults: t.faults}, logf: t.logf, path: t.path, dir: -1, root: -1, marks: -1, tmp: -1}, data: -1, sums: -1}
+	n := &spillTier{tier: &tier{sys: t.quiet(), logf: t.logf, path: t.path, dir: -1, root: -1, marks: -1, tmp: -1}, data: -1, sums: -1}
 	if err := n.openAgain(t); err != nil {
 		n.shut()
 		return err
@@ -115,14 +115,15 @@ func (x sys) mountID(fd int) uint64 {
 }
 
 // survived refuses a file of a file system that has been mounted anew since it was made, unless its checksums tell what it holds: what is
-// written is on the disk only some time later.
-func (p *spot) survived(u *sums, size int64) error {
-	if p.era == p.t.health.era.Load() {
+// written is on the disk only some time later. era is that of the mount where it has been opened: from now on it is one of that.
+func (p *spot) survived(u *sums, size int64, era uint64) error {
+	if p.era.Load() == era {
 		return nil
 	}
 	if p.changed.Load() || int64(len(u.of)) != chunks(size) && u.pack == nil || slices.Contains(u.of, 0) {
 		return &remountedError{p.t.path}
 	}
+	p.era.Store(era)
 	return nil
 }
 

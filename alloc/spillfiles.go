@@ -66,16 +66,16 @@ func (t *spillTier) discardFile(e entry, k key) {
 	t.trash.list = append(t.trash.list, litter{e, k})
 	t.trash.mu.Unlock()
 	if t.health.cause.Load() == nil {
-		t.sweep()
+		t.sweep(t.sys)
 	}
 }
 
-// sweep removes what is nobody's.
-func (t *spillTier) sweep() {
+// sweep removes what is nobody's, by calls of x.
+func (t *spillTier) sweep(x sys) {
 	t.trash.mu.Lock()
 	defer t.trash.mu.Unlock()
 	t.trash.list = slices.DeleteFunc(t.trash.list, func(l litter) bool {
-		err := t.unlink(l.entry, 0)
+		err := x.unlink(l.entry, 0)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			t.logf("%s: a file that is nobody's is left: %v", t.path, err)
 			return false
