@@ -224,7 +224,7 @@ func TestTraceEvents(t *testing.T) {
 }
 
 // Every worker has a lane in the trace, and counters that never fall, between
-// nothing at the start and what stat has.
+// nothing at the start and what stat has, with what it had run after each slice.
 func TestTraceCounters(t *testing.T) {
 	d := mount(t)
 	d.run("random a.npy:f32:512x512", "gemm a.npy a.npy c.npy", "sum c.npy s.npy")
@@ -264,13 +264,35 @@ func TestTraceCounters(t *testing.T) {
 	if want, err := strconv.ParseFloat(ran, 64); err != nil || last["worker 0 tasks run"] < want || last["worker 0 idle ms"] <= 0 {
 		t.Errorf("the trace ends with %v, stat had %s tasks, %v", last, ran, err)
 	}
+	checkSlices(t, trace.TraceEvents)
+}
+
+// checkSlices looks for a count of tasks, which is not 0, with every slice of a
+// worker, and one at the end.
+func checkSlices(t *testing.T, events []counterEvent) {
+	t.Helper()
+	ended, told := map[string]int{}, map[string]int{} // by the counter's name
+	for _, e := range events {
+		if e.Ph == "X" && e.Cat == "worker" && e.TID >= 0 { // below it is the caller's thread, which has none
+			ended[fmt.Sprintf("worker %d tasks", e.TID)]++
+		}
+		if ran, ok := e.Args["run"].(float64); ok && ran > 0 {
+			told[e.Name]++
+		}
+	}
+	for name, n := range ended {
+		if told[name] != n+1 {
+			t.Errorf("%s: %d slices, and %d counts above 0", name, n, told[name])
+		}
+	}
 }
 
 // counterEvent is what TestTraceCounters reads of an event.
 type counterEvent struct {
-	Name, Ph string
-	TS       float64
-	Args     map[string]any
+	Name, Cat, Ph string
+	TS            float64
+	TID           int
+	Args          map[string]any
 }
 
 // kernels/NAME is what `vgpu man` shows, for every kernel.
