@@ -15,8 +15,8 @@ trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
 median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 # ours SHAPE: bytes a second
 ours() {
-	"$bin" bench disk "$top" --json --backend "$backend" --size "$size" --samples 1 --seconds "$seconds" --shape "$1" |
-		sed 's/.*"median":\([0-9.e+]*\).*/\1/'
+	"$bin" bench disk "$top" --json --backend "$backend" --size "$size" --samples 1 --seconds "$seconds" --shape "$1" >"$top/json"
+	sed 's/.*"median":\([0-9.e+]*\).*/\1/' "$top/json"
 }
 # theirs RW BS QD: bytes a second, from fio's KiB a second
 theirs() {

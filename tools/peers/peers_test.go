@@ -129,6 +129,10 @@ func TestJudge(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
+	b.Reset()
+	if err := printRows(&b, []row{judge(point{dtype: "c64", threads: 1}, names, []float64{1, 1, 0}, 1)}); err != nil || strings.Contains(b.String(), "mean") {
+		t.Errorf("a mean of no squares: %v\n%s", err, b.String())
+	}
 }
 
 func TestNumpyJudge(t *testing.T) {

@@ -31,7 +31,11 @@ func printRows(w io.Writer, rows []row) error {
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%d of %d aims met; %.3f of OpenBLAS in the geometric mean of %d squares (aim 1.05)\n", met, len(rows), geomean(squares), len(squares))
+	mean := ""
+	if len(squares) > 0 {
+		mean = fmt.Sprintf("; %.3f of OpenBLAS in the geometric mean of %d squares (aim 1.05)", geomean(squares), len(squares))
+	}
+	_, err := fmt.Fprintf(w, "%d of %d aims met%s\n", met, len(rows), mean)
 	return err
 }
 
