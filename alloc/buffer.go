@@ -30,7 +30,7 @@ type Buffer struct {
 	s        *Store
 	key      key
 	fd       int
-	readonly bool // the daemon itself may not write it
+	readonly bool // the daemon itself may not write it: a plain one, or one of an unprivileged user
 
 	refs int    // guarded by table.mu
 	path string // guarded by table.mu
@@ -260,7 +260,7 @@ func (b *Buffer) String() string { return fmt.Sprintf("%q (inode %d)", b.Path(),
 func (b *Buffer) Ino() uint64 { return b.key.ino }
 
 // Fd is the descriptor of the file that the bytes are in, the buffer's own: for passthrough and copy_file_range, not to be closed. Who
-// // uses it calls Hold before and Unhold after. A compressed file is of no use to others: it is rewritten uncompressed first, on its tier or where
+// uses it calls Hold before and Unhold after. A compressed file is of no use to others: it is rewritten uncompressed first, on its tier or where
 // there is room. -1: there is none, or the spill file cannot be opened, as a read will tell.
 func (b *Buffer) Fd() int {
 	for {
@@ -286,9 +286,6 @@ func (b *Buffer) plainFile() (int, error) {
 	}
 	return b.file()
 }
-
-// ReadOnly reports that the daemon itself may not write the file: a plain one, or one of an unprivileged user.
-func (b *Buffer) ReadOnly() bool { return b.readonly }
 
 // Stat tells about the buffer. st_blocks is what is resident.
 func (b *Buffer) Stat() (unix.Stat_t, error) {

@@ -211,7 +211,7 @@ func TestBytesLikeAModel(t *testing.T) {
 			}
 			checkModel(t, b, model, p, off)
 		}
-		ok(t, b.Reserve())
+		ok(t, b.fillHoles())
 		ok(t, b.Sync())
 	})
 }
@@ -316,6 +316,14 @@ func TestMapping(t *testing.T) {
 	})
 }
 
+// fillHoles reserves as Map does.
+func (b *Buffer) fillHoles() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, err := b.reserve()
+	return err
+}
+
 // A sparse file is filled up before it is mapped, or not mapped at all: no touch of a mapping can fail.
 func TestMapReserves(t *testing.T) {
 	for _, kind := range kinds() {
@@ -330,7 +338,7 @@ func TestMapReserves(t *testing.T) {
 			b := get(t, s, "f")
 			_, err := b.Map()
 			want(t, err, unix.ENOSPC)
-			want(t, b.Reserve(), unix.ENOSPC)
+			want(t, b.fillHoles(), unix.ENOSPC)
 			ok(t, b.Resize(8<<20))
 			m, err := b.Map()
 			ok(t, err)
@@ -362,8 +370,8 @@ func TestReadOnly(t *testing.T) {
 	defer b.Release()
 	m, err := b.Map()
 	ok(t, err)
-	if !b.ReadOnly() || string(m.Data) != "abc" || content(t, b) != "abc" {
-		t.Errorf("read-only %v, %q", b.ReadOnly(), m.Data)
+	if !b.readonly || string(m.Data) != "abc" || content(t, b) != "abc" {
+		t.Errorf("read-only %v, %q", b.readonly, m.Data)
 	}
 	m.Close()
 	_, err = b.WriteAt([]byte("x"), 0)

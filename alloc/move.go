@@ -253,8 +253,7 @@ func (b *Buffer) emptied(st *unix.Stat_t) error {
 // setTimes gives an open file the times of another.
 func (x sys) setTimes(fd int, path string, st *unix.Stat_t) error {
 	a, m := time.Unix(st.Atim.Unix()), time.Unix(st.Mtim.Unix())
-	ts := []unix.Timespec{timespec(&a), timespec(&m)}
-	return x.do("utimens", path, func() error { return unix.UtimesNanoAt(fd, "", ts, unix.AT_EMPTY_PATH) })
+	return x.futimens(fd, path, &a, &m)
 }
 
 // dropSpot removes the files of a spot that is no buffer's any more.

@@ -98,7 +98,7 @@ func (n *newHome) discard() {
 
 // copyFrom writes the bytes behind a descriptor of the buffer into the file, and sums them up on the way.
 func (n *newHome) copyFrom(ctx context.Context, fd int, b *Buffer) error {
-	off, path := int64(0), b.Path()
+	off, path, x := int64(0), b.Path(), b.sysOf(fd)
 	return b.s.io.flows(ctx, func() *piece {
 		if off >= n.size {
 			return nil
@@ -110,14 +110,14 @@ func (n *newHome) copyFrom(ctx context.Context, fd int, b *Buffer) error {
 		if n.direct >= 0 {
 			p.FD, p.staged = n.direct, pages(size)
 		}
-		p.fill = func() error { return n.load(fd, path, p.Buf, at, size) }
+		p.fill = func() error { return n.load(x, fd, path, p.Buf, at, size) }
 		return p
 	})
 }
 
-// load reads a piece of what is copied, and sums it up.
-func (n *newHome) load(fd int, path string, p []byte, off, size int64) error {
-	k, err := n.t.readFull(fd, path, p[:size], off)
+// load reads a piece of what is copied, by calls of x, and sums it up.
+func (n *newHome) load(x sys, fd int, path string, p []byte, off, size int64) error {
+	k, err := x.readFull(fd, path, p[:size], off)
 	if err != nil {
 		return err
 	}

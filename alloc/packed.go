@@ -180,7 +180,7 @@ func (n *newHome) packPiece(ctx context.Context, b *Buffer, i int64, fd int) *pi
 	p := &piece{path: n.where, staged: pages(size)}
 	p.Code, p.FD, p.Off = iouring.Write, n.transferFD(), off
 	p.fill = func() error {
-		if err := n.load(fd, b.Path(), p.Buf, off, size); err != nil {
+		if err := n.load(b.sysOf(fd), fd, b.Path(), p.Buf, off, size); err != nil {
 			return err
 		}
 		c, err := b.s.io.codecs.take(ctx, nil, 0)

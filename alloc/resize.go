@@ -96,15 +96,8 @@ func (b *Buffer) cutBack(n int64) error {
 	return err
 }
 
-// Reserve allocates the holes, so that no access to a mapping can run out of space and end in SIGBUS. ENOSPC: some stay.
-func (b *Buffer) Reserve() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, err := b.reserve()
-	return err
-}
-
-// reserve does so and tells the size. Preconditions: b.mu is held for writing.
+// reserve allocates the holes, so that no access to a mapping can run out of space and end in SIGBUS, and tells the size. ENOSPC: some
+// stay. Preconditions: b.mu is held for writing.
 func (b *Buffer) reserve() (size int64, err error) {
 	st, err := b.stat()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What follows changes a buffer through its descriptor, and so also after its last name is gone: fchmod(2) and its like on a file that was
+// What follows asks and changes a buffer through its descriptor, and so also after its last name is gone: fchmod(2) and its like on a file that was
 // unlinked while open. The Store's methods of the same names do it by name.
 
 // Chmod sets the permission bits.
@@ -85,12 +85,7 @@ func (b *Buffer) Listxattr() (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for name := range strings.SplitSeq(string(buf), "\x00") {
-		if strings.HasPrefix(name, "user.") {
-			names = append(names, name)
-		}
-	}
-	return names, nil
+	return userNames(buf), nil
 }
 
 func (b *Buffer) xattr(op, name string, call func() error) error {

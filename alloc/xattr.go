@@ -74,10 +74,15 @@ func (x sys) listxattr(e entry) (names []string, err error) {
 		buf = buf[:max(n, 0)]
 		return err
 	})
-	for name := range strings.SplitSeq(string(buf), "\x00") {
+	return userNames(buf), err
+}
+
+// userNames are the names that are ours of a list as the kernel gives it.
+func userNames(list []byte) (names []string) {
+	for name := range strings.SplitSeq(string(list), "\x00") {
 		if strings.HasPrefix(name, "user.") {
 			names = append(names, name)
 		}
 	}
-	return names, err
+	return names
 }
