@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A buffer that was unlinked while open does all that a file on tmpfs does
@@ -69,5 +71,35 @@ func TestReplacedWhileOpen(t *testing.T) {
 		if err := os.Chmod(d.path("buffers/b.npy"), 0); !errors.Is(err, os.ErrNotExist) {
 			t.Error(err)
 		}
+	})
+}
+
+// Its attributes are its own then, and not those of what has the name.
+func TestReplacedAttributes(t *testing.T) {
+	inModes(t, func(t *testing.T, d *dev) {
+		d.run("fill a.npy:f32:10 value=1")
+		name := d.path("buffers/a.npy")
+		f, err := os.Open(name)
+		must(t, err)
+		defer f.Close()
+		d.run("fill a.npy:f32:1000 value=2") // another size: another inode
+		fd, buf := int(f.Fd()), make([]byte, 64)
+		must(t, unix.Fsetxattr(fd, "user.x", []byte("old"), 0), unix.Setxattr(name, "user.y", []byte("new"), 0))
+		n, err := unix.Fgetxattr(fd, "user.x", buf)
+		if err != nil || string(buf[:n]) != "old" {
+			t.Errorf("%q, %v", buf[:max(n, 0)], err)
+		}
+		n, err = unix.Getxattr(name, "user.y", buf)
+		if err != nil || string(buf[:n]) != "new" {
+			t.Errorf("%q, %v", buf[:max(n, 0)], err)
+		}
+		if n, err := unix.Flistxattr(fd, buf); err != nil || string(buf[:n]) != "user.x\x00" {
+			t.Errorf("%q, %v", buf[:max(n, 0)], err)
+		}
+		must(t, unix.Fremovexattr(fd, "user.x"))
+		_, err = unix.Fgetxattr(fd, "user.x", buf)
+		wantErrno(t, "an attribute that was removed", err, syscall.ENODATA)
+		_, err = unix.Fgetxattr(fd, "security.capability", buf)
+		wantErrno(t, "an attribute of the kernel's", err, syscall.ENODATA)
 	})
 }

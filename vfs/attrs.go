@@ -3,6 +3,7 @@ package vfs
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"time"
 
@@ -12,11 +13,15 @@ import (
 	"vgpu/device"
 )
 
-// metadata is what chmod, chown and utimensat change, by name or through a handle.
+// metadata is what is asked and changed of an inode beside its bytes, by name or through a handle.
 type metadata interface {
 	Chmod(mode uint32) error
 	Chown(uid, gid int) error
 	Utimens(atime, mtime *time.Time) error
+	Getxattr(name string, p []byte) (int, error)
+	Setxattr(name string, value []byte, flags int) error
+	Listxattr() ([]string, error)
+	Removexattr(name string) error
 }
 
 // byName is the metadata of what has a name.
@@ -28,6 +33,16 @@ type byName struct {
 func (m byName) Chmod(mode uint32) error         { return m.Files.Chmod(m.rel, mode) }
 func (m byName) Chown(uid, gid int) error        { return m.Files.Chown(m.rel, uid, gid) }
 func (m byName) Utimens(a, mod *time.Time) error { return m.Files.Utimens(m.rel, a, mod) }
+func (m byName) Listxattr() ([]string, error)    { return m.Files.Listxattr(m.rel) }
+func (m byName) Removexattr(name string) error   { return m.Files.Removexattr(m.rel, name) }
+
+func (m byName) Getxattr(name string, p []byte) (int, error) {
+	return m.Files.Getxattr(m.rel, name, p)
+}
+
+func (m byName) Setxattr(name string, value []byte, flags int) error {
+	return m.Files.Setxattr(m.rel, name, value, flags)
+}
 
 // held gives a buffer that has lost its name to another inode, or altogether,
 // and that somebody has open; nil if nobody has.
@@ -46,17 +61,23 @@ func (n *bufferNode) unnamed(err error) *device.Buffer {
 	return n.held()
 }
 
-// setMeta changes what stands under the node's name, or what is open of it.
-func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
-	if e := n.current(); e != 0 {
-		b := n.held()
-		if b == nil {
-			return e
-		}
-		defer b.Release()
-		return errno(n.change(b, in))
+// onMeta calls f with the metadata of the node's inode: of what stands under its
+// name, if that is it still, else of what somebody has open.
+func (n *bufferNode) onMeta(f func(metadata) error) error {
+	e := n.current()
+	if e == 0 {
+		return f(byName{n.files(), n.rel()})
 	}
-	return errno(n.change(byName{n.files(), n.rel()}, in))
+	b := n.held()
+	if b == nil {
+		return e
+	}
+	defer b.Release()
+	return f(b)
+}
+
+func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
+	return errno(n.onMeta(func(m metadata) error { return n.change(m, in) }))
 }
 
 // change makes the changes that a request asks for.
@@ -103,21 +124,24 @@ func (n *bufferNode) modeMask() uint32 {
 	return 0o7777
 }
 
-func (n *bufferNode) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
-	buf := make([]byte, xattrMax)
-	size, err := n.files().Getxattr(n.rel(), name, buf)
-	if b := n.unnamed(err); b != nil {
-		defer b.Release()
-		size, err = b.Getxattr(name, buf)
+func (n *bufferNode) Getxattr(_ context.Context, name string, dest []byte) (size uint32, e syscall.Errno) {
+	if !strings.HasPrefix(name, "user.") { // the kernel's own, as often as it writes: there is none
+		return 0, syscall.ENODATA
 	}
+	buf := make([]byte, xattrMax)
+	err := n.onMeta(func(m metadata) error {
+		k, err := m.Getxattr(name, buf)
+		size = uint32(k)
+		return err
+	})
 	if err != nil {
 		return 0, xattrErrno(err)
 	}
 	if len(dest) == 0 {
-		return uint32(size), 0
+		return size, 0
 	}
-	if len(dest) < size {
-		return uint32(size), syscall.ERANGE
+	if len(dest) < int(size) {
+		return size, syscall.ERANGE
 	}
 	return uint32(copy(dest, buf[:size])), 0
 }
@@ -132,20 +156,15 @@ func xattrErrno(err error) syscall.Errno {
 }
 
 func (n *bufferNode) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
-	err := n.files().Setxattr(n.rel(), name, data, int(flags))
-	if b := n.unnamed(err); b != nil {
-		defer b.Release()
-		err = b.Setxattr(name, data, int(flags))
-	}
-	return errno(err)
+	return errno(n.onMeta(func(m metadata) error { return m.Setxattr(name, data, int(flags)) }))
 }
 
 func (n *bufferNode) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
-	names, err := n.files().Listxattr(n.rel())
-	if b := n.unnamed(err); b != nil {
-		defer b.Release()
-		names, err = b.Listxattr()
-	}
+	var names []string
+	err := n.onMeta(func(m metadata) (err error) {
+		names, err = m.Listxattr()
+		return err
+	})
 	if err != nil {
 		return 0, errno(err)
 	}
@@ -163,12 +182,7 @@ func (n *bufferNode) Listxattr(_ context.Context, dest []byte) (uint32, syscall.
 }
 
 func (n *bufferNode) Removexattr(_ context.Context, name string) syscall.Errno {
-	err := n.files().Removexattr(n.rel(), name)
-	if b := n.unnamed(err); b != nil {
-		defer b.Release()
-		err = b.Removexattr(name)
-	}
-	return errno(err)
+	return errno(n.onMeta(func(m metadata) error { return m.Removexattr(name) }))
 }
 
 // xattrMax is the kernel's limit on an attribute's size (linux/limits.h).
