@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"slices"
 
 	"vgpu/kernels"
@@ -93,22 +94,23 @@ func sortReal[K interface {
 // mend puts right what keys cannot give back of src in the sorted dst: NaNs, and
 // zeros of both signs, take the order that they had.
 func (c coder[K]) mend(w *pool.Worker, dst, src []K) error {
-	zero := func(v K) bool { return v&^c.sign == 0 }
-	numbers, zeros := len(src), 0
-	for _, v := range src {
-		switch {
-		case c.isNaN(v):
-			numbers--
-		case zero(v):
-			zeros++
+	less, more := min(c.key(c.sign), c.key(0)), max(c.key(c.sign), c.key(0)) // of the zeros
+	if zeros, ok := c.find(dst, less); ok {
+		if _, ok := c.find(dst, more); ok {
+			if err := restore(w, dst[zeros:], src, func(v K) bool { return v&^c.sign == 0 }); err != nil {
+				return err
+			}
 		}
 	}
-	if zeros > 0 {
-		if err := restore(w, dst[slices.IndexFunc(dst, zero):], src, zero); err != nil {
-			return err
-		}
+	if numbers, ok := c.find(dst, c.nan()); ok {
+		return restore(w, dst[numbers:], src, c.isNaN)
 	}
-	return restore(w, dst[numbers:], src, c.isNaN)
+	return nil
+}
+
+// find is the place of the first pattern with a key among sorted ones, if it is there.
+func (c coder[K]) find(sorted []K, key K) (at int, ok bool) {
+	return slices.BinarySearchFunc(sorted, key, func(v, key K) int { return cmp.Compare(c.key(v), key) })
 }
 
 // restore writes the elements of src that are wanted to dst, in order.
