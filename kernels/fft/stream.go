@@ -1,12 +1,12 @@
 package fft
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 	"vgpu/kernels/stream"
@@ -46,32 +46,23 @@ type streamed struct {
 // stream plans a run that takes at most mem bytes.
 func (r *request) stream(src, dst ndarray.Layout, mem int64) (*kernels.Streamed, error) {
 	s := &streamed{r: r, m: machineFor(r.prec), src: src, dst: dst, complex: complexOf(r.prec)}
+	return pack.FirstOf(mem, s.whole, s.lines)
+}
+
+// whole plans passes over tiles of whole lines.
+func (s *streamed) whole(mem int64) (*kernels.Streamed, error) {
 	if err := s.plan(mem); err != nil {
-		out, low := s.lines(mem)
-		return out, lesser(err, low, out != nil)
+		return nil, err
 	}
 	if t := s.paneled(mem); len(s.passes) > 0 && t != nil && t.traffic(false) < s.traffic(false) {
 		s = t
 	}
 	out := &kernels.Streamed{Mem: s.mem, Moved: s.traffic(true), Temp: s.temp(), Explain: s.explain()}
 	out.Run = runStreamed[float64](s)
-	if r.prec == ndarray.F32 {
+	if s.r.prec == ndarray.F32 {
 		out.Run = runStreamed[float32](s)
 	}
 	return out, nil
-}
-
-// lesser is the refusal of two plans, of which one may not be possible: the one
-// that needs less memory.
-func lesser(err, other error, ok bool) error {
-	var a, b *stream.NoMemError
-	switch {
-	case ok:
-		return nil
-	case other == nil || errors.As(err, &a) && errors.As(other, &b) && a.Least <= b.Least:
-		return err
-	}
-	return other
 }
 
 // order is the axes as they are done in core.

@@ -1,9 +1,8 @@
 package order
 
 import (
-	"errors"
-
 	"vgpu/kernels"
+	"vgpu/kernels/pack"
 	"vgpu/kernels/stream"
 )
 
@@ -22,18 +21,7 @@ type sorting struct {
 // stream plans a run within mem bytes: rows that fit into memory by the tile, as
 // in core; longer ones one by one (see [external]).
 func (s *sorting) stream(mem int64) (*kernels.Streamed, error) {
-	out, err := s.tiles(mem)
-	if err == nil {
-		return out, nil
-	}
-	var tiles, rows *stream.NoMemError
-	if !errors.As(err, &tiles) {
-		return nil, err
-	}
-	if out, err = s.external(mem); err == nil || !errors.As(err, &rows) {
-		return out, err
-	}
-	return nil, &stream.NoMemError{Least: min(tiles.Least, rows.Least), Have: mem}
+	return pack.FirstOf(mem, s.tiles, s.external)
 }
 
 // tiles plans tiles of whole rows.

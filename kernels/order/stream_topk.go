@@ -1,11 +1,11 @@
 package order
 
 import (
-	"errors"
 	"slices"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/scratch"
 	"vgpu/kernels/stream"
@@ -27,18 +27,7 @@ type topkStream struct {
 // stream plans a run within mem bytes.
 func (t topk) stream(c *kernels.Call, axis int, spec kernels.OutSpec, mem int64) (*kernels.Streamed, error) {
 	s := &topkStream{topk: t, c: c, axis: axis, in: axisLast(c.In[0].Layout, axis), out: axisLast(stream.Output(c, 0, spec), axis)}
-	out, err := s.whole(mem)
-	if err == nil {
-		return out, nil
-	}
-	var rows, parts *stream.NoMemError
-	if !errors.As(err, &rows) {
-		return nil, err
-	}
-	if out, err = s.parts(mem); err == nil || !errors.As(err, &parts) {
-		return out, err
-	}
-	return nil, &stream.NoMemError{Least: min(rows.Least, parts.Least), Have: mem}
+	return pack.FirstOf(mem, s.whole, s.parts)
 }
 
 // tiling cuts the input; of the output a tile has its rows.

@@ -4,6 +4,7 @@ package pack
 
 import (
 	"errors"
+	"math"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
@@ -50,6 +51,24 @@ func Refusal(have int64, phases ...error) error {
 		return nil
 	}
 	return &stream.NoMemError{Least: least, Have: have}
+}
+
+// FirstOf is the first of plans that mem bytes are enough for. A plan that does not
+// apply is nil, without an error. The refusal of all is one, of the least memory
+// that does for one of them; an error of another kind is the first plan's that has it.
+func FirstOf(mem int64, plans ...func(mem int64) (*kernels.Streamed, error)) (*kernels.Streamed, error) {
+	least := int64(math.MaxInt64)
+	for _, plan := range plans {
+		s, err := plan(mem)
+		var short *stream.NoMemError
+		switch {
+		case errors.As(err, &short):
+			least = min(least, short.Least)
+		case err != nil || s != nil:
+			return s, err
+		}
+	}
+	return nil, &stream.NoMemError{Least: least, Have: mem}
 }
 
 // Run copies by a tiling that Plan made, in all memory of a slab.

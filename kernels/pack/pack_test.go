@@ -116,3 +116,44 @@ func TestRefusal(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The first plan that does is taken; if none does, the least need of all is told.
+func TestFirstOf(t *testing.T) {
+	type plan = func(mem int64) (*kernels.Streamed, error)
+	small, large := &kernels.Streamed{Mem: 1}, &kernels.Streamed{Mem: 2}
+	needs := func(least int64, s *kernels.Streamed) plan {
+		return func(mem int64) (*kernels.Streamed, error) {
+			if mem < least {
+				return nil, &stream.NoMemError{Least: least, Have: mem}
+			}
+			return s, nil
+		}
+	}
+	other := errors.New("another")
+	fails := func(int64) (*kernels.Streamed, error) { return nil, other }
+	never := func(int64) (*kernels.Streamed, error) { return nil, nil }
+	for _, c := range []struct {
+		mem   int64
+		plans []plan
+		want  *kernels.Streamed
+		err   error
+		least int64
+	}{
+		{9, []plan{needs(8, large), needs(3, small)}, large, nil, 0},
+		{7, []plan{needs(8, large), needs(3, small)}, small, nil, 0},
+		{7, []plan{needs(8, large), never, needs(3, small)}, small, nil, 0},
+		{7, []plan{never, needs(8, large)}, nil, nil, 8},
+		{2, []plan{needs(8, large), needs(3, small)}, nil, nil, 3},
+		{2, []plan{needs(3, small), needs(8, large)}, nil, nil, 3},
+		{2, []plan{needs(8, large), fails, needs(1, small)}, nil, other, 0},
+	} {
+		s, err := pack.FirstOf(c.mem, c.plans...)
+		var short *stream.NoMemError
+		switch {
+		case s != c.want || c.err != nil && err != c.err:
+			t.Errorf("%d bytes: %v, %v", c.mem, s, err)
+		case c.least > 0 && (!errors.As(err, &short) || short.Least != c.least || short.Have != c.mem):
+			t.Errorf("%d bytes: %v, want %d at the least", c.mem, err, c.least)
+		}
+	}
+}

@@ -1,10 +1,9 @@
 package reduce
 
 import (
-	"errors"
-
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
 	"vgpu/kernels/scratch"
 	"vgpu/kernels/stream"
 )
@@ -31,30 +30,36 @@ func planSoftmaxStream(c *kernels.Call, p *kernels.Plan, g *geometry, class ndar
 	s := &softmaxStream{lines: lines{g, len(g.axes)}, class: class, logarithm: logarithm, workers: scratch.Workers(c, 1<<30)}
 	in, out := s.order(c.In[0].Layout), s.order(stream.Output(c, 0, p.Out[0]))
 	ops := []stream.Operand{{Layout: in, Load: true}, {Layout: out, Store: true}}
-	var err error
-	s.t, err = stream.NewTiling(in.Shape, ops, mem, stream.Cuts{Whole: s.wholeLast(true), Scratch: func(extents []int) int64 {
+	return pack.FirstOf(mem,
+		func(mem int64) (*kernels.Streamed, error) { return s.planTiles(in.Shape, ops, mem) },
+		func(mem int64) (*kernels.Streamed, error) { return s.planChunks(in.Shape, ops, mem) })
+}
+
+// planTiles plans tiles of whole lines.
+func (s *softmaxStream) planTiles(shape []int, ops []stream.Operand, mem int64) (plan *kernels.Streamed, err error) {
+	s.t, err = stream.NewTiling(shape, ops, mem, stream.Cuts{Whole: s.wholeLast(true), Scratch: func(extents []int) int64 {
 		return int64(s.workers * s.lane(extents))
 	}})
-	if err == nil {
-		return s.t.Streamed(s.runTiles), nil
-	}
-	var whole *stream.NoMemError
-	if !errors.As(err, &whole) || g.inner && g.k <= keptLine {
+	if err != nil {
 		return nil, err
 	}
+	return s.t.Streamed(s.runTiles), nil
+}
+
+// planChunks plans sweeps over chunks of lines; nil for lines too short for it.
+func (s *softmaxStream) planChunks(shape []int, ops []stream.Operand, mem int64) (plan *kernels.Streamed, err error) {
 	cuts := stream.Cuts{Scratch: s.scratch}
-	if g.inner {
+	if s.g.inner {
+		if s.g.k <= keptLine {
+			return nil, nil
+		}
 		cuts.Unit = s.units(block)
 	}
-	if s.t, err = stream.NewTiling(in.Shape, ops, mem, cuts); err != nil {
-		var short *stream.NoMemError
-		if errors.As(err, &short) {
-			err = &stream.NoMemError{Least: min(whole.Least, short.Least), Have: mem}
-		}
+	if s.t, err = stream.NewTiling(shape, ops, mem, cuts); err != nil {
 		return nil, err
 	}
-	s.chunks = ceil(g.k, s.t.Extents[s.rank-1])
-	plan := s.t.Streamed(s.runChunks)
+	s.chunks = ceil(s.g.k, s.t.Extents[s.rank-1])
+	plan = s.t.Streamed(s.runChunks)
 	plan.Moved += 2 * readBytes(s.t, ops[0])
 	plan.Explain = append(s.t.Explain(), stream.Passes(3))
 	return plan, nil
