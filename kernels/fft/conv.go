@@ -58,9 +58,8 @@ func convPlan(corr bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		if v.method != "direct" {
 			p.Explain = append(p.Explain, kernels.Entry{Term: "transform", Text: ndarray.ShapeString(v.fft)})
 		}
-		if to := stream.Output(c, 0, out); to.DType == out.DType {
-			p.Stream = func(mem int64) (*kernels.Streamed, error) { return v.stream(x.Layout, h.Layout, to, mem) }
-		}
+		to := stream.Output(c, 0, out)
+		p.Stream = func(mem int64) (*kernels.Streamed, error) { return v.stream(x.Layout, h.Layout, to, mem) }
 		if v.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runConv[float32](x, v) }
 		} else {

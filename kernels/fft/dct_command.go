@@ -50,9 +50,8 @@ func trigPlan(inv, sine bool) func(c *kernels.Call) (*kernels.Plan, error) {
 			return nil, c.Opt("n").Errorf("%v", err)
 		}
 		p := &kernels.Plan{Out: []kernels.OutSpec{out}, Cost: r.cost(c, in.Layout), Explain: []kernels.Entry{{Term: "isa", Text: simd.Active().String()}}}
-		if to := stream.Output(c, 0, out); to.DType == out.DType {
-			p.Stream = func(mem int64) (*kernels.Streamed, error) { return r.stream(in.Layout, to, mem) }
-		}
+		to := stream.Output(c, 0, out)
+		p.Stream = func(mem int64) (*kernels.Streamed, error) { return r.stream(in.Layout, to, mem) }
 		if r.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runTrig[float32](x, r) }
 		} else {

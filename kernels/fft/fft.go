@@ -156,9 +156,8 @@ func fourierPlan(inv, real bool) func(c *kernels.Call) (*kernels.Plan, error) {
 			Alias:   !real && in.Layout.DType == out.DType && slices.Equal(in.Layout.Shape, r.out),
 		}
 		p.Threads = r.params.Ways
-		if to := stream.Output(c, 0, out); to.DType == out.DType {
-			p.Stream = func(mem int64) (*kernels.Streamed, error) { return r.stream(in.Layout, to, mem) }
-		}
+		to := stream.Output(c, 0, out)
+		p.Stream = func(mem int64) (*kernels.Streamed, error) { return r.stream(in.Layout, to, mem) }
 		if r.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runFourier[float32](x, r) }
 		} else {

@@ -4,6 +4,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pack"
+	"vgpu/kernels/scratch"
 	"vgpu/kernels/stream"
 )
 
@@ -26,14 +27,10 @@ func streamShift(out, in ndarray.Layout, shift []int, mem int64) (*kernels.Strea
 	}
 	plan.Explain = append(plan.Explain, kernels.Entry{Term: "parts", Text: itoa(len(tilings))}, stream.Passes(1))
 	plan.Run = func(x *kernels.Exec) error {
-		arena := stream.NewArena(x.Mem, plan.Mem)
+		slab := scratch.NewSlab(x.Mem.Alloc(int(plan.Mem)))
 		for i, p := range shiftParts(x.Dst[0].Layout, x.Src[0].Layout, shift, 0) {
-			arena.Reset()
 			to, from := kernels.Stored{Blob: x.Dst[0].Blob, Layout: p[0]}, kernels.Stored{Blob: x.Src[0].Blob, Layout: p[1]}
-			err := tilings[i].Run(arena.Exec(x), []kernels.Stored{from, to}, func(t *stream.Tile) error {
-				return convert(x.W, t.Arrays[1], t.Arrays[0])
-			})
-			if err != nil {
+			if err := pack.Run(x, slab, tilings[i], to, from); err != nil {
 				return err
 			}
 		}

@@ -79,7 +79,7 @@ func (p *segmentStream) lengths(extents []int) (line, mat, sums int) {
 func (p *segmentStream) scratch(extents []int) int64 {
 	size, need := p.prec.Size(), p.need()
 	line, mat, sums := p.lengths(extents)
-	total := 8 * roundUp(sums, lineReals64)
+	total := stream.Padded(8 * sums)
 	for _, n := range []int{line, mat, p.n, need.alone} {
 		total += stream.Padded(n * size)
 	}
@@ -129,9 +129,13 @@ func (r *segmentTiles[T]) tile(t *stream.Tile) error {
 		if err := r.segmented(&seg, mat, from); err != nil {
 			return err
 		}
+		var err error
 		if r.kind == "psd" {
-			r.add(r.sums[i*r.bins:][:r.bins], reals[T](mat), to, t.Lo[last] == 0, t.Hi[last] == r.count)
-		} else if err := convert(r.exec.W, to, mat); err != nil {
+			err = r.add(r.sums[i*r.bins:][:r.bins], reals[T](mat), to, t.Lo[last] == 0, t.Hi[last] == r.count)
+		} else {
+			err = convert(r.exec.W, to, mat)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -162,23 +166,34 @@ func (r *segmentTiles[T]) segmented(seg *segmenter[T], mat, line ndarray.Array) 
 	return seg.matrix(r.crew, reals[T](mat), reals[T](line))
 }
 
+// rowReals is how many bins a worker adds at the least: pieces of rows that are
+// long enough to be read one after the other.
+const rowReals = 256
+
 // add adds the rows of mat to a line's sums, which the first tile of the line
-// begins, and the last one makes means in out.
-func (r *segmentTiles[T]) add(sums []float64, mat []T, out ndarray.Array, first, last bool) {
-	if first {
-		clear(sums)
-	}
-	for i := 0; i < len(mat); i += r.bins {
-		for b, v := range mat[i:][:r.bins] {
-			sums[b] += float64(v)
-		}
-	}
-	if !last {
-		return
-	}
+// begins, and the last one makes means in out. Workers share out the bins.
+func (r *segmentTiles[T]) add(sums []float64, mat []T, out ndarray.Array, first, last bool) error {
+	rows := len(mat) / r.bins
 	mean := mat[:r.bins]
-	for b, v := range sums {
-		mean[b] = T(v / float64(r.count))
+	err := parallel(r.exec.W, r.bins, max(rowReals, pieceReals/rows), func(lo, hi int) {
+		part := sums[lo:hi]
+		if first {
+			clear(part)
+		}
+		for i := range rows {
+			for b, v := range mat[i*r.bins+lo:][:len(part)] {
+				part[b] += float64(v)
+			}
+		}
+		if last {
+			for b, v := range part {
+				mean[lo+b] = T(v / float64(r.count))
+			}
+		}
+	})
+	if err != nil || !last {
+		return err
 	}
 	ndarray.Store(out, mean, 0)
+	return nil
 }
