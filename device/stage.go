@@ -163,7 +163,7 @@ func (p *part) fill(ctx context.Context, d *Device, j *Job, mem *scratch) error 
 	if !p.reads {
 		return nil
 	}
-	b := blob{p.buf, size, d, j.ID, p.name}
+	b := blob{p.buf, d, j.ID, p.name}
 	return named(p.name, b.Read(kernels.Segment{Off: p.base, Buf: p.data}).Wait(ctx))
 }
 
@@ -184,7 +184,7 @@ func (ws *workspace) putBack(ctx context.Context, d *Device, j *Job) error {
 		if !p.window || s.bytes() == 0 {
 			continue
 		}
-		b := blob{p.buf, s.hi, d, j.ID, op.name}
+		b := blob{p.buf, d, j.ID, op.name}
 		if err := b.Write(kernels.Segment{Off: s.lo, Buf: p.data[s.lo-p.base : s.hi-p.base]}).Wait(ctx); err != nil {
 			return named(op.name, err)
 		}

@@ -13,15 +13,12 @@ import (
 // blob shows a buffer to a streamed kernel, and its transfers to the trace.
 type blob struct {
 	*alloc.Buffer
-	size int64
 	d    *Device
 	job  uint64
 	name string
 }
 
 var _ kernels.Blob = blob{}
-
-func (b blob) Size() int64 { return b.size }
 
 func (b blob) Read(segs ...kernels.Segment) kernels.Transfer {
 	return b.d.transfers.begin(b, true, segs)
@@ -48,7 +45,7 @@ func (t *temps) get(n int64) (kernels.Blob, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = append(t.list, b)
-	return blob{b, n, t.d, t.job, "(temporary)"}, nil
+	return blob{b, t.d, t.job, "(temporary)"}, nil
 }
 
 func (t *temps) close() {
@@ -131,7 +128,7 @@ func (d *Device) bindStored(j *Job, x *kernels.Exec) error {
 		if s := spanOf(op.layout); s.bytes() > 0 && s.hi > size {
 			return fmt.Errorf("%s %w", op.name, errShapeChanged)
 		}
-		a := kernels.Stored{Blob: blob{op.buf, size, d, j.ID, op.name}, Layout: op.layout}
+		a := kernels.Stored{Blob: blob{op.buf, d, j.ID, op.name}, Layout: op.layout}
 		if i < j.inputs {
 			x.Src = append(x.Src, a)
 		} else {

@@ -26,8 +26,6 @@ type Streamed struct {
 // Blob is bytes outside memory: a buffer on a tier, or temporary space. Its
 // methods may be called by any number of goroutines.
 type Blob interface {
-	// Size is the number of bytes.
-	Size() int64
 	// Read and Write start the transfer of segments, which may end in any
 	// order, and do not wait for them. The memory belongs to the transfer
 	// until Wait has returned. Segments of one call may not overlap, nor may

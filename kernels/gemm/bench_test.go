@@ -170,8 +170,6 @@ func benchmarkStreamed(b *testing.B, n int) {
 // memoryBlob is a blob that copies beside whoever waits for it.
 type memoryBlob struct{ data []byte }
 
-func (m *memoryBlob) Size() int64 { return int64(len(m.data)) }
-
 func (m *memoryBlob) Read(segs ...kernels.Segment) kernels.Transfer {
 	return copying(segs, func(s kernels.Segment) { copy(s.Buf, m.data[s.Off:]) })
 }

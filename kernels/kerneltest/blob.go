@@ -54,9 +54,6 @@ type Blob struct {
 
 var _ kernels.Blob = (*Blob)(nil)
 
-// Size implements kernels.Blob.
-func (b *Blob) Size() int64 { return int64(len(b.data)) }
-
 // Read implements kernels.Blob.
 func (b *Blob) Read(segs ...kernels.Segment) kernels.Transfer { return b.start(false, segs) }
 

@@ -13,13 +13,9 @@ func (p *Pool) runHere(j *job) error {
 	t.slot, _ = j.enter()
 	j.root.stolen = true // so that it is in the trace
 	t.exec(j.root)
-	p.here.Add(1)
 	return j.result()
 }
 
 // CallerID is the Worker of a TraceEvent that no worker ran, but the caller
 // of Run.
 const CallerID = -1
-
-// RanHere is the number of jobs with Options.Here that have run.
-func (p *Pool) RanHere() uint64 { return p.here.Load() }

@@ -123,8 +123,7 @@ type Pool struct {
 	procs     atomic.Int32 // GOMAXPROCS at the last Run; asking takes a global lock
 	closed    atomic.Bool
 	alive     sync.WaitGroup
-	here      atomic.Uint64 // jobs that their callers ran
-	callers   recorder      // of those
+	callers   recorder // of jobs that their callers ran
 	warnings  []error
 }
 

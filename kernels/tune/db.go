@@ -154,16 +154,6 @@ func (d *DB) Read(name string) (text []byte, unused error, ok bool) {
 	return f.text, f.unused, true
 }
 
-// Entry is an entry that is used, or nil. It must not be changed.
-func (d *DB) Entry(name string) *Entry {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if f := d.files[name]; f != nil && f.unused == nil {
-		return f.entry
-	}
-	return nil
-}
-
 // Write stores a text under a name, in place of what was there. What is no
 // entry, or not the one that the name says, is refused with EINVAL. An entry
 // for another machine is stored, reported, and not used.
