@@ -13,7 +13,8 @@
 //
 // A [Tiling] cuts the index space of several arrays of one shape into tiles of
 // a size that a bound on memory allows, and [Tiling.Run] takes a body over them
-// with double buffering: most element-wise kernels need nothing else. Kernels
+// with double buffering: most element-wise kernels need nothing else. Arrays of other
+// shapes tell which part of them belongs to a tile ([Reach]). Kernels
 // with a structure of their own (gemm, sort, reductions) have [Steps], a
 // double-buffered loop, or keep account of their transfers with a [Flight].
 //

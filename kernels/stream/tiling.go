@@ -111,7 +111,8 @@ type Cuts struct {
 	Scratch func(extents []int) int64
 }
 
-// Tiling cuts the index space of arrays of one shape into tiles.
+// Tiling cuts an index space into tiles: the one that arrays share, or one of which
+// each box has a part of every array ([Reach]).
 type Tiling struct {
 	Shape   []int
 	Extents []int // of a full tile
