@@ -245,7 +245,7 @@ func helperLeaves(t *testing.T, priority int) {
 					<-urgent
 				} else if helped.Add(1) == 1 {
 					close(helping)
-					spinUntil(func() bool { return p.roots.size.Load() == 1 })
+					spinUntil(func() bool { return p.roots.best.Load() == int64(priority) }) // which is set after size
 				}
 			})
 		})
