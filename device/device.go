@@ -47,6 +47,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -155,7 +156,7 @@ func Open(cfg Config) (*Device, error) {
 	}
 	d.idle = sync.NewCond(&d.mu)
 	for _, name := range []string{MainQueue, RunQueue} {
-		d.queues[name] = newQueue(d, name, Cred{}, 0o777)
+		d.queues[name] = newQueue(d, name, Cred{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}, 0o777) // whose the device is
 	}
 	d.reportInterrupted()
 	if err := d.openTuning(); err != nil {
@@ -170,6 +171,7 @@ func Open(cfg Config) (*Device, error) {
 	store.OnFree(d.memoryFreed)
 	if store.Spills() {
 		d.moves = newMover(d)
+		d.moves.start()
 	}
 	return d, nil
 }
