@@ -4,82 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
-
-// loopDisk is a small ext4 file system on a loop device, that can be made to fail as disks do.
-type loopDisk struct {
-	t     *testing.T
-	image string
-	dir   string
-}
-
-// newLoopDisk makes and mounts one of so many megabytes. Where that needs a privilege we lack, the test is skipped: what is tested with it is
-// tested without at the interfaces (alloc: TestDiskFailsUnderEveryOperation) and, in TestSpillFolderRemoved, with a folder.
-func newLoopDisk(t *testing.T, megabytes int64) *loopDisk {
-	t.Helper()
-	top := diskDir(t)
-	d := &loopDisk{t, filepath.Join(top, "image"), filepath.Join(top, "disk")}
-	must(t, os.Mkdir(d.dir, 0o755), os.WriteFile(d.image, nil, 0o600), os.Truncate(d.image, megabytes<<20))
-	if os.Geteuid() != 0 {
-		t.Skip("a disk of our own needs root")
-	}
-	if out, err := exec.Command("/usr/sbin/mkfs.ext4", "-q", "-F", d.image).CombinedOutput(); err != nil {
-		t.Fatalf("mkfs.ext4: %v %s", err, out)
-	}
-	if err := d.mount(); err != nil {
-		t.Skipf("no disk of our own: %v", err)
-	}
-	t.Cleanup(func() {
-		for len(mounts(d.dir)) > 0 {
-			must(t, syscall.Unmount(d.dir, syscall.MNT_DETACH))
-		}
-	})
-	return d
-}
-
-// device is a device of 32 MiB with the disk as its tier, whose folder there is on the disk for good.
-func (d *loopDisk) device(flags ...string) *dev {
-	d.t.Helper()
-	dev := mount(d.t, append([]string{"--mem", "32M", "--spill", d.dir}, flags...)...)
-	output(d.t, "sync", "-f", d.dir)
-	return dev
-}
-
-func (d *loopDisk) mount() error {
-	out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("mount: %w %s", err, out)
-	}
-	return nil
-}
-
-// remount makes the file system read-only, or not: with all files of it closed, or else as it does itself when it finds an error.
-func (d *loopDisk) remount(mode string) {
-	d.t.Helper()
-	if out, err := exec.Command("mount", "-o", "remount,"+mode, d.dir).CombinedOutput(); err != nil {
-		d.t.Fatalf("remount: %v %s", err, out)
-	}
-}
-
-// ioctlShutdown is FS_IOC_SHUTDOWN (linux/fs.h, XFS's and ext4's EXT4_IOC_SHUTDOWN): from then on everything but closing is EIO.
-const ioctlShutdown = 0x8004587d
-
-// die has the file system answer EIO to everything, as when the disk has gone. What it had not written yet is lost.
-func (d *loopDisk) die() {
-	d.t.Helper()
-	const noLogFlush = 2 // EXT4_GOING_FLAGS_NOLOGFLUSH
-	f, err := os.Open(d.dir)
-	must(d.t, err)
-	defer f.Close()
-	must(d.t, unix.IoctlSetPointerInt(int(f.Fd()), ioctlShutdown, noLogFlush))
-}
 
 // spillSome makes buffers of 4 MB each, of which the first leave a memory of 32 MiB, and gives their bytes. When it is done nothing moves.
 func (d *dev) spillSome(n int) map[string][]byte {
@@ -144,36 +72,31 @@ func (d *dev) back() {
 
 // A disk that becomes read-only under a device still gives what it has. Nothing more goes there, until it can be written again.
 func TestSpillDiskReadOnly(t *testing.T) {
-	for _, m := range modes {
-		t.Run(m.name, func(t *testing.T) {
-			disk := newLoopDisk(t, 160)
-			d := disk.device(m.flags...)
-			all := d.spillSome(12)
-			d.eventually("nothing is open there", func() bool {
-				return exec.Command("mount", "-o", "remount,ro", disk.dir).Run() == nil
-			})
-			for name, data := range all {
-				d.same(name, data)
-			}
-			d.goesOn()
-			for i := 8; i < 12; i++ {
-				must(t, os.Remove(d.path(fmt.Sprintf("buffers/a%d.npy", i))))
-				delete(all, fmt.Sprintf("a%d.npy", i))
-			}
-			d.run("map 'z = x + y' x=a0.npy y=a1.npy z=z.npy") // what it needs comes back into memory; the files there stay, and are nobody's
-			d.offline("EROFS", disk.dir)
-			wantErrno(t, "writing what is there", appendTo(d.path("buffers/"+d.spilled(all))), syscall.EROFS)
-			for name, data := range all {
-				d.same(name, data)
-			}
-			disk.remount("rw")
-			d.back()
-			for name, data := range all {
-				d.same(name, data)
-			}
-			d.tiersAgree()
-		})
-	}
+	inModesOnFaultyDisks(t, func(t *testing.T, disk faultyDisk, flags []string) {
+		d := spillingOn(t, disk, flags...)
+		all := d.spillSome(12)
+		d.eventually("nothing is open there", func() bool { return disk.readOnly(true) == nil })
+		for name, data := range all {
+			d.same(name, data)
+		}
+		d.goesOn()
+		for i := 8; i < 12; i++ {
+			must(t, os.Remove(d.path(fmt.Sprintf("buffers/a%d.npy", i))))
+			delete(all, fmt.Sprintf("a%d.npy", i))
+		}
+		d.run("map 'z = x + y' x=a0.npy y=a1.npy z=z.npy") // what it needs comes back into memory; the files there stay, and are nobody's
+		d.offline("EROFS", disk.path())
+		wantErrno(t, "writing what is there", appendTo(d.path("buffers/"+d.spilled(all))), syscall.EROFS)
+		for name, data := range all {
+			d.same(name, data)
+		}
+		must(t, disk.readOnly(false))
+		d.back()
+		for name, data := range all {
+			d.same(name, data)
+		}
+		d.tiersAgree()
+	})
 }
 
 // spilled is the name of a buffer that is on a disk.
@@ -201,32 +124,35 @@ func appendTo(path string) error {
 // A disk that is gone under a device takes what was on it, and nothing else: jobs that need that fail with the reason, and all others run. The
 // device lets go of the disk, so that it can be repaired and mounted again, and then has what was there, or says that it is lost: never other bytes.
 func TestSpillDiskVanishes(t *testing.T) {
-	for _, m := range modes {
-		for _, flushed := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s/flushed=%v", m.name, flushed), func(t *testing.T) {
-				disk := newLoopDisk(t, 160)
-				d := disk.device(m.flags...)
-				all := d.spillSome(12)
-				if flushed {
-					output(t, "sync", "-f", disk.dir)
-				}
-				disk.die()
-				lost := d.lossesOf(all)
-				d.goesOn()
-				d.offline("EIO", disk.dir)
-				d.eventually("the disk is let go of", func() bool { return syscall.Unmount(disk.dir, 0) == nil })
-				must(t, disk.mount())
-				d.back()
-				for name, data := range all {
-					got, err := os.ReadFile(d.path("buffers/" + name))
-					switch {
-					case err == nil && string(got) != string(data):
-						t.Errorf("%s has come back with other bytes", name)
-					case err != nil && (!errors.Is(err, syscall.EIO) || !lost[name] || flushed):
-						t.Errorf("%s: %v\n%s", name, err, d.log.String())
-					}
-				}
+	for _, flushed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("flushed=%v", flushed), func(t *testing.T) {
+			inModesOnFaultyDisks(t, func(t *testing.T, disk faultyDisk, flags []string) {
+				vanishes(t, disk, flushed, flags)
 			})
+		})
+	}
+}
+
+func vanishes(t *testing.T, disk faultyDisk, flushed bool, flags []string) {
+	d := spillingOn(t, disk, flags...)
+	all := d.spillSome(12)
+	if flushed {
+		output(t, "sync", "-f", disk.path())
+	}
+	must(t, disk.die())
+	lost := d.lossesOf(all)
+	d.goesOn()
+	d.offline("EIO", disk.path())
+	d.eventually("the disk is let go of", func() bool { return disk.unmount(0) == nil })
+	must(t, disk.mount())
+	d.back()
+	for name, data := range all {
+		got, err := os.ReadFile(d.path("buffers/" + name))
+		switch {
+		case err == nil && string(got) != string(data):
+			t.Errorf("%s has come back with other bytes", name)
+		case err != nil && (!errors.Is(err, syscall.EIO) || !lost[name] || flushed):
+			t.Errorf("%s: %v\n%s", name, err, d.log.String())
 		}
 	}
 }
@@ -260,63 +186,63 @@ func (d *dev) lossesOf(all map[string][]byte) map[string]bool {
 // A device whose disk is gone can be stopped like any other: what was lost can be removed, jobs that wait end, and nothing is left mounted. A new
 // one with the same directory starts when the disk is back.
 func TestSpillDiskGoneAtStop(t *testing.T) {
-	disk := newLoopDisk(t, 160)
-	d := disk.device()
-	all := d.spillSome(12)
-	gone := d.spilled(all)
-	must(t, d.write("queues/main/paused", "1\n"))
-	d.queue("sum "+gone+" o.npy axis=0", "map 'z = x + 1' x=o.npy z=o2.npy", "fill ok.npy shape=10 value=1")
-	disk.die()
-	must(t, d.write("queues/main/paused", "0\n"))
-	out, err := d.sh("sh", "cat queues/main/wait")
-	if err == nil || strings.Count(out, " failed: EIO: ") != 2 || !strings.Contains(out, gone) {
-		t.Errorf("%v %s", err, out)
-	}
-	must(t, os.Remove(d.path("buffers/"+gone)), os.Remove(d.path("buffers/a11.npy")))
-	d.put(gone, all[gone])
-	d.same(gone, all[gone])
-	d.terminate()
-	d.eventually("the disk is let go of", func() bool { return syscall.Unmount(disk.dir, 0) == nil })
-	must(t, disk.mount())
-	d.restart()
-	d.spillSome(12)
+	onFaultyDisks(t, func(t *testing.T, disk faultyDisk) {
+		d := spillingOn(t, disk)
+		all := d.spillSome(12)
+		gone := d.spilled(all)
+		must(t, d.write("queues/main/paused", "1\n"))
+		d.queue("sum "+gone+" o.npy axis=0", "map 'z = x + 1' x=o.npy z=o2.npy", "fill ok.npy shape=10 value=1")
+		must(t, disk.die())
+		must(t, d.write("queues/main/paused", "0\n"))
+		out, err := d.sh("sh", "cat queues/main/wait")
+		if err == nil || strings.Count(out, " failed: EIO: ") != 2 || !strings.Contains(out, gone) {
+			t.Errorf("%v %s", err, out)
+		}
+		must(t, os.Remove(d.path("buffers/"+gone)), os.Remove(d.path("buffers/a11.npy")))
+		d.put(gone, all[gone])
+		d.same(gone, all[gone])
+		d.terminate()
+		d.eventually("the disk is let go of", func() bool { return disk.unmount(0) == nil })
+		must(t, disk.mount())
+		d.restart()
+		d.spillSome(12)
+	})
 }
 
 // A disk that others fill takes nothing more, and is used again, with nobody's help, once there is room.
 func TestSpillDiskFilled(t *testing.T) {
-	disk := newLoopDisk(t, 160)
-	d := disk.device()
-	all := d.spillSome(10)
-	filler := filepath.Join(disk.dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 160<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk: %v", err)
-	}
-	d.goesOn()
-	if got := d.read("tiers/spill0/state"); got != "online\n" {
-		t.Errorf("a disk that is full, which is no fault, is %s", got)
-	}
-	for name, data := range all {
-		d.same(name, data)
-	}
-	must(t, os.Remove(filler))
-	d.back()
-	for name, data := range all {
-		d.same(name, data)
-	}
-	d.tiersAgree()
+	onFaultyDisks(t, func(t *testing.T, disk faultyDisk) {
+		d := spillingOn(t, disk)
+		all := d.spillSome(10)
+		must(t, disk.fill())
+		d.goesOn()
+		if got := d.read("tiers/spill0/state"); got != "online\n" {
+			t.Errorf("a disk that is full, which is no fault, is %s", got)
+		}
+		for name, data := range all {
+			d.same(name, data)
+		}
+		must(t, disk.drain())
+		d.back()
+		for name, data := range all {
+			d.same(name, data)
+		}
+		d.tiersAgree()
+	})
 }
 
 // A disk that is unmounted lazily stays the device's until that ends: nothing is lost.
 func TestSpillDiskUnmounted(t *testing.T) {
-	disk := newLoopDisk(t, 160)
-	d := disk.device()
-	all := d.spillSome(12)
-	must(t, syscall.Unmount(disk.dir, syscall.MNT_DETACH))
-	d.put("more.npy", small(50, 4000, 1000))
-	for name, data := range all {
-		d.same(name, data)
-	}
-	d.back()
+	onFaultyDisks(t, func(t *testing.T, disk faultyDisk) {
+		d := spillingOn(t, disk)
+		all := d.spillSome(12)
+		must(t, disk.unmount(syscall.MNT_DETACH))
+		d.put("more.npy", small(50, 4000, 1000))
+		for name, data := range all {
+			d.same(name, data)
+		}
+		d.back()
+	})
 }
 
 // Somebody removes the device's folder on the disk: what was there is lost, and what was not is not.
