@@ -141,7 +141,7 @@ func open(t testing.TB, opt Options) *Ring {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if n := r.InFlight(); n > 0 && !r.closed {
+		if n := r.flying(); n > 0 && !r.closed {
 			t.Errorf("%d operations are in flight at the end", n)
 		}
 		if err := r.Close(); err != nil && err != ErrClosed {
@@ -149,6 +149,13 @@ func open(t testing.TB, opt Options) *Ring {
 		}
 	})
 	return r
+}
+
+// flying is the number of operations in flight.
+func (r *Ring) flying() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.inFlight()
 }
 
 // file makes a file that is closed at the end.

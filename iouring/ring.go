@@ -121,16 +121,7 @@ func (r *Ring) choose() error {
 // not io_uring.
 func (r *Ring) Backend() (kind Backend, reason string) { return r.kind, r.reason }
 
-// Window is the number of operations in flight at most.
-func (r *Ring) Window() int { return r.opt.Window }
-
-// InFlight is the number of operations in flight, of all queues.
-func (r *Ring) InFlight() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.inFlight()
-}
-
+// inFlight is the number of operations in flight, of all queues. r.mu is held.
 func (r *Ring) inFlight() int { return len(r.slots) - len(r.free) }
 
 // Close cancels what is in flight, waits for it to end, and frees the ring.

@@ -74,7 +74,7 @@ func TestContext(t *testing.T) {
 		}
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
-		if next(t, q); !poll(func() bool { return r.InFlight() == 0 || q.Poll() != nil }) {
+		if next(t, q); !poll(func() bool { return r.flying() == 0 || q.Poll() != nil }) {
 			t.Fatal("the second read does not end")
 		}
 		if q.Pending() > 0 { // what has ended is handed out whatever the context says
@@ -94,7 +94,7 @@ func TestDoCancelled(t *testing.T) {
 		done := make(chan error, 1)
 		o := &Op{Code: Read, FD: rd, Off: -1, Buf: make([]byte, 2)}
 		go func() { done <- r.Do(c, o) }()
-		if !poll(func() bool { return r.InFlight() == 1 }) {
+		if !poll(func() bool { return r.flying() == 1 }) {
 			t.Fatal("it does not begin")
 		}
 		cancel()

@@ -272,7 +272,7 @@ func TestWindow(t *testing.T) {
 			ops[len(ops)-1].Link = false
 			q := r.NewQueue()
 			submit(t, q, ops...)
-			if n := r.InFlight(); n > window || q.Pending() != len(ops) {
+			if n := r.flying(); n > window || q.Pending() != len(ops) {
 				t.Errorf("%d in flight, %d pending", n, q.Pending())
 			}
 			seen := map[any]bool{}

@@ -109,7 +109,7 @@ func TestOptions(t *testing.T) {
 		wantErr(t, fmt.Sprint(o.Window, o.Backend), err, unix.EINVAL)
 	}
 	r := open(t, Options{Window: MaxWindow})
-	if kind, reason := r.Backend(); kind != Uring || reason != "" || r.Window() != MaxWindow {
+	if kind, reason := r.Backend(); kind != Uring || reason != "" || r.opt.Window != MaxWindow {
 		t.Error(kind, reason)
 	}
 	var ops []*Op
