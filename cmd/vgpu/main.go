@@ -148,6 +148,8 @@ func checkTopic(root *cobra.Command) {
 		case len(rest) > 0:
 			return usagef("%s is no command of vgpu but of a device: vgpu man %s", rest[0], rest[0])
 		}
+		c.InitDefaultHelpFlag() // to be listed
+		c.InitDefaultVersionFlag()
 		return c.Help()
 	}
 }

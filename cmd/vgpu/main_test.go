@@ -25,6 +25,16 @@ func status(t *testing.T, args ...string) (int, string) {
 	return report(root.ExecuteContext(context.Background())), out.String()
 }
 
+// There are two ways to ask for help, and one answer.
+func TestHelp(t *testing.T) {
+	for _, name := range []string{"mount", "run", "completion"} {
+		_, long := status(t, "help", name)
+		if _, flag := status(t, name, "--help"); long != flag || !strings.Contains(long, "--help") {
+			t.Errorf("vgpu help %s: %s\n--help: %s", name, long, flag)
+		}
+	}
+}
+
 func TestExitStatuses(t *testing.T) {
 	for _, c := range []struct {
 		args []string

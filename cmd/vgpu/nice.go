@@ -42,8 +42,11 @@ func aloneInGroup(root string, leader bool) bool {
 		on, err := os.ReadFile(filepath.Join(root, "proc/sys/kernel/sched_autogroup_enabled"))
 		return leader && err == nil && strings.TrimSpace(string(on)) == "1"
 	}
+	if dir == "" {
+		return false
+	}
 	procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	return dir != "" && err == nil && len(strings.Fields(string(procs))) == 1
+	return err == nil && len(strings.Fields(string(procs))) == 1
 }
 
 // cpuGroup finds the control group by which the CPUs are shared. top is the whole
