@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -324,12 +325,11 @@ func TestDaemonStopped(t *testing.T) {
 	d := mount(t)
 	check := d.bystander()
 	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
-	if err != nil || !strings.Contains(string(stat), ") T ") {
-		d.within(10*time.Second, func() bool {
-			return strings.Contains(string(readFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))), ") T ")
-		})
-	}
+	d.eventually("every thread of the daemon has stopped", func() bool { // one that has not may take a request still, and who is killed waits for it
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", d.cmd.Process.Pid))
+		must(t, err)
+		return !slices.ContainsFunc(tasks, func(task string) bool { return !strings.Contains(string(readFile(task)), ") T ") })
+	})
 	outside := func(argv ...string) *client { // its directory is not in the mount
 		c := &client{t: t, cmd: exec.Command(argv[0], argv[1:]...), end: make(chan struct{})}
 		c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
