@@ -88,12 +88,16 @@ const (
 )
 
 func newMover(d *Device) *mover {
+	return &mover{d: d, turn: make(chan struct{}, 1), kick: make(chan struct{}, 1), done: make(chan struct{}), ahead: map[uint64]bool{}}
+}
+
+// start begins to move: once the device has the mover, which its goroutine and the store's look for there.
+func (m *mover) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &mover{d: d, turn: make(chan struct{}, 1), kick: make(chan struct{}, 1), end: cancel, done: make(chan struct{}), ahead: map[uint64]bool{}}
+	m.end = cancel
 	go m.loop(ctx)
-	d.store.OnShort(m.grow)
-	d.store.OnTier(d.tierChanged)
-	return m
+	m.d.store.OnShort(m.grow)
+	m.d.store.OnTier(m.d.tierChanged)
 }
 
 // stop ends the goroutine; nil is harmless.
