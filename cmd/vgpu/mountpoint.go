@@ -65,8 +65,10 @@ func (m *mountPoint) remember(state, dir string) error {
 		*m = old
 		return nil
 	}
-	if err := old.remove(); err != nil {
-		log.Printf("the mount point of an earlier daemon: %v", err)
+	if old.dir != dir { // else it has been made anew, maybe with the same number
+		if err := old.remove(); err != nil {
+			log.Printf("the mount point of an earlier daemon: %v", err)
+		}
 	}
 	if m.dir == "" {
 		return nil

@@ -114,3 +114,25 @@ func TestMountNoteInPieces(t *testing.T) {
 		gone(t, dir, filepath.Join(state, mountNote))
 	}
 }
+
+// A directory that is made anew can get the number of the one that was removed.
+func TestMountPointOfTheSameNumber(t *testing.T) {
+	dir, state := filepath.Join(t.TempDir(), "m"), t.TempDir()
+	m, err := makeMountPoint(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier := m
+	for _, one := range []*mountPoint{&earlier, &m} {
+		if err := one.remember(state, dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.remove(); err != nil {
+		t.Error(err)
+	}
+	gone(t, dir, filepath.Join(state, mountNote))
+}
