@@ -88,7 +88,7 @@ type addend[T sumElement] struct {
 	array *ndarray.Array
 	m     matrix
 	asIs  bool // rows of m can be read as they lie
-	buf   [addendRun]T
+	buf   []T  // of addendRun, for those that cannot
 }
 
 // addendOf prepares a for sums of type d, which T is; nil if there is none.
@@ -98,7 +98,9 @@ func addendOf[T sumElement](a *ndarray.Array, d ndarray.DType) *addend[T] {
 	}
 	x := &addend[T]{array: a}
 	x.m.set(a, false)
-	x.asIs = a.DType == d && x.m.writable()
+	if x.asIs = a.DType == d && x.m.writable(); !x.asIs {
+		x.buf = make([]T, addendRun)
+	}
 	return x
 }
 
