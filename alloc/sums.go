@@ -70,7 +70,7 @@ func newSums(size int64) *sums {
 // chunks is the number of chunks of so many bytes.
 func chunks(size int64) int64 { return (size + chunkSize - 1) / chunkSize }
 
-// known tells whether reading [off, off+1) has to verify its chunk.
+// unverified tells whether reading [off, off+1) has to verify its chunk.
 func (u *sums) unverified(off int64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -31,9 +31,9 @@ func (p *product) runSmall(w *pool.Worker) error {
 	})
 }
 
-// smallPart computes a part of C, so many steps at a time. What it hands to others by value is kept
-// from being copied: a copy of fields just written waits for their stores, and
-// a product of 32 x 32 takes half a microsecond.
+// smallPart computes a part of C, so many steps at a time. What it hands to
+// others by value is kept from being copied: a copy of fields just written waits
+// for their stores, and a product of 32 x 32 takes half a microsecond.
 func (p *product) smallPart(steps, i0, i1, j0, j1 int) {
 	var t simd.Tile
 	t.ARow, t.AStep, t.BStep, t.CRow = p.a.m.rowStride, p.a.m.colStride, p.b.m.colStride, p.c.rowStride
@@ -71,9 +71,10 @@ func smallRun(k *simd.GemmKernel, t *simd.Tile, b simd.Ptr, m, n, tiles int) {
 	k.Run(t, m, n)
 }
 
-// runPlain computes a small product of real floats on the calling goroutine, if it is nothing
-// else and rows of A, B and C can be used as they lie. It is what remains of runDirect if all
-// questions have the usual answers: those took a tenth of the time at 32 x 32.
+// runPlain computes a small product of real floats on the calling goroutine, if
+// it is nothing else and rows of A, B and C can be used as they lie. It is what
+// remains of runDirect if all questions have the usual answers: those took a tenth
+// of the time at 32 x 32.
 // The bits are the same. q must be two-dimensional.
 func (q *Problem) runPlain() (done bool) {
 	a, b, c, typ := &q.A, &q.B, &q.C, q.scheme.typ

@@ -26,8 +26,9 @@ var gemmKernels = [AVX512 + 1][numGemmTypes]*GemmKernel{
 
 // avx512 describes a kernel of 8 rows of 3 vectors, and avx2 one of 6 rows of
 // 2: 24 and 12 sums, which leave registers for a row of B and an element of A.
-// A complex row takes two. In small products 4 rows do: on a Zen 4 the stores of a tile, up to 18
-// of 512 bits, cost the next tile nothing, but 24 cost it 40 cycles. Half a vector is a width of its own at AVX-512.
+// A complex row takes two. In small products 4 rows do: on a Zen 4 the stores of
+// a tile, up to 18 of 512 bits, cost the next tile nothing, but 24 cost it 40
+// cycles. Half a vector is a width of its own at AVX-512.
 func avx512(t GemmType, tile, whole func(*uint64)) *GemmKernel {
 	k := asm(t, AVX512, 8, 3, 4, 64, tile)
 	if !t.Complex() {

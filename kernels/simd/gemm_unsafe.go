@@ -135,7 +135,11 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 }
 
 // hidden is t, out of sight of the compiler's escape analysis: no micro-kernel
-// keeps a Tile, so that callers can have theirs on the stack.
+// keeps a Tile, so that callers can have theirs on the stack. The stack may move
+// until the assembly has begun, which does not grow it: t is a pointer as long.
+// t.ahead may then be a former address, which is only prefetched. What t.pack
+// points to does not move: runParts assigns what a Tile points to through t, so
+// that none of it is on the stack.
 func (t *Tile) hidden() *Tile {
 	x := uintptr(unsafe.Pointer(t))
 	return *(**Tile)(unsafe.Pointer(&x))
