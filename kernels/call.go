@@ -9,7 +9,10 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// Call is a line bound to a kernel.
+// Call is a line bound to a kernel: what [Registry.Bind] makes, the caller
+// completes (Layout of In and Out, Tuner, Threads), and Check plans. It belongs
+// to one goroutine until Check has returned; from then on nothing writes it,
+// and the plan's closures may read it on any.
 type Call struct {
 	Kernel   *Kernel
 	Line     *command.Line
@@ -92,8 +95,11 @@ func value[T any](c *Call, name string) T {
 	return v
 }
 
-// Check plans the call and compares the plan's outputs with what the line
-// asks of them.
+// Check plans the call and compares the plan's outputs with what the line asks
+// of them. It reads no data and is a function of the call alone: two checks of
+// one call give equal plans. Errors are *[command.Error]: EINVAL for types,
+// shapes and options, ENOENT for an output that must exist and does not, and
+// what else the kernel's Plan says (EDOM, ENOMEM).
 func (c *Call) Check() (*Plan, error) {
 	p, err := c.Kernel.Plan(c)
 	if err != nil {

@@ -17,14 +17,18 @@ type OutSpec struct {
 	Reads bool
 }
 
-// Cost is what a plan expects to spend.
+// Cost is what a plan expects to spend. Flops and Bytes are for estimates
+// (`explain`, fair share) and may be off; Scratch is a bound that the caller
+// lends by, and a run that asks for more of it fails.
 type Cost struct {
 	Flops   float64 // floating-point operations, a multiply-add as two
 	Bytes   float64 // bytes read and written, each operand once
 	Scratch int64   // bytes of scratch memory at the most, over all workers
 }
 
-// Plan is a checked call, ready to run.
+// Plan is a checked call, ready to run. Its functions own what they captured
+// from the call, and nothing of it changes any more; a plan runs once, by Run
+// or by what Stream gives, never both.
 type Plan struct {
 	Out  []OutSpec // one for each of the call's outputs; len 0 with an answer
 	Cost Cost
@@ -46,7 +50,9 @@ type Plan struct {
 	Run func(x *Exec) error
 }
 
-// Exec is what a run is given.
+// Exec is what a run is given. All of it is the caller's, and good only until
+// Run returns: a kernel keeps no slice of In, Out or Mem, and starts no
+// goroutine that outlives the run.
 type Exec struct {
 	Ctx context.Context
 	W   *pool.Worker

@@ -115,7 +115,10 @@ type OptionSpec struct {
 	Help    string   // one sentence
 }
 
-// Ref is an operand as written: PATH[:DTYPE:SHAPE] [SLICE].
+// Ref is an operand as written: PATH[:DTYPE:SHAPE] [SLICE]. The path is the
+// text of the line: whether it may be opened, and relative to what, is the
+// caller's business. DType without Shape is "PATH:DTYPE", of which the caller
+// infers the shape from the file's length.
 type Ref struct {
 	Text  string
 	Span  command.Span
@@ -136,7 +139,9 @@ type Input struct {
 	Layout ndarray.Layout
 }
 
-// Output is an output operand.
+// Output is an output operand. Of the three sources of its type and shape (the
+// line, what a slice selects, the plan) the first that speaks must agree with
+// the plan: [Call.Check] compares them.
 type Output struct {
 	Ref
 	// Layout describes what exists under this name, if Exists: with a slice
@@ -171,6 +176,7 @@ func (o *Output) WantShape(def []int) []int {
 // Registry is a set of kernels. It is immutable once made.
 type Registry struct {
 	byName map[string]*Kernel
+	// sorted; suggestions and manuals list them in this order
 	names  []string
 	common []OptionSpec
 }

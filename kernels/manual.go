@@ -7,6 +7,7 @@ import (
 // A manual is a list of sections, each a list of blocks. Text, Markdown and
 // Roff print the same list.
 
+// section is a heading and what stands under it.
 type section struct {
 	title  string // in capitals
 	blocks []block

@@ -184,8 +184,8 @@ func parseInts(text string) ([]int, error) {
 	return out, nil
 }
 
-// findSpec looks an option up by its name; there are few, so a map is not
-// worth it.
+// findSpec looks an option up by its name, or returns nil; there are few, so a
+// map is not worth it. The result points into specs.
 func findSpec(specs []OptionSpec, name string) *OptionSpec {
 	for i := range specs {
 		if specs[i].Name == name {

@@ -6,8 +6,9 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// Streamed is how a plan runs when its operands do not fit into memory: they stay where they are, and pieces of them pass through
-// memory. It gives the same bits as [Plan.Run].
+// Streamed is how a plan runs when its operands do not fit into memory: they
+// stay where they are, and pieces of them pass through memory. It gives the
+// same bits as [Plan.Run].
 type Streamed struct {
 	// Mem is how many bytes Run allocates at the most: pieces in flight and scratch.
 	Mem int64
