@@ -11,7 +11,8 @@ type Array struct {
 	Data []byte
 }
 
-// New allocates a C-ordered array on the Go heap, for tests and small results.
+// New allocates a C-ordered array of zeros on the Go heap, for tests and small
+// results: buffers' bytes never live there. The shape must pass [CheckShape].
 func New(d DType, shape ...int) Array {
 	l := NewLayout(d, shape...)
 	// Backed by 16-byte elements so that every type is aligned.
@@ -24,7 +25,9 @@ func New(d DType, shape ...int) Array {
 	return Array{l, data}
 }
 
-// Check verifies that every element lies inside Data.
+// Check verifies that every element lies inside Data. What was sliced from a
+// checked array needs no other check; what was read from a file does, as the
+// header may promise more than there is.
 func (a Array) Check() error {
 	if lo, hi := a.Extent(); lo < 0 || hi > len(a.Data) {
 		return fmt.Errorf("%s reaches bytes %d to %d of a buffer of %d bytes", a.Layout, lo, hi, len(a.Data))
@@ -32,14 +35,15 @@ func (a Array) Check() error {
 	return nil
 }
 
-// Index fixes the leading axis at i and drops it.
+// Index fixes the leading axis at i and drops it. The bounds are not checked.
 func (a Array) Index(i int) Array { return Array{a.Layout.Index(i), a.Data} }
 
 // Permute reorders the axes as [Layout.Permute] does.
 func (a Array) Permute(axes ...int) Array { return Array{a.Layout.Permute(axes...), a.Data} }
 
-// Element is the Go type of an element in memory. F16 and BF16 are uint16
-// bit patterns, Bool is uint8.
+// Element is the Go type of an element in memory. F16 and BF16 are uint16 bit
+// patterns, Bool is uint8: Go has no types of their own for them, so what reads
+// a uint16 must look at the DType.
 type Element interface {
 	int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64 | float32 | float64 | complex64 | complex128
 }
@@ -62,12 +66,15 @@ func (a Array) Aligned() bool {
 	return true
 }
 
-// Direct tells whether the elements can be used as a Go slice as they lie:
-// C order without gaps, native byte order, aligned.
+// Direct tells whether the elements can be used as a Go slice as they lie: C
+// order without gaps, native byte order, aligned. It looks at the rank only,
+// not at the elements.
 func (a Array) Direct() bool { return !a.Swapped && a.Contiguous() && a.Aligned() }
 
-// Slice gives the elements of a Direct array as a slice of T, which must be
-// of the element's size. It panics if a is not Direct.
+// Slice gives the elements of a Direct array as a slice of T, which must be of
+// the element's size. It shares a's memory, which the garbage collector does
+// not know of if it is mapped: the slice must not outlive it. It panics if a is
+// not Direct.
 func Slice[T Element](a Array) []T {
 	var zero T
 	if !a.Direct() || int(unsafe.Sizeof(zero)) != a.DType.Size() {

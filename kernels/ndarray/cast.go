@@ -11,15 +11,18 @@ import (
 	"vgpu/kernels/simd"
 )
 
-// number is the Go types of real elements.
+// number is the Go types of real elements. U16 and U8 stand for numbers here,
+// never for halves and bools.
 type number interface {
 	int8 | uint8 | int16 | uint16 | int32 | uint32 | int64 | uint64 | float32 | float64
 }
 
+// cplx is the Go types of complex elements.
 type cplx interface{ complex64 | complex128 }
 
 // castFrom converts packed elements of type d, native and aligned, to T.
-// len(dst) of them are read from src.
+// len(dst) of them are read from src, which may not overlap dst unless the two
+// begin at one byte and have one type.
 func castFrom[T Element](dst []T, d DType, src []byte) {
 	if d == dtypeOf[T]() {
 		copy(dst, view[T](src, len(dst)))
@@ -118,7 +121,9 @@ func complexFrom[T cplx](dst []T, d DType, src []byte) {
 	}
 }
 
-// complexFromReal rounds once, to R, T's part.
+// complexFromReal rounds once, to R, T's part. It goes by a buffer of 128 parts
+// (1 kB at the most, on the stack) rather than have a loop for each pair of
+// types.
 func complexFromReal[T cplx, R float32 | float64](dst []T, d DType, src []byte, make func(R) T) {
 	var buf [128]R
 	for len(dst) > 0 {
@@ -177,8 +182,8 @@ func fromHalf[T number](dst []T, d DType, src []uint16) {
 	}
 }
 
-// fromComplex64 drops the imaginary part. (It and its twin are two functions
-// as Go's real needs a concrete type.)
+// fromComplex64 drops the imaginary part, without numpy's warning. (It and its
+// twin are two functions as Go's real needs a concrete type.)
 func fromComplex64[T number](dst []T, src []complex64) {
 	float := isFloat[T]()
 	for i, v := range src {
@@ -202,7 +207,8 @@ func fromComplex128[T number](dst []T, src []complex128) {
 	}
 }
 
-// isFloat tells whether T is a float: halves survive in it.
+// isFloat tells whether T is a float: halves survive in it. The compiler folds
+// it where T is known.
 func isFloat[T number]() bool {
 	half := 0.5
 	return T(half) != 0
@@ -227,7 +233,9 @@ func truncate[T number](f float64) T {
 	return T(truncate32(f))
 }
 
-// truncate32 is CVTTSD2SI with a 32-bit result, on every machine.
+// truncate32 is CVTTSD2SI with a 32-bit result, on every machine: NaN and what
+// does not fit give 0x80000000 (Intel SDM, vol. 2A). The bounds are exclusive
+// and one beyond the range, since -2147483648.9 truncates to what fits.
 func truncate32(f float64) int32 {
 	if f > math.MinInt32-1 && f < math.MaxInt32+1 {
 		return int32(f)
@@ -235,7 +243,8 @@ func truncate32(f float64) int32 {
 	return math.MinInt32
 }
 
-// truncate64 is CVTTSD2SI with a 64-bit result, on every machine.
+// truncate64 is CVTTSD2SI with a 64-bit result, on every machine. Floats near
+// the bounds are integers, so these are compared as they are.
 func truncate64(f float64) int64 {
 	if f >= math.MinInt64 && f < 0x1p63 {
 		return int64(f)
@@ -243,14 +252,15 @@ func truncate64(f float64) int64 {
 	return math.MinInt64
 }
 
-// view is n elements at the start of b, which must be aligned for T.
+// view is n elements at the start of b, which must be aligned for T. It panics
+// if b is too short; the alignment is not looked at.
 func view[T Element](b []byte, n int) []T {
 	var zero T
 	b = b[:n*int(unsafe.Sizeof(zero))] // checks the length
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
-// bytesOf is the memory of s.
+// bytesOf is the memory of s, shared.
 func bytesOf[T Element](s []T) []byte {
 	var zero T
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero)))

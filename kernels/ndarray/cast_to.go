@@ -6,7 +6,9 @@ import (
 	"vgpu/kernels/simd"
 )
 
-// castTo converts src to packed elements of type d, native and aligned.
+// castTo converts src to packed elements of type d, native and aligned. It is
+// castFrom seen from the other side: what has a Go type goes there, and only
+// bools and halves, which have none, are made here. A NaN is true, as in numpy.
 func castTo[T Element](dst []byte, d DType, src []T) {
 	from, raw, n := dtypeOf[T](), bytesOf(src), len(src)
 	switch d {
@@ -70,6 +72,8 @@ func halves(dst []uint16, d DType, src []float32) {
 }
 
 // oddFloats takes the first elements of src as float32, rounded to odd.
+// len(dst) is at most 128. 64-bit integers have more bits than a float64, and
+// so are rounded to odd on the way there too; all other types fit one.
 func oddFloats[T Element](dst []float32, src []T) {
 	var buf [128]float64
 	wide := buf[:len(dst)]

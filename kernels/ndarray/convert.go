@@ -23,7 +23,8 @@ func Load[T Element](dst []T, src Array, from int) {
 }
 
 // Store is the reverse of [Load]: it writes src to the elements [from,
-// from+len(src)) of dst.
+// from+len(src)) of dst, converted as [Convert] does. Of a broadcast axis,
+// whose elements share memory, the last one written stays.
 func Store[T Element](dst Array, src []T, from int) {
 	checkRun("Store", dst, from, len(src))
 	if len(src) == 0 {
@@ -41,7 +42,8 @@ func checkRun(what string, a Array, from, n int) {
 	}
 }
 
-// load converts the next elements of the walk.
+// load converts the next len(dst) elements of the walk, and moves it on. Runs
+// that lie packed are converted where they are, others through a chunk.
 func load[T Element](dst []T, data []byte, w *walk) {
 	var buf chunk
 	size := w.DType.Size()
@@ -59,7 +61,7 @@ func load[T Element](dst []T, data []byte, w *walk) {
 	}
 }
 
-// store converts src to the next elements of the walk.
+// store converts src to the next elements of the walk, and moves it on.
 func store[T Element](data []byte, w *walk, src []T) {
 	var buf chunk
 	size := w.DType.Size()
@@ -77,7 +79,8 @@ func store[T Element](data []byte, w *walk, src []T) {
 	}
 }
 
-// direct tells whether a run of n elements can be used in place.
+// direct tells whether a run of n elements can be used in place: native byte
+// order, packed, aligned, and long enough to be worth it.
 func (w *walk) direct(data []byte, off, stride, n int) bool {
 	if w.Swapped && w.DType.Size() > 1 || n < directRun || stride != w.DType.Size() {
 		return false
@@ -123,8 +126,9 @@ func Convert(dst, src Array) error {
 	return nil
 }
 
-// sortAxes puts the axes in the order in which the first layout lies in
-// memory, so that it is written forward.
+// sortAxes puts the axes in the order in which the first layout lies in memory,
+// so that it is written forward: a store that misses costs more than a load.
+// Element-wise work does not care which order its axes come in.
 func sortAxes(ls []Layout) {
 	axes := make([]int, len(ls[0].Shape))
 	for i := range axes {
@@ -138,9 +142,13 @@ func sortAxes(ls []Layout) {
 	}
 }
 
+// abs is the magnitude of a stride.
 func abs(n int) int { return max(n, -n) }
 
-// copyElements moves elements of one type without looking at them.
+// copyElements moves elements of one type without looking at them: NaNs keep
+// their payload, and bools of a foreign file that are neither 0 nor 1 stay so.
+// Rows that are packed on both sides are one copy each, which may overlap
+// itself.
 func copyElements(dst []byte, to *walk, src []byte, from *walk) {
 	var buf chunk
 	size := to.DType.Size()

@@ -5,11 +5,36 @@
 // somebody else (a mapped buffer, scratch memory, a test) keeps alive.
 // Everything in this package is a pure function of its arguments and safe for
 // concurrent use; two goroutines may not write overlapping elements at once.
+//
+// # Model
+//
+// The model is numpy: a layout is numpy's (dtype, shape, strides, offset), a
+// [Range] is one part of its basic slicing, [Promote] its result_type,
+// [Convert] its astype, and [ParseNPY] and [AppendNPY] its format. Where numpy
+// leaves a result to the machine (a float that does not fit an integer), this
+// package gives x86's on every machine, so that bits do not depend on where a
+// command runs.
+//
+// Methods that make views ([Layout.Slice], [Layout.Permute], [Layout.Range],
+// [Layout.Broadcast]) never touch data and never change their receiver; the
+// Shape and Strides of the result may be shared with it ([Layout.Index] shares
+// both), so a layout is not changed in place once it was handed on.
+//
+// # Elements of any layout
+//
+// Kernels meet strided, reversed, broadcast, byte-swapped and unaligned
+// operands. They look at [Array.Direct] and take the elements as a Go slice if
+// it holds; else they use [Load], [Store] or [Convert], which walk any layout
+// through chunks in the first-level cache (walk.go). A new element type takes a
+// row in dtypeTable, a case in each switch of cast.go and cast_to.go, and its
+// place among the constants, on whose order Promote relies.
 package ndarray
 
 import "fmt"
 
-// DType is an element type. The zero value is Invalid.
+// DType is an element type. The zero value is Invalid, whose size is 0. The
+// numbers are not written anywhere: they may change from one version to the
+// next.
 type DType uint8
 
 // The element types, in the order of numpy's promotion within each kind.
@@ -36,6 +61,8 @@ const (
 // DTypes lists every valid element type.
 var DTypes = []DType{Bool, I8, U8, I16, U16, I32, U32, I64, U64, F16, BF16, F32, F64, C64, C128}
 
+// dtypeTable has a row for each type. F16 and BF16 are one size and two kinds:
+// numpy has no bfloat16, and ml_dtypes stores it as the void type of two bytes.
 var dtypeTable = [numDTypes]struct {
 	name  string
 	descr string // NPY descr of the native little-endian form
@@ -67,7 +94,8 @@ func (d DType) String() string {
 	return dtypeTable[d].name
 }
 
-// Size is the element's size in bytes.
+// Size is the element's size in bytes, 1 to 16, both parts of a complex number
+// included; 0 for Invalid. It panics on a number that is no type.
 func (d DType) Size() int { return dtypeTable[d].size }
 
 // IsFloat tells whether d is a real floating-point type.
@@ -90,7 +118,8 @@ func (d DType) IsInteger() bool { return d.IsSigned() || d.IsUnsigned() }
 // are bool, unsigned, signed, float and complex, in this order.
 func (d DType) StoredAs(to DType) bool { return d.kind() <= to.kind() }
 
-// kind orders the kinds of types.
+// kind orders the kinds of types. Unsigned goes before signed as numpy has it:
+// u64 may be stored as i8, i8 may not be stored as u64.
 func (d DType) kind() int {
 	switch {
 	case d == Bool:
@@ -125,6 +154,7 @@ func ParseDType(s string) (DType, error) {
 	return Invalid, fmt.Errorf("unknown dtype %q: one of bool i8 u8 i16 u16 i32 u32 i64 u64 f16 bf16 f32 f64 c64 c128", s)
 }
 
+// dtypeByName has our names and numpy's; it is read only.
 var dtypeByName = func() map[string]DType {
 	m := map[string]DType{
 		"int8": I8, "uint8": U8, "int16": I16, "uint16": U16, "int32": I32, "uint32": U32,

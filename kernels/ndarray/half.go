@@ -29,7 +29,9 @@ func F16FromF32(f float32) uint16 {
 	return sign | uint16((mant+(1<<(shift-1)-1)+mant>>shift&1)>>shift)
 }
 
-// F16FromF64 is the binary16 pattern nearest to f.
+// F16FromF64 is the binary16 pattern nearest to f, rounded once: by float32 to
+// nearest it would be rounded twice, and wrong where the first rounding makes a
+// tie.
 func F16FromF64(f float64) uint16 { return F16FromF32(oddF32(f)) }
 
 // F16ToF32 is the value of a binary16 pattern, exactly.
@@ -46,7 +48,9 @@ func F16ToF32(h uint16) float32 {
 	return math.Float32frombits(sign|mag) * 0x1p112
 }
 
-// BF16FromF32 is the bfloat16 pattern nearest to f.
+// BF16FromF32 is the bfloat16 pattern nearest to f. The carry of the rounding
+// may run into the exponent, and makes an infinity of the largest numbers, as
+// it should; only a NaN must be kept from it.
 func BF16FromF32(f float32) uint16 {
 	b := math.Float32bits(f)
 	if b&0x7fffffff > 0x7f800000 {
@@ -55,7 +59,7 @@ func BF16FromF32(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// BF16FromF64 is the bfloat16 pattern nearest to f.
+// BF16FromF64 is the bfloat16 pattern nearest to f, rounded once.
 func BF16FromF64(f float64) uint16 { return BF16FromF32(oddF32(f)) }
 
 // BF16ToF32 is the value of a bfloat16 pattern, exactly.

@@ -9,9 +9,11 @@ import (
 	"strings"
 )
 
-// Layout says where the elements of an array lie in a byte slice. Element
-// (i0, ..., ik) begins at byte Offset + Σ i_j·Strides[j]. Strides are in
-// bytes and may be negative (a reversed view) or zero (a broadcast axis).
+// Layout says where the elements of an array lie in a byte slice. Element (i0,
+// ..., ik) begins at byte Offset + Σ i_j·Strides[j]. Strides are in bytes and
+// may be negative (a reversed view) or zero (a broadcast axis), and need not be
+// multiples of the element's size (a field of records). The stride of an axis
+// of extent 0 or 1 means nothing and may be anything.
 type Layout struct {
 	DType   DType
 	Shape   []int // empty for a scalar
@@ -20,7 +22,8 @@ type Layout struct {
 	Swapped bool // the bytes of each element are in the other order (big-endian)
 }
 
-// MaxRank is the largest number of axes accepted.
+// MaxRank is the largest number of axes accepted: numpy 2's own limit. Walks
+// keep an index an axis on the stack.
 const MaxRank = 64
 
 // ErrTooLarge is returned for a shape whose product overflows.
@@ -69,7 +72,8 @@ func CStrides(d DType, shape []int) []int {
 	return strides
 }
 
-// FStrides are the byte strides of a Fortran-ordered array.
+// FStrides are the byte strides of a Fortran-ordered array: the first axis goes
+// on first.
 func FStrides(d DType, shape []int) []int {
 	strides := make([]int, len(shape))
 	step := d.Size()
@@ -83,7 +87,7 @@ func FStrides(d DType, shape []int) []int {
 // Rank is the number of axes.
 func (l Layout) Rank() int { return len(l.Shape) }
 
-// Len is the number of elements.
+// Len is the number of elements: 1 for a scalar, 0 if any extent is 0.
 func (l Layout) Len() int {
 	n := 1
 	for _, s := range l.Shape {
@@ -95,7 +99,8 @@ func (l Layout) Len() int {
 // Bytes is the size of the elements, packed.
 func (l Layout) Bytes() int { return l.Len() * l.DType.Size() }
 
-// Contiguous tells whether the elements lie in C order without gaps.
+// Contiguous tells whether the elements lie in C order without gaps. Arrays
+// without elements do; axes of extent 1 are not looked at.
 func (l Layout) Contiguous() bool {
 	step := l.DType.Size()
 	for i := len(l.Shape) - 1; i >= 0; i-- {
@@ -144,7 +149,8 @@ func (l Layout) Permute(axes ...int) Layout {
 	return out
 }
 
-// Index fixes the leading axis at i and drops it.
+// Index fixes the leading axis at i and drops it. The bounds are not checked;
+// Shape and Strides of the result are shared with l.
 func (l Layout) Index(i int) Layout {
 	out := l
 	out.Offset += i * l.Strides[0]
@@ -153,7 +159,9 @@ func (l Layout) Index(i int) Layout {
 }
 
 // Broadcast stretches l to shape by numpy's rule: trailing axes are matched,
-// extents of 1 are repeated.
+// extents of 1 are repeated with stride 0, missing ones likewise. An axis of
+// extent 1 matches 0 too. What is written to the result is written to shared
+// memory.
 func (l Layout) Broadcast(shape []int) (Layout, error) {
 	lead := len(shape) - len(l.Shape)
 	if lead < 0 {
@@ -172,7 +180,9 @@ func (l Layout) Broadcast(shape []int) (Layout, error) {
 	return out, nil
 }
 
-// BroadcastShapes is the common shape of several by numpy's rule.
+// BroadcastShapes is the common shape of several by numpy's rule; the scalar
+// shape (which is nil here) of none. The result is the caller's. Extents of 1
+// yield to any other, 0 included.
 func BroadcastShapes(shapes ...[]int) ([]int, error) {
 	var out []int
 	for _, s := range shapes {
@@ -205,7 +215,9 @@ func ShapeString(shape []int) string {
 	return strings.Join(parts, "x")
 }
 
-// ParseShape reads 3x4x5; the empty string and "scalar" are rank 0.
+// ParseShape reads 3x4x5; the empty string and "scalar" are rank 0. Extents may
+// be 0, but not signed below it. The product is not looked at: see
+// [CheckShape].
 func ParseShape(s string) ([]int, error) {
 	if s == "" || s == "scalar" {
 		return []int{}, nil

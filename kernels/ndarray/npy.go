@@ -29,8 +29,9 @@ const (
 // ErrNotNPY says that a file does not begin with the NPY magic.
 var ErrNotNPY = errors.New("not an NPY file")
 
-// ShortError says that the first Need bytes of the file are needed. If there
-// are not as many, the file is truncated.
+// ShortError says that the first Need bytes of the file are needed, which then
+// may call for more: a header is read in at most three attempts. If there are
+// not as many, the file is truncated.
 type ShortError struct{ Need int }
 
 // Error speaks to whoever has the whole file: for them it is truncated.
@@ -74,7 +75,9 @@ func ParseNPY(b []byte) (Layout, error) {
 	return l, nil
 }
 
-// npyHeader finds the header's text and where the elements begin.
+// npyHeader finds the header's text and where the elements begin. A file
+// shorter than the magic is no NPY file unless it is a beginning of it: then it
+// is short.
 func npyHeader(b []byte) (text string, start int, err error) {
 	if n := min(len(b), len(npyMagic)); n == 0 || string(b[:n]) != npyMagic[:n] {
 		return "", 0, ErrNotNPY
@@ -151,8 +154,9 @@ func AppendNPY(dst []byte, d DType, shape []int) []byte {
 	return append(dst, '\n')
 }
 
-// npyStart is where the elements begin: always at least one byte of padding
-// and the newline after the dict, as numpy has it.
+// npyStart is where the elements begin: always at least one byte of padding and
+// the newline after the dict, as numpy has it. dict is its length; versions
+// have 2 and 4 bytes for the header's, which is what 2·version is.
 func npyStart(dict int, version byte) int {
 	n := len(npyMagic) + 2 + 2*int(version) + dict + 1
 	return n + npyAlign - n%npyAlign
@@ -181,14 +185,16 @@ func npyDict(d DType, shape []int) (dict string, version byte) {
 	return dict, 1
 }
 
-// npyDictFields is what the header's dict says.
+// npyDictFields is what the header's dict says, unchecked.
 type npyDictFields struct {
 	descr   string
 	fortran bool
 	shape   []int
 }
 
-// parseNPYDict reads the dict: the three keys in any order, each once.
+// parseNPYDict reads the dict: the three keys in any order, each once. It is a
+// parser of its own, not an evaluator: the text is anybody's, and may be
+// hostile. It takes O(len(text)) time.
 func parseNPYDict(text string) (h npyDictFields, err error) {
 	p := literalParser{text: text}
 	if !p.eat('{') {
@@ -232,7 +238,8 @@ func parseNPYDict(text string) (h npyDictFields, err error) {
 	return h, nil
 }
 
-// literalParser reads the few Python literals that headers are made of.
+// literalParser reads the few Python literals that headers are made of. Its
+// methods skip blanks first, and leave pos behind what they took.
 type literalParser struct {
 	text string
 	pos  int

@@ -4,7 +4,9 @@ import "slices"
 
 // Overlaps tells whether two arrays in one buffer may share bytes: whether the
 // ranges between their first and last elements meet. It is conservative:
-// interleaved views overlap by it.
+// interleaved views overlap by it, though they share nothing. (The exact
+// question is NP-hard in general, as numpy.shares_memory says; here a needless
+// copy is all that a wrong yes costs.)
 func Overlaps(a, b Layout) bool {
 	alo, ahi := a.Extent()
 	blo, bhi := b.Extent()
@@ -35,7 +37,10 @@ func (l Layout) Collapse() Layout {
 	return out[0]
 }
 
-// collapse merges axes of layouts of one shape where all of them allow it.
+// collapse merges axes of layouts of one shape where all of them allow it. It
+// replaces the elements of ls, whose old Shape and Strides stay as they are. An
+// axis joins the one before it if stepping the latter once is stepping the
+// former all its length, in every layout.
 func collapse(ls []Layout) {
 	shape := ls[0].Shape
 	if slices.Contains(shape, 0) {

@@ -32,7 +32,9 @@ func promoteComplex(a, b DType) DType {
 }
 
 // promoteFloat joins an integer or smaller float a with a float b: the result
-// has at least the mantissa that numpy asks for a's width.
+// has at least the mantissa that numpy asks for a's width: 8 bits fit f16, 16
+// fit f32, and 32 and 64 go to f64 (which does not hold all of 64; numpy's
+// choice).
 func promoteFloat(a, b DType) DType {
 	least := b
 	switch a {
@@ -48,7 +50,8 @@ func promoteFloat(a, b DType) DType {
 	return max(least, b)
 }
 
-// promoteInt joins two integers, a before b in the order of the constants.
+// promoteInt joins two integers, a before b in the order of the constants. u64
+// with a signed type is f64, as in numpy, since no integer holds both.
 func promoteInt(a, b DType) DType {
 	switch {
 	case a.IsSigned() == b.IsSigned(), b.IsSigned():

@@ -9,7 +9,10 @@ import (
 	"strings"
 )
 
-// Range is one part of a slice, as Python's basic slicing has it.
+// Range is one part of a slice, as Python's basic slicing has it. Index,
+// Ellipsis and NewAxis exclude each other; with none of them it is
+// start:stop:step, where HasStart and HasStop tell what was written. Step is
+// never 0.
 type Range struct {
 	Start, Stop, Step int
 	HasStart, HasStop bool
@@ -144,7 +147,8 @@ func (l Layout) Slice(rs []Range) (Layout, error) {
 	return out, nil
 }
 
-// addAxis appends an axis. The slices must be the layout's own.
+// addAxis appends an axis. The slices must be the layout's own: append may
+// write where a shared one has its elements.
 func (l *Layout) addAxis(n, stride int) {
 	l.Shape = append(l.Shape, n)
 	l.Strides = append(l.Strides, stride)

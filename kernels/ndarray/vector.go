@@ -26,6 +26,8 @@ func castVector[T number](dst []T, d DType, src []byte) bool {
 	return false
 }
 
+// castToF32 and those that follow have the pairs for one Go type: len(dst)
+// elements from src, or false with dst untouched.
 func castToF32(dst []float32, d DType, src []byte) bool {
 	n := len(dst)
 	switch d {

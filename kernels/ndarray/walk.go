@@ -9,8 +9,10 @@ import (
 // a chunk of native, aligned ones (or finds that they lie so already), and the
 // casts work on chunks. So every pair of types needs one loop, not one a layout.
 
-// walk visits the elements of a layout in C order, row by row of its inner
-// axis once collapsed.
+// walk visits the elements of a layout in C order, row by row of its inner axis
+// once collapsed. A user alternates next, which looks, and advance, which goes
+// on; both are O(1), but for the carry at a row's end. A walk is a value on its
+// user's stack (index points into buf: it must not be copied once begun).
 type walk struct {
 	Layout       // collapsed, of rank 1 at least
 	index  []int // of the current row, without the inner axis
@@ -19,7 +21,7 @@ type walk struct {
 	buf    [MaxRank]int
 }
 
-// init starts the walk at element from.
+// init starts the walk at element from, counted in C order; O(rank).
 func (w *walk) init(l Layout, from int) {
 	if len(l.Shape) > 1 {
 		l = l.Collapse()
@@ -65,11 +67,14 @@ func (w *walk) advance(n int) {
 	}
 }
 
-// directRun is the shortest run of packed elements that is worth a call of
-// its own rather than a place in the gathered chunk.
+// directRun is the shortest run of packed elements that is worth a call of its
+// own rather than a place in the gathered chunk: below it the call costs more
+// than the copy.
 const directRun = 16
 
 // chunk holds elements between memory and registers, aligned for every type.
+// Its 4 kB are an eighth of a small first-level cache: source, chunk and
+// destination stay there together.
 type chunk [256]complex128
 
 const chunkBytes = len(chunk{}) * 16
@@ -77,7 +82,9 @@ const chunkBytes = len(chunk{}) * 16
 // bytes is the chunk's memory.
 func (c *chunk) bytes() []byte { return bytesOf(c[:]) }
 
-// gather packs the next n elements of data into dst, in native byte order.
+// gather packs the next n elements of data into dst, in native byte order, and
+// moves the walk on. dst is aligned and has n elements' room. It panics if an
+// element lies outside data.
 func (w *walk) gather(dst, data []byte, n int) {
 	size := w.DType.Size()
 	for out, left := dst, n; left > 0; {
@@ -106,7 +113,8 @@ func (w *walk) gather(dst, data []byte, n int) {
 	}
 }
 
-// scatter is the reverse of gather. It may leave src in another byte order.
+// scatter is the reverse of gather. It may leave src in another byte order: src
+// is a chunk that nobody reads again.
 func (w *walk) scatter(data, src []byte, n int) {
 	size := w.DType.Size()
 	if w.Swapped {
@@ -136,7 +144,8 @@ func (w *walk) scatter(data, src []byte, n int) {
 }
 
 // span checks that a run of n > 0 elements lies in data, and points to the
-// first. The row loops rely on it.
+// first. The row loops rely on it: they check nothing themselves. The two
+// look-ups panic as any index does.
 func (w *walk) span(data []byte, off, stride, n int) unsafe.Pointer {
 	last := off + (n-1)*stride
 	_ = data[min(off, last)]
@@ -159,7 +168,8 @@ func scatterRow[T uint8 | uint16 | uint32 | uint64 | complex128](p unsafe.Pointe
 	}
 }
 
-// swapBytes reverses the bytes of each component of packed elements.
+// swapBytes reverses the bytes of each component of packed elements: of both
+// parts of a complex number by itself, as numpy has it.
 func swapBytes(b []byte, d DType) {
 	switch size := d.Real().Size(); size {
 	case 2:
