@@ -13,7 +13,7 @@ import (
 // one array to a view of another. The same list is run in core and streamed.
 
 // place names an array of an assignment: an input by its number, the output, or
-// a temporary array.
+// a temporary array, counted down from temp0.
 type place int
 
 // The places that are no inputs.
@@ -24,18 +24,23 @@ const (
 )
 
 // assignment is dst = src, element by element, converted. The shapes are equal.
+// dst and src are layouts in the arrays named by to and from, and do not
+// overlap.
 type assignment struct {
 	to, from place
 	dst, src ndarray.Layout
 }
 
-// assignments are done in order. temps are the bytes of temp0, temp1.
+// assignments are done in order: a later one may read what an earlier one
+// wrote. temps are the bytes of temp0, temp1, of which there are two at the
+// most; in core they are scratch, streamed they are temporary space.
 type assignments struct {
 	list  []assignment
 	temps []int64
 }
 
-// views makes the assignments for arrays of those layouts.
+// views makes the assignments for arrays of those layouts. It is a function of
+// them alone, and its list may differ with an offset in nothing but offsets.
 type views func(in []ndarray.Layout, out ndarray.Layout) assignments
 
 // one is the assignment of a view of the only input to the whole output.
@@ -45,7 +50,9 @@ func one(view func(ndarray.Layout) ndarray.Layout) views {
 	}
 }
 
-// moving is the plan of a kernel that makes assignments.
+// moving is the plan of a kernel that makes assignments: one output of that
+// type and shape, bytes as its cost. The scratch of a plan is the temporary
+// arrays'.
 func moving(c *kernels.Call, d ndarray.DType, shape []int, bytes float64, v views) *kernels.Plan {
 	p := single(d, shape, bytes, func(x *kernels.Exec) error {
 		var in []ndarray.Layout
@@ -66,7 +73,8 @@ func moving(c *kernels.Call, d ndarray.DType, shape []int, bytes float64, v view
 	return p
 }
 
-// run makes the assignments in core.
+// run makes the assignments in core. Each is parallel by itself; the next
+// begins when it has ended.
 func (a assignments) run(x *kernels.Exec) error {
 	at := map[place][]byte{output: x.Out[0].Data}
 	for i, in := range x.In {
@@ -84,9 +92,9 @@ func (a assignments) run(x *kernels.Exec) error {
 	return nil
 }
 
-// reshaped assigns src, seen from place from, to dst at place to in C order; the
-// shapes may differ. If neither can be seen with the other's shape it goes
-// through a temporary array.
+// reshaped assigns src, seen from place from, to dst at place to in C order;
+// the shapes may differ, the lengths may not. If neither can be seen with the
+// other's shape it goes through a temporary array of src's type.
 func (a *assignments) reshaped(to place, dst ndarray.Layout, from place, src ndarray.Layout) {
 	switch {
 	case slices.Equal(dst.Shape, src.Shape):
@@ -109,7 +117,8 @@ func (a *assignments) temp(d ndarray.DType, shape []int) (place, ndarray.Layout)
 	return temp0 - place(len(a.temps)-1), l
 }
 
-// layoutAs gives a contiguous layout another shape of the same length.
+// layoutAs gives a contiguous layout another shape of the same length. The
+// shape is shared, not copied.
 func layoutAs(l ndarray.Layout, shape []int) ndarray.Layout {
 	l.Shape, l.Strides = shape, ndarray.CStrides(l.DType, shape)
 	return l
@@ -122,7 +131,7 @@ func withoutAxis(l ndarray.Layout, axis int) ndarray.Layout {
 	return l
 }
 
-// stretch is Broadcast to a shape that is known to fit.
+// stretch is Broadcast to a shape that is known to fit; it panics otherwise.
 func stretch(l ndarray.Layout, shape []int) ndarray.Layout {
 	out, err := l.Broadcast(shape)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// planCopy copies A to OUT, repeated over OUT's shape if the line gives one.
+// planCopy copies A to OUT, repeated over OUT's shape if the line gives one. It
+// refuses to change the type, as bits that are kept are what copy is for.
 func planCopy(c *kernels.Call) (*kernels.Plan, error) {
 	d := c.In[0].Layout.DType
 	if want := c.Out[0].WantDType(d); want != d {
@@ -20,7 +21,9 @@ func planCopy(c *kernels.Call) (*kernels.Plan, error) {
 	return planAssign(c, d)
 }
 
-// planCast is planCopy with a change of type.
+// planCast is planCopy with a change of type, by the rules of
+// [ndarray.Convert]. Any type goes to any other; a line that names none is
+// refused.
 func planCast(c *kernels.Call) (*kernels.Plan, error) {
 	d, err := outType(c, false, ndarray.Invalid)
 	if err != nil {
@@ -47,13 +50,15 @@ func planAssign(c *kernels.Call, d ndarray.DType) (*kernels.Plan, error) {
 	})), nil
 }
 
-// planView copies a view of the input, of the same size.
+// planView copies a view of the input, of the same size. The result's shape is
+// the view's.
 func planView(c *kernels.Call, view func(ndarray.Layout) ndarray.Layout) *kernels.Plan {
 	in := c.In[0].Layout
 	return moving(c, in.DType, view(in).Shape, 2*float64(in.Bytes()), one(view))
 }
 
-// planTranspose is numpy.transpose.
+// planTranspose is numpy.transpose: axes= is a permutation, the reverse by
+// default.
 func planTranspose(c *kernels.Call) (*kernels.Plan, error) {
 	rank := c.In[0].Layout.Rank()
 	axes := make([]int, rank)
@@ -73,7 +78,8 @@ func planTranspose(c *kernels.Call) (*kernels.Plan, error) {
 	return planView(c, func(l ndarray.Layout) ndarray.Layout { return l.Permute(axes...) }), nil
 }
 
-// axesOption reads different axes of an array, negative ones from the end.
+// axesOption reads different axes of an array, negative ones from the end. The
+// result is the caller's own, in the order of the line.
 func axesOption(c *kernels.Call, name string, rank int) ([]int, error) {
 	axes := slices.Clone(c.Ints(name))
 	for i, a := range axes {
@@ -90,7 +96,8 @@ func axesOption(c *kernels.Call, name string, rank int) ([]int, error) {
 	return axes, nil
 }
 
-// planFlip is numpy.flip.
+// planFlip is numpy.flip: along axes=, along all axes by default. An axis of
+// extent 0 stays where it is.
 func planFlip(c *kernels.Call) (*kernels.Plan, error) {
 	rank := c.In[0].Layout.Rank()
 	axes, err := axesOption(c, "axes", rank)
@@ -112,7 +119,8 @@ func planFlip(c *kernels.Call) (*kernels.Plan, error) {
 	}), nil
 }
 
-// planReshape is numpy.reshape in C order.
+// planReshape is numpy.reshape in C order: of a Fortran-ordered input too the
+// elements are counted with the last axis first.
 func planReshape(c *kernels.Call) (*kernels.Plan, error) {
 	in := c.In[0].Layout
 	shape, err := newShape(c, in)

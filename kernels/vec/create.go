@@ -11,7 +11,8 @@ import (
 	"vgpu/kernels/vec/move"
 )
 
-// planFill is numpy.full, into new arrays, existing ones, and views of these.
+// planFill is numpy.full, into new arrays, existing ones, and views of these. A
+// value that an integer type does not hold is refused, as in NumPy 2.
 func planFill(c *kernels.Call) (*kernels.Plan, error) {
 	value, err := option(c, "value")
 	if err != nil {
@@ -39,7 +40,8 @@ func planFill(c *kernels.Call) (*kernels.Plan, error) {
 	return sunk(c, p, asIs, func(w *pool.Worker, t *stream.Tile) error { return fill(w, t.Arrays[0], scalar) }), nil
 }
 
-// fill sets every element to a scalar of the same type.
+// fill sets every element to a scalar of the same type: a copy with strides of
+// 0.
 func fill(w *pool.Worker, out, scalar ndarray.Array) error {
 	l, err := scalar.Broadcast(out.Shape)
 	if err != nil {
@@ -90,8 +92,10 @@ func planArange(c *kernels.Call) (*kernels.Plan, error) {
 	}), nil
 }
 
-// arangeLength is the number of values. Without stop= it is the length that
-// the output operand gives.
+// arangeLength is the number of values. Without stop= it is the length that the
+// output operand gives. Integers are counted exactly; floats by numpy's own
+// formula, rounding included, which may give one value more than there is room
+// for before stop.
 func arangeLength(c *kernels.Call, start, stop, step number) (int, error) {
 	if !c.Has("stop") {
 		shape := c.Out[0].WantShape(nil)
@@ -161,7 +165,8 @@ func planWholeRange(c *kernels.Call, d ndarray.DType, n int, start, step number)
 	}), nil
 }
 
-// planLinspace is numpy.linspace.
+// planLinspace is numpy.linspace: num= points (or as many as the output has),
+// the last of them stop unless endpoint=0.
 func planLinspace(c *kernels.Call) (*kernels.Plan, error) {
 	start, stop := c.Complex("start"), c.Complex("stop")
 	fallback := ndarray.F64
@@ -190,8 +195,9 @@ func planLinspace(c *kernels.Call) (*kernels.Plan, error) {
 	return generating(c, d, []int{n}, asIs, via, func(dst ndarray.Array, first int) { l.fill(dst, first, d.IsInteger()) }), nil
 }
 
-// line is evenly spaced points, in numpy's order of operations: i·step + start,
-// or i/div·(stop - start) + start where the step is lost to underflow.
+// line is the points of a linspace, computed as numpy does (function_base.py),
+// so that the bits agree: i·step + start, or, where the step underflows to 0
+// and the distance does not, i/div·delta + start.
 type line struct {
 	start, stop, delta, step complex128
 	div                      float64
@@ -200,7 +206,8 @@ type line struct {
 }
 
 // newLine is n points from start to stop, stop being the last of them or the
-// point after it.
+// point after it. The parts of complex numbers are divided apart, as a complex
+// division would round otherwise.
 func newLine(start, stop complex128, n int, endpoint bool) line {
 	l := line{start: start, stop: stop, delta: stop - start, n: n, div: float64(n), closed: endpoint && n > 1}
 	if endpoint {
@@ -213,7 +220,8 @@ func newLine(start, stop complex128, n int, endpoint bool) line {
 	return l
 }
 
-// part is one component of point i, from that component's numbers.
+// part is one component of point i, from that component's numbers. The products
+// are rounded by a conversion each, which forbids the compiler to fuse them.
 func (l *line) part(i int, start, delta, step float64) float64 {
 	x := float64(i)
 	switch {
@@ -249,7 +257,9 @@ func (l *line) fill(dst ndarray.Array, first int, floor bool) {
 	}
 }
 
-// planEye is numpy.eye: ones on diagonal k.
+// planEye is numpy.eye: ones on diagonal k. A tile of a streamed run has the
+// part of the diagonal that its place gives: k moves by the tile's row less its
+// column.
 func planEye(c *kernels.Call) (*kernels.Plan, error) {
 	d, err := outType(c, false, ndarray.F64)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 
 // exchange is an assignment whose two sides run along different axes, in two
 // passes. A tile that fits into memory has short runs on one side of a large
-// transpose: √M elements for M in memory. With a temporary array in between runs
-// are M²/N long for N elements in all (as in the two-pass algorithms of Floyd,
-// "Permuting information in idealized two-level storage", 1972):
+// transpose: √M elements for M in memory. With a temporary array in between
+// runs are M²/N long for N elements in all (as in the two-pass algorithms of
+// Floyd, "Permuting information in idealized two-level storage", 1972):
 //
 //	pass 1  reads strips of h values of p and all of q, and writes each as one
 //	        block of the temporary array, q by p;
@@ -23,7 +23,8 @@ import (
 //	        writes w values of q and all of p.
 //
 // p is the axis along which dst runs, q that along which src does; other axes
-// are taken index by index.
+// are taken index by index. It moves everything twice, so planPass takes it
+// only where its cost, runs counted in, is below that of the tiling.
 type exchange struct {
 	p, q, outer int           // extents; outer is of all other axes together
 	h, w        int           // see above
@@ -33,7 +34,8 @@ type exchange struct {
 }
 
 // newExchange plans an assignment so; nil if it is none of two axes that cross,
-// or if there is too little memory.
+// or if there is too little memory. h and w are as large as memory allows: the
+// runs of pass 2 are h·w elements long.
 func newExchange(a assignment, mem int64, otherwise tiled) *exchange {
 	dst, src := crossed(a.dst, a.src)
 	if dst.Rank() == 0 {
@@ -110,11 +112,15 @@ func (e *exchange) at(l ndarray.Layout, i int) ndarray.Layout {
 	return l
 }
 
-// strips is the number of blocks of an outer index, parts that of pass 2's tiles.
+// strips is the number of blocks of an outer index.
 func (e *exchange) strips() int { return (e.p + e.h - 1) / e.h }
-func (e *exchange) parts() int  { return (e.q + e.w - 1) / e.w }
 
-// block is block s of the temporary array at outer index i.
+// parts is the number of pass 2's tiles of an outer index.
+func (e *exchange) parts() int { return (e.q + e.w - 1) / e.w }
+
+// block is block s of the temporary array at outer index i: q by h in C order,
+// the last one of a row of blocks narrower. Blocks lie one behind the other, so
+// that pass 1 writes each in one run.
 func (e *exchange) block(i, s int) ndarray.Layout {
 	l := ndarray.NewLayout(e.via, e.q, min(e.h, e.p-s*e.h))
 	l.Offset = (i*e.p + s*e.h) * e.q * e.via.Size()
@@ -139,7 +145,9 @@ func (e *exchange) runs(i, q0, q1 int) (full, rest ndarray.Layout) {
 	return full, rest
 }
 
-// mem1 and mem2 are the memory of the passes.
+// mem1 and mem2 are the memory of the passes: two rooms a side, as
+// [stream.Steps] wants. mem is what does for either, and for the way without
+// temporary space.
 func (e *exchange) mem1() int64 {
 	return 2 * int64(stream.Padded(stream.SourceSize(e.strip(e.src, 0, 0)))+stream.Padded(stream.SinkSize(e.block(0, 0))))
 }
@@ -182,6 +190,8 @@ func (e *exchange) explain() []kernels.Entry {
 	}
 }
 
+// run makes both passes in one arena. Where there is no temporary space
+// (ENOSPC) the tiled way does it, slower, in the same memory.
 func (e *exchange) run(x *kernels.Exec, to, from kernels.Stored) error {
 	between, err := x.Temp(e.temp())
 	if errors.Is(err, syscall.ENOSPC) {
@@ -223,7 +233,8 @@ func (e *exchange) first(x *kernels.Exec, to kernels.Blob, src kernels.Stored) e
 	return s.Run(x)
 }
 
-// second is pass 2.
+// second is pass 2. The last block has a feed of its own, since a layout has
+// one width for all its blocks.
 func (e *exchange) second(x *kernels.Exec, dst kernels.Stored, from kernels.Blob) error {
 	full, rest := e.runs(0, 0, e.w)
 	feeds := [2]*stream.Feed{

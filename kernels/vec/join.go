@@ -34,7 +34,8 @@ func oneAxis(c *kernels.Call, r int) (int, error) {
 	return axis, nil
 }
 
-// planConcat is numpy.concatenate.
+// planConcat is numpy.concatenate: one assignment an input, to its range of the
+// axis. The type is common's, so inputs are converted as they are copied.
 func planConcat(c *kernels.Call) (*kernels.Plan, error) {
 	first := c.In[0].Layout
 	if first.Rank() == 0 {
@@ -102,7 +103,8 @@ func planStack(c *kernels.Call) (*kernels.Plan, error) {
 	}), nil
 }
 
-// planRoll is numpy.roll.
+// planRoll is numpy.roll. Without axes= the array is rolled flat, and then
+// neither side may be a view that C order cannot run through: see planRollFlat.
 func planRoll(c *kernels.Call) (*kernels.Plan, error) {
 	in := c.In[0].Layout
 	shift := c.Ints("shift")
@@ -129,7 +131,7 @@ func planRoll(c *kernels.Call) (*kernels.Plan, error) {
 }
 
 // roll is s with the elements of src moved along one axis after the other: of
-// each axis the two parts change places.
+// each axis the two parts change places. An axis doubles the assignments.
 func (a *assignments) roll(s assignment, axes, shift []int) {
 	if len(axes) == 0 || s.src.Len() == 0 {
 		a.list = append(a.list, s)
@@ -144,7 +146,8 @@ func (a *assignments) roll(s assignment, axes, shift []int) {
 	a.roll(assignment{s.to, s.from, s.dst.Range(axis, 0, k), s.src.Range(axis, n-k, n)}, axes[1:], shift[1:])
 }
 
-// planRollFlat rolls the elements in C order.
+// planRollFlat rolls the elements in C order. An input and an output that are
+// not contiguous go through a temporary array each.
 func planRollFlat(c *kernels.Call, shift int) *kernels.Plan {
 	in := c.In[0].Layout
 	flat := []int{in.Len()}

@@ -21,7 +21,8 @@ type number struct {
 }
 
 // parseNumber reads an integer, a float (inf and nan included), a complex
-// number such as 2.5-3j, or true and false.
+// number such as 2.5-3j, or true and false. Integers keep all their digits,
+// since u64 and i64 hold values that no float64 does.
 func parseNumber(s string) (number, error) {
 	n := number{text: s}
 	switch s {
@@ -64,7 +65,7 @@ func option(c *kernels.Call, name string) (number, error) {
 func (n number) isReal() bool { return imag(n.value) == 0 }
 
 // integerRange gives the least and the greatest value of an integer type or
-// bool.
+// bool. The results are the caller's.
 func integerRange(d ndarray.DType) (lo, hi *big.Int) {
 	lo, hi = new(big.Int), big.NewInt(1)
 	switch bits := uint(8 * d.Size()); {
@@ -98,7 +99,10 @@ func wrapped(i *big.Int) uint64 {
 	return -wrapped(new(big.Int).Neg(i))
 }
 
-// scalar is the number as an array of rank 0 and type d, rounded once.
+// scalar is the number as an array of rank 0 and type d. Integers that an int64
+// holds are rounded once to any type; beyond, and for what is written as a
+// float, the value is first rounded to float64. It is an error if an integer
+// type does not hold the number, or if a real type is to hold a complex one.
 func (n number) scalar(d ndarray.DType) (ndarray.Array, error) {
 	out := ndarray.New(d)
 	from := ndarray.New(ndarray.C128)

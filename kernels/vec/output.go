@@ -17,9 +17,9 @@ var (
 		Help: "shape of the output, such as 3x4, unless the operand says it"}
 )
 
-// outType is the type of an output that no input determines: the operand's
-// own, else dtype=, else that of the buffer that exists (if existing), else
-// fallback.
+// outType is the type of an output that no input determines: the operand's own,
+// else dtype=, else that of the buffer that exists (if existing), else
+// fallback. dtype= that contradicts the operand is an error.
 func outType(c *kernels.Call, existing bool, fallback ndarray.DType) (ndarray.DType, error) {
 	o := &c.Out[0]
 	if existing && o.Exists && o.Layout.DType != ndarray.Invalid {
@@ -37,7 +37,7 @@ func outType(c *kernels.Call, existing bool, fallback ndarray.DType) (ndarray.DT
 }
 
 // outShape is the shape of such an output, by the same rule; there is no
-// fallback.
+// fallback, as no shape is likelier than another.
 func outShape(c *kernels.Call) ([]int, error) {
 	o := &c.Out[0]
 	var shape []int
@@ -60,7 +60,8 @@ func outShape(c *kernels.Call) ([]int, error) {
 	return shape, nil
 }
 
-// single is the plan of a kernel with one output and a run.
+// single is the plan of a kernel with one output and a run. It counts no flops
+// and no scratch.
 func single(d ndarray.DType, shape []int, bytes float64, run func(x *kernels.Exec) error) *kernels.Plan {
 	return &kernels.Plan{
 		Out:  []kernels.OutSpec{{DType: d, Shape: shape}},
@@ -86,7 +87,9 @@ const (
 	pieceBlocks = 16
 )
 
-// generator writes the values from number first on to dst.
+// generator writes the values from number first on to dst, a direct array of
+// one axis. It is called by several goroutines at once, for disjoint ranges in
+// any order, and must give the same for a range however it is cut.
 type generator = func(dst ndarray.Array, first int)
 
 // generating is the plan of a kernel that generates its output, seen through
@@ -140,6 +143,7 @@ func shaped(a ndarray.Array, shape []int) ndarray.Array {
 }
 
 // convert is ndarray.Convert of arrays whose shapes are equal by construction.
+// It panics if they are not.
 func convert(dst, src ndarray.Array) {
 	if err := ndarray.Convert(dst, src); err != nil {
 		panic(err)

@@ -7,7 +7,9 @@ import (
 
 // Philox4x32-10 is the counter-based generator of J. K. Salmon, M. A. Moraes,
 // R. O. Dror and D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-// SC'11, section 3.3. Its constants are the paper's.
+// SC'11, section 3.3. Its constants are the paper's: two multipliers, and the
+// Weyl sequence of the keys (the golden ratio and √3 - 1). Being a function of
+// counter and key it needs no state: any element can be made anywhere.
 const (
 	philoxM0 = 0xD2511F53
 	philoxM1 = 0xCD9E8D57
@@ -75,7 +77,8 @@ func (p philox) words(dst []uint64, first uint64) {
 }
 
 // halves fills dst with the stream of 32-bit words from word number first: the
-// lower half of a 64-bit word comes before its upper half.
+// lower half of a 64-bit word comes before its upper half. What is drawn from
+// it uses half as many blocks as from words.
 func (p philox) halves(dst []uint32, first uint64) {
 	var buf [128]uint64
 	for len(dst) > 0 {
@@ -142,10 +145,12 @@ func (p philox) normals(dst []float64, first uint64) {
 	}
 }
 
-// below fills dst with integers of [0, n) from number first; n = 0 stands
-// for 2^64. Up to 2^32 the value is floor(w·n / 2^64) for a 64-bit word w,
-// beyond that floor(R·n / 2^128) for a whole block R. No value's probability
-// is off by more than a factor of 1 ± 2^-32 (up to 2^32) or 1 ± 2^-64.
+// below fills dst with integers of [0, n) from number first; n = 0 stands for
+// 2^64. Up to 2^32 the value is floor(w·n / 2^64) for a 64-bit word w, beyond
+// that floor(R·n / 2^128) for a whole block R. No value's probability is off by
+// more than a factor of 1 ± 2^-32 (up to 2^32) or 1 ± 2^-64. Rejection would be
+// exact, but take a number of words that depends on what was drawn, and element
+// i would no longer be a function of i.
 func (p philox) below(dst []uint64, first, n uint64) {
 	if n != 0 && n <= 1<<32 {
 		p.words(dst, first)

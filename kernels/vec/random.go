@@ -9,7 +9,8 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// planRandom picks the distribution's generator.
+// planRandom picks the distribution's generator. Without dist= it is integers
+// for integer types and bool, and uniform for all others.
 func planRandom(c *kernels.Call) (*kernels.Plan, error) {
 	d, err := outType(c, true, ndarray.F64)
 	if err != nil {
@@ -45,8 +46,9 @@ func planRandom(c *kernels.Call) (*kernels.Plan, error) {
 	return p, nil
 }
 
-// distributions make generators and name the type that they write. Types
-// other than dst's are converted from it.
+// distributions make generators and name the type that they write. Types other
+// than dst's are converted from it. They check the parameters' values; which of
+// them were given, checkParameters has seen to.
 var distributions = map[string]func(c *kernels.Call, d ndarray.DType, p philox) (generator, ndarray.DType, error){
 	"uniform":     uniform,
 	"normal":      normal,
@@ -152,7 +154,7 @@ func uniform(c *kernels.Call, d ndarray.DType, p philox) (generator, ndarray.DTy
 	}, ndarray.F32, nil
 }
 
-// normal values are mean + std·z by boxMuller.
+// normal values are mean + std·z by boxMuller, in f64 whatever the type is.
 func normal(c *kernels.Call, d ndarray.DType, p philox) (generator, ndarray.DType, error) {
 	mean, err := realOption(c, "mean", 0)
 	if err != nil {
@@ -192,7 +194,9 @@ func exponential(c *kernels.Call, d ndarray.DType, p philox) (generator, ndarray
 	}, ndarray.F64, nil
 }
 
-// integers are low + r with r of [0, high - low), in 64-bit arithmetic.
+// integers are low + r with r of [0, high - low), in 64-bit arithmetic that
+// wraps. They are signed on the way only if low is negative, so that a float
+// output of large unsigned values is not taken for negative ones.
 func integers(c *kernels.Call, d ndarray.DType, p philox) (generator, ndarray.DType, error) {
 	low, high, err := integerBounds(c, d)
 	if err != nil {
@@ -213,7 +217,8 @@ func integers(c *kernels.Call, d ndarray.DType, p philox) (generator, ndarray.DT
 }
 
 // integerBounds are low= and high= (excluded). The defaults are all values of
-// an integer type, and 0 and 1 for others.
+// an integer type, and 0 and 1 for others. Floats may be bounded by any i64,
+// though they round large values.
 func integerBounds(c *kernels.Call, d ndarray.DType) (low, high *big.Int, err error) {
 	holder := d
 	if d.IsFloat() {

@@ -10,7 +10,8 @@ import (
 	"vgpu/kernels/vec/move"
 )
 
-// pass is an assignment, or half of one, outside memory.
+// pass is an assignment, or half of one, outside memory. All but run are
+// figures of the plan; run allocates at most mem bytes from x.Mem.
 type pass interface {
 	mem() int64
 	moved() float64
@@ -20,7 +21,9 @@ type pass interface {
 }
 
 // stream plans the assignments for arrays outside memory. v makes them again
-// for where the arrays lie in the end.
+// for where the arrays lie in the end. All passes have the same memory in turn,
+// so the least that would do is the greatest need of any of them. `explain`
+// shows the last pass.
 func (a assignments) stream(v views, mem int64) (*kernels.Streamed, error) {
 	var passes []pass
 	s := &kernels.Streamed{}
@@ -52,7 +55,8 @@ func (a assignments) stream(v views, mem int64) (*kernels.Streamed, error) {
 	return s, nil
 }
 
-// runPasses makes the assignments, each by its pass, in the same memory.
+// runPasses makes the assignments, each by its pass, in the same memory. A pass
+// that writes a temporary array has stored all of it when the next one begins.
 func runPasses(x *kernels.Exec, v views, passes []pass, mem int64) error {
 	var in []ndarray.Layout
 	at := map[place]kernels.Blob{output: x.Dst[0].Blob}
@@ -79,7 +83,9 @@ func runPasses(x *kernels.Exec, v views, passes []pass, mem int64) error {
 	return nil
 }
 
-// planPass is the cheapest way to make an assignment.
+// planPass is the cheapest way to make an assignment: tiles, or two passes
+// where these cost less. The error is a *stream.NoMemError if mem is too little
+// for one.
 func planPass(a assignment, mem int64) (pass, error) {
 	t, err := stream.NewTiling(a.dst.Shape, []stream.Operand{{Layout: a.src, Load: true}, {Layout: a.dst, Store: true}}, mem, stream.Cuts{})
 	if err != nil {
@@ -94,6 +100,7 @@ func planPass(a assignment, mem int64) (pass, error) {
 // tiled copies tile by tile.
 type tiled struct{ t *stream.Tiling }
 
+// mem and the others implement pass.
 func (p tiled) mem() int64               { return p.t.Mem }
 func (p tiled) moved() float64           { return p.t.Moved() }
 func (p tiled) temp() int64              { return 0 }
@@ -106,7 +113,8 @@ func (p tiled) run(x *kernels.Exec, to, from kernels.Stored) error {
 }
 
 // sunk gives a plan that only writes its output a streamed run: fill makes a
-// tile, all of it. view is how it sees the output.
+// tile, all of it. view is how it sees the output, and may not move its
+// elements. It returns p.
 func sunk(c *kernels.Call, p *kernels.Plan, view func(ndarray.Array) ndarray.Array, fill func(w *pool.Worker, t *stream.Tile) error) *kernels.Plan {
 	see := func(l ndarray.Layout) ndarray.Layout { return view(ndarray.Array{Layout: l}).Layout }
 	out := see(stream.Output(c, 0, p.Out[0]))

@@ -8,7 +8,10 @@ import (
 	"vgpu/kernels/vec/move"
 )
 
-// planWhere is numpy.where with three arguments.
+// planWhere is numpy.where with three arguments: the shapes broadcast, the type
+// is what the two values promote to, and a condition of any type is true unless
+// it is zero. The output may be any of the inputs, as a block is read before it
+// is written.
 func planWhere(c *kernels.Call) (*kernels.Plan, error) {
 	shape, err := ndarray.BroadcastShapes(c.In[0].Layout.Shape, c.In[1].Layout.Shape, c.In[2].Layout.Shape)
 	if err != nil {
@@ -75,13 +78,14 @@ func where(w *pool.Worker, out ndarray.Array, in [3]ndarray.Array) error {
 	})
 }
 
-// buffer is room for one block of an operand in type d.
+// buffer is room for one block of an operand in type d. It belongs to one piece
+// of work, and is made when it is first needed.
 type buffer struct {
 	d    ndarray.DType
 	data []byte
 }
 
-// room is an uninitialised array of the shape.
+// room is an uninitialised array of the shape, good until the next call.
 func (b *buffer) room(shape []int) ndarray.Array {
 	l := ndarray.NewLayout(b.d, shape...)
 	if len(b.data) < l.Bytes() {
@@ -167,8 +171,8 @@ func planTri(upper bool) func(c *kernels.Call) (*kernels.Plan, error) {
 	}
 }
 
-// clearSide zeroes what triu drops below diagonal k, or tril above it, a row
-// at a time.
+// clearSide zeroes what triu drops below diagonal k, or tril above it, a row at
+// a time. zero is a scalar of out's type.
 func clearSide(w *pool.Worker, out, zero ndarray.Array, k int, upper bool) error {
 	rank := out.Rank()
 	m, n := out.Shape[rank-2], out.Shape[rank-1]
