@@ -10,7 +10,8 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// value is a typed expression: a node, or a weak literal (then n is nil).
+// value is a typed expression: a node, or a weak literal (then n is nil). A
+// literal has the shape of a scalar.
 type value struct {
 	n     *node
 	lit   *literal
@@ -26,7 +27,8 @@ type operand struct {
 	shape []int
 }
 
-// checker turns statements into nodes.
+// checker turns statements into nodes, in one pass over the tree. It lives for
+// one check.
 type checker struct {
 	g      *graph
 	inputs map[string]operand
@@ -34,7 +36,9 @@ type checker struct {
 }
 
 // check types all statements and gives the last value of each name. It never
-// panics, whatever the text; its errors are *syntaxError.
+// panics, whatever the text; its errors are *syntaxError. Half-width values are
+// rounded to their type at the end of each statement, where the user has named
+// them.
 func check(g *graph, stmts []statement, inputs map[string]operand) (map[string]value, error) {
 	c := &checker{g: g, inputs: inputs, env: map[string]value{}}
 	for _, s := range stmts {
@@ -58,6 +62,7 @@ var constants = map[string]*literal{
 	"nan": {kind: weakFloat, f: math.NaN()},
 }
 
+// expr types a tree, arguments first. Its depth is bounded by the parser.
 func (c *checker) expr(s *syntax) (value, error) {
 	switch {
 	case s.lit != nil:
@@ -84,6 +89,8 @@ func (c *checker) expr(s *syntax) (value, error) {
 	return v, err
 }
 
+// name looks a name up: what was assigned hides an operand, which hides a
+// constant.
 func (c *checker) name(s *syntax) (value, error) {
 	v := value{shape: []int{}, pos: s.pos, end: s.end}
 	if have, ok := c.env[s.name]; ok {
@@ -109,6 +116,7 @@ func (c *checker) name(s *syntax) (value, error) {
 	return v, unknownName(s.name, s.pos, s.end)
 }
 
+// unknownName is the refusal of a name that nothing explains.
 func unknownName(name string, pos, end int) error {
 	e := &syntaxError{pos: pos, end: end, msg: "unknown name " + name, hint: "name the operand: " + name + "=PATH"}
 	if _, ok := functionTable[name]; ok {
@@ -134,6 +142,8 @@ func lookup(s *syntax) (function, error) {
 	return f, nil
 }
 
+// broadcast is the common shape of arguments, never nil; the error's place is
+// the whole operation.
 func (c *checker) broadcast(s *syntax, args []value) ([]int, error) {
 	shape := []int{}
 	for _, a := range args {
@@ -149,7 +159,9 @@ func (c *checker) broadcast(s *syntax, args []value) ([]int, error) {
 	return shape, nil
 }
 
-// applyAny applies f. Among literals alone the result is a literal again.
+// applyAny applies f. Among literals alone the result is a literal again, so
+// that sqrt(2)·x takes x's type as 2·x does. Bools are not weak in NumPy 2: a
+// comparison of literals is a node.
 func (c *checker) applyAny(f function, s *syntax, args []value) (value, error) {
 	weak := true
 	for _, a := range args {
@@ -176,7 +188,8 @@ func (c *checker) applyAny(f function, s *syntax, args []value) (value, error) {
 	return value{lit: weaken(v.n)}, nil
 }
 
-// foldLiterals computes operators on integer literals exactly.
+// foldLiterals computes operators on integer literals exactly. done is false
+// for what it leaves to the float loops.
 func foldLiterals(s *syntax, args []value) (l *literal, done bool, err error) {
 	for _, a := range args {
 		if a.lit.kind != weakInt {
@@ -207,6 +220,7 @@ func weaken(n *node) *literal {
 	return &literal{kind: weakInt, n: big.NewInt(int64(n.k.re))}
 }
 
+// apply types f by its own rule, if it has one, or by the common one.
 func (c *checker) apply(f function, s *syntax, args []value) (value, error) {
 	if f.special != nil {
 		return f.special(c, f, s, args)
@@ -214,7 +228,8 @@ func (c *checker) apply(f function, s *syntax, args []value) (value, error) {
 	return c.common(f, s, args)
 }
 
-// common brings all arguments to one type and applies the op.
+// common brings all arguments to one type and applies the op. A type without a
+// loop for it is refused, with the place of the whole operation.
 func (c *checker) common(f function, s *syntax, args []value) (value, error) {
 	dt := commonType(args)
 	if f.toFloat {
@@ -234,6 +249,7 @@ func (c *checker) common(f function, s *syntax, args []value) (value, error) {
 	return value{n: c.g.make(f.op, result, nodes...)}, nil
 }
 
+// castAll is as for all arguments.
 func (c *checker) castAll(args []value, dt ndarray.DType) ([]*node, error) {
 	nodes := make([]*node, len(args))
 	for i, a := range args {
@@ -246,7 +262,8 @@ func (c *checker) castAll(args []value, dt ndarray.DType) ([]*node, error) {
 	return nodes, nil
 }
 
-// commonType is the promoted type of all arguments, literals being weak.
+// commonType is the promoted type of all arguments, literals being weak: arrays
+// are met first, so that a literal changes the type only by its kind.
 func commonType(args []value) ndarray.DType {
 	dt := ndarray.Invalid
 	for _, a := range args {
@@ -279,7 +296,7 @@ func (c *checker) as(v value, dt ndarray.DType) (*node, error) {
 }
 
 // literal makes a constant of type dt; an integer that dt cannot hold is
-// refused.
+// refused. Others are rounded as a cast of f64 or c128 rounds.
 func (c *checker) literal(v value, dt ndarray.DType) (*node, error) {
 	if dt.IsInteger() && v.lit.kind == weakInt {
 		lo, hi := intRange(dt)

@@ -5,7 +5,9 @@ import (
 	"vgpu/kernels/scratch"
 )
 
-// program is the steps that compute a set of outputs of one shape.
+// program is the steps that compute a set of outputs of one shape. It is made
+// at planning and never changed: any number of runs may use it, and one run on
+// any part of the shape.
 type program struct {
 	shape   []int
 	chunk   int // elements of a register
@@ -19,6 +21,7 @@ type program struct {
 	ops     int // nodes computed for each element
 }
 
+// constReg is a register with a constant, filled when a frame is made.
 type constReg struct {
 	reg int
 	dt  ndarray.DType
@@ -60,7 +63,9 @@ type result struct {
 const chunkBytes = 32 << 10
 
 // compiler allots registers to nodes in order, which is an order of
-// computation, and frees each after its last use.
+// computation, and frees each after its last use. It is linear scan (Poletto
+// and Sarkar, TOPLAS 21(5), 1999) without spilling: registers are memory, and
+// there may be as many as it takes.
 type compiler struct {
 	p       *program
 	uniform func(in int) bool
@@ -73,7 +78,9 @@ type compiler struct {
 }
 
 // compile makes the program for results of one shape. uniform tells of inputs
-// whether they have a single element.
+// whether they have a single element: these, and all that is computed from them
+// and from constants alone, are computed once a frame. It takes time linear in
+// the nodes times the results.
 func compile(g *graph, results []result, shape []int, uniform func(in int) bool) *program {
 	c := &compiler{
 		p: &program{shape: shape}, uniform: uniform,
@@ -98,8 +105,9 @@ func compile(g *graph, results []result, shape []int, uniform func(in int) bool)
 	return c.p
 }
 
-// reachable lists the nodes that the results need, arguments first, and
-// notes each one's last use.
+// reachable lists the nodes that the results need, arguments first, and notes
+// each one's last use. Nodes are in the graph's order, in which arguments have
+// lower ids.
 func (c *compiler) reachable(g *graph, results []result) []*node {
 	need := make([]bool, len(g.nodes))
 	for _, r := range results {
@@ -132,7 +140,9 @@ func (c *compiler) reachable(g *graph, results []result) []*node {
 }
 
 // ownRegisters picks the results that can be computed in the output's memory:
-// those that no read of an input follows.
+// those that no read of an input follows. An output that is an input (v = v +
+// a) has every element of the chunk read by then. Half-width results are
+// computed in f32 and cannot be windows.
 func (c *compiler) ownRegisters(order []*node, results []result) map[*node]bool {
 	own := map[*node]bool{}
 	lastRead := 0
@@ -210,6 +220,7 @@ func (c *compiler) allot(n *node) int {
 	return c.fresh(n)
 }
 
+// release gives a dead node's register back, once.
 func (c *compiler) release(n *node) {
 	dt, r := regType(n.dt), c.where[n]
 	for _, have := range c.free[dt] {
@@ -220,7 +231,8 @@ func (c *compiler) release(n *node) {
 	c.free[dt] = append(c.free[dt], r)
 }
 
-// sizes fixes chunk and grain by the program alone.
+// sizes fixes chunk and grain by the program alone: pieces must not depend on
+// the threads.
 func (c *compiler) sizes() {
 	p := c.p
 	widest := 1

@@ -15,8 +15,9 @@ const opMulAdd op = "muladd"
 const opExpNegMul op = "expnegmul"
 
 // fastLoops are loops over floats beside those of prims: of three operands,
-// with an operand that is the same everywhere, and, in the streaming table, such
-// that write past the caches.
+// with an operand that is the same everywhere, and, in the streaming table,
+// such that write past the caches. They give the bits of the loops that they
+// replace.
 type fastLoops[T float] struct {
 	unary            map[op]func(dst, x []T)
 	binary           map[op]func(dst, a, b []T)
@@ -25,6 +26,9 @@ type fastLoops[T float] struct {
 	mulAdd           func(dst, a, b, c []T)
 }
 
+// The tables. An op that is not in one is done by the loop in prims; the
+// streaming ones have what is bound by memory: where there is much to compute
+// the caches are not what it waits for.
 var (
 	fastF32 = fastLoops[float32]{
 		scalar:   map[op]func(dst, a []float32, s float32){"add": simd.AddScalarF32, "sub": simd.SubScalarF32, "mul": simd.MulScalarF32, "div": simd.DivScalarF32, "min": simd.MinScalarF32, "max": simd.MaxScalarF32},
@@ -69,7 +73,8 @@ var (
 )
 
 // fastStep is a step by the loops here, nil if none of them does it. same tells
-// which arguments are the same everywhere.
+// which arguments are the same everywhere; stream asks for a loop that writes
+// past the caches, whose destination must be the output itself.
 func fastStep(n *node, dst int, args []int, same []bool, stream bool) step {
 	switch {
 	case n.dt == ndarray.F32 && stream:
@@ -84,6 +89,7 @@ func fastStep(n *node, dst int, args []int, same []bool, stream bool) step {
 	return nil
 }
 
+// step picks the loop of a node whose arguments lie in the registers args.
 func (l *fastLoops[T]) step(n *node, dst int, args []int, same []bool) step {
 	if n.args[0].dt != n.dt { // a cast, or a choice by a mask
 		return nil
@@ -108,6 +114,7 @@ func (l *fastLoops[T]) step(n *node, dst int, args []int, same []bool) step {
 	return nil
 }
 
+// scalarStep reads register s, which is uniform, once a chunk.
 func scalarStep[T float](loop func(dst, a []T, s T), dst, a, s int) step {
 	return func(f *frame, n int) { loop(reg[T](f, dst, n), reg[T](f, a, n), reg[T](f, s, 1)[0]) }
 }
@@ -144,8 +151,9 @@ func mulAdd(o op, dt ndarray.DType, args []*node) (op, []*node) {
 	return o, args
 }
 
-// expNegMul turns an exponential of a negative product into one node. A sign
-// of a factor is that of the product.
+// expNegMul turns an exponential of a negative product into one node. A sign of
+// a factor is that of the product, exactly: negation does not round. x*x and
+// square(x) are one form of it, the bell curve.
 func expNegMul(o op, dt ndarray.DType, args []*node) (op, []*node) {
 	if o != "exp" || dt != ndarray.F32 && dt != ndarray.F64 {
 		return o, args

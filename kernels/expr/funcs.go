@@ -7,7 +7,8 @@ import (
 )
 
 // function says how an operator or a function is typed. What types it takes is
-// told by the tables in prim.go: those with an entry for its op.
+// told by the tables in prim.go: those with an entry for its op. arity is
+// exact; there are no optional arguments.
 type function struct {
 	op       op
 	arity    int
@@ -42,6 +43,8 @@ var operatorTable = map[string]function{
 	"unary~": {op: "not", arity: 1},
 }
 
+// functionTable is filled by init, as the rules in special.go refer to it in
+// turn. Nothing writes it afterwards.
 var functionTable = map[string]function{}
 
 // synonyms are numpy's longer names.
@@ -51,6 +54,7 @@ var synonyms = map[string]string{
 	"maximum": "max", "power": "pow", "rint": "round",
 }
 
+// init fills functionTable: a list of names for each way of typing.
 func init() {
 	for _, name := range floatFunctions {
 		functionTable[name] = function{op: op(name), arity: 1, toFloat: true}

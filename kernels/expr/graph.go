@@ -6,10 +6,12 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// op is what a node computes from its arguments.
+// op is what a node computes from its arguments: the key of its loop in prims
+// and fastLoops, or one of those below.
 type op string
 
-// Ops beside those of the tables in prim.go.
+// Ops beside those of the tables in prim.go. opRound brings a half-width value
+// that was computed in f32 to the values of its type.
 const (
 	opInput op = "input" // elements of an input
 	opConst op = "const" // one value, everywhere
@@ -26,7 +28,9 @@ type node struct {
 	args []*node
 }
 
-// nodeKey is what makes two nodes the same.
+// nodeKey is what makes two nodes the same: nodes are hash-consed, so equal
+// subexpressions are computed once. Ids fit an int32, as a line has at most 64
+// KiB.
 type nodeKey struct {
 	op  op
 	dt  ndarray.DType
@@ -40,6 +44,7 @@ type nodeKey struct {
 // equals itself.
 type konst struct{ re, im uint64 }
 
+// complexKonst is the constant of a float or complex type.
 func complexKonst(c complex128) konst {
 	return konst{math.Float64bits(real(c)), math.Float64bits(imag(c))}
 }
@@ -55,10 +60,12 @@ type graph struct {
 	index map[nodeKey]*node
 }
 
+// newGraph is a graph without nodes.
 func newGraph() *graph { return &graph{index: map[nodeKey]*node{}} }
 
 // make gives the node of that op, type and arguments, folding it if all
-// arguments are constants.
+// arguments are constants: dt is the type of the result, and must be what
+// resultType says for the arguments' type.
 func (g *graph) make(o op, dt ndarray.DType, args ...*node) *node {
 	o, args = mulAdd(o, dt, args)
 	o, args = expNegMul(o, dt, args)
@@ -75,6 +82,7 @@ func (g *graph) make(o op, dt ndarray.DType, args ...*node) *node {
 	return n
 }
 
+// intern gives the node of a key, made if it is new.
 func (g *graph) intern(key nodeKey, args []*node) *node {
 	if n := g.index[key]; n != nil {
 		return n
@@ -85,10 +93,13 @@ func (g *graph) intern(key nodeKey, args []*node) *node {
 	return n
 }
 
+// constant is the node of a value of type dt.
 func (g *graph) constant(dt ndarray.DType, k konst) *node {
 	return g.intern(nodeKey{op: opConst, dt: dt, k: k}, nil)
 }
 
+// input is the node of input i, widened to dt as it is loaded if dt is not its
+// type.
 func (g *graph) input(i int, dt ndarray.DType) *node {
 	return g.intern(nodeKey{op: opInput, dt: dt, in: i}, nil)
 }
@@ -130,6 +141,7 @@ func (g *graph) round(n *node) *node {
 	return g.make(opRound, n.dt, n)
 }
 
+// isHalf tells whether values of d are computed in f32.
 func isHalf(d ndarray.DType) bool { return d == ndarray.F16 || d == ndarray.BF16 }
 
 // regType is the type a value has in registers.

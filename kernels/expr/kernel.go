@@ -12,6 +12,8 @@ import (
 	"vgpu/kernels/scratch"
 )
 
+// mapKernel declares map. Its operands are keys, named by the expression, so it
+// binds them itself.
 func mapKernel() *kernels.Kernel {
 	return &kernels.Kernel{
 		Name:      "map",
@@ -33,6 +35,8 @@ type names struct {
 	assigned map[string]bool
 }
 
+// analyse collects the names, in the order in which statements run: a name that
+// is read after it was assigned is no input.
 func analyse(stmts []statement) names {
 	n := names{map[string]*syntax{}, map[string]bool{}}
 	for _, s := range stmts {
@@ -42,6 +46,7 @@ func analyse(stmts []statement) names {
 	return n
 }
 
+// visit notes what a tree reads.
 func (n names) visit(s *syntax) {
 	if s.name != "" && !n.assigned[s.name] && n.read[s.name] == nil {
 		n.read[s.name] = s
@@ -79,6 +84,7 @@ func bind(c *kernels.Call) error {
 	return c.ParseOptions(func(key string) bool { return n.read[key] == nil && !n.assigned[key] })
 }
 
+// bindKey makes an input, an output, or both of a key; of any other, none.
 func bindKey(c *kernels.Call, o *command.Option, n names) error {
 	if n.read[o.Key] != nil {
 		if err := c.AddInput(o.Word()); err != nil {
@@ -151,7 +157,8 @@ func operands(c *kernels.Call, n names) map[string]operand {
 }
 
 // plan types the expression and compiles it: a program for each shape of
-// output.
+// output. Programs run one after the other, so only a single one may write over
+// an input (Alias). Scratch is a frame a worker.
 func plan(c *kernels.Call) (*kernels.Plan, error) {
 	stmts, err := parse(c.Literals[0].Text)
 	if err != nil {
@@ -192,7 +199,7 @@ func plan(c *kernels.Call) (*kernels.Plan, error) {
 }
 
 // frames is the bytes of a frame that does for all programs, and how many are
-// in use at once.
+// in use at once: one a worker, and no more than there are pieces.
 func frames(c *kernels.Call, progs []*program) (size, workers int) {
 	for _, p := range progs {
 		size = max(size, p.frameSize())
@@ -201,7 +208,8 @@ func frames(c *kernels.Call, progs []*program) (size, workers int) {
 	return size, workers
 }
 
-// output brings a value to the type and shape that the line asks for.
+// output brings a value to the type and shape that the line asks for. A type
+// may be widened or narrowed within its kind; a shape may be broadcast.
 func (c *checker) output(o *kernels.Output, v value) (*node, kernels.OutSpec, error) {
 	if v.lit != nil {
 		n, err := c.literal(v, v.lit.dtype())

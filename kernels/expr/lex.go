@@ -15,6 +15,7 @@ const (
 	kOp // an operator or punctuation; the text says which
 )
 
+// token is a word of the text, at bytes [pos, end).
 type token struct {
 	kind     kind
 	text     string
@@ -27,7 +28,7 @@ var operators = []string{
 	"+", "-", "*", "/", "%", "<", ">", "=", "&", "|", "^", "~", "(", ")", ",", ";",
 }
 
-// lex splits a text into tokens; the last one is kEOF.
+// lex splits a text into tokens; the last one is kEOF. Errors are *syntaxError.
 func lex(text string) ([]token, error) {
 	var toks []token
 	for i := 0; ; {
@@ -46,6 +47,7 @@ func lex(text string) ([]token, error) {
 	}
 }
 
+// lexOne reads the token that begins at byte i, which is no blank.
 func lexOne(text string, i int) (token, error) {
 	switch c := text[i]; {
 	case isDigit(c), c == '.' && i+1 < len(text) && isDigit(text[i+1]):
@@ -83,8 +85,9 @@ func badCharacter(text string, i int) error {
 	return e
 }
 
-// lexNumber reads 12, 0x1f, 0b101, 1.5e-3, .5, each with an imaginary suffix
-// j or i if it is decimal.
+// lexNumber reads 12, 0x1f, 0b101, 1.5e-3, .5, each with an imaginary suffix j
+// or i if it is decimal. Letters that follow are taken along, so that 12ab is
+// one bad number and not two words; parseNumber refuses it.
 func lexNumber(text string, i int) (token, error) {
 	end := i
 	if text[i] == '0' && i+1 < len(text) && strings.IndexByte("xXbBoO", text[i+1]) >= 0 {

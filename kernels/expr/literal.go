@@ -27,9 +27,12 @@ type literal struct {
 	c    complex128
 }
 
-// maxBits bounds integers among literals; no dtype holds more than 64.
+// maxBits bounds integers among literals; no dtype holds more than 64. Room
+// beyond that lets what is in between overflow 64 bits, as (2**70)//(2**60)
+// does.
 const maxBits = 128
 
+// checkInt is the literal of an integer, refused beyond maxBits.
 func checkInt(n *big.Int, pos, end int) (*literal, error) {
 	if n.BitLen() > maxBits {
 		return nil, &syntaxError{pos: pos, end: end, msg: fmt.Sprintf("the integer has %d bits, at most %d are kept", n.BitLen(), maxBits), hint: "write it as a float"}
@@ -124,6 +127,7 @@ func floorDivMod(op string, r, a, b *big.Int) {
 	}
 }
 
+// shiftOrPower sets r; n is at most 2·maxBits, so r has 2¹⁵ bits at the most.
 func shiftOrPower(op string, r, a *big.Int, n uint) {
 	switch op {
 	case "<<":

@@ -2,7 +2,9 @@ package expr
 
 import "math"
 
-// The type sets of the loops.
+// The type sets of the loops. All loops take slices of one length, and dst may
+// be an argument. They are what the vector loops of package simd are compared
+// with, and what runs where there are none.
 type (
 	signed   interface{ int8 | int16 | int32 | int64 }
 	unsigned interface {
@@ -50,9 +52,10 @@ func square[T number](dst, x []T) {
 	}
 }
 
+// copyTo keeps the patterns of NaNs.
 func copyTo[T number](dst, x []T) { copy(dst, x[:len(dst)]) }
 
-// relu keeps NaN.
+// relu keeps NaN, and the sign of zero.
 func relu[T reals](dst, x []T) {
 	x = x[:len(dst)]
 	for i := range dst {
@@ -72,8 +75,10 @@ func angleOf[T float](dst, x []T) {
 	}
 }
 
-// divMod is Python's: the remainder has the divisor's sign, the quotient is
-// rounded down. A division by zero gives a/b and NaN.
+// divMod is Python's (float_divmod in floatobject.c): the remainder has the
+// divisor's sign, the quotient is rounded down. A division by zero gives a/b
+// and NaN. The quotient comes from the exact remainder, as floor(a/b) would be
+// off by one where a/b rounds up to an integer.
 func divMod[T float](a, b T) (quo, mod T) {
 	m := T(math.Mod(float64(a), float64(b)))
 	if b == 0 {
@@ -109,7 +114,8 @@ func modFloat[T float](dst, a, b []T) {
 	}
 }
 
-// via computes float32 in float64 and rounds.
+// via computes float32 in float64 and rounds: twice, which is within half a
+// unit and a little of the true value.
 func via(f func(float64) float64) func(dst, x []float32) {
 	return func(dst, x []float32) {
 		x = x[:len(dst)]
@@ -119,6 +125,7 @@ func via(f func(float64) float64) func(dst, x []float32) {
 	}
 }
 
+// via2 is via for two arguments.
 func via2(f func(a, b float64) float64) func(dst, a, b []float32) {
 	return func(dst, a, b []float32) {
 		a, b = a[:len(dst)], b[:len(dst)]
@@ -128,6 +135,7 @@ func via2(f func(a, b float64) float64) func(dst, a, b []float32) {
 	}
 }
 
+// each is the loop of a function of package math.
 func each(f func(float64) float64) func(dst, x []float64) {
 	return func(dst, x []float64) {
 		x = x[:len(dst)]
@@ -137,6 +145,7 @@ func each(f func(float64) float64) func(dst, x []float64) {
 	}
 }
 
+// each2 is each for two arguments.
 func each2(f func(a, b float64) float64) func(dst, a, b []float64) {
 	return func(dst, a, b []float64) {
 		a, b = a[:len(dst)], b[:len(dst)]
@@ -148,12 +157,15 @@ func each2(f func(a, b float64) float64) func(dst, a, b []float64) {
 
 // Functions that package math lacks.
 
+// lgamma is the logarithm of |gamma(x)|; the sign that package math gives too
+// is dropped.
 func lgamma(x float64) float64 {
 	v, _ := math.Lgamma(x)
 	return v
 }
 
-// truth converts without a branch in the loop.
+// truth converts without a branch in the loop: the compiler makes a SETcc of
+// it.
 func truth(b bool) uint8 {
 	var v uint8
 	if b {
@@ -162,6 +174,7 @@ func truth(b bool) uint8 {
 	return v
 }
 
+// less and the other comparisons give bools, 0 for whatever has a NaN but !=.
 func less[T reals](dst []uint8, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
@@ -193,6 +206,7 @@ func notEqual[T number](dst []uint8, a, b []T) {
 	}
 }
 
+// chooseGo is where: a where c is not zero, else b.
 func chooseGo[T number](dst []T, c []uint8, a, b []T) {
 	c, a, b = c[:len(dst)], a[:len(dst)], b[:len(dst)]
 	for i := range dst {

@@ -5,7 +5,7 @@ import (
 	"math/cmplx"
 )
 
-// viaC computes complex64 in complex128 and rounds.
+// viaC computes complex64 in complex128 and rounds; complex128 as it is.
 func viaC[T complexes](f func(complex128) complex128) func(dst, x []T) {
 	return func(dst, x []T) {
 		x = x[:len(dst)]
@@ -15,6 +15,7 @@ func viaC[T complexes](f func(complex128) complex128) func(dst, x []T) {
 	}
 }
 
+// viaC2 is viaC for two arguments.
 func viaC2[T complexes](f func(a, b complex128) complex128) func(dst, a, b []T) {
 	return func(dst, a, b []T) {
 		a, b = a[:len(dst)], b[:len(dst)]
@@ -24,6 +25,7 @@ func viaC2[T complexes](f func(a, b complex128) complex128) func(dst, a, b []T) 
 	}
 }
 
+// testC is the loop of a test of both parts.
 func testC[T complexes](f func(re, im float64) bool) func(dst []uint8, x []T) {
 	return func(dst []uint8, x []T) {
 		for i := range dst {
@@ -33,10 +35,12 @@ func testC[T complexes](f func(re, im float64) bool) func(dst []uint8, x []T) {
 	}
 }
 
+// isNaNC and its like are numpy's: either part decides, both must be finite.
 func isNaNC(re, im float64) bool    { return re != re || im != im }
 func isInfC(re, im float64) bool    { return math.IsInf(re, 0) || math.IsInf(im, 0) }
 func isFiniteC(re, im float64) bool { return re-re == 0 && im-im == 0 }
 
+// log10C has the branch cut of the natural logarithm.
 func log10C(z complex128) complex128 {
 	return cmplx.Log(z) * (1 / math.Ln10)
 }
@@ -99,6 +103,7 @@ func tanhC(z complex128) complex128 {
 	return complex(beta*rho*s/d, t/d)
 }
 
+// tanC is -i·tanh(i·z).
 func tanC(z complex128) complex128 {
 	w := tanhC(complex(-imag(z), real(z)))
 	return complex(imag(w), -real(w))
@@ -118,6 +123,8 @@ func atanC(z complex128) complex128 {
 	return complex(re, math.Copysign(im, y))
 }
 
+// absC64 takes the square root of the sum of squares in float64, which is
+// correctly rounded but for a few cases near ties, and much faster than hypot.
 func absC64(dst []float32, z []complex64) {
 	for i := range dst {
 		re, im := float64(real(z[i])), float64(imag(z[i]))
@@ -130,6 +137,7 @@ func absC64(dst []float32, z []complex64) {
 	}
 }
 
+// absC128 scales, as squares of float64 would overflow.
 func absC128(dst []float64, z []complex128) {
 	for i := range dst {
 		dst[i] = cmplx.Abs(z[i])

@@ -7,8 +7,8 @@ func not[T integer](dst, x []T) {
 	}
 }
 
-// shl and shr shift out all bits for counts of the width and more, and for
-// negative ones, as numpy does.
+// shl shifts out all bits for counts of the width and more, and for negative
+// ones, as numpy does: a negative count is a huge one when taken as unsigned.
 func shl[T integer](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
@@ -16,6 +16,7 @@ func shl[T integer](dst, a, b []T) {
 	}
 }
 
+// shr is shl to the right: what stays of a negative number is -1.
 func shr[T integer](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
@@ -73,14 +74,17 @@ func fmodInt[T integer](dst, a, b []T) {
 	}
 }
 
-// powInt wraps. A negative power is what the true value is truncated to: 0
-// but for bases of 1 and -1.
+// powInt wraps. A negative power is what the true value is truncated to: 0 but
+// for bases of 1 and -1. (numpy raises an error, which a kernel cannot do for
+// one element.)
 func powInt[T integer](dst, a, b []T) {
 	for i := range dst {
 		dst[i] = powOne(a[i], b[i])
 	}
 }
 
+// powOne squares and multiplies, in at most twice as many products as T has
+// bits.
 func powOne[T integer](base, exp T) T {
 	if exp < 0 {
 		switch {
@@ -109,6 +113,7 @@ func absInt[T signed](dst, x []T) {
 	}
 }
 
+// signInt is -1, 0 or 1.
 func signInt[T signed](dst, x []T) {
 	x = x[:len(dst)]
 	for i := range dst {

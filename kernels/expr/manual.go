@@ -7,6 +7,8 @@ import (
 	"vgpu/kernels"
 )
 
+// manual is the page of map. Its list of functions is the tables', so it cannot
+// fall behind.
 func manual() kernels.Manual {
 	return kernels.Manual{
 		Description: descriptionText + "\n\nFunctions of floats: " + strings.Join(sorted(floatFunctions), " ") + ". " + functionsText,
@@ -35,6 +37,7 @@ func manual() kernels.Manual {
 	}
 }
 
+// sorted is a sorted copy.
 func sorted(s []string) []string {
 	s = slices.Clone(s)
 	slices.Sort(s)

@@ -10,7 +10,8 @@ import (
 )
 
 // syntax is a node of the tree. A leaf is a number (lit) or a name; else op
-// names an operator or a function and args are its operands.
+// names an operator or a function and args are its operands. op is "+" for an
+// operator of two, "unary-" for one of one, "sin()" for a function.
 type syntax struct {
 	pos, end int
 	op       string
@@ -26,18 +27,20 @@ type statement struct {
 	expr     *syntax
 }
 
-// maxDepth bounds nesting, so that no stage recurses without end.
+// maxDepth bounds nesting, so that no stage recurses without end. Chains of one
+// operator are deep trees too, and have a bound of their own in binary.
 const maxDepth = 200
 
-// parser is recursive descent with Python's precedence.
+// parser is recursive descent with Python's precedence. depth counts unary,
+// which every way to nest passes through.
 type parser struct {
 	toks  []token
 	i     int
 	depth int
 }
 
-// parse reads `a = expr; b = expr`. Empty statements are allowed, no
-// statement at all is not.
+// parse reads `a = expr; b = expr`. Empty statements are allowed, no statement
+// at all is not. Errors are *syntaxError, with the place in text.
 func parse(text string) ([]statement, error) {
 	toks, err := lex(text)
 	if err != nil {
@@ -66,8 +69,10 @@ func parse(text string) ([]statement, error) {
 	return out, nil
 }
 
+// peek is the token that comes next, kEOF at the end and beyond.
 func (p *parser) peek() token { return p.toks[p.i] }
 
+// next takes a token; kEOF stays where it is.
 func (p *parser) next() token {
 	t := p.toks[p.i]
 	if t.kind != kEOF {
@@ -76,6 +81,7 @@ func (p *parser) next() token {
 	return t
 }
 
+// accept takes an operator if it is next.
 func (p *parser) accept(op string) bool {
 	if t := p.peek(); t.kind == kOp && t.text == op {
 		p.i++
@@ -84,6 +90,8 @@ func (p *parser) accept(op string) bool {
 	return false
 }
 
+// unexpected is the refusal of a token, with the remedy where people's habits
+// from Python are known.
 func unexpected(t token) error {
 	e := &syntaxError{pos: t.pos, end: t.end}
 	switch {
@@ -102,6 +110,7 @@ func unexpected(t token) error {
 	return e
 }
 
+// statement reads NAME = expression.
 func (p *parser) statement() (statement, error) {
 	t := p.next()
 	if t.kind != kName {
@@ -120,6 +129,7 @@ var levels = [][]string{
 	{"|"}, {"^"}, {"&"}, {"<<", ">>"}, {"+", "-"}, {"*", "/", "//", "%"},
 }
 
+// binary reads operators of a level of precedence and tighter.
 func (p *parser) binary(level int) (*syntax, error) {
 	if level == len(levels) {
 		return p.unary()
@@ -142,10 +152,13 @@ func (p *parser) binary(level int) (*syntax, error) {
 	return x, err
 }
 
+// tooDeep is the refusal of an expression beyond maxDepth.
 func tooDeep(t token) error {
 	return &syntaxError{pos: t.pos, end: t.end, msg: "the expression is nested too deeply", hint: "name a part of it: t = ...; z = t + ..."}
 }
 
+// unary reads signs before a power: they bind looser than ** and tighter than
+// *.
 func (p *parser) unary() (*syntax, error) {
 	t := p.peek()
 	if p.depth++; p.depth > maxDepth {
@@ -179,6 +192,7 @@ func (p *parser) power() (*syntax, error) {
 	return &syntax{pos: x.pos, end: y.end, op: "**", args: []*syntax{x, y}}, nil
 }
 
+// atom reads a number, a name, a call or what is in parentheses.
 func (p *parser) atom() (*syntax, error) {
 	t := p.next()
 	switch {
@@ -212,6 +226,8 @@ func (p *parser) unclosed(open token) error {
 	return &syntaxError{pos: open.pos, end: open.end, msg: "the parenthesis is not closed"}
 }
 
+// call reads arguments up to the closing parenthesis; how many there may be is
+// the checker's business. A comma may not end them.
 func (p *parser) call(name token) (*syntax, error) {
 	x := &syntax{pos: name.pos, op: name.text + "()"}
 	open := p.toks[p.i-1]

@@ -11,7 +11,9 @@ import (
 
 // prims are the inner loops over one register type. All take slices of equal
 // length; dst may be the same slice as an argument (not one that overlaps it
-// otherwise). To make an operation faster, replace its entry.
+// otherwise). To make an operation faster, replace its entry. An op that a type
+// has no entry for is refused for that type by the checker: the tables are the
+// documentation of what is taken. They are read only.
 type prims[T ndarray.Element] struct {
 	unary   map[op]func(dst, x []T)
 	binary  map[op]func(dst, a, b []T)
@@ -125,6 +127,8 @@ var binaryBool = map[op]func(dst, a, b []uint8){
 
 type compares[T any] = map[op]func(dst []uint8, a, b []T)
 
+// integerPrims are the loops of an integer type: those in Go, but where there
+// is one in vector.
 func integerPrims[T integer](vector map[op]func(dst, a, b []T), compare compares[T]) prims[T] {
 	p := prims[T]{
 		unary: map[op]func(dst, x []T){
@@ -152,6 +156,9 @@ func unsignedPrims[T unsigned](vector map[op]func(dst, a, b []T), compare compar
 	return p
 }
 
+// complexPrims are the loops of a complex type. Transcendental functions go by
+// package cmplx, in complex128, but where it is not good enough (tan, tanh,
+// atan).
 func complexPrims[T complexes]() prims[T] {
 	return prims[T]{
 		unary: map[op]func(dst, x []T){

@@ -2,7 +2,8 @@ package expr
 
 import "vgpu/kernels/ndarray"
 
-// promoteWeak is what a strong type becomes beside a literal.
+// promoteWeak is the type of an array's type beside a literal: the array's,
+// unless the literal is of a higher kind (NEP 50).
 func promoteWeak(d ndarray.DType, k weakKind) ndarray.DType {
 	switch {
 	case d.IsComplex(), k == weakInt && d != ndarray.Bool, k == weakFloat && d.IsFloat():

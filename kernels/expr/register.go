@@ -10,17 +10,21 @@ type register struct {
 	slice any           // *[]T
 }
 
+// newRegister has n elements on the Go heap: for folding only, as a run's
+// registers are scratch memory.
 func newRegister(dt ndarray.DType, n int) register {
 	var r register
 	tables[dt].bind(&r, ndarray.New(dt, n))
 	return r
 }
 
+// bind and the methods below implement regTable.
 func (p *prims[T]) bind(r *register, a ndarray.Array) {
 	s := ndarray.Slice[T](a)
 	r.arr, r.base, r.slice = a, 0, &s
 }
 
+// window reuses the slice header that r has, so that a chunk allocates nothing.
 func (p *prims[T]) window(r *register, whole ndarray.Array, lo, hi int) {
 	if r.slice == nil {
 		p.bind(r, whole)
@@ -37,6 +41,7 @@ func (p *prims[T]) store(r *register, a ndarray.Array, lo, n int) {
 	ndarray.Store(a, (*r.slice.(*[]T))[:n], lo)
 }
 
+// spread doubles what is filled: copies of memory, not a loop over elements.
 func (p *prims[T]) spread(r *register) {
 	s := *r.slice.(*[]T)
 	for n := 1; n < len(s); n *= 2 {
@@ -44,6 +49,7 @@ func (p *prims[T]) spread(r *register) {
 	}
 }
 
+// cast goes by ndarray.Load, whose rules are those of astype.
 func (p *prims[T]) cast(dst, src int) step {
 	return func(f *frame, n int) {
 		from := &f.regs[src]
@@ -76,7 +82,8 @@ func setConst(r *register, dt ndarray.DType, k konst) {
 	t.spread(r)
 }
 
-// getConst is the first element of a register as a constant of type dt.
+// getConst is the first element of a register as a constant of type dt:
+// exactly, since all floats fit c128's parts and all integers 64 bits.
 func getConst(r *register, dt ndarray.DType) konst {
 	if dt.IsFloat() || dt.IsComplex() {
 		var z [1]complex128

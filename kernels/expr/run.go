@@ -14,13 +14,15 @@ import (
 // first.
 const streamFrom = 16 << 20
 
-// frame is the registers of one piece under way.
+// frame is the registers of one piece under way. One goroutine has it at a
+// time, from borrow to giveBack.
 type frame struct {
 	regs []register
 	lane []byte // the memory of those that are no windows
 }
 
-// run is a program with its operands.
+// run is a program with its operands. All but idle is fixed by open, before the
+// pieces start.
 type run struct {
 	p    *program
 	in   []ndarray.Array // by input index, stretched to the outputs' shape
@@ -93,6 +95,8 @@ func (r *run) close() {
 	}
 }
 
+// borrow gives a frame, made if none is idle: there are as many as pieces run
+// at once.
 func (r *run) borrow() *frame {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,6 +108,7 @@ func (r *run) borrow() *frame {
 	return r.newFrame()
 }
 
+// giveBack takes a frame back, with its uniform registers filled.
 func (r *run) giveBack(f *frame) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,6 +116,8 @@ func (r *run) giveBack(f *frame) {
 }
 
 // newFrame makes registers and fills those that are the same for all chunks.
+// Precondition: mu is held, which others wait for only while the first frames
+// are made.
 func (r *run) newFrame() *frame {
 	p := r.p
 	f := &frame{regs: make([]register, len(p.regs)), lane: r.lanes.Get()}
@@ -137,7 +144,8 @@ func (r *run) newFrame() *frame {
 	return f
 }
 
-// chunk computes elements [lo, lo+n).
+// chunk computes elements [lo, lo+n). All inputs are read, or are windows,
+// before the first step; outputs are windows, or are stored after the last.
 func (r *run) chunk(f *frame, lo, n int) {
 	p := r.p
 	for _, in := range p.inputs {

@@ -5,6 +5,7 @@ import "vgpu/kernels/ndarray"
 // This file holds the operators and functions whose types follow a rule of
 // their own.
 
+// identity is unary +, which bools do not have in numpy.
 func identity(c *checker, _ function, s *syntax, args []value) (value, error) {
 	if a := args[0]; a.n.dt != ndarray.Bool {
 		return a, nil
@@ -141,6 +142,7 @@ func (f function) plain() function {
 	return f
 }
 
+// where takes a condition of any type, and values of one common type.
 func where(c *checker, _ function, s *syntax, args []value) (value, error) {
 	cond, err := c.asBool(args[0])
 	if err != nil {
@@ -154,6 +156,7 @@ func where(c *checker, _ function, s *syntax, args []value) (value, error) {
 	return value{n: c.g.make(opWhere, dt, cond, nodes[0], nodes[1])}, nil
 }
 
+// asBool is the value as a bool: true unless zero, NaN included.
 func (c *checker) asBool(v value) (*node, error) {
 	if v.lit != nil {
 		n, err := c.literal(v, v.lit.dtype())
@@ -175,6 +178,8 @@ func clip(c *checker, _ function, s *syntax, args []value) (value, error) {
 	return c.common(function{op: "min", boolAsI8: true}, s, []value{v, args[2]})
 }
 
+// makeComplex joins two real values of one float type; halves become f32, of
+// which c64 is made.
 func makeComplex(c *checker, _ function, s *syntax, args []value) (value, error) {
 	dt := floatOf(commonType(args))
 	if dt.IsComplex() {

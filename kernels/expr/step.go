@@ -5,10 +5,12 @@ import (
 	"vgpu/kernels/simd"
 )
 
-// step computes the first n elements of a register from others.
+// step computes the first n elements of a register from others. It is called by
+// one goroutine a frame, and holds nothing that changes.
 type step func(f *frame, n int)
 
-// reg is the elements of a register as a Go slice.
+// reg is the first n elements of register i as a Go slice. It panics if T is
+// not the register's type, which would be a fault of the compiler.
 func reg[T ndarray.Element](f *frame, i, n int) []T { return (*f.regs[i].slice.(*[]T))[:n] }
 
 // table is a prims of any element type.
@@ -46,6 +48,7 @@ const (
 	formReal      // the result is the real type of a complex one
 )
 
+// form and step implement table.
 func (p *prims[T]) form(o op) form {
 	switch {
 	case p.unary[o] != nil, p.binary[o] != nil:
@@ -96,12 +99,15 @@ func (p *realPrims[C, R]) step(n *node, dst int, args []int) step {
 	return func(f *frame, n int) { loop(reg[R](f, dst, n), reg[C](f, a, n)) }
 }
 
+// tables has the loops of every type that registers have; there are none of
+// half-width ones, which are computed in f32.
 var tables = map[ndarray.DType]regTable{
 	ndarray.Bool: &primBool, ndarray.I8: &primI8, ndarray.U8: &primU8, ndarray.I16: &primI16, ndarray.U16: &primU16,
 	ndarray.I32: &primI32, ndarray.U32: &primU32, ndarray.I64: &primI64, ndarray.U64: &primU64,
 	ndarray.F32: &primF32, ndarray.F64: &primF64, ndarray.C64: &primC64, ndarray.C128: &primC128,
 }
 
+// realTables has the loops between complex types and their parts.
 var realTables = map[ndarray.DType]table{ndarray.C64: &partC64, ndarray.C128: &partC128}
 
 // hasPrim tells whether the op takes arguments of type dt.
@@ -165,6 +171,7 @@ func castStep(n *node, dst, src int) step {
 	return tables[n.dt].cast(dst, src)
 }
 
+// toHalf rounds to a half-width type, once, and gives the value in f32.
 func toHalf(dt ndarray.DType) func(float64) float32 {
 	if dt == ndarray.BF16 {
 		return func(v float64) float32 { return ndarray.BF16ToF32(ndarray.BF16FromF64(v)) }
@@ -195,6 +202,7 @@ func halfLoops(dt ndarray.DType) (narrow func(dst []uint16, x []float32), widen 
 	return simd.CastF32F16, simd.CastF16F32
 }
 
+// castPair is register types.
 type castPair struct{ from, to ndarray.DType }
 
 // casts are the vector loops; other pairs are converted by package ndarray.
@@ -210,6 +218,7 @@ var casts = map[castPair]func(dst, src int) step{
 	{ndarray.I16, ndarray.I32}: castWith(simd.CastI16I32), {ndarray.U16, ndarray.I32}: castWith(simd.CastU16I32),
 }
 
+// castWith makes steps of a vector loop.
 func castWith[D, S ndarray.Element](loop func(dst []D, x []S)) func(dst, src int) step {
 	return func(dst, src int) step {
 		return func(f *frame, n int) { loop(reg[D](f, dst, n), reg[S](f, src, n)) }

@@ -19,7 +19,8 @@ type streamed struct {
 	workers int
 }
 
-// planStream plans a streamed run within mem bytes.
+// planStream plans a streamed run within mem bytes, frames included. The error
+// is a *stream.NoMemError that tells what all programs together need.
 func planStream(c *kernels.Call, p *kernels.Plan, progs []*program, mem int64) (*kernels.Streamed, error) {
 	s := &streamed{progs: progs}
 	s.frame, s.workers = frames(c, progs)
@@ -69,6 +70,7 @@ func (p *program) operands(c *kernels.Call, plan *kernels.Plan) ([]stream.Operan
 	return ops, nil
 }
 
+// run goes through the programs in turn: each reads its inputs from the start.
 func (s *streamed) run(x *kernels.Exec) error {
 	lanes := scratch.NewLanes(x.Mem, s.frame, s.workers)
 	for i, p := range s.progs {
