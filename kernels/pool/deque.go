@@ -26,13 +26,16 @@ type deque struct {
 	_      [48]byte
 }
 
-// ring is a circular array whose length is a power of two.
+// ring is a circular array whose length is a power of two. Slots are atomic as
+// thieves read them while the owner writes others.
 type ring struct {
 	slots []atomic.Pointer[Worker]
 }
 
+// newRing has n slots, a power of two.
 func newRing(n int) *ring { return &ring{slots: make([]atomic.Pointer[Worker], n)} }
 
+// at is the slot of index i.
 func (r *ring) at(i int64) *atomic.Pointer[Worker] { return &r.slots[i&int64(len(r.slots)-1)] }
 
 func (d *deque) init() { d.ring.Store(newRing(minDeque)) }
@@ -47,7 +50,8 @@ func (d *deque) noneAbove(base int64) bool {
 	return b <= base || d.top.Load() >= b
 }
 
-// push adds a task at the bottom. It reports false when the deque is full.
+// push adds a task at the bottom. It reports false when the deque is full,
+// which leaves it as it was. The store to bottom publishes the slot.
 // Precondition: the caller is the owner.
 func (d *deque) push(w *Worker) bool {
 	b, t, r := d.bottom.Load(), d.top.Load(), d.ring.Load()
@@ -62,8 +66,9 @@ func (d *deque) push(w *Worker) bool {
 	return true
 }
 
-// grow publishes a ring of twice the size. Thieves that still hold the old
-// ring read the same tasks there: it is never written again.
+// grow publishes a ring of twice the size. Thieves that still hold the old ring
+// read the same tasks there: it is never written again. The collector frees it,
+// which is the part of the paper that is hard without one.
 func (d *deque) grow(r *ring, t, b int64) *ring {
 	n := newRing(2 * len(r.slots))
 	for i := t; i < b; i++ {

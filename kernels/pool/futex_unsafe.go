@@ -22,7 +22,8 @@ func futexWait(word *atomic.Uint32, v uint32) {
 	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWaitPrivate, uintptr(v), 0, 0, 0)
 }
 
-// futexWake wakes the sleeper on word. It never blocks.
+// futexWake wakes the sleeper on word, if there is one. It never blocks, so the
+// runtime need not be told; its only errors are for a bad address.
 func futexWake(word *atomic.Uint32) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWakePrivate, 1, 0, 0, 0)
 }

@@ -2,7 +2,8 @@ package pool
 
 // runHere runs a root on the calling goroutine. Its thread is no worker's: it
 // has no deque to steal from, since a job of one worker runs its forks in
-// place.
+// place. Close waits for it, as for any job that was accepted. What it counts
+// (tasks, busy time) is in no worker's statistics; its root is in the trace.
 func (p *Pool) runHere(j *job) error {
 	if !p.roots.admit(func() { p.alive.Add(1) }) {
 		return ErrClosed

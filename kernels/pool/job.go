@@ -153,7 +153,9 @@ func (j *job) await() error {
 	return j.result()
 }
 
-// result is what Run returns of a job that has ended.
+// result is what Run returns of a job that has ended. A panic anywhere goes
+// before fn's own error, which may be its consequence; that goes before the
+// reason of a cancellation.
 func (j *job) result() error {
 	failed := j.failed.Load()
 	var pe *PanicError
@@ -163,9 +165,9 @@ func (j *job) result() error {
 	return j.err
 }
 
-// poll waits a short while for the end without giving up the P. It takes no
-// CPU time from the job for longer than endSpin, and does not wait for a
-// worker if none is free.
+// poll waits a short while for the end without giving up the P, and tells
+// whether it came. It takes no CPU time from the job for longer than endSpin,
+// and does not wait for a worker if none is free.
 func (j *job) poll() bool {
 	if j.p.procs.Load() == 1 {
 		return false // nothing can change meanwhile
@@ -192,7 +194,9 @@ func (j *job) poll() bool {
 // fail cancels the job for a reason; the first one counts.
 func (j *job) fail(err error) { j.failed.CompareAndSwap(nil, &err) }
 
-// cause is why the job was cancelled, or nil.
+// cause is why the job was cancelled, or nil. It costs an atomic load, and the
+// context's lock while the job is not cancelled: call it once a piece, not once
+// an element.
 func (j *job) cause() error {
 	if e := j.failed.Load(); e != nil {
 		return *e
@@ -238,7 +242,7 @@ func (j *job) leave(id int) {
 	j.active.Add(-1)
 }
 
-// rootQueue holds the roots that wait for a worker.
+// rootQueue holds the roots that wait for a worker. best and size are hints.
 type rootQueue struct {
 	best atomic.Int64 // priority of the first; noRoot if empty
 	size atomic.Int32
@@ -262,7 +266,7 @@ func (q *rootQueue) put(j *job) bool {
 	return true
 }
 
-// admit calls f unless the queue is closed.
+// admit calls f, under the lock, unless the queue is closed; it tells which.
 func (q *rootQueue) admit(f func()) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

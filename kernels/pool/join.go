@@ -1,7 +1,9 @@
 package pool
 
-// popUnder pops a task that belongs to g. Tasks of other groups that lie
-// above it keep their order.
+// popUnder pops a task that belongs to g, nil if the deque has none. Tasks of
+// other groups that lie above it keep their order: they were forked later by a
+// task that encloses this one (a group from outside is waited for in a piece),
+// and running them here could need what this task holds.
 func (t *thread) popUnder(g *Group) *Worker {
 	var aside []*Worker
 	var x *Worker
@@ -54,7 +56,9 @@ func (t *thread) pollJoin(g *Group) (x *Worker, over bool) {
 }
 
 // parkJoin sleeps until g is done or a task of it may be stolen; it returns
-// what it stole in a last look.
+// what it stole in a last look. waitOn goes before word, and word before the
+// look: who pushes a task publishes it first, and then looks for waiters
+// (callWaiter).
 func (t *thread) parkJoin(g *Group) *Worker {
 	j := g.w.job
 	j.waiting.Add(1)
@@ -73,8 +77,9 @@ func (t *thread) parkJoin(g *Group) *Worker {
 	return x
 }
 
-// stealUnder steals a task that belongs to g. The thread is in g's job
-// already.
+// stealUnder steals a task that belongs to g, nil if it sees none. The thread
+// is in g's job already, so it enters none. Only the oldest task of each deque
+// is looked at.
 func (t *thread) stealUnder(g *Group) *Worker {
 	for _, tier := range t.tiers[1:] { // the first is t itself
 		for i, k := 0, t.first(tier); i < len(tier); i, k = i+1, k+1 {

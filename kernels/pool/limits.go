@@ -11,7 +11,8 @@ import (
 )
 
 // allowedCPUs is the process's affinity mask, from proc/self/status; if that
-// cannot be read, as many CPUs as the runtime counted.
+// cannot be read, as many CPUs as the runtime counted, by number from 0. A mask
+// that is there and malformed is an error: guessing would leave the mask.
 func allowedCPUs(root fs.FS) ([]int, error) {
 	_, rest, ok := strings.Cut(readText(root, "proc/self/status"), "Cpus_allowed_list:")
 	if !ok {

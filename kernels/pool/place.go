@@ -7,7 +7,8 @@ import (
 )
 
 // place makes n threads, gives each a CPU and a mask, and orders each one's
-// victims.
+// victims. More threads than CPUs go round. The seeds of their choices are
+// their numbers; results do not depend on who steals what.
 func (p *Pool) place(n int) {
 	cpus := p.topo.spread()
 	pin := p.cfg.Pin
@@ -30,7 +31,8 @@ func (p *Pool) place(n int) {
 	}
 }
 
-// mask is the set of CPUs for a worker meant to run on c.
+// mask is the set of CPUs for a worker meant to run on c; nil leaves it with
+// the mask of the process.
 func (p *Pool) mask(pin Pinning, c CPU) []int {
 	switch pin {
 	case PinCPU:
@@ -48,6 +50,7 @@ func (p *Pool) mask(pin Pinning, c CPU) []int {
 // the caches are unknown.
 type domain struct{ node, llc int }
 
+// domainOf is the domain of a CPU.
 func domainOf(c CPU) domain { return domain{c.Node, c.Domain} }
 
 // domains groups the usable CPUs.

@@ -101,8 +101,9 @@ func (t *thread) look() *Worker {
 	return j.root
 }
 
-// sweep steals a task of a job whose priority is above a bound: of the
-// highest priority, of the nearest thread. It enters the job.
+// sweep steals a task of a job whose priority is above a bound: of the highest
+// priority, of the nearest thread. It enters the job, before it steals: a task
+// that was taken could not be put back if the job had no place for its thief.
 func (t *thread) sweep(above int64) *Worker {
 	for {
 		x, from, at := t.candidate(above)
@@ -123,7 +124,9 @@ func (t *thread) sweep(above int64) *Worker {
 	}
 }
 
-// candidate finds what sweep should steal.
+// candidate finds what sweep should steal: the first task in order of nearness,
+// of the greatest priority among all that are above the bound and whose job has
+// a place left. It takes nothing.
 func (t *thread) candidate(above int64) (x *Worker, from *thread, at int64) {
 	alone := t.p.running.Load() <= 1 // then all tasks are equally urgent
 	for _, tier := range t.tiers {

@@ -20,6 +20,7 @@ type spinClock struct {
 	now, yield, end int64
 }
 
+// clock bounds polling to d from now on.
 func (p *Pool) clock(d time.Duration) spinClock {
 	now := p.now()
 	return spinClock{p: p, now: now, yield: now + int64(yieldAfter), end: now + int64(d)}

@@ -36,7 +36,8 @@ type TraceEvent struct {
 // Epoch is when the pool was made: the zero of the trace's times.
 func (p *Pool) Epoch() time.Time { return p.epoch }
 
-// Stats are the workers' counters, by ID.
+// Stats are the workers' counters, by ID. Each is read by itself: those of a
+// worker that runs are a moment apart.
 func (p *Pool) Stats() []WorkerStats {
 	list := make([]WorkerStats, len(p.threads))
 	for i, t := range p.threads {
@@ -65,7 +66,8 @@ func (p *Pool) Trace() []TraceEvent {
 	return all
 }
 
-// recorder keeps a worker's times and its last events.
+// recorder keeps a worker's times and its last events. Its worker writes it, a
+// few times a root or stolen task; Stats and Trace read it, on any goroutine.
 type recorder struct {
 	mu    sync.Mutex
 	ring  []TraceEvent
@@ -128,6 +130,7 @@ func (r *recorder) timesAt(now int64) (busy, idle time.Duration) {
 	return time.Duration(s[1]), time.Duration(s[0])
 }
 
+// kind is the index into spent.
 func kind(busy bool) int {
 	if busy {
 		return 1

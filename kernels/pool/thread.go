@@ -16,7 +16,8 @@ const (
 	joining        // asleep in Group.join, waitOn tells of which
 )
 
-// thread is a worker: an OS thread with its deque.
+// thread is a worker: an OS thread with its deque. What is not atomic is fixed
+// by Pool.place or used by the thread alone.
 type thread struct {
 	p     *Pool
 	id    int
@@ -124,7 +125,8 @@ func (t *thread) popOf(j *job) *Worker {
 	return x
 }
 
-// finish tells Run that the job has ended.
+// finish tells Run that the job has ended. finished is for those who poll, done
+// for those who sleep. Precondition: the thread has left the job.
 func (t *thread) finish(j *job) {
 	p := t.p
 	p.running.Add(-1)

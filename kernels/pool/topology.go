@@ -46,6 +46,8 @@ type Node struct {
 	Distance []int // to the nodes of Topology.Nodes, 10 is local; nil if unknown
 }
 
+// Where sysfs has the CPUs and the nodes
+// (Documentation/ABI/stable/sysfs-devices-node, .../sysfs-devices-system-cpu).
 const (
 	cpuDir  = "sys/devices/system/cpu"
 	nodeDir = "sys/devices/system/node"
@@ -117,6 +119,8 @@ func (t *Topology) distance(a, b int) int {
 	return 20
 }
 
+// readCPUs fills CPUs and Caches. A cache is listed by each CPU that shares it,
+// and kept once.
 func (t *Topology) readCPUs(root fs.FS, online []int) {
 	seen := map[string]bool{}
 	for _, id := range online {
@@ -170,6 +174,8 @@ func readCaches(root fs.FS, dir string) []Cache {
 	return list
 }
 
+// readNodes fills Nodes, and the nodes of the CPUs. A kernel without NUMA has
+// no list of nodes: then all CPUs are on node 0.
 func (t *Topology) readNodes(root fs.FS, online []int) {
 	ids, err := readCPUList(root, nodeDir+"/online")
 	if err != nil || len(ids) == 0 {
@@ -249,6 +255,7 @@ func parseSize(s string) int64 {
 	return n << shift
 }
 
+// readCPUList reads a file that is a list of CPUs.
 func readCPUList(root fs.FS, name string) ([]int, error) {
 	b, err := fs.ReadFile(root, name)
 	if err != nil {

@@ -16,7 +16,8 @@ func (t *thread) offer(x *Worker) bool {
 	return true
 }
 
-// callWaiter wakes a thread that sleeps in a join to which x belongs.
+// callWaiter wakes a thread that sleeps in a join to which x belongs; the
+// nearest one, and one only, as there is one task.
 func (t *thread) callWaiter(x *Worker) {
 	for _, v := range t.near {
 		if g := v.waitOn.Load(); g != nil && g.w.job == x.job && under(x, g) && v.rouse(joining) {
@@ -46,7 +47,9 @@ func (p *Pool) wake(t *thread) bool {
 	return true
 }
 
-// wakeOne wakes the first sleeper in the list.
+// wakeOne wakes the first sleeper in the list. Who was woken looks for more
+// work itself, and wakes the next one (search): so it takes the waker one futex
+// call to set a whole pool going.
 func (p *Pool) wakeOne(list []*thread) {
 	for _, t := range list {
 		if t.word.Load() == idle && p.wake(t) {

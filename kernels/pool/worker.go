@@ -32,10 +32,11 @@ func (w *Worker) ID() int { return w.t.slot }
 // Threads is the largest number of workers that run this job at once.
 func (w *Worker) Threads() int { return int(w.job.limit) }
 
-// Err is non-nil once the job is cancelled; long tasks poll it.
+// Err is non-nil once the job is cancelled; long tasks poll it. It is the first
+// reason: the context's error, or a *[PanicError].
 func (w *Worker) Err() error { return w.job.cause() }
 
-// Group starts a fork-join group.
+// Group starts a fork-join group. It costs an allocation and nothing else.
 func (w *Worker) Group() *Group { return &Group{w: w, base: w.base} }
 
 // Group is a set of forked tasks, joined by Wait. It belongs to the task that
@@ -49,8 +50,9 @@ type Group struct {
 	pending atomic.Int32
 }
 
-// Go forks fn. It may run at once, later, or in Wait. Forking costs about
-// 0.1 µs and one allocation.
+// Go forks fn. It may run at once, later, or in Wait. Forking costs about 0.1
+// µs and one allocation. A fork runs at once, on this thread, if the deque is
+// full or the job has one worker; none runs once the job is cancelled.
 func (g *Group) Go(fn func(w *Worker)) {
 	w := g.w
 	x := &Worker{job: w.job, parent: w, group: g, depth: w.depth + 1, fn: fn}
@@ -64,8 +66,9 @@ func (g *Group) Go(fn func(w *Worker)) {
 	}
 }
 
-// Wait runs and waits for the group's tasks; it returns the reason if the
-// job was cancelled.
+// Wait runs and waits for the group's tasks; it returns the reason if the job
+// was cancelled. All of them have ended then, cancelled or not, and what they
+// wrote is visible.
 func (g *Group) Wait() error {
 	g.join()
 	if g.listed {
@@ -131,7 +134,8 @@ func (w *Worker) joinOpen() {
 // worker. More than one, so that a long piece holds up few others.
 const chunksPerWorker = 8
 
-// loop is what the slices of one For share.
+// loop is what the slices of one For share; it is written only before the first
+// slice runs and after the last.
 type loop struct {
 	n, grain int
 	chunk    int // pieces in a slice that is not split at once
@@ -241,8 +245,9 @@ func (w *Worker) offerRest(mid int) bool {
 	return true
 }
 
-// For2 is For over the rectangle [0, m) x [0, n) in tiles of gm x gn: the
-// tiles of a row of tiles follow one another.
+// For2 is For over the rectangle [0, m) x [0, n) in tiles of gm x gn: the tiles
+// of a row of tiles follow one another. A tile is a piece of For, with its
+// rules for time and cancellation.
 func (w *Worker) For2(m, n, gm, gn int, body func(w *Worker, i0, i1, j0, j1 int)) error {
 	if m <= 0 || n <= 0 {
 		return w.job.cause()
