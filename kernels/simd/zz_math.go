@@ -780,13 +780,45 @@ func PowF32(dst []float32, x []float32, y []float32) {
 	need(n, len(x), len(y))
 	switch Active() {
 	case AVX512:
+		for i := 0; i < n; {
+			limit := min(i+chunk, n)
+			i += powF32AVX512(&dst[i], &x[i], &y[i], limit-i)
+			if i < limit { // a vector with a lane for powLongF32
+				limit = min(i+64, n)
+				powLongF32(dst[i:limit], x[i:limit], y[i:limit])
+				i = limit
+			}
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; {
+			limit := min(i+chunk, m)
+			i += powF32AVX2(&dst[i], &x[i], &y[i], limit-i)
+			if i < limit { // a vector with a lane for powLongF32
+				limit = min(i+64, m)
+				powLongF32(dst[i:limit], x[i:limit], y[i:limit])
+				i = limit
+			}
+		}
+		powF32Go(dst[m:n], x[m:n], y[m:n])
+	default:
+		powF32Go(dst[:n], x[:n], y[:n])
+	}
+}
+
+// powLongF32 sets dst[i] = x[i] to the power y[i], with the special cases of IEEE 754.
+func powLongF32(dst []float32, x []float32, y []float32) {
+	n := len(dst)
+	need(n, len(x), len(y))
+	switch Active() {
+	case AVX512:
 		for i := 0; i < n; i += chunk {
-			powF32AVX512(&dst[i], &x[i], &y[i], min(chunk, n-i))
+			powLongF32AVX512(&dst[i], &x[i], &y[i], min(chunk, n-i))
 		}
 	case AVX2:
 		m := n &^ 3
 		for i := 0; i < m; i += chunk {
-			powF32AVX2(&dst[i], &x[i], &y[i], min(chunk, m-i))
+			powLongF32AVX2(&dst[i], &x[i], &y[i], min(chunk, m-i))
 		}
 		if m < n {
 			var tail struct {
@@ -796,11 +828,11 @@ func PowF32(dst []float32, x []float32, y []float32) {
 			}
 			copy(tail.x[:], x[m:n])
 			copy(tail.y[:], y[m:n])
-			powF32AVX2(&tail.dst[0], &tail.x[0], &tail.y[0], 4)
+			powLongF32AVX2(&tail.dst[0], &tail.x[0], &tail.y[0], 4)
 			copy(dst[m:n], tail.dst[:])
 		}
 	default:
-		powF32Go(dst[:n], x[:n], y[:n])
+		powLongF32Go(dst[:n], x[:n], y[:n])
 	}
 }
 

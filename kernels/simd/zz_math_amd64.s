@@ -423,12 +423,12 @@ TEXT ·logF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORD       Z31, Z31, Z31
-	VPBROADCASTD mathConstants<>+576(SB), Z30
-	VPBROADCASTD mathConstants<>+608(SB), Z29
-	VPBROADCASTD mathConstants<>+640(SB), Z28
+	VPBROADCASTD mathConstants<>+640(SB), Z30
+	VPBROADCASTD mathConstants<>+576(SB), Z29
+	VPBROADCASTD mathConstants<>+608(SB), Z28
 	VPBROADCASTD mathConstants<>+672(SB), Z27
-	VPBROADCASTD mathConstants<>+736(SB), Z26
-	VPBROADCASTD mathConstants<>+704(SB), Z25
+	VPBROADCASTD mathConstants<>+704(SB), Z26
+	VPBROADCASTD mathConstants<>+736(SB), Z25
 	VPBROADCASTD mathConstants<>+768(SB), Z24
 	VPBROADCASTD mathConstants<>+800(SB), Z23
 	VPBROADCASTD mathConstants<>+352(SB), Z22
@@ -452,19 +452,19 @@ TEXT ·logF32AVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPS     (SI)(AX*4), Z0
-	VCMPPS      $0x01, Z30, Z0, K1
-	VMULPS      Z29, Z0, Z1
+	VCMPPS      $0x01, Z29, Z0, K1
+	VMULPS      Z28, Z0, Z1
 	VBLENDMPS   Z1, Z0, K1, Z1
-	VPSUBD      Z28, Z1, Z1
-	VPSRLD      $0x17, Z1, Z2
-	VPORD       Z27, Z2, Z2
-	VBLENDMPS   Z26, Z25, K1, Z3
-	VSUBPS      Z3, Z2, Z3
+	VBLENDMPS   Z27, Z30, K1, Z2
+	VPSUBD      Z26, Z1, Z1
+	VPSRLD      $0x17, Z1, Z3
+	VPORD       Z25, Z3, Z3
+	VSUBPS      Z2, Z3, Z2
 	VPANDD      Z24, Z1, Z1
 	VPADDD      Z23, Z1, Z1
 	VSUBPS      Z22, Z1, Z1
-	VMULPS      Z1, Z1, Z2
-	VMULPS      Z21, Z2, Z2
+	VMULPS      Z1, Z1, Z3
+	VMULPS      Z21, Z3, Z3
 	VMULPS      Z1, Z1, Z4
 	VMULPS      Z1, Z4, Z4
 	VMOVAPS     Z19, Z5
@@ -475,23 +475,23 @@ loop:
 	VFMADD213PS Z15, Z1, Z5
 	VFMADD213PS Z14, Z1, Z5
 	VFMADD213PS Z13, Z1, Z5
-	VFMSUB231PS Z5, Z4, Z2
-	VMULPS      Z12, Z3, Z5
-	VFMADD231PS Z11, Z3, Z2
-	VADDPS      Z1, Z5, Z3
-	VSUBPS      Z3, Z5, Z5
+	VFMSUB231PS Z5, Z4, Z3
+	VMULPS      Z12, Z2, Z5
+	VFMADD231PS Z11, Z2, Z3
+	VADDPS      Z1, Z5, Z2
+	VSUBPS      Z2, Z5, Z5
 	VADDPS      Z1, Z5, Z1
-	VADDPS      Z2, Z1, Z2
-	VADDPS      Z2, Z3, Z2
+	VADDPS      Z3, Z1, Z3
+	VADDPS      Z3, Z2, Z3
 	VCMPPS      $0x01, Z0, Z31, K1
-	VBLENDMPS   Z0, Z10, K1, Z3
+	VBLENDMPS   Z0, Z10, K1, Z2
 	VCMPPS      $0x00, Z31, Z0, K1
-	VBLENDMPS   Z9, Z3, K1, Z3
+	VBLENDMPS   Z9, Z2, K1, Z2
 	VCMPPS      $0x01, Z0, Z31, K1
 	VCMPPS      $0x01, Z8, Z0, K2
 	KANDW       K2, K1, K1
-	VBLENDMPS   Z2, Z3, K1, Z2
-	VMOVUPS     Z2, (DI)(AX*4)
+	VBLENDMPS   Z3, Z2, K1, Z3
+	VMOVUPS     Z3, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	CMPQ        AX, R9
 	JLE         loop
@@ -504,19 +504,19 @@ tail:
 	BZHIQ       R9, R10, R10
 	KMOVQ       R10, K7
 	VMOVUPS.Z   (SI)(AX*4), K7, Z0
-	VCMPPS      $0x01, Z30, Z0, K1
-	VMULPS      Z29, Z0, Z1
+	VCMPPS      $0x01, Z29, Z0, K1
+	VMULPS      Z28, Z0, Z1
 	VBLENDMPS   Z1, Z0, K1, Z1
-	VPSUBD      Z28, Z1, Z1
-	VPSRLD      $0x17, Z1, Z2
-	VPORD       Z27, Z2, Z2
-	VBLENDMPS   Z26, Z25, K1, Z3
-	VSUBPS      Z3, Z2, Z3
+	VBLENDMPS   Z27, Z30, K1, Z2
+	VPSUBD      Z26, Z1, Z1
+	VPSRLD      $0x17, Z1, Z3
+	VPORD       Z25, Z3, Z3
+	VSUBPS      Z2, Z3, Z2
 	VPANDD      Z24, Z1, Z1
 	VPADDD      Z23, Z1, Z1
 	VSUBPS      Z22, Z1, Z1
-	VMULPS      Z1, Z1, Z2
-	VMULPS      Z21, Z2, Z2
+	VMULPS      Z1, Z1, Z3
+	VMULPS      Z21, Z3, Z3
 	VMULPS      Z1, Z1, Z4
 	VMULPS      Z1, Z4, Z4
 	VMOVAPS     Z19, Z5
@@ -527,23 +527,23 @@ tail:
 	VFMADD213PS Z15, Z1, Z5
 	VFMADD213PS Z14, Z1, Z5
 	VFMADD213PS Z13, Z1, Z5
-	VFMSUB231PS Z5, Z4, Z2
-	VMULPS      Z12, Z3, Z5
-	VFMADD231PS Z11, Z3, Z2
-	VADDPS      Z1, Z5, Z3
-	VSUBPS      Z3, Z5, Z5
+	VFMSUB231PS Z5, Z4, Z3
+	VMULPS      Z12, Z2, Z5
+	VFMADD231PS Z11, Z2, Z3
+	VADDPS      Z1, Z5, Z2
+	VSUBPS      Z2, Z5, Z5
 	VADDPS      Z1, Z5, Z1
-	VADDPS      Z2, Z1, Z2
-	VADDPS      Z2, Z3, Z2
+	VADDPS      Z3, Z1, Z3
+	VADDPS      Z3, Z2, Z3
 	VCMPPS      $0x01, Z0, Z31, K1
-	VBLENDMPS   Z0, Z10, K1, Z3
+	VBLENDMPS   Z0, Z10, K1, Z2
 	VCMPPS      $0x00, Z31, Z0, K1
-	VBLENDMPS   Z9, Z3, K1, Z3
+	VBLENDMPS   Z9, Z2, K1, Z2
 	VCMPPS      $0x01, Z0, Z31, K1
 	VCMPPS      $0x01, Z8, Z0, K2
 	KANDW       K2, K1, K1
-	VBLENDMPS   Z2, Z3, K1, Z2
-	VMOVUPS     Z2, K7, (DI)(AX*4)
+	VBLENDMPS   Z3, Z2, K1, Z3
+	VMOVUPS     Z3, K7, (DI)(AX*4)
 	ADDQ        R9, AX
 
 done:
@@ -557,12 +557,12 @@ TEXT ·logF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+576(SB), Y14
-	VMOVUPS mathConstants<>+608(SB), Y13
-	VMOVUPS mathConstants<>+640(SB), Y12
+	VMOVUPS mathConstants<>+640(SB), Y14
+	VMOVUPS mathConstants<>+576(SB), Y13
+	VMOVUPS mathConstants<>+608(SB), Y12
 	VMOVUPS mathConstants<>+672(SB), Y11
-	VMOVUPS mathConstants<>+736(SB), Y10
-	VMOVUPS mathConstants<>+704(SB), Y9
+	VMOVUPS mathConstants<>+704(SB), Y10
+	VMOVUPS mathConstants<>+736(SB), Y9
 	VMOVUPS mathConstants<>+768(SB), Y8
 	VMOVUPS mathConstants<>+800(SB), Y7
 	XORL    AX, AX
@@ -571,13 +571,13 @@ TEXT ·logF32AVX2(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPS     (SI)(AX*4), Y0
-	VCMPPS      $0x01, Y14, Y0, Y1
-	VMULPS      Y13, Y0, Y2
+	VCMPPS      $0x01, Y13, Y0, Y1
+	VMULPS      Y12, Y0, Y2
 	VBLENDVPS   Y1, Y2, Y0, Y2
-	VPSUBD      Y12, Y2, Y2
+	VBLENDVPS   Y1, Y11, Y14, Y1
+	VPSUBD      Y10, Y2, Y2
 	VPSRLD      $0x17, Y2, Y3
-	VPOR        Y11, Y3, Y3
-	VBLENDVPS   Y1, Y10, Y9, Y1
+	VPOR        Y9, Y3, Y3
 	VSUBPS      Y1, Y3, Y1
 	VPAND       Y8, Y2, Y2
 	VPADDD      Y7, Y2, Y2
@@ -629,12 +629,12 @@ TEXT ·log2F32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTD mathConstants<>+64(SB), Z31
 	VPXORD       Z30, Z30, Z30
-	VPBROADCASTD mathConstants<>+576(SB), Z29
-	VPBROADCASTD mathConstants<>+608(SB), Z28
-	VPBROADCASTD mathConstants<>+640(SB), Z27
+	VPBROADCASTD mathConstants<>+640(SB), Z29
+	VPBROADCASTD mathConstants<>+576(SB), Z28
+	VPBROADCASTD mathConstants<>+608(SB), Z27
 	VPBROADCASTD mathConstants<>+672(SB), Z26
-	VPBROADCASTD mathConstants<>+736(SB), Z25
-	VPBROADCASTD mathConstants<>+704(SB), Z24
+	VPBROADCASTD mathConstants<>+704(SB), Z25
+	VPBROADCASTD mathConstants<>+736(SB), Z24
 	VPBROADCASTD mathConstants<>+768(SB), Z23
 	VPBROADCASTD mathConstants<>+800(SB), Z22
 	VPBROADCASTD mathConstants<>+352(SB), Z21
@@ -657,19 +657,19 @@ TEXT ·log2F32AVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPS     (SI)(AX*4), Z0
-	VCMPPS      $0x01, Z29, Z0, K1
-	VMULPS      Z28, Z0, Z1
+	VCMPPS      $0x01, Z28, Z0, K1
+	VMULPS      Z27, Z0, Z1
 	VBLENDMPS   Z1, Z0, K1, Z1
-	VPSUBD      Z27, Z1, Z1
-	VPSRLD      $0x17, Z1, Z2
-	VPORD       Z26, Z2, Z2
-	VBLENDMPS   Z25, Z24, K1, Z3
-	VSUBPS      Z3, Z2, Z3
+	VBLENDMPS   Z26, Z29, K1, Z2
+	VPSUBD      Z25, Z1, Z1
+	VPSRLD      $0x17, Z1, Z3
+	VPORD       Z24, Z3, Z3
+	VSUBPS      Z2, Z3, Z2
 	VPANDD      Z23, Z1, Z1
 	VPADDD      Z22, Z1, Z1
 	VSUBPS      Z21, Z1, Z1
-	VMULPS      Z1, Z1, Z2
-	VMULPS      Z20, Z2, Z2
+	VMULPS      Z1, Z1, Z3
+	VMULPS      Z20, Z3, Z3
 	VMULPS      Z1, Z1, Z4
 	VMULPS      Z1, Z4, Z4
 	VMOVAPS     Z18, Z5
@@ -680,25 +680,25 @@ loop:
 	VFMADD213PS Z14, Z1, Z5
 	VFMADD213PS Z13, Z1, Z5
 	VFMADD213PS Z12, Z1, Z5
-	VFMSUB231PS Z5, Z4, Z2
+	VFMSUB231PS Z5, Z4, Z3
 	VMULPS      Z31, Z1, Z5
 	VMOVAPS     Z5, Z4
 	VFMSUB231PS Z31, Z1, Z4
 	VFMADD231PS Z11, Z1, Z4
-	VFMADD231PS Z31, Z2, Z4
-	VADDPS      Z5, Z3, Z2
-	VSUBPS      Z2, Z3, Z3
-	VADDPS      Z5, Z3, Z5
+	VFMADD231PS Z31, Z3, Z4
+	VADDPS      Z5, Z2, Z3
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z2, Z5
 	VADDPS      Z4, Z5, Z4
-	VADDPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z4
 	VCMPPS      $0x01, Z0, Z30, K1
-	VBLENDMPS   Z0, Z10, K1, Z2
+	VBLENDMPS   Z0, Z10, K1, Z3
 	VCMPPS      $0x00, Z30, Z0, K1
-	VBLENDMPS   Z9, Z2, K1, Z2
+	VBLENDMPS   Z9, Z3, K1, Z3
 	VCMPPS      $0x01, Z0, Z30, K1
 	VCMPPS      $0x01, Z8, Z0, K2
 	KANDW       K2, K1, K1
-	VBLENDMPS   Z4, Z2, K1, Z4
+	VBLENDMPS   Z4, Z3, K1, Z4
 	VMOVUPS     Z4, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	CMPQ        AX, R9
@@ -712,19 +712,19 @@ tail:
 	BZHIQ       R9, R10, R10
 	KMOVQ       R10, K7
 	VMOVUPS.Z   (SI)(AX*4), K7, Z0
-	VCMPPS      $0x01, Z29, Z0, K1
-	VMULPS      Z28, Z0, Z1
+	VCMPPS      $0x01, Z28, Z0, K1
+	VMULPS      Z27, Z0, Z1
 	VBLENDMPS   Z1, Z0, K1, Z1
-	VPSUBD      Z27, Z1, Z1
-	VPSRLD      $0x17, Z1, Z2
-	VPORD       Z26, Z2, Z2
-	VBLENDMPS   Z25, Z24, K1, Z3
-	VSUBPS      Z3, Z2, Z3
+	VBLENDMPS   Z26, Z29, K1, Z2
+	VPSUBD      Z25, Z1, Z1
+	VPSRLD      $0x17, Z1, Z3
+	VPORD       Z24, Z3, Z3
+	VSUBPS      Z2, Z3, Z2
 	VPANDD      Z23, Z1, Z1
 	VPADDD      Z22, Z1, Z1
 	VSUBPS      Z21, Z1, Z1
-	VMULPS      Z1, Z1, Z2
-	VMULPS      Z20, Z2, Z2
+	VMULPS      Z1, Z1, Z3
+	VMULPS      Z20, Z3, Z3
 	VMULPS      Z1, Z1, Z4
 	VMULPS      Z1, Z4, Z4
 	VMOVAPS     Z18, Z5
@@ -735,25 +735,25 @@ tail:
 	VFMADD213PS Z14, Z1, Z5
 	VFMADD213PS Z13, Z1, Z5
 	VFMADD213PS Z12, Z1, Z5
-	VFMSUB231PS Z5, Z4, Z2
+	VFMSUB231PS Z5, Z4, Z3
 	VMULPS      Z31, Z1, Z5
 	VMOVAPS     Z5, Z4
 	VFMSUB231PS Z31, Z1, Z4
 	VFMADD231PS Z11, Z1, Z4
-	VFMADD231PS Z31, Z2, Z4
-	VADDPS      Z5, Z3, Z2
-	VSUBPS      Z2, Z3, Z3
-	VADDPS      Z5, Z3, Z5
+	VFMADD231PS Z31, Z3, Z4
+	VADDPS      Z5, Z2, Z3
+	VSUBPS      Z3, Z2, Z2
+	VADDPS      Z5, Z2, Z5
 	VADDPS      Z4, Z5, Z4
-	VADDPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z4
 	VCMPPS      $0x01, Z0, Z30, K1
-	VBLENDMPS   Z0, Z10, K1, Z2
+	VBLENDMPS   Z0, Z10, K1, Z3
 	VCMPPS      $0x00, Z30, Z0, K1
-	VBLENDMPS   Z9, Z2, K1, Z2
+	VBLENDMPS   Z9, Z3, K1, Z3
 	VCMPPS      $0x01, Z0, Z30, K1
 	VCMPPS      $0x01, Z8, Z0, K2
 	KANDW       K2, K1, K1
-	VBLENDMPS   Z4, Z2, K1, Z4
+	VBLENDMPS   Z4, Z3, K1, Z4
 	VMOVUPS     Z4, K7, (DI)(AX*4)
 	ADDQ        R9, AX
 
@@ -769,12 +769,12 @@ TEXT ·log2F32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+64(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+576(SB), Y13
-	VMOVUPS mathConstants<>+608(SB), Y12
-	VMOVUPS mathConstants<>+640(SB), Y11
+	VMOVUPS mathConstants<>+640(SB), Y13
+	VMOVUPS mathConstants<>+576(SB), Y12
+	VMOVUPS mathConstants<>+608(SB), Y11
 	VMOVUPS mathConstants<>+672(SB), Y10
-	VMOVUPS mathConstants<>+736(SB), Y9
-	VMOVUPS mathConstants<>+704(SB), Y8
+	VMOVUPS mathConstants<>+704(SB), Y9
+	VMOVUPS mathConstants<>+736(SB), Y8
 	VMOVUPS mathConstants<>+768(SB), Y7
 	XORL    AX, AX
 	SUBQ    $0x08, R9
@@ -782,13 +782,13 @@ TEXT ·log2F32AVX2(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPS     (SI)(AX*4), Y0
-	VCMPPS      $0x01, Y13, Y0, Y1
-	VMULPS      Y12, Y0, Y2
+	VCMPPS      $0x01, Y12, Y0, Y1
+	VMULPS      Y11, Y0, Y2
 	VBLENDVPS   Y1, Y2, Y0, Y2
-	VPSUBD      Y11, Y2, Y2
+	VBLENDVPS   Y1, Y10, Y13, Y1
+	VPSUBD      Y9, Y2, Y2
 	VPSRLD      $0x17, Y2, Y3
-	VPOR        Y10, Y3, Y3
-	VBLENDVPS   Y1, Y9, Y8, Y1
+	VPOR        Y8, Y3, Y3
 	VSUBPS      Y1, Y3, Y1
 	VPAND       Y7, Y2, Y2
 	VPADDD      mathConstants<>+800(SB), Y2, Y2
@@ -843,12 +843,12 @@ TEXT ·log10F32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTD mathConstants<>+1312(SB), Z31
 	VPXORD       Z30, Z30, Z30
-	VPBROADCASTD mathConstants<>+576(SB), Z29
-	VPBROADCASTD mathConstants<>+608(SB), Z28
-	VPBROADCASTD mathConstants<>+640(SB), Z27
+	VPBROADCASTD mathConstants<>+640(SB), Z29
+	VPBROADCASTD mathConstants<>+576(SB), Z28
+	VPBROADCASTD mathConstants<>+608(SB), Z27
 	VPBROADCASTD mathConstants<>+672(SB), Z26
-	VPBROADCASTD mathConstants<>+736(SB), Z25
-	VPBROADCASTD mathConstants<>+704(SB), Z24
+	VPBROADCASTD mathConstants<>+704(SB), Z25
+	VPBROADCASTD mathConstants<>+736(SB), Z24
 	VPBROADCASTD mathConstants<>+768(SB), Z23
 	VPBROADCASTD mathConstants<>+800(SB), Z22
 	VPBROADCASTD mathConstants<>+352(SB), Z21
@@ -872,19 +872,19 @@ TEXT ·log10F32AVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPS     (SI)(AX*4), Z0
-	VCMPPS      $0x01, Z29, Z0, K1
-	VMULPS      Z28, Z0, Z1
+	VCMPPS      $0x01, Z28, Z0, K1
+	VMULPS      Z27, Z0, Z1
 	VBLENDMPS   Z1, Z0, K1, Z1
-	VPSUBD      Z27, Z1, Z1
-	VPSRLD      $0x17, Z1, Z2
-	VPORD       Z26, Z2, Z2
-	VBLENDMPS   Z25, Z24, K1, Z3
-	VSUBPS      Z3, Z2, Z3
+	VBLENDMPS   Z26, Z29, K1, Z2
+	VPSUBD      Z25, Z1, Z1
+	VPSRLD      $0x17, Z1, Z3
+	VPORD       Z24, Z3, Z3
+	VSUBPS      Z2, Z3, Z2
 	VPANDD      Z23, Z1, Z1
 	VPADDD      Z22, Z1, Z1
 	VSUBPS      Z21, Z1, Z1
-	VMULPS      Z1, Z1, Z2
-	VMULPS      Z20, Z2, Z2
+	VMULPS      Z1, Z1, Z3
+	VMULPS      Z20, Z3, Z3
 	VMULPS      Z1, Z1, Z4
 	VMULPS      Z1, Z4, Z4
 	VMOVAPS     Z18, Z5
@@ -895,27 +895,27 @@ loop:
 	VFMADD213PS Z14, Z1, Z5
 	VFMADD213PS Z13, Z1, Z5
 	VFMADD213PS Z12, Z1, Z5
-	VFMSUB231PS Z5, Z4, Z2
+	VFMSUB231PS Z5, Z4, Z3
 	VMULPS      Z31, Z1, Z5
 	VMOVAPS     Z5, Z4
 	VFMSUB231PS Z31, Z1, Z4
 	VFMADD231PS Z11, Z1, Z4
-	VFMADD231PS Z31, Z2, Z4
-	VMULPS      Z10, Z3, Z2
-	VFMADD231PS Z9, Z3, Z4
-	VADDPS      Z5, Z2, Z3
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z2, Z5
+	VFMADD231PS Z31, Z3, Z4
+	VMULPS      Z10, Z2, Z3
+	VFMADD231PS Z9, Z2, Z4
+	VADDPS      Z5, Z3, Z2
+	VSUBPS      Z2, Z3, Z3
+	VADDPS      Z5, Z3, Z5
 	VADDPS      Z4, Z5, Z4
-	VADDPS      Z4, Z3, Z4
+	VADDPS      Z4, Z2, Z4
 	VCMPPS      $0x01, Z0, Z30, K1
-	VBLENDMPS   Z0, Z8, K1, Z3
+	VBLENDMPS   Z0, Z8, K1, Z2
 	VCMPPS      $0x00, Z30, Z0, K1
-	VBLENDMPS   Z7, Z3, K1, Z3
+	VBLENDMPS   Z7, Z2, K1, Z2
 	VCMPPS      $0x01, Z0, Z30, K1
 	VCMPPS.BCST $0x01, mathConstants<>+1248(SB), Z0, K2
 	KANDW       K2, K1, K1
-	VBLENDMPS   Z4, Z3, K1, Z4
+	VBLENDMPS   Z4, Z2, K1, Z4
 	VMOVUPS     Z4, (DI)(AX*4)
 	ADDQ        $0x10, AX
 	CMPQ        AX, R9
@@ -929,19 +929,19 @@ tail:
 	BZHIQ       R9, R10, R10
 	KMOVQ       R10, K7
 	VMOVUPS.Z   (SI)(AX*4), K7, Z0
-	VCMPPS      $0x01, Z29, Z0, K1
-	VMULPS      Z28, Z0, Z1
+	VCMPPS      $0x01, Z28, Z0, K1
+	VMULPS      Z27, Z0, Z1
 	VBLENDMPS   Z1, Z0, K1, Z1
-	VPSUBD      Z27, Z1, Z1
-	VPSRLD      $0x17, Z1, Z2
-	VPORD       Z26, Z2, Z2
-	VBLENDMPS   Z25, Z24, K1, Z3
-	VSUBPS      Z3, Z2, Z3
+	VBLENDMPS   Z26, Z29, K1, Z2
+	VPSUBD      Z25, Z1, Z1
+	VPSRLD      $0x17, Z1, Z3
+	VPORD       Z24, Z3, Z3
+	VSUBPS      Z2, Z3, Z2
 	VPANDD      Z23, Z1, Z1
 	VPADDD      Z22, Z1, Z1
 	VSUBPS      Z21, Z1, Z1
-	VMULPS      Z1, Z1, Z2
-	VMULPS      Z20, Z2, Z2
+	VMULPS      Z1, Z1, Z3
+	VMULPS      Z20, Z3, Z3
 	VMULPS      Z1, Z1, Z4
 	VMULPS      Z1, Z4, Z4
 	VMOVAPS     Z18, Z5
@@ -952,27 +952,27 @@ tail:
 	VFMADD213PS Z14, Z1, Z5
 	VFMADD213PS Z13, Z1, Z5
 	VFMADD213PS Z12, Z1, Z5
-	VFMSUB231PS Z5, Z4, Z2
+	VFMSUB231PS Z5, Z4, Z3
 	VMULPS      Z31, Z1, Z5
 	VMOVAPS     Z5, Z4
 	VFMSUB231PS Z31, Z1, Z4
 	VFMADD231PS Z11, Z1, Z4
-	VFMADD231PS Z31, Z2, Z4
-	VMULPS      Z10, Z3, Z2
-	VFMADD231PS Z9, Z3, Z4
-	VADDPS      Z5, Z2, Z3
-	VSUBPS      Z3, Z2, Z2
-	VADDPS      Z5, Z2, Z5
+	VFMADD231PS Z31, Z3, Z4
+	VMULPS      Z10, Z2, Z3
+	VFMADD231PS Z9, Z2, Z4
+	VADDPS      Z5, Z3, Z2
+	VSUBPS      Z2, Z3, Z3
+	VADDPS      Z5, Z3, Z5
 	VADDPS      Z4, Z5, Z4
-	VADDPS      Z4, Z3, Z4
+	VADDPS      Z4, Z2, Z4
 	VCMPPS      $0x01, Z0, Z30, K1
-	VBLENDMPS   Z0, Z8, K1, Z3
+	VBLENDMPS   Z0, Z8, K1, Z2
 	VCMPPS      $0x00, Z30, Z0, K1
-	VBLENDMPS   Z7, Z3, K1, Z3
+	VBLENDMPS   Z7, Z2, K1, Z2
 	VCMPPS      $0x01, Z0, Z30, K1
 	VCMPPS.BCST $0x01, mathConstants<>+1248(SB), Z0, K2
 	KANDW       K2, K1, K1
-	VBLENDMPS   Z4, Z3, K1, Z4
+	VBLENDMPS   Z4, Z2, K1, Z4
 	VMOVUPS     Z4, K7, (DI)(AX*4)
 	ADDQ        R9, AX
 
@@ -988,12 +988,12 @@ TEXT ·log10F32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1312(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+576(SB), Y13
-	VMOVUPS mathConstants<>+608(SB), Y12
-	VMOVUPS mathConstants<>+640(SB), Y11
+	VMOVUPS mathConstants<>+640(SB), Y13
+	VMOVUPS mathConstants<>+576(SB), Y12
+	VMOVUPS mathConstants<>+608(SB), Y11
 	VMOVUPS mathConstants<>+672(SB), Y10
-	VMOVUPS mathConstants<>+736(SB), Y9
-	VMOVUPS mathConstants<>+704(SB), Y8
+	VMOVUPS mathConstants<>+704(SB), Y9
+	VMOVUPS mathConstants<>+736(SB), Y8
 	VMOVUPS mathConstants<>+768(SB), Y7
 	XORL    AX, AX
 	SUBQ    $0x08, R9
@@ -1001,13 +1001,13 @@ TEXT ·log10F32AVX2(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPS     (SI)(AX*4), Y0
-	VCMPPS      $0x01, Y13, Y0, Y1
-	VMULPS      Y12, Y0, Y2
+	VCMPPS      $0x01, Y12, Y0, Y1
+	VMULPS      Y11, Y0, Y2
 	VBLENDVPS   Y1, Y2, Y0, Y2
-	VPSUBD      Y11, Y2, Y2
+	VBLENDVPS   Y1, Y10, Y13, Y1
+	VPSUBD      Y9, Y2, Y2
 	VPSRLD      $0x17, Y2, Y3
-	VPOR        Y10, Y3, Y3
-	VBLENDVPS   Y1, Y9, Y8, Y1
+	VPOR        Y8, Y3, Y3
 	VSUBPS      Y1, Y3, Y1
 	VPAND       Y7, Y2, Y2
 	VPADDD      mathConstants<>+800(SB), Y2, Y2
@@ -1064,12 +1064,12 @@ TEXT ·log1pF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+1472(SB), Z29
-	VPBROADCASTQ mathConstants<>+1504(SB), Z28
-	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+1536(SB), Z29
+	VPBROADCASTQ mathConstants<>+1472(SB), Z28
+	VPBROADCASTQ mathConstants<>+1504(SB), Z27
 	VPBROADCASTQ mathConstants<>+1568(SB), Z26
-	VPBROADCASTQ mathConstants<>+1632(SB), Z25
-	VPBROADCASTQ mathConstants<>+1600(SB), Z24
+	VPBROADCASTQ mathConstants<>+1600(SB), Z25
+	VPBROADCASTQ mathConstants<>+1632(SB), Z24
 	VPBROADCASTQ mathConstants<>+1664(SB), Z23
 	VPBROADCASTQ mathConstants<>+1696(SB), Z22
 	VPBROADCASTQ mathConstants<>+1728(SB), Z21
@@ -1077,12 +1077,9 @@ TEXT ·log1pF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1792(SB), Z19
 	VPBROADCASTQ mathConstants<>+1824(SB), Z18
 	VPBROADCASTQ mathConstants<>+1856(SB), Z17
-	VPBROADCASTQ mathConstants<>+1888(SB), Z16
-	VPBROADCASTQ mathConstants<>+1920(SB), Z15
-	VPBROADCASTQ mathConstants<>+1952(SB), Z14
-	VPBROADCASTQ mathConstants<>+2016(SB), Z13
-	VPBROADCASTQ mathConstants<>+2048(SB), Z12
-	VPBROADCASTQ mathConstants<>+2080(SB), Z11
+	VPBROADCASTQ mathConstants<>+1920(SB), Z16
+	VPBROADCASTQ mathConstants<>+1952(SB), Z15
+	VPBROADCASTQ mathConstants<>+1984(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -1095,46 +1092,42 @@ loop:
 	VSUBPD      Z3, Z31, Z3
 	VSUBPD      Z2, Z0, Z2
 	VADDPD      Z2, Z3, Z2
-	VCMPPD      $0x01, Z29, Z1, K1
-	VMULPD      Z28, Z1, Z3
-	VBLENDMPD   Z3, Z1, K1, Z3
-	VPSUBQ      Z27, Z3, Z3
+	VPSUBQ      Z28, Z1, Z3
 	VPSRLQ      $0x34, Z3, Z4
-	VPORQ       Z26, Z4, Z4
-	VBLENDMPD   Z25, Z24, K1, Z5
-	VSUBPD      Z5, Z4, Z5
-	VPANDQ      Z23, Z3, Z3
-	VPADDQ      Z22, Z3, Z3
+	VPORQ       Z27, Z4, Z4
+	VSUBPD      Z29, Z4, Z4
+	VPANDQ      Z26, Z3, Z3
+	VPADDQ      Z25, Z3, Z3
 	VSUBPD      Z31, Z3, Z3
-	VMULPD      Z3, Z3, Z4
-	VMULPD      Z21, Z4, Z4
-	VADDPD      Z3, Z20, Z6
+	VMULPD      Z3, Z3, Z5
+	VMULPD      Z24, Z5, Z5
+	VADDPD      Z3, Z23, Z6
 	VDIVPD      Z6, Z3, Z6
 	VMULPD      Z6, Z6, Z7
-	VMOVAPS     Z18, Z8
-	VFMADD231PD Z7, Z19, Z8
-	VFMADD213PD Z17, Z7, Z8
-	VFMADD213PD Z16, Z7, Z8
+	VMOVAPS     Z21, Z8
+	VFMADD231PD Z7, Z22, Z8
+	VFMADD213PD Z20, Z7, Z8
+	VFMADD213PD Z19, Z7, Z8
 	VMULPD      Z8, Z7, Z8
-	VADDPD      Z8, Z4, Z8
-	VFMSUB231PD Z8, Z6, Z4
+	VADDPD      Z8, Z5, Z8
+	VFMSUB231PD Z8, Z6, Z5
 	VDIVPD      Z1, Z2, Z2
-	VADDPD      Z2, Z4, Z2
-	VMULPD      Z15, Z5, Z4
-	VFMADD231PD Z14, Z5, Z2
-	VADDPD      Z3, Z4, Z5
-	VSUBPD      Z5, Z4, Z4
-	VADDPD      Z3, Z4, Z3
-	VADDPD      Z2, Z3, Z2
 	VADDPD      Z2, Z5, Z2
+	VMULPD      Z18, Z4, Z5
+	VFMADD231PD Z17, Z4, Z2
+	VADDPD      Z3, Z5, Z4
+	VSUBPD      Z4, Z5, Z5
+	VADDPD      Z3, Z5, Z3
+	VADDPD      Z2, Z3, Z2
+	VADDPD      Z2, Z4, Z2
 	VCMPPD      $0x01, Z1, Z30, K1
-	VBLENDMPD   Z1, Z13, K1, Z5
+	VBLENDMPD   Z1, Z16, K1, Z4
 	VCMPPD      $0x00, Z30, Z1, K1
-	VBLENDMPD   Z12, Z5, K1, Z5
+	VBLENDMPD   Z15, Z4, K1, Z4
 	VCMPPD      $0x01, Z1, Z30, K1
-	VCMPPD      $0x01, Z11, Z1, K2
+	VCMPPD      $0x01, Z14, Z1, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z2, Z5, K1, Z2
+	VBLENDMPD   Z2, Z4, K1, Z2
 	VCMPPD      $0x00, Z30, Z0, K1
 	VBLENDMPD   Z0, Z2, K1, Z0
 	VCVTPD2PS   Z0, Y2
@@ -1157,46 +1150,42 @@ tail:
 	VSUBPD      Z3, Z31, Z3
 	VSUBPD      Z2, Z0, Z2
 	VADDPD      Z2, Z3, Z2
-	VCMPPD      $0x01, Z29, Z1, K1
-	VMULPD      Z28, Z1, Z3
-	VBLENDMPD   Z3, Z1, K1, Z3
-	VPSUBQ      Z27, Z3, Z3
+	VPSUBQ      Z28, Z1, Z3
 	VPSRLQ      $0x34, Z3, Z4
-	VPORQ       Z26, Z4, Z4
-	VBLENDMPD   Z25, Z24, K1, Z5
-	VSUBPD      Z5, Z4, Z5
-	VPANDQ      Z23, Z3, Z3
-	VPADDQ      Z22, Z3, Z3
+	VPORQ       Z27, Z4, Z4
+	VSUBPD      Z29, Z4, Z4
+	VPANDQ      Z26, Z3, Z3
+	VPADDQ      Z25, Z3, Z3
 	VSUBPD      Z31, Z3, Z3
-	VMULPD      Z3, Z3, Z4
-	VMULPD      Z21, Z4, Z4
-	VADDPD      Z3, Z20, Z6
+	VMULPD      Z3, Z3, Z5
+	VMULPD      Z24, Z5, Z5
+	VADDPD      Z3, Z23, Z6
 	VDIVPD      Z6, Z3, Z6
 	VMULPD      Z6, Z6, Z7
-	VMOVAPS     Z18, Z8
-	VFMADD231PD Z7, Z19, Z8
-	VFMADD213PD Z17, Z7, Z8
-	VFMADD213PD Z16, Z7, Z8
+	VMOVAPS     Z21, Z8
+	VFMADD231PD Z7, Z22, Z8
+	VFMADD213PD Z20, Z7, Z8
+	VFMADD213PD Z19, Z7, Z8
 	VMULPD      Z8, Z7, Z8
-	VADDPD      Z8, Z4, Z8
-	VFMSUB231PD Z8, Z6, Z4
+	VADDPD      Z8, Z5, Z8
+	VFMSUB231PD Z8, Z6, Z5
 	VDIVPD      Z1, Z2, Z2
-	VADDPD      Z2, Z4, Z2
-	VMULPD      Z15, Z5, Z4
-	VFMADD231PD Z14, Z5, Z2
-	VADDPD      Z3, Z4, Z5
-	VSUBPD      Z5, Z4, Z4
-	VADDPD      Z3, Z4, Z3
-	VADDPD      Z2, Z3, Z2
 	VADDPD      Z2, Z5, Z2
+	VMULPD      Z18, Z4, Z5
+	VFMADD231PD Z17, Z4, Z2
+	VADDPD      Z3, Z5, Z4
+	VSUBPD      Z4, Z5, Z5
+	VADDPD      Z3, Z5, Z3
+	VADDPD      Z2, Z3, Z2
+	VADDPD      Z2, Z4, Z2
 	VCMPPD      $0x01, Z1, Z30, K1
-	VBLENDMPD   Z1, Z13, K1, Z5
+	VBLENDMPD   Z1, Z16, K1, Z4
 	VCMPPD      $0x00, Z30, Z1, K1
-	VBLENDMPD   Z12, Z5, K1, Z5
+	VBLENDMPD   Z15, Z4, K1, Z4
 	VCMPPD      $0x01, Z1, Z30, K1
-	VCMPPD      $0x01, Z11, Z1, K2
+	VCMPPD      $0x01, Z14, Z1, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z2, Z5, K1, Z2
+	VBLENDMPD   Z2, Z4, K1, Z2
 	VCMPPD      $0x00, Z30, Z0, K1
 	VBLENDMPD   Z0, Z2, K1, Z0
 	VCVTPD2PS   Z0, Y2
@@ -1215,9 +1204,9 @@ TEXT ·log1pF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+1472(SB), Y13
-	VMOVUPS mathConstants<>+1504(SB), Y12
-	VMOVUPS mathConstants<>+1536(SB), Y11
+	VMOVUPS mathConstants<>+1536(SB), Y13
+	VMOVUPS mathConstants<>+1472(SB), Y12
+	VMOVUPS mathConstants<>+1504(SB), Y11
 	VMOVUPS mathConstants<>+1568(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -1231,51 +1220,46 @@ loop:
 	VSUBPD      Y3, Y15, Y3
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y3, Y2
-	VCMPPD      $0x01, Y13, Y1, Y3
-	VMULPD      Y12, Y1, Y4
-	VBLENDVPD   Y3, Y4, Y1, Y4
-	VPSUBQ      Y11, Y4, Y4
-	VPSRLQ      $0x34, Y4, Y5
-	VPOR        Y10, Y5, Y5
-	VMOVUPS     mathConstants<>+1600(SB), Y6
-	VBLENDVPD   Y3, mathConstants<>+1632(SB), Y6, Y6
-	VSUBPD      Y6, Y5, Y6
-	VPAND       mathConstants<>+1664(SB), Y4, Y4
-	VPADDQ      mathConstants<>+1696(SB), Y4, Y4
-	VSUBPD      Y15, Y4, Y4
-	VMULPD      Y4, Y4, Y5
-	VMULPD      mathConstants<>+1728(SB), Y5, Y5
-	VADDPD      mathConstants<>+1760(SB), Y4, Y3
-	VDIVPD      Y3, Y4, Y3
-	VMULPD      Y3, Y3, Y7
-	VMOVUPS     mathConstants<>+1824(SB), Y8
+	VPSUBQ      Y12, Y1, Y3
+	VPSRLQ      $0x34, Y3, Y4
+	VPOR        Y11, Y4, Y4
+	VSUBPD      Y13, Y4, Y4
+	VPAND       Y10, Y3, Y3
+	VPADDQ      mathConstants<>+1600(SB), Y3, Y3
+	VSUBPD      Y15, Y3, Y3
+	VMULPD      Y3, Y3, Y5
+	VMULPD      mathConstants<>+1632(SB), Y5, Y5
+	VADDPD      mathConstants<>+1664(SB), Y3, Y6
+	VDIVPD      Y6, Y3, Y6
+	VMULPD      Y6, Y6, Y7
+	VMOVUPS     mathConstants<>+1728(SB), Y8
 	VMOVAPS     Y8, Y9
-	VFMADD231PD mathConstants<>+1792(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+1856(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+1888(SB), Y7, Y9
+	VFMADD231PD mathConstants<>+1696(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+1760(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+1792(SB), Y7, Y9
 	VMULPD      Y9, Y7, Y9
 	VADDPD      Y9, Y5, Y9
-	VFMSUB231PD Y9, Y3, Y5
+	VFMSUB231PD Y9, Y6, Y5
 	VDIVPD      Y1, Y2, Y2
 	VADDPD      Y2, Y5, Y2
-	VMULPD      mathConstants<>+1920(SB), Y6, Y5
-	VFMADD231PD mathConstants<>+1952(SB), Y6, Y2
-	VADDPD      Y4, Y5, Y6
-	VSUBPD      Y6, Y5, Y5
-	VADDPD      Y4, Y5, Y4
+	VMULPD      mathConstants<>+1824(SB), Y4, Y5
+	VFMADD231PD mathConstants<>+1856(SB), Y4, Y2
+	VADDPD      Y3, Y5, Y4
+	VSUBPD      Y4, Y5, Y5
+	VADDPD      Y3, Y5, Y3
+	VADDPD      Y2, Y3, Y2
 	VADDPD      Y2, Y4, Y2
-	VADDPD      Y2, Y6, Y2
-	VCMPPD      $0x01, Y1, Y14, Y6
-	VMOVUPS     mathConstants<>+2016(SB), Y4
-	VBLENDVPD   Y6, Y1, Y4, Y4
-	VCMPPD      $0x00, Y14, Y1, Y6
-	VBLENDVPD   Y6, mathConstants<>+2048(SB), Y4, Y4
-	VCMPPD      $0x01, Y1, Y14, Y6
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y1, Y1
-	VPAND       Y1, Y6, Y6
-	VBLENDVPD   Y6, Y2, Y4, Y2
-	VCMPPD      $0x00, Y14, Y0, Y4
-	VBLENDVPD   Y4, Y0, Y2, Y0
+	VCMPPD      $0x01, Y1, Y14, Y4
+	VMOVUPS     mathConstants<>+1920(SB), Y3
+	VBLENDVPD   Y4, Y1, Y3, Y3
+	VCMPPD      $0x00, Y14, Y1, Y4
+	VBLENDVPD   Y4, mathConstants<>+1952(SB), Y3, Y3
+	VCMPPD      $0x01, Y1, Y14, Y4
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y1, Y1
+	VPAND       Y1, Y4, Y4
+	VBLENDVPD   Y4, Y2, Y3, Y2
+	VCMPPD      $0x00, Y14, Y0, Y3
+	VBLENDVPD   Y3, Y0, Y2, Y0
 	VCVTPD2PSY  Y0, X2
 	VMOVUPS     X2, (DI)(AX*4)
 	ADDQ        $0x04, AX
@@ -1294,23 +1278,23 @@ TEXT ·sinF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+16(FP), R9
 	VPBROADCASTD mathConstants<>+96(SB), Z31
 	VPXORD       Z30, Z30, Z30
-	VPBROADCASTD mathConstants<>+2112(SB), Z29
-	VPBROADCASTD mathConstants<>+2144(SB), Z28
-	VPBROADCASTD mathConstants<>+2176(SB), Z27
-	VPBROADCASTD mathConstants<>+2208(SB), Z26
-	VPBROADCASTD mathConstants<>+2240(SB), Z25
-	VPBROADCASTD mathConstants<>+2272(SB), Z24
-	VPBROADCASTD mathConstants<>+2304(SB), Z23
-	VPBROADCASTD mathConstants<>+2336(SB), Z22
-	VPBROADCASTD mathConstants<>+2368(SB), Z21
-	VPBROADCASTD mathConstants<>+2400(SB), Z20
-	VPBROADCASTD mathConstants<>+2432(SB), Z19
-	VPBROADCASTD mathConstants<>+2464(SB), Z18
+	VPBROADCASTD mathConstants<>+2016(SB), Z29
+	VPBROADCASTD mathConstants<>+2048(SB), Z28
+	VPBROADCASTD mathConstants<>+2080(SB), Z27
+	VPBROADCASTD mathConstants<>+2112(SB), Z26
+	VPBROADCASTD mathConstants<>+2144(SB), Z25
+	VPBROADCASTD mathConstants<>+2176(SB), Z24
+	VPBROADCASTD mathConstants<>+2208(SB), Z23
+	VPBROADCASTD mathConstants<>+2240(SB), Z22
+	VPBROADCASTD mathConstants<>+2272(SB), Z21
+	VPBROADCASTD mathConstants<>+2304(SB), Z20
+	VPBROADCASTD mathConstants<>+2336(SB), Z19
+	VPBROADCASTD mathConstants<>+2368(SB), Z18
 	VPBROADCASTD mathConstants<>+352(SB), Z17
-	VPBROADCASTD mathConstants<>+2496(SB), Z16
-	VPBROADCASTD mathConstants<>+2528(SB), Z15
-	VPBROADCASTD mathConstants<>+2560(SB), Z14
-	VPBROADCASTD mathConstants<>+2592(SB), Z13
+	VPBROADCASTD mathConstants<>+2400(SB), Z16
+	VPBROADCASTD mathConstants<>+2432(SB), Z15
+	VPBROADCASTD mathConstants<>+2464(SB), Z14
+	VPBROADCASTD mathConstants<>+2496(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
@@ -1406,11 +1390,11 @@ TEXT ·sinF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+96(SB), Y15
-	VMOVUPS mathConstants<>+2304(SB), Y14
+	VMOVUPS mathConstants<>+2208(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+2112(SB), Y12
-	VMOVUPS mathConstants<>+2144(SB), Y11
-	VMOVUPS mathConstants<>+2176(SB), Y10
+	VMOVUPS mathConstants<>+2016(SB), Y12
+	VMOVUPS mathConstants<>+2048(SB), Y11
+	VMOVUPS mathConstants<>+2080(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
@@ -1427,26 +1411,26 @@ loop:
 	VFMADD231PS  Y10, Y0, Y2
 	VSUBPS       Y15, Y2, Y3
 	VMOVAPS      Y0, Y4
-	VFNMADD231PS mathConstants<>+2208(SB), Y3, Y4
-	VFNMADD231PS mathConstants<>+2240(SB), Y3, Y4
-	VFNMADD231PS mathConstants<>+2272(SB), Y3, Y4
+	VFNMADD231PS mathConstants<>+2112(SB), Y3, Y4
+	VFNMADD231PS mathConstants<>+2144(SB), Y3, Y4
+	VFNMADD231PS mathConstants<>+2176(SB), Y3, Y4
 	VMULPS       Y4, Y4, Y3
 	VPAND        Y14, Y2, Y5
 	VPCMPEQD     Y14, Y5, Y5
-	VPAND        mathConstants<>+2336(SB), Y2, Y2
+	VPAND        mathConstants<>+2240(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
-	VMOVUPS      mathConstants<>+2400(SB), Y6
+	VMOVUPS      mathConstants<>+2304(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PS  mathConstants<>+2368(SB), Y3, Y7
-	VFMADD213PS  mathConstants<>+2432(SB), Y3, Y7
-	VFMADD213PS  mathConstants<>+2464(SB), Y3, Y7
+	VFMADD231PS  mathConstants<>+2272(SB), Y3, Y7
+	VFMADD213PS  mathConstants<>+2336(SB), Y3, Y7
+	VFMADD213PS  mathConstants<>+2368(SB), Y3, Y7
 	VFMADD213PS  mathConstants<>+352(SB), Y3, Y7
 	VMULPS       Y3, Y4, Y6
-	VMOVUPS      mathConstants<>+2528(SB), Y8
+	VMOVUPS      mathConstants<>+2432(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PS  mathConstants<>+2496(SB), Y3, Y9
-	VFMADD213PS  mathConstants<>+2560(SB), Y3, Y9
-	VFMADD213PS  mathConstants<>+2592(SB), Y3, Y9
+	VFMADD231PS  mathConstants<>+2400(SB), Y3, Y9
+	VFMADD213PS  mathConstants<>+2464(SB), Y3, Y9
+	VFMADD213PS  mathConstants<>+2496(SB), Y3, Y9
 	VFMADD231PS  Y9, Y6, Y4
 	VBLENDVPS    Y5, Y7, Y4, Y7
 	VPXOR        Y2, Y7, Y2
@@ -1469,23 +1453,23 @@ TEXT ·cosF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTD mathConstants<>+96(SB), Z31
-	VPBROADCASTD mathConstants<>+2304(SB), Z30
-	VPBROADCASTD mathConstants<>+2112(SB), Z29
-	VPBROADCASTD mathConstants<>+2144(SB), Z28
-	VPBROADCASTD mathConstants<>+2176(SB), Z27
-	VPBROADCASTD mathConstants<>+2208(SB), Z26
-	VPBROADCASTD mathConstants<>+2240(SB), Z25
-	VPBROADCASTD mathConstants<>+2272(SB), Z24
-	VPBROADCASTD mathConstants<>+2336(SB), Z23
-	VPBROADCASTD mathConstants<>+2368(SB), Z22
-	VPBROADCASTD mathConstants<>+2400(SB), Z21
-	VPBROADCASTD mathConstants<>+2432(SB), Z20
-	VPBROADCASTD mathConstants<>+2464(SB), Z19
+	VPBROADCASTD mathConstants<>+2208(SB), Z30
+	VPBROADCASTD mathConstants<>+2016(SB), Z29
+	VPBROADCASTD mathConstants<>+2048(SB), Z28
+	VPBROADCASTD mathConstants<>+2080(SB), Z27
+	VPBROADCASTD mathConstants<>+2112(SB), Z26
+	VPBROADCASTD mathConstants<>+2144(SB), Z25
+	VPBROADCASTD mathConstants<>+2176(SB), Z24
+	VPBROADCASTD mathConstants<>+2240(SB), Z23
+	VPBROADCASTD mathConstants<>+2272(SB), Z22
+	VPBROADCASTD mathConstants<>+2304(SB), Z21
+	VPBROADCASTD mathConstants<>+2336(SB), Z20
+	VPBROADCASTD mathConstants<>+2368(SB), Z19
 	VPBROADCASTD mathConstants<>+352(SB), Z18
-	VPBROADCASTD mathConstants<>+2496(SB), Z17
-	VPBROADCASTD mathConstants<>+2528(SB), Z16
-	VPBROADCASTD mathConstants<>+2560(SB), Z15
-	VPBROADCASTD mathConstants<>+2592(SB), Z14
+	VPBROADCASTD mathConstants<>+2400(SB), Z17
+	VPBROADCASTD mathConstants<>+2432(SB), Z16
+	VPBROADCASTD mathConstants<>+2464(SB), Z15
+	VPBROADCASTD mathConstants<>+2496(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
@@ -1576,14 +1560,14 @@ TEXT ·cosF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2304(SB), Y15
+	VMOVUPS mathConstants<>+2208(SB), Y15
 	VMOVUPS mathConstants<>+96(SB), Y14
-	VMOVUPS mathConstants<>+2112(SB), Y13
-	VMOVUPS mathConstants<>+2144(SB), Y12
-	VMOVUPS mathConstants<>+2176(SB), Y11
-	VMOVUPS mathConstants<>+2208(SB), Y10
-	VMOVUPS mathConstants<>+2240(SB), Y9
-	VMOVUPS mathConstants<>+2272(SB), Y8
+	VMOVUPS mathConstants<>+2016(SB), Y13
+	VMOVUPS mathConstants<>+2048(SB), Y12
+	VMOVUPS mathConstants<>+2080(SB), Y11
+	VMOVUPS mathConstants<>+2112(SB), Y10
+	VMOVUPS mathConstants<>+2144(SB), Y9
+	VMOVUPS mathConstants<>+2176(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
@@ -1605,20 +1589,20 @@ loop:
 	VPADDD       Y15, Y1, Y1
 	VPAND        Y15, Y1, Y3
 	VPCMPEQD     Y15, Y3, Y3
-	VPAND        mathConstants<>+2336(SB), Y1, Y1
+	VPAND        mathConstants<>+2240(SB), Y1, Y1
 	VPSLLD       $0x1e, Y1, Y1
-	VMOVUPS      mathConstants<>+2400(SB), Y4
+	VMOVUPS      mathConstants<>+2304(SB), Y4
 	VMOVAPS      Y4, Y5
-	VFMADD231PS  mathConstants<>+2368(SB), Y2, Y5
-	VFMADD213PS  mathConstants<>+2432(SB), Y2, Y5
-	VFMADD213PS  mathConstants<>+2464(SB), Y2, Y5
+	VFMADD231PS  mathConstants<>+2272(SB), Y2, Y5
+	VFMADD213PS  mathConstants<>+2336(SB), Y2, Y5
+	VFMADD213PS  mathConstants<>+2368(SB), Y2, Y5
 	VFMADD213PS  mathConstants<>+352(SB), Y2, Y5
 	VMULPS       Y2, Y0, Y4
-	VMOVUPS      mathConstants<>+2528(SB), Y6
+	VMOVUPS      mathConstants<>+2432(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PS  mathConstants<>+2496(SB), Y2, Y7
-	VFMADD213PS  mathConstants<>+2560(SB), Y2, Y7
-	VFMADD213PS  mathConstants<>+2592(SB), Y2, Y7
+	VFMADD231PS  mathConstants<>+2400(SB), Y2, Y7
+	VFMADD213PS  mathConstants<>+2464(SB), Y2, Y7
+	VFMADD213PS  mathConstants<>+2496(SB), Y2, Y7
 	VFMADD231PS  Y7, Y4, Y0
 	VBLENDVPS    Y3, Y5, Y0, Y5
 	VPXOR        Y1, Y5, Y1
@@ -1639,26 +1623,26 @@ TEXT ·tanF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+2784(SB), Z30
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+2688(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3136(SB), Z28
+	VPBROADCASTQ mathConstants<>+3040(SB), Z28
 	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+2624(SB), Z26
-	VPBROADCASTQ mathConstants<>+2656(SB), Z25
-	VPBROADCASTQ mathConstants<>+2688(SB), Z24
-	VPBROADCASTQ mathConstants<>+2752(SB), Z23
-	VPBROADCASTQ mathConstants<>+2816(SB), Z22
-	VPBROADCASTQ mathConstants<>+2848(SB), Z21
-	VPBROADCASTQ mathConstants<>+2880(SB), Z20
-	VPBROADCASTQ mathConstants<>+2912(SB), Z19
-	VPBROADCASTQ mathConstants<>+2944(SB), Z18
-	VPBROADCASTQ mathConstants<>+1728(SB), Z17
-	VPBROADCASTQ mathConstants<>+2976(SB), Z16
-	VPBROADCASTQ mathConstants<>+3008(SB), Z15
-	VPBROADCASTQ mathConstants<>+3040(SB), Z14
-	VPBROADCASTQ mathConstants<>+3072(SB), Z13
-	VPBROADCASTQ mathConstants<>+3104(SB), Z12
+	VPBROADCASTQ mathConstants<>+2528(SB), Z26
+	VPBROADCASTQ mathConstants<>+2560(SB), Z25
+	VPBROADCASTQ mathConstants<>+2592(SB), Z24
+	VPBROADCASTQ mathConstants<>+2656(SB), Z23
+	VPBROADCASTQ mathConstants<>+2720(SB), Z22
+	VPBROADCASTQ mathConstants<>+2752(SB), Z21
+	VPBROADCASTQ mathConstants<>+2784(SB), Z20
+	VPBROADCASTQ mathConstants<>+2816(SB), Z19
+	VPBROADCASTQ mathConstants<>+2848(SB), Z18
+	VPBROADCASTQ mathConstants<>+1632(SB), Z17
+	VPBROADCASTQ mathConstants<>+2880(SB), Z16
+	VPBROADCASTQ mathConstants<>+2912(SB), Z15
+	VPBROADCASTQ mathConstants<>+2944(SB), Z14
+	VPBROADCASTQ mathConstants<>+2976(SB), Z13
+	VPBROADCASTQ mathConstants<>+3008(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -1789,9 +1773,9 @@ TEXT ·tanF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3136(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+3040(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+2688(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -1799,18 +1783,18 @@ TEXT ·tanF32AVX2(SB), NOSPLIT, $0-32
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
-	VCMPPD       $0x00, mathConstants<>+1984(SB), Y0, Y1
-	VPAND        mathConstants<>+2624(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2656(SB), Y3
+	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
+	VPAND        mathConstants<>+2528(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+2560(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y14, Y3
-	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y3
 	VSUBPD       Y14, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y4
 	VMULPD       Y13, Y2, Y5
 	VMOVAPS      Y5, Y6
 	VFMSUB231PD  Y13, Y2, Y6
@@ -1818,27 +1802,27 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+2880(SB), Y4
+	VMOVUPS      mathConstants<>+2784(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+2848(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+2912(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+2944(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+2752(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+2816(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+2848(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
 	VADDPD       Y5, Y7, Y5
-	VMULPD       mathConstants<>+1728(SB), Y2, Y8
-	VPXOR        mathConstants<>+2976(SB), Y8, Y8
+	VMULPD       mathConstants<>+1632(SB), Y2, Y8
+	VPXOR        mathConstants<>+2880(SB), Y8, Y8
 	VADDPD       Y8, Y12, Y4
 	VSUBPD       Y4, Y12, Y9
 	VADDPD       Y8, Y9, Y8
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+3040(SB), Y10
+	VMOVUPS      mathConstants<>+2944(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+3008(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+3072(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+3104(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+2912(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+2976(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+3008(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y8
 	VFNMADD231PD Y6, Y7, Y8
 	VADDPD       Y8, Y4, Y8
@@ -1869,22 +1853,22 @@ TEXT ·asinF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+1728(SB), Z30
+	VPBROADCASTQ mathConstants<>+2528(SB), Z31
+	VPBROADCASTQ mathConstants<>+1632(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+2752(SB), Z28
-	VPBROADCASTQ mathConstants<>+3424(SB), Z27
+	VPBROADCASTQ mathConstants<>+2656(SB), Z28
+	VPBROADCASTQ mathConstants<>+3328(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+3168(SB), Z25
-	VPBROADCASTQ mathConstants<>+3200(SB), Z24
-	VPBROADCASTQ mathConstants<>+3232(SB), Z23
-	VPBROADCASTQ mathConstants<>+3264(SB), Z22
-	VPBROADCASTQ mathConstants<>+3296(SB), Z21
-	VPBROADCASTQ mathConstants<>+3328(SB), Z20
-	VPBROADCASTQ mathConstants<>+3360(SB), Z19
-	VPBROADCASTQ mathConstants<>+3392(SB), Z18
-	VPBROADCASTQ mathConstants<>+2784(SB), Z17
-	VPBROADCASTQ mathConstants<>+2976(SB), Z16
+	VPBROADCASTQ mathConstants<>+3072(SB), Z25
+	VPBROADCASTQ mathConstants<>+3104(SB), Z24
+	VPBROADCASTQ mathConstants<>+3136(SB), Z23
+	VPBROADCASTQ mathConstants<>+3168(SB), Z22
+	VPBROADCASTQ mathConstants<>+3200(SB), Z21
+	VPBROADCASTQ mathConstants<>+3232(SB), Z20
+	VPBROADCASTQ mathConstants<>+3264(SB), Z19
+	VPBROADCASTQ mathConstants<>+3296(SB), Z18
+	VPBROADCASTQ mathConstants<>+2688(SB), Z17
+	VPBROADCASTQ mathConstants<>+2880(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -1993,13 +1977,13 @@ TEXT ·asinF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
-	VMOVUPS mathConstants<>+1728(SB), Y14
+	VMOVUPS mathConstants<>+2528(SB), Y15
+	VMOVUPS mathConstants<>+1632(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+2752(SB), Y12
-	VMOVUPS mathConstants<>+3424(SB), Y11
+	VMOVUPS mathConstants<>+2656(SB), Y12
+	VMOVUPS mathConstants<>+3328(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+3168(SB), Y9
+	VMOVUPS mathConstants<>+3072(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2022,13 +2006,13 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
+	VFMADD213PD  mathConstants<>+3104(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3136(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3168(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3200(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3232(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3264(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+3296(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3328(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3360(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3392(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -2036,12 +2020,12 @@ loop:
 	VSUBPD       Y5, Y12, Y3
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y6, Y7, Y6
-	VADDPD       mathConstants<>+2784(SB), Y4, Y4
+	VADDPD       mathConstants<>+2688(SB), Y4, Y4
 	VFMADD231PD  Y6, Y11, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y2, Y4, Y1, Y4
 	VPAND        Y15, Y4, Y4
-	VPAND        mathConstants<>+2976(SB), Y0, Y0
+	VPAND        mathConstants<>+2880(SB), Y0, Y0
 	VPOR         Y0, Y4, Y0
 	VCVTPD2PSY   Y0, X4
 	VMOVUPS      X4, (DI)(AX*4)
@@ -2060,24 +2044,24 @@ TEXT ·acosF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+2976(SB), Z30
-	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2752(SB), Z28
-	VPBROADCASTQ mathConstants<>+3456(SB), Z27
-	VPBROADCASTQ mathConstants<>+3424(SB), Z26
-	VPBROADCASTQ mathConstants<>+2624(SB), Z25
+	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+1632(SB), Z29
+	VPBROADCASTQ mathConstants<>+2656(SB), Z28
+	VPBROADCASTQ mathConstants<>+3360(SB), Z27
+	VPBROADCASTQ mathConstants<>+3328(SB), Z26
+	VPBROADCASTQ mathConstants<>+2528(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+3168(SB), Z23
-	VPBROADCASTQ mathConstants<>+3200(SB), Z22
-	VPBROADCASTQ mathConstants<>+3232(SB), Z21
-	VPBROADCASTQ mathConstants<>+3264(SB), Z20
-	VPBROADCASTQ mathConstants<>+3296(SB), Z19
-	VPBROADCASTQ mathConstants<>+3328(SB), Z18
-	VPBROADCASTQ mathConstants<>+3360(SB), Z17
-	VPBROADCASTQ mathConstants<>+3392(SB), Z16
-	VPBROADCASTQ mathConstants<>+2784(SB), Z15
-	VPBROADCASTQ mathConstants<>+1760(SB), Z14
-	VPBROADCASTQ mathConstants<>+3488(SB), Z13
+	VPBROADCASTQ mathConstants<>+3072(SB), Z23
+	VPBROADCASTQ mathConstants<>+3104(SB), Z22
+	VPBROADCASTQ mathConstants<>+3136(SB), Z21
+	VPBROADCASTQ mathConstants<>+3168(SB), Z20
+	VPBROADCASTQ mathConstants<>+3200(SB), Z19
+	VPBROADCASTQ mathConstants<>+3232(SB), Z18
+	VPBROADCASTQ mathConstants<>+3264(SB), Z17
+	VPBROADCASTQ mathConstants<>+3296(SB), Z16
+	VPBROADCASTQ mathConstants<>+2688(SB), Z15
+	VPBROADCASTQ mathConstants<>+1664(SB), Z14
+	VPBROADCASTQ mathConstants<>+3392(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2209,18 +2193,18 @@ TEXT ·acosF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+2976(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2752(SB), Y12
-	VMOVUPS mathConstants<>+3456(SB), Y11
-	VMOVUPS mathConstants<>+3424(SB), Y10
+	VMOVUPS mathConstants<>+2880(SB), Y14
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+2656(SB), Y12
+	VMOVUPS mathConstants<>+3360(SB), Y11
+	VMOVUPS mathConstants<>+3328(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
 	VPAND        Y14, Y0, Y2
 	VCMPPD       $0x01, Y1, Y13, Y3
 	VMOVUPS      mathConstants<>+1440(SB), Y4
@@ -2237,15 +2221,15 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+3200(SB), Y8
+	VMOVUPS      mathConstants<>+3104(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+3168(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+3072(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+3136(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+3168(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+3200(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3232(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3264(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+3296(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3328(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3360(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3392(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -2253,19 +2237,19 @@ loop:
 	VSUBPD       Y6, Y12, Y4
 	VADDPD       Y1, Y4, Y1
 	VPXOR        Y2, Y9, Y2
-	VMOVUPS      mathConstants<>+2784(SB), Y4
+	VMOVUPS      mathConstants<>+2688(SB), Y4
 	VSUBPD       Y2, Y4, Y4
 	VADDPD       Y4, Y1, Y4
 	VADDPD       Y4, Y6, Y4
 	VADDPD       Y7, Y9, Y6
 	VADDPD       Y6, Y5, Y6
-	VMULPD       mathConstants<>+1760(SB), Y6, Y6
+	VMULPD       mathConstants<>+1664(SB), Y6, Y6
 	VMULPD       Y5, Y10, Y5
 	VADDPD       Y5, Y11, Y1
 	VSUBPD       Y1, Y11, Y2
 	VADDPD       Y5, Y2, Y5
 	VADDPD       Y7, Y9, Y7
-	VADDPD       mathConstants<>+3488(SB), Y5, Y5
+	VADDPD       mathConstants<>+3392(SB), Y5, Y5
 	VFMADD231PD  Y7, Y10, Y5
 	VADDPD       Y5, Y1, Y5
 	VCMPPD       $0x01, Y15, Y0, Y0
@@ -2288,23 +2272,23 @@ TEXT ·atanF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+3552(SB), Z30
+	VPBROADCASTQ mathConstants<>+3456(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+3520(SB), Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+2976(SB), Z26
-	VPBROADCASTQ mathConstants<>+3584(SB), Z25
-	VPBROADCASTQ mathConstants<>+3616(SB), Z24
-	VPBROADCASTQ mathConstants<>+3648(SB), Z23
-	VPBROADCASTQ mathConstants<>+3680(SB), Z22
-	VPBROADCASTQ mathConstants<>+3712(SB), Z21
-	VPBROADCASTQ mathConstants<>+3744(SB), Z20
-	VPBROADCASTQ mathConstants<>+3776(SB), Z19
-	VPBROADCASTQ mathConstants<>+3808(SB), Z18
-	VPBROADCASTQ mathConstants<>+2752(SB), Z17
-	VPBROADCASTQ mathConstants<>+3840(SB), Z16
-	VPBROADCASTQ mathConstants<>+2784(SB), Z15
-	VPBROADCASTQ mathConstants<>+3872(SB), Z14
+	VPBROADCASTQ mathConstants<>+3424(SB), Z28
+	VPBROADCASTQ mathConstants<>+2528(SB), Z27
+	VPBROADCASTQ mathConstants<>+2880(SB), Z26
+	VPBROADCASTQ mathConstants<>+3488(SB), Z25
+	VPBROADCASTQ mathConstants<>+3520(SB), Z24
+	VPBROADCASTQ mathConstants<>+3552(SB), Z23
+	VPBROADCASTQ mathConstants<>+3584(SB), Z22
+	VPBROADCASTQ mathConstants<>+3616(SB), Z21
+	VPBROADCASTQ mathConstants<>+3648(SB), Z20
+	VPBROADCASTQ mathConstants<>+3680(SB), Z19
+	VPBROADCASTQ mathConstants<>+3712(SB), Z18
+	VPBROADCASTQ mathConstants<>+2656(SB), Z17
+	VPBROADCASTQ mathConstants<>+3744(SB), Z16
+	VPBROADCASTQ mathConstants<>+2688(SB), Z15
+	VPBROADCASTQ mathConstants<>+3776(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2410,13 +2394,13 @@ TEXT ·atanF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+3552(SB), Y14
+	VMOVUPS mathConstants<>+3456(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+3520(SB), Y12
-	VMOVUPS mathConstants<>+2624(SB), Y11
-	VMOVUPS mathConstants<>+2976(SB), Y10
-	VMOVUPS mathConstants<>+3584(SB), Y9
-	VMOVUPS mathConstants<>+3616(SB), Y8
+	VMOVUPS mathConstants<>+3424(SB), Y12
+	VMOVUPS mathConstants<>+2528(SB), Y11
+	VMOVUPS mathConstants<>+2880(SB), Y10
+	VMOVUPS mathConstants<>+3488(SB), Y9
+	VMOVUPS mathConstants<>+3520(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2439,17 +2423,17 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
+	VFMADD213PD mathConstants<>+3552(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+3584(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+3616(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3648(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3680(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3712(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3744(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3776(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3808(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y13, Y5
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y5, Y5
-	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y13, Y2
-	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y13, Y5
+	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y5, Y5
+	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y13, Y2
+	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
 	VADDPD      Y1, Y5, Y3
 	VSUBPD      Y3, Y5, Y5
 	VADDPD      Y1, Y5, Y1
@@ -2474,27 +2458,27 @@ TEXT ·sinhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3936(SB), Z29
-	VPBROADCASTQ mathConstants<>+3968(SB), Z28
-	VPBROADCASTQ mathConstants<>+4000(SB), Z27
-	VPBROADCASTQ mathConstants<>+4032(SB), Z26
-	VPBROADCASTQ mathConstants<>+4064(SB), Z25
-	VPBROADCASTQ mathConstants<>+4096(SB), Z24
-	VPBROADCASTQ mathConstants<>+4128(SB), Z23
-	VPBROADCASTQ mathConstants<>+4160(SB), Z22
-	VPBROADCASTQ mathConstants<>+4192(SB), Z21
-	VPBROADCASTQ mathConstants<>+4224(SB), Z20
-	VPBROADCASTQ mathConstants<>+1728(SB), Z19
-	VPBROADCASTQ mathConstants<>+2976(SB), Z18
-	VPBROADCASTQ mathConstants<>+2624(SB), Z17
-	VPBROADCASTQ mathConstants<>+3904(SB), Z16
-	VPBROADCASTQ mathConstants<>+4256(SB), Z15
-	VPBROADCASTQ mathConstants<>+4320(SB), Z14
-	VPBROADCASTQ mathConstants<>+4288(SB), Z13
-	VPBROADCASTQ mathConstants<>+4352(SB), Z12
-	VPBROADCASTQ mathConstants<>+4384(SB), Z11
+	VPBROADCASTQ mathConstants<>+3840(SB), Z29
+	VPBROADCASTQ mathConstants<>+3872(SB), Z28
+	VPBROADCASTQ mathConstants<>+3904(SB), Z27
+	VPBROADCASTQ mathConstants<>+3936(SB), Z26
+	VPBROADCASTQ mathConstants<>+3968(SB), Z25
+	VPBROADCASTQ mathConstants<>+4000(SB), Z24
+	VPBROADCASTQ mathConstants<>+4032(SB), Z23
+	VPBROADCASTQ mathConstants<>+4064(SB), Z22
+	VPBROADCASTQ mathConstants<>+4096(SB), Z21
+	VPBROADCASTQ mathConstants<>+4128(SB), Z20
+	VPBROADCASTQ mathConstants<>+1632(SB), Z19
+	VPBROADCASTQ mathConstants<>+2880(SB), Z18
+	VPBROADCASTQ mathConstants<>+2528(SB), Z17
+	VPBROADCASTQ mathConstants<>+3808(SB), Z16
+	VPBROADCASTQ mathConstants<>+4160(SB), Z15
+	VPBROADCASTQ mathConstants<>+4224(SB), Z14
+	VPBROADCASTQ mathConstants<>+4192(SB), Z13
+	VPBROADCASTQ mathConstants<>+4256(SB), Z12
+	VPBROADCASTQ mathConstants<>+4288(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2633,22 +2617,22 @@ TEXT ·sinhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+3936(SB), Y12
-	VMOVUPS mathConstants<>+3968(SB), Y11
-	VMOVUPS mathConstants<>+4000(SB), Y10
-	VMOVUPS mathConstants<>+4032(SB), Y9
-	VMOVUPS mathConstants<>+4064(SB), Y8
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+3840(SB), Y12
+	VMOVUPS mathConstants<>+3872(SB), Y11
+	VMOVUPS mathConstants<>+3904(SB), Y10
+	VMOVUPS mathConstants<>+3936(SB), Y9
+	VMOVUPS mathConstants<>+3968(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+3904(SB), Y2
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+3808(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMOVAPS      Y15, Y3
 	VFMADD231PD  Y12, Y2, Y3
@@ -2657,11 +2641,11 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
+	VFMADD213PD  mathConstants<>+4000(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+4032(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+4064(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4160(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4192(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4224(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
 	VADDPD       Y2, Y14, Y2
@@ -2677,11 +2661,11 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y14, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+4256(SB), Y4
+	VMOVUPS      mathConstants<>+4160(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4288(SB), Y2
+	VMOVUPS      mathConstants<>+4192(SB), Y2
 	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4320(SB), Y3
+	VMOVUPS      mathConstants<>+4224(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMOVAPS      Y15, Y2
 	VFMADD231PD  Y12, Y3, Y2
@@ -2690,28 +2674,28 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
+	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4352(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4256(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y14, Y2, Y2
 	VSUBPD       Y13, Y2, Y6
 	VFMADD231PD  Y2, Y3, Y6
 	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+2976(SB), Y4, Y4
+	VPAND        mathConstants<>+2880(SB), Y4, Y4
 	VPOR         Y4, Y6, Y4
 	VADDPD       Y14, Y4, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y4, Y6
 	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4384(SB), Y1, Y1
+	VCMPPD       $0x01, mathConstants<>+4288(SB), Y1, Y1
 	VBLENDVPD    Y1, Y6, Y5, Y6
-	VPAND        mathConstants<>+2976(SB), Y0, Y0
+	VPAND        mathConstants<>+2880(SB), Y0, Y0
 	VPOR         Y0, Y6, Y0
 	VCVTPD2PSY   Y0, X6
 	VMOVUPS      X6, (DI)(AX*4)
@@ -2729,21 +2713,21 @@ TEXT ·coshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3904(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+4000(SB), Z25
-	VPBROADCASTQ mathConstants<>+4032(SB), Z24
-	VPBROADCASTQ mathConstants<>+4064(SB), Z23
-	VPBROADCASTQ mathConstants<>+4096(SB), Z22
-	VPBROADCASTQ mathConstants<>+4128(SB), Z21
-	VPBROADCASTQ mathConstants<>+4160(SB), Z20
-	VPBROADCASTQ mathConstants<>+4192(SB), Z19
-	VPBROADCASTQ mathConstants<>+4224(SB), Z18
-	VPBROADCASTQ mathConstants<>+4416(SB), Z17
+	VPBROADCASTQ mathConstants<>+3808(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+3840(SB), Z27
+	VPBROADCASTQ mathConstants<>+3872(SB), Z26
+	VPBROADCASTQ mathConstants<>+3904(SB), Z25
+	VPBROADCASTQ mathConstants<>+3936(SB), Z24
+	VPBROADCASTQ mathConstants<>+3968(SB), Z23
+	VPBROADCASTQ mathConstants<>+4000(SB), Z22
+	VPBROADCASTQ mathConstants<>+4032(SB), Z21
+	VPBROADCASTQ mathConstants<>+4064(SB), Z20
+	VPBROADCASTQ mathConstants<>+4096(SB), Z19
+	VPBROADCASTQ mathConstants<>+4128(SB), Z18
+	VPBROADCASTQ mathConstants<>+4320(SB), Z17
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2820,18 +2804,18 @@ TEXT ·coshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+3904(SB), Y13
-	VMOVUPS mathConstants<>+2624(SB), Y12
-	VMOVUPS mathConstants<>+3936(SB), Y11
-	VMOVUPS mathConstants<>+3968(SB), Y10
-	VMOVUPS mathConstants<>+4000(SB), Y9
-	VMOVUPS mathConstants<>+4032(SB), Y8
-	VMOVUPS mathConstants<>+4064(SB), Y7
-	VMOVUPS mathConstants<>+4096(SB), Y6
-	VMOVUPS mathConstants<>+4128(SB), Y5
-	VMOVUPS mathConstants<>+4160(SB), Y4
+	VMOVUPS mathConstants<>+3808(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+3840(SB), Y11
+	VMOVUPS mathConstants<>+3872(SB), Y10
+	VMOVUPS mathConstants<>+3904(SB), Y9
+	VMOVUPS mathConstants<>+3936(SB), Y8
+	VMOVUPS mathConstants<>+3968(SB), Y7
+	VMOVUPS mathConstants<>+4000(SB), Y6
+	VMOVUPS mathConstants<>+4032(SB), Y5
+	VMOVUPS mathConstants<>+4064(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2850,14 +2834,14 @@ loop:
 	VFMADD213PD  Y6, Y0, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+4192(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+4224(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+4096(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+4128(SB), Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VADDPD       Y0, Y14, Y0
 	VSUBPD       Y14, Y1, Y1
 	VMOVAPS      Y15, Y2
-	VFMADD231PD  mathConstants<>+1728(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+1632(SB), Y1, Y2
 	VSUBPD       Y15, Y2, Y3
 	VSUBPD       Y3, Y1, Y3
 	VADDPD       Y15, Y3, Y3
@@ -2867,7 +2851,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4416(SB), Y2
+	VMOVUPS      mathConstants<>+4320(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VCVTPD2PSY   Y2, X3
@@ -2888,14 +2872,14 @@ TEXT ·tanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTD mathConstants<>+352(SB), Z31
 	VPBROADCASTD mathConstants<>+96(SB), Z30
-	VPBROADCASTD mathConstants<>+2112(SB), Z29
+	VPBROADCASTD mathConstants<>+2016(SB), Z29
 	VPBROADCASTD mathConstants<>+544(SB), Z28
-	VPBROADCASTD mathConstants<>+4448(SB), Z27
-	VPBROADCASTD mathConstants<>+4480(SB), Z26
-	VPBROADCASTD mathConstants<>+4512(SB), Z25
-	VPBROADCASTD mathConstants<>+4544(SB), Z24
-	VPBROADCASTD mathConstants<>+4576(SB), Z23
-	VPBROADCASTD mathConstants<>+4608(SB), Z22
+	VPBROADCASTD mathConstants<>+4352(SB), Z27
+	VPBROADCASTD mathConstants<>+4384(SB), Z26
+	VPBROADCASTD mathConstants<>+4416(SB), Z25
+	VPBROADCASTD mathConstants<>+4448(SB), Z24
+	VPBROADCASTD mathConstants<>+4480(SB), Z23
+	VPBROADCASTD mathConstants<>+4512(SB), Z22
 	VPBROADCASTD mathConstants<>+32(SB), Z21
 	VPBROADCASTD mathConstants<>+0(SB), Z20
 	VPBROADCASTD mathConstants<>+64(SB), Z19
@@ -2906,8 +2890,8 @@ TEXT ·tanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTD mathConstants<>+256(SB), Z14
 	VPBROADCASTD mathConstants<>+288(SB), Z13
 	VPBROADCASTD mathConstants<>+320(SB), Z12
-	VPBROADCASTD mathConstants<>+4640(SB), Z11
-	VPBROADCASTD mathConstants<>+4672(SB), Z10
+	VPBROADCASTD mathConstants<>+4544(SB), Z11
+	VPBROADCASTD mathConstants<>+4576(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
@@ -3010,13 +2994,13 @@ TEXT ·tanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+96(SB), Y15
 	VMOVUPS mathConstants<>+352(SB), Y14
-	VMOVUPS mathConstants<>+2112(SB), Y13
+	VMOVUPS mathConstants<>+2016(SB), Y13
 	VMOVUPS mathConstants<>+544(SB), Y12
-	VMOVUPS mathConstants<>+4448(SB), Y11
-	VMOVUPS mathConstants<>+4480(SB), Y10
-	VMOVUPS mathConstants<>+4512(SB), Y9
-	VMOVUPS mathConstants<>+4544(SB), Y8
-	VMOVUPS mathConstants<>+4576(SB), Y7
+	VMOVUPS mathConstants<>+4352(SB), Y11
+	VMOVUPS mathConstants<>+4384(SB), Y10
+	VMOVUPS mathConstants<>+4416(SB), Y9
+	VMOVUPS mathConstants<>+4448(SB), Y8
+	VMOVUPS mathConstants<>+4480(SB), Y7
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
@@ -3033,7 +3017,7 @@ loop:
 	VFMADD213PS  Y8, Y0, Y4
 	VFMADD213PS  Y7, Y0, Y4
 	VFMADD213PS  Y1, Y4, Y3
-	VMOVUPS      mathConstants<>+4608(SB), Y4
+	VMOVUPS      mathConstants<>+4512(SB), Y4
 	VMINPS       Y1, Y4, Y4
 	VADDPS       Y4, Y4, Y4
 	VMOVUPS      mathConstants<>+0(SB), Y0
@@ -3066,10 +3050,10 @@ loop:
 	VPADDD       Y14, Y5, Y5
 	VMULPS       Y5, Y6, Y5
 	VADDPS       Y14, Y5, Y5
-	VMOVUPS      mathConstants<>+4640(SB), Y6
+	VMOVUPS      mathConstants<>+4544(SB), Y6
 	VDIVPS       Y5, Y6, Y6
 	VSUBPS       Y6, Y14, Y6
-	VCMPPS       $0x01, mathConstants<>+4672(SB), Y1, Y1
+	VCMPPS       $0x01, mathConstants<>+4576(SB), Y1, Y1
 	VBLENDVPS    Y1, Y3, Y6, Y3
 	VPOR         Y2, Y3, Y2
 	VMOVUPS      Y2, (DI)(AX*4)
@@ -3089,14 +3073,14 @@ TEXT ·asinhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4704(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+1472(SB), Z27
-	VPBROADCASTQ mathConstants<>+1504(SB), Z26
-	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+4608(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+1472(SB), Z26
+	VPBROADCASTQ mathConstants<>+1504(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+1632(SB), Z23
-	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1600(SB), Z23
+	VPBROADCASTQ mathConstants<>+1632(SB), Z22
 	VPBROADCASTQ mathConstants<>+1664(SB), Z21
 	VPBROADCASTQ mathConstants<>+1696(SB), Z20
 	VPBROADCASTQ mathConstants<>+1728(SB), Z19
@@ -3104,157 +3088,149 @@ TEXT ·asinhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1792(SB), Z17
 	VPBROADCASTQ mathConstants<>+1824(SB), Z16
 	VPBROADCASTQ mathConstants<>+1856(SB), Z15
-	VPBROADCASTQ mathConstants<>+1888(SB), Z14
-	VPBROADCASTQ mathConstants<>+1920(SB), Z13
-	VPBROADCASTQ mathConstants<>+1952(SB), Z12
-	VPBROADCASTQ mathConstants<>+2016(SB), Z11
+	VPBROADCASTQ mathConstants<>+1920(SB), Z14
+	VPBROADCASTQ mathConstants<>+1952(SB), Z13
+	VPBROADCASTQ mathConstants<>+1984(SB), Z12
+	VPBROADCASTQ mathConstants<>+3872(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
-	VCVTPS2PD      (SI)(AX*4), Z0
-	VPANDQ         Z28, Z0, Z1
-	VCMPPD         $0x01, Z1, Z29, K1
-	VMINPD         Z1, Z29, Z2
-	VMULPD         Z2, Z2, Z3
-	VADDPD         Z3, Z31, Z4
-	VSQRTPD        Z4, Z4
-	VADDPD         Z4, Z31, Z4
-	VDIVPD         Z4, Z3, Z4
-	VADDPD         Z4, Z2, Z4
-	VBLENDMPD      Z1, Z4, K1, Z1
-	VADDPD         Z1, Z31, Z4
-	VSUBPD         Z31, Z4, Z2
-	VSUBPD         Z2, Z4, Z3
-	VSUBPD         Z3, Z31, Z3
-	VSUBPD         Z2, Z1, Z2
-	VADDPD         Z2, Z3, Z2
-	VCMPPD         $0x01, Z27, Z4, K2
-	VMULPD         Z26, Z4, Z3
-	VBLENDMPD      Z3, Z4, K2, Z3
-	VPSUBQ         Z25, Z3, Z3
-	VPSRLQ         $0x34, Z3, Z5
-	VPORQ          Z24, Z5, Z5
-	VBLENDMPD      Z23, Z22, K2, Z6
-	VSUBPD         Z6, Z5, Z6
-	VPANDQ         Z21, Z3, Z3
-	VPADDQ         Z20, Z3, Z3
-	VSUBPD         Z31, Z3, Z3
-	VMULPD         Z3, Z3, Z5
-	VMULPD         Z19, Z5, Z5
-	VADDPD         Z3, Z18, Z7
-	VDIVPD         Z7, Z3, Z7
-	VMULPD         Z7, Z7, Z8
-	VMOVAPS        Z16, Z9
-	VFMADD231PD    Z8, Z17, Z9
-	VFMADD213PD    Z15, Z8, Z9
-	VFMADD213PD    Z14, Z8, Z9
-	VMULPD         Z9, Z8, Z9
-	VADDPD         Z9, Z5, Z9
-	VFMSUB231PD    Z9, Z7, Z5
-	VDIVPD         Z4, Z2, Z2
-	VADDPD         Z2, Z5, Z2
-	VMULPD         Z13, Z6, Z5
-	VFMADD231PD    Z12, Z6, Z2
-	VADDPD         Z3, Z5, Z6
-	VSUBPD         Z6, Z5, Z5
-	VADDPD         Z3, Z5, Z3
-	VADDPD         Z2, Z3, Z2
-	VADDPD         Z2, Z6, Z2
-	VCMPPD         $0x01, Z4, Z30, K2
-	VBLENDMPD      Z4, Z11, K2, Z6
-	VCMPPD         $0x00, Z30, Z4, K2
-	VBLENDMPD.BCST mathConstants<>+2048(SB), Z6, K2, Z6
-	VCMPPD         $0x01, Z4, Z30, K2
-	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z4, K3
-	KANDB          K3, K2, K2
-	VBLENDMPD      Z2, Z6, K2, Z2
-	VCMPPD         $0x00, Z30, Z1, K2
-	VBLENDMPD      Z1, Z2, K2, Z1
-	VBLENDMPD.BCST mathConstants<>+3968(SB), Z30, K1, Z2
-	VADDPD         Z2, Z1, Z2
-	VPANDQ.BCST    mathConstants<>+2976(SB), Z0, Z0
-	VPORQ          Z0, Z2, Z0
-	VCVTPD2PS      Z0, Y2
-	VMOVUPS        Y2, (DI)(AX*4)
-	ADDQ           $0x08, AX
-	CMPQ           AX, R9
-	JLE            loop
+	VCVTPS2PD   (SI)(AX*4), Z0
+	VPANDQ      Z28, Z0, Z1
+	VCMPPD      $0x01, Z1, Z29, K1
+	VMINPD      Z1, Z29, Z2
+	VMULPD      Z2, Z2, Z3
+	VADDPD      Z3, Z31, Z4
+	VSQRTPD     Z4, Z4
+	VADDPD      Z4, Z31, Z4
+	VDIVPD      Z4, Z3, Z4
+	VADDPD      Z4, Z2, Z4
+	VBLENDMPD   Z1, Z4, K1, Z1
+	VADDPD      Z1, Z31, Z4
+	VSUBPD      Z31, Z4, Z2
+	VSUBPD      Z2, Z4, Z3
+	VSUBPD      Z3, Z31, Z3
+	VSUBPD      Z2, Z1, Z2
+	VADDPD      Z2, Z3, Z2
+	VPSUBQ      Z26, Z4, Z3
+	VPSRLQ      $0x34, Z3, Z5
+	VPORQ       Z25, Z5, Z5
+	VSUBPD      Z27, Z5, Z5
+	VPANDQ      Z24, Z3, Z3
+	VPADDQ      Z23, Z3, Z3
+	VSUBPD      Z31, Z3, Z3
+	VMULPD      Z3, Z3, Z6
+	VMULPD      Z22, Z6, Z6
+	VADDPD      Z3, Z21, Z7
+	VDIVPD      Z7, Z3, Z7
+	VMULPD      Z7, Z7, Z8
+	VMOVAPS     Z19, Z9
+	VFMADD231PD Z8, Z20, Z9
+	VFMADD213PD Z18, Z8, Z9
+	VFMADD213PD Z17, Z8, Z9
+	VMULPD      Z9, Z8, Z9
+	VADDPD      Z9, Z6, Z9
+	VFMSUB231PD Z9, Z7, Z6
+	VDIVPD      Z4, Z2, Z2
+	VADDPD      Z2, Z6, Z2
+	VMULPD      Z16, Z5, Z6
+	VFMADD231PD Z15, Z5, Z2
+	VADDPD      Z3, Z6, Z5
+	VSUBPD      Z5, Z6, Z6
+	VADDPD      Z3, Z6, Z3
+	VADDPD      Z2, Z3, Z2
+	VADDPD      Z2, Z5, Z2
+	VCMPPD      $0x01, Z4, Z30, K2
+	VBLENDMPD   Z4, Z14, K2, Z5
+	VCMPPD      $0x00, Z30, Z4, K2
+	VBLENDMPD   Z13, Z5, K2, Z5
+	VCMPPD      $0x01, Z4, Z30, K2
+	VCMPPD      $0x01, Z12, Z4, K3
+	KANDB       K3, K2, K2
+	VBLENDMPD   Z2, Z5, K2, Z2
+	VCMPPD      $0x00, Z30, Z1, K2
+	VBLENDMPD   Z1, Z2, K2, Z1
+	VBLENDMPD   Z11, Z30, K1, Z2
+	VADDPD      Z2, Z1, Z2
+	VPANDQ.BCST mathConstants<>+2880(SB), Z0, Z0
+	VPORQ       Z0, Z2, Z0
+	VCVTPD2PS   Z0, Y2
+	VMOVUPS     Y2, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
 
 tail:
-	ADDQ           $0x08, R9
-	SUBQ           AX, R9
-	JZ             done
-	MOVQ           $-1, R10
-	BZHIQ          R9, R10, R10
-	KMOVQ          R10, K7
-	VCVTPS2PD.Z    (SI)(AX*4), K7, Z0
-	VPANDQ         Z28, Z0, Z1
-	VCMPPD         $0x01, Z1, Z29, K1
-	VMINPD         Z1, Z29, Z2
-	VMULPD         Z2, Z2, Z3
-	VADDPD         Z3, Z31, Z4
-	VSQRTPD        Z4, Z4
-	VADDPD         Z4, Z31, Z4
-	VDIVPD         Z4, Z3, Z4
-	VADDPD         Z4, Z2, Z4
-	VBLENDMPD      Z1, Z4, K1, Z1
-	VADDPD         Z1, Z31, Z4
-	VSUBPD         Z31, Z4, Z2
-	VSUBPD         Z2, Z4, Z3
-	VSUBPD         Z3, Z31, Z3
-	VSUBPD         Z2, Z1, Z2
-	VADDPD         Z2, Z3, Z2
-	VCMPPD         $0x01, Z27, Z4, K2
-	VMULPD         Z26, Z4, Z3
-	VBLENDMPD      Z3, Z4, K2, Z3
-	VPSUBQ         Z25, Z3, Z3
-	VPSRLQ         $0x34, Z3, Z5
-	VPORQ          Z24, Z5, Z5
-	VBLENDMPD      Z23, Z22, K2, Z6
-	VSUBPD         Z6, Z5, Z6
-	VPANDQ         Z21, Z3, Z3
-	VPADDQ         Z20, Z3, Z3
-	VSUBPD         Z31, Z3, Z3
-	VMULPD         Z3, Z3, Z5
-	VMULPD         Z19, Z5, Z5
-	VADDPD         Z3, Z18, Z7
-	VDIVPD         Z7, Z3, Z7
-	VMULPD         Z7, Z7, Z8
-	VMOVAPS        Z16, Z9
-	VFMADD231PD    Z8, Z17, Z9
-	VFMADD213PD    Z15, Z8, Z9
-	VFMADD213PD    Z14, Z8, Z9
-	VMULPD         Z9, Z8, Z9
-	VADDPD         Z9, Z5, Z9
-	VFMSUB231PD    Z9, Z7, Z5
-	VDIVPD         Z4, Z2, Z2
-	VADDPD         Z2, Z5, Z2
-	VMULPD         Z13, Z6, Z5
-	VFMADD231PD    Z12, Z6, Z2
-	VADDPD         Z3, Z5, Z6
-	VSUBPD         Z6, Z5, Z5
-	VADDPD         Z3, Z5, Z3
-	VADDPD         Z2, Z3, Z2
-	VADDPD         Z2, Z6, Z2
-	VCMPPD         $0x01, Z4, Z30, K2
-	VBLENDMPD      Z4, Z11, K2, Z6
-	VCMPPD         $0x00, Z30, Z4, K2
-	VBLENDMPD.BCST mathConstants<>+2048(SB), Z6, K2, Z6
-	VCMPPD         $0x01, Z4, Z30, K2
-	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z4, K3
-	KANDB          K3, K2, K2
-	VBLENDMPD      Z2, Z6, K2, Z2
-	VCMPPD         $0x00, Z30, Z1, K2
-	VBLENDMPD      Z1, Z2, K2, Z1
-	VBLENDMPD.BCST mathConstants<>+3968(SB), Z30, K1, Z2
-	VADDPD         Z2, Z1, Z2
-	VPANDQ.BCST    mathConstants<>+2976(SB), Z0, Z0
-	VPORQ          Z0, Z2, Z0
-	VCVTPD2PS      Z0, Y2
-	VMOVDQU32      Y2, K7, (DI)(AX*4)
-	ADDQ           R9, AX
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
+	VPANDQ      Z28, Z0, Z1
+	VCMPPD      $0x01, Z1, Z29, K1
+	VMINPD      Z1, Z29, Z2
+	VMULPD      Z2, Z2, Z3
+	VADDPD      Z3, Z31, Z4
+	VSQRTPD     Z4, Z4
+	VADDPD      Z4, Z31, Z4
+	VDIVPD      Z4, Z3, Z4
+	VADDPD      Z4, Z2, Z4
+	VBLENDMPD   Z1, Z4, K1, Z1
+	VADDPD      Z1, Z31, Z4
+	VSUBPD      Z31, Z4, Z2
+	VSUBPD      Z2, Z4, Z3
+	VSUBPD      Z3, Z31, Z3
+	VSUBPD      Z2, Z1, Z2
+	VADDPD      Z2, Z3, Z2
+	VPSUBQ      Z26, Z4, Z3
+	VPSRLQ      $0x34, Z3, Z5
+	VPORQ       Z25, Z5, Z5
+	VSUBPD      Z27, Z5, Z5
+	VPANDQ      Z24, Z3, Z3
+	VPADDQ      Z23, Z3, Z3
+	VSUBPD      Z31, Z3, Z3
+	VMULPD      Z3, Z3, Z6
+	VMULPD      Z22, Z6, Z6
+	VADDPD      Z3, Z21, Z7
+	VDIVPD      Z7, Z3, Z7
+	VMULPD      Z7, Z7, Z8
+	VMOVAPS     Z19, Z9
+	VFMADD231PD Z8, Z20, Z9
+	VFMADD213PD Z18, Z8, Z9
+	VFMADD213PD Z17, Z8, Z9
+	VMULPD      Z9, Z8, Z9
+	VADDPD      Z9, Z6, Z9
+	VFMSUB231PD Z9, Z7, Z6
+	VDIVPD      Z4, Z2, Z2
+	VADDPD      Z2, Z6, Z2
+	VMULPD      Z16, Z5, Z6
+	VFMADD231PD Z15, Z5, Z2
+	VADDPD      Z3, Z6, Z5
+	VSUBPD      Z5, Z6, Z6
+	VADDPD      Z3, Z6, Z3
+	VADDPD      Z2, Z3, Z2
+	VADDPD      Z2, Z5, Z2
+	VCMPPD      $0x01, Z4, Z30, K2
+	VBLENDMPD   Z4, Z14, K2, Z5
+	VCMPPD      $0x00, Z30, Z4, K2
+	VBLENDMPD   Z13, Z5, K2, Z5
+	VCMPPD      $0x01, Z4, Z30, K2
+	VCMPPD      $0x01, Z12, Z4, K3
+	KANDB       K3, K2, K2
+	VBLENDMPD   Z2, Z5, K2, Z2
+	VCMPPD      $0x00, Z30, Z1, K2
+	VBLENDMPD   Z1, Z2, K2, Z1
+	VBLENDMPD   Z11, Z30, K1, Z2
+	VADDPD      Z2, Z1, Z2
+	VPANDQ.BCST mathConstants<>+2880(SB), Z0, Z0
+	VPORQ       Z0, Z2, Z0
+	VCVTPD2PS   Z0, Y2
+	VMOVDQU32   Y2, K7, (DI)(AX*4)
+	ADDQ        R9, AX
 
 done:
 	VZEROUPPER
@@ -3268,8 +3244,8 @@ TEXT ·asinhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4704(SB), Y13
-	VMOVUPS mathConstants<>+2624(SB), Y12
+	VMOVUPS mathConstants<>+4608(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -3292,54 +3268,49 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, mathConstants<>+1472(SB), Y5, Y4
-	VMULPD      mathConstants<>+1504(SB), Y5, Y6
-	VBLENDVPD   Y4, Y6, Y5, Y6
-	VPSUBQ      mathConstants<>+1536(SB), Y6, Y6
-	VPSRLQ      $0x34, Y6, Y7
-	VPOR        mathConstants<>+1568(SB), Y7, Y7
-	VMOVUPS     mathConstants<>+1600(SB), Y8
-	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y8, Y8
-	VSUBPD      Y8, Y7, Y8
-	VPAND       mathConstants<>+1664(SB), Y6, Y6
-	VPADDQ      mathConstants<>+1696(SB), Y6, Y6
-	VSUBPD      Y15, Y6, Y6
-	VMULPD      Y6, Y6, Y7
-	VMULPD      mathConstants<>+1728(SB), Y7, Y7
-	VADDPD      mathConstants<>+1760(SB), Y6, Y4
-	VDIVPD      Y4, Y6, Y4
-	VMULPD      Y4, Y4, Y9
-	VMOVUPS     mathConstants<>+1824(SB), Y10
+	VPSUBQ      mathConstants<>+1472(SB), Y5, Y4
+	VPSRLQ      $0x34, Y4, Y6
+	VPOR        mathConstants<>+1504(SB), Y6, Y6
+	VSUBPD      mathConstants<>+1536(SB), Y6, Y6
+	VPAND       mathConstants<>+1568(SB), Y4, Y4
+	VPADDQ      mathConstants<>+1600(SB), Y4, Y4
+	VSUBPD      Y15, Y4, Y4
+	VMULPD      Y4, Y4, Y7
+	VMULPD      mathConstants<>+1632(SB), Y7, Y7
+	VADDPD      mathConstants<>+1664(SB), Y4, Y8
+	VDIVPD      Y8, Y4, Y8
+	VMULPD      Y8, Y8, Y9
+	VMOVUPS     mathConstants<>+1728(SB), Y10
 	VMOVAPS     Y10, Y11
-	VFMADD231PD mathConstants<>+1792(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+1856(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+1888(SB), Y9, Y11
+	VFMADD231PD mathConstants<>+1696(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+1760(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+1792(SB), Y9, Y11
 	VMULPD      Y11, Y9, Y11
 	VADDPD      Y11, Y7, Y11
-	VFMSUB231PD Y11, Y4, Y7
+	VFMSUB231PD Y11, Y8, Y7
 	VDIVPD      Y5, Y3, Y3
 	VADDPD      Y3, Y7, Y3
-	VMULPD      mathConstants<>+1920(SB), Y8, Y7
-	VFMADD231PD mathConstants<>+1952(SB), Y8, Y3
-	VADDPD      Y6, Y7, Y8
-	VSUBPD      Y8, Y7, Y7
-	VADDPD      Y6, Y7, Y6
+	VMULPD      mathConstants<>+1824(SB), Y6, Y7
+	VFMADD231PD mathConstants<>+1856(SB), Y6, Y3
+	VADDPD      Y4, Y7, Y6
+	VSUBPD      Y6, Y7, Y7
+	VADDPD      Y4, Y7, Y4
+	VADDPD      Y3, Y4, Y3
 	VADDPD      Y3, Y6, Y3
-	VADDPD      Y3, Y8, Y3
-	VCMPPD      $0x01, Y5, Y14, Y8
-	VMOVUPS     mathConstants<>+2016(SB), Y6
-	VBLENDVPD   Y8, Y5, Y6, Y6
-	VCMPPD      $0x00, Y14, Y5, Y8
-	VBLENDVPD   Y8, mathConstants<>+2048(SB), Y6, Y6
-	VCMPPD      $0x01, Y5, Y14, Y8
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y5, Y5
-	VPAND       Y5, Y8, Y8
-	VBLENDVPD   Y8, Y3, Y6, Y3
-	VCMPPD      $0x00, Y14, Y1, Y6
-	VBLENDVPD   Y6, Y1, Y3, Y1
-	VBLENDVPD   Y2, mathConstants<>+3968(SB), Y14, Y2
+	VCMPPD      $0x01, Y5, Y14, Y6
+	VMOVUPS     mathConstants<>+1920(SB), Y4
+	VBLENDVPD   Y6, Y5, Y4, Y4
+	VCMPPD      $0x00, Y14, Y5, Y6
+	VBLENDVPD   Y6, mathConstants<>+1952(SB), Y4, Y4
+	VCMPPD      $0x01, Y5, Y14, Y6
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y5, Y5
+	VPAND       Y5, Y6, Y6
+	VBLENDVPD   Y6, Y3, Y4, Y3
+	VCMPPD      $0x00, Y14, Y1, Y4
+	VBLENDVPD   Y4, Y1, Y3, Y1
+	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y14, Y2
 	VADDPD      Y2, Y1, Y2
-	VPAND       mathConstants<>+2976(SB), Y0, Y0
+	VPAND       mathConstants<>+2880(SB), Y0, Y0
 	VPOR        Y0, Y2, Y0
 	VCVTPD2PSY  Y0, X2
 	VMOVUPS     X2, (DI)(AX*4)
@@ -3359,14 +3330,14 @@ TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+4704(SB), Z29
-	VPBROADCASTQ mathConstants<>+2016(SB), Z28
-	VPBROADCASTQ mathConstants<>+1472(SB), Z27
-	VPBROADCASTQ mathConstants<>+1504(SB), Z26
-	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+4608(SB), Z29
+	VPBROADCASTQ mathConstants<>+1920(SB), Z28
+	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+1472(SB), Z26
+	VPBROADCASTQ mathConstants<>+1504(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+1632(SB), Z23
-	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1600(SB), Z23
+	VPBROADCASTQ mathConstants<>+1632(SB), Z22
 	VPBROADCASTQ mathConstants<>+1664(SB), Z21
 	VPBROADCASTQ mathConstants<>+1696(SB), Z20
 	VPBROADCASTQ mathConstants<>+1728(SB), Z19
@@ -3374,154 +3345,144 @@ TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1792(SB), Z17
 	VPBROADCASTQ mathConstants<>+1824(SB), Z16
 	VPBROADCASTQ mathConstants<>+1856(SB), Z15
-	VPBROADCASTQ mathConstants<>+1888(SB), Z14
-	VPBROADCASTQ mathConstants<>+1920(SB), Z13
-	VPBROADCASTQ mathConstants<>+1952(SB), Z12
-	VPBROADCASTQ mathConstants<>+2048(SB), Z11
-	VPBROADCASTQ mathConstants<>+2080(SB), Z10
+	VPBROADCASTQ mathConstants<>+1952(SB), Z14
+	VPBROADCASTQ mathConstants<>+1984(SB), Z13
+	VPBROADCASTQ mathConstants<>+3872(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
-	VCVTPS2PD      (SI)(AX*4), Z0
-	VCMPPD         $0x01, Z0, Z29, K1
-	VMINPD         Z0, Z29, Z1
-	VSUBPD         Z30, Z1, Z1
-	VCMPPD         $0x01, Z31, Z1, K2
-	VBLENDMPD      Z28, Z1, K2, Z1
-	VADDPD         Z1, Z1, Z2
-	VFMADD231PD    Z1, Z1, Z2
-	VSQRTPD        Z2, Z2
-	VADDPD         Z2, Z1, Z2
-	VBLENDMPD      Z0, Z2, K1, Z0
-	VADDPD         Z0, Z30, Z2
-	VSUBPD         Z30, Z2, Z1
-	VSUBPD         Z1, Z2, Z3
-	VSUBPD         Z3, Z30, Z3
-	VSUBPD         Z1, Z0, Z1
-	VADDPD         Z1, Z3, Z1
-	VCMPPD         $0x01, Z27, Z2, K2
-	VMULPD         Z26, Z2, Z3
-	VBLENDMPD      Z3, Z2, K2, Z3
-	VPSUBQ         Z25, Z3, Z3
-	VPSRLQ         $0x34, Z3, Z4
-	VPORQ          Z24, Z4, Z4
-	VBLENDMPD      Z23, Z22, K2, Z5
-	VSUBPD         Z5, Z4, Z5
-	VPANDQ         Z21, Z3, Z3
-	VPADDQ         Z20, Z3, Z3
-	VSUBPD         Z30, Z3, Z3
-	VMULPD         Z3, Z3, Z4
-	VMULPD         Z19, Z4, Z4
-	VADDPD         Z3, Z18, Z6
-	VDIVPD         Z6, Z3, Z6
-	VMULPD         Z6, Z6, Z7
-	VMOVAPS        Z16, Z8
-	VFMADD231PD    Z7, Z17, Z8
-	VFMADD213PD    Z15, Z7, Z8
-	VFMADD213PD    Z14, Z7, Z8
-	VMULPD         Z8, Z7, Z8
-	VADDPD         Z8, Z4, Z8
-	VFMSUB231PD    Z8, Z6, Z4
-	VDIVPD         Z2, Z1, Z1
-	VADDPD         Z1, Z4, Z1
-	VMULPD         Z13, Z5, Z4
-	VFMADD231PD    Z12, Z5, Z1
-	VADDPD         Z3, Z4, Z5
-	VSUBPD         Z5, Z4, Z4
-	VADDPD         Z3, Z4, Z3
-	VADDPD         Z1, Z3, Z1
-	VADDPD         Z1, Z5, Z1
-	VCMPPD         $0x01, Z2, Z31, K2
-	VBLENDMPD      Z2, Z28, K2, Z5
-	VCMPPD         $0x00, Z31, Z2, K2
-	VBLENDMPD      Z11, Z5, K2, Z5
-	VCMPPD         $0x01, Z2, Z31, K2
-	VCMPPD         $0x01, Z10, Z2, K3
-	KANDB          K3, K2, K2
-	VBLENDMPD      Z1, Z5, K2, Z1
-	VCMPPD         $0x00, Z31, Z0, K2
-	VBLENDMPD      Z0, Z1, K2, Z0
-	VBLENDMPD.BCST mathConstants<>+3968(SB), Z31, K1, Z1
-	VADDPD         Z1, Z0, Z1
-	VCVTPD2PS      Z1, Y0
-	VMOVUPS        Y0, (DI)(AX*4)
-	ADDQ           $0x08, AX
-	CMPQ           AX, R9
-	JLE            loop
+	VCVTPS2PD   (SI)(AX*4), Z0
+	VCMPPD      $0x01, Z0, Z29, K1
+	VMINPD      Z0, Z29, Z1
+	VSUBPD      Z30, Z1, Z1
+	VCMPPD      $0x01, Z31, Z1, K2
+	VBLENDMPD   Z28, Z1, K2, Z1
+	VADDPD      Z1, Z1, Z2
+	VFMADD231PD Z1, Z1, Z2
+	VSQRTPD     Z2, Z2
+	VADDPD      Z2, Z1, Z2
+	VBLENDMPD   Z0, Z2, K1, Z0
+	VADDPD      Z0, Z30, Z2
+	VSUBPD      Z30, Z2, Z1
+	VSUBPD      Z1, Z2, Z3
+	VSUBPD      Z3, Z30, Z3
+	VSUBPD      Z1, Z0, Z1
+	VADDPD      Z1, Z3, Z1
+	VPSUBQ      Z26, Z2, Z3
+	VPSRLQ      $0x34, Z3, Z4
+	VPORQ       Z25, Z4, Z4
+	VSUBPD      Z27, Z4, Z4
+	VPANDQ      Z24, Z3, Z3
+	VPADDQ      Z23, Z3, Z3
+	VSUBPD      Z30, Z3, Z3
+	VMULPD      Z3, Z3, Z5
+	VMULPD      Z22, Z5, Z5
+	VADDPD      Z3, Z21, Z6
+	VDIVPD      Z6, Z3, Z6
+	VMULPD      Z6, Z6, Z7
+	VMOVAPS     Z19, Z8
+	VFMADD231PD Z7, Z20, Z8
+	VFMADD213PD Z18, Z7, Z8
+	VFMADD213PD Z17, Z7, Z8
+	VMULPD      Z8, Z7, Z8
+	VADDPD      Z8, Z5, Z8
+	VFMSUB231PD Z8, Z6, Z5
+	VDIVPD      Z2, Z1, Z1
+	VADDPD      Z1, Z5, Z1
+	VMULPD      Z16, Z4, Z5
+	VFMADD231PD Z15, Z4, Z1
+	VADDPD      Z3, Z5, Z4
+	VSUBPD      Z4, Z5, Z5
+	VADDPD      Z3, Z5, Z3
+	VADDPD      Z1, Z3, Z1
+	VADDPD      Z1, Z4, Z1
+	VCMPPD      $0x01, Z2, Z31, K2
+	VBLENDMPD   Z2, Z28, K2, Z4
+	VCMPPD      $0x00, Z31, Z2, K2
+	VBLENDMPD   Z14, Z4, K2, Z4
+	VCMPPD      $0x01, Z2, Z31, K2
+	VCMPPD      $0x01, Z13, Z2, K3
+	KANDB       K3, K2, K2
+	VBLENDMPD   Z1, Z4, K2, Z1
+	VCMPPD      $0x00, Z31, Z0, K2
+	VBLENDMPD   Z0, Z1, K2, Z0
+	VBLENDMPD   Z12, Z31, K1, Z1
+	VADDPD      Z1, Z0, Z1
+	VCVTPD2PS   Z1, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
 
 tail:
-	ADDQ           $0x08, R9
-	SUBQ           AX, R9
-	JZ             done
-	MOVQ           $-1, R10
-	BZHIQ          R9, R10, R10
-	KMOVQ          R10, K7
-	VCVTPS2PD.Z    (SI)(AX*4), K7, Z0
-	VCMPPD         $0x01, Z0, Z29, K1
-	VMINPD         Z0, Z29, Z1
-	VSUBPD         Z30, Z1, Z1
-	VCMPPD         $0x01, Z31, Z1, K2
-	VBLENDMPD      Z28, Z1, K2, Z1
-	VADDPD         Z1, Z1, Z2
-	VFMADD231PD    Z1, Z1, Z2
-	VSQRTPD        Z2, Z2
-	VADDPD         Z2, Z1, Z2
-	VBLENDMPD      Z0, Z2, K1, Z0
-	VADDPD         Z0, Z30, Z2
-	VSUBPD         Z30, Z2, Z1
-	VSUBPD         Z1, Z2, Z3
-	VSUBPD         Z3, Z30, Z3
-	VSUBPD         Z1, Z0, Z1
-	VADDPD         Z1, Z3, Z1
-	VCMPPD         $0x01, Z27, Z2, K2
-	VMULPD         Z26, Z2, Z3
-	VBLENDMPD      Z3, Z2, K2, Z3
-	VPSUBQ         Z25, Z3, Z3
-	VPSRLQ         $0x34, Z3, Z4
-	VPORQ          Z24, Z4, Z4
-	VBLENDMPD      Z23, Z22, K2, Z5
-	VSUBPD         Z5, Z4, Z5
-	VPANDQ         Z21, Z3, Z3
-	VPADDQ         Z20, Z3, Z3
-	VSUBPD         Z30, Z3, Z3
-	VMULPD         Z3, Z3, Z4
-	VMULPD         Z19, Z4, Z4
-	VADDPD         Z3, Z18, Z6
-	VDIVPD         Z6, Z3, Z6
-	VMULPD         Z6, Z6, Z7
-	VMOVAPS        Z16, Z8
-	VFMADD231PD    Z7, Z17, Z8
-	VFMADD213PD    Z15, Z7, Z8
-	VFMADD213PD    Z14, Z7, Z8
-	VMULPD         Z8, Z7, Z8
-	VADDPD         Z8, Z4, Z8
-	VFMSUB231PD    Z8, Z6, Z4
-	VDIVPD         Z2, Z1, Z1
-	VADDPD         Z1, Z4, Z1
-	VMULPD         Z13, Z5, Z4
-	VFMADD231PD    Z12, Z5, Z1
-	VADDPD         Z3, Z4, Z5
-	VSUBPD         Z5, Z4, Z4
-	VADDPD         Z3, Z4, Z3
-	VADDPD         Z1, Z3, Z1
-	VADDPD         Z1, Z5, Z1
-	VCMPPD         $0x01, Z2, Z31, K2
-	VBLENDMPD      Z2, Z28, K2, Z5
-	VCMPPD         $0x00, Z31, Z2, K2
-	VBLENDMPD      Z11, Z5, K2, Z5
-	VCMPPD         $0x01, Z2, Z31, K2
-	VCMPPD         $0x01, Z10, Z2, K3
-	KANDB          K3, K2, K2
-	VBLENDMPD      Z1, Z5, K2, Z1
-	VCMPPD         $0x00, Z31, Z0, K2
-	VBLENDMPD      Z0, Z1, K2, Z0
-	VBLENDMPD.BCST mathConstants<>+3968(SB), Z31, K1, Z1
-	VADDPD         Z1, Z0, Z1
-	VCVTPD2PS      Z1, Y0
-	VMOVDQU32      Y0, K7, (DI)(AX*4)
-	ADDQ           R9, AX
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
+	VCMPPD      $0x01, Z0, Z29, K1
+	VMINPD      Z0, Z29, Z1
+	VSUBPD      Z30, Z1, Z1
+	VCMPPD      $0x01, Z31, Z1, K2
+	VBLENDMPD   Z28, Z1, K2, Z1
+	VADDPD      Z1, Z1, Z2
+	VFMADD231PD Z1, Z1, Z2
+	VSQRTPD     Z2, Z2
+	VADDPD      Z2, Z1, Z2
+	VBLENDMPD   Z0, Z2, K1, Z0
+	VADDPD      Z0, Z30, Z2
+	VSUBPD      Z30, Z2, Z1
+	VSUBPD      Z1, Z2, Z3
+	VSUBPD      Z3, Z30, Z3
+	VSUBPD      Z1, Z0, Z1
+	VADDPD      Z1, Z3, Z1
+	VPSUBQ      Z26, Z2, Z3
+	VPSRLQ      $0x34, Z3, Z4
+	VPORQ       Z25, Z4, Z4
+	VSUBPD      Z27, Z4, Z4
+	VPANDQ      Z24, Z3, Z3
+	VPADDQ      Z23, Z3, Z3
+	VSUBPD      Z30, Z3, Z3
+	VMULPD      Z3, Z3, Z5
+	VMULPD      Z22, Z5, Z5
+	VADDPD      Z3, Z21, Z6
+	VDIVPD      Z6, Z3, Z6
+	VMULPD      Z6, Z6, Z7
+	VMOVAPS     Z19, Z8
+	VFMADD231PD Z7, Z20, Z8
+	VFMADD213PD Z18, Z7, Z8
+	VFMADD213PD Z17, Z7, Z8
+	VMULPD      Z8, Z7, Z8
+	VADDPD      Z8, Z5, Z8
+	VFMSUB231PD Z8, Z6, Z5
+	VDIVPD      Z2, Z1, Z1
+	VADDPD      Z1, Z5, Z1
+	VMULPD      Z16, Z4, Z5
+	VFMADD231PD Z15, Z4, Z1
+	VADDPD      Z3, Z5, Z4
+	VSUBPD      Z4, Z5, Z5
+	VADDPD      Z3, Z5, Z3
+	VADDPD      Z1, Z3, Z1
+	VADDPD      Z1, Z4, Z1
+	VCMPPD      $0x01, Z2, Z31, K2
+	VBLENDMPD   Z2, Z28, K2, Z4
+	VCMPPD      $0x00, Z31, Z2, K2
+	VBLENDMPD   Z14, Z4, K2, Z4
+	VCMPPD      $0x01, Z2, Z31, K2
+	VCMPPD      $0x01, Z13, Z2, K3
+	KANDB       K3, K2, K2
+	VBLENDMPD   Z1, Z4, K2, Z1
+	VCMPPD      $0x00, Z31, Z0, K2
+	VBLENDMPD   Z0, Z1, K2, Z0
+	VBLENDMPD   Z12, Z31, K1, Z1
+	VADDPD      Z1, Z0, Z1
+	VCVTPD2PS   Z1, Y0
+	VMOVDQU32   Y0, K7, (DI)(AX*4)
+	ADDQ        R9, AX
 
 done:
 	VZEROUPPER
@@ -3535,9 +3496,9 @@ TEXT ·acoshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+4704(SB), Y13
-	VMOVUPS mathConstants<>+2016(SB), Y12
-	VMOVUPS mathConstants<>+1472(SB), Y11
+	VMOVUPS mathConstants<>+4608(SB), Y13
+	VMOVUPS mathConstants<>+1920(SB), Y12
+	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -3560,51 +3521,46 @@ loop:
 	VSUBPD      Y4, Y14, Y4
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y4, Y2
-	VCMPPD      $0x01, Y11, Y3, Y4
-	VMULPD      mathConstants<>+1504(SB), Y3, Y5
-	VBLENDVPD   Y4, Y5, Y3, Y5
-	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
-	VPSRLQ      $0x34, Y5, Y6
-	VPOR        mathConstants<>+1568(SB), Y6, Y6
-	VMOVUPS     mathConstants<>+1600(SB), Y7
-	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
-	VSUBPD      Y7, Y6, Y7
-	VPAND       mathConstants<>+1664(SB), Y5, Y5
-	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
-	VSUBPD      Y14, Y5, Y5
-	VMULPD      Y5, Y5, Y6
-	VMULPD      mathConstants<>+1728(SB), Y6, Y6
-	VADDPD      mathConstants<>+1760(SB), Y5, Y4
-	VDIVPD      Y4, Y5, Y4
-	VMULPD      Y4, Y4, Y8
-	VMOVUPS     mathConstants<>+1824(SB), Y9
+	VPSUBQ      mathConstants<>+1472(SB), Y3, Y4
+	VPSRLQ      $0x34, Y4, Y5
+	VPOR        mathConstants<>+1504(SB), Y5, Y5
+	VSUBPD      Y11, Y5, Y5
+	VPAND       mathConstants<>+1568(SB), Y4, Y4
+	VPADDQ      mathConstants<>+1600(SB), Y4, Y4
+	VSUBPD      Y14, Y4, Y4
+	VMULPD      Y4, Y4, Y6
+	VMULPD      mathConstants<>+1632(SB), Y6, Y6
+	VADDPD      mathConstants<>+1664(SB), Y4, Y7
+	VDIVPD      Y7, Y4, Y7
+	VMULPD      Y7, Y7, Y8
+	VMOVUPS     mathConstants<>+1728(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+1792(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+1856(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+1888(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+1696(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1760(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1792(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
-	VFMSUB231PD Y10, Y4, Y6
+	VFMSUB231PD Y10, Y7, Y6
 	VDIVPD      Y3, Y2, Y2
 	VADDPD      Y2, Y6, Y2
-	VMULPD      mathConstants<>+1920(SB), Y7, Y6
-	VFMADD231PD mathConstants<>+1952(SB), Y7, Y2
-	VADDPD      Y5, Y6, Y7
-	VSUBPD      Y7, Y6, Y6
-	VADDPD      Y5, Y6, Y5
+	VMULPD      mathConstants<>+1824(SB), Y5, Y6
+	VFMADD231PD mathConstants<>+1856(SB), Y5, Y2
+	VADDPD      Y4, Y6, Y5
+	VSUBPD      Y5, Y6, Y6
+	VADDPD      Y4, Y6, Y4
+	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y5, Y2
-	VADDPD      Y2, Y7, Y2
-	VCMPPD      $0x01, Y3, Y15, Y7
-	VBLENDVPD   Y7, Y3, Y12, Y7
-	VCMPPD      $0x00, Y15, Y3, Y5
-	VBLENDVPD   Y5, mathConstants<>+2048(SB), Y7, Y7
 	VCMPPD      $0x01, Y3, Y15, Y5
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y3, Y3
-	VPAND       Y3, Y5, Y5
-	VBLENDVPD   Y5, Y2, Y7, Y2
-	VCMPPD      $0x00, Y15, Y0, Y7
-	VBLENDVPD   Y7, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3968(SB), Y15, Y1
+	VBLENDVPD   Y5, Y3, Y12, Y5
+	VCMPPD      $0x00, Y15, Y3, Y4
+	VBLENDVPD   Y4, mathConstants<>+1952(SB), Y5, Y5
+	VCMPPD      $0x01, Y3, Y15, Y4
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y3, Y3
+	VPAND       Y3, Y4, Y4
+	VBLENDVPD   Y4, Y2, Y5, Y2
+	VCMPPD      $0x00, Y15, Y0, Y5
+	VBLENDVPD   Y5, Y0, Y2, Y0
+	VBLENDVPD   Y1, mathConstants<>+3872(SB), Y15, Y1
 	VADDPD      Y1, Y0, Y1
 	VCVTPD2PSY  Y1, X0
 	VMOVUPS     X0, (DI)(AX*4)
@@ -3624,25 +3580,24 @@ TEXT ·atanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+1472(SB), Z27
-	VPBROADCASTQ mathConstants<>+1504(SB), Z26
-	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1632(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+1472(SB), Z26
+	VPBROADCASTQ mathConstants<>+1504(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+1632(SB), Z23
-	VPBROADCASTQ mathConstants<>+1600(SB), Z22
-	VPBROADCASTQ mathConstants<>+1664(SB), Z21
-	VPBROADCASTQ mathConstants<>+1696(SB), Z20
+	VPBROADCASTQ mathConstants<>+1600(SB), Z23
+	VPBROADCASTQ mathConstants<>+1664(SB), Z22
+	VPBROADCASTQ mathConstants<>+1696(SB), Z21
+	VPBROADCASTQ mathConstants<>+1728(SB), Z20
 	VPBROADCASTQ mathConstants<>+1760(SB), Z19
 	VPBROADCASTQ mathConstants<>+1792(SB), Z18
 	VPBROADCASTQ mathConstants<>+1824(SB), Z17
 	VPBROADCASTQ mathConstants<>+1856(SB), Z16
-	VPBROADCASTQ mathConstants<>+1888(SB), Z15
-	VPBROADCASTQ mathConstants<>+1920(SB), Z14
-	VPBROADCASTQ mathConstants<>+1952(SB), Z13
-	VPBROADCASTQ mathConstants<>+2016(SB), Z12
-	VPBROADCASTQ mathConstants<>+2048(SB), Z11
+	VPBROADCASTQ mathConstants<>+1920(SB), Z15
+	VPBROADCASTQ mathConstants<>+1952(SB), Z14
+	VPBROADCASTQ mathConstants<>+1984(SB), Z13
+	VPBROADCASTQ mathConstants<>+2880(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3659,50 +3614,46 @@ loop:
 	VSUBPD      Z4, Z31, Z4
 	VSUBPD      Z3, Z1, Z3
 	VADDPD      Z3, Z4, Z3
-	VCMPPD      $0x01, Z27, Z2, K1
-	VMULPD      Z26, Z2, Z4
-	VBLENDMPD   Z4, Z2, K1, Z4
-	VPSUBQ      Z25, Z4, Z4
+	VPSUBQ      Z26, Z2, Z4
 	VPSRLQ      $0x34, Z4, Z5
-	VPORQ       Z24, Z5, Z5
-	VBLENDMPD   Z23, Z22, K1, Z6
-	VSUBPD      Z6, Z5, Z6
-	VPANDQ      Z21, Z4, Z4
-	VPADDQ      Z20, Z4, Z4
+	VPORQ       Z25, Z5, Z5
+	VSUBPD      Z27, Z5, Z5
+	VPANDQ      Z24, Z4, Z4
+	VPADDQ      Z23, Z4, Z4
 	VSUBPD      Z31, Z4, Z4
-	VMULPD      Z4, Z4, Z5
-	VMULPD      Z29, Z5, Z5
-	VADDPD      Z4, Z19, Z7
+	VMULPD      Z4, Z4, Z6
+	VMULPD      Z29, Z6, Z6
+	VADDPD      Z4, Z22, Z7
 	VDIVPD      Z7, Z4, Z7
 	VMULPD      Z7, Z7, Z8
-	VMOVAPS     Z17, Z9
-	VFMADD231PD Z8, Z18, Z9
-	VFMADD213PD Z16, Z8, Z9
-	VFMADD213PD Z15, Z8, Z9
+	VMOVAPS     Z20, Z9
+	VFMADD231PD Z8, Z21, Z9
+	VFMADD213PD Z19, Z8, Z9
+	VFMADD213PD Z18, Z8, Z9
 	VMULPD      Z9, Z8, Z9
-	VADDPD      Z9, Z5, Z9
-	VFMSUB231PD Z9, Z7, Z5
+	VADDPD      Z9, Z6, Z9
+	VFMSUB231PD Z9, Z7, Z6
 	VDIVPD      Z2, Z3, Z3
-	VADDPD      Z3, Z5, Z3
-	VMULPD      Z14, Z6, Z5
-	VFMADD231PD Z13, Z6, Z3
-	VADDPD      Z4, Z5, Z6
-	VSUBPD      Z6, Z5, Z5
-	VADDPD      Z4, Z5, Z4
-	VADDPD      Z3, Z4, Z3
 	VADDPD      Z3, Z6, Z3
+	VMULPD      Z17, Z5, Z6
+	VFMADD231PD Z16, Z5, Z3
+	VADDPD      Z4, Z6, Z5
+	VSUBPD      Z5, Z6, Z6
+	VADDPD      Z4, Z6, Z4
+	VADDPD      Z3, Z4, Z3
+	VADDPD      Z3, Z5, Z3
 	VCMPPD      $0x01, Z2, Z30, K1
-	VBLENDMPD   Z2, Z12, K1, Z6
+	VBLENDMPD   Z2, Z15, K1, Z5
 	VCMPPD      $0x00, Z30, Z2, K1
-	VBLENDMPD   Z11, Z6, K1, Z6
+	VBLENDMPD   Z14, Z5, K1, Z5
 	VCMPPD      $0x01, Z2, Z30, K1
-	VCMPPD.BCST $0x01, mathConstants<>+2080(SB), Z2, K2
+	VCMPPD      $0x01, Z13, Z2, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z3, Z6, K1, Z3
+	VBLENDMPD   Z3, Z5, K1, Z3
 	VCMPPD      $0x00, Z30, Z1, K1
 	VBLENDMPD   Z1, Z3, K1, Z1
 	VMULPD      Z1, Z29, Z1
-	VPANDQ.BCST mathConstants<>+2976(SB), Z0, Z0
+	VPANDQ      Z12, Z0, Z0
 	VPORQ       Z0, Z1, Z0
 	VCVTPD2PS   Z0, Y1
 	VMOVUPS     Y1, (DI)(AX*4)
@@ -3728,50 +3679,46 @@ tail:
 	VSUBPD      Z4, Z31, Z4
 	VSUBPD      Z3, Z1, Z3
 	VADDPD      Z3, Z4, Z3
-	VCMPPD      $0x01, Z27, Z2, K1
-	VMULPD      Z26, Z2, Z4
-	VBLENDMPD   Z4, Z2, K1, Z4
-	VPSUBQ      Z25, Z4, Z4
+	VPSUBQ      Z26, Z2, Z4
 	VPSRLQ      $0x34, Z4, Z5
-	VPORQ       Z24, Z5, Z5
-	VBLENDMPD   Z23, Z22, K1, Z6
-	VSUBPD      Z6, Z5, Z6
-	VPANDQ      Z21, Z4, Z4
-	VPADDQ      Z20, Z4, Z4
+	VPORQ       Z25, Z5, Z5
+	VSUBPD      Z27, Z5, Z5
+	VPANDQ      Z24, Z4, Z4
+	VPADDQ      Z23, Z4, Z4
 	VSUBPD      Z31, Z4, Z4
-	VMULPD      Z4, Z4, Z5
-	VMULPD      Z29, Z5, Z5
-	VADDPD      Z4, Z19, Z7
+	VMULPD      Z4, Z4, Z6
+	VMULPD      Z29, Z6, Z6
+	VADDPD      Z4, Z22, Z7
 	VDIVPD      Z7, Z4, Z7
 	VMULPD      Z7, Z7, Z8
-	VMOVAPS     Z17, Z9
-	VFMADD231PD Z8, Z18, Z9
-	VFMADD213PD Z16, Z8, Z9
-	VFMADD213PD Z15, Z8, Z9
+	VMOVAPS     Z20, Z9
+	VFMADD231PD Z8, Z21, Z9
+	VFMADD213PD Z19, Z8, Z9
+	VFMADD213PD Z18, Z8, Z9
 	VMULPD      Z9, Z8, Z9
-	VADDPD      Z9, Z5, Z9
-	VFMSUB231PD Z9, Z7, Z5
+	VADDPD      Z9, Z6, Z9
+	VFMSUB231PD Z9, Z7, Z6
 	VDIVPD      Z2, Z3, Z3
-	VADDPD      Z3, Z5, Z3
-	VMULPD      Z14, Z6, Z5
-	VFMADD231PD Z13, Z6, Z3
-	VADDPD      Z4, Z5, Z6
-	VSUBPD      Z6, Z5, Z5
-	VADDPD      Z4, Z5, Z4
-	VADDPD      Z3, Z4, Z3
 	VADDPD      Z3, Z6, Z3
+	VMULPD      Z17, Z5, Z6
+	VFMADD231PD Z16, Z5, Z3
+	VADDPD      Z4, Z6, Z5
+	VSUBPD      Z5, Z6, Z6
+	VADDPD      Z4, Z6, Z4
+	VADDPD      Z3, Z4, Z3
+	VADDPD      Z3, Z5, Z3
 	VCMPPD      $0x01, Z2, Z30, K1
-	VBLENDMPD   Z2, Z12, K1, Z6
+	VBLENDMPD   Z2, Z15, K1, Z5
 	VCMPPD      $0x00, Z30, Z2, K1
-	VBLENDMPD   Z11, Z6, K1, Z6
+	VBLENDMPD   Z14, Z5, K1, Z5
 	VCMPPD      $0x01, Z2, Z30, K1
-	VCMPPD.BCST $0x01, mathConstants<>+2080(SB), Z2, K2
+	VCMPPD      $0x01, Z13, Z2, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z3, Z6, K1, Z3
+	VBLENDMPD   Z3, Z5, K1, Z3
 	VCMPPD      $0x00, Z30, Z1, K1
 	VBLENDMPD   Z1, Z3, K1, Z1
 	VMULPD      Z1, Z29, Z1
-	VPANDQ.BCST mathConstants<>+2976(SB), Z0, Z0
+	VPANDQ      Z12, Z0, Z0
 	VPORQ       Z0, Z1, Z0
 	VCVTPD2PS   Z0, Y1
 	VMOVDQU32   Y1, K7, (DI)(AX*4)
@@ -3789,9 +3736,9 @@ TEXT ·atanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2624(SB), Y12
-	VMOVUPS mathConstants<>+1472(SB), Y11
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -3808,53 +3755,48 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, Y11, Y2, Y4
-	VMULPD      mathConstants<>+1504(SB), Y2, Y5
-	VBLENDVPD   Y4, Y5, Y2, Y5
-	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
-	VPSRLQ      $0x34, Y5, Y6
-	VPOR        mathConstants<>+1568(SB), Y6, Y6
-	VMOVUPS     mathConstants<>+1600(SB), Y7
-	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
-	VSUBPD      Y7, Y6, Y7
-	VPAND       mathConstants<>+1664(SB), Y5, Y5
-	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
-	VSUBPD      Y15, Y5, Y5
-	VMULPD      Y5, Y5, Y6
+	VPSUBQ      mathConstants<>+1472(SB), Y2, Y4
+	VPSRLQ      $0x34, Y4, Y5
+	VPOR        mathConstants<>+1504(SB), Y5, Y5
+	VSUBPD      Y11, Y5, Y5
+	VPAND       mathConstants<>+1568(SB), Y4, Y4
+	VPADDQ      mathConstants<>+1600(SB), Y4, Y4
+	VSUBPD      Y15, Y4, Y4
+	VMULPD      Y4, Y4, Y6
 	VMULPD      Y13, Y6, Y6
-	VADDPD      mathConstants<>+1760(SB), Y5, Y4
-	VDIVPD      Y4, Y5, Y4
-	VMULPD      Y4, Y4, Y8
-	VMOVUPS     mathConstants<>+1824(SB), Y9
+	VADDPD      mathConstants<>+1664(SB), Y4, Y7
+	VDIVPD      Y7, Y4, Y7
+	VMULPD      Y7, Y7, Y8
+	VMOVUPS     mathConstants<>+1728(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+1792(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+1856(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+1888(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+1696(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1760(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+1792(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
-	VFMSUB231PD Y10, Y4, Y6
+	VFMSUB231PD Y10, Y7, Y6
 	VDIVPD      Y2, Y3, Y3
 	VADDPD      Y3, Y6, Y3
-	VMULPD      mathConstants<>+1920(SB), Y7, Y6
-	VFMADD231PD mathConstants<>+1952(SB), Y7, Y3
-	VADDPD      Y5, Y6, Y7
-	VSUBPD      Y7, Y6, Y6
-	VADDPD      Y5, Y6, Y5
+	VMULPD      mathConstants<>+1824(SB), Y5, Y6
+	VFMADD231PD mathConstants<>+1856(SB), Y5, Y3
+	VADDPD      Y4, Y6, Y5
+	VSUBPD      Y5, Y6, Y6
+	VADDPD      Y4, Y6, Y4
+	VADDPD      Y3, Y4, Y3
 	VADDPD      Y3, Y5, Y3
-	VADDPD      Y3, Y7, Y3
-	VCMPPD      $0x01, Y2, Y14, Y7
-	VMOVUPS     mathConstants<>+2016(SB), Y5
-	VBLENDVPD   Y7, Y2, Y5, Y5
-	VCMPPD      $0x00, Y14, Y2, Y7
-	VBLENDVPD   Y7, mathConstants<>+2048(SB), Y5, Y5
-	VCMPPD      $0x01, Y2, Y14, Y7
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y2, Y2
-	VPAND       Y2, Y7, Y7
-	VBLENDVPD   Y7, Y3, Y5, Y3
-	VCMPPD      $0x00, Y14, Y1, Y5
-	VBLENDVPD   Y5, Y1, Y3, Y1
+	VCMPPD      $0x01, Y2, Y14, Y5
+	VMOVUPS     mathConstants<>+1920(SB), Y4
+	VBLENDVPD   Y5, Y2, Y4, Y4
+	VCMPPD      $0x00, Y14, Y2, Y5
+	VBLENDVPD   Y5, mathConstants<>+1952(SB), Y4, Y4
+	VCMPPD      $0x01, Y2, Y14, Y5
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y2, Y2
+	VPAND       Y2, Y5, Y5
+	VBLENDVPD   Y5, Y3, Y4, Y3
+	VCMPPD      $0x00, Y14, Y1, Y4
+	VBLENDVPD   Y4, Y1, Y3, Y1
 	VMULPD      Y1, Y13, Y1
-	VPAND       mathConstants<>+2976(SB), Y0, Y0
+	VPAND       mathConstants<>+2880(SB), Y0, Y0
 	VPOR        Y0, Y1, Y0
 	VCVTPD2PSY  Y0, X1
 	VMOVUPS     X1, (DI)(AX*4)
@@ -3873,19 +3815,19 @@ TEXT ·cbrtF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+1568(SB), Z30
-	VPBROADCASTQ mathConstants<>+2624(SB), Z29
-	VPBROADCASTQ mathConstants<>+4736(SB), Z28
-	VPBROADCASTQ mathConstants<>+4768(SB), Z27
-	VPBROADCASTQ mathConstants<>+4832(SB), Z26
-	VPBROADCASTQ mathConstants<>+4800(SB), Z25
-	VPBROADCASTQ mathConstants<>+4864(SB), Z24
-	VPBROADCASTQ mathConstants<>+4896(SB), Z23
-	VPBROADCASTQ mathConstants<>+4960(SB), Z22
-	VPBROADCASTQ mathConstants<>+4928(SB), Z21
-	VPBROADCASTQ mathConstants<>+2080(SB), Z20
+	VPBROADCASTQ mathConstants<>+1504(SB), Z30
+	VPBROADCASTQ mathConstants<>+2528(SB), Z29
+	VPBROADCASTQ mathConstants<>+4640(SB), Z28
+	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+4736(SB), Z26
+	VPBROADCASTQ mathConstants<>+4704(SB), Z25
+	VPBROADCASTQ mathConstants<>+4768(SB), Z24
+	VPBROADCASTQ mathConstants<>+4800(SB), Z23
+	VPBROADCASTQ mathConstants<>+4864(SB), Z22
+	VPBROADCASTQ mathConstants<>+4832(SB), Z21
+	VPBROADCASTQ mathConstants<>+1984(SB), Z20
 	VPXORQ       Z19, Z19, Z19
-	VPBROADCASTQ mathConstants<>+2976(SB), Z18
+	VPBROADCASTQ mathConstants<>+2880(SB), Z18
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3993,13 +3935,13 @@ TEXT ·cbrtF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+1568(SB), Y14
-	VMOVUPS mathConstants<>+2624(SB), Y13
-	VMOVUPS mathConstants<>+4736(SB), Y12
-	VMOVUPS mathConstants<>+4768(SB), Y11
-	VMOVUPS mathConstants<>+4832(SB), Y10
-	VMOVUPS mathConstants<>+4800(SB), Y9
-	VMOVUPS mathConstants<>+4864(SB), Y8
+	VMOVUPS mathConstants<>+1504(SB), Y14
+	VMOVUPS mathConstants<>+2528(SB), Y13
+	VMOVUPS mathConstants<>+4640(SB), Y12
+	VMOVUPS mathConstants<>+4672(SB), Y11
+	VMOVUPS mathConstants<>+4736(SB), Y10
+	VMOVUPS mathConstants<>+4704(SB), Y9
+	VMOVUPS mathConstants<>+4768(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4015,7 +3957,7 @@ loop:
 	VPSRLQ      $0x20, Y4, Y5
 	VPOR        Y14, Y5, Y5
 	VSUBPD      Y14, Y5, Y5
-	VFMADD213PD mathConstants<>+4896(SB), Y8, Y5
+	VFMADD213PD mathConstants<>+4800(SB), Y8, Y5
 	VPSLLQ      $0x20, Y5, Y5
 	VMULPD      Y5, Y5, Y6
 	VMULPD      Y5, Y6, Y6
@@ -4033,14 +3975,14 @@ loop:
 	VADDPD      Y4, Y5, Y4
 	VDIVPD      Y4, Y7, Y4
 	VMULPD      Y4, Y6, Y4
-	VBLENDVPD   Y3, mathConstants<>+4928(SB), Y15, Y3
-	VBLENDVPD   Y2, mathConstants<>+4960(SB), Y3, Y3
+	VBLENDVPD   Y3, mathConstants<>+4832(SB), Y15, Y3
+	VBLENDVPD   Y2, mathConstants<>+4864(SB), Y3, Y3
 	VMULPD      Y3, Y4, Y3
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y1, Y4
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y1, Y4
 	VPXOR       Y2, Y2, Y2
 	VCMPPD      $0x01, Y1, Y2, Y2
 	VPAND       Y2, Y4, Y4
-	VPAND       mathConstants<>+2976(SB), Y0, Y2
+	VPAND       mathConstants<>+2880(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VBLENDVPD   Y4, Y2, Y0, Y2
 	VCVTPD2PSY  Y2, X0
@@ -4060,29 +4002,29 @@ TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5024(SB), Z30
-	VPBROADCASTQ mathConstants<>+2976(SB), Z29
-	VPBROADCASTQ mathConstants<>+2720(SB), Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+4992(SB), Z26
-	VPBROADCASTQ mathConstants<>+5056(SB), Z25
-	VPBROADCASTQ mathConstants<>+4288(SB), Z24
-	VPBROADCASTQ mathConstants<>+3936(SB), Z23
-	VPBROADCASTQ mathConstants<>+3968(SB), Z22
-	VPBROADCASTQ mathConstants<>+4000(SB), Z21
-	VPBROADCASTQ mathConstants<>+4032(SB), Z20
-	VPBROADCASTQ mathConstants<>+4064(SB), Z19
-	VPBROADCASTQ mathConstants<>+4096(SB), Z18
-	VPBROADCASTQ mathConstants<>+4128(SB), Z17
-	VPBROADCASTQ mathConstants<>+4160(SB), Z16
-	VPBROADCASTQ mathConstants<>+4192(SB), Z15
-	VPBROADCASTQ mathConstants<>+4224(SB), Z14
-	VPBROADCASTQ mathConstants<>+5088(SB), Z13
-	VPBROADCASTQ mathConstants<>+5120(SB), Z12
-	VPBROADCASTQ mathConstants<>+5152(SB), Z11
-	VPBROADCASTQ mathConstants<>+5184(SB), Z10
-	VPBROADCASTQ mathConstants<>+5216(SB), Z9
-	VPBROADCASTQ mathConstants<>+5248(SB), Z8
+	VPBROADCASTQ mathConstants<>+4928(SB), Z30
+	VPBROADCASTQ mathConstants<>+2880(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+2528(SB), Z27
+	VPBROADCASTQ mathConstants<>+4896(SB), Z26
+	VPBROADCASTQ mathConstants<>+4960(SB), Z25
+	VPBROADCASTQ mathConstants<>+4192(SB), Z24
+	VPBROADCASTQ mathConstants<>+3840(SB), Z23
+	VPBROADCASTQ mathConstants<>+3872(SB), Z22
+	VPBROADCASTQ mathConstants<>+3904(SB), Z21
+	VPBROADCASTQ mathConstants<>+3936(SB), Z20
+	VPBROADCASTQ mathConstants<>+3968(SB), Z19
+	VPBROADCASTQ mathConstants<>+4000(SB), Z18
+	VPBROADCASTQ mathConstants<>+4032(SB), Z17
+	VPBROADCASTQ mathConstants<>+4064(SB), Z16
+	VPBROADCASTQ mathConstants<>+4096(SB), Z15
+	VPBROADCASTQ mathConstants<>+4128(SB), Z14
+	VPBROADCASTQ mathConstants<>+4992(SB), Z13
+	VPBROADCASTQ mathConstants<>+5024(SB), Z12
+	VPBROADCASTQ mathConstants<>+5056(SB), Z11
+	VPBROADCASTQ mathConstants<>+5088(SB), Z10
+	VPBROADCASTQ mathConstants<>+5120(SB), Z9
+	VPBROADCASTQ mathConstants<>+5152(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4121,25 +4063,25 @@ loop:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
-	VFMADD132PD.BCST mathConstants<>+1760(SB), Z31, Z2
+	VFMADD132PD.BCST mathConstants<>+1664(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5312(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5408(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4193,25 +4135,25 @@ tail:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
-	VFMADD132PD.BCST mathConstants<>+1760(SB), Z31, Z2
+	VFMADD132PD.BCST mathConstants<>+1664(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5312(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5408(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4234,13 +4176,13 @@ TEXT ·erfF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+5024(SB), Y13
-	VMOVUPS mathConstants<>+2976(SB), Y12
-	VMOVUPS mathConstants<>+2624(SB), Y11
-	VMOVUPS mathConstants<>+4992(SB), Y10
-	VMOVUPS mathConstants<>+5056(SB), Y9
-	VMOVUPS mathConstants<>+4288(SB), Y8
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+4928(SB), Y13
+	VMOVUPS mathConstants<>+2880(SB), Y12
+	VMOVUPS mathConstants<>+2528(SB), Y11
+	VMOVUPS mathConstants<>+4896(SB), Y10
+	VMOVUPS mathConstants<>+4960(SB), Y9
+	VMOVUPS mathConstants<>+4192(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4257,23 +4199,23 @@ loop:
 	VMINPD       Y3, Y8, Y3
 	VMAXPD       Y3, Y9, Y3
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y4
+	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y4
 	VSUBPD       Y14, Y4, Y4
-	VFNMADD231PD mathConstants<>+3968(SB), Y4, Y3
-	VFNMADD231PD mathConstants<>+4000(SB), Y4, Y3
-	VMOVUPS      mathConstants<>+4064(SB), Y6
+	VFNMADD231PD mathConstants<>+3872(SB), Y4, Y3
+	VFNMADD231PD mathConstants<>+3904(SB), Y4, Y3
+	VMOVUPS      mathConstants<>+3968(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PD  mathConstants<>+4032(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y7
 	VMULPD       Y3, Y3, Y6
 	VFMADD231PD  Y7, Y6, Y3
 	VADDPD       Y3, Y15, Y3
 	VMOVAPS      Y14, Y7
-	VFMADD231PD  mathConstants<>+1728(SB), Y4, Y7
+	VFMADD231PD  mathConstants<>+1632(SB), Y4, Y7
 	VSUBPD       Y14, Y7, Y6
 	VSUBPD       Y6, Y4, Y6
 	VADDPD       Y14, Y6, Y6
@@ -4284,32 +4226,32 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+5120(SB), Y7
+	VMOVUPS      mathConstants<>+5024(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+5088(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+4992(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5056(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5088(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5248(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5312(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5344(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5376(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
-	VFMADD132PD  mathConstants<>+1760(SB), Y15, Y2
+	VFMADD132PD  mathConstants<>+1664(SB), Y15, Y2
 	VDIVPD       Y2, Y3, Y2
 	VSUBPD       Y2, Y15, Y2
 	VMINPD       Y1, Y15, Y3
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5440(SB), Y5
+	VMOVUPS      mathConstants<>+5344(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5408(SB), Y6, Y7
+	VFMADD231PD  mathConstants<>+5312(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5376(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5408(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5440(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5472(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5504(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5536(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5568(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5600(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5632(SB), Y6, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4334,29 +4276,29 @@ TEXT ·erfcF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5696(SB), Z30
-	VPBROADCASTQ mathConstants<>+5024(SB), Z29
-	VPBROADCASTQ mathConstants<>+2720(SB), Z28
-	VPBROADCASTQ mathConstants<>+1760(SB), Z27
-	VPBROADCASTQ mathConstants<>+2624(SB), Z26
-	VPBROADCASTQ mathConstants<>+5664(SB), Z25
-	VPBROADCASTQ mathConstants<>+2976(SB), Z24
-	VPBROADCASTQ mathConstants<>+5056(SB), Z23
-	VPBROADCASTQ mathConstants<>+4288(SB), Z22
-	VPBROADCASTQ mathConstants<>+3936(SB), Z21
-	VPBROADCASTQ mathConstants<>+3968(SB), Z20
-	VPBROADCASTQ mathConstants<>+4000(SB), Z19
-	VPBROADCASTQ mathConstants<>+4032(SB), Z18
-	VPBROADCASTQ mathConstants<>+4064(SB), Z17
-	VPBROADCASTQ mathConstants<>+4096(SB), Z16
-	VPBROADCASTQ mathConstants<>+4128(SB), Z15
-	VPBROADCASTQ mathConstants<>+4160(SB), Z14
-	VPBROADCASTQ mathConstants<>+4192(SB), Z13
-	VPBROADCASTQ mathConstants<>+4224(SB), Z12
-	VPBROADCASTQ mathConstants<>+5088(SB), Z11
-	VPBROADCASTQ mathConstants<>+5120(SB), Z10
-	VPBROADCASTQ mathConstants<>+5152(SB), Z9
-	VPBROADCASTQ mathConstants<>+5184(SB), Z8
+	VPBROADCASTQ mathConstants<>+5600(SB), Z30
+	VPBROADCASTQ mathConstants<>+4928(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+1664(SB), Z27
+	VPBROADCASTQ mathConstants<>+2528(SB), Z26
+	VPBROADCASTQ mathConstants<>+5568(SB), Z25
+	VPBROADCASTQ mathConstants<>+2880(SB), Z24
+	VPBROADCASTQ mathConstants<>+4960(SB), Z23
+	VPBROADCASTQ mathConstants<>+4192(SB), Z22
+	VPBROADCASTQ mathConstants<>+3840(SB), Z21
+	VPBROADCASTQ mathConstants<>+3872(SB), Z20
+	VPBROADCASTQ mathConstants<>+3904(SB), Z19
+	VPBROADCASTQ mathConstants<>+3936(SB), Z18
+	VPBROADCASTQ mathConstants<>+3968(SB), Z17
+	VPBROADCASTQ mathConstants<>+4000(SB), Z16
+	VPBROADCASTQ mathConstants<>+4032(SB), Z15
+	VPBROADCASTQ mathConstants<>+4064(SB), Z14
+	VPBROADCASTQ mathConstants<>+4096(SB), Z13
+	VPBROADCASTQ mathConstants<>+4128(SB), Z12
+	VPBROADCASTQ mathConstants<>+4992(SB), Z11
+	VPBROADCASTQ mathConstants<>+5024(SB), Z10
+	VPBROADCASTQ mathConstants<>+5056(SB), Z9
+	VPBROADCASTQ mathConstants<>+5088(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4394,31 +4336,31 @@ loop:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
 	VSUBPD           Z2, Z27, Z3
 	VBLENDMPD        Z3, Z2, K1, Z3
 	VMINPD           Z0, Z31, Z2
-	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4470,31 +4412,31 @@ tail:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5344(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
 	VSUBPD           Z2, Z27, Z3
 	VBLENDMPD        Z3, Z2, K1, Z3
 	VMINPD           Z0, Z31, Z2
-	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4516,13 +4458,13 @@ TEXT ·erfcF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+5696(SB), Y13
-	VMOVUPS mathConstants<>+5024(SB), Y12
-	VMOVUPS mathConstants<>+1760(SB), Y11
-	VMOVUPS mathConstants<>+2624(SB), Y10
-	VMOVUPS mathConstants<>+5664(SB), Y9
-	VMOVUPS mathConstants<>+2976(SB), Y8
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+5600(SB), Y13
+	VMOVUPS mathConstants<>+4928(SB), Y12
+	VMOVUPS mathConstants<>+1664(SB), Y11
+	VMOVUPS mathConstants<>+2528(SB), Y10
+	VMOVUPS mathConstants<>+5568(SB), Y9
+	VMOVUPS mathConstants<>+2880(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4537,28 +4479,28 @@ loop:
 	VADDPD       Y12, Y2, Y5
 	VDIVPD       Y5, Y4, Y5
 	VPXOR        Y8, Y3, Y3
-	VMOVUPS      mathConstants<>+4288(SB), Y4
+	VMOVUPS      mathConstants<>+4192(SB), Y4
 	VMINPD       Y3, Y4, Y4
-	VMOVUPS      mathConstants<>+5056(SB), Y3
+	VMOVUPS      mathConstants<>+4960(SB), Y3
 	VMAXPD       Y4, Y3, Y3
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y4
+	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y4
 	VSUBPD       Y14, Y4, Y4
-	VFNMADD231PD mathConstants<>+3968(SB), Y4, Y3
-	VFNMADD231PD mathConstants<>+4000(SB), Y4, Y3
-	VMOVUPS      mathConstants<>+4064(SB), Y6
+	VFNMADD231PD mathConstants<>+3872(SB), Y4, Y3
+	VFNMADD231PD mathConstants<>+3904(SB), Y4, Y3
+	VMOVUPS      mathConstants<>+3968(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PD  mathConstants<>+4032(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y7
 	VMULPD       Y3, Y3, Y6
 	VFMADD231PD  Y7, Y6, Y3
 	VADDPD       Y3, Y15, Y3
 	VMOVAPS      Y14, Y7
-	VFMADD231PD  mathConstants<>+1728(SB), Y4, Y7
+	VFMADD231PD  mathConstants<>+1632(SB), Y4, Y7
 	VSUBPD       Y14, Y7, Y6
 	VSUBPD       Y6, Y4, Y6
 	VADDPD       Y14, Y6, Y6
@@ -4569,36 +4511,36 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+5120(SB), Y7
+	VMOVUPS      mathConstants<>+5024(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+5088(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+4992(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5056(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5088(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5248(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5312(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5344(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5376(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD213PD  Y15, Y11, Y2
 	VDIVPD       Y2, Y3, Y2
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y3
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y3
 	VSUBPD       Y2, Y11, Y6
 	VBLENDVPD    Y3, Y6, Y2, Y6
 	VMINPD       Y0, Y15, Y2
-	VMOVUPS      mathConstants<>+3584(SB), Y3
+	VMOVUPS      mathConstants<>+3488(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMULPD       Y3, Y3, Y2
-	VMOVUPS      mathConstants<>+5440(SB), Y5
+	VMOVUPS      mathConstants<>+5344(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5408(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+5312(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5376(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5408(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5440(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5472(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5504(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5536(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5568(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5600(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5632(SB), Y2, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VSUBPD       Y7, Y15, Y7
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4809,23 +4751,23 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2720(SB), Z30
-	VPBROADCASTQ mathConstants<>+2976(SB), Z29
-	VPBROADCASTQ mathConstants<>+5056(SB), Z28
-	VPBROADCASTQ mathConstants<>+4288(SB), Z27
-	VPBROADCASTQ mathConstants<>+3936(SB), Z26
-	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+4000(SB), Z24
-	VPBROADCASTQ mathConstants<>+4032(SB), Z23
-	VPBROADCASTQ mathConstants<>+4064(SB), Z22
-	VPBROADCASTQ mathConstants<>+4096(SB), Z21
-	VPBROADCASTQ mathConstants<>+4128(SB), Z20
-	VPBROADCASTQ mathConstants<>+4160(SB), Z19
-	VPBROADCASTQ mathConstants<>+4192(SB), Z18
-	VPBROADCASTQ mathConstants<>+4224(SB), Z17
-	VPBROADCASTQ mathConstants<>+5728(SB), Z16
+	VPBROADCASTQ mathConstants<>+2624(SB), Z30
+	VPBROADCASTQ mathConstants<>+2880(SB), Z29
+	VPBROADCASTQ mathConstants<>+4960(SB), Z28
+	VPBROADCASTQ mathConstants<>+4192(SB), Z27
+	VPBROADCASTQ mathConstants<>+3840(SB), Z26
+	VPBROADCASTQ mathConstants<>+3872(SB), Z25
+	VPBROADCASTQ mathConstants<>+3904(SB), Z24
+	VPBROADCASTQ mathConstants<>+3936(SB), Z23
+	VPBROADCASTQ mathConstants<>+3968(SB), Z22
+	VPBROADCASTQ mathConstants<>+4000(SB), Z21
+	VPBROADCASTQ mathConstants<>+4032(SB), Z20
+	VPBROADCASTQ mathConstants<>+4064(SB), Z19
+	VPBROADCASTQ mathConstants<>+4096(SB), Z18
+	VPBROADCASTQ mathConstants<>+4128(SB), Z17
+	VPBROADCASTQ mathConstants<>+5632(SB), Z16
 	VPXORQ       Z15, Z15, Z15
-	VPBROADCASTQ mathConstants<>+4736(SB), Z14
+	VPBROADCASTQ mathConstants<>+4640(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4912,17 +4854,17 @@ TEXT ·siluF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2976(SB), Y13
-	VMOVUPS mathConstants<>+5056(SB), Y12
-	VMOVUPS mathConstants<>+4288(SB), Y11
-	VMOVUPS mathConstants<>+3936(SB), Y10
-	VMOVUPS mathConstants<>+3968(SB), Y9
-	VMOVUPS mathConstants<>+4000(SB), Y8
-	VMOVUPS mathConstants<>+4032(SB), Y7
-	VMOVUPS mathConstants<>+4064(SB), Y6
-	VMOVUPS mathConstants<>+4096(SB), Y5
+	VMOVUPS mathConstants<>+2880(SB), Y13
+	VMOVUPS mathConstants<>+4960(SB), Y12
+	VMOVUPS mathConstants<>+4192(SB), Y11
+	VMOVUPS mathConstants<>+3840(SB), Y10
+	VMOVUPS mathConstants<>+3872(SB), Y9
+	VMOVUPS mathConstants<>+3904(SB), Y8
+	VMOVUPS mathConstants<>+3936(SB), Y7
+	VMOVUPS mathConstants<>+3968(SB), Y6
+	VMOVUPS mathConstants<>+4000(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4940,15 +4882,15 @@ loop:
 	VMOVAPS      Y6, Y3
 	VFMADD231PD  Y1, Y7, Y3
 	VFMADD213PD  Y5, Y1, Y3
+	VFMADD213PD  mathConstants<>+4032(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+4064(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+4096(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+4128(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+4160(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+4192(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+4224(SB), Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
 	VADDPD       Y1, Y14, Y1
 	VMOVAPS      Y15, Y3
-	VFMADD231PD  mathConstants<>+1728(SB), Y2, Y3
+	VFMADD231PD  mathConstants<>+1632(SB), Y2, Y3
 	VSUBPD       Y15, Y3, Y4
 	VSUBPD       Y4, Y2, Y4
 	VADDPD       Y15, Y4, Y4
@@ -4958,11 +4900,11 @@ loop:
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       Y14, Y4, Y4
 	VMULPD       Y4, Y3, Y4
-	VMOVUPS      mathConstants<>+5728(SB), Y3
+	VMOVUPS      mathConstants<>+5632(SB), Y3
 	VMAXPD       Y0, Y3, Y3
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y3, Y0
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y3, Y0
 	VBLENDVPD    Y0, Y4, Y14, Y0
-	VMOVUPS      mathConstants<>+4736(SB), Y1
+	VMOVUPS      mathConstants<>+4640(SB), Y1
 	VMINPD       Y3, Y1, Y1
 	VMULPD       Y0, Y1, Y0
 	VADDPD       Y4, Y14, Y4
@@ -4983,29 +4925,29 @@ TEXT ·geluF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+1728(SB), Z31
-	VPBROADCASTQ mathConstants<>+2976(SB), Z30
+	VPBROADCASTQ mathConstants<>+1632(SB), Z31
+	VPBROADCASTQ mathConstants<>+2880(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+5696(SB), Z28
-	VPBROADCASTQ mathConstants<>+5024(SB), Z27
-	VPBROADCASTQ mathConstants<>+2720(SB), Z26
-	VPBROADCASTQ mathConstants<>+2624(SB), Z25
-	VPBROADCASTQ mathConstants<>+5760(SB), Z24
-	VPBROADCASTQ mathConstants<>+1696(SB), Z23
-	VPBROADCASTQ mathConstants<>+5056(SB), Z22
-	VPBROADCASTQ mathConstants<>+4288(SB), Z21
-	VPBROADCASTQ mathConstants<>+3936(SB), Z20
-	VPBROADCASTQ mathConstants<>+3968(SB), Z19
-	VPBROADCASTQ mathConstants<>+4000(SB), Z18
-	VPBROADCASTQ mathConstants<>+4032(SB), Z17
-	VPBROADCASTQ mathConstants<>+4064(SB), Z16
-	VPBROADCASTQ mathConstants<>+4096(SB), Z15
-	VPBROADCASTQ mathConstants<>+4128(SB), Z14
-	VPBROADCASTQ mathConstants<>+4160(SB), Z13
-	VPBROADCASTQ mathConstants<>+4192(SB), Z12
-	VPBROADCASTQ mathConstants<>+4224(SB), Z11
-	VPBROADCASTQ mathConstants<>+5088(SB), Z10
-	VPBROADCASTQ mathConstants<>+5120(SB), Z9
+	VPBROADCASTQ mathConstants<>+5600(SB), Z28
+	VPBROADCASTQ mathConstants<>+4928(SB), Z27
+	VPBROADCASTQ mathConstants<>+2624(SB), Z26
+	VPBROADCASTQ mathConstants<>+2528(SB), Z25
+	VPBROADCASTQ mathConstants<>+5664(SB), Z24
+	VPBROADCASTQ mathConstants<>+1600(SB), Z23
+	VPBROADCASTQ mathConstants<>+4960(SB), Z22
+	VPBROADCASTQ mathConstants<>+4192(SB), Z21
+	VPBROADCASTQ mathConstants<>+3840(SB), Z20
+	VPBROADCASTQ mathConstants<>+3872(SB), Z19
+	VPBROADCASTQ mathConstants<>+3904(SB), Z18
+	VPBROADCASTQ mathConstants<>+3936(SB), Z17
+	VPBROADCASTQ mathConstants<>+3968(SB), Z16
+	VPBROADCASTQ mathConstants<>+4000(SB), Z15
+	VPBROADCASTQ mathConstants<>+4032(SB), Z14
+	VPBROADCASTQ mathConstants<>+4064(SB), Z13
+	VPBROADCASTQ mathConstants<>+4096(SB), Z12
+	VPBROADCASTQ mathConstants<>+4128(SB), Z11
+	VPBROADCASTQ mathConstants<>+4992(SB), Z10
+	VPBROADCASTQ mathConstants<>+5024(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5044,18 +4986,18 @@ loop:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5248(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5344(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
-	VFMADD132PD.BCST mathConstants<>+1760(SB), Z29, Z4
+	VFMADD132PD.BCST mathConstants<>+1664(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
 	VPXORQ           Z30, Z4, Z1
 	VSUBPD           Z4, Z0, Z4
 	VBLENDMPD        Z1, Z4, K1, Z1
@@ -5064,15 +5006,15 @@ loop:
 	VPANDQ           Z30, Z0, Z4
 	VPXORQ           Z4, Z2, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -5123,18 +5065,18 @@ tail:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5248(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5312(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5344(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
-	VFMADD132PD.BCST mathConstants<>+1760(SB), Z29, Z4
+	VFMADD132PD.BCST mathConstants<>+1664(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
 	VPXORQ           Z30, Z4, Z1
 	VSUBPD           Z4, Z0, Z4
 	VBLENDMPD        Z1, Z4, K1, Z1
@@ -5143,15 +5085,15 @@ tail:
 	VPANDQ           Z30, Z0, Z4
 	VPXORQ           Z4, Z2, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5440(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5568(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5600(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5632(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -5170,13 +5112,13 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+1728(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
+	VMOVUPS mathConstants<>+1632(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
-	VMOVUPS mathConstants<>+2976(SB), Y12
-	VMOVUPS mathConstants<>+5696(SB), Y11
-	VMOVUPS mathConstants<>+5024(SB), Y10
-	VMOVUPS mathConstants<>+2624(SB), Y9
+	VMOVUPS mathConstants<>+2880(SB), Y12
+	VMOVUPS mathConstants<>+5600(SB), Y11
+	VMOVUPS mathConstants<>+4928(SB), Y10
+	VMOVUPS mathConstants<>+2528(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5184,9 +5126,9 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
 	VPAND        Y9, Y0, Y1
-	VMOVUPS      mathConstants<>+5760(SB), Y2
+	VMOVUPS      mathConstants<>+5664(SB), Y2
 	VMINPD       Y1, Y2, Y2
-	VMULPD       mathConstants<>+1696(SB), Y2, Y1
+	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMULPD       Y2, Y2, Y3
 	VMULPD       Y2, Y15, Y2
 	VMAXPD       Y11, Y1, Y4
@@ -5195,23 +5137,23 @@ loop:
 	VADDPD       Y10, Y4, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y12, Y3, Y3
-	VMOVUPS      mathConstants<>+4288(SB), Y5
+	VMOVUPS      mathConstants<>+4192(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+5056(SB), Y3
+	VMOVUPS      mathConstants<>+4960(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y3
-	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y3
-	VMOVUPS      mathConstants<>+4064(SB), Y7
+	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y3
+	VMOVUPS      mathConstants<>+3968(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+4032(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4160(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4192(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4224(SB), Y3, Y8
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y8, Y7, Y3
 	VADDPD       Y3, Y13, Y3
@@ -5227,21 +5169,21 @@ loop:
 	VPADDQ       Y13, Y7, Y7
 	VMULPD       Y7, Y8, Y7
 	VMULPD       Y7, Y2, Y7
-	VMOVUPS      mathConstants<>+5120(SB), Y2
+	VMOVUPS      mathConstants<>+5024(SB), Y2
 	VMOVAPS      Y2, Y8
-	VFMADD231PD  mathConstants<>+5088(SB), Y6, Y8
+	VFMADD231PD  mathConstants<>+4992(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5056(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5088(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+5120(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5152(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5184(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5216(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5248(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+5280(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5312(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5344(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5376(SB), Y6, Y8
 	VMULPD       Y8, Y7, Y8
-	VFMADD132PD  mathConstants<>+1760(SB), Y13, Y4
+	VFMADD132PD  mathConstants<>+1664(SB), Y13, Y4
 	VDIVPD       Y4, Y8, Y4
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y8
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y8
 	VPXOR        Y12, Y4, Y7
 	VSUBPD       Y4, Y0, Y4
 	VBLENDVPD    Y8, Y7, Y4, Y7
@@ -5250,15 +5192,15 @@ loop:
 	VPAND        Y12, Y0, Y8
 	VPXOR        Y8, Y1, Y8
 	VMULPD       Y8, Y8, Y1
-	VMOVUPS      mathConstants<>+5440(SB), Y6
+	VMOVUPS      mathConstants<>+5344(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+5408(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+5312(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5376(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5408(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5440(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5472(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5504(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5536(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5568(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5600(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5632(SB), Y1, Y2
 	VFMADD213PD  Y8, Y8, Y2
 	VFMADD213PD  Y15, Y15, Y2
 	VMULPD       Y2, Y0, Y2
@@ -5280,26 +5222,26 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2720(SB), Z30
-	VPBROADCASTQ mathConstants<>+5792(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+5824(SB), Z27
-	VPBROADCASTQ mathConstants<>+5856(SB), Z26
-	VPBROADCASTQ mathConstants<>+5056(SB), Z25
-	VPBROADCASTQ mathConstants<>+4288(SB), Z24
-	VPBROADCASTQ mathConstants<>+3936(SB), Z23
-	VPBROADCASTQ mathConstants<>+3968(SB), Z22
-	VPBROADCASTQ mathConstants<>+4000(SB), Z21
-	VPBROADCASTQ mathConstants<>+4032(SB), Z20
-	VPBROADCASTQ mathConstants<>+4064(SB), Z19
-	VPBROADCASTQ mathConstants<>+4096(SB), Z18
-	VPBROADCASTQ mathConstants<>+4128(SB), Z17
-	VPBROADCASTQ mathConstants<>+4160(SB), Z16
-	VPBROADCASTQ mathConstants<>+4192(SB), Z15
-	VPBROADCASTQ mathConstants<>+4224(SB), Z14
-	VPBROADCASTQ mathConstants<>+5728(SB), Z13
+	VPBROADCASTQ mathConstants<>+2624(SB), Z30
+	VPBROADCASTQ mathConstants<>+5696(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+5728(SB), Z27
+	VPBROADCASTQ mathConstants<>+5760(SB), Z26
+	VPBROADCASTQ mathConstants<>+4960(SB), Z25
+	VPBROADCASTQ mathConstants<>+4192(SB), Z24
+	VPBROADCASTQ mathConstants<>+3840(SB), Z23
+	VPBROADCASTQ mathConstants<>+3872(SB), Z22
+	VPBROADCASTQ mathConstants<>+3904(SB), Z21
+	VPBROADCASTQ mathConstants<>+3936(SB), Z20
+	VPBROADCASTQ mathConstants<>+3968(SB), Z19
+	VPBROADCASTQ mathConstants<>+4000(SB), Z18
+	VPBROADCASTQ mathConstants<>+4032(SB), Z17
+	VPBROADCASTQ mathConstants<>+4064(SB), Z16
+	VPBROADCASTQ mathConstants<>+4096(SB), Z15
+	VPBROADCASTQ mathConstants<>+4128(SB), Z14
+	VPBROADCASTQ mathConstants<>+5632(SB), Z13
 	VPXORQ       Z12, Z12, Z12
-	VPBROADCASTQ mathConstants<>+4736(SB), Z11
+	VPBROADCASTQ mathConstants<>+4640(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5397,16 +5339,16 @@ TEXT ·geluTanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+5792(SB), Y13
-	VMOVUPS mathConstants<>+2624(SB), Y12
-	VMOVUPS mathConstants<>+5824(SB), Y11
-	VMOVUPS mathConstants<>+5856(SB), Y10
-	VMOVUPS mathConstants<>+5056(SB), Y9
-	VMOVUPS mathConstants<>+4288(SB), Y8
-	VMOVUPS mathConstants<>+3936(SB), Y7
-	VMOVUPS mathConstants<>+3968(SB), Y6
-	VMOVUPS mathConstants<>+4000(SB), Y5
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+5696(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+5728(SB), Y11
+	VMOVUPS mathConstants<>+5760(SB), Y10
+	VMOVUPS mathConstants<>+4960(SB), Y9
+	VMOVUPS mathConstants<>+4192(SB), Y8
+	VMOVUPS mathConstants<>+3840(SB), Y7
+	VMOVUPS mathConstants<>+3872(SB), Y6
+	VMOVUPS mathConstants<>+3904(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5426,19 +5368,19 @@ loop:
 	VSUBPD       Y14, Y1, Y1
 	VFNMADD231PD Y6, Y1, Y2
 	VFNMADD231PD Y5, Y1, Y2
-	VMOVUPS      mathConstants<>+4064(SB), Y3
+	VMOVUPS      mathConstants<>+3968(SB), Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PD  mathConstants<>+4032(SB), Y2, Y4
+	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+4000(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+4032(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+4064(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4160(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4192(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4224(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y3
 	VFMADD231PD  Y4, Y3, Y2
 	VADDPD       Y2, Y15, Y2
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  mathConstants<>+1728(SB), Y1, Y4
+	VFMADD231PD  mathConstants<>+1632(SB), Y1, Y4
 	VSUBPD       Y14, Y4, Y3
 	VSUBPD       Y3, Y1, Y3
 	VADDPD       Y14, Y3, Y3
@@ -5448,11 +5390,11 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y4, Y3
-	VMOVUPS      mathConstants<>+5728(SB), Y4
+	VMOVUPS      mathConstants<>+5632(SB), Y4
 	VMAXPD       Y0, Y4, Y4
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y4, Y0
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
 	VBLENDVPD    Y0, Y3, Y15, Y0
-	VMOVUPS      mathConstants<>+4736(SB), Y2
+	VMOVUPS      mathConstants<>+4640(SB), Y2
 	VMINPD       Y4, Y2, Y2
 	VMULPD       Y0, Y2, Y0
 	VADDPD       Y3, Y15, Y3
@@ -5614,387 +5556,490 @@ tail:
 	VZEROUPPER
 	RET
 
-// func powF32AVX512(dst *float32, x *float32, y *float32, n int)
+// func powF32AVX512(dst *float32, x *float32, y *float32, n int) (done int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·powF32AVX512(SB), NOSPLIT, $0-32
+TEXT ·powF32AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPBROADCASTQ mathConstants<>+2528(SB), Z30
+	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+1536(SB), Z28
+	VPBROADCASTQ mathConstants<>+1472(SB), Z27
+	VPBROADCASTQ mathConstants<>+1504(SB), Z26
+	VPBROADCASTQ mathConstants<>+1568(SB), Z25
+	VPBROADCASTQ mathConstants<>+1600(SB), Z24
+	VPBROADCASTQ mathConstants<>+5792(SB), Z23
+	VPBROADCASTQ mathConstants<>+5824(SB), Z22
+	VPBROADCASTQ mathConstants<>+5856(SB), Z21
+	VPBROADCASTQ mathConstants<>+5888(SB), Z20
+	VPBROADCASTQ mathConstants<>+5920(SB), Z19
+	VPBROADCASTQ mathConstants<>+5952(SB), Z18
+	VPBROADCASTQ mathConstants<>+5984(SB), Z17
+	VPBROADCASTQ mathConstants<>+6016(SB), Z16
+	VPBROADCASTQ mathConstants<>+6048(SB), Z15
+	VPBROADCASTQ mathConstants<>+6080(SB), Z14
+	VPBROADCASTQ mathConstants<>+6112(SB), Z13
+	VPBROADCASTQ mathConstants<>+6144(SB), Z12
+	VPBROADCASTQ mathConstants<>+6176(SB), Z11
+	VPBROADCASTQ mathConstants<>+6208(SB), Z10
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Z0
+	VCVTPS2PD   (DX)(AX*4), Z1
+	VPSUBQ      Z27, Z0, Z0
+	VPSRLQ      $0x34, Z0, Z2
+	VPORQ       Z26, Z2, Z2
+	VSUBPD      Z28, Z2, Z2
+	VPANDQ      Z25, Z0, Z0
+	VPADDQ      Z24, Z0, Z0
+	VSUBPD      Z31, Z0, Z3
+	VADDPD      Z31, Z0, Z0
+	VDIVPD      Z0, Z3, Z0
+	VMULPD      Z0, Z0, Z3
+	VMOVAPS     Z22, Z4
+	VFMADD231PD Z3, Z23, Z4
+	VFMADD213PD Z21, Z3, Z4
+	VFMADD213PD Z20, Z3, Z4
+	VFMADD213PD Z19, Z3, Z4
+	VFMADD213PD Z2, Z4, Z0
+	VMULPD      Z0, Z1, Z0
+	VPANDQ      Z30, Z2, Z2
+	VCMPPD      $0x01, Z18, Z2, K1
+	VPANDQ      Z30, Z0, Z2
+	VCMPPD      $0x01, Z17, Z2, K2
+	KANDB       K2, K1, K1
+	KNOTB       K1, K1
+	KORTESTB    K1, K1
+	JNZ         bail
+	VMOVAPS     Z29, Z2
+	VFMADD231PD Z31, Z0, Z2
+	VSUBPD      Z29, Z2, Z1
+	VSUBPD      Z1, Z0, Z1
+	VMOVAPS     Z15, Z0
+	VFMADD231PD Z1, Z16, Z0
+	VFMADD213PD Z14, Z1, Z0
+	VFMADD213PD Z13, Z1, Z0
+	VFMADD213PD Z12, Z1, Z0
+	VFMADD213PD Z11, Z1, Z0
+	VFMADD213PD Z10, Z1, Z0
+	VFMADD213PD Z31, Z1, Z0
+	VPSLLQ      $0x34, Z2, Z2
+	VPADDQ      Z2, Z0, Z2
+	VCVTPD2PS   Z2, Y0
+	VMOVUPS     Y0, (DI)(AX*4)
+	ADDQ        $0x08, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+	ADDQ        $0x08, R9
+	SUBQ        AX, R9
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVQ       R10, K7
+	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
+	VCVTPS2PD.Z (DX)(AX*4), K7, Z1
+	VPSUBQ      Z27, Z0, Z0
+	VPSRLQ      $0x34, Z0, Z2
+	VPORQ       Z26, Z2, Z2
+	VSUBPD      Z28, Z2, Z2
+	VPANDQ      Z25, Z0, Z0
+	VPADDQ      Z24, Z0, Z0
+	VSUBPD      Z31, Z0, Z3
+	VADDPD      Z31, Z0, Z0
+	VDIVPD      Z0, Z3, Z0
+	VMULPD      Z0, Z0, Z3
+	VMOVAPS     Z22, Z4
+	VFMADD231PD Z3, Z23, Z4
+	VFMADD213PD Z21, Z3, Z4
+	VFMADD213PD Z20, Z3, Z4
+	VFMADD213PD Z19, Z3, Z4
+	VFMADD213PD Z2, Z4, Z0
+	VMULPD      Z0, Z1, Z0
+	VPANDQ      Z30, Z2, Z2
+	VCMPPD      $0x01, Z18, Z2, K1
+	VPANDQ      Z30, Z0, Z2
+	VCMPPD      $0x01, Z17, Z2, K2
+	KANDB       K2, K1, K1
+	KNOTB       K1, K1
+	KORTESTB    K1, K1
+	JNZ         bail
+	VMOVAPS     Z29, Z2
+	VFMADD231PD Z31, Z0, Z2
+	VSUBPD      Z29, Z2, Z1
+	VSUBPD      Z1, Z0, Z1
+	VMOVAPS     Z15, Z0
+	VFMADD231PD Z1, Z16, Z0
+	VFMADD213PD Z14, Z1, Z0
+	VFMADD213PD Z13, Z1, Z0
+	VFMADD213PD Z12, Z1, Z0
+	VFMADD213PD Z11, Z1, Z0
+	VFMADD213PD Z10, Z1, Z0
+	VFMADD213PD Z31, Z1, Z0
+	VPSLLQ      $0x34, Z2, Z2
+	VPADDQ      Z2, Z0, Z2
+	VCVTPD2PS   Z2, Y0
+	VMOVDQU32   Y0, K7, (DI)(AX*4)
+	ADDQ        R9, AX
+
+done:
+bail:
+	MOVQ AX, done+32(FP)
+	VZEROUPPER
+	RET
+
+// func powF32AVX2(dst *float32, x *float32, y *float32, n int) (done int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·powF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VMOVUPS mathConstants<>+2528(SB), Y14
+	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+1536(SB), Y12
+	VMOVUPS mathConstants<>+1472(SB), Y11
+	VMOVUPS mathConstants<>+1504(SB), Y10
+	VMOVUPS mathConstants<>+1568(SB), Y9
+	VMOVUPS mathConstants<>+1600(SB), Y8
+	VMOVUPS mathConstants<>+5792(SB), Y7
+	VMOVUPS mathConstants<>+5824(SB), Y6
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VCVTPS2PD   (SI)(AX*4), Y0
+	VCVTPS2PD   (DX)(AX*4), Y1
+	VPSUBQ      Y11, Y0, Y0
+	VPSRLQ      $0x34, Y0, Y2
+	VPOR        Y10, Y2, Y2
+	VSUBPD      Y12, Y2, Y2
+	VPAND       Y9, Y0, Y0
+	VPADDQ      Y8, Y0, Y0
+	VSUBPD      Y15, Y0, Y3
+	VADDPD      Y15, Y0, Y0
+	VDIVPD      Y0, Y3, Y0
+	VMULPD      Y0, Y0, Y3
+	VMOVAPS     Y6, Y4
+	VFMADD231PD Y3, Y7, Y4
+	VFMADD213PD mathConstants<>+5856(SB), Y3, Y4
+	VFMADD213PD mathConstants<>+5888(SB), Y3, Y4
+	VFMADD213PD mathConstants<>+5920(SB), Y3, Y4
+	VFMADD213PD Y2, Y4, Y0
+	VMULPD      Y0, Y1, Y0
+	VPAND       Y14, Y2, Y2
+	VCMPPD      $0x01, mathConstants<>+5952(SB), Y2, Y2
+	VPAND       Y14, Y0, Y1
+	VCMPPD      $0x01, mathConstants<>+5984(SB), Y1, Y1
+	VPAND       Y1, Y2, Y2
+	VPCMPEQD    Y1, Y1, Y1
+	VPXOR       Y2, Y1, Y1
+	VMOVMSKPD   Y1, R10
+	TESTL       R10, R10
+	JNZ         bail
+	VMOVAPS     Y13, Y1
+	VFMADD231PD Y15, Y0, Y1
+	VSUBPD      Y13, Y1, Y2
+	VSUBPD      Y2, Y0, Y2
+	VMOVUPS     mathConstants<>+6048(SB), Y0
+	VMOVAPS     Y0, Y4
+	VFMADD231PD mathConstants<>+6016(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+6080(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+6112(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+6144(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+6176(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+6208(SB), Y2, Y4
+	VFMADD213PD Y15, Y2, Y4
+	VPSLLQ      $0x34, Y1, Y1
+	VPADDQ      Y1, Y4, Y1
+	VCVTPD2PSY  Y1, X4
+	VMOVUPS     X4, (DI)(AX*4)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
+
+tail:
+bail:
+	MOVQ AX, done+32(FP)
+	VZEROUPPER
+	RET
+
+// func powLongF32AVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·powLongF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+2080(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+1728(SB), Z27
-	VPBROADCASTQ mathConstants<>+2720(SB), Z26
-	VPBROADCASTQ mathConstants<>+1472(SB), Z25
-	VPBROADCASTQ mathConstants<>+1504(SB), Z24
-	VPBROADCASTQ mathConstants<>+1536(SB), Z23
-	VPBROADCASTQ mathConstants<>+1568(SB), Z22
-	VPBROADCASTQ mathConstants<>+1632(SB), Z21
-	VPBROADCASTQ mathConstants<>+1600(SB), Z20
-	VPBROADCASTQ mathConstants<>+1664(SB), Z19
-	VPBROADCASTQ mathConstants<>+1696(SB), Z18
-	VPBROADCASTQ mathConstants<>+1760(SB), Z17
-	VPBROADCASTQ mathConstants<>+1792(SB), Z16
-	VPBROADCASTQ mathConstants<>+1824(SB), Z15
-	VPBROADCASTQ mathConstants<>+1856(SB), Z14
-	VPBROADCASTQ mathConstants<>+1888(SB), Z13
-	VPBROADCASTQ mathConstants<>+1920(SB), Z12
-	VPBROADCASTQ mathConstants<>+1952(SB), Z11
-	VPBROADCASTQ mathConstants<>+5056(SB), Z10
-	VPBROADCASTQ mathConstants<>+4288(SB), Z9
+	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+1472(SB), Z26
+	VPBROADCASTQ mathConstants<>+1504(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1600(SB), Z23
+	VPBROADCASTQ mathConstants<>+5792(SB), Z22
+	VPBROADCASTQ mathConstants<>+5824(SB), Z21
+	VPBROADCASTQ mathConstants<>+5856(SB), Z20
+	VPBROADCASTQ mathConstants<>+5888(SB), Z19
+	VPBROADCASTQ mathConstants<>+5920(SB), Z18
+	VPBROADCASTQ mathConstants<>+1984(SB), Z17
+	VPBROADCASTQ mathConstants<>+1952(SB), Z16
+	VPBROADCASTQ mathConstants<>+5632(SB), Z15
+	VPBROADCASTQ mathConstants<>+5984(SB), Z14
+	VPBROADCASTQ mathConstants<>+6016(SB), Z13
+	VPBROADCASTQ mathConstants<>+6048(SB), Z12
+	VPBROADCASTQ mathConstants<>+6080(SB), Z11
+	VPBROADCASTQ mathConstants<>+6112(SB), Z10
+	VPBROADCASTQ mathConstants<>+6144(SB), Z9
+	VPBROADCASTQ mathConstants<>+6176(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
-	VCVTPS2PD         (SI)(AX*4), Z0
-	VCVTPS2PD         (DX)(AX*4), Z1
-	VPANDQ            Z28, Z0, Z2
-	VCMPPD            $0x01, Z25, Z2, K1
-	VMULPD            Z24, Z2, Z3
-	VBLENDMPD         Z3, Z2, K1, Z3
-	VPSUBQ            Z23, Z3, Z3
-	VPSRLQ            $0x34, Z3, Z2
-	VPORQ             Z22, Z2, Z2
-	VBLENDMPD         Z21, Z20, K1, Z4
-	VSUBPD            Z4, Z2, Z4
-	VPANDQ            Z19, Z3, Z3
-	VPADDQ            Z18, Z3, Z3
-	VSUBPD            Z31, Z3, Z3
-	VMULPD            Z3, Z3, Z2
-	VMULPD            Z27, Z2, Z2
-	VADDPD            Z3, Z17, Z5
-	VDIVPD            Z5, Z3, Z5
-	VMULPD            Z5, Z5, Z6
-	VMOVAPS           Z15, Z7
-	VFMADD231PD       Z6, Z16, Z7
-	VFMADD213PD       Z14, Z6, Z7
-	VFMADD213PD       Z13, Z6, Z7
-	VMULPD            Z7, Z6, Z7
-	VADDPD            Z7, Z2, Z7
-	VFMSUB231PD       Z7, Z5, Z2
-	VMULPD            Z12, Z4, Z7
-	VFMADD231PD       Z11, Z4, Z2
-	VADDPD            Z3, Z7, Z4
-	VSUBPD            Z4, Z7, Z7
-	VADDPD            Z3, Z7, Z3
-	VADDPD            Z2, Z3, Z2
-	VADDPD            Z2, Z4, Z2
-	VMULPD            Z2, Z1, Z2
-	VMINPD            Z2, Z9, Z2
-	VMAXPD            Z2, Z10, Z2
-	VMOVAPS           Z26, Z4
-	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z4
-	VSUBPD            Z26, Z4, Z4
-	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z4, Z2
-	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z4, Z2
-	VPBROADCASTQ      mathConstants<>+4064(SB), Z3
-	VMOVAPS           Z3, Z7
-	VFMADD231PD.BCST  mathConstants<>+4032(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4096(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4128(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4160(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4192(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4224(SB), Z2, Z7
-	VMULPD            Z2, Z2, Z3
-	VFMADD231PD       Z7, Z3, Z2
-	VADDPD            Z2, Z31, Z2
-	VSCALEFPD         Z4, Z2, Z4
-	VPANDQ            Z28, Z0, Z2
-	VPANDQ            Z28, Z1, Z7
-	VCMPPD            $0x01, Z2, Z31, K1
-	VCMPPD            $0x01, Z1, Z30, K2
-	KANDB             K2, K1, K3
-	KORB              K2, K1, K1
-	KNOTB             K1, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z29, Z30, K3, Z3
-	VCMPPD            $0x00, Z29, Z7, K3
-	VCMPPD            $0x00, Z31, Z2, K1
-	KANDB             K1, K3, K3
-	VBLENDMPD         Z31, Z3, K3, Z3
-	VCMPPD            $0x00, Z30, Z2, K3
-	VCMPPD            $0x00, Z29, Z2, K1
-	KORB              K1, K3, K3
-	VCMPPD            $0x00, Z29, Z7, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z3, Z4, K3, Z3
-	VRNDSCALEPD       $0x0b, Z1, Z4
-	VCMPPD            $0x00, Z1, Z4, K3
-	VCMPPD            $0x01, Z30, Z0, K1
-	VCMPPD            $0x01, Z29, Z2, K2
-	KANDB             K2, K1, K1
-	KNOTB             K3, K2
-	KANDB             K2, K1, K1
-	VMULPD            Z27, Z1, Z2
-	VRNDSCALEPD       $0x0b, Z2, Z4
-	VCMPPD            $0x04, Z2, Z4, K2
-	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z2
-	VBLENDMPD         Z2, Z30, K3, Z2
-	VPXORQ            Z2, Z3, Z2
-	VCMPPD            $0x03, Z0, Z0, K3
-	VCMPPD            $0x03, Z1, Z1, K2
-	KORB              K2, K3, K3
-	KORB              K3, K1, K1
-	VBLENDMPD.BCST    mathConstants<>+2016(SB), Z2, K1, Z2
-	VCMPPD            $0x00, Z31, Z0, K1
-	VCMPPD            $0x00, Z30, Z1, K3
-	KORB              K3, K1, K1
-	VBLENDMPD         Z31, Z2, K1, Z2
-	VCVTPD2PS         Z2, Y1
-	VMOVUPS           Y1, (DI)(AX*4)
-	ADDQ              $0x08, AX
-	CMPQ              AX, R9
-	JLE               loop
+	VCVTPS2PD        (SI)(AX*4), Z0
+	VCVTPS2PD        (DX)(AX*4), Z1
+	VPANDQ           Z28, Z0, Z2
+	VPSUBQ           Z26, Z2, Z3
+	VPSRLQ           $0x34, Z3, Z4
+	VPORQ            Z25, Z4, Z4
+	VSUBPD           Z27, Z4, Z4
+	VPANDQ           Z24, Z3, Z3
+	VPADDQ           Z23, Z3, Z3
+	VSUBPD           Z31, Z3, Z5
+	VADDPD           Z31, Z3, Z3
+	VDIVPD           Z3, Z5, Z3
+	VMULPD           Z3, Z3, Z5
+	VMOVAPS          Z21, Z6
+	VFMADD231PD      Z5, Z22, Z6
+	VFMADD213PD      Z20, Z5, Z6
+	VFMADD213PD      Z19, Z5, Z6
+	VFMADD213PD      Z18, Z5, Z6
+	VFMADD231PD      Z6, Z3, Z4
+	VCMPPD           $0x01, Z17, Z2, K1
+	VCMPPD           $0x00, Z30, Z2, K2
+	VBLENDMPD        Z4, Z2, K1, Z4
+	VBLENDMPD        Z16, Z4, K2, Z4
+	VCMPPD           $0x00, Z31, Z2, K2
+	VCMPPD           $0x00, Z30, Z1, K3
+	KORB             K3, K2, K2
+	VMULPD           Z4, Z1, Z4
+	VBLENDMPD        Z30, Z4, K2, Z4
+	VMINPD           Z4, Z14, Z4
+	VMAXPD           Z4, Z15, Z4
+	VMOVAPS          Z29, Z2
+	VFMADD231PD      Z31, Z4, Z2
+	VSUBPD           Z29, Z2, Z6
+	VSUBPD           Z6, Z4, Z6
+	VMOVAPS          Z12, Z4
+	VFMADD231PD      Z6, Z13, Z4
+	VFMADD213PD      Z11, Z6, Z4
+	VFMADD213PD      Z10, Z6, Z4
+	VFMADD213PD      Z9, Z6, Z4
+	VFMADD213PD      Z8, Z6, Z4
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z6, Z4
+	VFMADD213PD      Z31, Z6, Z4
+	VPSLLQ           $0x34, Z2, Z2
+	VPADDQ           Z2, Z4, Z2
+	VPANDQ           Z28, Z1, Z1
+	VPBROADCASTQ     mathConstants<>+6240(SB), Z4
+	VMINPD           Z1, Z4, Z4
+	VMOVAPS          Z29, Z1
+	VFMADD231PD      Z31, Z4, Z1
+	VSUBPD           Z29, Z1, Z6
+	VCMPPD           $0x00, Z4, Z6, K2
+	VPSLLQ           $0x3f, Z1, Z1
+	VBLENDMPD        Z1, Z30, K2, Z1
+	VCMPPD           $0x01, Z30, Z0, K3
+	KANDB            K1, K3, K3
+	KNOTB            K2, K2
+	KANDB            K2, K3, K3
+	VPANDQ           Z0, Z1, Z0
+	VPXORQ           Z0, Z2, Z0
+	VBLENDMPD.BCST   mathConstants<>+1920(SB), Z0, K3, Z0
+	VCVTPD2PS        Z0, Y2
+	VMOVUPS          Y2, (DI)(AX*4)
+	ADDQ             $0x08, AX
+	CMPQ             AX, R9
+	JLE              loop
 
 tail:
-	ADDQ              $0x08, R9
-	SUBQ              AX, R9
-	JZ                done
-	MOVQ              $-1, R10
-	BZHIQ             R9, R10, R10
-	KMOVQ             R10, K7
-	VCVTPS2PD.Z       (SI)(AX*4), K7, Z0
-	VCVTPS2PD.Z       (DX)(AX*4), K7, Z1
-	VPANDQ            Z28, Z0, Z2
-	VCMPPD            $0x01, Z25, Z2, K1
-	VMULPD            Z24, Z2, Z3
-	VBLENDMPD         Z3, Z2, K1, Z3
-	VPSUBQ            Z23, Z3, Z3
-	VPSRLQ            $0x34, Z3, Z2
-	VPORQ             Z22, Z2, Z2
-	VBLENDMPD         Z21, Z20, K1, Z4
-	VSUBPD            Z4, Z2, Z4
-	VPANDQ            Z19, Z3, Z3
-	VPADDQ            Z18, Z3, Z3
-	VSUBPD            Z31, Z3, Z3
-	VMULPD            Z3, Z3, Z2
-	VMULPD            Z27, Z2, Z2
-	VADDPD            Z3, Z17, Z5
-	VDIVPD            Z5, Z3, Z5
-	VMULPD            Z5, Z5, Z6
-	VMOVAPS           Z15, Z7
-	VFMADD231PD       Z6, Z16, Z7
-	VFMADD213PD       Z14, Z6, Z7
-	VFMADD213PD       Z13, Z6, Z7
-	VMULPD            Z7, Z6, Z7
-	VADDPD            Z7, Z2, Z7
-	VFMSUB231PD       Z7, Z5, Z2
-	VMULPD            Z12, Z4, Z7
-	VFMADD231PD       Z11, Z4, Z2
-	VADDPD            Z3, Z7, Z4
-	VSUBPD            Z4, Z7, Z7
-	VADDPD            Z3, Z7, Z3
-	VADDPD            Z2, Z3, Z2
-	VADDPD            Z2, Z4, Z2
-	VMULPD            Z2, Z1, Z2
-	VMINPD            Z2, Z9, Z2
-	VMAXPD            Z2, Z10, Z2
-	VMOVAPS           Z26, Z4
-	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z4
-	VSUBPD            Z26, Z4, Z4
-	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z4, Z2
-	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z4, Z2
-	VPBROADCASTQ      mathConstants<>+4064(SB), Z3
-	VMOVAPS           Z3, Z7
-	VFMADD231PD.BCST  mathConstants<>+4032(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4096(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4128(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4160(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4192(SB), Z2, Z7
-	VFMADD213PD.BCST  mathConstants<>+4224(SB), Z2, Z7
-	VMULPD            Z2, Z2, Z3
-	VFMADD231PD       Z7, Z3, Z2
-	VADDPD            Z2, Z31, Z2
-	VSCALEFPD         Z4, Z2, Z4
-	VPANDQ            Z28, Z0, Z2
-	VPANDQ            Z28, Z1, Z7
-	VCMPPD            $0x01, Z2, Z31, K1
-	VCMPPD            $0x01, Z1, Z30, K2
-	KANDB             K2, K1, K3
-	KORB              K2, K1, K1
-	KNOTB             K1, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z29, Z30, K3, Z3
-	VCMPPD            $0x00, Z29, Z7, K3
-	VCMPPD            $0x00, Z31, Z2, K1
-	KANDB             K1, K3, K3
-	VBLENDMPD         Z31, Z3, K3, Z3
-	VCMPPD            $0x00, Z30, Z2, K3
-	VCMPPD            $0x00, Z29, Z2, K1
-	KORB              K1, K3, K3
-	VCMPPD            $0x00, Z29, Z7, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z3, Z4, K3, Z3
-	VRNDSCALEPD       $0x0b, Z1, Z4
-	VCMPPD            $0x00, Z1, Z4, K3
-	VCMPPD            $0x01, Z30, Z0, K1
-	VCMPPD            $0x01, Z29, Z2, K2
-	KANDB             K2, K1, K1
-	KNOTB             K3, K2
-	KANDB             K2, K1, K1
-	VMULPD            Z27, Z1, Z2
-	VRNDSCALEPD       $0x0b, Z2, Z4
-	VCMPPD            $0x04, Z2, Z4, K2
-	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z2
-	VBLENDMPD         Z2, Z30, K3, Z2
-	VPXORQ            Z2, Z3, Z2
-	VCMPPD            $0x03, Z0, Z0, K3
-	VCMPPD            $0x03, Z1, Z1, K2
-	KORB              K2, K3, K3
-	KORB              K3, K1, K1
-	VBLENDMPD.BCST    mathConstants<>+2016(SB), Z2, K1, Z2
-	VCMPPD            $0x00, Z31, Z0, K1
-	VCMPPD            $0x00, Z30, Z1, K3
-	KORB              K3, K1, K1
-	VBLENDMPD         Z31, Z2, K1, Z2
-	VCVTPD2PS         Z2, Y1
-	VMOVDQU32         Y1, K7, (DI)(AX*4)
-	ADDQ              R9, AX
+	ADDQ             $0x08, R9
+	SUBQ             AX, R9
+	JZ               done
+	MOVQ             $-1, R10
+	BZHIQ            R9, R10, R10
+	KMOVQ            R10, K7
+	VCVTPS2PD.Z      (SI)(AX*4), K7, Z0
+	VCVTPS2PD.Z      (DX)(AX*4), K7, Z1
+	VPANDQ           Z28, Z0, Z2
+	VPSUBQ           Z26, Z2, Z3
+	VPSRLQ           $0x34, Z3, Z4
+	VPORQ            Z25, Z4, Z4
+	VSUBPD           Z27, Z4, Z4
+	VPANDQ           Z24, Z3, Z3
+	VPADDQ           Z23, Z3, Z3
+	VSUBPD           Z31, Z3, Z5
+	VADDPD           Z31, Z3, Z3
+	VDIVPD           Z3, Z5, Z3
+	VMULPD           Z3, Z3, Z5
+	VMOVAPS          Z21, Z6
+	VFMADD231PD      Z5, Z22, Z6
+	VFMADD213PD      Z20, Z5, Z6
+	VFMADD213PD      Z19, Z5, Z6
+	VFMADD213PD      Z18, Z5, Z6
+	VFMADD231PD      Z6, Z3, Z4
+	VCMPPD           $0x01, Z17, Z2, K1
+	VCMPPD           $0x00, Z30, Z2, K2
+	VBLENDMPD        Z4, Z2, K1, Z4
+	VBLENDMPD        Z16, Z4, K2, Z4
+	VCMPPD           $0x00, Z31, Z2, K2
+	VCMPPD           $0x00, Z30, Z1, K3
+	KORB             K3, K2, K2
+	VMULPD           Z4, Z1, Z4
+	VBLENDMPD        Z30, Z4, K2, Z4
+	VMINPD           Z4, Z14, Z4
+	VMAXPD           Z4, Z15, Z4
+	VMOVAPS          Z29, Z2
+	VFMADD231PD      Z31, Z4, Z2
+	VSUBPD           Z29, Z2, Z6
+	VSUBPD           Z6, Z4, Z6
+	VMOVAPS          Z12, Z4
+	VFMADD231PD      Z6, Z13, Z4
+	VFMADD213PD      Z11, Z6, Z4
+	VFMADD213PD      Z10, Z6, Z4
+	VFMADD213PD      Z9, Z6, Z4
+	VFMADD213PD      Z8, Z6, Z4
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z6, Z4
+	VFMADD213PD      Z31, Z6, Z4
+	VPSLLQ           $0x34, Z2, Z2
+	VPADDQ           Z2, Z4, Z2
+	VPANDQ           Z28, Z1, Z1
+	VPBROADCASTQ     mathConstants<>+6240(SB), Z4
+	VMINPD           Z1, Z4, Z4
+	VMOVAPS          Z29, Z1
+	VFMADD231PD      Z31, Z4, Z1
+	VSUBPD           Z29, Z1, Z6
+	VCMPPD           $0x00, Z4, Z6, K2
+	VPSLLQ           $0x3f, Z1, Z1
+	VBLENDMPD        Z1, Z30, K2, Z1
+	VCMPPD           $0x01, Z30, Z0, K3
+	KANDB            K1, K3, K3
+	KNOTB            K2, K2
+	KANDB            K2, K3, K3
+	VPANDQ           Z0, Z1, Z0
+	VPXORQ           Z0, Z2, Z0
+	VBLENDMPD.BCST   mathConstants<>+1920(SB), Z0, K3, Z0
+	VCVTPD2PS        Z0, Y2
+	VMOVDQU32        Y2, K7, (DI)(AX*4)
+	ADDQ             R9, AX
 
 done:
 	VZEROUPPER
 	RET
 
-// func powF32AVX2(dst *float32, x *float32, y *float32, n int)
+// func powLongF32AVX2(dst *float32, x *float32, y *float32, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·powF32AVX2(SB), NOSPLIT, $0-32
+TEXT ·powLongF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+2720(SB), Y13
-	VMOVUPS mathConstants<>+2080(SB), Y12
-	VMOVUPS mathConstants<>+2624(SB), Y11
-	VMOVUPS mathConstants<>+1728(SB), Y10
-	VMOVUPS mathConstants<>+1472(SB), Y9
+	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+1536(SB), Y11
+	VMOVUPS mathConstants<>+1472(SB), Y10
+	VMOVUPS mathConstants<>+1504(SB), Y9
+	VMOVUPS mathConstants<>+1568(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
-	VCVTPS2PD    (SI)(AX*4), Y0
-	VCVTPS2PD    (DX)(AX*4), Y1
-	VPAND        Y11, Y0, Y2
-	VCMPPD       $0x01, Y9, Y2, Y3
-	VMULPD       mathConstants<>+1504(SB), Y2, Y4
-	VBLENDVPD    Y3, Y4, Y2, Y4
-	VPSUBQ       mathConstants<>+1536(SB), Y4, Y4
-	VPSRLQ       $0x34, Y4, Y2
-	VPOR         mathConstants<>+1568(SB), Y2, Y2
-	VMOVUPS      mathConstants<>+1600(SB), Y5
-	VBLENDVPD    Y3, mathConstants<>+1632(SB), Y5, Y5
-	VSUBPD       Y5, Y2, Y5
-	VPAND        mathConstants<>+1664(SB), Y4, Y4
-	VPADDQ       mathConstants<>+1696(SB), Y4, Y4
-	VSUBPD       Y15, Y4, Y4
-	VMULPD       Y4, Y4, Y2
-	VMULPD       Y10, Y2, Y2
-	VADDPD       mathConstants<>+1760(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+1824(SB), Y7
-	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+1792(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+1856(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+1888(SB), Y6, Y8
-	VMULPD       Y8, Y6, Y8
-	VADDPD       Y8, Y2, Y8
-	VFMSUB231PD  Y8, Y3, Y2
-	VMULPD       mathConstants<>+1920(SB), Y5, Y8
-	VFMADD231PD  mathConstants<>+1952(SB), Y5, Y2
-	VADDPD       Y4, Y8, Y5
-	VSUBPD       Y5, Y8, Y8
-	VADDPD       Y4, Y8, Y4
-	VADDPD       Y2, Y4, Y2
-	VADDPD       Y2, Y5, Y2
-	VMULPD       Y2, Y1, Y2
-	VMOVUPS      mathConstants<>+4288(SB), Y5
-	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+5056(SB), Y2
-	VMAXPD       Y5, Y2, Y2
-	VMOVAPS      Y13, Y5
-	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y5
-	VSUBPD       Y13, Y5, Y5
-	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y2
-	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y2
-	VMOVUPS      mathConstants<>+4064(SB), Y4
-	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+4032(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+4160(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+4192(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+4224(SB), Y2, Y8
-	VMULPD       Y2, Y2, Y4
-	VFMADD231PD  Y8, Y4, Y2
-	VADDPD       Y2, Y15, Y2
-	VMOVAPS      Y13, Y8
-	VFMADD231PD  Y10, Y5, Y8
-	VSUBPD       Y13, Y8, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y13, Y4, Y4
-	VPSLLQ       $0x34, Y8, Y8
-	VPADDQ       Y15, Y8, Y8
-	VMULPD       Y8, Y2, Y8
-	VPSLLQ       $0x34, Y4, Y4
-	VPADDQ       Y15, Y4, Y4
-	VMULPD       Y4, Y8, Y4
-	VPAND        Y11, Y0, Y8
-	VPAND        Y11, Y1, Y2
-	VCMPPD       $0x01, Y8, Y15, Y5
-	VCMPPD       $0x01, Y1, Y14, Y3
-	VPAND        Y3, Y5, Y6
-	VPOR         Y3, Y5, Y5
-	VPCMPEQD     Y3, Y3, Y3
-	VPXOR        Y5, Y3, Y3
-	VPOR         Y3, Y6, Y6
-	VBLENDVPD    Y6, Y12, Y14, Y6
-	VCMPPD       $0x00, Y12, Y2, Y3
-	VCMPPD       $0x00, Y15, Y8, Y5
-	VPAND        Y5, Y3, Y3
-	VBLENDVPD    Y3, Y15, Y6, Y6
-	VCMPPD       $0x00, Y14, Y8, Y3
-	VCMPPD       $0x00, Y12, Y8, Y5
-	VPOR         Y5, Y3, Y3
-	VCMPPD       $0x00, Y12, Y2, Y2
-	VPOR         Y2, Y3, Y3
-	VBLENDVPD    Y3, Y6, Y4, Y6
-	VROUNDPD     $0x0b, Y1, Y4
-	VCMPPD       $0x00, Y1, Y4, Y4
-	VCMPPD       $0x01, Y14, Y0, Y3
-	VCMPPD       $0x01, Y12, Y8, Y8
-	VPAND        Y8, Y3, Y3
-	VPCMPEQD     Y8, Y8, Y8
-	VPXOR        Y4, Y8, Y8
-	VPAND        Y8, Y3, Y3
-	VMULPD       Y10, Y1, Y8
-	VROUNDPD     $0x0b, Y8, Y2
-	VCMPPD       $0x04, Y8, Y2, Y8
-	VPAND        Y8, Y4, Y4
-	VPAND        mathConstants<>+2976(SB), Y0, Y8
-	VBLENDVPD    Y4, Y8, Y14, Y8
-	VPXOR        Y8, Y6, Y8
-	VCMPPD       $0x03, Y0, Y0, Y6
-	VCMPPD       $0x03, Y1, Y1, Y4
-	VPOR         Y4, Y6, Y6
-	VPOR         Y6, Y3, Y3
-	VBLENDVPD    Y3, mathConstants<>+2016(SB), Y8, Y8
-	VCMPPD       $0x00, Y15, Y0, Y0
-	VCMPPD       $0x00, Y14, Y1, Y1
-	VPOR         Y1, Y0, Y0
-	VBLENDVPD    Y0, Y15, Y8, Y8
-	VCVTPD2PSY   Y8, X0
-	VMOVUPS      X0, (DI)(AX*4)
-	ADDQ         $0x04, AX
-	CMPQ         AX, R9
-	JLE          loop
+	VCVTPS2PD   (SI)(AX*4), Y0
+	VCVTPS2PD   (DX)(AX*4), Y1
+	VPAND       Y12, Y0, Y2
+	VPSUBQ      Y10, Y2, Y3
+	VPSRLQ      $0x34, Y3, Y4
+	VPOR        Y9, Y4, Y4
+	VSUBPD      Y11, Y4, Y4
+	VPAND       Y8, Y3, Y3
+	VPADDQ      mathConstants<>+1600(SB), Y3, Y3
+	VSUBPD      Y15, Y3, Y5
+	VADDPD      Y15, Y3, Y3
+	VDIVPD      Y3, Y5, Y3
+	VMULPD      Y3, Y3, Y5
+	VMOVUPS     mathConstants<>+5824(SB), Y6
+	VMOVAPS     Y6, Y7
+	VFMADD231PD mathConstants<>+5792(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+5856(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+5888(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+5920(SB), Y5, Y7
+	VFMADD231PD Y7, Y3, Y4
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y2, Y7
+	VCMPPD      $0x00, Y14, Y2, Y3
+	VBLENDVPD   Y7, Y4, Y2, Y4
+	VBLENDVPD   Y3, mathConstants<>+1952(SB), Y4, Y4
+	VCMPPD      $0x00, Y15, Y2, Y2
+	VCMPPD      $0x00, Y14, Y1, Y3
+	VPOR        Y3, Y2, Y2
+	VMULPD      Y4, Y1, Y4
+	VBLENDVPD   Y2, Y14, Y4, Y4
+	VMOVUPS     mathConstants<>+5984(SB), Y2
+	VMINPD      Y4, Y2, Y2
+	VMOVUPS     mathConstants<>+5632(SB), Y4
+	VMAXPD      Y2, Y4, Y4
+	VMOVAPS     Y13, Y2
+	VFMADD231PD Y15, Y4, Y2
+	VSUBPD      Y13, Y2, Y3
+	VSUBPD      Y3, Y4, Y3
+	VMOVUPS     mathConstants<>+6048(SB), Y4
+	VMOVAPS     Y4, Y5
+	VFMADD231PD mathConstants<>+6016(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+6080(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+6112(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+6144(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+6176(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+6208(SB), Y3, Y5
+	VFMADD213PD Y15, Y3, Y5
+	VPSLLQ      $0x34, Y2, Y2
+	VPADDQ      Y2, Y5, Y2
+	VPAND       Y12, Y1, Y1
+	VMOVUPS     mathConstants<>+6240(SB), Y5
+	VMINPD      Y1, Y5, Y5
+	VMOVAPS     Y13, Y1
+	VFMADD231PD Y15, Y5, Y1
+	VSUBPD      Y13, Y1, Y3
+	VCMPPD      $0x00, Y5, Y3, Y5
+	VPSLLQ      $0x3f, Y1, Y1
+	VBLENDVPD   Y5, Y1, Y14, Y1
+	VCMPPD      $0x01, Y14, Y0, Y3
+	VPAND       Y7, Y3, Y3
+	VPCMPEQD    Y7, Y7, Y7
+	VPXOR       Y5, Y7, Y7
+	VPAND       Y7, Y3, Y3
+	VPAND       Y0, Y1, Y0
+	VPXOR       Y0, Y2, Y0
+	VBLENDVPD   Y3, mathConstants<>+1920(SB), Y0, Y0
+	VCVTPD2PSY  Y0, X3
+	VMOVUPS     X3, (DI)(AX*4)
+	ADDQ        $0x04, AX
+	CMPQ        AX, R9
+	JLE         loop
 
 tail:
 	VZEROUPPER
@@ -6009,28 +6054,28 @@ TEXT ·atan2F32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2624(SB), Z29
-	VPBROADCASTQ mathConstants<>+4736(SB), Z28
-	VPBROADCASTQ mathConstants<>+4768(SB), Z27
-	VPBROADCASTQ mathConstants<>+2080(SB), Z26
-	VPBROADCASTQ mathConstants<>+3552(SB), Z25
-	VPBROADCASTQ mathConstants<>+2976(SB), Z24
-	VPBROADCASTQ mathConstants<>+4928(SB), Z23
-	VPBROADCASTQ mathConstants<>+5888(SB), Z22
-	VPBROADCASTQ mathConstants<>+3616(SB), Z21
-	VPBROADCASTQ mathConstants<>+3648(SB), Z20
-	VPBROADCASTQ mathConstants<>+3680(SB), Z19
-	VPBROADCASTQ mathConstants<>+3712(SB), Z18
-	VPBROADCASTQ mathConstants<>+3744(SB), Z17
-	VPBROADCASTQ mathConstants<>+3776(SB), Z16
-	VPBROADCASTQ mathConstants<>+3808(SB), Z15
-	VPBROADCASTQ mathConstants<>+2752(SB), Z14
-	VPBROADCASTQ mathConstants<>+3840(SB), Z13
-	VPBROADCASTQ mathConstants<>+2784(SB), Z12
-	VPBROADCASTQ mathConstants<>+3872(SB), Z11
-	VPBROADCASTQ mathConstants<>+3456(SB), Z10
-	VPBROADCASTQ mathConstants<>+3488(SB), Z9
-	VPBROADCASTQ mathConstants<>+2016(SB), Z8
+	VPBROADCASTQ mathConstants<>+2528(SB), Z29
+	VPBROADCASTQ mathConstants<>+4640(SB), Z28
+	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+1984(SB), Z26
+	VPBROADCASTQ mathConstants<>+3456(SB), Z25
+	VPBROADCASTQ mathConstants<>+2880(SB), Z24
+	VPBROADCASTQ mathConstants<>+4832(SB), Z23
+	VPBROADCASTQ mathConstants<>+6272(SB), Z22
+	VPBROADCASTQ mathConstants<>+3520(SB), Z21
+	VPBROADCASTQ mathConstants<>+3552(SB), Z20
+	VPBROADCASTQ mathConstants<>+3584(SB), Z19
+	VPBROADCASTQ mathConstants<>+3616(SB), Z18
+	VPBROADCASTQ mathConstants<>+3648(SB), Z17
+	VPBROADCASTQ mathConstants<>+3680(SB), Z16
+	VPBROADCASTQ mathConstants<>+3712(SB), Z15
+	VPBROADCASTQ mathConstants<>+2656(SB), Z14
+	VPBROADCASTQ mathConstants<>+3744(SB), Z13
+	VPBROADCASTQ mathConstants<>+2688(SB), Z12
+	VPBROADCASTQ mathConstants<>+3776(SB), Z11
+	VPBROADCASTQ mathConstants<>+3360(SB), Z10
+	VPBROADCASTQ mathConstants<>+3392(SB), Z9
+	VPBROADCASTQ mathConstants<>+1920(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6200,11 +6245,11 @@ TEXT ·atan2F32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2624(SB), Y13
-	VMOVUPS mathConstants<>+4736(SB), Y12
-	VMOVUPS mathConstants<>+4768(SB), Y11
-	VMOVUPS mathConstants<>+2080(SB), Y10
-	VMOVUPS mathConstants<>+3552(SB), Y9
+	VMOVUPS mathConstants<>+2528(SB), Y13
+	VMOVUPS mathConstants<>+4640(SB), Y12
+	VMOVUPS mathConstants<>+4672(SB), Y11
+	VMOVUPS mathConstants<>+1984(SB), Y10
+	VMOVUPS mathConstants<>+3456(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6220,8 +6265,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5888(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4928(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+6272(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4832(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -6239,7 +6284,7 @@ loop:
 	VCMPPD      $0x01, Y4, Y2, Y2
 	VMULPD      Y4, Y9, Y3
 	VCMPPD      $0x01, Y3, Y6, Y3
-	VPXOR       mathConstants<>+2976(SB), Y6, Y5
+	VPXOR       mathConstants<>+2880(SB), Y6, Y5
 	VSUBPD      Y6, Y4, Y7
 	VBLENDVPD   Y2, Y7, Y4, Y7
 	VBLENDVPD   Y3, Y5, Y7, Y5
@@ -6249,36 +6294,36 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+3648(SB), Y6
+	VMOVUPS     mathConstants<>+3552(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+3616(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+3520(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3584(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3616(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3648(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+3680(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+3712(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3744(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3776(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3808(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y15, Y7
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y7, Y7
-	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y15, Y2
-	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y15, Y7
+	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y7, Y7
+	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y15, Y2
+	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
 	VADDPD      Y4, Y7, Y3
 	VSUBPD      Y3, Y7, Y7
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y2, Y8, Y2
 	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y3, Y2
-	VMOVUPS     mathConstants<>+3456(SB), Y3
+	VMOVUPS     mathConstants<>+3360(SB), Y3
 	VSUBPD      Y2, Y3, Y3
-	VADDPD      mathConstants<>+3488(SB), Y3, Y3
+	VADDPD      mathConstants<>+3392(SB), Y3, Y3
 	VPCMPGTQ    Y1, Y15, Y4
 	VBLENDVPD   Y4, Y3, Y2, Y3
-	VPAND       mathConstants<>+2976(SB), Y0, Y2
+	VPAND       mathConstants<>+2880(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VCMPPD      $0x03, Y1, Y1, Y1
 	VCMPPD      $0x03, Y0, Y0, Y0
 	VPOR        Y0, Y1, Y1
-	VBLENDVPD   Y1, mathConstants<>+2016(SB), Y2, Y2
+	VBLENDVPD   Y1, mathConstants<>+1920(SB), Y2, Y2
 	VCVTPD2PSY  Y2, X1
 	VMOVUPS     X1, (DI)(AX*4)
 	ADDQ        $0x04, AX
@@ -6296,9 +6341,9 @@ TEXT ·hypotF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         x+8(FP), SI
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
-	VPBROADCASTQ mathConstants<>+2080(SB), Z31
-	VPBROADCASTQ mathConstants<>+2624(SB), Z30
-	VPBROADCASTQ mathConstants<>+2016(SB), Z29
+	VPBROADCASTQ mathConstants<>+1984(SB), Z31
+	VPBROADCASTQ mathConstants<>+2528(SB), Z30
+	VPBROADCASTQ mathConstants<>+1920(SB), Z29
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6366,9 +6411,9 @@ TEXT ·hypotF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
-	VMOVUPS mathConstants<>+2080(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+2016(SB), Y13
+	VMOVUPS mathConstants<>+1984(SB), Y15
+	VMOVUPS mathConstants<>+2528(SB), Y14
+	VMOVUPS mathConstants<>+1920(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6407,23 +6452,23 @@ TEXT ·expF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+5056(SB), Z30
-	VPBROADCASTQ mathConstants<>+4288(SB), Z29
-	VPBROADCASTQ mathConstants<>+3936(SB), Z28
-	VPBROADCASTQ mathConstants<>+3968(SB), Z27
-	VPBROADCASTQ mathConstants<>+4000(SB), Z26
-	VPBROADCASTQ mathConstants<>+5920(SB), Z25
-	VPBROADCASTQ mathConstants<>+5952(SB), Z24
-	VPBROADCASTQ mathConstants<>+5984(SB), Z23
-	VPBROADCASTQ mathConstants<>+6016(SB), Z22
-	VPBROADCASTQ mathConstants<>+6048(SB), Z21
-	VPBROADCASTQ mathConstants<>+6080(SB), Z20
-	VPBROADCASTQ mathConstants<>+6112(SB), Z19
-	VPBROADCASTQ mathConstants<>+6144(SB), Z18
-	VPBROADCASTQ mathConstants<>+6176(SB), Z17
-	VPBROADCASTQ mathConstants<>+6208(SB), Z16
-	VPBROADCASTQ mathConstants<>+1728(SB), Z15
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+4960(SB), Z30
+	VPBROADCASTQ mathConstants<>+4192(SB), Z29
+	VPBROADCASTQ mathConstants<>+3840(SB), Z28
+	VPBROADCASTQ mathConstants<>+3872(SB), Z27
+	VPBROADCASTQ mathConstants<>+3904(SB), Z26
+	VPBROADCASTQ mathConstants<>+6304(SB), Z25
+	VPBROADCASTQ mathConstants<>+6336(SB), Z24
+	VPBROADCASTQ mathConstants<>+6368(SB), Z23
+	VPBROADCASTQ mathConstants<>+6400(SB), Z22
+	VPBROADCASTQ mathConstants<>+6432(SB), Z21
+	VPBROADCASTQ mathConstants<>+6464(SB), Z20
+	VPBROADCASTQ mathConstants<>+6496(SB), Z19
+	VPBROADCASTQ mathConstants<>+6528(SB), Z18
+	VPBROADCASTQ mathConstants<>+6560(SB), Z17
+	VPBROADCASTQ mathConstants<>+6592(SB), Z16
+	VPBROADCASTQ mathConstants<>+1632(SB), Z15
 	VPBROADCASTQ mathConstants<>+1440(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6501,18 +6546,18 @@ TEXT ·expF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+5056(SB), Y12
-	VMOVUPS mathConstants<>+4288(SB), Y11
-	VMOVUPS mathConstants<>+3936(SB), Y10
-	VMOVUPS mathConstants<>+3968(SB), Y9
-	VMOVUPS mathConstants<>+4000(SB), Y8
-	VMOVUPS mathConstants<>+5920(SB), Y7
-	VMOVUPS mathConstants<>+5952(SB), Y6
-	VMOVUPS mathConstants<>+5984(SB), Y5
-	VMOVUPS mathConstants<>+6016(SB), Y4
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+4960(SB), Y12
+	VMOVUPS mathConstants<>+4192(SB), Y11
+	VMOVUPS mathConstants<>+3840(SB), Y10
+	VMOVUPS mathConstants<>+3872(SB), Y9
+	VMOVUPS mathConstants<>+3904(SB), Y8
+	VMOVUPS mathConstants<>+6304(SB), Y7
+	VMOVUPS mathConstants<>+6336(SB), Y6
+	VMOVUPS mathConstants<>+6368(SB), Y5
+	VMOVUPS mathConstants<>+6400(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6530,12 +6575,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+6048(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6080(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6432(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6464(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6496(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6528(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6560(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6592(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -6567,21 +6612,21 @@ TEXT ·exp2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2720(SB), Z30
-	VPBROADCASTQ mathConstants<>+6272(SB), Z29
-	VPBROADCASTQ mathConstants<>+6240(SB), Z28
-	VPBROADCASTQ mathConstants<>+3968(SB), Z27
-	VPBROADCASTQ mathConstants<>+5920(SB), Z26
-	VPBROADCASTQ mathConstants<>+5952(SB), Z25
-	VPBROADCASTQ mathConstants<>+5984(SB), Z24
-	VPBROADCASTQ mathConstants<>+6016(SB), Z23
-	VPBROADCASTQ mathConstants<>+6048(SB), Z22
-	VPBROADCASTQ mathConstants<>+6080(SB), Z21
-	VPBROADCASTQ mathConstants<>+6112(SB), Z20
-	VPBROADCASTQ mathConstants<>+6144(SB), Z19
-	VPBROADCASTQ mathConstants<>+6176(SB), Z18
-	VPBROADCASTQ mathConstants<>+6208(SB), Z17
-	VPBROADCASTQ mathConstants<>+1728(SB), Z16
+	VPBROADCASTQ mathConstants<>+2624(SB), Z30
+	VPBROADCASTQ mathConstants<>+6656(SB), Z29
+	VPBROADCASTQ mathConstants<>+6624(SB), Z28
+	VPBROADCASTQ mathConstants<>+3872(SB), Z27
+	VPBROADCASTQ mathConstants<>+6304(SB), Z26
+	VPBROADCASTQ mathConstants<>+6336(SB), Z25
+	VPBROADCASTQ mathConstants<>+6368(SB), Z24
+	VPBROADCASTQ mathConstants<>+6400(SB), Z23
+	VPBROADCASTQ mathConstants<>+6432(SB), Z22
+	VPBROADCASTQ mathConstants<>+6464(SB), Z21
+	VPBROADCASTQ mathConstants<>+6496(SB), Z20
+	VPBROADCASTQ mathConstants<>+6528(SB), Z19
+	VPBROADCASTQ mathConstants<>+6560(SB), Z18
+	VPBROADCASTQ mathConstants<>+6592(SB), Z17
+	VPBROADCASTQ mathConstants<>+1632(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6658,18 +6703,18 @@ TEXT ·exp2F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+6272(SB), Y12
-	VMOVUPS mathConstants<>+6240(SB), Y11
-	VMOVUPS mathConstants<>+3968(SB), Y10
-	VMOVUPS mathConstants<>+5920(SB), Y9
-	VMOVUPS mathConstants<>+5952(SB), Y8
-	VMOVUPS mathConstants<>+5984(SB), Y7
-	VMOVUPS mathConstants<>+6016(SB), Y6
-	VMOVUPS mathConstants<>+6048(SB), Y5
-	VMOVUPS mathConstants<>+6080(SB), Y4
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+6656(SB), Y12
+	VMOVUPS mathConstants<>+6624(SB), Y11
+	VMOVUPS mathConstants<>+3872(SB), Y10
+	VMOVUPS mathConstants<>+6304(SB), Y9
+	VMOVUPS mathConstants<>+6336(SB), Y8
+	VMOVUPS mathConstants<>+6368(SB), Y7
+	VMOVUPS mathConstants<>+6400(SB), Y6
+	VMOVUPS mathConstants<>+6432(SB), Y5
+	VMOVUPS mathConstants<>+6464(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6689,10 +6734,10 @@ loop:
 	VFMADD213PD Y6, Y0, Y2
 	VFMADD213PD Y5, Y0, Y2
 	VFMADD213PD Y4, Y0, Y2
-	VFMADD213PD mathConstants<>+6112(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6144(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6176(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6208(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6496(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6528(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6560(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6592(SB), Y0, Y2
 	VFMADD213PD Y13, Y0, Y2
 	VMULPD      Y0, Y0, Y3
 	VFMADD231PD Y2, Y3, Y0
@@ -6723,26 +6768,26 @@ TEXT ·expm1F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+1728(SB), Z30
-	VPBROADCASTQ mathConstants<>+4320(SB), Z29
-	VPBROADCASTQ mathConstants<>+4288(SB), Z28
-	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+4000(SB), Z25
-	VPBROADCASTQ mathConstants<>+5920(SB), Z24
-	VPBROADCASTQ mathConstants<>+5952(SB), Z23
-	VPBROADCASTQ mathConstants<>+5984(SB), Z22
-	VPBROADCASTQ mathConstants<>+6016(SB), Z21
-	VPBROADCASTQ mathConstants<>+6048(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
-	VPBROADCASTQ mathConstants<>+6208(SB), Z15
-	VPBROADCASTQ mathConstants<>+4352(SB), Z14
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+1632(SB), Z30
+	VPBROADCASTQ mathConstants<>+4224(SB), Z29
+	VPBROADCASTQ mathConstants<>+4192(SB), Z28
+	VPBROADCASTQ mathConstants<>+3840(SB), Z27
+	VPBROADCASTQ mathConstants<>+3872(SB), Z26
+	VPBROADCASTQ mathConstants<>+3904(SB), Z25
+	VPBROADCASTQ mathConstants<>+6304(SB), Z24
+	VPBROADCASTQ mathConstants<>+6336(SB), Z23
+	VPBROADCASTQ mathConstants<>+6368(SB), Z22
+	VPBROADCASTQ mathConstants<>+6400(SB), Z21
+	VPBROADCASTQ mathConstants<>+6432(SB), Z20
+	VPBROADCASTQ mathConstants<>+6464(SB), Z19
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+4256(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
-	VPBROADCASTQ mathConstants<>+2976(SB), Z12
+	VPBROADCASTQ mathConstants<>+2880(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6831,17 +6876,17 @@ TEXT ·expm1F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
-	VMOVUPS mathConstants<>+1728(SB), Y14
-	VMOVUPS mathConstants<>+4320(SB), Y13
-	VMOVUPS mathConstants<>+4288(SB), Y12
-	VMOVUPS mathConstants<>+3936(SB), Y11
-	VMOVUPS mathConstants<>+3968(SB), Y10
-	VMOVUPS mathConstants<>+4000(SB), Y9
-	VMOVUPS mathConstants<>+5920(SB), Y8
-	VMOVUPS mathConstants<>+5952(SB), Y7
-	VMOVUPS mathConstants<>+5984(SB), Y6
-	VMOVUPS mathConstants<>+6016(SB), Y5
+	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+1632(SB), Y14
+	VMOVUPS mathConstants<>+4224(SB), Y13
+	VMOVUPS mathConstants<>+4192(SB), Y12
+	VMOVUPS mathConstants<>+3840(SB), Y11
+	VMOVUPS mathConstants<>+3872(SB), Y10
+	VMOVUPS mathConstants<>+3904(SB), Y9
+	VMOVUPS mathConstants<>+6304(SB), Y8
+	VMOVUPS mathConstants<>+6336(SB), Y7
+	VMOVUPS mathConstants<>+6368(SB), Y6
+	VMOVUPS mathConstants<>+6400(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6859,22 +6904,22 @@ loop:
 	VFMADD231PD  Y1, Y8, Y3
 	VFMADD213PD  Y6, Y1, Y3
 	VFMADD213PD  Y5, Y1, Y3
-	VFMADD213PD  mathConstants<>+6048(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6080(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6432(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6464(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6496(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6528(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6560(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6592(SB), Y1, Y3
 	VFMADD213PD  Y14, Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
-	VPADDQ       mathConstants<>+4352(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4256(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       mathConstants<>+1440(SB), Y2, Y2
 	VSUBPD       Y14, Y2, Y3
 	VFMADD231PD  Y2, Y1, Y3
 	VADDPD       Y3, Y3, Y3
-	VPAND        mathConstants<>+2976(SB), Y0, Y0
+	VPAND        mathConstants<>+2880(SB), Y0, Y0
 	VPOR         Y0, Y3, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -6892,48 +6937,48 @@ TEXT ·logF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+1472(SB), Z30
-	VPBROADCASTQ mathConstants<>+1504(SB), Z29
-	VPBROADCASTQ mathConstants<>+1536(SB), Z28
-	VPBROADCASTQ mathConstants<>+1568(SB), Z27
-	VPBROADCASTQ mathConstants<>+1632(SB), Z26
-	VPBROADCASTQ mathConstants<>+1600(SB), Z25
-	VPBROADCASTQ mathConstants<>+1664(SB), Z24
-	VPBROADCASTQ mathConstants<>+1696(SB), Z23
+	VPBROADCASTQ mathConstants<>+1536(SB), Z30
+	VPBROADCASTQ mathConstants<>+6688(SB), Z29
+	VPBROADCASTQ mathConstants<>+6720(SB), Z28
+	VPBROADCASTQ mathConstants<>+6752(SB), Z27
+	VPBROADCASTQ mathConstants<>+1472(SB), Z26
+	VPBROADCASTQ mathConstants<>+1504(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+1600(SB), Z23
 	VPBROADCASTQ mathConstants<>+1440(SB), Z22
-	VPBROADCASTQ mathConstants<>+1728(SB), Z21
-	VPBROADCASTQ mathConstants<>+1760(SB), Z20
-	VPBROADCASTQ mathConstants<>+6304(SB), Z19
-	VPBROADCASTQ mathConstants<>+6336(SB), Z18
-	VPBROADCASTQ mathConstants<>+6368(SB), Z17
-	VPBROADCASTQ mathConstants<>+6400(SB), Z16
-	VPBROADCASTQ mathConstants<>+6432(SB), Z15
-	VPBROADCASTQ mathConstants<>+6464(SB), Z14
-	VPBROADCASTQ mathConstants<>+6496(SB), Z13
-	VPBROADCASTQ mathConstants<>+1920(SB), Z12
-	VPBROADCASTQ mathConstants<>+1952(SB), Z11
-	VPBROADCASTQ mathConstants<>+2016(SB), Z10
-	VPBROADCASTQ mathConstants<>+2048(SB), Z9
-	VPBROADCASTQ mathConstants<>+2080(SB), Z8
+	VPBROADCASTQ mathConstants<>+1632(SB), Z21
+	VPBROADCASTQ mathConstants<>+1664(SB), Z20
+	VPBROADCASTQ mathConstants<>+6784(SB), Z19
+	VPBROADCASTQ mathConstants<>+6816(SB), Z18
+	VPBROADCASTQ mathConstants<>+6848(SB), Z17
+	VPBROADCASTQ mathConstants<>+6880(SB), Z16
+	VPBROADCASTQ mathConstants<>+6912(SB), Z15
+	VPBROADCASTQ mathConstants<>+6944(SB), Z14
+	VPBROADCASTQ mathConstants<>+6976(SB), Z13
+	VPBROADCASTQ mathConstants<>+1824(SB), Z12
+	VPBROADCASTQ mathConstants<>+1856(SB), Z11
+	VPBROADCASTQ mathConstants<>+1920(SB), Z10
+	VPBROADCASTQ mathConstants<>+1952(SB), Z9
+	VPBROADCASTQ mathConstants<>+1984(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
 	VMOVUPD     (SI)(AX*8), Z0
-	VCMPPD      $0x01, Z30, Z0, K1
-	VMULPD      Z29, Z0, Z1
+	VCMPPD      $0x01, Z29, Z0, K1
+	VMULPD      Z28, Z0, Z1
 	VBLENDMPD   Z1, Z0, K1, Z1
-	VPSUBQ      Z28, Z1, Z1
-	VPSRLQ      $0x34, Z1, Z2
-	VPORQ       Z27, Z2, Z2
-	VBLENDMPD   Z26, Z25, K1, Z3
-	VSUBPD      Z3, Z2, Z3
+	VBLENDMPD   Z27, Z30, K1, Z2
+	VPSUBQ      Z26, Z1, Z1
+	VPSRLQ      $0x34, Z1, Z3
+	VPORQ       Z25, Z3, Z3
+	VSUBPD      Z2, Z3, Z2
 	VPANDQ      Z24, Z1, Z1
 	VPADDQ      Z23, Z1, Z1
 	VSUBPD      Z22, Z1, Z1
-	VMULPD      Z1, Z1, Z2
-	VMULPD      Z21, Z2, Z2
+	VMULPD      Z1, Z1, Z3
+	VMULPD      Z21, Z3, Z3
 	VADDPD      Z1, Z20, Z4
 	VDIVPD      Z4, Z1, Z4
 	VMULPD      Z4, Z4, Z5
@@ -6945,24 +6990,24 @@ loop:
 	VFMADD213PD Z14, Z5, Z6
 	VFMADD213PD Z13, Z5, Z6
 	VMULPD      Z6, Z5, Z6
-	VADDPD      Z6, Z2, Z6
-	VFMSUB231PD Z6, Z4, Z2
-	VMULPD      Z12, Z3, Z6
-	VFMADD231PD Z11, Z3, Z2
-	VADDPD      Z1, Z6, Z3
-	VSUBPD      Z3, Z6, Z6
+	VADDPD      Z6, Z3, Z6
+	VFMSUB231PD Z6, Z4, Z3
+	VMULPD      Z12, Z2, Z6
+	VFMADD231PD Z11, Z2, Z3
+	VADDPD      Z1, Z6, Z2
+	VSUBPD      Z2, Z6, Z6
 	VADDPD      Z1, Z6, Z1
-	VADDPD      Z2, Z1, Z2
-	VADDPD      Z2, Z3, Z2
+	VADDPD      Z3, Z1, Z3
+	VADDPD      Z3, Z2, Z3
 	VCMPPD      $0x01, Z0, Z31, K1
-	VBLENDMPD   Z0, Z10, K1, Z3
+	VBLENDMPD   Z0, Z10, K1, Z2
 	VCMPPD      $0x00, Z31, Z0, K1
-	VBLENDMPD   Z9, Z3, K1, Z3
+	VBLENDMPD   Z9, Z2, K1, Z2
 	VCMPPD      $0x01, Z0, Z31, K1
 	VCMPPD      $0x01, Z8, Z0, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z2, Z3, K1, Z2
-	VMOVUPD     Z2, (DI)(AX*8)
+	VBLENDMPD   Z3, Z2, K1, Z3
+	VMOVUPD     Z3, (DI)(AX*8)
 	ADDQ        $0x08, AX
 	CMPQ        AX, R9
 	JLE         loop
@@ -6975,19 +7020,19 @@ tail:
 	BZHIQ       R9, R10, R10
 	KMOVQ       R10, K7
 	VMOVUPD.Z   (SI)(AX*8), K7, Z0
-	VCMPPD      $0x01, Z30, Z0, K1
-	VMULPD      Z29, Z0, Z1
+	VCMPPD      $0x01, Z29, Z0, K1
+	VMULPD      Z28, Z0, Z1
 	VBLENDMPD   Z1, Z0, K1, Z1
-	VPSUBQ      Z28, Z1, Z1
-	VPSRLQ      $0x34, Z1, Z2
-	VPORQ       Z27, Z2, Z2
-	VBLENDMPD   Z26, Z25, K1, Z3
-	VSUBPD      Z3, Z2, Z3
+	VBLENDMPD   Z27, Z30, K1, Z2
+	VPSUBQ      Z26, Z1, Z1
+	VPSRLQ      $0x34, Z1, Z3
+	VPORQ       Z25, Z3, Z3
+	VSUBPD      Z2, Z3, Z2
 	VPANDQ      Z24, Z1, Z1
 	VPADDQ      Z23, Z1, Z1
 	VSUBPD      Z22, Z1, Z1
-	VMULPD      Z1, Z1, Z2
-	VMULPD      Z21, Z2, Z2
+	VMULPD      Z1, Z1, Z3
+	VMULPD      Z21, Z3, Z3
 	VADDPD      Z1, Z20, Z4
 	VDIVPD      Z4, Z1, Z4
 	VMULPD      Z4, Z4, Z5
@@ -6999,24 +7044,24 @@ tail:
 	VFMADD213PD Z14, Z5, Z6
 	VFMADD213PD Z13, Z5, Z6
 	VMULPD      Z6, Z5, Z6
-	VADDPD      Z6, Z2, Z6
-	VFMSUB231PD Z6, Z4, Z2
-	VMULPD      Z12, Z3, Z6
-	VFMADD231PD Z11, Z3, Z2
-	VADDPD      Z1, Z6, Z3
-	VSUBPD      Z3, Z6, Z6
+	VADDPD      Z6, Z3, Z6
+	VFMSUB231PD Z6, Z4, Z3
+	VMULPD      Z12, Z2, Z6
+	VFMADD231PD Z11, Z2, Z3
+	VADDPD      Z1, Z6, Z2
+	VSUBPD      Z2, Z6, Z6
 	VADDPD      Z1, Z6, Z1
-	VADDPD      Z2, Z1, Z2
-	VADDPD      Z2, Z3, Z2
+	VADDPD      Z3, Z1, Z3
+	VADDPD      Z3, Z2, Z3
 	VCMPPD      $0x01, Z0, Z31, K1
-	VBLENDMPD   Z0, Z10, K1, Z3
+	VBLENDMPD   Z0, Z10, K1, Z2
 	VCMPPD      $0x00, Z31, Z0, K1
-	VBLENDMPD   Z9, Z3, K1, Z3
+	VBLENDMPD   Z9, Z2, K1, Z2
 	VCMPPD      $0x01, Z0, Z31, K1
 	VCMPPD      $0x01, Z8, Z0, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z2, Z3, K1, Z2
-	VMOVUPD     Z2, K7, (DI)(AX*8)
+	VBLENDMPD   Z3, Z2, K1, Z3
+	VMOVUPD     Z3, K7, (DI)(AX*8)
 	ADDQ        R9, AX
 
 done:
@@ -7030,60 +7075,60 @@ TEXT ·logF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+1472(SB), Y14
-	VMOVUPS mathConstants<>+1504(SB), Y13
-	VMOVUPS mathConstants<>+1536(SB), Y12
-	VMOVUPS mathConstants<>+1568(SB), Y11
-	VMOVUPS mathConstants<>+1632(SB), Y10
-	VMOVUPS mathConstants<>+1600(SB), Y9
-	VMOVUPS mathConstants<>+1664(SB), Y8
+	VMOVUPS mathConstants<>+1536(SB), Y14
+	VMOVUPS mathConstants<>+6688(SB), Y13
+	VMOVUPS mathConstants<>+6720(SB), Y12
+	VMOVUPS mathConstants<>+6752(SB), Y11
+	VMOVUPS mathConstants<>+1472(SB), Y10
+	VMOVUPS mathConstants<>+1504(SB), Y9
+	VMOVUPS mathConstants<>+1568(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD     (SI)(AX*8), Y0
-	VCMPPD      $0x01, Y14, Y0, Y1
-	VMULPD      Y13, Y0, Y2
+	VCMPPD      $0x01, Y13, Y0, Y1
+	VMULPD      Y12, Y0, Y2
 	VBLENDVPD   Y1, Y2, Y0, Y2
-	VPSUBQ      Y12, Y2, Y2
+	VBLENDVPD   Y1, Y11, Y14, Y1
+	VPSUBQ      Y10, Y2, Y2
 	VPSRLQ      $0x34, Y2, Y3
-	VPOR        Y11, Y3, Y3
-	VBLENDVPD   Y1, Y10, Y9, Y1
+	VPOR        Y9, Y3, Y3
 	VSUBPD      Y1, Y3, Y1
 	VPAND       Y8, Y2, Y2
-	VPADDQ      mathConstants<>+1696(SB), Y2, Y2
+	VPADDQ      mathConstants<>+1600(SB), Y2, Y2
 	VSUBPD      mathConstants<>+1440(SB), Y2, Y2
 	VMULPD      Y2, Y2, Y3
-	VMULPD      mathConstants<>+1728(SB), Y3, Y3
-	VADDPD      mathConstants<>+1760(SB), Y2, Y4
+	VMULPD      mathConstants<>+1632(SB), Y3, Y3
+	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6336(SB), Y6
+	VMOVUPS     mathConstants<>+6816(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6304(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6784(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6848(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6880(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6912(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6944(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6976(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
-	VMULPD      mathConstants<>+1920(SB), Y1, Y7
-	VFMADD231PD mathConstants<>+1952(SB), Y1, Y3
+	VMULPD      mathConstants<>+1824(SB), Y1, Y7
+	VFMADD231PD mathConstants<>+1856(SB), Y1, Y3
 	VADDPD      Y2, Y7, Y1
 	VSUBPD      Y1, Y7, Y7
 	VADDPD      Y2, Y7, Y2
 	VADDPD      Y3, Y2, Y3
 	VADDPD      Y3, Y1, Y3
 	VCMPPD      $0x01, Y0, Y15, Y1
-	VMOVUPS     mathConstants<>+2016(SB), Y2
+	VMOVUPS     mathConstants<>+1920(SB), Y2
 	VBLENDVPD   Y1, Y0, Y2, Y2
 	VCMPPD      $0x00, Y15, Y0, Y1
-	VBLENDVPD   Y1, mathConstants<>+2048(SB), Y2, Y2
+	VBLENDVPD   Y1, mathConstants<>+1952(SB), Y2, Y2
 	VCMPPD      $0x01, Y0, Y15, Y1
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y0, Y0
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y0, Y0
 	VPAND       Y0, Y1, Y1
 	VBLENDVPD   Y1, Y3, Y2, Y3
 	VMOVUPD     Y3, (DI)(AX*8)
@@ -7101,49 +7146,49 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+3936(SB), Z31
+	VPBROADCASTQ mathConstants<>+3840(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+1472(SB), Z29
-	VPBROADCASTQ mathConstants<>+1504(SB), Z28
-	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+1568(SB), Z26
-	VPBROADCASTQ mathConstants<>+1632(SB), Z25
-	VPBROADCASTQ mathConstants<>+1600(SB), Z24
-	VPBROADCASTQ mathConstants<>+1664(SB), Z23
-	VPBROADCASTQ mathConstants<>+1696(SB), Z22
+	VPBROADCASTQ mathConstants<>+1536(SB), Z29
+	VPBROADCASTQ mathConstants<>+6688(SB), Z28
+	VPBROADCASTQ mathConstants<>+6720(SB), Z27
+	VPBROADCASTQ mathConstants<>+6752(SB), Z26
+	VPBROADCASTQ mathConstants<>+1472(SB), Z25
+	VPBROADCASTQ mathConstants<>+1504(SB), Z24
+	VPBROADCASTQ mathConstants<>+1568(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
-	VPBROADCASTQ mathConstants<>+1728(SB), Z20
-	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6304(SB), Z18
-	VPBROADCASTQ mathConstants<>+6336(SB), Z17
-	VPBROADCASTQ mathConstants<>+6368(SB), Z16
-	VPBROADCASTQ mathConstants<>+6400(SB), Z15
-	VPBROADCASTQ mathConstants<>+6432(SB), Z14
-	VPBROADCASTQ mathConstants<>+6464(SB), Z13
-	VPBROADCASTQ mathConstants<>+6496(SB), Z12
-	VPBROADCASTQ mathConstants<>+6528(SB), Z11
-	VPBROADCASTQ mathConstants<>+2016(SB), Z10
-	VPBROADCASTQ mathConstants<>+2048(SB), Z9
-	VPBROADCASTQ mathConstants<>+2080(SB), Z8
+	VPBROADCASTQ mathConstants<>+1632(SB), Z20
+	VPBROADCASTQ mathConstants<>+1664(SB), Z19
+	VPBROADCASTQ mathConstants<>+6784(SB), Z18
+	VPBROADCASTQ mathConstants<>+6816(SB), Z17
+	VPBROADCASTQ mathConstants<>+6848(SB), Z16
+	VPBROADCASTQ mathConstants<>+6880(SB), Z15
+	VPBROADCASTQ mathConstants<>+6912(SB), Z14
+	VPBROADCASTQ mathConstants<>+6944(SB), Z13
+	VPBROADCASTQ mathConstants<>+6976(SB), Z12
+	VPBROADCASTQ mathConstants<>+7008(SB), Z11
+	VPBROADCASTQ mathConstants<>+1920(SB), Z10
+	VPBROADCASTQ mathConstants<>+1952(SB), Z9
+	VPBROADCASTQ mathConstants<>+1984(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
 	VMOVUPD     (SI)(AX*8), Z0
-	VCMPPD      $0x01, Z29, Z0, K1
-	VMULPD      Z28, Z0, Z1
+	VCMPPD      $0x01, Z28, Z0, K1
+	VMULPD      Z27, Z0, Z1
 	VBLENDMPD   Z1, Z0, K1, Z1
-	VPSUBQ      Z27, Z1, Z1
-	VPSRLQ      $0x34, Z1, Z2
-	VPORQ       Z26, Z2, Z2
-	VBLENDMPD   Z25, Z24, K1, Z3
-	VSUBPD      Z3, Z2, Z3
+	VBLENDMPD   Z26, Z29, K1, Z2
+	VPSUBQ      Z25, Z1, Z1
+	VPSRLQ      $0x34, Z1, Z3
+	VPORQ       Z24, Z3, Z3
+	VSUBPD      Z2, Z3, Z2
 	VPANDQ      Z23, Z1, Z1
 	VPADDQ      Z22, Z1, Z1
 	VSUBPD      Z21, Z1, Z1
-	VMULPD      Z1, Z1, Z2
-	VMULPD      Z20, Z2, Z2
+	VMULPD      Z1, Z1, Z3
+	VMULPD      Z20, Z3, Z3
 	VADDPD      Z1, Z19, Z4
 	VDIVPD      Z4, Z1, Z4
 	VMULPD      Z4, Z4, Z5
@@ -7155,26 +7200,26 @@ loop:
 	VFMADD213PD Z13, Z5, Z6
 	VFMADD213PD Z12, Z5, Z6
 	VMULPD      Z6, Z5, Z6
-	VADDPD      Z6, Z2, Z6
-	VFMSUB231PD Z6, Z4, Z2
+	VADDPD      Z6, Z3, Z6
+	VFMSUB231PD Z6, Z4, Z3
 	VMULPD      Z31, Z1, Z6
 	VMOVAPS     Z6, Z4
 	VFMSUB231PD Z31, Z1, Z4
 	VFMADD231PD Z11, Z1, Z4
-	VFMADD231PD Z31, Z2, Z4
-	VADDPD      Z6, Z3, Z2
-	VSUBPD      Z2, Z3, Z3
-	VADDPD      Z6, Z3, Z6
+	VFMADD231PD Z31, Z3, Z4
+	VADDPD      Z6, Z2, Z3
+	VSUBPD      Z3, Z2, Z2
+	VADDPD      Z6, Z2, Z6
 	VADDPD      Z4, Z6, Z4
-	VADDPD      Z4, Z2, Z4
+	VADDPD      Z4, Z3, Z4
 	VCMPPD      $0x01, Z0, Z30, K1
-	VBLENDMPD   Z0, Z10, K1, Z2
+	VBLENDMPD   Z0, Z10, K1, Z3
 	VCMPPD      $0x00, Z30, Z0, K1
-	VBLENDMPD   Z9, Z2, K1, Z2
+	VBLENDMPD   Z9, Z3, K1, Z3
 	VCMPPD      $0x01, Z0, Z30, K1
 	VCMPPD      $0x01, Z8, Z0, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z4, Z2, K1, Z4
+	VBLENDMPD   Z4, Z3, K1, Z4
 	VMOVUPD     Z4, (DI)(AX*8)
 	ADDQ        $0x08, AX
 	CMPQ        AX, R9
@@ -7188,19 +7233,19 @@ tail:
 	BZHIQ       R9, R10, R10
 	KMOVQ       R10, K7
 	VMOVUPD.Z   (SI)(AX*8), K7, Z0
-	VCMPPD      $0x01, Z29, Z0, K1
-	VMULPD      Z28, Z0, Z1
+	VCMPPD      $0x01, Z28, Z0, K1
+	VMULPD      Z27, Z0, Z1
 	VBLENDMPD   Z1, Z0, K1, Z1
-	VPSUBQ      Z27, Z1, Z1
-	VPSRLQ      $0x34, Z1, Z2
-	VPORQ       Z26, Z2, Z2
-	VBLENDMPD   Z25, Z24, K1, Z3
-	VSUBPD      Z3, Z2, Z3
+	VBLENDMPD   Z26, Z29, K1, Z2
+	VPSUBQ      Z25, Z1, Z1
+	VPSRLQ      $0x34, Z1, Z3
+	VPORQ       Z24, Z3, Z3
+	VSUBPD      Z2, Z3, Z2
 	VPANDQ      Z23, Z1, Z1
 	VPADDQ      Z22, Z1, Z1
 	VSUBPD      Z21, Z1, Z1
-	VMULPD      Z1, Z1, Z2
-	VMULPD      Z20, Z2, Z2
+	VMULPD      Z1, Z1, Z3
+	VMULPD      Z20, Z3, Z3
 	VADDPD      Z1, Z19, Z4
 	VDIVPD      Z4, Z1, Z4
 	VMULPD      Z4, Z4, Z5
@@ -7212,26 +7257,26 @@ tail:
 	VFMADD213PD Z13, Z5, Z6
 	VFMADD213PD Z12, Z5, Z6
 	VMULPD      Z6, Z5, Z6
-	VADDPD      Z6, Z2, Z6
-	VFMSUB231PD Z6, Z4, Z2
+	VADDPD      Z6, Z3, Z6
+	VFMSUB231PD Z6, Z4, Z3
 	VMULPD      Z31, Z1, Z6
 	VMOVAPS     Z6, Z4
 	VFMSUB231PD Z31, Z1, Z4
 	VFMADD231PD Z11, Z1, Z4
-	VFMADD231PD Z31, Z2, Z4
-	VADDPD      Z6, Z3, Z2
-	VSUBPD      Z2, Z3, Z3
-	VADDPD      Z6, Z3, Z6
+	VFMADD231PD Z31, Z3, Z4
+	VADDPD      Z6, Z2, Z3
+	VSUBPD      Z3, Z2, Z2
+	VADDPD      Z6, Z2, Z6
 	VADDPD      Z4, Z6, Z4
-	VADDPD      Z4, Z2, Z4
+	VADDPD      Z4, Z3, Z4
 	VCMPPD      $0x01, Z0, Z30, K1
-	VBLENDMPD   Z0, Z10, K1, Z2
+	VBLENDMPD   Z0, Z10, K1, Z3
 	VCMPPD      $0x00, Z30, Z0, K1
-	VBLENDMPD   Z9, Z2, K1, Z2
+	VBLENDMPD   Z9, Z3, K1, Z3
 	VCMPPD      $0x01, Z0, Z30, K1
 	VCMPPD      $0x01, Z8, Z0, K2
 	KANDB       K2, K1, K1
-	VBLENDMPD   Z4, Z2, K1, Z4
+	VBLENDMPD   Z4, Z3, K1, Z4
 	VMOVUPD     Z4, K7, (DI)(AX*8)
 	ADDQ        R9, AX
 
@@ -7245,51 +7290,51 @@ TEXT ·log2F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3936(SB), Y15
+	VMOVUPS mathConstants<>+3840(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+1472(SB), Y13
-	VMOVUPS mathConstants<>+1504(SB), Y12
-	VMOVUPS mathConstants<>+1536(SB), Y11
-	VMOVUPS mathConstants<>+1568(SB), Y10
-	VMOVUPS mathConstants<>+1632(SB), Y9
-	VMOVUPS mathConstants<>+1600(SB), Y8
+	VMOVUPS mathConstants<>+1536(SB), Y13
+	VMOVUPS mathConstants<>+6688(SB), Y12
+	VMOVUPS mathConstants<>+6720(SB), Y11
+	VMOVUPS mathConstants<>+6752(SB), Y10
+	VMOVUPS mathConstants<>+1472(SB), Y9
+	VMOVUPS mathConstants<>+1504(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD     (SI)(AX*8), Y0
-	VCMPPD      $0x01, Y13, Y0, Y1
-	VMULPD      Y12, Y0, Y2
+	VCMPPD      $0x01, Y12, Y0, Y1
+	VMULPD      Y11, Y0, Y2
 	VBLENDVPD   Y1, Y2, Y0, Y2
-	VPSUBQ      Y11, Y2, Y2
+	VBLENDVPD   Y1, Y10, Y13, Y1
+	VPSUBQ      Y9, Y2, Y2
 	VPSRLQ      $0x34, Y2, Y3
-	VPOR        Y10, Y3, Y3
-	VBLENDVPD   Y1, Y9, Y8, Y1
+	VPOR        Y8, Y3, Y3
 	VSUBPD      Y1, Y3, Y1
-	VPAND       mathConstants<>+1664(SB), Y2, Y2
-	VPADDQ      mathConstants<>+1696(SB), Y2, Y2
+	VPAND       mathConstants<>+1568(SB), Y2, Y2
+	VPADDQ      mathConstants<>+1600(SB), Y2, Y2
 	VSUBPD      mathConstants<>+1440(SB), Y2, Y2
 	VMULPD      Y2, Y2, Y3
-	VMULPD      mathConstants<>+1728(SB), Y3, Y3
-	VADDPD      mathConstants<>+1760(SB), Y2, Y4
+	VMULPD      mathConstants<>+1632(SB), Y3, Y3
+	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6336(SB), Y6
+	VMOVUPS     mathConstants<>+6816(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6304(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6784(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6848(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6880(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6912(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6944(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6976(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6528(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+7008(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
 	VADDPD      Y7, Y1, Y3
 	VSUBPD      Y3, Y1, Y1
@@ -7297,12 +7342,12 @@ loop:
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y4, Y3, Y4
 	VCMPPD      $0x01, Y0, Y14, Y3
-	VMOVUPS     mathConstants<>+2016(SB), Y7
+	VMOVUPS     mathConstants<>+1920(SB), Y7
 	VBLENDVPD   Y3, Y0, Y7, Y7
 	VCMPPD      $0x00, Y14, Y0, Y3
-	VBLENDVPD   Y3, mathConstants<>+2048(SB), Y7, Y7
+	VBLENDVPD   Y3, mathConstants<>+1952(SB), Y7, Y7
 	VCMPPD      $0x01, Y0, Y14, Y3
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y0, Y0
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y0, Y0
 	VPAND       Y0, Y3, Y3
 	VBLENDVPD   Y3, Y4, Y7, Y4
 	VMOVUPD     Y4, (DI)(AX*8)
@@ -7320,49 +7365,49 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+6560(SB), Z31
+	VPBROADCASTQ mathConstants<>+7040(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+1472(SB), Z29
-	VPBROADCASTQ mathConstants<>+1504(SB), Z28
-	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+1568(SB), Z26
-	VPBROADCASTQ mathConstants<>+1632(SB), Z25
-	VPBROADCASTQ mathConstants<>+1600(SB), Z24
-	VPBROADCASTQ mathConstants<>+1664(SB), Z23
-	VPBROADCASTQ mathConstants<>+1696(SB), Z22
+	VPBROADCASTQ mathConstants<>+1536(SB), Z29
+	VPBROADCASTQ mathConstants<>+6688(SB), Z28
+	VPBROADCASTQ mathConstants<>+6720(SB), Z27
+	VPBROADCASTQ mathConstants<>+6752(SB), Z26
+	VPBROADCASTQ mathConstants<>+1472(SB), Z25
+	VPBROADCASTQ mathConstants<>+1504(SB), Z24
+	VPBROADCASTQ mathConstants<>+1568(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
-	VPBROADCASTQ mathConstants<>+1728(SB), Z20
-	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6304(SB), Z18
-	VPBROADCASTQ mathConstants<>+6336(SB), Z17
-	VPBROADCASTQ mathConstants<>+6368(SB), Z16
-	VPBROADCASTQ mathConstants<>+6400(SB), Z15
-	VPBROADCASTQ mathConstants<>+6432(SB), Z14
-	VPBROADCASTQ mathConstants<>+6464(SB), Z13
-	VPBROADCASTQ mathConstants<>+6496(SB), Z12
-	VPBROADCASTQ mathConstants<>+6592(SB), Z11
-	VPBROADCASTQ mathConstants<>+6624(SB), Z10
-	VPBROADCASTQ mathConstants<>+6656(SB), Z9
-	VPBROADCASTQ mathConstants<>+2016(SB), Z8
+	VPBROADCASTQ mathConstants<>+1632(SB), Z20
+	VPBROADCASTQ mathConstants<>+1664(SB), Z19
+	VPBROADCASTQ mathConstants<>+6784(SB), Z18
+	VPBROADCASTQ mathConstants<>+6816(SB), Z17
+	VPBROADCASTQ mathConstants<>+6848(SB), Z16
+	VPBROADCASTQ mathConstants<>+6880(SB), Z15
+	VPBROADCASTQ mathConstants<>+6912(SB), Z14
+	VPBROADCASTQ mathConstants<>+6944(SB), Z13
+	VPBROADCASTQ mathConstants<>+6976(SB), Z12
+	VPBROADCASTQ mathConstants<>+7072(SB), Z11
+	VPBROADCASTQ mathConstants<>+7104(SB), Z10
+	VPBROADCASTQ mathConstants<>+7136(SB), Z9
+	VPBROADCASTQ mathConstants<>+1920(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
 	VMOVUPD        (SI)(AX*8), Z0
-	VCMPPD         $0x01, Z29, Z0, K1
-	VMULPD         Z28, Z0, Z1
+	VCMPPD         $0x01, Z28, Z0, K1
+	VMULPD         Z27, Z0, Z1
 	VBLENDMPD      Z1, Z0, K1, Z1
-	VPSUBQ         Z27, Z1, Z1
-	VPSRLQ         $0x34, Z1, Z2
-	VPORQ          Z26, Z2, Z2
-	VBLENDMPD      Z25, Z24, K1, Z3
-	VSUBPD         Z3, Z2, Z3
+	VBLENDMPD      Z26, Z29, K1, Z2
+	VPSUBQ         Z25, Z1, Z1
+	VPSRLQ         $0x34, Z1, Z3
+	VPORQ          Z24, Z3, Z3
+	VSUBPD         Z2, Z3, Z2
 	VPANDQ         Z23, Z1, Z1
 	VPADDQ         Z22, Z1, Z1
 	VSUBPD         Z21, Z1, Z1
-	VMULPD         Z1, Z1, Z2
-	VMULPD         Z20, Z2, Z2
+	VMULPD         Z1, Z1, Z3
+	VMULPD         Z20, Z3, Z3
 	VADDPD         Z1, Z19, Z4
 	VDIVPD         Z4, Z1, Z4
 	VMULPD         Z4, Z4, Z5
@@ -7374,28 +7419,28 @@ loop:
 	VFMADD213PD    Z13, Z5, Z6
 	VFMADD213PD    Z12, Z5, Z6
 	VMULPD         Z6, Z5, Z6
-	VADDPD         Z6, Z2, Z6
-	VFMSUB231PD    Z6, Z4, Z2
+	VADDPD         Z6, Z3, Z6
+	VFMSUB231PD    Z6, Z4, Z3
 	VMULPD         Z31, Z1, Z6
 	VMOVAPS        Z6, Z4
 	VFMSUB231PD    Z31, Z1, Z4
 	VFMADD231PD    Z11, Z1, Z4
-	VFMADD231PD    Z31, Z2, Z4
-	VMULPD         Z10, Z3, Z2
-	VFMADD231PD    Z9, Z3, Z4
-	VADDPD         Z6, Z2, Z3
-	VSUBPD         Z3, Z2, Z2
-	VADDPD         Z6, Z2, Z6
+	VFMADD231PD    Z31, Z3, Z4
+	VMULPD         Z10, Z2, Z3
+	VFMADD231PD    Z9, Z2, Z4
+	VADDPD         Z6, Z3, Z2
+	VSUBPD         Z2, Z3, Z3
+	VADDPD         Z6, Z3, Z6
 	VADDPD         Z4, Z6, Z4
-	VADDPD         Z4, Z3, Z4
+	VADDPD         Z4, Z2, Z4
 	VCMPPD         $0x01, Z0, Z30, K1
-	VBLENDMPD      Z0, Z8, K1, Z3
+	VBLENDMPD      Z0, Z8, K1, Z2
 	VCMPPD         $0x00, Z30, Z0, K1
-	VBLENDMPD.BCST mathConstants<>+2048(SB), Z3, K1, Z3
+	VBLENDMPD.BCST mathConstants<>+1952(SB), Z2, K1, Z2
 	VCMPPD         $0x01, Z0, Z30, K1
-	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z0, K2
+	VCMPPD.BCST    $0x01, mathConstants<>+1984(SB), Z0, K2
 	KANDB          K2, K1, K1
-	VBLENDMPD      Z4, Z3, K1, Z4
+	VBLENDMPD      Z4, Z2, K1, Z4
 	VMOVUPD        Z4, (DI)(AX*8)
 	ADDQ           $0x08, AX
 	CMPQ           AX, R9
@@ -7409,19 +7454,19 @@ tail:
 	BZHIQ          R9, R10, R10
 	KMOVQ          R10, K7
 	VMOVUPD.Z      (SI)(AX*8), K7, Z0
-	VCMPPD         $0x01, Z29, Z0, K1
-	VMULPD         Z28, Z0, Z1
+	VCMPPD         $0x01, Z28, Z0, K1
+	VMULPD         Z27, Z0, Z1
 	VBLENDMPD      Z1, Z0, K1, Z1
-	VPSUBQ         Z27, Z1, Z1
-	VPSRLQ         $0x34, Z1, Z2
-	VPORQ          Z26, Z2, Z2
-	VBLENDMPD      Z25, Z24, K1, Z3
-	VSUBPD         Z3, Z2, Z3
+	VBLENDMPD      Z26, Z29, K1, Z2
+	VPSUBQ         Z25, Z1, Z1
+	VPSRLQ         $0x34, Z1, Z3
+	VPORQ          Z24, Z3, Z3
+	VSUBPD         Z2, Z3, Z2
 	VPANDQ         Z23, Z1, Z1
 	VPADDQ         Z22, Z1, Z1
 	VSUBPD         Z21, Z1, Z1
-	VMULPD         Z1, Z1, Z2
-	VMULPD         Z20, Z2, Z2
+	VMULPD         Z1, Z1, Z3
+	VMULPD         Z20, Z3, Z3
 	VADDPD         Z1, Z19, Z4
 	VDIVPD         Z4, Z1, Z4
 	VMULPD         Z4, Z4, Z5
@@ -7433,28 +7478,28 @@ tail:
 	VFMADD213PD    Z13, Z5, Z6
 	VFMADD213PD    Z12, Z5, Z6
 	VMULPD         Z6, Z5, Z6
-	VADDPD         Z6, Z2, Z6
-	VFMSUB231PD    Z6, Z4, Z2
+	VADDPD         Z6, Z3, Z6
+	VFMSUB231PD    Z6, Z4, Z3
 	VMULPD         Z31, Z1, Z6
 	VMOVAPS        Z6, Z4
 	VFMSUB231PD    Z31, Z1, Z4
 	VFMADD231PD    Z11, Z1, Z4
-	VFMADD231PD    Z31, Z2, Z4
-	VMULPD         Z10, Z3, Z2
-	VFMADD231PD    Z9, Z3, Z4
-	VADDPD         Z6, Z2, Z3
-	VSUBPD         Z3, Z2, Z2
-	VADDPD         Z6, Z2, Z6
+	VFMADD231PD    Z31, Z3, Z4
+	VMULPD         Z10, Z2, Z3
+	VFMADD231PD    Z9, Z2, Z4
+	VADDPD         Z6, Z3, Z2
+	VSUBPD         Z2, Z3, Z3
+	VADDPD         Z6, Z3, Z6
 	VADDPD         Z4, Z6, Z4
-	VADDPD         Z4, Z3, Z4
+	VADDPD         Z4, Z2, Z4
 	VCMPPD         $0x01, Z0, Z30, K1
-	VBLENDMPD      Z0, Z8, K1, Z3
+	VBLENDMPD      Z0, Z8, K1, Z2
 	VCMPPD         $0x00, Z30, Z0, K1
-	VBLENDMPD.BCST mathConstants<>+2048(SB), Z3, K1, Z3
+	VBLENDMPD.BCST mathConstants<>+1952(SB), Z2, K1, Z2
 	VCMPPD         $0x01, Z0, Z30, K1
-	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z0, K2
+	VCMPPD.BCST    $0x01, mathConstants<>+1984(SB), Z0, K2
 	KANDB          K2, K1, K1
-	VBLENDMPD      Z4, Z3, K1, Z4
+	VBLENDMPD      Z4, Z2, K1, Z4
 	VMOVUPD        Z4, K7, (DI)(AX*8)
 	ADDQ           R9, AX
 
@@ -7468,66 +7513,66 @@ TEXT ·log10F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+6560(SB), Y15
+	VMOVUPS mathConstants<>+7040(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+1472(SB), Y13
-	VMOVUPS mathConstants<>+1504(SB), Y12
-	VMOVUPS mathConstants<>+1536(SB), Y11
-	VMOVUPS mathConstants<>+1568(SB), Y10
-	VMOVUPS mathConstants<>+1632(SB), Y9
-	VMOVUPS mathConstants<>+1600(SB), Y8
+	VMOVUPS mathConstants<>+1536(SB), Y13
+	VMOVUPS mathConstants<>+6688(SB), Y12
+	VMOVUPS mathConstants<>+6720(SB), Y11
+	VMOVUPS mathConstants<>+6752(SB), Y10
+	VMOVUPS mathConstants<>+1472(SB), Y9
+	VMOVUPS mathConstants<>+1504(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD     (SI)(AX*8), Y0
-	VCMPPD      $0x01, Y13, Y0, Y1
-	VMULPD      Y12, Y0, Y2
+	VCMPPD      $0x01, Y12, Y0, Y1
+	VMULPD      Y11, Y0, Y2
 	VBLENDVPD   Y1, Y2, Y0, Y2
-	VPSUBQ      Y11, Y2, Y2
+	VBLENDVPD   Y1, Y10, Y13, Y1
+	VPSUBQ      Y9, Y2, Y2
 	VPSRLQ      $0x34, Y2, Y3
-	VPOR        Y10, Y3, Y3
-	VBLENDVPD   Y1, Y9, Y8, Y1
+	VPOR        Y8, Y3, Y3
 	VSUBPD      Y1, Y3, Y1
-	VPAND       mathConstants<>+1664(SB), Y2, Y2
-	VPADDQ      mathConstants<>+1696(SB), Y2, Y2
+	VPAND       mathConstants<>+1568(SB), Y2, Y2
+	VPADDQ      mathConstants<>+1600(SB), Y2, Y2
 	VSUBPD      mathConstants<>+1440(SB), Y2, Y2
 	VMULPD      Y2, Y2, Y3
-	VMULPD      mathConstants<>+1728(SB), Y3, Y3
-	VADDPD      mathConstants<>+1760(SB), Y2, Y4
+	VMULPD      mathConstants<>+1632(SB), Y3, Y3
+	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6336(SB), Y6
+	VMOVUPS     mathConstants<>+6816(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6304(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6368(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6400(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6432(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6464(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6784(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6848(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6880(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6912(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6944(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6976(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6592(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+7072(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
-	VMULPD      mathConstants<>+6624(SB), Y1, Y3
-	VFMADD231PD mathConstants<>+6656(SB), Y1, Y4
+	VMULPD      mathConstants<>+7104(SB), Y1, Y3
+	VFMADD231PD mathConstants<>+7136(SB), Y1, Y4
 	VADDPD      Y7, Y3, Y1
 	VSUBPD      Y1, Y3, Y3
 	VADDPD      Y7, Y3, Y7
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y4, Y1, Y4
 	VCMPPD      $0x01, Y0, Y14, Y1
-	VMOVUPS     mathConstants<>+2016(SB), Y7
+	VMOVUPS     mathConstants<>+1920(SB), Y7
 	VBLENDVPD   Y1, Y0, Y7, Y7
 	VCMPPD      $0x00, Y14, Y0, Y1
-	VBLENDVPD   Y1, mathConstants<>+2048(SB), Y7, Y7
+	VBLENDVPD   Y1, mathConstants<>+1952(SB), Y7, Y7
 	VCMPPD      $0x01, Y0, Y14, Y1
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y0, Y0
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y0, Y0
 	VPAND       Y0, Y1, Y1
 	VBLENDVPD   Y1, Y4, Y7, Y4
 	VMOVUPD     Y4, (DI)(AX*8)
@@ -7547,26 +7592,26 @@ TEXT ·log1pF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+1472(SB), Z29
-	VPBROADCASTQ mathConstants<>+1504(SB), Z28
-	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+1568(SB), Z26
-	VPBROADCASTQ mathConstants<>+1632(SB), Z25
-	VPBROADCASTQ mathConstants<>+1600(SB), Z24
-	VPBROADCASTQ mathConstants<>+1664(SB), Z23
-	VPBROADCASTQ mathConstants<>+1696(SB), Z22
-	VPBROADCASTQ mathConstants<>+1728(SB), Z21
-	VPBROADCASTQ mathConstants<>+1760(SB), Z20
-	VPBROADCASTQ mathConstants<>+6304(SB), Z19
-	VPBROADCASTQ mathConstants<>+6336(SB), Z18
-	VPBROADCASTQ mathConstants<>+6368(SB), Z17
-	VPBROADCASTQ mathConstants<>+6400(SB), Z16
-	VPBROADCASTQ mathConstants<>+6432(SB), Z15
-	VPBROADCASTQ mathConstants<>+6464(SB), Z14
-	VPBROADCASTQ mathConstants<>+6496(SB), Z13
-	VPBROADCASTQ mathConstants<>+1920(SB), Z12
-	VPBROADCASTQ mathConstants<>+1952(SB), Z11
-	VPBROADCASTQ mathConstants<>+2016(SB), Z10
+	VPBROADCASTQ mathConstants<>+1536(SB), Z29
+	VPBROADCASTQ mathConstants<>+6688(SB), Z28
+	VPBROADCASTQ mathConstants<>+6720(SB), Z27
+	VPBROADCASTQ mathConstants<>+6752(SB), Z26
+	VPBROADCASTQ mathConstants<>+1472(SB), Z25
+	VPBROADCASTQ mathConstants<>+1504(SB), Z24
+	VPBROADCASTQ mathConstants<>+1568(SB), Z23
+	VPBROADCASTQ mathConstants<>+1600(SB), Z22
+	VPBROADCASTQ mathConstants<>+1632(SB), Z21
+	VPBROADCASTQ mathConstants<>+1664(SB), Z20
+	VPBROADCASTQ mathConstants<>+6784(SB), Z19
+	VPBROADCASTQ mathConstants<>+6816(SB), Z18
+	VPBROADCASTQ mathConstants<>+6848(SB), Z17
+	VPBROADCASTQ mathConstants<>+6880(SB), Z16
+	VPBROADCASTQ mathConstants<>+6912(SB), Z15
+	VPBROADCASTQ mathConstants<>+6944(SB), Z14
+	VPBROADCASTQ mathConstants<>+6976(SB), Z13
+	VPBROADCASTQ mathConstants<>+1824(SB), Z12
+	VPBROADCASTQ mathConstants<>+1856(SB), Z11
+	VPBROADCASTQ mathConstants<>+1920(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -7579,19 +7624,19 @@ loop:
 	VSUBPD         Z3, Z31, Z3
 	VSUBPD         Z2, Z0, Z2
 	VADDPD         Z2, Z3, Z2
-	VCMPPD         $0x01, Z29, Z1, K1
-	VMULPD         Z28, Z1, Z3
+	VCMPPD         $0x01, Z28, Z1, K1
+	VMULPD         Z27, Z1, Z3
 	VBLENDMPD      Z3, Z1, K1, Z3
-	VPSUBQ         Z27, Z3, Z3
-	VPSRLQ         $0x34, Z3, Z4
-	VPORQ          Z26, Z4, Z4
-	VBLENDMPD      Z25, Z24, K1, Z5
-	VSUBPD         Z5, Z4, Z5
+	VBLENDMPD      Z26, Z29, K1, Z4
+	VPSUBQ         Z25, Z3, Z3
+	VPSRLQ         $0x34, Z3, Z5
+	VPORQ          Z24, Z5, Z5
+	VSUBPD         Z4, Z5, Z4
 	VPANDQ         Z23, Z3, Z3
 	VPADDQ         Z22, Z3, Z3
 	VSUBPD         Z31, Z3, Z3
-	VMULPD         Z3, Z3, Z4
-	VMULPD         Z21, Z4, Z4
+	VMULPD         Z3, Z3, Z5
+	VMULPD         Z21, Z5, Z5
 	VADDPD         Z3, Z20, Z6
 	VDIVPD         Z6, Z3, Z6
 	VMULPD         Z6, Z6, Z7
@@ -7603,25 +7648,25 @@ loop:
 	VFMADD213PD    Z14, Z7, Z8
 	VFMADD213PD    Z13, Z7, Z8
 	VMULPD         Z8, Z7, Z8
-	VADDPD         Z8, Z4, Z8
-	VFMSUB231PD    Z8, Z6, Z4
+	VADDPD         Z8, Z5, Z8
+	VFMSUB231PD    Z8, Z6, Z5
 	VDIVPD         Z1, Z2, Z2
-	VADDPD         Z2, Z4, Z2
-	VMULPD         Z12, Z5, Z4
-	VFMADD231PD    Z11, Z5, Z2
-	VADDPD         Z3, Z4, Z5
-	VSUBPD         Z5, Z4, Z4
-	VADDPD         Z3, Z4, Z3
-	VADDPD         Z2, Z3, Z2
 	VADDPD         Z2, Z5, Z2
+	VMULPD         Z12, Z4, Z5
+	VFMADD231PD    Z11, Z4, Z2
+	VADDPD         Z3, Z5, Z4
+	VSUBPD         Z4, Z5, Z5
+	VADDPD         Z3, Z5, Z3
+	VADDPD         Z2, Z3, Z2
+	VADDPD         Z2, Z4, Z2
 	VCMPPD         $0x01, Z1, Z30, K1
-	VBLENDMPD      Z1, Z10, K1, Z5
+	VBLENDMPD      Z1, Z10, K1, Z4
 	VCMPPD         $0x00, Z30, Z1, K1
-	VBLENDMPD.BCST mathConstants<>+2048(SB), Z5, K1, Z5
+	VBLENDMPD.BCST mathConstants<>+1952(SB), Z4, K1, Z4
 	VCMPPD         $0x01, Z1, Z30, K1
-	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z1, K2
+	VCMPPD.BCST    $0x01, mathConstants<>+1984(SB), Z1, K2
 	KANDB          K2, K1, K1
-	VBLENDMPD      Z2, Z5, K1, Z2
+	VBLENDMPD      Z2, Z4, K1, Z2
 	VCMPPD         $0x00, Z30, Z0, K1
 	VBLENDMPD      Z0, Z2, K1, Z0
 	VMOVUPD        Z0, (DI)(AX*8)
@@ -7643,19 +7688,19 @@ tail:
 	VSUBPD         Z3, Z31, Z3
 	VSUBPD         Z2, Z0, Z2
 	VADDPD         Z2, Z3, Z2
-	VCMPPD         $0x01, Z29, Z1, K1
-	VMULPD         Z28, Z1, Z3
+	VCMPPD         $0x01, Z28, Z1, K1
+	VMULPD         Z27, Z1, Z3
 	VBLENDMPD      Z3, Z1, K1, Z3
-	VPSUBQ         Z27, Z3, Z3
-	VPSRLQ         $0x34, Z3, Z4
-	VPORQ          Z26, Z4, Z4
-	VBLENDMPD      Z25, Z24, K1, Z5
-	VSUBPD         Z5, Z4, Z5
+	VBLENDMPD      Z26, Z29, K1, Z4
+	VPSUBQ         Z25, Z3, Z3
+	VPSRLQ         $0x34, Z3, Z5
+	VPORQ          Z24, Z5, Z5
+	VSUBPD         Z4, Z5, Z4
 	VPANDQ         Z23, Z3, Z3
 	VPADDQ         Z22, Z3, Z3
 	VSUBPD         Z31, Z3, Z3
-	VMULPD         Z3, Z3, Z4
-	VMULPD         Z21, Z4, Z4
+	VMULPD         Z3, Z3, Z5
+	VMULPD         Z21, Z5, Z5
 	VADDPD         Z3, Z20, Z6
 	VDIVPD         Z6, Z3, Z6
 	VMULPD         Z6, Z6, Z7
@@ -7667,25 +7712,25 @@ tail:
 	VFMADD213PD    Z14, Z7, Z8
 	VFMADD213PD    Z13, Z7, Z8
 	VMULPD         Z8, Z7, Z8
-	VADDPD         Z8, Z4, Z8
-	VFMSUB231PD    Z8, Z6, Z4
+	VADDPD         Z8, Z5, Z8
+	VFMSUB231PD    Z8, Z6, Z5
 	VDIVPD         Z1, Z2, Z2
-	VADDPD         Z2, Z4, Z2
-	VMULPD         Z12, Z5, Z4
-	VFMADD231PD    Z11, Z5, Z2
-	VADDPD         Z3, Z4, Z5
-	VSUBPD         Z5, Z4, Z4
-	VADDPD         Z3, Z4, Z3
-	VADDPD         Z2, Z3, Z2
 	VADDPD         Z2, Z5, Z2
+	VMULPD         Z12, Z4, Z5
+	VFMADD231PD    Z11, Z4, Z2
+	VADDPD         Z3, Z5, Z4
+	VSUBPD         Z4, Z5, Z5
+	VADDPD         Z3, Z5, Z3
+	VADDPD         Z2, Z3, Z2
+	VADDPD         Z2, Z4, Z2
 	VCMPPD         $0x01, Z1, Z30, K1
-	VBLENDMPD      Z1, Z10, K1, Z5
+	VBLENDMPD      Z1, Z10, K1, Z4
 	VCMPPD         $0x00, Z30, Z1, K1
-	VBLENDMPD.BCST mathConstants<>+2048(SB), Z5, K1, Z5
+	VBLENDMPD.BCST mathConstants<>+1952(SB), Z4, K1, Z4
 	VCMPPD         $0x01, Z1, Z30, K1
-	VCMPPD.BCST    $0x01, mathConstants<>+2080(SB), Z1, K2
+	VCMPPD.BCST    $0x01, mathConstants<>+1984(SB), Z1, K2
 	KANDB          K2, K1, K1
-	VBLENDMPD      Z2, Z5, K1, Z2
+	VBLENDMPD      Z2, Z4, K1, Z2
 	VCMPPD         $0x00, Z30, Z0, K1
 	VBLENDMPD      Z0, Z2, K1, Z0
 	VMOVUPD        Z0, K7, (DI)(AX*8)
@@ -7703,10 +7748,10 @@ TEXT ·log1pF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+1472(SB), Y13
-	VMOVUPS mathConstants<>+1504(SB), Y12
-	VMOVUPS mathConstants<>+1536(SB), Y11
-	VMOVUPS mathConstants<>+1568(SB), Y10
+	VMOVUPS mathConstants<>+1536(SB), Y13
+	VMOVUPS mathConstants<>+6688(SB), Y12
+	VMOVUPS mathConstants<>+6720(SB), Y11
+	VMOVUPS mathConstants<>+6752(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -7719,52 +7764,51 @@ loop:
 	VSUBPD      Y3, Y15, Y3
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y3, Y2
-	VCMPPD      $0x01, Y13, Y1, Y3
-	VMULPD      Y12, Y1, Y4
+	VCMPPD      $0x01, Y12, Y1, Y3
+	VMULPD      Y11, Y1, Y4
 	VBLENDVPD   Y3, Y4, Y1, Y4
-	VPSUBQ      Y11, Y4, Y4
+	VBLENDVPD   Y3, Y10, Y13, Y3
+	VPSUBQ      mathConstants<>+1472(SB), Y4, Y4
 	VPSRLQ      $0x34, Y4, Y5
-	VPOR        Y10, Y5, Y5
-	VMOVUPS     mathConstants<>+1600(SB), Y6
-	VBLENDVPD   Y3, mathConstants<>+1632(SB), Y6, Y6
-	VSUBPD      Y6, Y5, Y6
-	VPAND       mathConstants<>+1664(SB), Y4, Y4
-	VPADDQ      mathConstants<>+1696(SB), Y4, Y4
+	VPOR        mathConstants<>+1504(SB), Y5, Y5
+	VSUBPD      Y3, Y5, Y3
+	VPAND       mathConstants<>+1568(SB), Y4, Y4
+	VPADDQ      mathConstants<>+1600(SB), Y4, Y4
 	VSUBPD      Y15, Y4, Y4
 	VMULPD      Y4, Y4, Y5
-	VMULPD      mathConstants<>+1728(SB), Y5, Y5
-	VADDPD      mathConstants<>+1760(SB), Y4, Y3
-	VDIVPD      Y3, Y4, Y3
-	VMULPD      Y3, Y3, Y7
-	VMOVUPS     mathConstants<>+6336(SB), Y8
+	VMULPD      mathConstants<>+1632(SB), Y5, Y5
+	VADDPD      mathConstants<>+1664(SB), Y4, Y6
+	VDIVPD      Y6, Y4, Y6
+	VMULPD      Y6, Y6, Y7
+	VMOVUPS     mathConstants<>+6816(SB), Y8
 	VMOVAPS     Y8, Y9
-	VFMADD231PD mathConstants<>+6304(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6368(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6400(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6432(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6464(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6496(SB), Y7, Y9
+	VFMADD231PD mathConstants<>+6784(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6848(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6880(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6912(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6944(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6976(SB), Y7, Y9
 	VMULPD      Y9, Y7, Y9
 	VADDPD      Y9, Y5, Y9
-	VFMSUB231PD Y9, Y3, Y5
+	VFMSUB231PD Y9, Y6, Y5
 	VDIVPD      Y1, Y2, Y2
 	VADDPD      Y2, Y5, Y2
-	VMULPD      mathConstants<>+1920(SB), Y6, Y5
-	VFMADD231PD mathConstants<>+1952(SB), Y6, Y2
-	VADDPD      Y4, Y5, Y6
-	VSUBPD      Y6, Y5, Y5
+	VMULPD      mathConstants<>+1824(SB), Y3, Y5
+	VFMADD231PD mathConstants<>+1856(SB), Y3, Y2
+	VADDPD      Y4, Y5, Y3
+	VSUBPD      Y3, Y5, Y5
 	VADDPD      Y4, Y5, Y4
 	VADDPD      Y2, Y4, Y2
-	VADDPD      Y2, Y6, Y2
-	VCMPPD      $0x01, Y1, Y14, Y6
-	VMOVUPS     mathConstants<>+2016(SB), Y4
-	VBLENDVPD   Y6, Y1, Y4, Y4
-	VCMPPD      $0x00, Y14, Y1, Y6
-	VBLENDVPD   Y6, mathConstants<>+2048(SB), Y4, Y4
-	VCMPPD      $0x01, Y1, Y14, Y6
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y1, Y1
-	VPAND       Y1, Y6, Y6
-	VBLENDVPD   Y6, Y2, Y4, Y2
+	VADDPD      Y2, Y3, Y2
+	VCMPPD      $0x01, Y1, Y14, Y3
+	VMOVUPS     mathConstants<>+1920(SB), Y4
+	VBLENDVPD   Y3, Y1, Y4, Y4
+	VCMPPD      $0x00, Y14, Y1, Y3
+	VBLENDVPD   Y3, mathConstants<>+1952(SB), Y4, Y4
+	VCMPPD      $0x01, Y1, Y14, Y3
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y1, Y1
+	VPAND       Y1, Y3, Y3
+	VBLENDVPD   Y3, Y2, Y4, Y2
 	VCMPPD      $0x00, Y14, Y0, Y4
 	VBLENDVPD   Y4, Y0, Y2, Y0
 	VMOVUPD     Y0, (DI)(AX*8)
@@ -7782,28 +7826,28 @@ TEXT ·sinF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+2784(SB), Z30
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+2688(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
 	VPXORQ       Z28, Z28, Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+2656(SB), Z26
-	VPBROADCASTQ mathConstants<>+2688(SB), Z25
-	VPBROADCASTQ mathConstants<>+2752(SB), Z24
-	VPBROADCASTQ mathConstants<>+2816(SB), Z23
-	VPBROADCASTQ mathConstants<>+3136(SB), Z22
-	VPBROADCASTQ mathConstants<>+6688(SB), Z21
-	VPBROADCASTQ mathConstants<>+1728(SB), Z20
-	VPBROADCASTQ mathConstants<>+2976(SB), Z19
-	VPBROADCASTQ mathConstants<>+6720(SB), Z18
-	VPBROADCASTQ mathConstants<>+6752(SB), Z17
-	VPBROADCASTQ mathConstants<>+6784(SB), Z16
-	VPBROADCASTQ mathConstants<>+6816(SB), Z15
-	VPBROADCASTQ mathConstants<>+6848(SB), Z14
-	VPBROADCASTQ mathConstants<>+6880(SB), Z13
-	VPBROADCASTQ mathConstants<>+6912(SB), Z12
-	VPBROADCASTQ mathConstants<>+6944(SB), Z11
-	VPBROADCASTQ mathConstants<>+6976(SB), Z10
+	VPBROADCASTQ mathConstants<>+2528(SB), Z27
+	VPBROADCASTQ mathConstants<>+2560(SB), Z26
+	VPBROADCASTQ mathConstants<>+2592(SB), Z25
+	VPBROADCASTQ mathConstants<>+2656(SB), Z24
+	VPBROADCASTQ mathConstants<>+2720(SB), Z23
+	VPBROADCASTQ mathConstants<>+3040(SB), Z22
+	VPBROADCASTQ mathConstants<>+7168(SB), Z21
+	VPBROADCASTQ mathConstants<>+1632(SB), Z20
+	VPBROADCASTQ mathConstants<>+2880(SB), Z19
+	VPBROADCASTQ mathConstants<>+7200(SB), Z18
+	VPBROADCASTQ mathConstants<>+7232(SB), Z17
+	VPBROADCASTQ mathConstants<>+7264(SB), Z16
+	VPBROADCASTQ mathConstants<>+7296(SB), Z15
+	VPBROADCASTQ mathConstants<>+7328(SB), Z14
+	VPBROADCASTQ mathConstants<>+7360(SB), Z13
+	VPBROADCASTQ mathConstants<>+7392(SB), Z12
+	VPBROADCASTQ mathConstants<>+7424(SB), Z11
+	VPBROADCASTQ mathConstants<>+7456(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -7851,9 +7895,9 @@ loop:
 	VMOVAPS          Z11, Z8
 	VFMADD231PD      Z2, Z12, Z8
 	VFMADD213PD      Z10, Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7488(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7520(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7913,9 +7957,9 @@ tail:
 	VMOVAPS          Z11, Z8
 	VFMADD231PD      Z2, Z12, Z8
 	VFMADD213PD      Z10, Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7008(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7040(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7488(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7520(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7936,9 +7980,9 @@ TEXT ·sinF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
-	VMOVUPS mathConstants<>+2784(SB), Y14
-	VMOVUPS mathConstants<>+3136(SB), Y13
+	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+2688(SB), Y14
+	VMOVUPS mathConstants<>+3040(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -7946,18 +7990,18 @@ TEXT ·sinF64AVX2(SB), NOSPLIT, $0-32
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VCMPPD       $0x00, mathConstants<>+1984(SB), Y0, Y1
-	VPAND        mathConstants<>+2624(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2656(SB), Y3
+	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
+	VPAND        mathConstants<>+2528(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+2560(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y15, Y3
-	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y3
 	VSUBPD       Y15, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y4
 	VMULPD       Y14, Y2, Y5
 	VMOVAPS      Y5, Y6
 	VFMSUB231PD  Y14, Y2, Y6
@@ -7965,36 +8009,36 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VPAND        Y13, Y3, Y5
 	VPCMPEQQ     Y13, Y5, Y5
-	VPAND        mathConstants<>+6688(SB), Y3, Y3
+	VPAND        mathConstants<>+7168(SB), Y3, Y3
 	VPSLLQ       $0x3e, Y3, Y3
-	VMULPD       mathConstants<>+1728(SB), Y2, Y4
-	VPXOR        mathConstants<>+2976(SB), Y4, Y4
+	VMULPD       mathConstants<>+1632(SB), Y2, Y4
+	VPXOR        mathConstants<>+2880(SB), Y4, Y4
 	VADDPD       Y4, Y12, Y8
 	VSUBPD       Y8, Y12, Y9
 	VADDPD       Y4, Y9, Y4
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+6752(SB), Y10
+	VMOVUPS      mathConstants<>+7232(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+6720(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6880(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+7200(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7264(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y4
 	VFNMADD231PD Y6, Y7, Y4
 	VADDPD       Y4, Y8, Y4
 	VMULPD       Y2, Y7, Y8
-	VMOVUPS      mathConstants<>+6944(SB), Y11
+	VMOVUPS      mathConstants<>+7424(SB), Y11
 	VMOVAPS      Y11, Y9
-	VFMADD231PD  mathConstants<>+6912(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7072(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+7392(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7456(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7488(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7520(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7552(SB), Y2, Y9
 	VFMADD231PD  Y9, Y8, Y6
 	VADDPD       Y6, Y7, Y6
 	VBLENDVPD    Y5, Y4, Y6, Y4
@@ -8017,29 +8061,29 @@ TEXT ·cosF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+2784(SB), Z30
-	VPBROADCASTQ mathConstants<>+3136(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+2688(SB), Z30
+	VPBROADCASTQ mathConstants<>+3040(SB), Z29
 	VPBROADCASTQ mathConstants<>+1440(SB), Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+2656(SB), Z26
-	VPBROADCASTQ mathConstants<>+2688(SB), Z25
-	VPBROADCASTQ mathConstants<>+2752(SB), Z24
-	VPBROADCASTQ mathConstants<>+2816(SB), Z23
-	VPBROADCASTQ mathConstants<>+6688(SB), Z22
-	VPBROADCASTQ mathConstants<>+1728(SB), Z21
-	VPBROADCASTQ mathConstants<>+2976(SB), Z20
-	VPBROADCASTQ mathConstants<>+6720(SB), Z19
-	VPBROADCASTQ mathConstants<>+6752(SB), Z18
-	VPBROADCASTQ mathConstants<>+6784(SB), Z17
-	VPBROADCASTQ mathConstants<>+6816(SB), Z16
-	VPBROADCASTQ mathConstants<>+6848(SB), Z15
-	VPBROADCASTQ mathConstants<>+6880(SB), Z14
-	VPBROADCASTQ mathConstants<>+6912(SB), Z13
-	VPBROADCASTQ mathConstants<>+6944(SB), Z12
-	VPBROADCASTQ mathConstants<>+6976(SB), Z11
-	VPBROADCASTQ mathConstants<>+7008(SB), Z10
-	VPBROADCASTQ mathConstants<>+7040(SB), Z9
+	VPBROADCASTQ mathConstants<>+2528(SB), Z27
+	VPBROADCASTQ mathConstants<>+2560(SB), Z26
+	VPBROADCASTQ mathConstants<>+2592(SB), Z25
+	VPBROADCASTQ mathConstants<>+2656(SB), Z24
+	VPBROADCASTQ mathConstants<>+2720(SB), Z23
+	VPBROADCASTQ mathConstants<>+7168(SB), Z22
+	VPBROADCASTQ mathConstants<>+1632(SB), Z21
+	VPBROADCASTQ mathConstants<>+2880(SB), Z20
+	VPBROADCASTQ mathConstants<>+7200(SB), Z19
+	VPBROADCASTQ mathConstants<>+7232(SB), Z18
+	VPBROADCASTQ mathConstants<>+7264(SB), Z17
+	VPBROADCASTQ mathConstants<>+7296(SB), Z16
+	VPBROADCASTQ mathConstants<>+7328(SB), Z15
+	VPBROADCASTQ mathConstants<>+7360(SB), Z14
+	VPBROADCASTQ mathConstants<>+7392(SB), Z13
+	VPBROADCASTQ mathConstants<>+7424(SB), Z12
+	VPBROADCASTQ mathConstants<>+7456(SB), Z11
+	VPBROADCASTQ mathConstants<>+7488(SB), Z10
+	VPBROADCASTQ mathConstants<>+7520(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8088,7 +8132,7 @@ loop:
 	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8148,7 +8192,7 @@ tail:
 	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7072(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8168,12 +8212,12 @@ TEXT ·cosF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3136(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+3040(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+2688(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
-	VMOVUPS mathConstants<>+2624(SB), Y11
-	VMOVUPS mathConstants<>+2656(SB), Y10
+	VMOVUPS mathConstants<>+2528(SB), Y11
+	VMOVUPS mathConstants<>+2560(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8186,9 +8230,9 @@ loop:
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y14, Y1
-	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y1
+	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y1
 	VSUBPD       Y14, Y1, Y2
-	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y0
+	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y0
 	VMULPD       Y13, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y13, Y2, Y4
@@ -8196,37 +8240,37 @@ loop:
 	VSUBPD       Y5, Y0, Y0
 	VSUBPD       Y3, Y0, Y3
 	VSUBPD       Y4, Y3, Y4
-	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y4
 	VMULPD       Y5, Y5, Y2
 	VPADDQ       Y15, Y1, Y1
 	VPAND        Y15, Y1, Y3
 	VPCMPEQQ     Y15, Y3, Y3
-	VPAND        mathConstants<>+6688(SB), Y1, Y1
+	VPAND        mathConstants<>+7168(SB), Y1, Y1
 	VPSLLQ       $0x3e, Y1, Y1
-	VMULPD       mathConstants<>+1728(SB), Y2, Y0
-	VPXOR        mathConstants<>+2976(SB), Y0, Y0
+	VMULPD       mathConstants<>+1632(SB), Y2, Y0
+	VPXOR        mathConstants<>+2880(SB), Y0, Y0
 	VADDPD       Y0, Y12, Y6
 	VSUBPD       Y6, Y12, Y7
 	VADDPD       Y0, Y7, Y0
 	VMULPD       Y2, Y2, Y7
-	VMOVUPS      mathConstants<>+6752(SB), Y8
+	VMOVUPS      mathConstants<>+7232(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+6720(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+6880(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+7200(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7264(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y9
 	VFMADD231PD  Y9, Y7, Y0
 	VFNMADD231PD Y4, Y5, Y0
 	VADDPD       Y0, Y6, Y0
 	VMULPD       Y2, Y5, Y6
-	VMOVUPS      mathConstants<>+6944(SB), Y9
+	VMOVUPS      mathConstants<>+7424(SB), Y9
 	VMOVAPS      Y9, Y7
-	VFMADD231PD  mathConstants<>+6912(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7072(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+7392(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7456(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7488(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7520(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7552(SB), Y2, Y7
 	VFMADD231PD  Y7, Y6, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y3, Y0, Y4, Y0
@@ -8248,27 +8292,27 @@ TEXT ·tanF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+2784(SB), Z30
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+2688(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3136(SB), Z28
+	VPBROADCASTQ mathConstants<>+3040(SB), Z28
 	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+2624(SB), Z26
-	VPBROADCASTQ mathConstants<>+2656(SB), Z25
-	VPBROADCASTQ mathConstants<>+2688(SB), Z24
-	VPBROADCASTQ mathConstants<>+2752(SB), Z23
-	VPBROADCASTQ mathConstants<>+2816(SB), Z22
-	VPBROADCASTQ mathConstants<>+6912(SB), Z21
-	VPBROADCASTQ mathConstants<>+6944(SB), Z20
-	VPBROADCASTQ mathConstants<>+6976(SB), Z19
-	VPBROADCASTQ mathConstants<>+7008(SB), Z18
-	VPBROADCASTQ mathConstants<>+7040(SB), Z17
-	VPBROADCASTQ mathConstants<>+7072(SB), Z16
-	VPBROADCASTQ mathConstants<>+1728(SB), Z15
-	VPBROADCASTQ mathConstants<>+2976(SB), Z14
-	VPBROADCASTQ mathConstants<>+6720(SB), Z13
-	VPBROADCASTQ mathConstants<>+6752(SB), Z12
-	VPBROADCASTQ mathConstants<>+6784(SB), Z11
+	VPBROADCASTQ mathConstants<>+2528(SB), Z26
+	VPBROADCASTQ mathConstants<>+2560(SB), Z25
+	VPBROADCASTQ mathConstants<>+2592(SB), Z24
+	VPBROADCASTQ mathConstants<>+2656(SB), Z23
+	VPBROADCASTQ mathConstants<>+2720(SB), Z22
+	VPBROADCASTQ mathConstants<>+7392(SB), Z21
+	VPBROADCASTQ mathConstants<>+7424(SB), Z20
+	VPBROADCASTQ mathConstants<>+7456(SB), Z19
+	VPBROADCASTQ mathConstants<>+7488(SB), Z18
+	VPBROADCASTQ mathConstants<>+7520(SB), Z17
+	VPBROADCASTQ mathConstants<>+7552(SB), Z16
+	VPBROADCASTQ mathConstants<>+1632(SB), Z15
+	VPBROADCASTQ mathConstants<>+2880(SB), Z14
+	VPBROADCASTQ mathConstants<>+7200(SB), Z13
+	VPBROADCASTQ mathConstants<>+7232(SB), Z12
+	VPBROADCASTQ mathConstants<>+7264(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8312,9 +8356,9 @@ loop:
 	VMOVAPS          Z12, Z9
 	VFMADD231PD      Z2, Z13, Z9
 	VFMADD213PD      Z11, Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6880(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7296(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -8376,9 +8420,9 @@ tail:
 	VMOVAPS          Z12, Z9
 	VFMADD231PD      Z2, Z13, Z9
 	VFMADD213PD      Z11, Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6816(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6848(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+6880(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7296(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -8405,9 +8449,9 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3136(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+3040(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+2688(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -8415,18 +8459,18 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VCMPPD       $0x00, mathConstants<>+1984(SB), Y0, Y1
-	VPAND        mathConstants<>+2624(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2656(SB), Y3
+	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
+	VPAND        mathConstants<>+2528(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+2560(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y14, Y3
-	VFMADD231PD  mathConstants<>+2688(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y3
 	VSUBPD       Y14, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2752(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y4
 	VMULPD       Y13, Y2, Y5
 	VMOVAPS      Y5, Y6
 	VFMSUB231PD  Y13, Y2, Y6
@@ -8434,31 +8478,31 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2816(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+6944(SB), Y4
+	VMOVUPS      mathConstants<>+7424(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+6912(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+6976(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7008(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7040(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7072(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+7392(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7456(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7488(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7520(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7552(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
 	VADDPD       Y5, Y7, Y5
-	VMULPD       mathConstants<>+1728(SB), Y2, Y8
-	VPXOR        mathConstants<>+2976(SB), Y8, Y8
+	VMULPD       mathConstants<>+1632(SB), Y2, Y8
+	VPXOR        mathConstants<>+2880(SB), Y8, Y8
 	VADDPD       Y8, Y12, Y4
 	VSUBPD       Y4, Y12, Y9
 	VADDPD       Y8, Y9, Y8
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+6752(SB), Y10
+	VMOVUPS      mathConstants<>+7232(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+6720(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6784(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6816(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6848(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+6880(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+7200(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7264(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y8
 	VFNMADD231PD Y6, Y7, Y8
 	VADDPD       Y8, Y4, Y8
@@ -8488,27 +8532,27 @@ TEXT ·asinF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+1728(SB), Z30
+	VPBROADCASTQ mathConstants<>+2528(SB), Z31
+	VPBROADCASTQ mathConstants<>+1632(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+2752(SB), Z28
-	VPBROADCASTQ mathConstants<>+3424(SB), Z27
+	VPBROADCASTQ mathConstants<>+2656(SB), Z28
+	VPBROADCASTQ mathConstants<>+3328(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+7104(SB), Z25
-	VPBROADCASTQ mathConstants<>+7136(SB), Z24
-	VPBROADCASTQ mathConstants<>+7168(SB), Z23
-	VPBROADCASTQ mathConstants<>+7200(SB), Z22
-	VPBROADCASTQ mathConstants<>+7232(SB), Z21
-	VPBROADCASTQ mathConstants<>+7264(SB), Z20
-	VPBROADCASTQ mathConstants<>+7296(SB), Z19
-	VPBROADCASTQ mathConstants<>+7328(SB), Z18
-	VPBROADCASTQ mathConstants<>+7360(SB), Z17
-	VPBROADCASTQ mathConstants<>+7392(SB), Z16
-	VPBROADCASTQ mathConstants<>+7424(SB), Z15
-	VPBROADCASTQ mathConstants<>+7456(SB), Z14
-	VPBROADCASTQ mathConstants<>+7488(SB), Z13
-	VPBROADCASTQ mathConstants<>+2784(SB), Z12
-	VPBROADCASTQ mathConstants<>+2976(SB), Z11
+	VPBROADCASTQ mathConstants<>+7584(SB), Z25
+	VPBROADCASTQ mathConstants<>+7616(SB), Z24
+	VPBROADCASTQ mathConstants<>+7648(SB), Z23
+	VPBROADCASTQ mathConstants<>+7680(SB), Z22
+	VPBROADCASTQ mathConstants<>+7712(SB), Z21
+	VPBROADCASTQ mathConstants<>+7744(SB), Z20
+	VPBROADCASTQ mathConstants<>+7776(SB), Z19
+	VPBROADCASTQ mathConstants<>+7808(SB), Z18
+	VPBROADCASTQ mathConstants<>+7840(SB), Z17
+	VPBROADCASTQ mathConstants<>+7872(SB), Z16
+	VPBROADCASTQ mathConstants<>+7904(SB), Z15
+	VPBROADCASTQ mathConstants<>+7936(SB), Z14
+	VPBROADCASTQ mathConstants<>+7968(SB), Z13
+	VPBROADCASTQ mathConstants<>+2688(SB), Z12
+	VPBROADCASTQ mathConstants<>+2880(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8625,13 +8669,13 @@ TEXT ·asinF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
-	VMOVUPS mathConstants<>+1728(SB), Y14
+	VMOVUPS mathConstants<>+2528(SB), Y15
+	VMOVUPS mathConstants<>+1632(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+2752(SB), Y12
-	VMOVUPS mathConstants<>+3424(SB), Y11
+	VMOVUPS mathConstants<>+2656(SB), Y12
+	VMOVUPS mathConstants<>+3328(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+7104(SB), Y9
+	VMOVUPS mathConstants<>+7584(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8654,18 +8698,18 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
-	VFMADD213PD  mathConstants<>+7136(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7168(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7200(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7232(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7264(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7296(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7328(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7360(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7392(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7424(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7456(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7488(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7616(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7648(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7680(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7712(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7744(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7776(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7808(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7840(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7872(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7904(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7936(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7968(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -8673,12 +8717,12 @@ loop:
 	VSUBPD       Y5, Y12, Y3
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y6, Y7, Y6
-	VADDPD       mathConstants<>+2784(SB), Y4, Y4
+	VADDPD       mathConstants<>+2688(SB), Y4, Y4
 	VFMADD231PD  Y6, Y11, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y2, Y4, Y1, Y4
 	VPAND        Y15, Y4, Y4
-	VPAND        mathConstants<>+2976(SB), Y0, Y0
+	VPAND        mathConstants<>+2880(SB), Y0, Y0
 	VPOR         Y0, Y4, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -8696,28 +8740,28 @@ TEXT ·acosF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+2976(SB), Z30
-	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2752(SB), Z28
-	VPBROADCASTQ mathConstants<>+3456(SB), Z27
-	VPBROADCASTQ mathConstants<>+3424(SB), Z26
-	VPBROADCASTQ mathConstants<>+2624(SB), Z25
+	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+1632(SB), Z29
+	VPBROADCASTQ mathConstants<>+2656(SB), Z28
+	VPBROADCASTQ mathConstants<>+3360(SB), Z27
+	VPBROADCASTQ mathConstants<>+3328(SB), Z26
+	VPBROADCASTQ mathConstants<>+2528(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+7104(SB), Z23
-	VPBROADCASTQ mathConstants<>+7136(SB), Z22
-	VPBROADCASTQ mathConstants<>+7168(SB), Z21
-	VPBROADCASTQ mathConstants<>+7200(SB), Z20
-	VPBROADCASTQ mathConstants<>+7232(SB), Z19
-	VPBROADCASTQ mathConstants<>+7264(SB), Z18
-	VPBROADCASTQ mathConstants<>+7296(SB), Z17
-	VPBROADCASTQ mathConstants<>+7328(SB), Z16
-	VPBROADCASTQ mathConstants<>+7360(SB), Z15
-	VPBROADCASTQ mathConstants<>+7392(SB), Z14
-	VPBROADCASTQ mathConstants<>+7424(SB), Z13
-	VPBROADCASTQ mathConstants<>+7456(SB), Z12
-	VPBROADCASTQ mathConstants<>+7488(SB), Z11
-	VPBROADCASTQ mathConstants<>+2784(SB), Z10
-	VPBROADCASTQ mathConstants<>+1760(SB), Z9
+	VPBROADCASTQ mathConstants<>+7584(SB), Z23
+	VPBROADCASTQ mathConstants<>+7616(SB), Z22
+	VPBROADCASTQ mathConstants<>+7648(SB), Z21
+	VPBROADCASTQ mathConstants<>+7680(SB), Z20
+	VPBROADCASTQ mathConstants<>+7712(SB), Z19
+	VPBROADCASTQ mathConstants<>+7744(SB), Z18
+	VPBROADCASTQ mathConstants<>+7776(SB), Z17
+	VPBROADCASTQ mathConstants<>+7808(SB), Z16
+	VPBROADCASTQ mathConstants<>+7840(SB), Z15
+	VPBROADCASTQ mathConstants<>+7872(SB), Z14
+	VPBROADCASTQ mathConstants<>+7904(SB), Z13
+	VPBROADCASTQ mathConstants<>+7936(SB), Z12
+	VPBROADCASTQ mathConstants<>+7968(SB), Z11
+	VPBROADCASTQ mathConstants<>+2688(SB), Z10
+	VPBROADCASTQ mathConstants<>+1664(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8771,7 +8815,7 @@ loop:
 	VSUBPD       Z1, Z27, Z3
 	VADDPD       Z4, Z3, Z4
 	VADDPD       Z6, Z7, Z6
-	VADDPD.BCST  mathConstants<>+3488(SB), Z4, Z4
+	VADDPD.BCST  mathConstants<>+3392(SB), Z4, Z4
 	VFMADD231PD  Z6, Z26, Z4
 	VADDPD       Z4, Z1, Z4
 	VCMPPD       $0x01, Z31, Z0, K2
@@ -8837,7 +8881,7 @@ tail:
 	VSUBPD       Z1, Z27, Z3
 	VADDPD       Z4, Z3, Z4
 	VADDPD       Z6, Z7, Z6
-	VADDPD.BCST  mathConstants<>+3488(SB), Z4, Z4
+	VADDPD.BCST  mathConstants<>+3392(SB), Z4, Z4
 	VFMADD231PD  Z6, Z26, Z4
 	VADDPD       Z4, Z1, Z4
 	VCMPPD       $0x01, Z31, Z0, K2
@@ -8857,18 +8901,18 @@ TEXT ·acosF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+2976(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2752(SB), Y12
-	VMOVUPS mathConstants<>+3456(SB), Y11
-	VMOVUPS mathConstants<>+3424(SB), Y10
+	VMOVUPS mathConstants<>+2880(SB), Y14
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+2656(SB), Y12
+	VMOVUPS mathConstants<>+3360(SB), Y11
+	VMOVUPS mathConstants<>+3328(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
 	VPAND        Y14, Y0, Y2
 	VCMPPD       $0x01, Y1, Y13, Y3
 	VMOVUPS      mathConstants<>+1440(SB), Y4
@@ -8885,20 +8929,20 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+7136(SB), Y8
+	VMOVUPS      mathConstants<>+7616(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7104(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7168(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7200(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7232(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7264(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7296(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7328(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7360(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7392(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7424(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7456(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7488(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+7584(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7648(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7680(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7712(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7744(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7776(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7808(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7840(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7872(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7904(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7936(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7968(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -8906,19 +8950,19 @@ loop:
 	VSUBPD       Y6, Y12, Y4
 	VADDPD       Y1, Y4, Y1
 	VPXOR        Y2, Y9, Y2
-	VMOVUPS      mathConstants<>+2784(SB), Y4
+	VMOVUPS      mathConstants<>+2688(SB), Y4
 	VSUBPD       Y2, Y4, Y4
 	VADDPD       Y4, Y1, Y4
 	VADDPD       Y4, Y6, Y4
 	VADDPD       Y7, Y9, Y6
 	VADDPD       Y6, Y5, Y6
-	VMULPD       mathConstants<>+1760(SB), Y6, Y6
+	VMULPD       mathConstants<>+1664(SB), Y6, Y6
 	VMULPD       Y5, Y10, Y5
 	VADDPD       Y5, Y11, Y1
 	VSUBPD       Y1, Y11, Y2
 	VADDPD       Y5, Y2, Y5
 	VADDPD       Y7, Y9, Y7
-	VADDPD       mathConstants<>+3488(SB), Y5, Y5
+	VADDPD       mathConstants<>+3392(SB), Y5, Y5
 	VFMADD231PD  Y7, Y10, Y5
 	VADDPD       Y5, Y1, Y5
 	VCMPPD       $0x01, Y15, Y0, Y0
@@ -8940,29 +8984,29 @@ TEXT ·atanF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+3552(SB), Z30
+	VPBROADCASTQ mathConstants<>+3456(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+3520(SB), Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+2976(SB), Z26
-	VPBROADCASTQ mathConstants<>+3584(SB), Z25
-	VPBROADCASTQ mathConstants<>+7520(SB), Z24
-	VPBROADCASTQ mathConstants<>+7552(SB), Z23
-	VPBROADCASTQ mathConstants<>+7584(SB), Z22
-	VPBROADCASTQ mathConstants<>+7616(SB), Z21
-	VPBROADCASTQ mathConstants<>+7648(SB), Z20
-	VPBROADCASTQ mathConstants<>+7680(SB), Z19
-	VPBROADCASTQ mathConstants<>+7712(SB), Z18
-	VPBROADCASTQ mathConstants<>+7744(SB), Z17
-	VPBROADCASTQ mathConstants<>+7776(SB), Z16
-	VPBROADCASTQ mathConstants<>+7808(SB), Z15
-	VPBROADCASTQ mathConstants<>+7840(SB), Z14
-	VPBROADCASTQ mathConstants<>+7872(SB), Z13
-	VPBROADCASTQ mathConstants<>+7904(SB), Z12
-	VPBROADCASTQ mathConstants<>+2752(SB), Z11
-	VPBROADCASTQ mathConstants<>+3840(SB), Z10
-	VPBROADCASTQ mathConstants<>+2784(SB), Z9
-	VPBROADCASTQ mathConstants<>+3872(SB), Z8
+	VPBROADCASTQ mathConstants<>+3424(SB), Z28
+	VPBROADCASTQ mathConstants<>+2528(SB), Z27
+	VPBROADCASTQ mathConstants<>+2880(SB), Z26
+	VPBROADCASTQ mathConstants<>+3488(SB), Z25
+	VPBROADCASTQ mathConstants<>+8000(SB), Z24
+	VPBROADCASTQ mathConstants<>+8032(SB), Z23
+	VPBROADCASTQ mathConstants<>+8064(SB), Z22
+	VPBROADCASTQ mathConstants<>+8096(SB), Z21
+	VPBROADCASTQ mathConstants<>+8128(SB), Z20
+	VPBROADCASTQ mathConstants<>+8160(SB), Z19
+	VPBROADCASTQ mathConstants<>+8192(SB), Z18
+	VPBROADCASTQ mathConstants<>+8224(SB), Z17
+	VPBROADCASTQ mathConstants<>+8256(SB), Z16
+	VPBROADCASTQ mathConstants<>+8288(SB), Z15
+	VPBROADCASTQ mathConstants<>+8320(SB), Z14
+	VPBROADCASTQ mathConstants<>+8352(SB), Z13
+	VPBROADCASTQ mathConstants<>+8384(SB), Z12
+	VPBROADCASTQ mathConstants<>+2656(SB), Z11
+	VPBROADCASTQ mathConstants<>+3744(SB), Z10
+	VPBROADCASTQ mathConstants<>+2688(SB), Z9
+	VPBROADCASTQ mathConstants<>+3776(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9078,13 +9122,13 @@ TEXT ·atanF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+3552(SB), Y14
+	VMOVUPS mathConstants<>+3456(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+3520(SB), Y12
-	VMOVUPS mathConstants<>+2624(SB), Y11
-	VMOVUPS mathConstants<>+2976(SB), Y10
-	VMOVUPS mathConstants<>+3584(SB), Y9
-	VMOVUPS mathConstants<>+7520(SB), Y8
+	VMOVUPS mathConstants<>+3424(SB), Y12
+	VMOVUPS mathConstants<>+2528(SB), Y11
+	VMOVUPS mathConstants<>+2880(SB), Y10
+	VMOVUPS mathConstants<>+3488(SB), Y9
+	VMOVUPS mathConstants<>+8000(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9107,23 +9151,23 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
-	VFMADD213PD mathConstants<>+7552(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7584(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7616(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7648(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7680(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7712(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7744(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7776(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7808(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7840(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7872(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+7904(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8032(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8064(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8096(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8128(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8160(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8192(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8224(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8256(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8288(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8320(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8352(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8384(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y13, Y5
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y5, Y5
-	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y13, Y2
-	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y13, Y5
+	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y5, Y5
+	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y13, Y2
+	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
 	VADDPD      Y1, Y5, Y3
 	VSUBPD      Y3, Y5, Y5
 	VADDPD      Y1, Y5, Y1
@@ -9147,30 +9191,30 @@ TEXT ·sinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+1728(SB), Z30
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+1632(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3936(SB), Z28
-	VPBROADCASTQ mathConstants<>+3968(SB), Z27
-	VPBROADCASTQ mathConstants<>+4000(SB), Z26
-	VPBROADCASTQ mathConstants<>+5920(SB), Z25
-	VPBROADCASTQ mathConstants<>+5952(SB), Z24
-	VPBROADCASTQ mathConstants<>+5984(SB), Z23
-	VPBROADCASTQ mathConstants<>+6016(SB), Z22
-	VPBROADCASTQ mathConstants<>+6048(SB), Z21
-	VPBROADCASTQ mathConstants<>+6080(SB), Z20
-	VPBROADCASTQ mathConstants<>+6112(SB), Z19
-	VPBROADCASTQ mathConstants<>+6144(SB), Z18
-	VPBROADCASTQ mathConstants<>+6176(SB), Z17
-	VPBROADCASTQ mathConstants<>+6208(SB), Z16
-	VPBROADCASTQ mathConstants<>+2976(SB), Z15
-	VPBROADCASTQ mathConstants<>+2624(SB), Z14
-	VPBROADCASTQ mathConstants<>+3904(SB), Z13
-	VPBROADCASTQ mathConstants<>+4256(SB), Z12
-	VPBROADCASTQ mathConstants<>+4320(SB), Z11
-	VPBROADCASTQ mathConstants<>+4288(SB), Z10
-	VPBROADCASTQ mathConstants<>+4352(SB), Z9
-	VPBROADCASTQ mathConstants<>+4384(SB), Z8
+	VPBROADCASTQ mathConstants<>+3840(SB), Z28
+	VPBROADCASTQ mathConstants<>+3872(SB), Z27
+	VPBROADCASTQ mathConstants<>+3904(SB), Z26
+	VPBROADCASTQ mathConstants<>+6304(SB), Z25
+	VPBROADCASTQ mathConstants<>+6336(SB), Z24
+	VPBROADCASTQ mathConstants<>+6368(SB), Z23
+	VPBROADCASTQ mathConstants<>+6400(SB), Z22
+	VPBROADCASTQ mathConstants<>+6432(SB), Z21
+	VPBROADCASTQ mathConstants<>+6464(SB), Z20
+	VPBROADCASTQ mathConstants<>+6496(SB), Z19
+	VPBROADCASTQ mathConstants<>+6528(SB), Z18
+	VPBROADCASTQ mathConstants<>+6560(SB), Z17
+	VPBROADCASTQ mathConstants<>+6592(SB), Z16
+	VPBROADCASTQ mathConstants<>+2880(SB), Z15
+	VPBROADCASTQ mathConstants<>+2528(SB), Z14
+	VPBROADCASTQ mathConstants<>+3808(SB), Z13
+	VPBROADCASTQ mathConstants<>+4160(SB), Z12
+	VPBROADCASTQ mathConstants<>+4224(SB), Z11
+	VPBROADCASTQ mathConstants<>+4192(SB), Z10
+	VPBROADCASTQ mathConstants<>+4256(SB), Z9
+	VPBROADCASTQ mathConstants<>+4288(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9323,22 +9367,22 @@ TEXT ·sinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+3936(SB), Y12
-	VMOVUPS mathConstants<>+3968(SB), Y11
-	VMOVUPS mathConstants<>+4000(SB), Y10
-	VMOVUPS mathConstants<>+5920(SB), Y9
-	VMOVUPS mathConstants<>+5952(SB), Y8
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+3840(SB), Y12
+	VMOVUPS mathConstants<>+3872(SB), Y11
+	VMOVUPS mathConstants<>+3904(SB), Y10
+	VMOVUPS mathConstants<>+6304(SB), Y9
+	VMOVUPS mathConstants<>+6336(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+3904(SB), Y2
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+3808(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMOVAPS      Y15, Y3
 	VFMADD231PD  Y12, Y2, Y3
@@ -9347,14 +9391,14 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
-	VFMADD213PD  mathConstants<>+5984(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6016(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6048(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6368(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6400(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6432(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6464(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6496(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6528(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6560(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6592(SB), Y2, Y4
 	VFMADD213PD  Y13, Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
@@ -9371,11 +9415,11 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y14, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+4256(SB), Y4
+	VMOVUPS      mathConstants<>+4160(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4288(SB), Y2
+	VMOVUPS      mathConstants<>+4192(SB), Y2
 	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4320(SB), Y3
+	VMOVUPS      mathConstants<>+4224(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMOVAPS      Y15, Y2
 	VFMADD231PD  Y12, Y3, Y2
@@ -9384,32 +9428,32 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
-	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y6
 	VFMADD213PD  Y13, Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4352(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4256(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y14, Y2, Y2
 	VSUBPD       Y13, Y2, Y6
 	VFMADD231PD  Y2, Y3, Y6
 	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+2976(SB), Y4, Y4
+	VPAND        mathConstants<>+2880(SB), Y4, Y4
 	VPOR         Y4, Y6, Y4
 	VADDPD       Y14, Y4, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y4, Y6
 	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4384(SB), Y1, Y1
+	VCMPPD       $0x01, mathConstants<>+4288(SB), Y1, Y1
 	VBLENDVPD    Y1, Y6, Y5, Y6
-	VPAND        mathConstants<>+2976(SB), Y0, Y0
+	VPAND        mathConstants<>+2880(SB), Y0, Y0
 	VPOR         Y0, Y6, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -9426,25 +9470,25 @@ TEXT ·coshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3904(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+4000(SB), Z25
-	VPBROADCASTQ mathConstants<>+5920(SB), Z24
-	VPBROADCASTQ mathConstants<>+5952(SB), Z23
-	VPBROADCASTQ mathConstants<>+5984(SB), Z22
-	VPBROADCASTQ mathConstants<>+6016(SB), Z21
-	VPBROADCASTQ mathConstants<>+6048(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
-	VPBROADCASTQ mathConstants<>+6208(SB), Z15
-	VPBROADCASTQ mathConstants<>+1728(SB), Z14
-	VPBROADCASTQ mathConstants<>+4416(SB), Z13
+	VPBROADCASTQ mathConstants<>+3808(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+3840(SB), Z27
+	VPBROADCASTQ mathConstants<>+3872(SB), Z26
+	VPBROADCASTQ mathConstants<>+3904(SB), Z25
+	VPBROADCASTQ mathConstants<>+6304(SB), Z24
+	VPBROADCASTQ mathConstants<>+6336(SB), Z23
+	VPBROADCASTQ mathConstants<>+6368(SB), Z22
+	VPBROADCASTQ mathConstants<>+6400(SB), Z21
+	VPBROADCASTQ mathConstants<>+6432(SB), Z20
+	VPBROADCASTQ mathConstants<>+6464(SB), Z19
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+1632(SB), Z14
+	VPBROADCASTQ mathConstants<>+4320(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9527,18 +9571,18 @@ TEXT ·coshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+3904(SB), Y12
-	VMOVUPS mathConstants<>+2624(SB), Y11
-	VMOVUPS mathConstants<>+3936(SB), Y10
-	VMOVUPS mathConstants<>+3968(SB), Y9
-	VMOVUPS mathConstants<>+4000(SB), Y8
-	VMOVUPS mathConstants<>+5920(SB), Y7
-	VMOVUPS mathConstants<>+5952(SB), Y6
-	VMOVUPS mathConstants<>+5984(SB), Y5
-	VMOVUPS mathConstants<>+6016(SB), Y4
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+3808(SB), Y12
+	VMOVUPS mathConstants<>+2528(SB), Y11
+	VMOVUPS mathConstants<>+3840(SB), Y10
+	VMOVUPS mathConstants<>+3872(SB), Y9
+	VMOVUPS mathConstants<>+3904(SB), Y8
+	VMOVUPS mathConstants<>+6304(SB), Y7
+	VMOVUPS mathConstants<>+6336(SB), Y6
+	VMOVUPS mathConstants<>+6368(SB), Y5
+	VMOVUPS mathConstants<>+6400(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9556,12 +9600,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+6048(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6080(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6432(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6464(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6496(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6528(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6560(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6592(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9578,7 +9622,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4416(SB), Y2
+	VMOVUPS      mathConstants<>+4320(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VMOVUPD      Y2, (DI)(AX*8)
@@ -9596,29 +9640,29 @@ TEXT ·tanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2976(SB), Z31
-	VPBROADCASTQ mathConstants<>+2720(SB), Z30
-	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+4384(SB), Z27
-	VPBROADCASTQ mathConstants<>+4320(SB), Z26
-	VPBROADCASTQ mathConstants<>+4288(SB), Z25
-	VPBROADCASTQ mathConstants<>+3936(SB), Z24
-	VPBROADCASTQ mathConstants<>+3968(SB), Z23
-	VPBROADCASTQ mathConstants<>+4000(SB), Z22
-	VPBROADCASTQ mathConstants<>+5920(SB), Z21
-	VPBROADCASTQ mathConstants<>+5952(SB), Z20
-	VPBROADCASTQ mathConstants<>+5984(SB), Z19
-	VPBROADCASTQ mathConstants<>+6016(SB), Z18
-	VPBROADCASTQ mathConstants<>+6048(SB), Z17
-	VPBROADCASTQ mathConstants<>+6080(SB), Z16
-	VPBROADCASTQ mathConstants<>+6112(SB), Z15
-	VPBROADCASTQ mathConstants<>+6144(SB), Z14
-	VPBROADCASTQ mathConstants<>+6176(SB), Z13
-	VPBROADCASTQ mathConstants<>+6208(SB), Z12
-	VPBROADCASTQ mathConstants<>+4352(SB), Z11
+	VPBROADCASTQ mathConstants<>+2880(SB), Z31
+	VPBROADCASTQ mathConstants<>+2624(SB), Z30
+	VPBROADCASTQ mathConstants<>+1632(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+4288(SB), Z27
+	VPBROADCASTQ mathConstants<>+4224(SB), Z26
+	VPBROADCASTQ mathConstants<>+4192(SB), Z25
+	VPBROADCASTQ mathConstants<>+3840(SB), Z24
+	VPBROADCASTQ mathConstants<>+3872(SB), Z23
+	VPBROADCASTQ mathConstants<>+3904(SB), Z22
+	VPBROADCASTQ mathConstants<>+6304(SB), Z21
+	VPBROADCASTQ mathConstants<>+6336(SB), Z20
+	VPBROADCASTQ mathConstants<>+6368(SB), Z19
+	VPBROADCASTQ mathConstants<>+6400(SB), Z18
+	VPBROADCASTQ mathConstants<>+6432(SB), Z17
+	VPBROADCASTQ mathConstants<>+6464(SB), Z16
+	VPBROADCASTQ mathConstants<>+6496(SB), Z15
+	VPBROADCASTQ mathConstants<>+6528(SB), Z14
+	VPBROADCASTQ mathConstants<>+6560(SB), Z13
+	VPBROADCASTQ mathConstants<>+6592(SB), Z12
+	VPBROADCASTQ mathConstants<>+4256(SB), Z11
 	VPBROADCASTQ mathConstants<>+1440(SB), Z10
-	VPBROADCASTQ mathConstants<>+1760(SB), Z9
+	VPBROADCASTQ mathConstants<>+1664(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9721,16 +9765,16 @@ TEXT ·tanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2976(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2624(SB), Y12
-	VMOVUPS mathConstants<>+4384(SB), Y11
-	VMOVUPS mathConstants<>+4320(SB), Y10
-	VMOVUPS mathConstants<>+4288(SB), Y9
-	VMOVUPS mathConstants<>+3936(SB), Y8
-	VMOVUPS mathConstants<>+3968(SB), Y7
-	VMOVUPS mathConstants<>+4000(SB), Y6
+	VMOVUPS mathConstants<>+2880(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+4288(SB), Y11
+	VMOVUPS mathConstants<>+4224(SB), Y10
+	VMOVUPS mathConstants<>+4192(SB), Y9
+	VMOVUPS mathConstants<>+3840(SB), Y8
+	VMOVUPS mathConstants<>+3872(SB), Y7
+	VMOVUPS mathConstants<>+3904(SB), Y6
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9748,21 +9792,21 @@ loop:
 	VSUBPD       Y14, Y3, Y4
 	VFNMADD231PD Y7, Y4, Y2
 	VFNMADD231PD Y6, Y4, Y2
-	VMOVUPS      mathConstants<>+5952(SB), Y4
+	VMOVUPS      mathConstants<>+6336(SB), Y4
 	VMOVAPS      Y4, Y5
-	VFMADD231PD  mathConstants<>+5920(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+5984(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6016(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6048(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+6304(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6368(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6400(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6432(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6464(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6496(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6528(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6560(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6592(SB), Y2, Y5
 	VFMADD213PD  Y13, Y2, Y5
 	VMULPD       Y2, Y2, Y4
 	VFMADD231PD  Y5, Y4, Y2
-	VPADDQ       mathConstants<>+4352(SB), Y3, Y3
+	VPADDQ       mathConstants<>+4256(SB), Y3, Y3
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       mathConstants<>+1440(SB), Y3, Y3
 	VSUBPD       Y13, Y3, Y5
@@ -9770,7 +9814,7 @@ loop:
 	VADDPD       Y5, Y5, Y5
 	VPAND        Y15, Y1, Y1
 	VPOR         Y1, Y5, Y1
-	VADDPD       mathConstants<>+1760(SB), Y1, Y5
+	VADDPD       mathConstants<>+1664(SB), Y1, Y5
 	VDIVPD       Y5, Y1, Y5
 	VPOR         Y0, Y5, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
@@ -9790,25 +9834,25 @@ TEXT ·asinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4704(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+1472(SB), Z27
-	VPBROADCASTQ mathConstants<>+1504(SB), Z26
-	VPBROADCASTQ mathConstants<>+1536(SB), Z25
-	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+1632(SB), Z23
-	VPBROADCASTQ mathConstants<>+1600(SB), Z22
-	VPBROADCASTQ mathConstants<>+1664(SB), Z21
-	VPBROADCASTQ mathConstants<>+1696(SB), Z20
-	VPBROADCASTQ mathConstants<>+1728(SB), Z19
-	VPBROADCASTQ mathConstants<>+1760(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
-	VPBROADCASTQ mathConstants<>+6368(SB), Z15
-	VPBROADCASTQ mathConstants<>+6400(SB), Z14
-	VPBROADCASTQ mathConstants<>+6432(SB), Z13
-	VPBROADCASTQ mathConstants<>+6464(SB), Z12
-	VPBROADCASTQ mathConstants<>+6496(SB), Z11
+	VPBROADCASTQ mathConstants<>+4608(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+6688(SB), Z26
+	VPBROADCASTQ mathConstants<>+6720(SB), Z25
+	VPBROADCASTQ mathConstants<>+6752(SB), Z24
+	VPBROADCASTQ mathConstants<>+1472(SB), Z23
+	VPBROADCASTQ mathConstants<>+1504(SB), Z22
+	VPBROADCASTQ mathConstants<>+1568(SB), Z21
+	VPBROADCASTQ mathConstants<>+1600(SB), Z20
+	VPBROADCASTQ mathConstants<>+1632(SB), Z19
+	VPBROADCASTQ mathConstants<>+1664(SB), Z18
+	VPBROADCASTQ mathConstants<>+6784(SB), Z17
+	VPBROADCASTQ mathConstants<>+6816(SB), Z16
+	VPBROADCASTQ mathConstants<>+6848(SB), Z15
+	VPBROADCASTQ mathConstants<>+6880(SB), Z14
+	VPBROADCASTQ mathConstants<>+6912(SB), Z13
+	VPBROADCASTQ mathConstants<>+6944(SB), Z12
+	VPBROADCASTQ mathConstants<>+6976(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9831,19 +9875,19 @@ loop:
 	VSUBPD           Z3, Z31, Z3
 	VSUBPD           Z2, Z1, Z2
 	VADDPD           Z2, Z3, Z2
-	VCMPPD           $0x01, Z27, Z4, K2
-	VMULPD           Z26, Z4, Z3
+	VCMPPD           $0x01, Z26, Z4, K2
+	VMULPD           Z25, Z4, Z3
 	VBLENDMPD        Z3, Z4, K2, Z3
-	VPSUBQ           Z25, Z3, Z3
-	VPSRLQ           $0x34, Z3, Z5
-	VPORQ            Z24, Z5, Z5
-	VBLENDMPD        Z23, Z22, K2, Z6
-	VSUBPD           Z6, Z5, Z6
+	VBLENDMPD        Z24, Z27, K2, Z5
+	VPSUBQ           Z23, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z6
+	VPORQ            Z22, Z6, Z6
+	VSUBPD           Z5, Z6, Z5
 	VPANDQ           Z21, Z3, Z3
 	VPADDQ           Z20, Z3, Z3
 	VSUBPD           Z31, Z3, Z3
-	VMULPD           Z3, Z3, Z5
-	VMULPD           Z19, Z5, Z5
+	VMULPD           Z3, Z3, Z6
+	VMULPD           Z19, Z6, Z6
 	VADDPD           Z3, Z18, Z7
 	VDIVPD           Z7, Z3, Z7
 	VMULPD           Z7, Z7, Z8
@@ -9855,31 +9899,31 @@ loop:
 	VFMADD213PD      Z12, Z8, Z9
 	VFMADD213PD      Z11, Z8, Z9
 	VMULPD           Z9, Z8, Z9
-	VADDPD           Z9, Z5, Z9
-	VFMSUB231PD      Z9, Z7, Z5
+	VADDPD           Z9, Z6, Z9
+	VFMSUB231PD      Z9, Z7, Z6
 	VDIVPD           Z4, Z2, Z2
-	VADDPD           Z2, Z5, Z2
-	VMULPD.BCST      mathConstants<>+1920(SB), Z6, Z5
-	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z2
-	VADDPD           Z3, Z5, Z6
-	VSUBPD           Z6, Z5, Z5
-	VADDPD           Z3, Z5, Z3
-	VADDPD           Z2, Z3, Z2
 	VADDPD           Z2, Z6, Z2
+	VMULPD.BCST      mathConstants<>+1824(SB), Z5, Z6
+	VFMADD231PD.BCST mathConstants<>+1856(SB), Z5, Z2
+	VADDPD           Z3, Z6, Z5
+	VSUBPD           Z5, Z6, Z6
+	VADDPD           Z3, Z6, Z3
+	VADDPD           Z2, Z3, Z2
+	VADDPD           Z2, Z5, Z2
 	VCMPPD           $0x01, Z4, Z30, K2
-	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
-	VBLENDMPD        Z4, Z6, K2, Z6
+	VPBROADCASTQ     mathConstants<>+1920(SB), Z5
+	VBLENDMPD        Z4, Z5, K2, Z5
 	VCMPPD           $0x00, Z30, Z4, K2
-	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K2, Z6
+	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z5, K2, Z5
 	VCMPPD           $0x01, Z4, Z30, K2
-	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z4, K3
+	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z4, K3
 	KANDB            K3, K2, K2
-	VBLENDMPD        Z2, Z6, K2, Z2
+	VBLENDMPD        Z2, Z5, K2, Z2
 	VCMPPD           $0x00, Z30, Z1, K2
 	VBLENDMPD        Z1, Z2, K2, Z1
-	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z30, K1, Z2
+	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z30, K1, Z2
 	VADDPD           Z2, Z1, Z2
-	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
 	VPORQ            Z0, Z2, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -9910,19 +9954,19 @@ tail:
 	VSUBPD           Z3, Z31, Z3
 	VSUBPD           Z2, Z1, Z2
 	VADDPD           Z2, Z3, Z2
-	VCMPPD           $0x01, Z27, Z4, K2
-	VMULPD           Z26, Z4, Z3
+	VCMPPD           $0x01, Z26, Z4, K2
+	VMULPD           Z25, Z4, Z3
 	VBLENDMPD        Z3, Z4, K2, Z3
-	VPSUBQ           Z25, Z3, Z3
-	VPSRLQ           $0x34, Z3, Z5
-	VPORQ            Z24, Z5, Z5
-	VBLENDMPD        Z23, Z22, K2, Z6
-	VSUBPD           Z6, Z5, Z6
+	VBLENDMPD        Z24, Z27, K2, Z5
+	VPSUBQ           Z23, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z6
+	VPORQ            Z22, Z6, Z6
+	VSUBPD           Z5, Z6, Z5
 	VPANDQ           Z21, Z3, Z3
 	VPADDQ           Z20, Z3, Z3
 	VSUBPD           Z31, Z3, Z3
-	VMULPD           Z3, Z3, Z5
-	VMULPD           Z19, Z5, Z5
+	VMULPD           Z3, Z3, Z6
+	VMULPD           Z19, Z6, Z6
 	VADDPD           Z3, Z18, Z7
 	VDIVPD           Z7, Z3, Z7
 	VMULPD           Z7, Z7, Z8
@@ -9934,31 +9978,31 @@ tail:
 	VFMADD213PD      Z12, Z8, Z9
 	VFMADD213PD      Z11, Z8, Z9
 	VMULPD           Z9, Z8, Z9
-	VADDPD           Z9, Z5, Z9
-	VFMSUB231PD      Z9, Z7, Z5
+	VADDPD           Z9, Z6, Z9
+	VFMSUB231PD      Z9, Z7, Z6
 	VDIVPD           Z4, Z2, Z2
-	VADDPD           Z2, Z5, Z2
-	VMULPD.BCST      mathConstants<>+1920(SB), Z6, Z5
-	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z2
-	VADDPD           Z3, Z5, Z6
-	VSUBPD           Z6, Z5, Z5
-	VADDPD           Z3, Z5, Z3
-	VADDPD           Z2, Z3, Z2
 	VADDPD           Z2, Z6, Z2
+	VMULPD.BCST      mathConstants<>+1824(SB), Z5, Z6
+	VFMADD231PD.BCST mathConstants<>+1856(SB), Z5, Z2
+	VADDPD           Z3, Z6, Z5
+	VSUBPD           Z5, Z6, Z6
+	VADDPD           Z3, Z6, Z3
+	VADDPD           Z2, Z3, Z2
+	VADDPD           Z2, Z5, Z2
 	VCMPPD           $0x01, Z4, Z30, K2
-	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
-	VBLENDMPD        Z4, Z6, K2, Z6
+	VPBROADCASTQ     mathConstants<>+1920(SB), Z5
+	VBLENDMPD        Z4, Z5, K2, Z5
 	VCMPPD           $0x00, Z30, Z4, K2
-	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K2, Z6
+	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z5, K2, Z5
 	VCMPPD           $0x01, Z4, Z30, K2
-	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z4, K3
+	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z4, K3
 	KANDB            K3, K2, K2
-	VBLENDMPD        Z2, Z6, K2, Z2
+	VBLENDMPD        Z2, Z5, K2, Z2
 	VCMPPD           $0x00, Z30, Z1, K2
 	VBLENDMPD        Z1, Z2, K2, Z1
-	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z30, K1, Z2
+	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z30, K1, Z2
 	VADDPD           Z2, Z1, Z2
-	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
 	VPORQ            Z0, Z2, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -9975,8 +10019,8 @@ TEXT ·asinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4704(SB), Y13
-	VMOVUPS mathConstants<>+2624(SB), Y12
+	VMOVUPS mathConstants<>+4608(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9999,57 +10043,57 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, mathConstants<>+1472(SB), Y5, Y4
-	VMULPD      mathConstants<>+1504(SB), Y5, Y6
+	VCMPPD      $0x01, mathConstants<>+6688(SB), Y5, Y4
+	VMULPD      mathConstants<>+6720(SB), Y5, Y6
 	VBLENDVPD   Y4, Y6, Y5, Y6
-	VPSUBQ      mathConstants<>+1536(SB), Y6, Y6
-	VPSRLQ      $0x34, Y6, Y7
-	VPOR        mathConstants<>+1568(SB), Y7, Y7
-	VMOVUPS     mathConstants<>+1600(SB), Y8
-	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y8, Y8
-	VSUBPD      Y8, Y7, Y8
-	VPAND       mathConstants<>+1664(SB), Y6, Y6
-	VPADDQ      mathConstants<>+1696(SB), Y6, Y6
+	VMOVUPS     mathConstants<>+1536(SB), Y7
+	VBLENDVPD   Y4, mathConstants<>+6752(SB), Y7, Y7
+	VPSUBQ      mathConstants<>+1472(SB), Y6, Y6
+	VPSRLQ      $0x34, Y6, Y4
+	VPOR        mathConstants<>+1504(SB), Y4, Y4
+	VSUBPD      Y7, Y4, Y7
+	VPAND       mathConstants<>+1568(SB), Y6, Y6
+	VPADDQ      mathConstants<>+1600(SB), Y6, Y6
 	VSUBPD      Y15, Y6, Y6
-	VMULPD      Y6, Y6, Y7
-	VMULPD      mathConstants<>+1728(SB), Y7, Y7
-	VADDPD      mathConstants<>+1760(SB), Y6, Y4
-	VDIVPD      Y4, Y6, Y4
-	VMULPD      Y4, Y4, Y9
-	VMOVUPS     mathConstants<>+6336(SB), Y10
+	VMULPD      Y6, Y6, Y4
+	VMULPD      mathConstants<>+1632(SB), Y4, Y4
+	VADDPD      mathConstants<>+1664(SB), Y6, Y8
+	VDIVPD      Y8, Y6, Y8
+	VMULPD      Y8, Y8, Y9
+	VMOVUPS     mathConstants<>+6816(SB), Y10
 	VMOVAPS     Y10, Y11
-	VFMADD231PD mathConstants<>+6304(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6368(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6400(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6432(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6464(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6496(SB), Y9, Y11
+	VFMADD231PD mathConstants<>+6784(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6848(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6880(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6912(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6944(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6976(SB), Y9, Y11
 	VMULPD      Y11, Y9, Y11
-	VADDPD      Y11, Y7, Y11
-	VFMSUB231PD Y11, Y4, Y7
+	VADDPD      Y11, Y4, Y11
+	VFMSUB231PD Y11, Y8, Y4
 	VDIVPD      Y5, Y3, Y3
-	VADDPD      Y3, Y7, Y3
-	VMULPD      mathConstants<>+1920(SB), Y8, Y7
-	VFMADD231PD mathConstants<>+1952(SB), Y8, Y3
-	VADDPD      Y6, Y7, Y8
-	VSUBPD      Y8, Y7, Y7
-	VADDPD      Y6, Y7, Y6
+	VADDPD      Y3, Y4, Y3
+	VMULPD      mathConstants<>+1824(SB), Y7, Y4
+	VFMADD231PD mathConstants<>+1856(SB), Y7, Y3
+	VADDPD      Y6, Y4, Y7
+	VSUBPD      Y7, Y4, Y4
+	VADDPD      Y6, Y4, Y6
 	VADDPD      Y3, Y6, Y3
-	VADDPD      Y3, Y8, Y3
-	VCMPPD      $0x01, Y5, Y14, Y8
-	VMOVUPS     mathConstants<>+2016(SB), Y6
-	VBLENDVPD   Y8, Y5, Y6, Y6
-	VCMPPD      $0x00, Y14, Y5, Y8
-	VBLENDVPD   Y8, mathConstants<>+2048(SB), Y6, Y6
-	VCMPPD      $0x01, Y5, Y14, Y8
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y5, Y5
-	VPAND       Y5, Y8, Y8
-	VBLENDVPD   Y8, Y3, Y6, Y3
+	VADDPD      Y3, Y7, Y3
+	VCMPPD      $0x01, Y5, Y14, Y7
+	VMOVUPS     mathConstants<>+1920(SB), Y6
+	VBLENDVPD   Y7, Y5, Y6, Y6
+	VCMPPD      $0x00, Y14, Y5, Y7
+	VBLENDVPD   Y7, mathConstants<>+1952(SB), Y6, Y6
+	VCMPPD      $0x01, Y5, Y14, Y7
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y5, Y5
+	VPAND       Y5, Y7, Y7
+	VBLENDVPD   Y7, Y3, Y6, Y3
 	VCMPPD      $0x00, Y14, Y1, Y6
 	VBLENDVPD   Y6, Y1, Y3, Y1
-	VBLENDVPD   Y2, mathConstants<>+3968(SB), Y14, Y2
+	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y14, Y2
 	VADDPD      Y2, Y1, Y2
-	VPAND       mathConstants<>+2976(SB), Y0, Y0
+	VPAND       mathConstants<>+2880(SB), Y0, Y0
 	VPOR        Y0, Y2, Y0
 	VMOVUPD     Y0, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10068,26 +10112,26 @@ TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+4704(SB), Z29
-	VPBROADCASTQ mathConstants<>+2016(SB), Z28
-	VPBROADCASTQ mathConstants<>+1472(SB), Z27
-	VPBROADCASTQ mathConstants<>+1504(SB), Z26
-	VPBROADCASTQ mathConstants<>+1536(SB), Z25
-	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+1632(SB), Z23
-	VPBROADCASTQ mathConstants<>+1600(SB), Z22
-	VPBROADCASTQ mathConstants<>+1664(SB), Z21
-	VPBROADCASTQ mathConstants<>+1696(SB), Z20
-	VPBROADCASTQ mathConstants<>+1728(SB), Z19
-	VPBROADCASTQ mathConstants<>+1760(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
-	VPBROADCASTQ mathConstants<>+6368(SB), Z15
-	VPBROADCASTQ mathConstants<>+6400(SB), Z14
-	VPBROADCASTQ mathConstants<>+6432(SB), Z13
-	VPBROADCASTQ mathConstants<>+6464(SB), Z12
-	VPBROADCASTQ mathConstants<>+6496(SB), Z11
-	VPBROADCASTQ mathConstants<>+1920(SB), Z10
+	VPBROADCASTQ mathConstants<>+4608(SB), Z29
+	VPBROADCASTQ mathConstants<>+1920(SB), Z28
+	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+6688(SB), Z26
+	VPBROADCASTQ mathConstants<>+6720(SB), Z25
+	VPBROADCASTQ mathConstants<>+6752(SB), Z24
+	VPBROADCASTQ mathConstants<>+1472(SB), Z23
+	VPBROADCASTQ mathConstants<>+1504(SB), Z22
+	VPBROADCASTQ mathConstants<>+1568(SB), Z21
+	VPBROADCASTQ mathConstants<>+1600(SB), Z20
+	VPBROADCASTQ mathConstants<>+1632(SB), Z19
+	VPBROADCASTQ mathConstants<>+1664(SB), Z18
+	VPBROADCASTQ mathConstants<>+6784(SB), Z17
+	VPBROADCASTQ mathConstants<>+6816(SB), Z16
+	VPBROADCASTQ mathConstants<>+6848(SB), Z15
+	VPBROADCASTQ mathConstants<>+6880(SB), Z14
+	VPBROADCASTQ mathConstants<>+6912(SB), Z13
+	VPBROADCASTQ mathConstants<>+6944(SB), Z12
+	VPBROADCASTQ mathConstants<>+6976(SB), Z11
+	VPBROADCASTQ mathConstants<>+1824(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10110,19 +10154,19 @@ loop:
 	VSUBPD           Z3, Z30, Z3
 	VSUBPD           Z1, Z0, Z1
 	VADDPD           Z1, Z3, Z1
-	VCMPPD           $0x01, Z27, Z2, K2
-	VMULPD           Z26, Z2, Z3
+	VCMPPD           $0x01, Z26, Z2, K2
+	VMULPD           Z25, Z2, Z3
 	VBLENDMPD        Z3, Z2, K2, Z3
-	VPSUBQ           Z25, Z3, Z3
-	VPSRLQ           $0x34, Z3, Z4
-	VPORQ            Z24, Z4, Z4
-	VBLENDMPD        Z23, Z22, K2, Z5
-	VSUBPD           Z5, Z4, Z5
+	VBLENDMPD        Z24, Z27, K2, Z4
+	VPSUBQ           Z23, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z5
+	VPORQ            Z22, Z5, Z5
+	VSUBPD           Z4, Z5, Z4
 	VPANDQ           Z21, Z3, Z3
 	VPADDQ           Z20, Z3, Z3
 	VSUBPD           Z30, Z3, Z3
-	VMULPD           Z3, Z3, Z4
-	VMULPD           Z19, Z4, Z4
+	VMULPD           Z3, Z3, Z5
+	VMULPD           Z19, Z5, Z5
 	VADDPD           Z3, Z18, Z6
 	VDIVPD           Z6, Z3, Z6
 	VMULPD           Z6, Z6, Z7
@@ -10134,28 +10178,28 @@ loop:
 	VFMADD213PD      Z12, Z7, Z8
 	VFMADD213PD      Z11, Z7, Z8
 	VMULPD           Z8, Z7, Z8
-	VADDPD           Z8, Z4, Z8
-	VFMSUB231PD      Z8, Z6, Z4
+	VADDPD           Z8, Z5, Z8
+	VFMSUB231PD      Z8, Z6, Z5
 	VDIVPD           Z2, Z1, Z1
-	VADDPD           Z1, Z4, Z1
-	VMULPD           Z10, Z5, Z4
-	VFMADD231PD.BCST mathConstants<>+1952(SB), Z5, Z1
-	VADDPD           Z3, Z4, Z5
-	VSUBPD           Z5, Z4, Z4
-	VADDPD           Z3, Z4, Z3
-	VADDPD           Z1, Z3, Z1
 	VADDPD           Z1, Z5, Z1
+	VMULPD           Z10, Z4, Z5
+	VFMADD231PD.BCST mathConstants<>+1856(SB), Z4, Z1
+	VADDPD           Z3, Z5, Z4
+	VSUBPD           Z4, Z5, Z5
+	VADDPD           Z3, Z5, Z3
+	VADDPD           Z1, Z3, Z1
+	VADDPD           Z1, Z4, Z1
 	VCMPPD           $0x01, Z2, Z31, K2
-	VBLENDMPD        Z2, Z28, K2, Z5
+	VBLENDMPD        Z2, Z28, K2, Z4
 	VCMPPD           $0x00, Z31, Z2, K2
-	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z5, K2, Z5
+	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z4, K2, Z4
 	VCMPPD           $0x01, Z2, Z31, K2
-	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K3
+	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z2, K3
 	KANDB            K3, K2, K2
-	VBLENDMPD        Z1, Z5, K2, Z1
+	VBLENDMPD        Z1, Z4, K2, Z1
 	VCMPPD           $0x00, Z31, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z31, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10186,19 +10230,19 @@ tail:
 	VSUBPD           Z3, Z30, Z3
 	VSUBPD           Z1, Z0, Z1
 	VADDPD           Z1, Z3, Z1
-	VCMPPD           $0x01, Z27, Z2, K2
-	VMULPD           Z26, Z2, Z3
+	VCMPPD           $0x01, Z26, Z2, K2
+	VMULPD           Z25, Z2, Z3
 	VBLENDMPD        Z3, Z2, K2, Z3
-	VPSUBQ           Z25, Z3, Z3
-	VPSRLQ           $0x34, Z3, Z4
-	VPORQ            Z24, Z4, Z4
-	VBLENDMPD        Z23, Z22, K2, Z5
-	VSUBPD           Z5, Z4, Z5
+	VBLENDMPD        Z24, Z27, K2, Z4
+	VPSUBQ           Z23, Z3, Z3
+	VPSRLQ           $0x34, Z3, Z5
+	VPORQ            Z22, Z5, Z5
+	VSUBPD           Z4, Z5, Z4
 	VPANDQ           Z21, Z3, Z3
 	VPADDQ           Z20, Z3, Z3
 	VSUBPD           Z30, Z3, Z3
-	VMULPD           Z3, Z3, Z4
-	VMULPD           Z19, Z4, Z4
+	VMULPD           Z3, Z3, Z5
+	VMULPD           Z19, Z5, Z5
 	VADDPD           Z3, Z18, Z6
 	VDIVPD           Z6, Z3, Z6
 	VMULPD           Z6, Z6, Z7
@@ -10210,28 +10254,28 @@ tail:
 	VFMADD213PD      Z12, Z7, Z8
 	VFMADD213PD      Z11, Z7, Z8
 	VMULPD           Z8, Z7, Z8
-	VADDPD           Z8, Z4, Z8
-	VFMSUB231PD      Z8, Z6, Z4
+	VADDPD           Z8, Z5, Z8
+	VFMSUB231PD      Z8, Z6, Z5
 	VDIVPD           Z2, Z1, Z1
-	VADDPD           Z1, Z4, Z1
-	VMULPD           Z10, Z5, Z4
-	VFMADD231PD.BCST mathConstants<>+1952(SB), Z5, Z1
-	VADDPD           Z3, Z4, Z5
-	VSUBPD           Z5, Z4, Z4
-	VADDPD           Z3, Z4, Z3
-	VADDPD           Z1, Z3, Z1
 	VADDPD           Z1, Z5, Z1
+	VMULPD           Z10, Z4, Z5
+	VFMADD231PD.BCST mathConstants<>+1856(SB), Z4, Z1
+	VADDPD           Z3, Z5, Z4
+	VSUBPD           Z4, Z5, Z5
+	VADDPD           Z3, Z5, Z3
+	VADDPD           Z1, Z3, Z1
+	VADDPD           Z1, Z4, Z1
 	VCMPPD           $0x01, Z2, Z31, K2
-	VBLENDMPD        Z2, Z28, K2, Z5
+	VBLENDMPD        Z2, Z28, K2, Z4
 	VCMPPD           $0x00, Z31, Z2, K2
-	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z5, K2, Z5
+	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z4, K2, Z4
 	VCMPPD           $0x01, Z2, Z31, K2
-	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K3
+	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z2, K3
 	KANDB            K3, K2, K2
-	VBLENDMPD        Z1, Z5, K2, Z1
+	VBLENDMPD        Z1, Z4, K2, Z1
 	VCMPPD           $0x00, Z31, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3968(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z31, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10248,9 +10292,9 @@ TEXT ·acoshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+4704(SB), Y13
-	VMOVUPS mathConstants<>+2016(SB), Y12
-	VMOVUPS mathConstants<>+1472(SB), Y11
+	VMOVUPS mathConstants<>+4608(SB), Y13
+	VMOVUPS mathConstants<>+1920(SB), Y12
+	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -10273,54 +10317,53 @@ loop:
 	VSUBPD      Y4, Y14, Y4
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y4, Y2
-	VCMPPD      $0x01, Y11, Y3, Y4
-	VMULPD      mathConstants<>+1504(SB), Y3, Y5
+	VCMPPD      $0x01, mathConstants<>+6688(SB), Y3, Y4
+	VMULPD      mathConstants<>+6720(SB), Y3, Y5
 	VBLENDVPD   Y4, Y5, Y3, Y5
-	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
+	VBLENDVPD   Y4, mathConstants<>+6752(SB), Y11, Y4
+	VPSUBQ      mathConstants<>+1472(SB), Y5, Y5
 	VPSRLQ      $0x34, Y5, Y6
-	VPOR        mathConstants<>+1568(SB), Y6, Y6
-	VMOVUPS     mathConstants<>+1600(SB), Y7
-	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
-	VSUBPD      Y7, Y6, Y7
-	VPAND       mathConstants<>+1664(SB), Y5, Y5
-	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
+	VPOR        mathConstants<>+1504(SB), Y6, Y6
+	VSUBPD      Y4, Y6, Y4
+	VPAND       mathConstants<>+1568(SB), Y5, Y5
+	VPADDQ      mathConstants<>+1600(SB), Y5, Y5
 	VSUBPD      Y14, Y5, Y5
 	VMULPD      Y5, Y5, Y6
-	VMULPD      mathConstants<>+1728(SB), Y6, Y6
-	VADDPD      mathConstants<>+1760(SB), Y5, Y4
-	VDIVPD      Y4, Y5, Y4
-	VMULPD      Y4, Y4, Y8
-	VMOVUPS     mathConstants<>+6336(SB), Y9
+	VMULPD      mathConstants<>+1632(SB), Y6, Y6
+	VADDPD      mathConstants<>+1664(SB), Y5, Y7
+	VDIVPD      Y7, Y5, Y7
+	VMULPD      Y7, Y7, Y8
+	VMOVUPS     mathConstants<>+6816(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6304(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6368(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6400(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6432(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6464(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6496(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6784(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6848(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6880(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6912(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6944(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6976(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
-	VFMSUB231PD Y10, Y4, Y6
+	VFMSUB231PD Y10, Y7, Y6
 	VDIVPD      Y3, Y2, Y2
 	VADDPD      Y2, Y6, Y2
-	VMULPD      mathConstants<>+1920(SB), Y7, Y6
-	VFMADD231PD mathConstants<>+1952(SB), Y7, Y2
-	VADDPD      Y5, Y6, Y7
-	VSUBPD      Y7, Y6, Y6
+	VMULPD      mathConstants<>+1824(SB), Y4, Y6
+	VFMADD231PD mathConstants<>+1856(SB), Y4, Y2
+	VADDPD      Y5, Y6, Y4
+	VSUBPD      Y4, Y6, Y6
 	VADDPD      Y5, Y6, Y5
 	VADDPD      Y2, Y5, Y2
-	VADDPD      Y2, Y7, Y2
-	VCMPPD      $0x01, Y3, Y15, Y7
-	VBLENDVPD   Y7, Y3, Y12, Y7
+	VADDPD      Y2, Y4, Y2
+	VCMPPD      $0x01, Y3, Y15, Y4
+	VBLENDVPD   Y4, Y3, Y12, Y4
 	VCMPPD      $0x00, Y15, Y3, Y5
-	VBLENDVPD   Y5, mathConstants<>+2048(SB), Y7, Y7
+	VBLENDVPD   Y5, mathConstants<>+1952(SB), Y4, Y4
 	VCMPPD      $0x01, Y3, Y15, Y5
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y3, Y3
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y3, Y3
 	VPAND       Y3, Y5, Y5
-	VBLENDVPD   Y5, Y2, Y7, Y2
-	VCMPPD      $0x00, Y15, Y0, Y7
-	VBLENDVPD   Y7, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3968(SB), Y15, Y1
+	VBLENDVPD   Y5, Y2, Y4, Y2
+	VCMPPD      $0x00, Y15, Y0, Y4
+	VBLENDVPD   Y4, Y0, Y2, Y0
+	VBLENDVPD   Y1, mathConstants<>+3872(SB), Y15, Y1
 	VADDPD      Y1, Y0, Y1
 	VMOVUPD     Y1, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10339,25 +10382,25 @@ TEXT ·atanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+1728(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+1472(SB), Z27
-	VPBROADCASTQ mathConstants<>+1504(SB), Z26
-	VPBROADCASTQ mathConstants<>+1536(SB), Z25
-	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+1632(SB), Z23
-	VPBROADCASTQ mathConstants<>+1600(SB), Z22
-	VPBROADCASTQ mathConstants<>+1664(SB), Z21
-	VPBROADCASTQ mathConstants<>+1696(SB), Z20
-	VPBROADCASTQ mathConstants<>+1760(SB), Z19
-	VPBROADCASTQ mathConstants<>+6304(SB), Z18
-	VPBROADCASTQ mathConstants<>+6336(SB), Z17
-	VPBROADCASTQ mathConstants<>+6368(SB), Z16
-	VPBROADCASTQ mathConstants<>+6400(SB), Z15
-	VPBROADCASTQ mathConstants<>+6432(SB), Z14
-	VPBROADCASTQ mathConstants<>+6464(SB), Z13
-	VPBROADCASTQ mathConstants<>+6496(SB), Z12
-	VPBROADCASTQ mathConstants<>+1920(SB), Z11
+	VPBROADCASTQ mathConstants<>+1632(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+1536(SB), Z27
+	VPBROADCASTQ mathConstants<>+6688(SB), Z26
+	VPBROADCASTQ mathConstants<>+6720(SB), Z25
+	VPBROADCASTQ mathConstants<>+6752(SB), Z24
+	VPBROADCASTQ mathConstants<>+1472(SB), Z23
+	VPBROADCASTQ mathConstants<>+1504(SB), Z22
+	VPBROADCASTQ mathConstants<>+1568(SB), Z21
+	VPBROADCASTQ mathConstants<>+1600(SB), Z20
+	VPBROADCASTQ mathConstants<>+1664(SB), Z19
+	VPBROADCASTQ mathConstants<>+6784(SB), Z18
+	VPBROADCASTQ mathConstants<>+6816(SB), Z17
+	VPBROADCASTQ mathConstants<>+6848(SB), Z16
+	VPBROADCASTQ mathConstants<>+6880(SB), Z15
+	VPBROADCASTQ mathConstants<>+6912(SB), Z14
+	VPBROADCASTQ mathConstants<>+6944(SB), Z13
+	VPBROADCASTQ mathConstants<>+6976(SB), Z12
+	VPBROADCASTQ mathConstants<>+1824(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10374,19 +10417,19 @@ loop:
 	VSUBPD           Z4, Z31, Z4
 	VSUBPD           Z3, Z1, Z3
 	VADDPD           Z3, Z4, Z3
-	VCMPPD           $0x01, Z27, Z2, K1
-	VMULPD           Z26, Z2, Z4
+	VCMPPD           $0x01, Z26, Z2, K1
+	VMULPD           Z25, Z2, Z4
 	VBLENDMPD        Z4, Z2, K1, Z4
-	VPSUBQ           Z25, Z4, Z4
-	VPSRLQ           $0x34, Z4, Z5
-	VPORQ            Z24, Z5, Z5
-	VBLENDMPD        Z23, Z22, K1, Z6
-	VSUBPD           Z6, Z5, Z6
+	VBLENDMPD        Z24, Z27, K1, Z5
+	VPSUBQ           Z23, Z4, Z4
+	VPSRLQ           $0x34, Z4, Z6
+	VPORQ            Z22, Z6, Z6
+	VSUBPD           Z5, Z6, Z5
 	VPANDQ           Z21, Z4, Z4
 	VPADDQ           Z20, Z4, Z4
 	VSUBPD           Z31, Z4, Z4
-	VMULPD           Z4, Z4, Z5
-	VMULPD           Z29, Z5, Z5
+	VMULPD           Z4, Z4, Z6
+	VMULPD           Z29, Z6, Z6
 	VADDPD           Z4, Z19, Z7
 	VDIVPD           Z7, Z4, Z7
 	VMULPD           Z7, Z7, Z8
@@ -10398,30 +10441,30 @@ loop:
 	VFMADD213PD      Z13, Z8, Z9
 	VFMADD213PD      Z12, Z8, Z9
 	VMULPD           Z9, Z8, Z9
-	VADDPD           Z9, Z5, Z9
-	VFMSUB231PD      Z9, Z7, Z5
+	VADDPD           Z9, Z6, Z9
+	VFMSUB231PD      Z9, Z7, Z6
 	VDIVPD           Z2, Z3, Z3
-	VADDPD           Z3, Z5, Z3
-	VMULPD           Z11, Z6, Z5
-	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z3
-	VADDPD           Z4, Z5, Z6
-	VSUBPD           Z6, Z5, Z5
-	VADDPD           Z4, Z5, Z4
-	VADDPD           Z3, Z4, Z3
 	VADDPD           Z3, Z6, Z3
+	VMULPD           Z11, Z5, Z6
+	VFMADD231PD.BCST mathConstants<>+1856(SB), Z5, Z3
+	VADDPD           Z4, Z6, Z5
+	VSUBPD           Z5, Z6, Z6
+	VADDPD           Z4, Z6, Z4
+	VADDPD           Z3, Z4, Z3
+	VADDPD           Z3, Z5, Z3
 	VCMPPD           $0x01, Z2, Z30, K1
-	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
-	VBLENDMPD        Z2, Z6, K1, Z6
+	VPBROADCASTQ     mathConstants<>+1920(SB), Z5
+	VBLENDMPD        Z2, Z5, K1, Z5
 	VCMPPD           $0x00, Z30, Z2, K1
-	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K1, Z6
+	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z5, K1, Z5
 	VCMPPD           $0x01, Z2, Z30, K1
-	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K2
+	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z2, K2
 	KANDB            K2, K1, K1
-	VBLENDMPD        Z3, Z6, K1, Z3
+	VBLENDMPD        Z3, Z5, K1, Z3
 	VCMPPD           $0x00, Z30, Z1, K1
 	VBLENDMPD        Z1, Z3, K1, Z1
 	VMULPD           Z1, Z29, Z1
-	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
 	VPORQ            Z0, Z1, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10446,19 +10489,19 @@ tail:
 	VSUBPD           Z4, Z31, Z4
 	VSUBPD           Z3, Z1, Z3
 	VADDPD           Z3, Z4, Z3
-	VCMPPD           $0x01, Z27, Z2, K1
-	VMULPD           Z26, Z2, Z4
+	VCMPPD           $0x01, Z26, Z2, K1
+	VMULPD           Z25, Z2, Z4
 	VBLENDMPD        Z4, Z2, K1, Z4
-	VPSUBQ           Z25, Z4, Z4
-	VPSRLQ           $0x34, Z4, Z5
-	VPORQ            Z24, Z5, Z5
-	VBLENDMPD        Z23, Z22, K1, Z6
-	VSUBPD           Z6, Z5, Z6
+	VBLENDMPD        Z24, Z27, K1, Z5
+	VPSUBQ           Z23, Z4, Z4
+	VPSRLQ           $0x34, Z4, Z6
+	VPORQ            Z22, Z6, Z6
+	VSUBPD           Z5, Z6, Z5
 	VPANDQ           Z21, Z4, Z4
 	VPADDQ           Z20, Z4, Z4
 	VSUBPD           Z31, Z4, Z4
-	VMULPD           Z4, Z4, Z5
-	VMULPD           Z29, Z5, Z5
+	VMULPD           Z4, Z4, Z6
+	VMULPD           Z29, Z6, Z6
 	VADDPD           Z4, Z19, Z7
 	VDIVPD           Z7, Z4, Z7
 	VMULPD           Z7, Z7, Z8
@@ -10470,30 +10513,30 @@ tail:
 	VFMADD213PD      Z13, Z8, Z9
 	VFMADD213PD      Z12, Z8, Z9
 	VMULPD           Z9, Z8, Z9
-	VADDPD           Z9, Z5, Z9
-	VFMSUB231PD      Z9, Z7, Z5
+	VADDPD           Z9, Z6, Z9
+	VFMSUB231PD      Z9, Z7, Z6
 	VDIVPD           Z2, Z3, Z3
-	VADDPD           Z3, Z5, Z3
-	VMULPD           Z11, Z6, Z5
-	VFMADD231PD.BCST mathConstants<>+1952(SB), Z6, Z3
-	VADDPD           Z4, Z5, Z6
-	VSUBPD           Z6, Z5, Z5
-	VADDPD           Z4, Z5, Z4
-	VADDPD           Z3, Z4, Z3
 	VADDPD           Z3, Z6, Z3
+	VMULPD           Z11, Z5, Z6
+	VFMADD231PD.BCST mathConstants<>+1856(SB), Z5, Z3
+	VADDPD           Z4, Z6, Z5
+	VSUBPD           Z5, Z6, Z6
+	VADDPD           Z4, Z6, Z4
+	VADDPD           Z3, Z4, Z3
+	VADDPD           Z3, Z5, Z3
 	VCMPPD           $0x01, Z2, Z30, K1
-	VPBROADCASTQ     mathConstants<>+2016(SB), Z6
-	VBLENDMPD        Z2, Z6, K1, Z6
+	VPBROADCASTQ     mathConstants<>+1920(SB), Z5
+	VBLENDMPD        Z2, Z5, K1, Z5
 	VCMPPD           $0x00, Z30, Z2, K1
-	VBLENDMPD.BCST   mathConstants<>+2048(SB), Z6, K1, Z6
+	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z5, K1, Z5
 	VCMPPD           $0x01, Z2, Z30, K1
-	VCMPPD.BCST      $0x01, mathConstants<>+2080(SB), Z2, K2
+	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z2, K2
 	KANDB            K2, K1, K1
-	VBLENDMPD        Z3, Z6, K1, Z3
+	VBLENDMPD        Z3, Z5, K1, Z3
 	VCMPPD           $0x00, Z30, Z1, K1
 	VBLENDMPD        Z1, Z3, K1, Z1
 	VMULPD           Z1, Z29, Z1
-	VPANDQ.BCST      mathConstants<>+2976(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
 	VPORQ            Z0, Z1, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10510,9 +10553,9 @@ TEXT ·atanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2624(SB), Y12
-	VMOVUPS mathConstants<>+1472(SB), Y11
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -10529,56 +10572,55 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, Y11, Y2, Y4
-	VMULPD      mathConstants<>+1504(SB), Y2, Y5
+	VCMPPD      $0x01, mathConstants<>+6688(SB), Y2, Y4
+	VMULPD      mathConstants<>+6720(SB), Y2, Y5
 	VBLENDVPD   Y4, Y5, Y2, Y5
-	VPSUBQ      mathConstants<>+1536(SB), Y5, Y5
+	VBLENDVPD   Y4, mathConstants<>+6752(SB), Y11, Y4
+	VPSUBQ      mathConstants<>+1472(SB), Y5, Y5
 	VPSRLQ      $0x34, Y5, Y6
-	VPOR        mathConstants<>+1568(SB), Y6, Y6
-	VMOVUPS     mathConstants<>+1600(SB), Y7
-	VBLENDVPD   Y4, mathConstants<>+1632(SB), Y7, Y7
-	VSUBPD      Y7, Y6, Y7
-	VPAND       mathConstants<>+1664(SB), Y5, Y5
-	VPADDQ      mathConstants<>+1696(SB), Y5, Y5
+	VPOR        mathConstants<>+1504(SB), Y6, Y6
+	VSUBPD      Y4, Y6, Y4
+	VPAND       mathConstants<>+1568(SB), Y5, Y5
+	VPADDQ      mathConstants<>+1600(SB), Y5, Y5
 	VSUBPD      Y15, Y5, Y5
 	VMULPD      Y5, Y5, Y6
 	VMULPD      Y13, Y6, Y6
-	VADDPD      mathConstants<>+1760(SB), Y5, Y4
-	VDIVPD      Y4, Y5, Y4
-	VMULPD      Y4, Y4, Y8
-	VMOVUPS     mathConstants<>+6336(SB), Y9
+	VADDPD      mathConstants<>+1664(SB), Y5, Y7
+	VDIVPD      Y7, Y5, Y7
+	VMULPD      Y7, Y7, Y8
+	VMOVUPS     mathConstants<>+6816(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6304(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6368(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6400(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6432(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6464(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6496(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6784(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6848(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6880(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6912(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6944(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6976(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
-	VFMSUB231PD Y10, Y4, Y6
+	VFMSUB231PD Y10, Y7, Y6
 	VDIVPD      Y2, Y3, Y3
 	VADDPD      Y3, Y6, Y3
-	VMULPD      mathConstants<>+1920(SB), Y7, Y6
-	VFMADD231PD mathConstants<>+1952(SB), Y7, Y3
-	VADDPD      Y5, Y6, Y7
-	VSUBPD      Y7, Y6, Y6
+	VMULPD      mathConstants<>+1824(SB), Y4, Y6
+	VFMADD231PD mathConstants<>+1856(SB), Y4, Y3
+	VADDPD      Y5, Y6, Y4
+	VSUBPD      Y4, Y6, Y6
 	VADDPD      Y5, Y6, Y5
 	VADDPD      Y3, Y5, Y3
-	VADDPD      Y3, Y7, Y3
-	VCMPPD      $0x01, Y2, Y14, Y7
-	VMOVUPS     mathConstants<>+2016(SB), Y5
-	VBLENDVPD   Y7, Y2, Y5, Y5
-	VCMPPD      $0x00, Y14, Y2, Y7
-	VBLENDVPD   Y7, mathConstants<>+2048(SB), Y5, Y5
-	VCMPPD      $0x01, Y2, Y14, Y7
-	VCMPPD      $0x01, mathConstants<>+2080(SB), Y2, Y2
-	VPAND       Y2, Y7, Y7
-	VBLENDVPD   Y7, Y3, Y5, Y3
+	VADDPD      Y3, Y4, Y3
+	VCMPPD      $0x01, Y2, Y14, Y4
+	VMOVUPS     mathConstants<>+1920(SB), Y5
+	VBLENDVPD   Y4, Y2, Y5, Y5
+	VCMPPD      $0x00, Y14, Y2, Y4
+	VBLENDVPD   Y4, mathConstants<>+1952(SB), Y5, Y5
+	VCMPPD      $0x01, Y2, Y14, Y4
+	VCMPPD      $0x01, mathConstants<>+1984(SB), Y2, Y2
+	VPAND       Y2, Y4, Y4
+	VBLENDVPD   Y4, Y3, Y5, Y3
 	VCMPPD      $0x00, Y14, Y1, Y5
 	VBLENDVPD   Y5, Y1, Y3, Y1
 	VMULPD      Y1, Y13, Y1
-	VPAND       mathConstants<>+2976(SB), Y0, Y0
+	VPAND       mathConstants<>+2880(SB), Y0, Y0
 	VPOR        Y0, Y1, Y0
 	VMOVUPD     Y0, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10596,20 +10638,20 @@ TEXT ·cbrtF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+1568(SB), Z30
-	VPBROADCASTQ mathConstants<>+2624(SB), Z29
-	VPBROADCASTQ mathConstants<>+4736(SB), Z28
-	VPBROADCASTQ mathConstants<>+4768(SB), Z27
-	VPBROADCASTQ mathConstants<>+4832(SB), Z26
-	VPBROADCASTQ mathConstants<>+4800(SB), Z25
-	VPBROADCASTQ mathConstants<>+4864(SB), Z24
-	VPBROADCASTQ mathConstants<>+4896(SB), Z23
-	VPBROADCASTQ mathConstants<>+5024(SB), Z22
-	VPBROADCASTQ mathConstants<>+4960(SB), Z21
-	VPBROADCASTQ mathConstants<>+4928(SB), Z20
-	VPBROADCASTQ mathConstants<>+2080(SB), Z19
+	VPBROADCASTQ mathConstants<>+1504(SB), Z30
+	VPBROADCASTQ mathConstants<>+2528(SB), Z29
+	VPBROADCASTQ mathConstants<>+4640(SB), Z28
+	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+4736(SB), Z26
+	VPBROADCASTQ mathConstants<>+4704(SB), Z25
+	VPBROADCASTQ mathConstants<>+4768(SB), Z24
+	VPBROADCASTQ mathConstants<>+4800(SB), Z23
+	VPBROADCASTQ mathConstants<>+4928(SB), Z22
+	VPBROADCASTQ mathConstants<>+4864(SB), Z21
+	VPBROADCASTQ mathConstants<>+4832(SB), Z20
+	VPBROADCASTQ mathConstants<>+1984(SB), Z19
 	VPXORQ       Z18, Z18, Z18
-	VPBROADCASTQ mathConstants<>+2976(SB), Z17
+	VPBROADCASTQ mathConstants<>+2880(SB), Z17
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10731,13 +10773,13 @@ TEXT ·cbrtF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+1568(SB), Y14
-	VMOVUPS mathConstants<>+2624(SB), Y13
-	VMOVUPS mathConstants<>+4736(SB), Y12
-	VMOVUPS mathConstants<>+4768(SB), Y11
-	VMOVUPS mathConstants<>+4832(SB), Y10
-	VMOVUPS mathConstants<>+4800(SB), Y9
-	VMOVUPS mathConstants<>+4864(SB), Y8
+	VMOVUPS mathConstants<>+1504(SB), Y14
+	VMOVUPS mathConstants<>+2528(SB), Y13
+	VMOVUPS mathConstants<>+4640(SB), Y12
+	VMOVUPS mathConstants<>+4672(SB), Y11
+	VMOVUPS mathConstants<>+4736(SB), Y10
+	VMOVUPS mathConstants<>+4704(SB), Y9
+	VMOVUPS mathConstants<>+4768(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -10753,7 +10795,7 @@ loop:
 	VPSRLQ       $0x20, Y4, Y5
 	VPOR         Y14, Y5, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFMADD213PD  mathConstants<>+4896(SB), Y8, Y5
+	VFMADD213PD  mathConstants<>+4800(SB), Y8, Y5
 	VPSLLQ       $0x20, Y5, Y5
 	VMULPD       Y5, Y5, Y6
 	VMULPD       Y5, Y6, Y6
@@ -10776,17 +10818,17 @@ loop:
 	VFMSUB231PD  Y5, Y5, Y7
 	VFNMADD231PD Y5, Y6, Y4
 	VFNMADD231PD Y5, Y7, Y4
-	VMULPD       mathConstants<>+5024(SB), Y6, Y6
+	VMULPD       mathConstants<>+4928(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y5, Y6
-	VBLENDVPD    Y3, mathConstants<>+4928(SB), Y15, Y3
-	VBLENDVPD    Y2, mathConstants<>+4960(SB), Y3, Y3
+	VBLENDVPD    Y3, mathConstants<>+4832(SB), Y15, Y3
+	VBLENDVPD    Y2, mathConstants<>+4864(SB), Y3, Y3
 	VMULPD       Y3, Y6, Y3
-	VCMPPD       $0x01, mathConstants<>+2080(SB), Y1, Y6
+	VCMPPD       $0x01, mathConstants<>+1984(SB), Y1, Y6
 	VPXOR        Y2, Y2, Y2
 	VCMPPD       $0x01, Y1, Y2, Y2
 	VPAND        Y2, Y6, Y6
-	VPAND        mathConstants<>+2976(SB), Y0, Y2
+	VPAND        mathConstants<>+2880(SB), Y0, Y2
 	VPOR         Y2, Y3, Y2
 	VBLENDVPD    Y6, Y2, Y0, Y2
 	VMOVUPD      Y2, (DI)(AX*8)
@@ -10805,24 +10847,24 @@ TEXT ·erfF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2976(SB), Z30
-	VPBROADCASTQ mathConstants<>+7936(SB), Z29
-	VPBROADCASTQ mathConstants<>+2720(SB), Z28
-	VPBROADCASTQ mathConstants<>+4000(SB), Z27
-	VPBROADCASTQ mathConstants<>+8640(SB), Z26
-	VPBROADCASTQ mathConstants<>+2624(SB), Z25
-	VPBROADCASTQ mathConstants<>+4992(SB), Z24
-	VPBROADCASTQ mathConstants<>+5056(SB), Z23
-	VPBROADCASTQ mathConstants<>+4288(SB), Z22
-	VPBROADCASTQ mathConstants<>+3936(SB), Z21
-	VPBROADCASTQ mathConstants<>+3968(SB), Z20
-	VPBROADCASTQ mathConstants<>+5920(SB), Z19
-	VPBROADCASTQ mathConstants<>+5952(SB), Z18
-	VPBROADCASTQ mathConstants<>+5984(SB), Z17
-	VPBROADCASTQ mathConstants<>+6016(SB), Z16
-	VPBROADCASTQ mathConstants<>+6048(SB), Z15
-	VPBROADCASTQ mathConstants<>+6080(SB), Z14
-	VPBROADCASTQ mathConstants<>+6112(SB), Z13
+	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+8416(SB), Z29
+	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+3904(SB), Z27
+	VPBROADCASTQ mathConstants<>+9120(SB), Z26
+	VPBROADCASTQ mathConstants<>+2528(SB), Z25
+	VPBROADCASTQ mathConstants<>+4896(SB), Z24
+	VPBROADCASTQ mathConstants<>+4960(SB), Z23
+	VPBROADCASTQ mathConstants<>+4192(SB), Z22
+	VPBROADCASTQ mathConstants<>+3840(SB), Z21
+	VPBROADCASTQ mathConstants<>+3872(SB), Z20
+	VPBROADCASTQ mathConstants<>+6304(SB), Z19
+	VPBROADCASTQ mathConstants<>+6336(SB), Z18
+	VPBROADCASTQ mathConstants<>+6368(SB), Z17
+	VPBROADCASTQ mathConstants<>+6400(SB), Z16
+	VPBROADCASTQ mathConstants<>+6432(SB), Z15
+	VPBROADCASTQ mathConstants<>+6464(SB), Z14
+	VPBROADCASTQ mathConstants<>+6496(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10860,38 +10902,38 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
 	VADDPD           Z9, Z8, Z3
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8640(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8672(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -10916,20 +10958,20 @@ loop:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+9152(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9216(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9248(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9280(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9440(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9472(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9504(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9536(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -10981,38 +11023,38 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
 	VADDPD           Z9, Z8, Z3
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8640(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8672(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -11037,20 +11079,20 @@ tail:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+9152(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9216(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9248(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9280(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9440(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9472(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9504(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9536(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -11072,60 +11114,60 @@ TEXT ·erfF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+2976(SB), Y13
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+2880(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+4992(SB), Y2
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+4896(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+7936(SB), Y2, Y5
-	VADDPD       mathConstants<>+7936(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8416(SB), Y2, Y5
+	VADDPD       mathConstants<>+8416(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y13, Y3, Y3
 	VPXOR        Y13, Y4, Y4
-	VMOVUPS      mathConstants<>+4288(SB), Y5
+	VMOVUPS      mathConstants<>+4192(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+5056(SB), Y3
+	VMOVUPS      mathConstants<>+4960(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y3
 	VMOVAPS      Y3, Y7
-	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y7
+	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y7
 	VSUBPD       Y7, Y3, Y3
-	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y3
 	VADDPD       Y7, Y15, Y8
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+5952(SB), Y11
+	VMOVUPS      mathConstants<>+6336(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+5920(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+1728(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+6304(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6368(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6400(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6432(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6464(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6496(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6528(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6560(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6592(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y9, Y8, Y3
 	VFMADD231PD  Y3, Y4, Y9
 	VADDPD       Y9, Y8, Y9
 	VMOVAPS      Y14, Y8
-	VFMADD231PD  mathConstants<>+1728(SB), Y5, Y8
+	VFMADD231PD  mathConstants<>+1632(SB), Y5, Y8
 	VSUBPD       Y14, Y8, Y3
 	VSUBPD       Y3, Y5, Y3
 	VADDPD       Y14, Y3, Y3
@@ -11135,31 +11177,31 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8000(SB), Y8
+	VMOVUPS      mathConstants<>+8480(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7968(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8032(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8064(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8096(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8128(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8160(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8192(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8224(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8256(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8288(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8320(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8480(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8448(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8608(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8640(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8672(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8704(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8736(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8768(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8800(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8832(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8992(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+9024(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+9088(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8640(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8640(SB), Y8
+	VADDPD       mathConstants<>+9120(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+9120(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11182,20 +11224,20 @@ loop:
 	VSUBPD       Y6, Y15, Y6
 	VMINPD       Y1, Y15, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+8704(SB), Y2
+	VMOVUPS      mathConstants<>+9184(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8672(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8736(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8768(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8800(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8832(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8864(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8896(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8928(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8960(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+8992(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9024(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9056(SB), Y4, Y5
+	VFMADD231PD  mathConstants<>+9152(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9216(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9248(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9280(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9312(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9344(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9376(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9408(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9440(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9472(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9504(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9536(SB), Y4, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11219,24 +11261,24 @@ TEXT ·erfcF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5696(SB), Z30
-	VPBROADCASTQ mathConstants<>+7936(SB), Z29
-	VPBROADCASTQ mathConstants<>+2976(SB), Z28
-	VPBROADCASTQ mathConstants<>+2720(SB), Z27
-	VPBROADCASTQ mathConstants<>+4000(SB), Z26
-	VPBROADCASTQ mathConstants<>+8640(SB), Z25
-	VPBROADCASTQ mathConstants<>+2624(SB), Z24
-	VPBROADCASTQ mathConstants<>+5664(SB), Z23
-	VPBROADCASTQ mathConstants<>+5056(SB), Z22
-	VPBROADCASTQ mathConstants<>+4288(SB), Z21
-	VPBROADCASTQ mathConstants<>+3936(SB), Z20
-	VPBROADCASTQ mathConstants<>+3968(SB), Z19
-	VPBROADCASTQ mathConstants<>+5920(SB), Z18
-	VPBROADCASTQ mathConstants<>+5952(SB), Z17
-	VPBROADCASTQ mathConstants<>+5984(SB), Z16
-	VPBROADCASTQ mathConstants<>+6016(SB), Z15
-	VPBROADCASTQ mathConstants<>+6048(SB), Z14
-	VPBROADCASTQ mathConstants<>+6080(SB), Z13
+	VPBROADCASTQ mathConstants<>+5600(SB), Z30
+	VPBROADCASTQ mathConstants<>+8416(SB), Z29
+	VPBROADCASTQ mathConstants<>+2880(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+3904(SB), Z26
+	VPBROADCASTQ mathConstants<>+9120(SB), Z25
+	VPBROADCASTQ mathConstants<>+2528(SB), Z24
+	VPBROADCASTQ mathConstants<>+5568(SB), Z23
+	VPBROADCASTQ mathConstants<>+4960(SB), Z22
+	VPBROADCASTQ mathConstants<>+4192(SB), Z21
+	VPBROADCASTQ mathConstants<>+3840(SB), Z20
+	VPBROADCASTQ mathConstants<>+3872(SB), Z19
+	VPBROADCASTQ mathConstants<>+6304(SB), Z18
+	VPBROADCASTQ mathConstants<>+6336(SB), Z17
+	VPBROADCASTQ mathConstants<>+6368(SB), Z16
+	VPBROADCASTQ mathConstants<>+6400(SB), Z15
+	VPBROADCASTQ mathConstants<>+6432(SB), Z14
+	VPBROADCASTQ mathConstants<>+6464(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11274,39 +11316,39 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6496(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
 	VADDPD           Z9, Z8, Z3
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8640(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8672(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11328,28 +11370,28 @@ loop:
 	VADDPD           Z4, Z3, Z4
 	VFNMADD231PD     Z2, Z6, Z4
 	VFMADD231PD      Z9, Z4, Z6
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
-	VPBROADCASTQ     mathConstants<>+1760(SB), Z9
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
+	VPBROADCASTQ     mathConstants<>+1664(SB), Z9
 	VSUBPD           Z6, Z9, Z9
 	VBLENDMPD        Z9, Z6, K1, Z9
 	VMINPD           Z0, Z31, Z6
-	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+9152(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9216(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9248(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9280(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9440(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9472(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9504(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9536(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11400,39 +11442,39 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+1728(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6496(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
 	VADDPD           Z9, Z8, Z3
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8608(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8640(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8672(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8704(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11454,28 +11496,28 @@ tail:
 	VADDPD           Z4, Z3, Z4
 	VFNMADD231PD     Z2, Z6, Z4
 	VFMADD231PD      Z9, Z4, Z6
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
-	VPBROADCASTQ     mathConstants<>+1760(SB), Z9
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
+	VPBROADCASTQ     mathConstants<>+1664(SB), Z9
 	VSUBPD           Z6, Z9, Z9
 	VBLENDMPD        Z9, Z6, K1, Z9
 	VMINPD           Z0, Z31, Z6
-	VPBROADCASTQ     mathConstants<>+3584(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+9152(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9216(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9248(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9280(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9440(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9472(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9504(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9536(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11496,61 +11538,61 @@ TEXT ·erfcF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+5696(SB), Y13
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+5600(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5664(SB), Y2
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5568(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMAXPD       Y2, Y13, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+7936(SB), Y2, Y5
-	VADDPD       mathConstants<>+7936(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8416(SB), Y2, Y5
+	VADDPD       mathConstants<>+8416(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
-	VPXOR        mathConstants<>+2976(SB), Y3, Y3
-	VPXOR        mathConstants<>+2976(SB), Y4, Y4
-	VMOVUPS      mathConstants<>+4288(SB), Y5
+	VPXOR        mathConstants<>+2880(SB), Y3, Y3
+	VPXOR        mathConstants<>+2880(SB), Y4, Y4
+	VMOVUPS      mathConstants<>+4192(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+5056(SB), Y3
+	VMOVUPS      mathConstants<>+4960(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y3
 	VMOVAPS      Y3, Y7
-	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y7
+	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y7
 	VSUBPD       Y7, Y3, Y3
-	VFNMADD231PD mathConstants<>+4000(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y3
 	VADDPD       Y7, Y15, Y8
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+5952(SB), Y11
+	VMOVUPS      mathConstants<>+6336(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+5920(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+1728(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+6304(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6368(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6400(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6432(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6464(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6496(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6528(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6560(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6592(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y9, Y8, Y3
 	VFMADD231PD  Y3, Y4, Y9
 	VADDPD       Y9, Y8, Y9
 	VMOVAPS      Y14, Y8
-	VFMADD231PD  mathConstants<>+1728(SB), Y5, Y8
+	VFMADD231PD  mathConstants<>+1632(SB), Y5, Y8
 	VSUBPD       Y14, Y8, Y3
 	VSUBPD       Y3, Y5, Y3
 	VADDPD       Y14, Y3, Y3
@@ -11560,31 +11602,31 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8000(SB), Y8
+	VMOVUPS      mathConstants<>+8480(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7968(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8032(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8064(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8096(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8128(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8160(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8192(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8224(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8256(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8288(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8320(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8480(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8448(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8608(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8640(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8672(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8704(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8736(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8768(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8800(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8832(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8992(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+9024(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+9088(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8640(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8640(SB), Y8
+	VADDPD       mathConstants<>+9120(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+9120(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11604,28 +11646,28 @@ loop:
 	VADDPD       Y4, Y5, Y4
 	VFNMADD231PD Y2, Y6, Y4
 	VFMADD231PD  Y8, Y4, Y6
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y8
-	VMOVUPS      mathConstants<>+1760(SB), Y4
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y8
+	VMOVUPS      mathConstants<>+1664(SB), Y4
 	VSUBPD       Y6, Y4, Y4
 	VBLENDVPD    Y8, Y4, Y6, Y4
 	VMINPD       Y0, Y15, Y6
-	VMOVUPS      mathConstants<>+3584(SB), Y8
+	VMOVUPS      mathConstants<>+3488(SB), Y8
 	VMAXPD       Y6, Y8, Y8
 	VMULPD       Y8, Y8, Y6
-	VMOVUPS      mathConstants<>+8704(SB), Y2
+	VMOVUPS      mathConstants<>+9184(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8672(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8736(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8768(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8800(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8832(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+8992(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9024(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y5
+	VFMADD231PD  mathConstants<>+9152(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9216(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9248(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9280(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9312(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9344(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9376(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9408(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9440(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9472(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9504(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9536(SB), Y6, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VSUBPD       Y5, Y15, Y5
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11648,24 +11690,24 @@ TEXT ·sigmoidF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2720(SB), Z30
-	VPBROADCASTQ mathConstants<>+4000(SB), Z29
-	VPBROADCASTQ mathConstants<>+2976(SB), Z28
-	VPBROADCASTQ mathConstants<>+5056(SB), Z27
-	VPBROADCASTQ mathConstants<>+4288(SB), Z26
-	VPBROADCASTQ mathConstants<>+3936(SB), Z25
-	VPBROADCASTQ mathConstants<>+3968(SB), Z24
-	VPBROADCASTQ mathConstants<>+5920(SB), Z23
-	VPBROADCASTQ mathConstants<>+5952(SB), Z22
-	VPBROADCASTQ mathConstants<>+5984(SB), Z21
-	VPBROADCASTQ mathConstants<>+6016(SB), Z20
-	VPBROADCASTQ mathConstants<>+6048(SB), Z19
-	VPBROADCASTQ mathConstants<>+6080(SB), Z18
-	VPBROADCASTQ mathConstants<>+6112(SB), Z17
-	VPBROADCASTQ mathConstants<>+6144(SB), Z16
-	VPBROADCASTQ mathConstants<>+6176(SB), Z15
-	VPBROADCASTQ mathConstants<>+6208(SB), Z14
-	VPBROADCASTQ mathConstants<>+1728(SB), Z13
+	VPBROADCASTQ mathConstants<>+2624(SB), Z30
+	VPBROADCASTQ mathConstants<>+3904(SB), Z29
+	VPBROADCASTQ mathConstants<>+2880(SB), Z28
+	VPBROADCASTQ mathConstants<>+4960(SB), Z27
+	VPBROADCASTQ mathConstants<>+4192(SB), Z26
+	VPBROADCASTQ mathConstants<>+3840(SB), Z25
+	VPBROADCASTQ mathConstants<>+3872(SB), Z24
+	VPBROADCASTQ mathConstants<>+6304(SB), Z23
+	VPBROADCASTQ mathConstants<>+6336(SB), Z22
+	VPBROADCASTQ mathConstants<>+6368(SB), Z21
+	VPBROADCASTQ mathConstants<>+6400(SB), Z20
+	VPBROADCASTQ mathConstants<>+6432(SB), Z19
+	VPBROADCASTQ mathConstants<>+6464(SB), Z18
+	VPBROADCASTQ mathConstants<>+6496(SB), Z17
+	VPBROADCASTQ mathConstants<>+6528(SB), Z16
+	VPBROADCASTQ mathConstants<>+6560(SB), Z15
+	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+1632(SB), Z13
 	VPXORQ       Z12, Z12, Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -11780,12 +11822,12 @@ TEXT ·sigmoidF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+4000(SB), Y13
-	VMOVUPS mathConstants<>+1728(SB), Y12
-	VMOVUPS mathConstants<>+2976(SB), Y11
-	VMOVUPS mathConstants<>+5056(SB), Y10
-	VMOVUPS mathConstants<>+4288(SB), Y9
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+3904(SB), Y13
+	VMOVUPS mathConstants<>+1632(SB), Y12
+	VMOVUPS mathConstants<>+2880(SB), Y11
+	VMOVUPS mathConstants<>+4960(SB), Y10
+	VMOVUPS mathConstants<>+4192(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -11796,9 +11838,9 @@ loop:
 	VMINPD       Y1, Y9, Y1
 	VMAXPD       Y1, Y10, Y1
 	VMOVAPS      Y14, Y2
-	VFMADD231PD  mathConstants<>+3936(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+3840(SB), Y1, Y2
 	VSUBPD       Y14, Y2, Y2
-	VFNMADD231PD mathConstants<>+3968(SB), Y2, Y1
+	VFNMADD231PD mathConstants<>+3872(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFNMADD231PD Y13, Y2, Y3
 	VSUBPD       Y3, Y1, Y1
@@ -11807,17 +11849,17 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5952(SB), Y7
+	VMOVUPS      mathConstants<>+6336(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+5920(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+6304(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y8
 	VFMADD213PD  Y12, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -11836,7 +11878,7 @@ loop:
 	VADDPD       Y5, Y15, Y4
 	VSUBPD       Y4, Y15, Y1
 	VADDPD       Y5, Y1, Y1
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y0
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y0
 	VBLENDVPD    Y0, Y5, Y15, Y5
 	VDIVPD       Y4, Y15, Y0
 	VMULPD       Y0, Y5, Y2
@@ -11859,27 +11901,27 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2976(SB), Z30
-	VPBROADCASTQ mathConstants<>+2720(SB), Z29
-	VPBROADCASTQ mathConstants<>+4000(SB), Z28
-	VPBROADCASTQ mathConstants<>+5056(SB), Z27
-	VPBROADCASTQ mathConstants<>+4288(SB), Z26
-	VPBROADCASTQ mathConstants<>+3936(SB), Z25
-	VPBROADCASTQ mathConstants<>+3968(SB), Z24
-	VPBROADCASTQ mathConstants<>+5920(SB), Z23
-	VPBROADCASTQ mathConstants<>+5952(SB), Z22
-	VPBROADCASTQ mathConstants<>+5984(SB), Z21
-	VPBROADCASTQ mathConstants<>+6016(SB), Z20
-	VPBROADCASTQ mathConstants<>+6048(SB), Z19
-	VPBROADCASTQ mathConstants<>+6080(SB), Z18
-	VPBROADCASTQ mathConstants<>+6112(SB), Z17
-	VPBROADCASTQ mathConstants<>+6144(SB), Z16
-	VPBROADCASTQ mathConstants<>+6176(SB), Z15
-	VPBROADCASTQ mathConstants<>+6208(SB), Z14
-	VPBROADCASTQ mathConstants<>+1728(SB), Z13
-	VPBROADCASTQ mathConstants<>+5728(SB), Z12
+	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+3904(SB), Z28
+	VPBROADCASTQ mathConstants<>+4960(SB), Z27
+	VPBROADCASTQ mathConstants<>+4192(SB), Z26
+	VPBROADCASTQ mathConstants<>+3840(SB), Z25
+	VPBROADCASTQ mathConstants<>+3872(SB), Z24
+	VPBROADCASTQ mathConstants<>+6304(SB), Z23
+	VPBROADCASTQ mathConstants<>+6336(SB), Z22
+	VPBROADCASTQ mathConstants<>+6368(SB), Z21
+	VPBROADCASTQ mathConstants<>+6400(SB), Z20
+	VPBROADCASTQ mathConstants<>+6432(SB), Z19
+	VPBROADCASTQ mathConstants<>+6464(SB), Z18
+	VPBROADCASTQ mathConstants<>+6496(SB), Z17
+	VPBROADCASTQ mathConstants<>+6528(SB), Z16
+	VPBROADCASTQ mathConstants<>+6560(SB), Z15
+	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+1632(SB), Z13
+	VPBROADCASTQ mathConstants<>+5632(SB), Z12
 	VPXORQ       Z11, Z11, Z11
-	VPBROADCASTQ mathConstants<>+9088(SB), Z10
+	VPBROADCASTQ mathConstants<>+5984(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12013,12 +12055,12 @@ TEXT ·siluF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+2976(SB), Y13
-	VMOVUPS mathConstants<>+4000(SB), Y12
-	VMOVUPS mathConstants<>+1728(SB), Y11
-	VMOVUPS mathConstants<>+5056(SB), Y10
-	VMOVUPS mathConstants<>+4288(SB), Y9
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+2880(SB), Y13
+	VMOVUPS mathConstants<>+3904(SB), Y12
+	VMOVUPS mathConstants<>+1632(SB), Y11
+	VMOVUPS mathConstants<>+4960(SB), Y10
+	VMOVUPS mathConstants<>+4192(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -12029,9 +12071,9 @@ loop:
 	VMINPD       Y1, Y9, Y1
 	VMAXPD       Y1, Y10, Y1
 	VMOVAPS      Y14, Y2
-	VFMADD231PD  mathConstants<>+3936(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+3840(SB), Y1, Y2
 	VSUBPD       Y14, Y2, Y2
-	VFNMADD231PD mathConstants<>+3968(SB), Y2, Y1
+	VFNMADD231PD mathConstants<>+3872(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFNMADD231PD Y12, Y2, Y3
 	VSUBPD       Y3, Y1, Y1
@@ -12040,17 +12082,17 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5952(SB), Y7
+	VMOVUPS      mathConstants<>+6336(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+5920(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+6304(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y8
 	VFMADD213PD  Y11, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -12066,9 +12108,9 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y15, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+5728(SB), Y4
+	VMOVUPS      mathConstants<>+5632(SB), Y4
 	VMAXPD       Y0, Y4, Y4
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y4, Y0
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
 	VBLENDVPD    Y0, Y5, Y15, Y0
 	VMULPD       Y0, Y4, Y1
 	VFMSUB213PD  Y1, Y4, Y0
@@ -12083,7 +12125,7 @@ loop:
 	VFMADD231PD  Y8, Y0, Y6
 	VPAND        Y13, Y4, Y8
 	VPOR         Y8, Y6, Y8
-	VCMPPD       $0x01, mathConstants<>+9088(SB), Y4, Y6
+	VCMPPD       $0x01, mathConstants<>+5984(SB), Y4, Y6
 	VCMPPD       $0x03, Y4, Y4, Y0
 	VBLENDVPD    Y0, Y8, Y4, Y4
 	VBLENDVPD    Y6, Y8, Y4, Y8
@@ -12102,23 +12144,23 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+1728(SB), Z31
+	VPBROADCASTQ mathConstants<>+1632(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+1696(SB), Z29
-	VPBROADCASTQ mathConstants<>+2976(SB), Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+9120(SB), Z26
-	VPBROADCASTQ mathConstants<>+5696(SB), Z25
-	VPBROADCASTQ mathConstants<>+7936(SB), Z24
-	VPBROADCASTQ mathConstants<>+2720(SB), Z23
-	VPBROADCASTQ mathConstants<>+4000(SB), Z22
-	VPBROADCASTQ mathConstants<>+8640(SB), Z21
-	VPBROADCASTQ mathConstants<>+5760(SB), Z20
-	VPBROADCASTQ mathConstants<>+5056(SB), Z19
-	VPBROADCASTQ mathConstants<>+4288(SB), Z18
-	VPBROADCASTQ mathConstants<>+3936(SB), Z17
-	VPBROADCASTQ mathConstants<>+3968(SB), Z16
-	VPBROADCASTQ mathConstants<>+5920(SB), Z15
+	VPBROADCASTQ mathConstants<>+1600(SB), Z29
+	VPBROADCASTQ mathConstants<>+2880(SB), Z28
+	VPBROADCASTQ mathConstants<>+2528(SB), Z27
+	VPBROADCASTQ mathConstants<>+9568(SB), Z26
+	VPBROADCASTQ mathConstants<>+5600(SB), Z25
+	VPBROADCASTQ mathConstants<>+8416(SB), Z24
+	VPBROADCASTQ mathConstants<>+2624(SB), Z23
+	VPBROADCASTQ mathConstants<>+3904(SB), Z22
+	VPBROADCASTQ mathConstants<>+9120(SB), Z21
+	VPBROADCASTQ mathConstants<>+5664(SB), Z20
+	VPBROADCASTQ mathConstants<>+4960(SB), Z19
+	VPBROADCASTQ mathConstants<>+4192(SB), Z18
+	VPBROADCASTQ mathConstants<>+3840(SB), Z17
+	VPBROADCASTQ mathConstants<>+3872(SB), Z16
+	VPBROADCASTQ mathConstants<>+6304(SB), Z15
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12158,15 +12200,15 @@ loop:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6016(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6336(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6368(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6400(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6432(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6464(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6496(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6528(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12174,28 +12216,28 @@ loop:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8480(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8448(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8608(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8640(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8672(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8704(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12211,20 +12253,20 @@ loop:
 	VADDPD           Z30, Z6, Z10
 	VSUBPD           Z10, Z6, Z6
 	VADDPD           Z30, Z6, Z6
-	VFMADD231PD.BCST mathConstants<>+1760(SB), Z3, Z6
+	VFMADD231PD.BCST mathConstants<>+1664(SB), Z3, Z6
 	VDIVPD           Z10, Z30, Z3
 	VMULPD           Z3, Z7, Z11
 	VFNMADD231PD     Z10, Z11, Z7
 	VADDPD           Z4, Z7, Z4
 	VFNMADD231PD     Z6, Z11, Z4
 	VFMADD231PD      Z3, Z4, Z11
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
 	VPXORQ           Z28, Z11, Z3
 	VSUBPD           Z11, Z0, Z11
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9152(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9600(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12237,20 +12279,20 @@ loop:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9184(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+9152(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9216(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9248(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9280(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9440(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9472(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9504(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9536(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12302,15 +12344,15 @@ tail:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+5984(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6016(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6336(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6368(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6400(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6432(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6464(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6496(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6528(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12318,28 +12360,28 @@ tail:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8000(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8480(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+7968(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8032(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8064(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8096(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8128(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8160(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8192(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8224(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8256(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8288(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8320(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8480(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8448(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8608(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8640(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8672(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8704(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8736(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8768(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8800(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8832(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8992(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+9024(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12355,20 +12397,20 @@ tail:
 	VADDPD           Z30, Z6, Z10
 	VSUBPD           Z10, Z6, Z6
 	VADDPD           Z30, Z6, Z6
-	VFMADD231PD.BCST mathConstants<>+1760(SB), Z3, Z6
+	VFMADD231PD.BCST mathConstants<>+1664(SB), Z3, Z6
 	VDIVPD           Z10, Z30, Z3
 	VMULPD           Z3, Z7, Z11
 	VFNMADD231PD     Z10, Z11, Z7
 	VADDPD           Z4, Z7, Z4
 	VFNMADD231PD     Z6, Z11, Z4
 	VFMADD231PD      Z3, Z4, Z11
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z0, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z0, K1
 	VPXORQ           Z28, Z11, Z3
 	VSUBPD           Z11, Z0, Z11
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9152(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9600(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12381,20 +12423,20 @@ tail:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+8704(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9184(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+8672(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8736(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8768(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8800(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8832(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8864(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8896(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8928(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+9152(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9216(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9248(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9280(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9440(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9472(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9504(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9536(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12413,61 +12455,61 @@ TEXT ·geluF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+1728(SB), Y15
+	VMOVUPS mathConstants<>+1632(SB), Y15
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5760(SB), Y2
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5664(SB), Y2
 	VMINPD       Y1, Y2, Y2
-	VMULPD       mathConstants<>+1696(SB), Y2, Y1
+	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
-	VFMSUB231PD  mathConstants<>+1696(SB), Y2, Y3
-	VFMADD231PD  mathConstants<>+9120(SB), Y2, Y3
+	VFMSUB231PD  mathConstants<>+1600(SB), Y2, Y3
+	VFMADD231PD  mathConstants<>+9568(SB), Y2, Y3
 	VMULPD       Y2, Y2, Y4
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y2, Y2, Y5
 	VMULPD       Y2, Y15, Y2
-	VMAXPD       mathConstants<>+5696(SB), Y1, Y6
+	VMAXPD       mathConstants<>+5600(SB), Y1, Y6
 	VMULPD       Y4, Y15, Y4
 	VMULPD       Y5, Y15, Y5
-	VSUBPD       mathConstants<>+7936(SB), Y6, Y7
-	VADDPD       mathConstants<>+7936(SB), Y6, Y8
+	VSUBPD       mathConstants<>+8416(SB), Y6, Y7
+	VADDPD       mathConstants<>+8416(SB), Y6, Y8
 	VDIVPD       Y8, Y7, Y8
-	VPXOR        mathConstants<>+2976(SB), Y4, Y4
-	VPXOR        mathConstants<>+2976(SB), Y5, Y5
-	VMOVUPS      mathConstants<>+4288(SB), Y7
+	VPXOR        mathConstants<>+2880(SB), Y4, Y4
+	VPXOR        mathConstants<>+2880(SB), Y5, Y5
+	VMOVUPS      mathConstants<>+4192(SB), Y7
 	VMINPD       Y4, Y7, Y7
-	VMOVUPS      mathConstants<>+5056(SB), Y4
+	VMOVUPS      mathConstants<>+4960(SB), Y4
 	VMAXPD       Y7, Y4, Y4
-	VMOVUPS      mathConstants<>+2720(SB), Y7
+	VMOVUPS      mathConstants<>+2624(SB), Y7
 	VMOVAPS      Y7, Y9
-	VFMADD231PD  mathConstants<>+3936(SB), Y4, Y9
-	VSUBPD       mathConstants<>+2720(SB), Y9, Y9
-	VFNMADD231PD mathConstants<>+3968(SB), Y9, Y4
+	VFMADD231PD  mathConstants<>+3840(SB), Y4, Y9
+	VSUBPD       mathConstants<>+2624(SB), Y9, Y9
+	VFNMADD231PD mathConstants<>+3872(SB), Y9, Y4
 	VMOVAPS      Y4, Y7
-	VFNMADD231PD mathConstants<>+4000(SB), Y9, Y7
+	VFNMADD231PD mathConstants<>+3904(SB), Y9, Y7
 	VSUBPD       Y7, Y4, Y4
-	VFNMADD231PD mathConstants<>+4000(SB), Y9, Y4
+	VFNMADD231PD mathConstants<>+3904(SB), Y9, Y4
 	VADDPD       mathConstants<>+1440(SB), Y7, Y10
 	VMOVUPS      mathConstants<>+1440(SB), Y11
 	VSUBPD       Y10, Y11, Y11
 	VADDPD       Y7, Y11, Y11
 	VMULPD       Y7, Y7, Y12
-	VMOVUPS      mathConstants<>+5952(SB), Y13
+	VMOVUPS      mathConstants<>+6336(SB), Y13
 	VMOVAPS      Y13, Y14
-	VFMADD231PD  mathConstants<>+5920(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+5984(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6016(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y14
+	VFMADD231PD  mathConstants<>+6304(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6368(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6400(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6432(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6464(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6496(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6528(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6560(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6592(SB), Y7, Y14
 	VFMADD213PD  Y15, Y7, Y14
 	VFMADD231PD  Y14, Y12, Y11
 	VADDPD       Y5, Y4, Y5
@@ -12475,41 +12517,41 @@ loop:
 	VFMADD231PD  Y4, Y5, Y11
 	VADDPD       Y11, Y10, Y11
 	VMOVAPS      Y9, Y10
-	VFMADD213PD  mathConstants<>+2720(SB), Y15, Y10
-	VSUBPD       mathConstants<>+2720(SB), Y10, Y4
+	VFMADD213PD  mathConstants<>+2624(SB), Y15, Y10
+	VSUBPD       mathConstants<>+2624(SB), Y10, Y4
 	VSUBPD       Y4, Y9, Y4
-	VADDPD       mathConstants<>+2720(SB), Y4, Y4
+	VADDPD       mathConstants<>+2624(SB), Y4, Y4
 	VPSLLQ       $0x34, Y10, Y10
 	VPADDQ       mathConstants<>+1440(SB), Y10, Y10
 	VMULPD       Y10, Y11, Y10
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       mathConstants<>+1440(SB), Y4, Y4
 	VMULPD       Y4, Y10, Y4
-	VMOVUPS      mathConstants<>+8000(SB), Y10
+	VMOVUPS      mathConstants<>+8480(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+7968(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8032(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8064(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8096(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8128(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8160(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8192(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8224(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8256(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8288(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8320(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8352(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8384(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8416(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8448(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8480(SB), Y8, Y11
+	VFMADD231PD  mathConstants<>+8448(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8512(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8544(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8576(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8608(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8640(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8672(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8704(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8736(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8768(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8800(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8832(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8864(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8896(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8928(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8960(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8992(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+9024(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+9056(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+9088(SB), Y8, Y11
 	VMULPD       Y11, Y8, Y11
-	VADDPD       mathConstants<>+8640(SB), Y11, Y8
-	VMOVUPS      mathConstants<>+8640(SB), Y10
+	VADDPD       mathConstants<>+9120(SB), Y11, Y8
+	VMOVUPS      mathConstants<>+9120(SB), Y10
 	VSUBPD       Y8, Y10, Y10
 	VADDPD       Y11, Y10, Y11
 	VMULPD       Y4, Y2, Y10
@@ -12523,7 +12565,7 @@ loop:
 	VADDPD       mathConstants<>+1440(SB), Y6, Y11
 	VSUBPD       Y11, Y6, Y6
 	VADDPD       mathConstants<>+1440(SB), Y6, Y6
-	VFMADD231PD  mathConstants<>+1760(SB), Y3, Y6
+	VFMADD231PD  mathConstants<>+1664(SB), Y3, Y6
 	VMOVUPS      mathConstants<>+1440(SB), Y3
 	VDIVPD       Y11, Y3, Y3
 	VMULPD       Y3, Y4, Y10
@@ -12531,40 +12573,40 @@ loop:
 	VADDPD       Y9, Y4, Y9
 	VFNMADD231PD Y6, Y10, Y9
 	VFMADD231PD  Y3, Y9, Y10
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y0, Y3
-	VPXOR        mathConstants<>+2976(SB), Y10, Y9
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y3
+	VPXOR        mathConstants<>+2880(SB), Y10, Y9
 	VSUBPD       Y10, Y0, Y10
 	VBLENDVPD    Y3, Y9, Y10, Y9
-	VMOVUPS      mathConstants<>+5696(SB), Y10
+	VMOVUPS      mathConstants<>+5600(SB), Y10
 	VCMPPD       $0x01, Y1, Y10, Y10
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+9152(SB), Y3
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+9600(SB), Y3
 	VMINPD       Y1, Y3, Y3
-	VPAND        mathConstants<>+2976(SB), Y0, Y1
+	VPAND        mathConstants<>+2880(SB), Y0, Y1
 	VPXOR        Y1, Y3, Y1
-	VMULPD       mathConstants<>+1696(SB), Y1, Y3
+	VMULPD       mathConstants<>+1600(SB), Y1, Y3
 	VMOVAPS      Y3, Y6
-	VFMSUB231PD  mathConstants<>+1696(SB), Y1, Y6
-	VFMADD231PD  mathConstants<>+9120(SB), Y1, Y6
+	VFMSUB231PD  mathConstants<>+1600(SB), Y1, Y6
+	VFMADD231PD  mathConstants<>+9568(SB), Y1, Y6
 	VMULPD       Y3, Y15, Y1
 	VADDPD       Y1, Y15, Y4
 	VSUBPD       Y4, Y15, Y11
 	VADDPD       Y1, Y11, Y11
 	VMULPD       Y3, Y3, Y3
-	VMOVUPS      mathConstants<>+8704(SB), Y8
+	VMOVUPS      mathConstants<>+9184(SB), Y8
 	VMOVAPS      Y8, Y2
-	VFMADD231PD  mathConstants<>+8672(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8736(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8768(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8800(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8832(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8864(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8896(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8928(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8960(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+8992(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9024(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9056(SB), Y3, Y2
+	VFMADD231PD  mathConstants<>+9152(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9216(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9248(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9280(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9312(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9344(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9376(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9408(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9440(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9472(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9504(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9536(SB), Y3, Y2
 	VFMADD231PD  Y6, Y15, Y11
 	VFMADD231PD  Y2, Y1, Y11
 	VADDPD       Y11, Y4, Y11
@@ -12586,27 +12628,27 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5824(SB), Z30
-	VPBROADCASTQ mathConstants<>+2976(SB), Z29
-	VPBROADCASTQ mathConstants<>+9216(SB), Z28
-	VPBROADCASTQ mathConstants<>+2720(SB), Z27
-	VPBROADCASTQ mathConstants<>+4000(SB), Z26
-	VPBROADCASTQ mathConstants<>+5792(SB), Z25
-	VPBROADCASTQ mathConstants<>+2624(SB), Z24
-	VPBROADCASTQ mathConstants<>+9184(SB), Z23
-	VPBROADCASTQ mathConstants<>+9248(SB), Z22
-	VPBROADCASTQ mathConstants<>+5056(SB), Z21
-	VPBROADCASTQ mathConstants<>+4288(SB), Z20
-	VPBROADCASTQ mathConstants<>+3936(SB), Z19
-	VPBROADCASTQ mathConstants<>+3968(SB), Z18
-	VPBROADCASTQ mathConstants<>+5920(SB), Z17
-	VPBROADCASTQ mathConstants<>+5952(SB), Z16
-	VPBROADCASTQ mathConstants<>+5984(SB), Z15
-	VPBROADCASTQ mathConstants<>+6016(SB), Z14
-	VPBROADCASTQ mathConstants<>+6048(SB), Z13
-	VPBROADCASTQ mathConstants<>+6080(SB), Z12
-	VPBROADCASTQ mathConstants<>+6112(SB), Z11
-	VPBROADCASTQ mathConstants<>+6144(SB), Z10
+	VPBROADCASTQ mathConstants<>+5728(SB), Z30
+	VPBROADCASTQ mathConstants<>+2880(SB), Z29
+	VPBROADCASTQ mathConstants<>+9664(SB), Z28
+	VPBROADCASTQ mathConstants<>+2624(SB), Z27
+	VPBROADCASTQ mathConstants<>+3904(SB), Z26
+	VPBROADCASTQ mathConstants<>+5696(SB), Z25
+	VPBROADCASTQ mathConstants<>+2528(SB), Z24
+	VPBROADCASTQ mathConstants<>+9632(SB), Z23
+	VPBROADCASTQ mathConstants<>+9696(SB), Z22
+	VPBROADCASTQ mathConstants<>+4960(SB), Z21
+	VPBROADCASTQ mathConstants<>+4192(SB), Z20
+	VPBROADCASTQ mathConstants<>+3840(SB), Z19
+	VPBROADCASTQ mathConstants<>+3872(SB), Z18
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
+	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6368(SB), Z15
+	VPBROADCASTQ mathConstants<>+6400(SB), Z14
+	VPBROADCASTQ mathConstants<>+6432(SB), Z13
+	VPBROADCASTQ mathConstants<>+6464(SB), Z12
+	VPBROADCASTQ mathConstants<>+6496(SB), Z11
+	VPBROADCASTQ mathConstants<>+6528(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12663,18 +12705,18 @@ loop:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+1728(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
 	VADDPD           Z6, Z2, Z1
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5728(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5632(SB), Z6
 	VMAXPD           Z0, Z6, Z6
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
 	VMULPD           Z0, Z6, Z2
 	VFMSUB213PD      Z2, Z6, Z0
@@ -12689,7 +12731,7 @@ loop:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+9088(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5984(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12756,18 +12798,18 @@ tail:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6176(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+1728(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6560(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6592(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
 	VADDPD           Z6, Z2, Z1
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5728(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5632(SB), Z6
 	VMAXPD           Z0, Z6, Z6
-	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
 	VMULPD           Z0, Z6, Z2
 	VFMSUB213PD      Z2, Z6, Z0
@@ -12782,7 +12824,7 @@ tail:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+9088(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5984(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12800,19 +12842,19 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2720(SB), Y14
-	VMOVUPS mathConstants<>+5824(SB), Y13
-	VMOVUPS mathConstants<>+2976(SB), Y12
-	VMOVUPS mathConstants<>+9216(SB), Y11
-	VMOVUPS mathConstants<>+4000(SB), Y10
+	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+5728(SB), Y13
+	VMOVUPS mathConstants<>+2880(SB), Y12
+	VMOVUPS mathConstants<>+9664(SB), Y11
+	VMOVUPS mathConstants<>+3904(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2624(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5792(SB), Y2
+	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5696(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y1
 	VMOVAPS      Y1, Y3
@@ -12821,7 +12863,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+9184(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9632(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -12832,7 +12874,7 @@ loop:
 	VMULPD       Y11, Y2, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  Y11, Y2, Y6
-	VFMADD231PD  mathConstants<>+9248(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+9696(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -12840,14 +12882,14 @@ loop:
 	VFMADD231PD  Y5, Y3, Y4
 	VPXOR        Y12, Y2, Y2
 	VPXOR        Y12, Y4, Y4
-	VMOVUPS      mathConstants<>+4288(SB), Y5
+	VMOVUPS      mathConstants<>+4192(SB), Y5
 	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+5056(SB), Y2
+	VMOVUPS      mathConstants<>+4960(SB), Y2
 	VMAXPD       Y5, Y2, Y2
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+3840(SB), Y2, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3968(SB), Y5, Y2
+	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y2
 	VMOVAPS      Y2, Y3
 	VFNMADD231PD Y10, Y5, Y3
 	VSUBPD       Y3, Y2, Y2
@@ -12856,25 +12898,25 @@ loop:
 	VSUBPD       Y1, Y15, Y6
 	VADDPD       Y3, Y6, Y6
 	VMULPD       Y3, Y3, Y7
-	VMOVUPS      mathConstants<>+5952(SB), Y8
+	VMOVUPS      mathConstants<>+6336(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+5920(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+5984(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6016(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+1728(SB), Y3, Y9
+	VFMADD231PD  mathConstants<>+6304(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+1632(SB), Y3, Y9
 	VFMADD231PD  Y9, Y7, Y6
 	VADDPD       Y4, Y2, Y4
 	VADDPD       Y6, Y1, Y2
 	VFMADD231PD  Y2, Y4, Y6
 	VADDPD       Y6, Y1, Y6
 	VMOVAPS      Y14, Y1
-	VFMADD231PD  mathConstants<>+1728(SB), Y5, Y1
+	VFMADD231PD  mathConstants<>+1632(SB), Y5, Y1
 	VSUBPD       Y14, Y1, Y2
 	VSUBPD       Y2, Y5, Y2
 	VADDPD       Y14, Y2, Y2
@@ -12884,9 +12926,9 @@ loop:
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y15, Y2, Y2
 	VMULPD       Y2, Y1, Y2
-	VMOVUPS      mathConstants<>+5728(SB), Y1
+	VMOVUPS      mathConstants<>+5632(SB), Y1
 	VMAXPD       Y0, Y1, Y1
-	VCMPPD       $0x01, mathConstants<>+1984(SB), Y1, Y0
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y1, Y0
 	VBLENDVPD    Y0, Y2, Y15, Y0
 	VMULPD       Y0, Y1, Y6
 	VFMSUB213PD  Y6, Y1, Y0
@@ -12901,7 +12943,7 @@ loop:
 	VFMADD231PD  Y4, Y0, Y9
 	VPAND        Y12, Y1, Y4
 	VPOR         Y4, Y9, Y4
-	VCMPPD       $0x01, mathConstants<>+9088(SB), Y1, Y9
+	VCMPPD       $0x01, mathConstants<>+5984(SB), Y1, Y9
 	VCMPPD       $0x03, Y1, Y1, Y0
 	VBLENDVPD    Y0, Y4, Y1, Y1
 	VBLENDVPD    Y9, Y4, Y1, Y4
@@ -12921,24 +12963,24 @@ TEXT ·expNegMulF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         a+8(FP), SI
 	MOVQ         b+16(FP), DX
 	MOVQ         n+24(FP), R9
-	VPBROADCASTQ mathConstants<>+2720(SB), Z31
-	VPBROADCASTQ mathConstants<>+2976(SB), Z30
-	VPBROADCASTQ mathConstants<>+5056(SB), Z29
-	VPBROADCASTQ mathConstants<>+4288(SB), Z28
-	VPBROADCASTQ mathConstants<>+3936(SB), Z27
-	VPBROADCASTQ mathConstants<>+3968(SB), Z26
-	VPBROADCASTQ mathConstants<>+4000(SB), Z25
-	VPBROADCASTQ mathConstants<>+5920(SB), Z24
-	VPBROADCASTQ mathConstants<>+5952(SB), Z23
-	VPBROADCASTQ mathConstants<>+5984(SB), Z22
-	VPBROADCASTQ mathConstants<>+6016(SB), Z21
-	VPBROADCASTQ mathConstants<>+6048(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
-	VPBROADCASTQ mathConstants<>+6208(SB), Z15
-	VPBROADCASTQ mathConstants<>+1728(SB), Z14
+	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+4960(SB), Z29
+	VPBROADCASTQ mathConstants<>+4192(SB), Z28
+	VPBROADCASTQ mathConstants<>+3840(SB), Z27
+	VPBROADCASTQ mathConstants<>+3872(SB), Z26
+	VPBROADCASTQ mathConstants<>+3904(SB), Z25
+	VPBROADCASTQ mathConstants<>+6304(SB), Z24
+	VPBROADCASTQ mathConstants<>+6336(SB), Z23
+	VPBROADCASTQ mathConstants<>+6368(SB), Z22
+	VPBROADCASTQ mathConstants<>+6400(SB), Z21
+	VPBROADCASTQ mathConstants<>+6432(SB), Z20
+	VPBROADCASTQ mathConstants<>+6464(SB), Z19
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+1632(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -13023,18 +13065,18 @@ TEXT ·expNegMulF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    a+8(FP), SI
 	MOVQ    b+16(FP), DX
 	MOVQ    n+24(FP), R9
-	VMOVUPS mathConstants<>+2720(SB), Y15
+	VMOVUPS mathConstants<>+2624(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+1728(SB), Y13
-	VMOVUPS mathConstants<>+2976(SB), Y12
-	VMOVUPS mathConstants<>+5056(SB), Y11
-	VMOVUPS mathConstants<>+4288(SB), Y10
-	VMOVUPS mathConstants<>+3936(SB), Y9
-	VMOVUPS mathConstants<>+3968(SB), Y8
-	VMOVUPS mathConstants<>+4000(SB), Y7
-	VMOVUPS mathConstants<>+5920(SB), Y6
-	VMOVUPS mathConstants<>+5952(SB), Y5
-	VMOVUPS mathConstants<>+5984(SB), Y4
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+2880(SB), Y12
+	VMOVUPS mathConstants<>+4960(SB), Y11
+	VMOVUPS mathConstants<>+4192(SB), Y10
+	VMOVUPS mathConstants<>+3840(SB), Y9
+	VMOVUPS mathConstants<>+3872(SB), Y8
+	VMOVUPS mathConstants<>+3904(SB), Y7
+	VMOVUPS mathConstants<>+6304(SB), Y6
+	VMOVUPS mathConstants<>+6336(SB), Y5
+	VMOVUPS mathConstants<>+6368(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13054,13 +13096,13 @@ loop:
 	VMOVAPS      Y5, Y2
 	VFMADD231PD  Y1, Y6, Y2
 	VFMADD213PD  Y4, Y1, Y2
-	VFMADD213PD  mathConstants<>+6016(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6048(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6080(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6400(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6432(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6464(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6496(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6528(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6560(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6592(SB), Y1, Y2
 	VFMADD213PD  Y13, Y1, Y2
 	VMULPD       Y1, Y1, Y3
 	VFMADD231PD  Y2, Y3, Y1
@@ -13094,25 +13136,25 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+2080(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+9568(SB), Z27
-	VPBROADCASTQ mathConstants<>+2720(SB), Z26
-	VPBROADCASTQ mathConstants<>+1728(SB), Z25
-	VPBROADCASTQ mathConstants<>+1472(SB), Z24
-	VPBROADCASTQ mathConstants<>+1504(SB), Z23
-	VPBROADCASTQ mathConstants<>+1536(SB), Z22
-	VPBROADCASTQ mathConstants<>+1568(SB), Z21
-	VPBROADCASTQ mathConstants<>+1632(SB), Z20
-	VPBROADCASTQ mathConstants<>+1600(SB), Z19
-	VPBROADCASTQ mathConstants<>+1664(SB), Z18
-	VPBROADCASTQ mathConstants<>+1696(SB), Z17
-	VPBROADCASTQ mathConstants<>+9280(SB), Z16
-	VPBROADCASTQ mathConstants<>+9312(SB), Z15
-	VPBROADCASTQ mathConstants<>+9344(SB), Z14
-	VPBROADCASTQ mathConstants<>+9376(SB), Z13
-	VPBROADCASTQ mathConstants<>+9408(SB), Z12
-	VPBROADCASTQ mathConstants<>+9440(SB), Z11
+	VPBROADCASTQ mathConstants<>+1984(SB), Z29
+	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+10016(SB), Z27
+	VPBROADCASTQ mathConstants<>+2624(SB), Z26
+	VPBROADCASTQ mathConstants<>+1632(SB), Z25
+	VPBROADCASTQ mathConstants<>+1536(SB), Z24
+	VPBROADCASTQ mathConstants<>+6688(SB), Z23
+	VPBROADCASTQ mathConstants<>+6720(SB), Z22
+	VPBROADCASTQ mathConstants<>+6752(SB), Z21
+	VPBROADCASTQ mathConstants<>+1472(SB), Z20
+	VPBROADCASTQ mathConstants<>+1504(SB), Z19
+	VPBROADCASTQ mathConstants<>+1568(SB), Z18
+	VPBROADCASTQ mathConstants<>+1600(SB), Z17
+	VPBROADCASTQ mathConstants<>+9728(SB), Z16
+	VPBROADCASTQ mathConstants<>+9760(SB), Z15
+	VPBROADCASTQ mathConstants<>+9792(SB), Z14
+	VPBROADCASTQ mathConstants<>+9824(SB), Z13
+	VPBROADCASTQ mathConstants<>+9856(SB), Z12
+	VPBROADCASTQ mathConstants<>+9888(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -13121,121 +13163,121 @@ loop:
 	VMOVUPD           (SI)(AX*8), Z0
 	VMOVUPD           (DX)(AX*8), Z1
 	VPANDQ            Z28, Z0, Z2
-	VCMPPD            $0x01, Z24, Z2, K1
-	VMULPD            Z23, Z2, Z3
+	VCMPPD            $0x01, Z23, Z2, K1
+	VMULPD            Z22, Z2, Z3
 	VBLENDMPD         Z3, Z2, K1, Z3
-	VPSUBQ            Z22, Z3, Z3
-	VPSRLQ            $0x34, Z3, Z2
-	VPORQ             Z21, Z2, Z2
-	VBLENDMPD         Z20, Z19, K1, Z4
-	VSUBPD            Z4, Z2, Z4
+	VBLENDMPD         Z21, Z24, K1, Z2
+	VPSUBQ            Z20, Z3, Z3
+	VPSRLQ            $0x34, Z3, Z4
+	VPORQ             Z19, Z4, Z4
+	VSUBPD            Z2, Z4, Z2
 	VPANDQ            Z18, Z3, Z3
 	VPADDQ            Z17, Z3, Z3
-	VSUBPD            Z31, Z3, Z2
+	VSUBPD            Z31, Z3, Z4
 	VADDPD            Z3, Z31, Z5
 	VSUBPD            Z5, Z31, Z6
 	VADDPD            Z3, Z6, Z3
 	VDIVPD            Z5, Z31, Z6
-	VMULPD            Z6, Z2, Z7
-	VFNMADD231PD      Z5, Z7, Z2
-	VFNMADD231PD      Z3, Z7, Z2
-	VMULPD            Z6, Z2, Z6
-	VMULPD            Z7, Z7, Z2
-	VMOVAPS           Z2, Z3
+	VMULPD            Z6, Z4, Z7
+	VFNMADD231PD      Z5, Z7, Z4
+	VFNMADD231PD      Z3, Z7, Z4
+	VMULPD            Z6, Z4, Z6
+	VMULPD            Z7, Z7, Z4
+	VMOVAPS           Z4, Z3
 	VFMSUB231PD       Z7, Z7, Z3
 	VADDPD            Z7, Z7, Z5
 	VFMADD231PD       Z6, Z5, Z3
 	VMOVAPS           Z15, Z5
-	VFMADD231PD       Z2, Z16, Z5
-	VFMADD213PD       Z14, Z2, Z5
-	VFMADD213PD       Z13, Z2, Z5
-	VFMADD213PD       Z12, Z2, Z5
-	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9472(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9504(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9536(SB), Z2, Z5
-	VMULPD            Z5, Z2, Z5
+	VFMADD231PD       Z4, Z16, Z5
+	VFMADD213PD       Z14, Z4, Z5
+	VFMADD213PD       Z13, Z4, Z5
+	VFMADD213PD       Z12, Z4, Z5
+	VFMADD213PD       Z11, Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9920(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9952(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9984(SB), Z4, Z5
+	VMULPD            Z5, Z4, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9600(SB), Z5, Z5
-	VMULPD            Z8, Z2, Z9
+	VADDPD.BCST       mathConstants<>+10048(SB), Z5, Z5
+	VMULPD            Z8, Z4, Z9
 	VMOVAPS           Z9, Z10
-	VFMSUB231PD       Z8, Z2, Z10
+	VFMSUB231PD       Z8, Z4, Z10
 	VFMADD231PD       Z8, Z3, Z10
-	VFMADD231PD       Z5, Z2, Z10
+	VFMADD231PD       Z5, Z4, Z10
 	VMULPD            Z9, Z7, Z5
-	VMOVAPS           Z5, Z2
-	VFMSUB231PD       Z9, Z7, Z2
-	VFMADD231PD       Z9, Z6, Z2
-	VFMADD231PD       Z10, Z7, Z2
+	VMOVAPS           Z5, Z4
+	VFMSUB231PD       Z9, Z7, Z4
+	VFMADD231PD       Z9, Z6, Z4
+	VFMADD231PD       Z10, Z7, Z4
 	VADDPD            Z7, Z7, Z7
 	VADDPD            Z5, Z7, Z10
 	VSUBPD            Z10, Z7, Z7
 	VADDPD            Z5, Z7, Z5
 	VADDPD            Z6, Z6, Z6
-	VADDPD            Z6, Z2, Z6
+	VADDPD            Z6, Z4, Z6
 	VADDPD            Z6, Z5, Z6
-	VMULPD.BCST       mathConstants<>+1920(SB), Z4, Z5
-	VADDPD            Z10, Z5, Z2
-	VSUBPD            Z2, Z5, Z5
+	VMULPD.BCST       mathConstants<>+1824(SB), Z2, Z5
+	VADDPD            Z10, Z5, Z4
+	VSUBPD            Z4, Z5, Z5
 	VADDPD            Z10, Z5, Z10
-	VFMADD231PD.BCST  mathConstants<>+1952(SB), Z4, Z6
+	VFMADD231PD.BCST  mathConstants<>+1856(SB), Z2, Z6
 	VADDPD            Z6, Z10, Z6
-	VADDPD            Z6, Z2, Z10
-	VSUBPD            Z10, Z2, Z2
-	VADDPD            Z6, Z2, Z6
-	VMULPD            Z10, Z1, Z2
-	VFMSUB213PD       Z2, Z1, Z10
+	VADDPD            Z6, Z4, Z10
+	VSUBPD            Z10, Z4, Z4
+	VADDPD            Z6, Z4, Z6
+	VMULPD            Z10, Z1, Z4
+	VFMSUB213PD       Z4, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
-	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9632(SB), Z6, K1
+	VPANDQ            Z28, Z4, Z6
+	VCMPPD.BCST       $0x01, mathConstants<>+10080(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4288(SB), Z6
-	VMINPD            Z2, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+5056(SB), Z2
-	VMAXPD            Z6, Z2, Z2
+	VPBROADCASTQ      mathConstants<>+4192(SB), Z6
+	VMINPD            Z4, Z6, Z6
+	VPBROADCASTQ      mathConstants<>+4960(SB), Z4
+	VMAXPD            Z6, Z4, Z4
 	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z6
+	VFMADD231PD.BCST  mathConstants<>+3840(SB), Z4, Z6
 	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z2
-	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z6, Z10
-	VADDPD            Z10, Z2, Z10
-	VPBROADCASTQ      mathConstants<>+5952(SB), Z2
-	VMOVAPS           Z2, Z4
-	VFMADD231PD.BCST  mathConstants<>+5920(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5984(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6016(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z4
-	VFMADD213PD       Z25, Z10, Z4
-	VMULPD            Z10, Z10, Z2
-	VFMADD231PD       Z4, Z2, Z10
+	VFNMADD231PD.BCST mathConstants<>+3872(SB), Z6, Z4
+	VFNMADD231PD.BCST mathConstants<>+3904(SB), Z6, Z10
+	VADDPD            Z10, Z4, Z10
+	VPBROADCASTQ      mathConstants<>+6336(SB), Z4
+	VMOVAPS           Z4, Z2
+	VFMADD231PD.BCST  mathConstants<>+6304(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6368(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6400(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6432(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6464(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6496(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6528(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6560(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6592(SB), Z10, Z2
+	VFMADD213PD       Z25, Z10, Z2
+	VMULPD            Z10, Z10, Z4
+	VFMADD231PD       Z2, Z4, Z10
 	VADDPD            Z10, Z31, Z10
 	VSCALEFPD         Z6, Z10, Z6
 	VPANDQ            Z28, Z0, Z10
-	VPANDQ            Z28, Z1, Z4
+	VPANDQ            Z28, Z1, Z2
 	VCMPPD            $0x01, Z10, Z31, K1
 	VCMPPD            $0x01, Z1, Z30, K2
 	KANDB             K2, K1, K3
 	KORB              K2, K1, K1
 	KNOTB             K1, K1
 	KORB              K1, K3, K3
-	VBLENDMPD         Z29, Z30, K3, Z2
-	VCMPPD            $0x00, Z29, Z4, K3
+	VBLENDMPD         Z29, Z30, K3, Z4
+	VCMPPD            $0x00, Z29, Z2, K3
 	VCMPPD            $0x00, Z31, Z10, K1
 	KANDB             K1, K3, K3
-	VBLENDMPD         Z31, Z2, K3, Z2
+	VBLENDMPD         Z31, Z4, K3, Z4
 	VCMPPD            $0x00, Z30, Z10, K3
 	VCMPPD            $0x00, Z29, Z10, K1
 	KORB              K1, K3, K3
-	VCMPPD            $0x00, Z29, Z4, K1
+	VCMPPD            $0x00, Z29, Z2, K1
 	KORB              K1, K3, K3
-	VBLENDMPD         Z2, Z6, K3, Z2
+	VBLENDMPD         Z4, Z6, K3, Z4
 	VRNDSCALEPD       $0x0b, Z1, Z6
 	VCMPPD            $0x00, Z1, Z6, K3
 	VCMPPD            $0x01, Z30, Z0, K1
@@ -13247,14 +13289,14 @@ loop:
 	VRNDSCALEPD       $0x0b, Z10, Z6
 	VCMPPD            $0x04, Z10, Z6, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z10
+	VPANDQ.BCST       mathConstants<>+2880(SB), Z0, Z10
 	VBLENDMPD         Z10, Z30, K3, Z10
-	VPXORQ            Z10, Z2, Z10
+	VPXORQ            Z10, Z4, Z10
 	VCMPPD            $0x03, Z0, Z0, K3
 	VCMPPD            $0x03, Z1, Z1, K2
 	KORB              K2, K3, K3
 	KORB              K3, K1, K1
-	VBLENDMPD.BCST    mathConstants<>+2016(SB), Z10, K1, Z10
+	VBLENDMPD.BCST    mathConstants<>+1920(SB), Z10, K1, Z10
 	VCMPPD            $0x00, Z31, Z0, K1
 	VCMPPD            $0x00, Z30, Z1, K3
 	KORB              K3, K1, K1
@@ -13274,121 +13316,121 @@ tail:
 	VMOVUPD.Z         (SI)(AX*8), K7, Z0
 	VMOVUPD.Z         (DX)(AX*8), K7, Z1
 	VPANDQ            Z28, Z0, Z2
-	VCMPPD            $0x01, Z24, Z2, K1
-	VMULPD            Z23, Z2, Z3
+	VCMPPD            $0x01, Z23, Z2, K1
+	VMULPD            Z22, Z2, Z3
 	VBLENDMPD         Z3, Z2, K1, Z3
-	VPSUBQ            Z22, Z3, Z3
-	VPSRLQ            $0x34, Z3, Z2
-	VPORQ             Z21, Z2, Z2
-	VBLENDMPD         Z20, Z19, K1, Z4
-	VSUBPD            Z4, Z2, Z4
+	VBLENDMPD         Z21, Z24, K1, Z2
+	VPSUBQ            Z20, Z3, Z3
+	VPSRLQ            $0x34, Z3, Z4
+	VPORQ             Z19, Z4, Z4
+	VSUBPD            Z2, Z4, Z2
 	VPANDQ            Z18, Z3, Z3
 	VPADDQ            Z17, Z3, Z3
-	VSUBPD            Z31, Z3, Z2
+	VSUBPD            Z31, Z3, Z4
 	VADDPD            Z3, Z31, Z5
 	VSUBPD            Z5, Z31, Z6
 	VADDPD            Z3, Z6, Z3
 	VDIVPD            Z5, Z31, Z6
-	VMULPD            Z6, Z2, Z7
-	VFNMADD231PD      Z5, Z7, Z2
-	VFNMADD231PD      Z3, Z7, Z2
-	VMULPD            Z6, Z2, Z6
-	VMULPD            Z7, Z7, Z2
-	VMOVAPS           Z2, Z3
+	VMULPD            Z6, Z4, Z7
+	VFNMADD231PD      Z5, Z7, Z4
+	VFNMADD231PD      Z3, Z7, Z4
+	VMULPD            Z6, Z4, Z6
+	VMULPD            Z7, Z7, Z4
+	VMOVAPS           Z4, Z3
 	VFMSUB231PD       Z7, Z7, Z3
 	VADDPD            Z7, Z7, Z5
 	VFMADD231PD       Z6, Z5, Z3
 	VMOVAPS           Z15, Z5
-	VFMADD231PD       Z2, Z16, Z5
-	VFMADD213PD       Z14, Z2, Z5
-	VFMADD213PD       Z13, Z2, Z5
-	VFMADD213PD       Z12, Z2, Z5
-	VFMADD213PD       Z11, Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9472(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9504(SB), Z2, Z5
-	VFMADD213PD.BCST  mathConstants<>+9536(SB), Z2, Z5
-	VMULPD            Z5, Z2, Z5
+	VFMADD231PD       Z4, Z16, Z5
+	VFMADD213PD       Z14, Z4, Z5
+	VFMADD213PD       Z13, Z4, Z5
+	VFMADD213PD       Z12, Z4, Z5
+	VFMADD213PD       Z11, Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9920(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9952(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9984(SB), Z4, Z5
+	VMULPD            Z5, Z4, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9600(SB), Z5, Z5
-	VMULPD            Z8, Z2, Z9
+	VADDPD.BCST       mathConstants<>+10048(SB), Z5, Z5
+	VMULPD            Z8, Z4, Z9
 	VMOVAPS           Z9, Z10
-	VFMSUB231PD       Z8, Z2, Z10
+	VFMSUB231PD       Z8, Z4, Z10
 	VFMADD231PD       Z8, Z3, Z10
-	VFMADD231PD       Z5, Z2, Z10
+	VFMADD231PD       Z5, Z4, Z10
 	VMULPD            Z9, Z7, Z5
-	VMOVAPS           Z5, Z2
-	VFMSUB231PD       Z9, Z7, Z2
-	VFMADD231PD       Z9, Z6, Z2
-	VFMADD231PD       Z10, Z7, Z2
+	VMOVAPS           Z5, Z4
+	VFMSUB231PD       Z9, Z7, Z4
+	VFMADD231PD       Z9, Z6, Z4
+	VFMADD231PD       Z10, Z7, Z4
 	VADDPD            Z7, Z7, Z7
 	VADDPD            Z5, Z7, Z10
 	VSUBPD            Z10, Z7, Z7
 	VADDPD            Z5, Z7, Z5
 	VADDPD            Z6, Z6, Z6
-	VADDPD            Z6, Z2, Z6
+	VADDPD            Z6, Z4, Z6
 	VADDPD            Z6, Z5, Z6
-	VMULPD.BCST       mathConstants<>+1920(SB), Z4, Z5
-	VADDPD            Z10, Z5, Z2
-	VSUBPD            Z2, Z5, Z5
+	VMULPD.BCST       mathConstants<>+1824(SB), Z2, Z5
+	VADDPD            Z10, Z5, Z4
+	VSUBPD            Z4, Z5, Z5
 	VADDPD            Z10, Z5, Z10
-	VFMADD231PD.BCST  mathConstants<>+1952(SB), Z4, Z6
+	VFMADD231PD.BCST  mathConstants<>+1856(SB), Z2, Z6
 	VADDPD            Z6, Z10, Z6
-	VADDPD            Z6, Z2, Z10
-	VSUBPD            Z10, Z2, Z2
-	VADDPD            Z6, Z2, Z6
-	VMULPD            Z10, Z1, Z2
-	VFMSUB213PD       Z2, Z1, Z10
+	VADDPD            Z6, Z4, Z10
+	VSUBPD            Z10, Z4, Z4
+	VADDPD            Z6, Z4, Z6
+	VMULPD            Z10, Z1, Z4
+	VFMSUB213PD       Z4, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
-	VPANDQ            Z28, Z2, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9632(SB), Z6, K1
+	VPANDQ            Z28, Z4, Z6
+	VCMPPD.BCST       $0x01, mathConstants<>+10080(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4288(SB), Z6
-	VMINPD            Z2, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+5056(SB), Z2
-	VMAXPD            Z6, Z2, Z2
+	VPBROADCASTQ      mathConstants<>+4192(SB), Z6
+	VMINPD            Z4, Z6, Z6
+	VPBROADCASTQ      mathConstants<>+4960(SB), Z4
+	VMAXPD            Z6, Z4, Z4
 	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3936(SB), Z2, Z6
+	VFMADD231PD.BCST  mathConstants<>+3840(SB), Z4, Z6
 	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3968(SB), Z6, Z2
-	VFNMADD231PD.BCST mathConstants<>+4000(SB), Z6, Z10
-	VADDPD            Z10, Z2, Z10
-	VPBROADCASTQ      mathConstants<>+5952(SB), Z2
-	VMOVAPS           Z2, Z4
-	VFMADD231PD.BCST  mathConstants<>+5920(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+5984(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6016(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z4
-	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z4
-	VFMADD213PD       Z25, Z10, Z4
-	VMULPD            Z10, Z10, Z2
-	VFMADD231PD       Z4, Z2, Z10
+	VFNMADD231PD.BCST mathConstants<>+3872(SB), Z6, Z4
+	VFNMADD231PD.BCST mathConstants<>+3904(SB), Z6, Z10
+	VADDPD            Z10, Z4, Z10
+	VPBROADCASTQ      mathConstants<>+6336(SB), Z4
+	VMOVAPS           Z4, Z2
+	VFMADD231PD.BCST  mathConstants<>+6304(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6368(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6400(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6432(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6464(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6496(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6528(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6560(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6592(SB), Z10, Z2
+	VFMADD213PD       Z25, Z10, Z2
+	VMULPD            Z10, Z10, Z4
+	VFMADD231PD       Z2, Z4, Z10
 	VADDPD            Z10, Z31, Z10
 	VSCALEFPD         Z6, Z10, Z6
 	VPANDQ            Z28, Z0, Z10
-	VPANDQ            Z28, Z1, Z4
+	VPANDQ            Z28, Z1, Z2
 	VCMPPD            $0x01, Z10, Z31, K1
 	VCMPPD            $0x01, Z1, Z30, K2
 	KANDB             K2, K1, K3
 	KORB              K2, K1, K1
 	KNOTB             K1, K1
 	KORB              K1, K3, K3
-	VBLENDMPD         Z29, Z30, K3, Z2
-	VCMPPD            $0x00, Z29, Z4, K3
+	VBLENDMPD         Z29, Z30, K3, Z4
+	VCMPPD            $0x00, Z29, Z2, K3
 	VCMPPD            $0x00, Z31, Z10, K1
 	KANDB             K1, K3, K3
-	VBLENDMPD         Z31, Z2, K3, Z2
+	VBLENDMPD         Z31, Z4, K3, Z4
 	VCMPPD            $0x00, Z30, Z10, K3
 	VCMPPD            $0x00, Z29, Z10, K1
 	KORB              K1, K3, K3
-	VCMPPD            $0x00, Z29, Z4, K1
+	VCMPPD            $0x00, Z29, Z2, K1
 	KORB              K1, K3, K3
-	VBLENDMPD         Z2, Z6, K3, Z2
+	VBLENDMPD         Z4, Z6, K3, Z4
 	VRNDSCALEPD       $0x0b, Z1, Z6
 	VCMPPD            $0x00, Z1, Z6, K3
 	VCMPPD            $0x01, Z30, Z0, K1
@@ -13400,14 +13442,14 @@ tail:
 	VRNDSCALEPD       $0x0b, Z10, Z6
 	VCMPPD            $0x04, Z10, Z6, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2976(SB), Z0, Z10
+	VPANDQ.BCST       mathConstants<>+2880(SB), Z0, Z10
 	VBLENDMPD         Z10, Z30, K3, Z10
-	VPXORQ            Z10, Z2, Z10
+	VPXORQ            Z10, Z4, Z10
 	VCMPPD            $0x03, Z0, Z0, K3
 	VCMPPD            $0x03, Z1, Z1, K2
 	KORB              K2, K3, K3
 	KORB              K3, K1, K1
-	VBLENDMPD.BCST    mathConstants<>+2016(SB), Z10, K1, Z10
+	VBLENDMPD.BCST    mathConstants<>+1920(SB), Z10, K1, Z10
 	VCMPPD            $0x00, Z31, Z0, K1
 	VCMPPD            $0x00, Z30, Z1, K3
 	KORB              K3, K1, K1
@@ -13428,9 +13470,9 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+2720(SB), Y13
-	VMOVUPS mathConstants<>+2080(SB), Y12
-	VMOVUPS mathConstants<>+2624(SB), Y11
+	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+1984(SB), Y12
+	VMOVUPS mathConstants<>+2528(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13439,118 +13481,118 @@ loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VMOVUPD      (DX)(AX*8), Y1
 	VPAND        Y11, Y0, Y2
-	VCMPPD       $0x01, mathConstants<>+1472(SB), Y2, Y3
-	VMULPD       mathConstants<>+1504(SB), Y2, Y4
+	VCMPPD       $0x01, mathConstants<>+6688(SB), Y2, Y3
+	VMULPD       mathConstants<>+6720(SB), Y2, Y4
 	VBLENDVPD    Y3, Y4, Y2, Y4
-	VPSUBQ       mathConstants<>+1536(SB), Y4, Y4
-	VPSRLQ       $0x34, Y4, Y2
-	VPOR         mathConstants<>+1568(SB), Y2, Y2
-	VMOVUPS      mathConstants<>+1600(SB), Y5
-	VBLENDVPD    Y3, mathConstants<>+1632(SB), Y5, Y5
-	VSUBPD       Y5, Y2, Y5
-	VPAND        mathConstants<>+1664(SB), Y4, Y4
-	VPADDQ       mathConstants<>+1696(SB), Y4, Y4
-	VSUBPD       Y15, Y4, Y2
-	VADDPD       Y4, Y15, Y3
-	VSUBPD       Y3, Y15, Y6
+	VMOVUPS      mathConstants<>+1536(SB), Y2
+	VBLENDVPD    Y3, mathConstants<>+6752(SB), Y2, Y2
+	VPSUBQ       mathConstants<>+1472(SB), Y4, Y4
+	VPSRLQ       $0x34, Y4, Y3
+	VPOR         mathConstants<>+1504(SB), Y3, Y3
+	VSUBPD       Y2, Y3, Y2
+	VPAND        mathConstants<>+1568(SB), Y4, Y4
+	VPADDQ       mathConstants<>+1600(SB), Y4, Y4
+	VSUBPD       Y15, Y4, Y3
+	VADDPD       Y4, Y15, Y5
+	VSUBPD       Y5, Y15, Y6
 	VADDPD       Y4, Y6, Y4
-	VDIVPD       Y3, Y15, Y6
-	VMULPD       Y6, Y2, Y7
-	VFNMADD231PD Y3, Y7, Y2
-	VFNMADD231PD Y4, Y7, Y2
-	VMULPD       Y6, Y2, Y6
-	VMULPD       Y7, Y7, Y2
-	VMOVAPS      Y2, Y4
+	VDIVPD       Y5, Y15, Y6
+	VMULPD       Y6, Y3, Y7
+	VFNMADD231PD Y5, Y7, Y3
+	VFNMADD231PD Y4, Y7, Y3
+	VMULPD       Y6, Y3, Y6
+	VMULPD       Y7, Y7, Y3
+	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y7, Y7, Y4
-	VADDPD       Y7, Y7, Y3
-	VFMADD231PD  Y6, Y3, Y4
-	VMOVUPS      mathConstants<>+9312(SB), Y3
-	VMOVAPS      Y3, Y8
-	VFMADD231PD  mathConstants<>+9280(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9344(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9376(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9408(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9440(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9472(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9504(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+9536(SB), Y2, Y8
-	VMULPD       Y8, Y2, Y8
-	VADDPD       mathConstants<>+9568(SB), Y8, Y3
-	VMOVUPS      mathConstants<>+9568(SB), Y9
-	VSUBPD       Y3, Y9, Y9
+	VADDPD       Y7, Y7, Y5
+	VFMADD231PD  Y6, Y5, Y4
+	VMOVUPS      mathConstants<>+9760(SB), Y5
+	VMOVAPS      Y5, Y8
+	VFMADD231PD  mathConstants<>+9728(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9792(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9824(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9856(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9888(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9920(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9952(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9984(SB), Y3, Y8
+	VMULPD       Y8, Y3, Y8
+	VADDPD       mathConstants<>+10016(SB), Y8, Y5
+	VMOVUPS      mathConstants<>+10016(SB), Y9
+	VSUBPD       Y5, Y9, Y9
 	VADDPD       Y8, Y9, Y8
-	VADDPD       mathConstants<>+9600(SB), Y8, Y8
-	VMULPD       Y3, Y2, Y9
+	VADDPD       mathConstants<>+10048(SB), Y8, Y8
+	VMULPD       Y5, Y3, Y9
 	VMOVAPS      Y9, Y10
-	VFMSUB231PD  Y3, Y2, Y10
-	VFMADD231PD  Y3, Y4, Y10
-	VFMADD231PD  Y8, Y2, Y10
+	VFMSUB231PD  Y5, Y3, Y10
+	VFMADD231PD  Y5, Y4, Y10
+	VFMADD231PD  Y8, Y3, Y10
 	VMULPD       Y9, Y7, Y8
-	VMOVAPS      Y8, Y2
-	VFMSUB231PD  Y9, Y7, Y2
-	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y10, Y7, Y2
+	VMOVAPS      Y8, Y3
+	VFMSUB231PD  Y9, Y7, Y3
+	VFMADD231PD  Y9, Y6, Y3
+	VFMADD231PD  Y10, Y7, Y3
 	VADDPD       Y7, Y7, Y7
 	VADDPD       Y8, Y7, Y10
 	VSUBPD       Y10, Y7, Y7
 	VADDPD       Y8, Y7, Y8
 	VADDPD       Y6, Y6, Y6
-	VADDPD       Y6, Y2, Y6
+	VADDPD       Y6, Y3, Y6
 	VADDPD       Y6, Y8, Y6
-	VMULPD       mathConstants<>+1920(SB), Y5, Y8
-	VADDPD       Y10, Y8, Y2
-	VSUBPD       Y2, Y8, Y8
+	VMULPD       mathConstants<>+1824(SB), Y2, Y8
+	VADDPD       Y10, Y8, Y3
+	VSUBPD       Y3, Y8, Y8
 	VADDPD       Y10, Y8, Y10
-	VFMADD231PD  mathConstants<>+1952(SB), Y5, Y6
+	VFMADD231PD  mathConstants<>+1856(SB), Y2, Y6
 	VADDPD       Y6, Y10, Y6
-	VADDPD       Y6, Y2, Y10
-	VSUBPD       Y10, Y2, Y2
-	VADDPD       Y6, Y2, Y6
-	VMULPD       Y10, Y1, Y2
-	VFMSUB213PD  Y2, Y1, Y10
+	VADDPD       Y6, Y3, Y10
+	VSUBPD       Y10, Y3, Y3
+	VADDPD       Y6, Y3, Y6
+	VMULPD       Y10, Y1, Y3
+	VFMSUB213PD  Y3, Y1, Y10
 	VFMADD231PD  Y6, Y1, Y10
-	VPAND        Y11, Y2, Y6
-	VCMPPD       $0x01, mathConstants<>+9632(SB), Y6, Y6
+	VPAND        Y11, Y3, Y6
+	VCMPPD       $0x01, mathConstants<>+10080(SB), Y6, Y6
 	VBLENDVPD    Y6, Y10, Y14, Y10
-	VMOVUPS      mathConstants<>+4288(SB), Y6
-	VMINPD       Y2, Y6, Y6
-	VMOVUPS      mathConstants<>+5056(SB), Y2
-	VMAXPD       Y6, Y2, Y2
+	VMOVUPS      mathConstants<>+4192(SB), Y6
+	VMINPD       Y3, Y6, Y6
+	VMOVUPS      mathConstants<>+4960(SB), Y3
+	VMAXPD       Y6, Y3, Y3
 	VMOVAPS      Y13, Y6
-	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y6
 	VSUBPD       Y13, Y6, Y6
-	VFNMADD231PD mathConstants<>+3968(SB), Y6, Y2
-	VFNMADD231PD mathConstants<>+4000(SB), Y6, Y10
-	VADDPD       Y10, Y2, Y10
-	VMOVUPS      mathConstants<>+5952(SB), Y2
-	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+5920(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+5984(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+6016(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+6048(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+6080(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+6112(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+6144(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+6176(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+6208(SB), Y10, Y5
-	VFMADD213PD  mathConstants<>+1728(SB), Y10, Y5
-	VMULPD       Y10, Y10, Y2
-	VFMADD231PD  Y5, Y2, Y10
+	VFNMADD231PD mathConstants<>+3872(SB), Y6, Y3
+	VFNMADD231PD mathConstants<>+3904(SB), Y6, Y10
+	VADDPD       Y10, Y3, Y10
+	VMOVUPS      mathConstants<>+6336(SB), Y3
+	VMOVAPS      Y3, Y2
+	VFMADD231PD  mathConstants<>+6304(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6368(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6400(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6432(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6464(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6496(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6528(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6560(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6592(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+1632(SB), Y10, Y2
+	VMULPD       Y10, Y10, Y3
+	VFMADD231PD  Y2, Y3, Y10
 	VADDPD       Y10, Y15, Y10
-	VMOVAPS      Y13, Y5
-	VFMADD231PD  mathConstants<>+1728(SB), Y6, Y5
-	VSUBPD       Y13, Y5, Y2
-	VSUBPD       Y2, Y6, Y2
-	VADDPD       Y13, Y2, Y2
-	VPSLLQ       $0x34, Y5, Y5
-	VPADDQ       Y15, Y5, Y5
-	VMULPD       Y5, Y10, Y5
+	VMOVAPS      Y13, Y2
+	VFMADD231PD  mathConstants<>+1632(SB), Y6, Y2
+	VSUBPD       Y13, Y2, Y3
+	VSUBPD       Y3, Y6, Y3
+	VADDPD       Y13, Y3, Y3
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y15, Y2, Y2
-	VMULPD       Y2, Y5, Y2
-	VPAND        Y11, Y0, Y5
+	VMULPD       Y2, Y10, Y2
+	VPSLLQ       $0x34, Y3, Y3
+	VPADDQ       Y15, Y3, Y3
+	VMULPD       Y3, Y2, Y3
+	VPAND        Y11, Y0, Y2
 	VPAND        Y11, Y1, Y10
-	VCMPPD       $0x01, Y5, Y15, Y6
+	VCMPPD       $0x01, Y2, Y15, Y6
 	VCMPPD       $0x01, Y1, Y14, Y8
 	VPAND        Y8, Y6, Y7
 	VPOR         Y8, Y6, Y6
@@ -13559,40 +13601,40 @@ loop:
 	VPOR         Y8, Y7, Y7
 	VBLENDVPD    Y7, Y12, Y14, Y7
 	VCMPPD       $0x00, Y12, Y10, Y8
-	VCMPPD       $0x00, Y15, Y5, Y6
+	VCMPPD       $0x00, Y15, Y2, Y6
 	VPAND        Y6, Y8, Y8
 	VBLENDVPD    Y8, Y15, Y7, Y7
-	VCMPPD       $0x00, Y14, Y5, Y8
-	VCMPPD       $0x00, Y12, Y5, Y6
+	VCMPPD       $0x00, Y14, Y2, Y8
+	VCMPPD       $0x00, Y12, Y2, Y6
 	VPOR         Y6, Y8, Y8
 	VCMPPD       $0x00, Y12, Y10, Y10
 	VPOR         Y10, Y8, Y8
-	VBLENDVPD    Y8, Y7, Y2, Y7
-	VROUNDPD     $0x0b, Y1, Y2
-	VCMPPD       $0x00, Y1, Y2, Y2
+	VBLENDVPD    Y8, Y7, Y3, Y7
+	VROUNDPD     $0x0b, Y1, Y3
+	VCMPPD       $0x00, Y1, Y3, Y3
 	VCMPPD       $0x01, Y14, Y0, Y8
-	VCMPPD       $0x01, Y12, Y5, Y5
-	VPAND        Y5, Y8, Y8
-	VPCMPEQD     Y5, Y5, Y5
-	VPXOR        Y2, Y5, Y5
-	VPAND        Y5, Y8, Y8
-	VMULPD       mathConstants<>+1728(SB), Y1, Y5
-	VROUNDPD     $0x0b, Y5, Y10
-	VCMPPD       $0x04, Y5, Y10, Y5
-	VPAND        Y5, Y2, Y2
-	VPAND        mathConstants<>+2976(SB), Y0, Y5
-	VBLENDVPD    Y2, Y5, Y14, Y5
-	VPXOR        Y5, Y7, Y5
+	VCMPPD       $0x01, Y12, Y2, Y2
+	VPAND        Y2, Y8, Y8
+	VPCMPEQD     Y2, Y2, Y2
+	VPXOR        Y3, Y2, Y2
+	VPAND        Y2, Y8, Y8
+	VMULPD       mathConstants<>+1632(SB), Y1, Y2
+	VROUNDPD     $0x0b, Y2, Y10
+	VCMPPD       $0x04, Y2, Y10, Y2
+	VPAND        Y2, Y3, Y3
+	VPAND        mathConstants<>+2880(SB), Y0, Y2
+	VBLENDVPD    Y3, Y2, Y14, Y2
+	VPXOR        Y2, Y7, Y2
 	VCMPPD       $0x03, Y0, Y0, Y7
-	VCMPPD       $0x03, Y1, Y1, Y2
-	VPOR         Y2, Y7, Y7
+	VCMPPD       $0x03, Y1, Y1, Y3
+	VPOR         Y3, Y7, Y7
 	VPOR         Y7, Y8, Y8
-	VBLENDVPD    Y8, mathConstants<>+2016(SB), Y5, Y5
+	VBLENDVPD    Y8, mathConstants<>+1920(SB), Y2, Y2
 	VCMPPD       $0x00, Y15, Y0, Y0
 	VCMPPD       $0x00, Y14, Y1, Y1
 	VPOR         Y1, Y0, Y0
-	VBLENDVPD    Y0, Y15, Y5, Y5
-	VMOVUPD      Y5, (DI)(AX*8)
+	VBLENDVPD    Y0, Y15, Y2, Y2
+	VMOVUPD      Y2, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -13610,29 +13652,29 @@ TEXT ·atan2F64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2624(SB), Z29
-	VPBROADCASTQ mathConstants<>+4736(SB), Z28
-	VPBROADCASTQ mathConstants<>+4768(SB), Z27
-	VPBROADCASTQ mathConstants<>+2080(SB), Z26
-	VPBROADCASTQ mathConstants<>+3552(SB), Z25
-	VPBROADCASTQ mathConstants<>+2976(SB), Z24
-	VPBROADCASTQ mathConstants<>+4928(SB), Z23
-	VPBROADCASTQ mathConstants<>+5888(SB), Z22
-	VPBROADCASTQ mathConstants<>+7520(SB), Z21
-	VPBROADCASTQ mathConstants<>+7552(SB), Z20
-	VPBROADCASTQ mathConstants<>+7584(SB), Z19
-	VPBROADCASTQ mathConstants<>+7616(SB), Z18
-	VPBROADCASTQ mathConstants<>+7648(SB), Z17
-	VPBROADCASTQ mathConstants<>+7680(SB), Z16
-	VPBROADCASTQ mathConstants<>+7712(SB), Z15
-	VPBROADCASTQ mathConstants<>+7744(SB), Z14
-	VPBROADCASTQ mathConstants<>+7776(SB), Z13
-	VPBROADCASTQ mathConstants<>+7808(SB), Z12
-	VPBROADCASTQ mathConstants<>+7840(SB), Z11
-	VPBROADCASTQ mathConstants<>+7872(SB), Z10
-	VPBROADCASTQ mathConstants<>+7904(SB), Z9
-	VPBROADCASTQ mathConstants<>+2752(SB), Z8
-	VPBROADCASTQ mathConstants<>+3840(SB), Z7
+	VPBROADCASTQ mathConstants<>+2528(SB), Z29
+	VPBROADCASTQ mathConstants<>+4640(SB), Z28
+	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+1984(SB), Z26
+	VPBROADCASTQ mathConstants<>+3456(SB), Z25
+	VPBROADCASTQ mathConstants<>+2880(SB), Z24
+	VPBROADCASTQ mathConstants<>+4832(SB), Z23
+	VPBROADCASTQ mathConstants<>+6272(SB), Z22
+	VPBROADCASTQ mathConstants<>+8000(SB), Z21
+	VPBROADCASTQ mathConstants<>+8032(SB), Z20
+	VPBROADCASTQ mathConstants<>+8064(SB), Z19
+	VPBROADCASTQ mathConstants<>+8096(SB), Z18
+	VPBROADCASTQ mathConstants<>+8128(SB), Z17
+	VPBROADCASTQ mathConstants<>+8160(SB), Z16
+	VPBROADCASTQ mathConstants<>+8192(SB), Z15
+	VPBROADCASTQ mathConstants<>+8224(SB), Z14
+	VPBROADCASTQ mathConstants<>+8256(SB), Z13
+	VPBROADCASTQ mathConstants<>+8288(SB), Z12
+	VPBROADCASTQ mathConstants<>+8320(SB), Z11
+	VPBROADCASTQ mathConstants<>+8352(SB), Z10
+	VPBROADCASTQ mathConstants<>+8384(SB), Z9
+	VPBROADCASTQ mathConstants<>+2656(SB), Z8
+	VPBROADCASTQ mathConstants<>+3744(SB), Z7
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -13693,17 +13735,17 @@ loop:
 	VMULPD         Z6, Z2, Z6
 	VBLENDMPD      Z7, Z31, K3, Z2
 	VBLENDMPD      Z8, Z2, K2, Z2
-	VBLENDMPD.BCST mathConstants<>+3872(SB), Z31, K3, Z3
-	VBLENDMPD.BCST mathConstants<>+2784(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+3776(SB), Z31, K3, Z3
+	VBLENDMPD.BCST mathConstants<>+2688(SB), Z3, K2, Z3
 	VADDPD         Z5, Z2, Z4
 	VSUBPD         Z4, Z2, Z2
 	VADDPD         Z5, Z2, Z5
 	VADDPD         Z3, Z6, Z3
 	VADDPD         Z3, Z5, Z3
 	VADDPD         Z3, Z4, Z3
-	VPBROADCASTQ   mathConstants<>+3456(SB), Z4
+	VPBROADCASTQ   mathConstants<>+3360(SB), Z4
 	VSUBPD         Z3, Z4, Z4
-	VADDPD.BCST    mathConstants<>+3488(SB), Z4, Z4
+	VADDPD.BCST    mathConstants<>+3392(SB), Z4, Z4
 	VPCMPGTQ       Z1, Z31, K2
 	VBLENDMPD      Z4, Z3, K2, Z4
 	VPANDQ         Z24, Z0, Z3
@@ -13711,7 +13753,7 @@ loop:
 	VCMPPD         $0x03, Z1, Z1, K2
 	VCMPPD         $0x03, Z0, Z0, K3
 	KORB           K3, K2, K2
-	VBLENDMPD.BCST mathConstants<>+2016(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+1920(SB), Z3, K2, Z3
 	VMOVUPD        Z3, (DI)(AX*8)
 	ADDQ           $0x08, AX
 	CMPQ           AX, R9
@@ -13779,17 +13821,17 @@ tail:
 	VMULPD         Z6, Z2, Z6
 	VBLENDMPD      Z7, Z31, K3, Z2
 	VBLENDMPD      Z8, Z2, K2, Z2
-	VBLENDMPD.BCST mathConstants<>+3872(SB), Z31, K3, Z3
-	VBLENDMPD.BCST mathConstants<>+2784(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+3776(SB), Z31, K3, Z3
+	VBLENDMPD.BCST mathConstants<>+2688(SB), Z3, K2, Z3
 	VADDPD         Z5, Z2, Z4
 	VSUBPD         Z4, Z2, Z2
 	VADDPD         Z5, Z2, Z5
 	VADDPD         Z3, Z6, Z3
 	VADDPD         Z3, Z5, Z3
 	VADDPD         Z3, Z4, Z3
-	VPBROADCASTQ   mathConstants<>+3456(SB), Z4
+	VPBROADCASTQ   mathConstants<>+3360(SB), Z4
 	VSUBPD         Z3, Z4, Z4
-	VADDPD.BCST    mathConstants<>+3488(SB), Z4, Z4
+	VADDPD.BCST    mathConstants<>+3392(SB), Z4, Z4
 	VPCMPGTQ       Z1, Z31, K2
 	VBLENDMPD      Z4, Z3, K2, Z4
 	VPANDQ         Z24, Z0, Z3
@@ -13797,7 +13839,7 @@ tail:
 	VCMPPD         $0x03, Z1, Z1, K2
 	VCMPPD         $0x03, Z0, Z0, K3
 	KORB           K3, K2, K2
-	VBLENDMPD.BCST mathConstants<>+2016(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+1920(SB), Z3, K2, Z3
 	VMOVUPD        Z3, K7, (DI)(AX*8)
 	ADDQ           R9, AX
 
@@ -13814,11 +13856,11 @@ TEXT ·atan2F64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2624(SB), Y13
-	VMOVUPS mathConstants<>+4736(SB), Y12
-	VMOVUPS mathConstants<>+4768(SB), Y11
-	VMOVUPS mathConstants<>+2080(SB), Y10
-	VMOVUPS mathConstants<>+3552(SB), Y9
+	VMOVUPS mathConstants<>+2528(SB), Y13
+	VMOVUPS mathConstants<>+4640(SB), Y12
+	VMOVUPS mathConstants<>+4672(SB), Y11
+	VMOVUPS mathConstants<>+1984(SB), Y10
+	VMOVUPS mathConstants<>+3456(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13834,8 +13876,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5888(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4928(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+6272(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4832(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -13853,7 +13895,7 @@ loop:
 	VCMPPD      $0x01, Y4, Y2, Y2
 	VMULPD      Y4, Y9, Y3
 	VCMPPD      $0x01, Y3, Y6, Y3
-	VPXOR       mathConstants<>+2976(SB), Y6, Y5
+	VPXOR       mathConstants<>+2880(SB), Y6, Y5
 	VSUBPD      Y6, Y4, Y7
 	VBLENDVPD   Y2, Y7, Y4, Y7
 	VBLENDVPD   Y3, Y5, Y7, Y5
@@ -13863,42 +13905,42 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+7552(SB), Y6
+	VMOVUPS     mathConstants<>+8032(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+7520(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7584(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7616(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7648(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7680(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7712(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7744(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7776(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7808(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7840(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7872(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+7904(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+8000(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8064(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8096(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8128(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8160(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8192(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8224(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8256(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8288(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8320(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8352(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8384(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
-	VBLENDVPD   Y2, mathConstants<>+3840(SB), Y15, Y7
-	VBLENDVPD   Y3, mathConstants<>+2752(SB), Y7, Y7
-	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y15, Y2
-	VBLENDVPD   Y3, mathConstants<>+2784(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y15, Y7
+	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y7, Y7
+	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y15, Y2
+	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
 	VADDPD      Y4, Y7, Y3
 	VSUBPD      Y3, Y7, Y7
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y2, Y8, Y2
 	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y3, Y2
-	VMOVUPS     mathConstants<>+3456(SB), Y3
+	VMOVUPS     mathConstants<>+3360(SB), Y3
 	VSUBPD      Y2, Y3, Y3
-	VADDPD      mathConstants<>+3488(SB), Y3, Y3
+	VADDPD      mathConstants<>+3392(SB), Y3, Y3
 	VPCMPGTQ    Y1, Y15, Y4
 	VBLENDVPD   Y4, Y3, Y2, Y3
-	VPAND       mathConstants<>+2976(SB), Y0, Y2
+	VPAND       mathConstants<>+2880(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VCMPPD      $0x03, Y1, Y1, Y1
 	VCMPPD      $0x03, Y0, Y0, Y0
 	VPOR        Y0, Y1, Y1
-	VBLENDVPD   Y1, mathConstants<>+2016(SB), Y2, Y2
+	VBLENDVPD   Y1, mathConstants<>+1920(SB), Y2, Y2
 	VMOVUPD     Y2, (DI)(AX*8)
 	ADDQ        $0x04, AX
 	CMPQ        AX, R9
@@ -13915,15 +13957,15 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         x+8(FP), SI
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
-	VPBROADCASTQ mathConstants<>+2080(SB), Z31
-	VPBROADCASTQ mathConstants<>+2624(SB), Z30
-	VPBROADCASTQ mathConstants<>+9760(SB), Z29
-	VPBROADCASTQ mathConstants<>+9728(SB), Z28
+	VPBROADCASTQ mathConstants<>+1984(SB), Z31
+	VPBROADCASTQ mathConstants<>+2528(SB), Z30
+	VPBROADCASTQ mathConstants<>+10208(SB), Z29
+	VPBROADCASTQ mathConstants<>+10176(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+9664(SB), Z26
-	VPBROADCASTQ mathConstants<>+9696(SB), Z25
+	VPBROADCASTQ mathConstants<>+10112(SB), Z26
+	VPBROADCASTQ mathConstants<>+10144(SB), Z25
 	VPXORQ       Z24, Z24, Z24
-	VPBROADCASTQ mathConstants<>+2016(SB), Z23
+	VPBROADCASTQ mathConstants<>+1920(SB), Z23
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -14041,13 +14083,13 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
-	VMOVUPS mathConstants<>+2080(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+9760(SB), Y13
-	VMOVUPS mathConstants<>+9728(SB), Y12
+	VMOVUPS mathConstants<>+1984(SB), Y15
+	VMOVUPS mathConstants<>+2528(SB), Y14
+	VMOVUPS mathConstants<>+10208(SB), Y13
+	VMOVUPS mathConstants<>+10176(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+9664(SB), Y10
-	VMOVUPS mathConstants<>+9696(SB), Y9
+	VMOVUPS mathConstants<>+10112(SB), Y10
+	VMOVUPS mathConstants<>+10144(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -14095,7 +14137,7 @@ loop:
 	VADDPD       Y6, Y7, Y6
 	VBLENDVPD    Y8, Y6, Y7, Y6
 	VMULPD       Y3, Y6, Y3
-	VBLENDVPD    Y0, mathConstants<>+2016(SB), Y3, Y3
+	VBLENDVPD    Y0, mathConstants<>+1920(SB), Y3, Y3
 	VBLENDVPD    Y2, Y15, Y3, Y3
 	VMOVUPD      Y3, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -14186,22 +14228,22 @@ DATA mathConstants<>+608(SB)/8, $0x4c0000004c000000
 DATA mathConstants<>+616(SB)/8, $0x4c0000004c000000
 DATA mathConstants<>+624(SB)/8, $0x4c0000004c000000
 DATA mathConstants<>+632(SB)/8, $0x4c0000004c000000
-DATA mathConstants<>+640(SB)/8, $0xffb504f3ffb504f3
-DATA mathConstants<>+648(SB)/8, $0xffb504f3ffb504f3
-DATA mathConstants<>+656(SB)/8, $0xffb504f3ffb504f3
-DATA mathConstants<>+664(SB)/8, $0xffb504f3ffb504f3
-DATA mathConstants<>+672(SB)/8, $0x4b0000004b000000
-DATA mathConstants<>+680(SB)/8, $0x4b0000004b000000
-DATA mathConstants<>+688(SB)/8, $0x4b0000004b000000
-DATA mathConstants<>+696(SB)/8, $0x4b0000004b000000
-DATA mathConstants<>+704(SB)/8, $0x4b00007f4b00007f
-DATA mathConstants<>+712(SB)/8, $0x4b00007f4b00007f
-DATA mathConstants<>+720(SB)/8, $0x4b00007f4b00007f
-DATA mathConstants<>+728(SB)/8, $0x4b00007f4b00007f
-DATA mathConstants<>+736(SB)/8, $0x4b0000984b000098
-DATA mathConstants<>+744(SB)/8, $0x4b0000984b000098
-DATA mathConstants<>+752(SB)/8, $0x4b0000984b000098
-DATA mathConstants<>+760(SB)/8, $0x4b0000984b000098
+DATA mathConstants<>+640(SB)/8, $0x4b00007f4b00007f
+DATA mathConstants<>+648(SB)/8, $0x4b00007f4b00007f
+DATA mathConstants<>+656(SB)/8, $0x4b00007f4b00007f
+DATA mathConstants<>+664(SB)/8, $0x4b00007f4b00007f
+DATA mathConstants<>+672(SB)/8, $0x4b0000984b000098
+DATA mathConstants<>+680(SB)/8, $0x4b0000984b000098
+DATA mathConstants<>+688(SB)/8, $0x4b0000984b000098
+DATA mathConstants<>+696(SB)/8, $0x4b0000984b000098
+DATA mathConstants<>+704(SB)/8, $0xffb504f3ffb504f3
+DATA mathConstants<>+712(SB)/8, $0xffb504f3ffb504f3
+DATA mathConstants<>+720(SB)/8, $0xffb504f3ffb504f3
+DATA mathConstants<>+728(SB)/8, $0xffb504f3ffb504f3
+DATA mathConstants<>+736(SB)/8, $0x4b0000004b000000
+DATA mathConstants<>+744(SB)/8, $0x4b0000004b000000
+DATA mathConstants<>+752(SB)/8, $0x4b0000004b000000
+DATA mathConstants<>+760(SB)/8, $0x4b0000004b000000
 DATA mathConstants<>+768(SB)/8, $0x007fffff007fffff
 DATA mathConstants<>+776(SB)/8, $0x007fffff007fffff
 DATA mathConstants<>+784(SB)/8, $0x007fffff007fffff
@@ -14290,1044 +14332,1100 @@ DATA mathConstants<>+1440(SB)/8, $0x3ff0000000000000
 DATA mathConstants<>+1448(SB)/8, $0x3ff0000000000000
 DATA mathConstants<>+1456(SB)/8, $0x3ff0000000000000
 DATA mathConstants<>+1464(SB)/8, $0x3ff0000000000000
-DATA mathConstants<>+1472(SB)/8, $0x0010000000000000
-DATA mathConstants<>+1480(SB)/8, $0x0010000000000000
-DATA mathConstants<>+1488(SB)/8, $0x0010000000000000
-DATA mathConstants<>+1496(SB)/8, $0x0010000000000000
-DATA mathConstants<>+1504(SB)/8, $0x4350000000000000
-DATA mathConstants<>+1512(SB)/8, $0x4350000000000000
-DATA mathConstants<>+1520(SB)/8, $0x4350000000000000
-DATA mathConstants<>+1528(SB)/8, $0x4350000000000000
-DATA mathConstants<>+1536(SB)/8, $0xfff6a09e667f3bcd
-DATA mathConstants<>+1544(SB)/8, $0xfff6a09e667f3bcd
-DATA mathConstants<>+1552(SB)/8, $0xfff6a09e667f3bcd
-DATA mathConstants<>+1560(SB)/8, $0xfff6a09e667f3bcd
-DATA mathConstants<>+1568(SB)/8, $0x4330000000000000
-DATA mathConstants<>+1576(SB)/8, $0x4330000000000000
-DATA mathConstants<>+1584(SB)/8, $0x4330000000000000
-DATA mathConstants<>+1592(SB)/8, $0x4330000000000000
-DATA mathConstants<>+1600(SB)/8, $0x43300000000003ff
-DATA mathConstants<>+1608(SB)/8, $0x43300000000003ff
-DATA mathConstants<>+1616(SB)/8, $0x43300000000003ff
-DATA mathConstants<>+1624(SB)/8, $0x43300000000003ff
-DATA mathConstants<>+1632(SB)/8, $0x4330000000000435
-DATA mathConstants<>+1640(SB)/8, $0x4330000000000435
-DATA mathConstants<>+1648(SB)/8, $0x4330000000000435
-DATA mathConstants<>+1656(SB)/8, $0x4330000000000435
-DATA mathConstants<>+1664(SB)/8, $0x000fffffffffffff
-DATA mathConstants<>+1672(SB)/8, $0x000fffffffffffff
-DATA mathConstants<>+1680(SB)/8, $0x000fffffffffffff
-DATA mathConstants<>+1688(SB)/8, $0x000fffffffffffff
-DATA mathConstants<>+1696(SB)/8, $0x3fe6a09e667f3bcd
-DATA mathConstants<>+1704(SB)/8, $0x3fe6a09e667f3bcd
-DATA mathConstants<>+1712(SB)/8, $0x3fe6a09e667f3bcd
-DATA mathConstants<>+1720(SB)/8, $0x3fe6a09e667f3bcd
-DATA mathConstants<>+1728(SB)/8, $0x3fe0000000000000
-DATA mathConstants<>+1736(SB)/8, $0x3fe0000000000000
-DATA mathConstants<>+1744(SB)/8, $0x3fe0000000000000
-DATA mathConstants<>+1752(SB)/8, $0x3fe0000000000000
-DATA mathConstants<>+1760(SB)/8, $0x4000000000000000
-DATA mathConstants<>+1768(SB)/8, $0x4000000000000000
-DATA mathConstants<>+1776(SB)/8, $0x4000000000000000
-DATA mathConstants<>+1784(SB)/8, $0x4000000000000000
-DATA mathConstants<>+1792(SB)/8, $0x3fce300dd2e481ff
-DATA mathConstants<>+1800(SB)/8, $0x3fce300dd2e481ff
-DATA mathConstants<>+1808(SB)/8, $0x3fce300dd2e481ff
-DATA mathConstants<>+1816(SB)/8, $0x3fce300dd2e481ff
-DATA mathConstants<>+1824(SB)/8, $0x3fd243889d374531
-DATA mathConstants<>+1832(SB)/8, $0x3fd243889d374531
-DATA mathConstants<>+1840(SB)/8, $0x3fd243889d374531
-DATA mathConstants<>+1848(SB)/8, $0x3fd243889d374531
-DATA mathConstants<>+1856(SB)/8, $0x3fd999a7be6c5d0b
-DATA mathConstants<>+1864(SB)/8, $0x3fd999a7be6c5d0b
-DATA mathConstants<>+1872(SB)/8, $0x3fd999a7be6c5d0b
-DATA mathConstants<>+1880(SB)/8, $0x3fd999a7be6c5d0b
-DATA mathConstants<>+1888(SB)/8, $0x3fe555554fcea1ed
-DATA mathConstants<>+1896(SB)/8, $0x3fe555554fcea1ed
-DATA mathConstants<>+1904(SB)/8, $0x3fe555554fcea1ed
-DATA mathConstants<>+1912(SB)/8, $0x3fe555554fcea1ed
-DATA mathConstants<>+1920(SB)/8, $0x3fe62e42fefa3000
-DATA mathConstants<>+1928(SB)/8, $0x3fe62e42fefa3000
-DATA mathConstants<>+1936(SB)/8, $0x3fe62e42fefa3000
-DATA mathConstants<>+1944(SB)/8, $0x3fe62e42fefa3000
-DATA mathConstants<>+1952(SB)/8, $0x3d53de6af278ece6
-DATA mathConstants<>+1960(SB)/8, $0x3d53de6af278ece6
-DATA mathConstants<>+1968(SB)/8, $0x3d53de6af278ece6
-DATA mathConstants<>+1976(SB)/8, $0x3d53de6af278ece6
-DATA mathConstants<>+1984(SB)/8, $0x0000000000000000
-DATA mathConstants<>+1992(SB)/8, $0x0000000000000000
-DATA mathConstants<>+2000(SB)/8, $0x0000000000000000
-DATA mathConstants<>+2008(SB)/8, $0x0000000000000000
-DATA mathConstants<>+2016(SB)/8, $0x7ff8000000000000
-DATA mathConstants<>+2024(SB)/8, $0x7ff8000000000000
-DATA mathConstants<>+2032(SB)/8, $0x7ff8000000000000
-DATA mathConstants<>+2040(SB)/8, $0x7ff8000000000000
-DATA mathConstants<>+2048(SB)/8, $0xfff0000000000000
-DATA mathConstants<>+2056(SB)/8, $0xfff0000000000000
-DATA mathConstants<>+2064(SB)/8, $0xfff0000000000000
-DATA mathConstants<>+2072(SB)/8, $0xfff0000000000000
-DATA mathConstants<>+2080(SB)/8, $0x7ff0000000000000
-DATA mathConstants<>+2088(SB)/8, $0x7ff0000000000000
-DATA mathConstants<>+2096(SB)/8, $0x7ff0000000000000
-DATA mathConstants<>+2104(SB)/8, $0x7ff0000000000000
-DATA mathConstants<>+2112(SB)/8, $0x7fffffff7fffffff
-DATA mathConstants<>+2120(SB)/8, $0x7fffffff7fffffff
-DATA mathConstants<>+2128(SB)/8, $0x7fffffff7fffffff
-DATA mathConstants<>+2136(SB)/8, $0x7fffffff7fffffff
-DATA mathConstants<>+2144(SB)/8, $0x4780000047800000
-DATA mathConstants<>+2152(SB)/8, $0x4780000047800000
-DATA mathConstants<>+2160(SB)/8, $0x4780000047800000
-DATA mathConstants<>+2168(SB)/8, $0x4780000047800000
-DATA mathConstants<>+2176(SB)/8, $0x3f22f9833f22f983
-DATA mathConstants<>+2184(SB)/8, $0x3f22f9833f22f983
-DATA mathConstants<>+2192(SB)/8, $0x3f22f9833f22f983
-DATA mathConstants<>+2200(SB)/8, $0x3f22f9833f22f983
-DATA mathConstants<>+2208(SB)/8, $0x3fc90fdb3fc90fdb
-DATA mathConstants<>+2216(SB)/8, $0x3fc90fdb3fc90fdb
-DATA mathConstants<>+2224(SB)/8, $0x3fc90fdb3fc90fdb
-DATA mathConstants<>+2232(SB)/8, $0x3fc90fdb3fc90fdb
-DATA mathConstants<>+2240(SB)/8, $0xb33bbd2eb33bbd2e
-DATA mathConstants<>+2248(SB)/8, $0xb33bbd2eb33bbd2e
-DATA mathConstants<>+2256(SB)/8, $0xb33bbd2eb33bbd2e
-DATA mathConstants<>+2264(SB)/8, $0xb33bbd2eb33bbd2e
-DATA mathConstants<>+2272(SB)/8, $0xa6f72ceda6f72ced
-DATA mathConstants<>+2280(SB)/8, $0xa6f72ceda6f72ced
-DATA mathConstants<>+2288(SB)/8, $0xa6f72ceda6f72ced
-DATA mathConstants<>+2296(SB)/8, $0xa6f72ceda6f72ced
-DATA mathConstants<>+2304(SB)/8, $0x0000000100000001
-DATA mathConstants<>+2312(SB)/8, $0x0000000100000001
-DATA mathConstants<>+2320(SB)/8, $0x0000000100000001
-DATA mathConstants<>+2328(SB)/8, $0x0000000100000001
-DATA mathConstants<>+2336(SB)/8, $0x0000000200000002
-DATA mathConstants<>+2344(SB)/8, $0x0000000200000002
-DATA mathConstants<>+2352(SB)/8, $0x0000000200000002
-DATA mathConstants<>+2360(SB)/8, $0x0000000200000002
-DATA mathConstants<>+2368(SB)/8, $0x37ccf09037ccf090
-DATA mathConstants<>+2376(SB)/8, $0x37ccf09037ccf090
-DATA mathConstants<>+2384(SB)/8, $0x37ccf09037ccf090
-DATA mathConstants<>+2392(SB)/8, $0x37ccf09037ccf090
-DATA mathConstants<>+2400(SB)/8, $0xbab6060dbab6060d
-DATA mathConstants<>+2408(SB)/8, $0xbab6060dbab6060d
-DATA mathConstants<>+2416(SB)/8, $0xbab6060dbab6060d
-DATA mathConstants<>+2424(SB)/8, $0xbab6060dbab6060d
-DATA mathConstants<>+2432(SB)/8, $0x3d2aaaa53d2aaaa5
-DATA mathConstants<>+2440(SB)/8, $0x3d2aaaa53d2aaaa5
-DATA mathConstants<>+2448(SB)/8, $0x3d2aaaa53d2aaaa5
-DATA mathConstants<>+2456(SB)/8, $0x3d2aaaa53d2aaaa5
-DATA mathConstants<>+2464(SB)/8, $0xbf000000bf000000
-DATA mathConstants<>+2472(SB)/8, $0xbf000000bf000000
-DATA mathConstants<>+2480(SB)/8, $0xbf000000bf000000
-DATA mathConstants<>+2488(SB)/8, $0xbf000000bf000000
-DATA mathConstants<>+2496(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2504(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2512(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2520(SB)/8, $0x363dfef9363dfef9
-DATA mathConstants<>+2528(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2536(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2544(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2552(SB)/8, $0xb9502c7eb9502c7e
-DATA mathConstants<>+2560(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2568(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2576(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2584(SB)/8, $0x3c0888ba3c0888ba
-DATA mathConstants<>+2592(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2600(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2608(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2616(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2624(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2632(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2640(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2648(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2656(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2664(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2672(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2680(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2688(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2696(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2704(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2712(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2720(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2728(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2736(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2744(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2752(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2760(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2768(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2776(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2784(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2792(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2800(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2808(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2816(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2824(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2832(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2840(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2848(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2856(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2864(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2872(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2880(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2888(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2896(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2904(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2912(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2920(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2928(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2936(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2944(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2952(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2960(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2968(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2976(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2984(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2992(SB)/8, $0x8000000000000000
-DATA mathConstants<>+3000(SB)/8, $0x8000000000000000
-DATA mathConstants<>+3008(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+3016(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+3024(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+3032(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+3040(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3048(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3056(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3064(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+3072(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3080(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3088(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3096(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3104(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3112(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3120(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3128(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3136(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3144(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3152(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3160(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3168(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3176(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3184(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3192(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3200(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3208(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3216(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3224(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3232(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3240(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3248(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3256(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3264(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3272(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3280(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3288(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3296(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3304(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3312(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3320(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3328(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3336(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3344(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3352(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3360(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3368(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3376(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3384(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3392(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3400(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3408(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3416(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3424(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3432(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3440(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3448(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3456(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3464(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3472(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3480(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3488(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3496(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3504(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3512(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3520(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3528(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3536(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3544(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3552(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3560(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3568(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3576(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3584(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3592(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3600(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3608(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3616(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3624(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3632(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3640(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3648(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3656(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3664(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3672(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3680(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3688(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3696(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3704(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3712(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3720(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3728(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3736(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3744(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3752(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3760(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3768(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3776(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3784(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3792(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3800(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3808(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3816(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3824(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3832(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3840(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3848(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3856(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3864(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3872(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3880(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3888(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3896(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3904(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3912(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3920(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3928(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3936(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3944(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3952(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3960(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3968(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3976(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3984(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3992(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+4000(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+4008(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+4016(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+4024(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+4032(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4040(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4048(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4056(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+4064(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4072(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4080(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4088(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4096(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4104(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4112(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4120(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4128(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4136(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4144(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4152(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4160(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4168(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4176(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4184(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4192(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4200(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4208(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4216(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4224(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4232(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4240(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4248(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4256(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4264(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4272(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4280(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4288(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4296(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4304(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4312(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4320(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4328(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4336(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4344(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4352(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4360(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4368(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4376(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4384(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4392(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4400(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4408(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4416(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4424(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4432(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4440(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4448(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4456(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4464(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4472(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4480(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4488(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4496(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4504(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4512(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4520(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4528(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4536(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4544(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4552(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4560(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4568(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4576(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4584(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4592(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4600(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4608(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4616(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4624(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4632(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4640(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4648(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4656(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4664(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4672(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4680(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4688(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4696(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4704(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4712(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4720(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4728(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4736(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4744(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4752(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4760(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4768(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4776(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4784(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4792(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4800(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4808(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4816(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4824(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4832(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4840(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4848(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4856(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4864(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4872(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4880(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4888(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4896(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4904(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4912(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4920(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4928(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4936(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4944(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4952(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4960(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4968(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4976(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4984(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4992(SB)/8, $0x401a000000000000
-DATA mathConstants<>+5000(SB)/8, $0x401a000000000000
-DATA mathConstants<>+5008(SB)/8, $0x401a000000000000
-DATA mathConstants<>+5016(SB)/8, $0x401a000000000000
-DATA mathConstants<>+5024(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5032(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5040(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5048(SB)/8, $0x4008000000000000
-DATA mathConstants<>+5056(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5064(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5072(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5080(SB)/8, $0xc087500000000000
-DATA mathConstants<>+5088(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5096(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5104(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5112(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5120(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5128(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5136(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5144(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5152(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5160(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5168(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5176(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5184(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5192(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5200(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5208(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5216(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5224(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5232(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5240(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5248(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5256(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5264(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5272(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5280(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5288(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5296(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5304(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5312(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5320(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5328(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5336(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5344(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5352(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5360(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5368(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5376(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5384(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5392(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5400(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5408(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5416(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5424(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5432(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5440(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5448(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5456(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5464(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5472(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5480(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5488(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5496(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5504(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5512(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5520(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5528(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5536(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5544(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5552(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5560(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5568(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5576(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5584(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5592(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5600(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5608(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5616(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5624(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5632(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5640(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5648(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5656(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5664(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5672(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5680(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5688(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5696(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5704(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5712(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5720(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5728(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5736(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5744(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5752(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5760(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5768(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5776(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5784(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5792(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5800(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5808(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5816(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5824(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5832(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5840(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5848(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5856(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5864(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5872(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5880(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5888(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5896(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5904(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5912(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5920(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5928(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5936(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5944(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+5952(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5960(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5968(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5976(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+5984(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+5992(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6000(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6008(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6016(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6024(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6032(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6040(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6048(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6056(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6064(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6072(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6080(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6088(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6096(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6104(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6112(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6120(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6128(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6136(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6144(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6152(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6160(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6168(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6176(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6184(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6192(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6200(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6208(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6216(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6224(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6232(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6240(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6248(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6256(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6264(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6272(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6280(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6288(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6296(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6304(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6312(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6320(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6328(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6336(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6344(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6352(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6360(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6368(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6376(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6384(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6392(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6400(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6408(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6416(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6424(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6432(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6440(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6448(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6456(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6464(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6472(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6480(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6488(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6496(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6504(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6512(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6520(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6528(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6536(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6544(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6552(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6560(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6568(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6576(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6584(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6592(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6600(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6608(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6616(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6624(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6632(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6640(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6648(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6656(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6664(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6672(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6680(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6688(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6696(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6704(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6712(SB)/8, $0x0000000000000002
-DATA mathConstants<>+6720(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6728(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6736(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6744(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+6752(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6760(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6768(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6776(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+6784(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6792(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6800(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6808(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+6816(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6824(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6832(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6840(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+6848(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6856(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6864(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6872(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+6880(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6888(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6896(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6904(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+6912(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6920(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6928(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6936(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+6944(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6952(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6960(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6968(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+6976(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6984(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+6992(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7000(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7008(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7016(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7024(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7032(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7040(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7048(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7056(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7064(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7072(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7080(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7088(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7096(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7104(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7112(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7120(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7128(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7136(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7144(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7152(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7160(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7168(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7176(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7184(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7192(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7200(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7208(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7216(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7224(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7232(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7240(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7248(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7256(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7264(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7272(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7280(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7288(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7296(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7304(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7312(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7320(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7328(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7336(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7344(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7352(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7360(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7368(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7376(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7384(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7392(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7400(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7408(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7416(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7424(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7432(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7440(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7448(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7456(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7464(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7472(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7480(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7488(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7496(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7504(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7512(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7520(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7528(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7536(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7544(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7552(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7560(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7568(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7576(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7584(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7592(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7600(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7608(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7616(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7624(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7632(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7640(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7648(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7656(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7664(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7672(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+7680(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7688(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7696(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7704(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+7712(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7720(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7728(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7736(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+7744(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7752(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7760(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7768(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+7776(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7784(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7792(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7800(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+7808(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7816(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7824(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7832(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+7840(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7848(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7856(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7864(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+7872(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7880(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7888(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7896(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+7904(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7912(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7920(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7928(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+7936(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7944(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7952(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7960(SB)/8, $0x4010000000000000
-DATA mathConstants<>+7968(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7976(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7984(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+7992(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8000(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8008(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8016(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8024(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8032(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8040(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8048(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8056(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8064(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8072(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8080(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8088(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8096(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8104(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8112(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8120(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8128(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8136(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8144(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8152(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8160(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8168(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8176(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8184(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8192(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8200(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8208(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8216(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8224(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8232(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8240(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8248(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8256(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8264(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8272(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8280(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8288(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8296(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8304(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8312(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8320(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8328(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8336(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8344(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8352(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8360(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8368(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8376(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8384(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8392(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8400(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8408(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8416(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8424(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8432(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8440(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8448(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8456(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8464(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8472(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8480(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8488(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8496(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8504(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8512(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8520(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8528(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8536(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8544(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8552(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8560(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8568(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8576(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8584(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8592(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8600(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8608(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8616(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8624(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8632(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8640(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8648(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8656(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8664(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8672(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8680(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8688(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8696(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+8704(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8712(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8720(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8728(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+8736(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8744(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8752(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8760(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+8768(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8776(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8784(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8792(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+8800(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8808(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8816(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8824(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+8832(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8840(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8848(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8856(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+8864(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8872(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8880(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8888(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+8896(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8904(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8912(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8920(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+8928(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8936(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8944(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8952(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+8960(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8968(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8976(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8984(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+8992(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9000(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9008(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9016(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9024(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9032(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9040(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9048(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9056(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9064(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9072(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9080(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9088(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9096(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9104(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9112(SB)/8, $0x408f400000000000
-DATA mathConstants<>+9120(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9128(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9136(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9144(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9152(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9160(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9168(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9176(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9184(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9192(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9200(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9208(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9216(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9224(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9232(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9240(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9248(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9256(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9264(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9272(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9280(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9288(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9296(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9304(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9312(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9320(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9328(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9336(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9344(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9352(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9360(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9368(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9376(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9384(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9392(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9400(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9408(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9416(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9424(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9432(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9440(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9448(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9456(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9464(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9472(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9480(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9488(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9496(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9504(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9512(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9520(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9528(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9536(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9544(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9552(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9560(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9568(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9576(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9584(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9592(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9600(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9608(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9616(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9624(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9632(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9640(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9648(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9656(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9664(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9672(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9680(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9688(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9696(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9704(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9712(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9720(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9728(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9736(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9744(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9752(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9760(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9768(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9776(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+9784(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $9792
+DATA mathConstants<>+1472(SB)/8, $0xfff6a09e667f3bcd
+DATA mathConstants<>+1480(SB)/8, $0xfff6a09e667f3bcd
+DATA mathConstants<>+1488(SB)/8, $0xfff6a09e667f3bcd
+DATA mathConstants<>+1496(SB)/8, $0xfff6a09e667f3bcd
+DATA mathConstants<>+1504(SB)/8, $0x4330000000000000
+DATA mathConstants<>+1512(SB)/8, $0x4330000000000000
+DATA mathConstants<>+1520(SB)/8, $0x4330000000000000
+DATA mathConstants<>+1528(SB)/8, $0x4330000000000000
+DATA mathConstants<>+1536(SB)/8, $0x43300000000003ff
+DATA mathConstants<>+1544(SB)/8, $0x43300000000003ff
+DATA mathConstants<>+1552(SB)/8, $0x43300000000003ff
+DATA mathConstants<>+1560(SB)/8, $0x43300000000003ff
+DATA mathConstants<>+1568(SB)/8, $0x000fffffffffffff
+DATA mathConstants<>+1576(SB)/8, $0x000fffffffffffff
+DATA mathConstants<>+1584(SB)/8, $0x000fffffffffffff
+DATA mathConstants<>+1592(SB)/8, $0x000fffffffffffff
+DATA mathConstants<>+1600(SB)/8, $0x3fe6a09e667f3bcd
+DATA mathConstants<>+1608(SB)/8, $0x3fe6a09e667f3bcd
+DATA mathConstants<>+1616(SB)/8, $0x3fe6a09e667f3bcd
+DATA mathConstants<>+1624(SB)/8, $0x3fe6a09e667f3bcd
+DATA mathConstants<>+1632(SB)/8, $0x3fe0000000000000
+DATA mathConstants<>+1640(SB)/8, $0x3fe0000000000000
+DATA mathConstants<>+1648(SB)/8, $0x3fe0000000000000
+DATA mathConstants<>+1656(SB)/8, $0x3fe0000000000000
+DATA mathConstants<>+1664(SB)/8, $0x4000000000000000
+DATA mathConstants<>+1672(SB)/8, $0x4000000000000000
+DATA mathConstants<>+1680(SB)/8, $0x4000000000000000
+DATA mathConstants<>+1688(SB)/8, $0x4000000000000000
+DATA mathConstants<>+1696(SB)/8, $0x3fce300dd2e481ff
+DATA mathConstants<>+1704(SB)/8, $0x3fce300dd2e481ff
+DATA mathConstants<>+1712(SB)/8, $0x3fce300dd2e481ff
+DATA mathConstants<>+1720(SB)/8, $0x3fce300dd2e481ff
+DATA mathConstants<>+1728(SB)/8, $0x3fd243889d374531
+DATA mathConstants<>+1736(SB)/8, $0x3fd243889d374531
+DATA mathConstants<>+1744(SB)/8, $0x3fd243889d374531
+DATA mathConstants<>+1752(SB)/8, $0x3fd243889d374531
+DATA mathConstants<>+1760(SB)/8, $0x3fd999a7be6c5d0b
+DATA mathConstants<>+1768(SB)/8, $0x3fd999a7be6c5d0b
+DATA mathConstants<>+1776(SB)/8, $0x3fd999a7be6c5d0b
+DATA mathConstants<>+1784(SB)/8, $0x3fd999a7be6c5d0b
+DATA mathConstants<>+1792(SB)/8, $0x3fe555554fcea1ed
+DATA mathConstants<>+1800(SB)/8, $0x3fe555554fcea1ed
+DATA mathConstants<>+1808(SB)/8, $0x3fe555554fcea1ed
+DATA mathConstants<>+1816(SB)/8, $0x3fe555554fcea1ed
+DATA mathConstants<>+1824(SB)/8, $0x3fe62e42fefa3000
+DATA mathConstants<>+1832(SB)/8, $0x3fe62e42fefa3000
+DATA mathConstants<>+1840(SB)/8, $0x3fe62e42fefa3000
+DATA mathConstants<>+1848(SB)/8, $0x3fe62e42fefa3000
+DATA mathConstants<>+1856(SB)/8, $0x3d53de6af278ece6
+DATA mathConstants<>+1864(SB)/8, $0x3d53de6af278ece6
+DATA mathConstants<>+1872(SB)/8, $0x3d53de6af278ece6
+DATA mathConstants<>+1880(SB)/8, $0x3d53de6af278ece6
+DATA mathConstants<>+1888(SB)/8, $0x0000000000000000
+DATA mathConstants<>+1896(SB)/8, $0x0000000000000000
+DATA mathConstants<>+1904(SB)/8, $0x0000000000000000
+DATA mathConstants<>+1912(SB)/8, $0x0000000000000000
+DATA mathConstants<>+1920(SB)/8, $0x7ff8000000000000
+DATA mathConstants<>+1928(SB)/8, $0x7ff8000000000000
+DATA mathConstants<>+1936(SB)/8, $0x7ff8000000000000
+DATA mathConstants<>+1944(SB)/8, $0x7ff8000000000000
+DATA mathConstants<>+1952(SB)/8, $0xfff0000000000000
+DATA mathConstants<>+1960(SB)/8, $0xfff0000000000000
+DATA mathConstants<>+1968(SB)/8, $0xfff0000000000000
+DATA mathConstants<>+1976(SB)/8, $0xfff0000000000000
+DATA mathConstants<>+1984(SB)/8, $0x7ff0000000000000
+DATA mathConstants<>+1992(SB)/8, $0x7ff0000000000000
+DATA mathConstants<>+2000(SB)/8, $0x7ff0000000000000
+DATA mathConstants<>+2008(SB)/8, $0x7ff0000000000000
+DATA mathConstants<>+2016(SB)/8, $0x7fffffff7fffffff
+DATA mathConstants<>+2024(SB)/8, $0x7fffffff7fffffff
+DATA mathConstants<>+2032(SB)/8, $0x7fffffff7fffffff
+DATA mathConstants<>+2040(SB)/8, $0x7fffffff7fffffff
+DATA mathConstants<>+2048(SB)/8, $0x4780000047800000
+DATA mathConstants<>+2056(SB)/8, $0x4780000047800000
+DATA mathConstants<>+2064(SB)/8, $0x4780000047800000
+DATA mathConstants<>+2072(SB)/8, $0x4780000047800000
+DATA mathConstants<>+2080(SB)/8, $0x3f22f9833f22f983
+DATA mathConstants<>+2088(SB)/8, $0x3f22f9833f22f983
+DATA mathConstants<>+2096(SB)/8, $0x3f22f9833f22f983
+DATA mathConstants<>+2104(SB)/8, $0x3f22f9833f22f983
+DATA mathConstants<>+2112(SB)/8, $0x3fc90fdb3fc90fdb
+DATA mathConstants<>+2120(SB)/8, $0x3fc90fdb3fc90fdb
+DATA mathConstants<>+2128(SB)/8, $0x3fc90fdb3fc90fdb
+DATA mathConstants<>+2136(SB)/8, $0x3fc90fdb3fc90fdb
+DATA mathConstants<>+2144(SB)/8, $0xb33bbd2eb33bbd2e
+DATA mathConstants<>+2152(SB)/8, $0xb33bbd2eb33bbd2e
+DATA mathConstants<>+2160(SB)/8, $0xb33bbd2eb33bbd2e
+DATA mathConstants<>+2168(SB)/8, $0xb33bbd2eb33bbd2e
+DATA mathConstants<>+2176(SB)/8, $0xa6f72ceda6f72ced
+DATA mathConstants<>+2184(SB)/8, $0xa6f72ceda6f72ced
+DATA mathConstants<>+2192(SB)/8, $0xa6f72ceda6f72ced
+DATA mathConstants<>+2200(SB)/8, $0xa6f72ceda6f72ced
+DATA mathConstants<>+2208(SB)/8, $0x0000000100000001
+DATA mathConstants<>+2216(SB)/8, $0x0000000100000001
+DATA mathConstants<>+2224(SB)/8, $0x0000000100000001
+DATA mathConstants<>+2232(SB)/8, $0x0000000100000001
+DATA mathConstants<>+2240(SB)/8, $0x0000000200000002
+DATA mathConstants<>+2248(SB)/8, $0x0000000200000002
+DATA mathConstants<>+2256(SB)/8, $0x0000000200000002
+DATA mathConstants<>+2264(SB)/8, $0x0000000200000002
+DATA mathConstants<>+2272(SB)/8, $0x37ccf09037ccf090
+DATA mathConstants<>+2280(SB)/8, $0x37ccf09037ccf090
+DATA mathConstants<>+2288(SB)/8, $0x37ccf09037ccf090
+DATA mathConstants<>+2296(SB)/8, $0x37ccf09037ccf090
+DATA mathConstants<>+2304(SB)/8, $0xbab6060dbab6060d
+DATA mathConstants<>+2312(SB)/8, $0xbab6060dbab6060d
+DATA mathConstants<>+2320(SB)/8, $0xbab6060dbab6060d
+DATA mathConstants<>+2328(SB)/8, $0xbab6060dbab6060d
+DATA mathConstants<>+2336(SB)/8, $0x3d2aaaa53d2aaaa5
+DATA mathConstants<>+2344(SB)/8, $0x3d2aaaa53d2aaaa5
+DATA mathConstants<>+2352(SB)/8, $0x3d2aaaa53d2aaaa5
+DATA mathConstants<>+2360(SB)/8, $0x3d2aaaa53d2aaaa5
+DATA mathConstants<>+2368(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2376(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2384(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2392(SB)/8, $0xbf000000bf000000
+DATA mathConstants<>+2400(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2408(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2416(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2424(SB)/8, $0x363dfef9363dfef9
+DATA mathConstants<>+2432(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2440(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2448(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2456(SB)/8, $0xb9502c7eb9502c7e
+DATA mathConstants<>+2464(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2472(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2480(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2488(SB)/8, $0x3c0888ba3c0888ba
+DATA mathConstants<>+2496(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2504(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2512(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2520(SB)/8, $0xbe2aaaabbe2aaaab
+DATA mathConstants<>+2528(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2536(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2544(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2552(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2560(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2568(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2576(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2584(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+2592(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2600(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2608(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2616(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+2624(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2632(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2640(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2648(SB)/8, $0x4338000000000000
+DATA mathConstants<>+2656(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2664(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2672(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2680(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+2688(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2696(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2704(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2712(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+2720(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2728(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2736(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2744(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+2752(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2760(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2768(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2776(SB)/8, $0x3ec6ccc2f6b9c18c
+DATA mathConstants<>+2784(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2792(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2800(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2808(SB)/8, $0xbf2a00f6a172e862
+DATA mathConstants<>+2816(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2824(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2832(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2840(SB)/8, $0x3f8111108555b076
+DATA mathConstants<>+2848(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2856(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2864(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2872(SB)/8, $0xbfc5555554c61db5
+DATA mathConstants<>+2880(SB)/8, $0x8000000000000000
+DATA mathConstants<>+2888(SB)/8, $0x8000000000000000
+DATA mathConstants<>+2896(SB)/8, $0x8000000000000000
+DATA mathConstants<>+2904(SB)/8, $0x8000000000000000
+DATA mathConstants<>+2912(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+2920(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+2928(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+2936(SB)/8, $0xbe924216a48ece43
+DATA mathConstants<>+2944(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+2952(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+2960(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+2968(SB)/8, $0x3efa010f2db09e01
+DATA mathConstants<>+2976(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+2984(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+2992(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+3000(SB)/8, $0xbf56c16b854c8ff2
+DATA mathConstants<>+3008(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3016(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3024(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3032(SB)/8, $0x3fa5555554f0fd82
+DATA mathConstants<>+3040(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3048(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3056(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3064(SB)/8, $0x0000000000000001
+DATA mathConstants<>+3072(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3080(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3088(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3096(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+3104(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3112(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3120(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3128(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+3136(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3144(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3152(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3160(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+3168(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3176(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3184(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3192(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+3200(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3208(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3216(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3224(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+3232(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3240(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3248(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3256(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3264(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3272(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3280(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3288(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3296(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3304(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3312(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3320(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3328(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3336(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3344(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3352(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3360(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3368(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3376(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3384(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3392(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3400(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3408(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3416(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3424(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3432(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3440(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3448(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3456(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3464(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3472(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3480(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3488(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3496(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3504(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3512(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3520(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3528(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3536(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3544(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3552(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3560(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3568(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3576(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3584(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3592(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3600(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3608(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3616(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3624(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3632(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3640(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3648(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3656(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3664(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3672(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3680(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3688(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3696(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3704(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3712(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3720(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3728(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3736(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3744(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3752(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3760(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3768(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3776(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3784(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3792(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3800(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3808(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3816(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3824(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3832(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3840(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3848(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3856(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3864(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3872(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3880(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3888(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3896(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3904(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3912(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3920(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3928(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3936(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3944(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3952(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3960(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3968(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+3976(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+3984(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+3992(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+4000(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4008(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4016(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4024(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+4032(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4040(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4048(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4056(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+4064(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4072(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4080(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4088(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+4096(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4104(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4112(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4120(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4128(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4136(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4144(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4152(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4160(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4168(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4176(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4184(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4192(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4200(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4208(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4216(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4224(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4232(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4240(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4248(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4256(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4264(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4272(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4280(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4288(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4296(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4304(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4312(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4320(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4328(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4336(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4344(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4352(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4360(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4368(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4376(SB)/8, $0xbbba256fbbba256f
+DATA mathConstants<>+4384(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4392(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4400(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4408(SB)/8, $0x3ca8ea883ca8ea88
+DATA mathConstants<>+4416(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4424(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4432(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4440(SB)/8, $0xbd5c18c8bd5c18c8
+DATA mathConstants<>+4448(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4456(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4464(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4472(SB)/8, $0x3e0883723e088372
+DATA mathConstants<>+4480(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4488(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4496(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4504(SB)/8, $0xbeaaaa99beaaaa99
+DATA mathConstants<>+4512(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4520(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4528(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4536(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4544(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4552(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4560(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4568(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4576(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4584(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4592(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4600(SB)/8, $0x3f2000003f200000
+DATA mathConstants<>+4608(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4616(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4624(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4632(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4640(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4648(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4656(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4664(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4672(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4680(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4688(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4696(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4704(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4712(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4720(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4728(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4736(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4744(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4752(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4760(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4768(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4776(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4784(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4792(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4800(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4808(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4816(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4824(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4832(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4840(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4848(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4856(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4864(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4872(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4880(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4888(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4896(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4904(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4912(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4920(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4928(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4936(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4944(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4952(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4960(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4968(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4976(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4984(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4992(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5000(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5008(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5016(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+5024(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5032(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5040(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5048(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+5056(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5064(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5072(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5080(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+5088(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5096(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5104(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5112(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+5120(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5128(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5136(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5144(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+5152(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5160(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5168(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5176(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+5184(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5192(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5200(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5208(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+5216(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5224(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5232(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5240(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+5248(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5256(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5264(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5272(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+5280(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5288(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5296(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5304(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5312(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5320(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5328(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5336(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5344(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5352(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5360(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5368(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5376(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5384(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5392(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5400(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5408(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5416(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5424(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5432(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5440(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5448(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5456(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5464(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5472(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5480(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5488(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5496(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5504(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5512(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5520(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5528(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5536(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5544(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5552(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5560(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5568(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5576(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5584(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5592(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5600(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5608(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5616(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5624(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5632(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5640(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5648(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5656(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5664(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5672(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5680(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5688(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5696(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5704(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5712(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5720(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5728(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5736(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5744(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5752(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5760(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5768(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5776(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5784(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5792(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5800(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5808(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5816(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5824(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5832(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5840(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5848(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5856(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5864(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5872(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5880(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5888(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5896(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5904(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5912(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5920(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5928(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5936(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5944(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5952(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5960(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5968(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5976(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5984(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5992(SB)/8, $0x408f400000000000
+DATA mathConstants<>+6000(SB)/8, $0x408f400000000000
+DATA mathConstants<>+6008(SB)/8, $0x408f400000000000
+DATA mathConstants<>+6016(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+6024(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+6032(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+6040(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+6048(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+6056(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+6064(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+6072(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+6080(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+6088(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+6096(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+6104(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+6112(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+6120(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+6128(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+6136(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+6144(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+6152(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+6160(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+6168(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+6176(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+6184(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+6192(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+6200(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+6208(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+6216(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+6224(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+6232(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+6240(SB)/8, $0x4190000000000000
+DATA mathConstants<>+6248(SB)/8, $0x4190000000000000
+DATA mathConstants<>+6256(SB)/8, $0x4190000000000000
+DATA mathConstants<>+6264(SB)/8, $0x4190000000000000
+DATA mathConstants<>+6272(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6280(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6288(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6296(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6304(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6312(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6320(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6328(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6336(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6344(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6352(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6360(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6368(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6376(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6384(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6392(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6400(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6408(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6416(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6424(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6432(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6440(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6448(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6456(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6464(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6472(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6480(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6488(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6496(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6504(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6512(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6520(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6528(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6536(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6544(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6552(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6560(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6568(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6576(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6584(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6592(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6600(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6608(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6616(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6624(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6632(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6640(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6648(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6656(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6664(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6672(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6680(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6688(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6696(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6704(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6712(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6720(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6728(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6736(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6744(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6752(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6760(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6768(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6776(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6784(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6792(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6800(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6808(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6816(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6824(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6832(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6840(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6848(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6856(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6864(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6872(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6880(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6888(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6896(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6904(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6912(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6920(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6928(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6936(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6944(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6952(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6960(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6968(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6976(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6984(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6992(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+7000(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+7008(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+7016(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+7024(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+7032(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+7040(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+7048(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+7056(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+7064(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+7072(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+7080(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+7088(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+7096(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+7104(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+7112(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+7120(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+7128(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+7136(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+7144(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+7152(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+7160(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+7168(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7176(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7184(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7192(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7200(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7208(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7216(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7224(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7232(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7240(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7248(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7256(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7264(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7272(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7280(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7288(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7296(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7304(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7312(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7320(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7328(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7336(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7344(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7352(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7360(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7368(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7376(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7384(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7392(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7400(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7408(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7416(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7424(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7432(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7440(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7448(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7456(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7464(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7472(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7480(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7488(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7496(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7504(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7512(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7520(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7528(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7536(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7544(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7552(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7560(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7568(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7576(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7584(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7592(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7600(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7608(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7616(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7624(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7632(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7640(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7648(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7656(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7664(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7672(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7680(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7688(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7696(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7704(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7712(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7720(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7728(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7736(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7744(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7752(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7760(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7768(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7776(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7784(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7792(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7800(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7808(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7816(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7824(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7832(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7840(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7848(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7856(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7864(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7872(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7880(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7888(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7896(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7904(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7912(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7920(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7928(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7936(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7944(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7952(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7960(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7968(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7976(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7984(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7992(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+8000(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+8008(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+8016(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+8024(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+8032(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+8040(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+8048(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+8056(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+8064(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+8072(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+8080(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+8088(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+8096(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+8104(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+8112(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+8120(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+8128(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+8136(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+8144(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+8152(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+8160(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8168(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8176(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8184(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8192(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8200(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8208(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8216(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8224(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8232(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8240(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8248(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8256(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8264(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8272(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8280(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8288(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8296(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8304(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8312(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8320(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8328(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8336(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8344(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8352(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8360(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8368(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8376(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8384(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8392(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8400(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8408(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8416(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8424(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8432(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8440(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8448(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8456(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8464(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8472(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8480(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8488(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8496(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8504(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8512(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8520(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8528(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8536(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8544(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8552(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8560(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8568(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8576(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8584(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8592(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8600(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8608(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8616(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8624(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8632(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8640(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8648(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8656(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8664(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8672(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8680(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8688(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8696(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8704(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8712(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8720(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8728(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8736(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8744(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8752(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8760(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8768(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8776(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8784(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8792(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8800(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8808(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8816(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8824(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8832(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8840(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8848(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8856(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8864(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8872(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8880(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8888(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8896(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8904(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8912(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8920(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8928(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8936(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8944(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8952(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8960(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8968(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8976(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8984(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8992(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+9000(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+9008(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+9016(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+9024(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+9032(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+9040(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+9048(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+9056(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+9064(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+9072(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+9080(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+9088(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+9096(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+9104(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+9112(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+9120(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9128(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9136(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9144(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9152(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9160(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9168(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9176(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9184(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9192(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9200(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9208(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9216(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9224(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9232(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9240(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9248(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9256(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9264(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9272(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9280(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9288(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9296(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9304(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9312(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9320(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9328(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9336(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9344(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9352(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9360(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9368(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9376(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9384(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9392(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9400(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9408(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9416(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9424(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9432(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9440(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9448(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9456(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9464(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9472(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9480(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9488(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9496(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9504(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9512(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9520(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9528(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9536(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9544(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9552(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9560(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9568(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9576(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9584(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9592(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9600(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9608(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9616(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9624(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9632(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9640(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9648(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9656(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9664(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9672(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9680(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9688(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9696(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9704(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9712(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9720(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9728(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9736(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9744(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9752(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9760(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9768(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9776(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9784(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9792(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9800(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9808(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9816(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9824(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9832(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9840(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9848(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9856(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9864(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9872(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9880(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9888(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9896(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9904(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9912(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9920(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9928(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9936(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9944(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9952(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9960(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9968(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9976(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9984(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9992(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+10000(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+10008(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+10016(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+10024(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+10032(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+10040(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+10048(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+10056(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+10064(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+10072(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+10080(SB)/8, $0x4089000000000000
+DATA mathConstants<>+10088(SB)/8, $0x4089000000000000
+DATA mathConstants<>+10096(SB)/8, $0x4089000000000000
+DATA mathConstants<>+10104(SB)/8, $0x4089000000000000
+DATA mathConstants<>+10112(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+10120(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+10128(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+10136(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+10144(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10152(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10160(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10168(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10176(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10184(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10192(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10200(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10208(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10216(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10224(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10232(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $10240

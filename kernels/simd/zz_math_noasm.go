@@ -114,9 +114,13 @@ func expNegMulF32AVX512(dst *float32, a *float32, b *float32, n int) { panic(noA
 
 func expNegMulF32AVX2(dst *float32, a *float32, b *float32, n int) { panic(noAssembly) }
 
-func powF32AVX512(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
+func powF32AVX512(dst *float32, x *float32, y *float32, n int) (done int) { panic(noAssembly) }
 
-func powF32AVX2(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
+func powF32AVX2(dst *float32, x *float32, y *float32, n int) (done int) { panic(noAssembly) }
+
+func powLongF32AVX512(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
+
+func powLongF32AVX2(dst *float32, x *float32, y *float32, n int) { panic(noAssembly) }
 
 func atan2F32AVX512(dst *float32, y *float32, x *float32, n int) { panic(noAssembly) }
 

@@ -277,12 +277,22 @@ func expNegMulF32AVX2(dst *float32, a *float32, b *float32, n int)
 // powF32AVX512 takes any n > 0.
 //
 //go:noescape
-func powF32AVX512(dst *float32, x *float32, y *float32, n int)
+func powF32AVX512(dst *float32, x *float32, y *float32, n int) (done int)
 
 // powF32AVX2 wants n to be a multiple of 4.
 //
 //go:noescape
-func powF32AVX2(dst *float32, x *float32, y *float32, n int)
+func powF32AVX2(dst *float32, x *float32, y *float32, n int) (done int)
+
+// powLongF32AVX512 takes any n > 0.
+//
+//go:noescape
+func powLongF32AVX512(dst *float32, x *float32, y *float32, n int)
+
+// powLongF32AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func powLongF32AVX2(dst *float32, x *float32, y *float32, n int)
 
 // atan2F32AVX512 takes any n > 0.
 //

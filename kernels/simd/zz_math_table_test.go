@@ -31,6 +31,7 @@ var mathTable = []routine{
 	{"GeluTanhF32", GeluTanhF32, geluTanhF32Go},
 	{"ExpNegMulF32", ExpNegMulF32, expNegMulF32Go},
 	{"PowF32", PowF32, powF32Go},
+	{"powLongF32", powLongF32, powLongF32Go},
 	{"Atan2F32", Atan2F32, atan2F32Go},
 	{"HypotF32", HypotF32, hypotF32Go},
 	{"ExpF64", ExpF64, expF64Go},

@@ -104,15 +104,15 @@ func expm1F32Go(dst []float32, x []float32) {
 }
 
 func logF32One(x float32) float32 {
-	t3 := x < float32(0x1p-126)
-	t6 := float32(x * float32(0x1p+25))
-	t7 := sel(t3, t6, x)
-	t10 := math.Float32bits(t7) - 0xffb504f3
-	t11 := t10 >> 23
-	t14 := t11 | 0x4b000000
-	t20 := sel(t3, float32(0x1.00013p+23), float32(0x1.0000fep+23))
-	e := math.Float32frombits(t14) - t20
-	t23 := t10 & 0x7fffff
+	t5 := x < float32(0x1p-126)
+	t8 := float32(x * float32(0x1p+25))
+	t9 := sel(t5, t8, x)
+	t12 := sel(t5, float32(0x1.00013p+23), float32(0x1.0000fep+23))
+	t15 := math.Float32bits(t9) - 0xffb504f3
+	t16 := t15 >> 23
+	t19 := t16 | 0x4b000000
+	e := math.Float32frombits(t19) - t12
+	t23 := t15 & 0x7fffff
 	t25 := t23 + 0x3f3504f3
 	f := math.Float32frombits(t25) - float32(1.0)
 	t30 := float32(f * f)
@@ -153,15 +153,15 @@ func logF32Go(dst []float32, x []float32) {
 }
 
 func log2F32One(x float32) float32 {
-	t3 := x < float32(0x1p-126)
-	t6 := float32(x * float32(0x1p+25))
-	t7 := sel(t3, t6, x)
-	t10 := math.Float32bits(t7) - 0xffb504f3
-	t11 := t10 >> 23
-	t14 := t11 | 0x4b000000
-	t20 := sel(t3, float32(0x1.00013p+23), float32(0x1.0000fep+23))
-	e := math.Float32frombits(t14) - t20
-	t23 := t10 & 0x7fffff
+	t5 := x < float32(0x1p-126)
+	t8 := float32(x * float32(0x1p+25))
+	t9 := sel(t5, t8, x)
+	t12 := sel(t5, float32(0x1.00013p+23), float32(0x1.0000fep+23))
+	t15 := math.Float32bits(t9) - 0xffb504f3
+	t16 := t15 >> 23
+	t19 := t16 | 0x4b000000
+	e := math.Float32frombits(t19) - t12
+	t23 := t15 & 0x7fffff
 	t25 := t23 + 0x3f3504f3
 	f := math.Float32frombits(t25) - float32(1.0)
 	t30 := float32(f * f)
@@ -204,15 +204,15 @@ func log2F32Go(dst []float32, x []float32) {
 }
 
 func log10F32One(x float32) float32 {
-	t3 := x < float32(0x1p-126)
-	t6 := float32(x * float32(0x1p+25))
-	t7 := sel(t3, t6, x)
-	t10 := math.Float32bits(t7) - 0xffb504f3
-	t11 := t10 >> 23
-	t14 := t11 | 0x4b000000
-	t20 := sel(t3, float32(0x1.00013p+23), float32(0x1.0000fep+23))
-	e := math.Float32frombits(t14) - t20
-	t23 := t10 & 0x7fffff
+	t5 := x < float32(0x1p-126)
+	t8 := float32(x * float32(0x1p+25))
+	t9 := sel(t5, t8, x)
+	t12 := sel(t5, float32(0x1.00013p+23), float32(0x1.0000fep+23))
+	t15 := math.Float32bits(t9) - 0xffb504f3
+	t16 := t15 >> 23
+	t19 := t16 | 0x4b000000
+	e := math.Float32frombits(t19) - t12
+	t23 := t15 & 0x7fffff
 	t25 := t23 + 0x3f3504f3
 	f := math.Float32frombits(t25) - float32(1.0)
 	t30 := float32(f * f)
@@ -263,48 +263,44 @@ func log1pF32One(x float32) float32 {
 	t6 := float64(1.0) - t5
 	t7 := float64(x) - t4
 	t8 := t6 + t7
-	t11 := t3 < float64(0x1p-1022)
-	t14 := float64(t3 * float64(0x1p+54))
-	t15 := sel(t11, t14, t3)
-	t18 := math.Float64bits(t15) - 0xfff6a09e667f3bcd
-	t19 := t18 >> 52
-	t22 := t19 | 0x4330000000000000
-	t28 := sel(t11, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t22) - t28
-	t31 := t18 & 0xfffffffffffff
-	t33 := t31 + 0x3fe6a09e667f3bcd
-	f := math.Float64frombits(t33) - float64(1.0)
-	t37 := float64(f * f)
-	t40 := float64(t37 * float64(0x1p-01))
-	t43 := float64(2.0) + f
-	t44 := f / t43
-	t45 := float64(t44 * t44)
-	t50 := math.FMA(float64(0x1.e300dd2e481ffp-03), t45, float64(0x1.243889d374531p-02))
-	t53 := math.FMA(t50, t45, float64(0x1.999a7be6c5d0bp-02))
-	t56 := math.FMA(t53, t45, float64(0x1.555554fcea1edp-01))
-	t57 := float64(t45 * t56)
-	t58 := t40 + t57
-	y := math.FMA(t44, t58, -(t40))
-	t60 := t8 / t3
-	t61 := y + t60
-	t64 := float64(e * float64(0x1.62e42fefa3p-01))
-	t67 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t61)
-	t68 := t64 + f
-	t69 := t64 - t68
-	t70 := t69 + f
-	t71 := t70 + t67
-	t72 := t68 + t71
+	t13 := math.Float64bits(t3) - 0xfff6a09e667f3bcd
+	t14 := t13 >> 52
+	t17 := t14 | 0x4330000000000000
+	e := math.Float64frombits(t17) - float64(0x1.00000000003ffp+52)
+	t21 := t13 & 0xfffffffffffff
+	t23 := t21 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t23) - float64(1.0)
+	t27 := float64(f * f)
+	t30 := float64(t27 * float64(0x1p-01))
+	t33 := float64(2.0) + f
+	t34 := f / t33
+	t35 := float64(t34 * t34)
+	t40 := math.FMA(float64(0x1.e300dd2e481ffp-03), t35, float64(0x1.243889d374531p-02))
+	t43 := math.FMA(t40, t35, float64(0x1.999a7be6c5d0bp-02))
+	t46 := math.FMA(t43, t35, float64(0x1.555554fcea1edp-01))
+	t47 := float64(t35 * t46)
+	t48 := t30 + t47
+	y := math.FMA(t34, t48, -(t30))
+	t50 := t8 / t3
+	t51 := y + t50
+	t54 := float64(e * float64(0x1.62e42fefa3p-01))
+	t57 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t51)
+	t58 := t54 + f
+	t59 := t54 - t58
+	t60 := t59 + f
+	t61 := t60 + t57
+	t62 := t58 + t61
+	t65 := float64(0.0) < t3
+	t68 := sel(t65, t3, math.Float64frombits(0x7ff8000000000000))
+	t70 := t3 == float64(0.0)
+	t73 := sel(t70, math.Float64frombits(0xfff0000000000000), t68)
 	t75 := float64(0.0) < t3
-	t78 := sel(t75, t3, math.Float64frombits(0x7ff8000000000000))
-	t80 := t3 == float64(0.0)
-	t83 := sel(t80, math.Float64frombits(0xfff0000000000000), t78)
-	t85 := float64(0.0) < t3
-	t88 := t3 < math.Float64frombits(0x7ff0000000000000)
-	t89 := t85 && t88
-	t90 := sel(t89, t72, t83)
-	t92 := float64(x) == float64(0.0)
-	t93 := sel(t92, float64(x), t90)
-	return float32(t93)
+	t78 := t3 < math.Float64frombits(0x7ff0000000000000)
+	t79 := t75 && t78
+	t80 := sel(t79, t62, t73)
+	t82 := float64(x) == float64(0.0)
+	t83 := sel(t82, float64(x), t80)
+	return float32(t83)
 }
 
 func log1pF32Go(dst []float32, x []float32) {
@@ -769,52 +765,48 @@ func asinhF32One(x float32) float32 {
 	t23 := float64(1.0) - t22
 	t24 := t18 - t21
 	t25 := t23 + t24
-	t28 := t20 < float64(0x1p-1022)
-	t31 := float64(t20 * float64(0x1p+54))
-	t32 := sel(t28, t31, t20)
-	t35 := math.Float64bits(t32) - 0xfff6a09e667f3bcd
-	t36 := t35 >> 52
-	t39 := t36 | 0x4330000000000000
-	t45 := sel(t28, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t39) - t45
-	t48 := t35 & 0xfffffffffffff
-	t50 := t48 + 0x3fe6a09e667f3bcd
-	f := math.Float64frombits(t50) - float64(1.0)
-	t54 := float64(f * f)
-	t57 := float64(t54 * float64(0x1p-01))
-	t60 := float64(2.0) + f
-	t61 := f / t60
-	t62 := float64(t61 * t61)
-	t67 := math.FMA(float64(0x1.e300dd2e481ffp-03), t62, float64(0x1.243889d374531p-02))
-	t70 := math.FMA(t67, t62, float64(0x1.999a7be6c5d0bp-02))
-	t73 := math.FMA(t70, t62, float64(0x1.555554fcea1edp-01))
-	t74 := float64(t62 * t73)
-	t75 := t57 + t74
-	y := math.FMA(t61, t75, -(t57))
-	t77 := t25 / t20
-	t78 := y + t77
-	t81 := float64(e * float64(0x1.62e42fefa3p-01))
-	t84 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t78)
-	t85 := t81 + f
-	t86 := t81 - t85
-	t87 := t86 + f
-	t88 := t87 + t84
-	t89 := t85 + t88
+	t30 := math.Float64bits(t20) - 0xfff6a09e667f3bcd
+	t31 := t30 >> 52
+	t34 := t31 | 0x4330000000000000
+	e := math.Float64frombits(t34) - float64(0x1.00000000003ffp+52)
+	t38 := t30 & 0xfffffffffffff
+	t40 := t38 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t40) - float64(1.0)
+	t44 := float64(f * f)
+	t47 := float64(t44 * float64(0x1p-01))
+	t50 := float64(2.0) + f
+	t51 := f / t50
+	t52 := float64(t51 * t51)
+	t57 := math.FMA(float64(0x1.e300dd2e481ffp-03), t52, float64(0x1.243889d374531p-02))
+	t60 := math.FMA(t57, t52, float64(0x1.999a7be6c5d0bp-02))
+	t63 := math.FMA(t60, t52, float64(0x1.555554fcea1edp-01))
+	t64 := float64(t52 * t63)
+	t65 := t47 + t64
+	y := math.FMA(t51, t65, -(t47))
+	t67 := t25 / t20
+	t68 := y + t67
+	t71 := float64(e * float64(0x1.62e42fefa3p-01))
+	t74 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t68)
+	t75 := t71 + f
+	t76 := t71 - t75
+	t77 := t76 + f
+	t78 := t77 + t74
+	t79 := t75 + t78
+	t82 := float64(0.0) < t20
+	t85 := sel(t82, t20, math.Float64frombits(0x7ff8000000000000))
+	t87 := t20 == float64(0.0)
+	t90 := sel(t87, math.Float64frombits(0xfff0000000000000), t85)
 	t92 := float64(0.0) < t20
-	t95 := sel(t92, t20, math.Float64frombits(0x7ff8000000000000))
-	t97 := t20 == float64(0.0)
-	t100 := sel(t97, math.Float64frombits(0xfff0000000000000), t95)
-	t102 := float64(0.0) < t20
-	t105 := t20 < math.Float64frombits(0x7ff0000000000000)
-	t106 := t102 && t105
-	t107 := sel(t106, t89, t100)
-	t109 := t18 == float64(0.0)
-	t110 := sel(t109, t18, t107)
-	t114 := sel(t9, float64(0x1.62e42fefa39efp-01), float64(0.0))
-	t115 := t110 + t114
-	t118 := math.Float64bits(float64(x)) & 0x8000000000000000
-	t120 := math.Float64bits(t115) | t118
-	return float32(math.Float64frombits(t120))
+	t95 := t20 < math.Float64frombits(0x7ff0000000000000)
+	t96 := t92 && t95
+	t97 := sel(t96, t79, t90)
+	t99 := t18 == float64(0.0)
+	t100 := sel(t99, t18, t97)
+	t104 := sel(t9, float64(0x1.62e42fefa39efp-01), float64(0.0))
+	t105 := t100 + t104
+	t108 := math.Float64bits(float64(x)) & 0x8000000000000000
+	t110 := math.Float64bits(t105) | t108
+	return float32(math.Float64frombits(t110))
 }
 
 func asinhF32Go(dst []float32, x []float32) {
@@ -841,50 +833,46 @@ func acoshF32One(x float32) float32 {
 	t24 := float64(1.0) - t23
 	t25 := t19 - t22
 	t26 := t24 + t25
-	t29 := t21 < float64(0x1p-1022)
-	t32 := float64(t21 * float64(0x1p+54))
-	t33 := sel(t29, t32, t21)
-	t36 := math.Float64bits(t33) - 0xfff6a09e667f3bcd
-	t37 := t36 >> 52
-	t40 := t37 | 0x4330000000000000
-	t46 := sel(t29, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t40) - t46
-	t49 := t36 & 0xfffffffffffff
-	t51 := t49 + 0x3fe6a09e667f3bcd
-	f := math.Float64frombits(t51) - float64(1.0)
-	t55 := float64(f * f)
-	t58 := float64(t55 * float64(0x1p-01))
-	t61 := float64(2.0) + f
-	t62 := f / t61
-	t63 := float64(t62 * t62)
-	t68 := math.FMA(float64(0x1.e300dd2e481ffp-03), t63, float64(0x1.243889d374531p-02))
-	t71 := math.FMA(t68, t63, float64(0x1.999a7be6c5d0bp-02))
-	t74 := math.FMA(t71, t63, float64(0x1.555554fcea1edp-01))
-	t75 := float64(t63 * t74)
-	t76 := t58 + t75
-	y := math.FMA(t62, t76, -(t58))
-	t78 := t26 / t21
-	t79 := y + t78
-	t82 := float64(e * float64(0x1.62e42fefa3p-01))
-	t85 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t79)
-	t86 := t82 + f
-	t87 := t82 - t86
-	t88 := t87 + f
-	t89 := t88 + t85
-	t90 := t86 + t89
-	t92 := float64(0.0) < t21
-	t94 := sel(t92, t21, math.Float64frombits(0x7ff8000000000000))
-	t96 := t21 == float64(0.0)
-	t99 := sel(t96, math.Float64frombits(0xfff0000000000000), t94)
-	t101 := float64(0.0) < t21
-	t104 := t21 < math.Float64frombits(0x7ff0000000000000)
-	t105 := t101 && t104
-	t106 := sel(t105, t90, t99)
-	t108 := t19 == float64(0.0)
-	t109 := sel(t108, t19, t106)
-	t113 := sel(t3, float64(0x1.62e42fefa39efp-01), float64(0.0))
-	t114 := t109 + t113
-	return float32(t114)
+	t31 := math.Float64bits(t21) - 0xfff6a09e667f3bcd
+	t32 := t31 >> 52
+	t35 := t32 | 0x4330000000000000
+	e := math.Float64frombits(t35) - float64(0x1.00000000003ffp+52)
+	t39 := t31 & 0xfffffffffffff
+	t41 := t39 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t41) - float64(1.0)
+	t45 := float64(f * f)
+	t48 := float64(t45 * float64(0x1p-01))
+	t51 := float64(2.0) + f
+	t52 := f / t51
+	t53 := float64(t52 * t52)
+	t58 := math.FMA(float64(0x1.e300dd2e481ffp-03), t53, float64(0x1.243889d374531p-02))
+	t61 := math.FMA(t58, t53, float64(0x1.999a7be6c5d0bp-02))
+	t64 := math.FMA(t61, t53, float64(0x1.555554fcea1edp-01))
+	t65 := float64(t53 * t64)
+	t66 := t48 + t65
+	y := math.FMA(t52, t66, -(t48))
+	t68 := t26 / t21
+	t69 := y + t68
+	t72 := float64(e * float64(0x1.62e42fefa3p-01))
+	t75 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t69)
+	t76 := t72 + f
+	t77 := t72 - t76
+	t78 := t77 + f
+	t79 := t78 + t75
+	t80 := t76 + t79
+	t82 := float64(0.0) < t21
+	t84 := sel(t82, t21, math.Float64frombits(0x7ff8000000000000))
+	t86 := t21 == float64(0.0)
+	t89 := sel(t86, math.Float64frombits(0xfff0000000000000), t84)
+	t91 := float64(0.0) < t21
+	t94 := t21 < math.Float64frombits(0x7ff0000000000000)
+	t95 := t91 && t94
+	t96 := sel(t95, t80, t89)
+	t98 := t19 == float64(0.0)
+	t99 := sel(t98, t19, t96)
+	t103 := sel(t3, float64(0x1.62e42fefa39efp-01), float64(0.0))
+	t104 := t99 + t103
+	return float32(t104)
 }
 
 func acoshF32Go(dst []float32, x []float32) {
@@ -905,51 +893,47 @@ func atanhF32One(x float32) float32 {
 	t14 := float64(1.0) - t13
 	t15 := t9 - t12
 	t16 := t14 + t15
-	t19 := t11 < float64(0x1p-1022)
-	t22 := float64(t11 * float64(0x1p+54))
-	t23 := sel(t19, t22, t11)
-	t26 := math.Float64bits(t23) - 0xfff6a09e667f3bcd
-	t27 := t26 >> 52
-	t30 := t27 | 0x4330000000000000
-	t36 := sel(t19, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t30) - t36
-	t39 := t26 & 0xfffffffffffff
-	t41 := t39 + 0x3fe6a09e667f3bcd
-	f := math.Float64frombits(t41) - float64(1.0)
-	t45 := float64(f * f)
-	t48 := float64(t45 * float64(0x1p-01))
-	t51 := float64(2.0) + f
-	t52 := f / t51
-	t53 := float64(t52 * t52)
-	t58 := math.FMA(float64(0x1.e300dd2e481ffp-03), t53, float64(0x1.243889d374531p-02))
-	t61 := math.FMA(t58, t53, float64(0x1.999a7be6c5d0bp-02))
-	t64 := math.FMA(t61, t53, float64(0x1.555554fcea1edp-01))
-	t65 := float64(t53 * t64)
-	t66 := t48 + t65
-	y := math.FMA(t52, t66, -(t48))
-	t68 := t16 / t11
-	t69 := y + t68
-	t72 := float64(e * float64(0x1.62e42fefa3p-01))
-	t75 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t69)
-	t76 := t72 + f
-	t77 := t72 - t76
-	t78 := t77 + f
-	t79 := t78 + t75
-	t80 := t76 + t79
+	t21 := math.Float64bits(t11) - 0xfff6a09e667f3bcd
+	t22 := t21 >> 52
+	t25 := t22 | 0x4330000000000000
+	e := math.Float64frombits(t25) - float64(0x1.00000000003ffp+52)
+	t29 := t21 & 0xfffffffffffff
+	t31 := t29 + 0x3fe6a09e667f3bcd
+	f := math.Float64frombits(t31) - float64(1.0)
+	t35 := float64(f * f)
+	t38 := float64(t35 * float64(0x1p-01))
+	t41 := float64(2.0) + f
+	t42 := f / t41
+	t43 := float64(t42 * t42)
+	t48 := math.FMA(float64(0x1.e300dd2e481ffp-03), t43, float64(0x1.243889d374531p-02))
+	t51 := math.FMA(t48, t43, float64(0x1.999a7be6c5d0bp-02))
+	t54 := math.FMA(t51, t43, float64(0x1.555554fcea1edp-01))
+	t55 := float64(t43 * t54)
+	t56 := t38 + t55
+	y := math.FMA(t42, t56, -(t38))
+	t58 := t16 / t11
+	t59 := y + t58
+	t62 := float64(e * float64(0x1.62e42fefa3p-01))
+	t65 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t59)
+	t66 := t62 + f
+	t67 := t62 - t66
+	t68 := t67 + f
+	t69 := t68 + t65
+	t70 := t66 + t69
+	t73 := float64(0.0) < t11
+	t76 := sel(t73, t11, math.Float64frombits(0x7ff8000000000000))
+	t78 := t11 == float64(0.0)
+	t81 := sel(t78, math.Float64frombits(0xfff0000000000000), t76)
 	t83 := float64(0.0) < t11
-	t86 := sel(t83, t11, math.Float64frombits(0x7ff8000000000000))
-	t88 := t11 == float64(0.0)
-	t91 := sel(t88, math.Float64frombits(0xfff0000000000000), t86)
-	t93 := float64(0.0) < t11
-	t96 := t11 < math.Float64frombits(0x7ff0000000000000)
-	t97 := t93 && t96
-	t98 := sel(t97, t80, t91)
-	t100 := t9 == float64(0.0)
-	t101 := sel(t100, t9, t98)
-	t103 := float64(float64(0x1p-01) * t101)
-	t106 := math.Float64bits(float64(x)) & 0x8000000000000000
-	t108 := math.Float64bits(t103) | t106
-	return float32(math.Float64frombits(t108))
+	t86 := t11 < math.Float64frombits(0x7ff0000000000000)
+	t87 := t83 && t86
+	t88 := sel(t87, t70, t81)
+	t90 := t9 == float64(0.0)
+	t91 := sel(t90, t9, t88)
+	t93 := float64(float64(0x1p-01) * t91)
+	t96 := math.Float64bits(float64(x)) & 0x8000000000000000
+	t98 := math.Float64bits(t93) | t96
+	return float32(math.Float64frombits(t98))
 }
 
 func atanhF32Go(dst []float32, x []float32) {
@@ -1417,105 +1401,44 @@ func expNegMulF32Go(dst []float32, a []float32, b []float32) {
 }
 
 func powF32One(x float32, y float32) float32 {
-	t4 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
-	t8 := math.Float64frombits(t4) < float64(0x1p-1022)
-	t11 := float64(math.Float64frombits(t4) * float64(0x1p+54))
-	t12 := sel(t8, t11, math.Float64frombits(t4))
-	t15 := math.Float64bits(t12) - 0xfff6a09e667f3bcd
-	t16 := t15 >> 52
-	t19 := t16 | 0x4330000000000000
-	t25 := sel(t8, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t19) - t25
-	t28 := t15 & 0xfffffffffffff
-	t30 := t28 + 0x3fe6a09e667f3bcd
-	f := math.Float64frombits(t30) - float64(1.0)
-	t35 := float64(f * f)
-	t38 := float64(t35 * float64(0x1p-01))
-	t41 := float64(2.0) + f
-	t42 := f / t41
-	t43 := float64(t42 * t42)
-	t48 := math.FMA(float64(0x1.e300dd2e481ffp-03), t43, float64(0x1.243889d374531p-02))
-	t51 := math.FMA(t48, t43, float64(0x1.999a7be6c5d0bp-02))
-	t54 := math.FMA(t51, t43, float64(0x1.555554fcea1edp-01))
-	t55 := float64(t43 * t54)
-	t56 := t38 + t55
-	t57 := math.FMA(t42, t56, -(t38))
-	t60 := float64(e * float64(0x1.62e42fefa3p-01))
-	t63 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t57)
-	t64 := t60 + f
-	t65 := t60 - t64
-	t66 := t65 + f
-	t67 := t66 + t63
-	t68 := t64 + t67
-	t69 := float64(float64(y) * t68)
-	t74 := lesser(float64(710.0), t69)
-	t75 := greater(float64(-746.0), t74)
-	t80 := math.FMA(t75, float64(0x1.71547652b82fep+00), float64(0x1.8p+52))
-	n := t80 - float64(0x1.8p+52)
-	t86 := math.FMA(-(n), float64(0x1.62e42fefa39efp-01), t75)
-	r := math.FMA(-(n), float64(0x1.abc9e3b39803fp-56), t86)
-	t94 := math.FMA(float64(0x1.9e873995d0e7bp-16), r, float64(0x1.a1891fe396665p-13))
-	t97 := math.FMA(t94, r, float64(0x1.6c18ddce5322ap-10))
-	t100 := math.FMA(t97, r, float64(0x1.1110a01a31be9p-07))
-	t103 := math.FMA(t100, r, float64(0x1.555554140f8c2p-05))
-	t106 := math.FMA(t103, r, float64(0x1.5555557f0c762p-03))
-	t109 := math.FMA(t106, r, float64(0x1.000000006203p-01))
-	t110 := float64(r * r)
-	p := math.FMA(t110, t109, r)
-	t113 := float64(1.0) + p
-	t116 := math.FMA(n, float64(0x1p-01), float64(0x1.8p+52))
-	t118 := t116 - float64(0x1.8p+52)
-	t120 := n - t118
-	t122 := t120 + float64(0x1.8p+52)
-	t124 := math.Float64bits(t116) << 52
-	t125 := t124 + 0x3ff0000000000000
-	t127 := float64(t113 * math.Float64frombits(t125))
-	t128 := math.Float64bits(t122) << 52
-	t129 := t128 + 0x3ff0000000000000
-	t131 := float64(t127 * math.Float64frombits(t129))
-	t133 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
-	t136 := math.Float64bits(float64(y)) & 0x7fffffffffffffff
-	t143 := float64(1.0) < math.Float64frombits(t133)
-	t144 := float64(0.0) < float64(y)
-	t145 := t143 && t144
-	t146 := t143 || t144
-	t147 := !t146
-	t148 := t145 || t147
-	t149 := sel(t148, math.Float64frombits(0x7ff0000000000000), float64(0.0))
-	t150 := math.Float64frombits(t136) == math.Float64frombits(0x7ff0000000000000)
-	t151 := math.Float64frombits(t133) == float64(1.0)
-	t152 := t150 && t151
-	t153 := sel(t152, float64(1.0), t149)
-	t154 := math.Float64frombits(t133) == float64(0.0)
-	t155 := math.Float64frombits(t133) == math.Float64frombits(0x7ff0000000000000)
-	t156 := t154 || t155
-	t157 := math.Float64frombits(t136) == math.Float64frombits(0x7ff0000000000000)
-	t158 := t156 || t157
-	t159 := sel(t158, t153, t131)
-	t160 := math.Trunc(float64(y))
-	t161 := t160 == float64(y)
-	t162 := float64(x) < float64(0.0)
-	t163 := math.Float64frombits(t133) < math.Float64frombits(0x7ff0000000000000)
-	t164 := t162 && t163
-	t165 := !t161
-	t166 := t164 && t165
-	t168 := float64(float64(y) * float64(0x1p-01))
-	t169 := math.Trunc(t168)
-	t170 := t169 != t168
-	t171 := t161 && t170
-	t174 := math.Float64bits(float64(x)) & 0x8000000000000000
-	t175 := sel(t171, t174, 0x0)
-	t177 := math.Float64bits(t159) ^ t175
-	t179 := float64(x) != float64(x)
-	t180 := float64(y) != float64(y)
-	t181 := t179 || t180
-	t182 := t166 || t181
-	t185 := sel(t182, math.Float64frombits(0x7ff8000000000000), math.Float64frombits(t177))
-	t186 := float64(x) == float64(1.0)
-	t187 := float64(y) == float64(0.0)
-	t188 := t186 || t187
-	t189 := sel(t188, float64(1.0), t185)
-	return float32(t189)
+	t6 := math.Float64bits(float64(x)) - 0xfff6a09e667f3bcd
+	t7 := t6 >> 52
+	t10 := t7 | 0x4330000000000000
+	e := math.Float64frombits(t10) - float64(0x1.00000000003ffp+52)
+	t14 := t6 & 0xfffffffffffff
+	t16 := t14 + 0x3fe6a09e667f3bcd
+	t20 := math.Float64frombits(t16) - float64(1.0)
+	t22 := math.Float64frombits(t16) + float64(1.0)
+	t23 := t20 / t22
+	t24 := float64(t23 * t23)
+	t29 := math.FMA(float64(0x1.5cf589b6861eep-02), t24, float64(0x1.a58cd53c9de95p-02))
+	t32 := math.FMA(t29, t24, float64(0x1.27778161460a7p-01))
+	t35 := math.FMA(t32, t24, float64(0x1.ec709d10dd383p-01))
+	t38 := math.FMA(t35, t24, float64(0x1.71547652bef87p+01))
+	t39 := math.FMA(t23, t38, e)
+	t40 := float64(float64(y) * t39)
+	t43 := math.Float64bits(e) & 0x7fffffffffffffff
+	t47 := math.Float64frombits(t43) < float64(200.0)
+	t49 := math.Float64bits(t40) & 0x7fffffffffffffff
+	t53 := math.Float64frombits(t49) < float64(1000.0)
+	t54 := t47 && t53
+	t55 := !t54
+	if t55 {
+		return powLongF32One(x, y)
+	}
+	t59 := math.FMA(t40, float64(1.0), float64(0x1.8p+52))
+	t61 := t59 - float64(0x1.8p+52)
+	t63 := t40 - t61
+	t68 := math.FMA(float64(0x1.c0456196b286p-17), t63, float64(0x1.443fb5ad08ecdp-13))
+	t71 := math.FMA(t68, t63, float64(0x1.5dc0597dbbf7p-10))
+	t74 := math.FMA(t71, t63, float64(0x1.3b2a1bd5f0e03p-07))
+	t77 := math.FMA(t74, t63, float64(0x1.c6b0550f83902p-05))
+	t80 := math.FMA(t77, t63, float64(0x1.ebfbe04588448p-03))
+	t83 := math.FMA(t80, t63, float64(0x1.62e4300ba7098p-01))
+	t85 := math.FMA(t83, t63, float64(1.0))
+	t87 := math.Float64bits(t59) << 52
+	t88 := math.Float64bits(t85) + t87
+	return float32(math.Float64frombits(t88))
 }
 
 func powF32Go(dst []float32, x []float32, y []float32) {
@@ -1523,6 +1446,71 @@ func powF32Go(dst []float32, x []float32, y []float32) {
 	y = y[:len(dst)]
 	for i := range dst {
 		dst[i] = powF32One(x[i], y[i])
+	}
+}
+
+func powLongF32One(x float32, y float32) float32 {
+	t4 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
+	t13 := t4 - 0xfff6a09e667f3bcd
+	t14 := t13 >> 52
+	t17 := t14 | 0x4330000000000000
+	e := math.Float64frombits(t17) - float64(0x1.00000000003ffp+52)
+	t21 := t13 & 0xfffffffffffff
+	t23 := t21 + 0x3fe6a09e667f3bcd
+	t26 := math.Float64frombits(t23) - float64(1.0)
+	t28 := math.Float64frombits(t23) + float64(1.0)
+	t29 := t26 / t28
+	t30 := float64(t29 * t29)
+	t35 := math.FMA(float64(0x1.5cf589b6861eep-02), t30, float64(0x1.a58cd53c9de95p-02))
+	t38 := math.FMA(t35, t30, float64(0x1.27778161460a7p-01))
+	t41 := math.FMA(t38, t30, float64(0x1.ec709d10dd383p-01))
+	t44 := math.FMA(t41, t30, float64(0x1.71547652bef87p+01))
+	t45 := math.FMA(t29, t44, e)
+	t48 := math.Float64frombits(t4) < math.Float64frombits(0x7ff0000000000000)
+	t49 := math.Float64frombits(t4) == float64(0.0)
+	t52 := sel(t48, t45, math.Float64frombits(t4))
+	t53 := sel(t49, math.Float64frombits(0xfff0000000000000), t52)
+	t54 := math.Float64frombits(t4) == float64(1.0)
+	t55 := float64(y) == float64(0.0)
+	t56 := t54 || t55
+	t57 := float64(float64(y) * t53)
+	t58 := sel(t56, float64(0.0), t57)
+	t63 := lesser(float64(1000.0), t58)
+	t64 := greater(float64(-1000.0), t63)
+	t68 := math.FMA(t64, float64(1.0), float64(0x1.8p+52))
+	t70 := t68 - float64(0x1.8p+52)
+	t72 := t64 - t70
+	t77 := math.FMA(float64(0x1.c0456196b286p-17), t72, float64(0x1.443fb5ad08ecdp-13))
+	t80 := math.FMA(t77, t72, float64(0x1.5dc0597dbbf7p-10))
+	t83 := math.FMA(t80, t72, float64(0x1.3b2a1bd5f0e03p-07))
+	t86 := math.FMA(t83, t72, float64(0x1.c6b0550f83902p-05))
+	t89 := math.FMA(t86, t72, float64(0x1.ebfbe04588448p-03))
+	t92 := math.FMA(t89, t72, float64(0x1.62e4300ba7098p-01))
+	t94 := math.FMA(t92, t72, float64(1.0))
+	t96 := math.Float64bits(t68) << 52
+	t97 := math.Float64bits(t94) + t96
+	t102 := math.Float64bits(float64(y)) & 0x7fffffffffffffff
+	t104 := lesser(float64(0x1p+26), math.Float64frombits(t102))
+	t106 := math.FMA(t104, float64(1.0), float64(0x1.8p+52))
+	t108 := t106 - float64(0x1.8p+52)
+	t110 := t108 == t104
+	t111 := math.Float64bits(t106) << 63
+	t112 := sel(t110, t111, 0x0)
+	t113 := float64(x) < float64(0.0)
+	t114 := t113 && t48
+	t115 := !t110
+	t116 := t114 && t115
+	t120 := t112 & math.Float64bits(float64(x))
+	t121 := t97 ^ t120
+	t123 := sel(t116, math.Float64frombits(0x7ff8000000000000), math.Float64frombits(t121))
+	return float32(t123)
+}
+
+func powLongF32Go(dst []float32, x []float32, y []float32) {
+	x = x[:len(dst)]
+	y = y[:len(dst)]
+	for i := range dst {
+		dst[i] = powLongF32One(x[i], y[i])
 	}
 }
 
@@ -1747,15 +1735,15 @@ func expm1F64Go(dst []float64, x []float64) {
 }
 
 func logF64One(x float64) float64 {
-	t3 := x < float64(0x1p-1022)
-	t6 := float64(x * float64(0x1p+54))
-	t7 := sel(t3, t6, x)
-	t10 := math.Float64bits(t7) - 0xfff6a09e667f3bcd
-	t11 := t10 >> 52
-	t14 := t11 | 0x4330000000000000
-	t20 := sel(t3, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t14) - t20
-	t23 := t10 & 0xfffffffffffff
+	t5 := x < float64(0x1p-1022)
+	t8 := float64(x * float64(0x1p+54))
+	t9 := sel(t5, t8, x)
+	t12 := sel(t5, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t15 := math.Float64bits(t9) - 0xfff6a09e667f3bcd
+	t16 := t15 >> 52
+	t19 := t16 | 0x4330000000000000
+	e := math.Float64frombits(t19) - t12
+	t23 := t15 & 0xfffffffffffff
 	t25 := t23 + 0x3fe6a09e667f3bcd
 	f := math.Float64frombits(t25) - float64(1.0)
 	t30 := float64(f * f)
@@ -1798,15 +1786,15 @@ func logF64Go(dst []float64, x []float64) {
 }
 
 func log2F64One(x float64) float64 {
-	t3 := x < float64(0x1p-1022)
-	t6 := float64(x * float64(0x1p+54))
-	t7 := sel(t3, t6, x)
-	t10 := math.Float64bits(t7) - 0xfff6a09e667f3bcd
-	t11 := t10 >> 52
-	t14 := t11 | 0x4330000000000000
-	t20 := sel(t3, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t14) - t20
-	t23 := t10 & 0xfffffffffffff
+	t5 := x < float64(0x1p-1022)
+	t8 := float64(x * float64(0x1p+54))
+	t9 := sel(t5, t8, x)
+	t12 := sel(t5, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t15 := math.Float64bits(t9) - 0xfff6a09e667f3bcd
+	t16 := t15 >> 52
+	t19 := t16 | 0x4330000000000000
+	e := math.Float64frombits(t19) - t12
+	t23 := t15 & 0xfffffffffffff
 	t25 := t23 + 0x3fe6a09e667f3bcd
 	f := math.Float64frombits(t25) - float64(1.0)
 	t30 := float64(f * f)
@@ -1851,15 +1839,15 @@ func log2F64Go(dst []float64, x []float64) {
 }
 
 func log10F64One(x float64) float64 {
-	t3 := x < float64(0x1p-1022)
-	t6 := float64(x * float64(0x1p+54))
-	t7 := sel(t3, t6, x)
-	t10 := math.Float64bits(t7) - 0xfff6a09e667f3bcd
-	t11 := t10 >> 52
-	t14 := t11 | 0x4330000000000000
-	t20 := sel(t3, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t14) - t20
-	t23 := t10 & 0xfffffffffffff
+	t5 := x < float64(0x1p-1022)
+	t8 := float64(x * float64(0x1p+54))
+	t9 := sel(t5, t8, x)
+	t12 := sel(t5, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t15 := math.Float64bits(t9) - 0xfff6a09e667f3bcd
+	t16 := t15 >> 52
+	t19 := t16 | 0x4330000000000000
+	e := math.Float64frombits(t19) - t12
+	t23 := t15 & 0xfffffffffffff
 	t25 := t23 + 0x3fe6a09e667f3bcd
 	f := math.Float64frombits(t25) - float64(1.0)
 	t30 := float64(f * f)
@@ -1912,15 +1900,15 @@ func log1pF64One(x float64) float64 {
 	t6 := float64(1.0) - t5
 	t7 := x - t4
 	t8 := t6 + t7
-	t11 := t3 < float64(0x1p-1022)
-	t14 := float64(t3 * float64(0x1p+54))
-	t15 := sel(t11, t14, t3)
-	t18 := math.Float64bits(t15) - 0xfff6a09e667f3bcd
-	t19 := t18 >> 52
-	t22 := t19 | 0x4330000000000000
-	t28 := sel(t11, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t22) - t28
-	t31 := t18 & 0xfffffffffffff
+	t13 := t3 < float64(0x1p-1022)
+	t16 := float64(t3 * float64(0x1p+54))
+	t17 := sel(t13, t16, t3)
+	t20 := sel(t13, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t23 := math.Float64bits(t17) - 0xfff6a09e667f3bcd
+	t24 := t23 >> 52
+	t27 := t24 | 0x4330000000000000
+	e := math.Float64frombits(t27) - t20
+	t31 := t23 & 0xfffffffffffff
 	t33 := t31 + 0x3fe6a09e667f3bcd
 	f := math.Float64frombits(t33) - float64(1.0)
 	t37 := float64(f * f)
@@ -2482,15 +2470,15 @@ func asinhF64One(x float64) float64 {
 	t23 := float64(1.0) - t22
 	t24 := t18 - t21
 	t25 := t23 + t24
-	t28 := t20 < float64(0x1p-1022)
-	t31 := float64(t20 * float64(0x1p+54))
-	t32 := sel(t28, t31, t20)
-	t35 := math.Float64bits(t32) - 0xfff6a09e667f3bcd
-	t36 := t35 >> 52
-	t39 := t36 | 0x4330000000000000
-	t45 := sel(t28, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t39) - t45
-	t48 := t35 & 0xfffffffffffff
+	t30 := t20 < float64(0x1p-1022)
+	t33 := float64(t20 * float64(0x1p+54))
+	t34 := sel(t30, t33, t20)
+	t37 := sel(t30, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t40 := math.Float64bits(t34) - 0xfff6a09e667f3bcd
+	t41 := t40 >> 52
+	t44 := t41 | 0x4330000000000000
+	e := math.Float64frombits(t44) - t37
+	t48 := t40 & 0xfffffffffffff
 	t50 := t48 + 0x3fe6a09e667f3bcd
 	f := math.Float64frombits(t50) - float64(1.0)
 	t54 := float64(f * f)
@@ -2557,15 +2545,15 @@ func acoshF64One(x float64) float64 {
 	t24 := float64(1.0) - t23
 	t25 := t19 - t22
 	t26 := t24 + t25
-	t29 := t21 < float64(0x1p-1022)
-	t32 := float64(t21 * float64(0x1p+54))
-	t33 := sel(t29, t32, t21)
-	t36 := math.Float64bits(t33) - 0xfff6a09e667f3bcd
-	t37 := t36 >> 52
-	t40 := t37 | 0x4330000000000000
-	t46 := sel(t29, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t40) - t46
-	t49 := t36 & 0xfffffffffffff
+	t31 := t21 < float64(0x1p-1022)
+	t34 := float64(t21 * float64(0x1p+54))
+	t35 := sel(t31, t34, t21)
+	t38 := sel(t31, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t41 := math.Float64bits(t35) - 0xfff6a09e667f3bcd
+	t42 := t41 >> 52
+	t45 := t42 | 0x4330000000000000
+	e := math.Float64frombits(t45) - t38
+	t49 := t41 & 0xfffffffffffff
 	t51 := t49 + 0x3fe6a09e667f3bcd
 	f := math.Float64frombits(t51) - float64(1.0)
 	t55 := float64(f * f)
@@ -2624,15 +2612,15 @@ func atanhF64One(x float64) float64 {
 	t14 := float64(1.0) - t13
 	t15 := t9 - t12
 	t16 := t14 + t15
-	t19 := t11 < float64(0x1p-1022)
-	t22 := float64(t11 * float64(0x1p+54))
-	t23 := sel(t19, t22, t11)
-	t26 := math.Float64bits(t23) - 0xfff6a09e667f3bcd
-	t27 := t26 >> 52
-	t30 := t27 | 0x4330000000000000
-	t36 := sel(t19, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t30) - t36
-	t39 := t26 & 0xfffffffffffff
+	t21 := t11 < float64(0x1p-1022)
+	t24 := float64(t11 * float64(0x1p+54))
+	t25 := sel(t21, t24, t11)
+	t28 := sel(t21, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t31 := math.Float64bits(t25) - 0xfff6a09e667f3bcd
+	t32 := t31 >> 52
+	t35 := t32 | 0x4330000000000000
+	e := math.Float64frombits(t35) - t28
+	t39 := t31 & 0xfffffffffffff
 	t41 := t39 + 0x3fe6a09e667f3bcd
 	f := math.Float64frombits(t41) - float64(1.0)
 	t45 := float64(f * f)
@@ -3376,15 +3364,15 @@ func expNegMulF64Go(dst []float64, a []float64, b []float64) {
 
 func powF64One(x float64, y float64) float64 {
 	t4 := math.Float64bits(x) & 0x7fffffffffffffff
-	t8 := math.Float64frombits(t4) < float64(0x1p-1022)
-	t11 := float64(math.Float64frombits(t4) * float64(0x1p+54))
-	t12 := sel(t8, t11, math.Float64frombits(t4))
-	t15 := math.Float64bits(t12) - 0xfff6a09e667f3bcd
-	t16 := t15 >> 52
-	t19 := t16 | 0x4330000000000000
-	t25 := sel(t8, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	e := math.Float64frombits(t19) - t25
-	t28 := t15 & 0xfffffffffffff
+	t10 := math.Float64frombits(t4) < float64(0x1p-1022)
+	t13 := float64(math.Float64frombits(t4) * float64(0x1p+54))
+	t14 := sel(t10, t13, math.Float64frombits(t4))
+	t17 := sel(t10, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
+	t20 := math.Float64bits(t14) - 0xfff6a09e667f3bcd
+	t21 := t20 >> 52
+	t24 := t21 | 0x4330000000000000
+	e := math.Float64frombits(t24) - t17
+	t28 := t20 & 0xfffffffffffff
 	t30 := t28 + 0x3fe6a09e667f3bcd
 	t34 := math.Float64frombits(t30) - float64(1.0)
 	t36 := float64(1.0) + math.Float64frombits(t30)

@@ -35,7 +35,7 @@ func vectorRoutines() []*Routine {
 // can do that by whole vectors of 16 bytes at least.
 func streaming(rs []*Routine) []*Routine {
 	for _, r := range rs {
-		r.Stream = !r.NoAVX2 && r.Huge == "" && r.Dst.Size*AVX2.lanes(r.Bits) >= 16 && r.Dst != F16
+		r.Stream = !r.NoAVX2 && !r.bails() && r.Dst.Size*AVX2.lanes(r.Bits) >= 16 && r.Dst != F16
 	}
 	return rs
 }

@@ -37,6 +37,17 @@ var expWide = []float64{
 	0x1.9e873995d0e7bp-16,
 }
 
+// exp2Wide: (2^r - 1) / r, for float32 results on [-0.5001, 0.5001]; error 2^-32.0.
+var exp2Wide = []float64{
+	0x1.62e4300ba7098p-1,
+	0x1.ebfbe04588448p-3,
+	0x1.c6b0550f83902p-5,
+	0x1.3b2a1bd5f0e03p-7,
+	0x1.5dc0597dbbf70p-10,
+	0x1.443fb5ad08ecdp-13,
+	0x1.c0456196b2860p-17,
+}
+
 // logF32: (log(1+f) - f + f²/2) / f³ on [-0.293186, 0.414628]; error 2^-26.6.
 var logF32 = []float64{
 	0x1.5555540000000p-2,
@@ -66,6 +77,15 @@ var logWide = []float64{
 	0x1.999a7be6c5d0bp-2,
 	0x1.243889d374531p-2,
 	0x1.e300dd2e481ffp-3,
+}
+
+// log2Wide: log2((1+s)/(1-s)) / s in z = s², for float32 results on [1.0e-20, 0.0294961]; error 2^-37.8.
+var log2Wide = []float64{
+	0x1.71547652bef87p+1,
+	0x1.ec709d10dd383p-1,
+	0x1.27778161460a7p-1,
+	0x1.a58cd53c9de95p-2,
+	0x1.5cf589b6861eep-2,
 }
 
 // logDD: (log((1+s)/(1-s)) - 2s - 2s³/3) / s⁵ in z = s² on [1.0e-20, 0.0294961]; error 2^-76.9.
@@ -130,6 +150,17 @@ var cosWide = []float64{
 	-0x1.6c16b854c8ff2p-10,
 	0x1.a010f2db09e01p-16,
 	-0x1.24216a48ece43p-22,
+}
+
+// tanF32: (tan(r) - r) / r³ in z = r² on [1.0e-20, 0.623019]; error 2^-29.3.
+var tanF32 = []float64{
+	0x1.5555620000000p-2,
+	0x1.110d180000000p-3,
+	0x1.baf1640000000p-5,
+	0x1.5bcb7c0000000p-6,
+	0x1.67ced60000000p-7,
+	-0x1.9a84660000000p-14,
+	0x1.24fba80000000p-8,
 }
 
 // tanhF32: (tanh(x) - x) / x³ in z = x² on [1.0e-20, 0.3969]; error 2^-27.7.

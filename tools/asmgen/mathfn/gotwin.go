@@ -80,7 +80,11 @@ func (t *twin) statement(v *Value) {
 		for _, p := range t.p.r.Params {
 			args = append(args, p.Name)
 		}
-		t.printf("\tif %s {\n\t\treturn %s(%s)\n\t}\n", name, t.p.r.Huge, strings.Join(args, ", "))
+		other := t.p.r.Huge
+		if t.p.r.Long != "" {
+			other = t.p.r.Long + "One"
+		}
+		t.printf("\tif %s {\n\t\treturn %s(%s)\n\t}\n", name, other, strings.Join(args, ", "))
 	}
 }
 

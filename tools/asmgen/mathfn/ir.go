@@ -146,6 +146,7 @@ type Routine struct {
 	Params []Param
 	Body   func(b *Builder, in []*Value) *Value
 	Huge   string // Go function for lanes that Body marked with Bail
+	Long   string // or a routine that does all, by a longer body, with the same bits where both do
 	NoAVX2 bool   // AVX2 lacks the instructions: the twin runs instead
 	Stream bool   // there is a form whose stores go past the caches
 }
@@ -371,7 +372,7 @@ func (b *Builder) Sel(m, x, y *Value) *Value {
 	return b.add(OpSel, x.kind, 0, m, x, y)
 }
 
-// Bail hands the lanes of m to the routine's Huge function.
+// Bail hands the lanes of m to the routine's Huge function, or what is near them to the Long one.
 func (b *Builder) Bail(m *Value) { b.bail = m }
 
 // Name gives a value its name in the Go twin.
@@ -463,3 +464,6 @@ func (b *Builder) Horner(x *Value, c ...float64) *Value {
 	}
 	return p
 }
+
+// bails tells whether Body marks lanes that it does not do.
+func (r *Routine) bails() bool { return r.Huge != "" || r.Long != "" }

@@ -10,17 +10,22 @@ import "math"
 // logarithm is log(x) = e ln 2 + f + y.
 type logarithm struct{ e, f, y *Value }
 
-// logSplit takes x > 0, finite, apart: x = 2^e m.
+// logSplit takes x > 0, finite, apart: x = 2^e m. What was made of a float32 is not
+// subnormal in float64.
 func (b *Builder) logSplit(x *Value) (e, m *Value) {
 	mant, bias := b.mantBits(), b.bias()
-	lift := float64(uint64(1) << (mant + 2)) // makes subnormals normal
 	magic := float64(uint64(1) << mant)
-	tiny := b.Lt(x, b.AsF(b.K(1<<mant)))
-	x = b.Sel(tiny, b.Mul(x, b.C(lift)), x)
+	origin := b.C(magic + float64(bias))
+	if !b.Wide {
+		lift := float64(uint64(1) << (mant + 2)) // makes subnormals normal
+		tiny := b.Lt(x, b.AsF(b.K(1<<mant)))
+		x = b.Sel(tiny, b.Mul(x, b.C(lift)), x)
+		origin = b.Sel(tiny, b.C(magic+float64(bias)+float64(mant+2)), origin)
+	}
 	root := b.bitsOf(math.Sqrt2 / 2)
 	i := b.ISub(b.AsI(x), b.K(root-bias<<mant))
 	biased := b.AsF(b.Or(b.Shr(i, mant), b.AsI(b.C(magic)))) // magic + e + bias
-	e = b.Sub(biased, b.Sel(tiny, b.C(magic+float64(bias)+float64(mant+2)), b.C(magic+float64(bias))))
+	e = b.Sub(biased, origin)
 	m = b.AsF(b.IAdd(b.And(i, b.K(1<<mant-1)), b.K(root)))
 	return b.Name("e", e), b.Name("m", m)
 }

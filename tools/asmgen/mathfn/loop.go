@@ -42,7 +42,7 @@ func (r *Routine) signature() string {
 		s += p.Elem.Go
 	}
 	s += ", n int)"
-	if r.Huge != "" {
+	if r.bails() {
 		s += " (done int)"
 	}
 	return s

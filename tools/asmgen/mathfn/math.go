@@ -67,6 +67,10 @@ func mathRoutines() []*Routine {
 			r := elementwise(fn.name, e, fn.doc, func(b *Builder, in []*Value) *Value { return fn.f(b, in[0], in[1]) }, fn.first, fn.other)
 			r.Bits = 64
 			rs = append(rs, r)
+			if fn.name == "Pow" && e == F32 {
+				r.Long = "powLongF32"
+				rs = append(rs, powLongRoutine(r))
+			}
 		}
 	}
 	return rs

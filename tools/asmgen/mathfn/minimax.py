@@ -97,6 +97,7 @@ q = series(lambda r: (m.exp(r) - 1 - r) / r ** 2)
 for bits, n in ((32, 5), (64, 11)):
     emit('expF%d' % bits, '(exp(r) - 1 - r) / r²', q, lambda r: (r or mpf('1e-15')) ** 2 / m.exp(r), -h, h, n, bits)
 emit('expWide', '(exp(r) - 1 - r) / r², for float32 results', q, lambda r: (r or mpf('1e-15')) ** 2 / m.exp(r), -h, h, 7, 64)
+emit('exp2Wide', '(2^r - 1) / r, for float32 results', series(lambda r: m.expm1(r * m.log(2)) / r), lambda r: r / 2 ** r, mpf('-0.5001'), mpf('0.5001'), 7, 64, 0)
 
 lo, hi = m.sqrt(mpf(1) / 2) - 1, m.sqrt(2) - 1
 g = series(lambda x: (m.log1p(x) - x + x * x / 2) / x ** 3)
@@ -105,6 +106,7 @@ zmax = (hi / (2 + hi)) ** 2 * mpf('1.002')
 s = series(lambda z: (2 * m.atanh(m.sqrt(z)) / m.sqrt(z) - 2) / z)
 emit('logF64', '(log((1+s)/(1-s)) - 2s) / s³ in z = s²', s, lambda z: z / 2, mpf('1e-20'), zmax, 7, 64)
 emit('logWide', '(log((1+s)/(1-s)) - 2s) / s³ in z = s², for float32 results', s, lambda z: z / 2, mpf('1e-20'), zmax, 4, 64)
+emit('log2Wide', 'log2((1+s)/(1-s)) / s in z = s², for float32 results', series(lambda z: 2 * m.atanh(m.sqrt(z)) / m.sqrt(z) / m.log(2)), lambda z: m.log(2) / 2, mpf('1e-20'), zmax, 5, 64, 0)
 t = series(lambda z: ((2 * m.atanh(m.sqrt(z)) / m.sqrt(z) - 2) / z - mpf(2) / 3) / z)
 emit('logDD', '(log((1+s)/(1-s)) - 2s - 2s³/3) / s⁵ in z = s²', t, lambda z: z * z / 2, mpf('1e-20'), zmax, 9, 64)
 
@@ -114,6 +116,7 @@ cs = series(lambda z: (m.cos(m.sqrt(z)) - 1 + z / 2) / z ** 2)
 for suffix, bits, ns, nc in (('F32', 32, 4, 3), ('F64', 64, 6, 6), ('Wide', 64, 4, 4)):
     emit('sin' + suffix, '(sin(r) - r) / r³ in z = r²', sn, lambda z: z, mpf('1e-20'), z4, ns, bits)
     emit('cos' + suffix, '(cos(r) - 1 + r²/2) / r⁴ in z = r²', cs, lambda z: z * z, mpf('1e-20'), z4, nc, bits)
+emit('tanF32', '(tan(r) - r) / r³ in z = r²', series(lambda z: (m.tan(m.sqrt(z)) / m.sqrt(z) - 1) / z), lambda z: z * m.sqrt(z) / m.tan(m.sqrt(z)), mpf('1e-20'), z4, 7, 32)
 
 zt = mpf('0.63') ** 2
 emit('tanhF32', '(tanh(x) - x) / x³ in z = x²', series(lambda z: (m.tanh(m.sqrt(z)) / m.sqrt(z) - 1) / z), lambda z: z, mpf('1e-20'), zt, 5, 32)

@@ -51,7 +51,12 @@ func (r *Routine) callGeneral(part string) string {
 	if !strings.Contains(part, ":") {
 		part = ":" + part
 	}
-	s := fmt.Sprintf("%s(dst[%s]", r.Name, part)
+	return r.callSlices(r.Name, part)
+}
+
+// callSlices calls a function of r's signature on a part of the operands.
+func (r *Routine) callSlices(name, part string) string {
+	s := fmt.Sprintf("%s(dst[%s]", name, part)
 	for _, p := range r.Params {
 		s += ", " + p.Name
 		if !p.Scalar {
@@ -78,25 +83,39 @@ func (r *Routine) calls(w func(string, ...any), t Target) {
 		w("\t\tm := n &^ %d\n", 256/r.Bits-1)
 		end = "m"
 	}
-	if r.Huge == "" {
+	if !r.bails() {
 		w("\t\tfor i := 0; i < %s; i += chunk {\n\t\t\t%s\n\t\t}\n", end, r.callAsm(t, "i", fmt.Sprintf("min(chunk, %s-i)", end)))
 	} else {
 		w("\t\tfor i := 0; i < %s; {\n\t\t\tlimit := min(i+chunk, %s)\n", end, end)
 		w("\t\t\ti += %s\n", r.callAsm(t, "i", "limit-i"))
-		w("\t\t\tif i < limit { // a vector with a lane for %s\n", r.Huge)
-		w("\t\t\t\tlimit = min(i+%d, %s)\n", t.lanes(r.Bits), end)
-		w("\t\t\t\t%s\n\t\t\t\ti = limit\n\t\t\t}\n\t\t}\n", r.callGo("i", "limit"))
+		r.bailed(w, t, end)
+		w("\t\t}\n")
 	}
 	if t == AVX2 {
 		r.tailAVX2(w)
 	}
 }
 
+// longRun is how many elements the Long routine does from a vector on that is not for the short one.
+const longRun = 64
+
+// bailed writes what is done about a vector that has marked lanes.
+func (r *Routine) bailed(w func(string, ...any), t Target, end string) {
+	if r.Long != "" {
+		w("\t\t\tif i < limit { // a vector with a lane for %s\n\t\t\t\tlimit = min(i+%d, %s)\n", r.Long, longRun, end)
+		w("\t\t\t\t%s\n\t\t\t\ti = limit\n\t\t\t}\n", r.callSlices(r.Long, "i:limit"))
+		return
+	}
+	w("\t\t\tif i < limit { // a vector with a lane for %s\n", r.Huge)
+	w("\t\t\t\tlimit = min(i+%d, %s)\n", t.lanes(r.Bits), end)
+	w("\t\t\t\t%s\n\t\t\t\ti = limit\n\t\t\t}\n", r.callGo("i", "limit"))
+}
+
 func (t Target) lanes(bits int) int { return map[Target]int{AVX2: 256, AVX512: 512}[t] / bits }
 
 // tailAVX2 does the last, partial vector.
 func (r *Routine) tailAVX2(w func(string, ...any)) {
-	if len(r.Build(AVX2).vals) < longBody || r.Huge != "" {
+	if len(r.Build(AVX2).vals) < longBody || r.bails() {
 		w("\t\t%s\n", r.callGo("m", "n"))
 		return
 	}
