@@ -3,7 +3,7 @@ package stream
 import "vgpu/kernels"
 
 // Arena is memory for the passes of a run that follow one another: each takes
-// all of it anew.
+// all of it anew. It belongs to one goroutine.
 type Arena struct {
 	mem  []byte
 	used int
@@ -33,7 +33,8 @@ func Padded(n int) int {
 	return roundUp(n, lineBytes)
 }
 
-// Exec is x with another memory, for a pass of a streamed run.
+// Exec is x with another memory, for a pass of a streamed run. Src and Dst are
+// not taken over: a pass is told its operands.
 func (a *Arena) Exec(x *kernels.Exec) *kernels.Exec {
 	return &kernels.Exec{Ctx: x.Ctx, W: x.W, Mem: a, Temp: x.Temp}
 }

@@ -3,7 +3,9 @@ package stream
 import "vgpu/kernels"
 
 // Feed brings parts of a stored array into memory one after the other, into two
-// places in turn. A part that is asked for again at once stays where it is.
+// places in turn. A part that is asked for again at once stays where it is. Two
+// are what [Steps] needs: step i computes on one while step i+1 is read into
+// the other.
 type Feed struct {
 	rooms [2][]byte
 	piece func(kernels.Stored, []byte) Piece

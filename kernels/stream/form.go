@@ -78,7 +78,11 @@ func (f *form) join(gap int) {
 	}
 }
 
-// place gives each run its memory.
+// place gives each run its memory: runs lie one behind the other, in the order
+// of the file, a pitch apart. Long runs keep their place in the page, for
+// O_DIRECT; shorter ones begin at a cache line, and an odd number of lines
+// apart where the pitch would be whole pages. The pitch stays a multiple of the
+// component's size, so that elements are aligned.
 func (f *form) place() {
 	size := f.mem.DType.Size()
 	congruent := f.run >= longRun
@@ -149,7 +153,7 @@ func overForm(file, mem ndarray.Layout, gap int) form {
 	return f
 }
 
-// runs is how many there are.
+// runs is how many there are: 0 of a layout without elements.
 func (f *form) runs() int {
 	if f.run == 0 {
 		return 0
@@ -189,4 +193,5 @@ func (f *form) same(g *form) bool {
 		slices.EqualFunc(f.axes, g.axes, func(a, b runAxis) bool { return a.n == b.n && a.file == b.file && a.mem == b.mem })
 }
 
+// roundUp is the least multiple of unit that is not below n >= 0.
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

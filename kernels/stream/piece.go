@@ -7,7 +7,8 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// Piece is a tile of a stored array and memory for it.
+// Piece is a tile of a stored array and memory for it. Its owner is whoever
+// made it; while a Load or Store is under way the memory is the transfer's.
 type Piece struct {
 	// Array is the tile in memory. Its strides follow the file's.
 	Array  ndarray.Array
@@ -76,7 +77,9 @@ func (p *Piece) Load(ctx context.Context) kernels.Transfer {
 	return p.transfer(ctx, p.stored.Read)
 }
 
-// Store starts writing the tile: its elements, and nothing between them.
+// Store starts writing the tile: its elements, and nothing between them. The
+// piece must be a Sink: a Source has gaps in its runs, which somebody else may
+// own.
 func (p *Piece) Store(ctx context.Context) kernels.Transfer {
 	return p.transfer(ctx, p.stored.Write)
 }

@@ -5,7 +5,7 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
-// Tile is what a body computes.
+// Tile is what a body computes. It is good until the body returns.
 type Tile struct {
 	Index  int
 	Lo, Hi []int           // its box: of every axis the first index, and the one after the last
@@ -81,6 +81,7 @@ func (k *track) enter(f *Flight, i int, lo, hi []int) (m *Move) {
 	return m
 }
 
+// load, compute and store are the run's [Steps].
 func (r *tilingRun) load(f *Flight, i int) (moves []*Move) {
 	lo, hi := r.t.Box(i)
 	for _, k := range r.ops {

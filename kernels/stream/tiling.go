@@ -149,6 +149,7 @@ func NewTiling(shape []int, ops []Operand, mem int64, cuts Cuts) (*Tiling, error
 	return t, nil
 }
 
+// unit is what extents of an axis are multiples of, at least 1.
 func (t *Tiling) unit(axis int) int {
 	if t.cuts.Unit == nil {
 		return 1
@@ -264,6 +265,7 @@ func (t *Tiling) group(o *Operand, extents []int) int {
 	return g
 }
 
+// count is how many pieces of by make n.
 func count(n, by int) int { return (n + max(by, 1) - 1) / max(by, 1) }
 
 // Operands is how many arrays a run is given.
