@@ -1,5 +1,15 @@
 // Package pack copies arrays outside memory, for kernels that want their
-// elements to lie in another order than they do.
+// elements to lie in another order than they do, and joins the refusals of what
+// such a kernel plans in phases.
+//
+// # Model
+//
+// A kernel that streams in phases (pack, work, unpack) has one slab of memory
+// for all of them: each phase is planned within all of it ([Plan]), and takes
+// it anew when it runs ([Run]). What the phases lack is then told as one
+// figure, the greatest need ([Refusal]), so that whoever gives that much is not
+// refused again. Packed arrays lie in temporary space ([Temp]), which the
+// caller frees when the run ends.
 package pack
 
 import (
@@ -71,7 +81,8 @@ func FirstOf(mem int64, plans ...func(mem int64) (*kernels.Streamed, error)) (*k
 	return nil, &stream.NoMemError{Least: least, Have: mem}
 }
 
-// Run copies by a tiling that Plan made, in all memory of a slab.
+// Run copies by a tiling that Plan made, in all memory of a slab, which nothing
+// else may be using. It returns when the last byte was stored.
 func Run(x *kernels.Exec, s *scratch.Slab, t *stream.Tiling, to, from kernels.Stored) error {
 	s.Reset()
 	part := &kernels.Exec{Ctx: x.Ctx, W: x.W, Mem: s}
@@ -80,7 +91,8 @@ func Run(x *kernels.Exec, s *scratch.Slab, t *stream.Tiling, to, from kernels.St
 	})
 }
 
-// Temp is an array in temporary space.
+// Temp is an array in temporary space, with undefined contents: ENOSPC if there
+// is none.
 func Temp(x *kernels.Exec, l ndarray.Layout) (kernels.Stored, error) {
 	b, err := x.Temp(int64(l.Bytes()))
 	return kernels.Stored{Blob: b, Layout: l}, err
