@@ -2,7 +2,9 @@ package iouring
 
 // The kernel's interface: include/uapi/linux/io_uring.h.
 
-// sqe is struct io_uring_sqe.
+// sqe is struct io_uring_sqe: 64 bytes, shared with the kernel. addr is a
+// pointer that the garbage collector does not see; what it points to is kept
+// alive by the Op in Ring.slots.
 type sqe struct {
 	opcode   uint8
 	flags    uint8
@@ -19,14 +21,15 @@ type sqe struct {
 	_        [2]uint64
 }
 
-// cqe is struct io_uring_cqe.
+// cqe is struct io_uring_cqe. res is a count, or an errno negated.
 type cqe struct {
 	userData uint64
 	res      int32
 	flags    uint32
 }
 
-// params is struct io_uring_params.
+// params is struct io_uring_params: in with flags and cqEntries, out with all
+// else.
 type params struct {
 	sqEntries    uint32
 	cqEntries    uint32
@@ -40,11 +43,13 @@ type params struct {
 	cqOff        cqOffsets
 }
 
+// sqOffsets says where in the first mapping the submission queue's parts are.
 type sqOffsets struct {
 	head, tail, ringMask, ringEntries, flags, dropped, array, _ uint32
 	_                                                           uint64
 }
 
+// cqOffsets is the same for the completion queue.
 type cqOffsets struct {
 	head, tail, ringMask, ringEntries, overflow, cqes, flags, _ uint32
 	_                                                           uint64
@@ -59,6 +64,7 @@ type probe struct {
 	ops    [256]probeOp
 }
 
+// probeOp is struct io_uring_probe_op.
 type probeOp struct {
 	op    uint8
 	_     uint8
@@ -68,7 +74,7 @@ type probeOp struct {
 
 const probeSupported = 1 // IO_URING_OP_SUPPORTED
 
-// Opcodes.
+// Opcodes: enum io_uring_op.
 const (
 	opNop         = 0
 	opReadv       = 1
@@ -127,6 +133,8 @@ const (
 	featNeeded       = featSingleMmap | featNoDrop | featSubmitStable // 5.5
 )
 
+// featNames are the features by their bits, from 0, as the header has them;
+// later ones are shown by number.
 var featNames = []string{
 	"single_mmap", "nodrop", "submit_stable", "rw_cur_pos", "cur_personality", "fast_poll", "poll_32bits", "sqpoll_nonfixed",
 	"ext_arg", "native_workers", "rsrc_tags", "cqe_skip", "linked_file", "reg_reg_ring", "recvsend_bundle", "min_timeout", "rw_attr", "no_iowait",

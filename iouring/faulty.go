@@ -25,7 +25,9 @@ type Fault struct {
 // and must not call the ring.
 type Faulty func(n uint64, o *Op) Fault
 
-// faulty wraps a backend and spoils attempts and results.
+// faulty wraps a backend and spoils attempts and results. It sits between ring
+// and backend: attempts pass start, results pass filter. mu is a leaf: neither
+// backend nor ring is called with it held, but inject is.
 type faulty struct {
 	backend
 	inject Faulty
@@ -45,6 +47,7 @@ type tail struct {
 	rest  []completion
 }
 
+// held is a result that is kept back, and how many others have still to come.
 type held struct {
 	completion
 	left int
@@ -52,6 +55,9 @@ type held struct {
 
 var _ backend = (*faulty)(nil)
 
+// start passes on what goes as it should, and answers for the rest: at once
+// where nothing of a segment is left to the backend, else when that has
+// answered.
 func (f *faulty) start(segments [][]*Op) {
 	var pass [][]*Op
 	var now []completion
@@ -112,7 +118,9 @@ func cancelled(ops []*Op) (list []completion) {
 	return list
 }
 
-// filter takes the backend's results.
+// filter takes the backend's results. A rest is told after the attempt it comes
+// behind, as ECANCELED if that was not whole. What is still held when nothing
+// is under way any more is let go, as nothing could come that it waits for.
 func (f *faulty) filter(list []completion) {
 	var pass []completion
 	f.mu.Lock()

@@ -29,7 +29,8 @@ func (f Features) String() string {
 	return "no: " + f.Reason
 }
 
-// Fields are keys and values, for `info`: io_uring, and of one that is usable the flags, features and opcodes.
+// Fields are keys and values, for `info`: io_uring, and of one that is usable
+// the flags, features and opcodes.
 func (f Features) Fields() [][2]string {
 	out := [][2]string{{"io_uring", f.String()}}
 	for _, l := range []struct {
@@ -43,11 +44,13 @@ func (f Features) Fields() [][2]string {
 	return out
 }
 
-// Probe asks the kernel, once for the process.
+// Probe asks the kernel, once for the process: it makes a ring and one for each
+// flag, which takes about a millisecond, and closes them.
 func Probe() Features { return probed() }
 
 var probed = sync.OnceValue(func() Features { return probeWith(&realKernel) })
 
+// probeWith is Probe of a kernel, which may be a test's.
 func probeWith(sys *kernel) (f Features) {
 	ignore := func([]completion) {}
 	u, err := newUring(&Options{Window: 1, sys: sys}, ignore, func() {})
@@ -96,7 +99,8 @@ func (f *Features) probeSetup(sys *kernel) {
 	}
 }
 
-// setupError says why there is no io_uring, and what helps.
+// setupError says why there is no io_uring, and what helps. The errno stays in
+// the chain of errors.
 func setupError(errno unix.Errno) error {
 	switch errno {
 	case unix.ENOSYS:

@@ -24,6 +24,7 @@ const (
 
 var codeNames = [numCodes]string{"nop", "read", "write", "fsync", "fallocate"}
 
+// String is the name of the system call, near enough.
 func (c Code) String() string {
 	if c < numCodes {
 		return codeNames[c]
@@ -41,7 +42,8 @@ const (
 )
 
 // Op is one operation. The caller fills in the first fields and may use an Op
-// again once it has ended.
+// again once it has ended. It must not be copied while it is in flight, nor be
+// in two Submits at once (EBUSY).
 type Op struct {
 	Code Code
 	// FD is an open file, or with FixedFile an index into the registered ones.
@@ -108,6 +110,9 @@ func (o *Op) Size() int {
 	return n
 }
 
+// validate refuses what makes no sense whatever the file is: EOPNOTSUPP for an
+// unknown code, EINVAL for the rest. It looks at nothing that the kernel
+// checks.
 func (o *Op) validate() error {
 	switch {
 	case o.Code >= numCodes:
@@ -168,6 +173,9 @@ func (o *Op) resumeAt() int {
 	return o.N - o.N%directAlign
 }
 
+// isDirect asks the kernel whether the file has O_DIRECT. It is called for
+// transfers that were cut short within a block only, so a system call is cheap
+// enough.
 func (o *Op) isDirect() bool {
 	fd := o.FD
 	if o.FixedFile {
@@ -190,7 +198,9 @@ func (o *Op) offset() int64 {
 func (o *Op) whole(res int) bool { return res >= 0 && (!o.transfers() || res >= o.want) }
 
 // advance takes an attempt's result, as the kernel gives it: bytes, or an errno
-// negated. It tells whether the operation has ended, and how.
+// negated. It tells whether the operation has ended, and how. ECANCELED counts
+// as interruption unless Cancel asked for it: the kernel gives it to what stood
+// behind a short transfer in a chain.
 func (o *Op) advance(res int) (ended bool, err error) {
 	switch errno := unix.Errno(-res); {
 	case res < 0 && (errno == unix.EINTR || errno == unix.EAGAIN || errno == unix.ECANCELED):
@@ -277,7 +287,8 @@ func (c *chain) settle(end func(*Op, error)) (again bool) {
 	return false
 }
 
-// cut splits operations into chains.
+// cut splits operations into chains. The Link of the last operation means
+// nothing.
 func cut(ops []*Op) [][]*Op {
 	var out [][]*Op
 	for len(ops) > 0 {

@@ -49,6 +49,9 @@ func (q *Queue) Submit(ctx context.Context, ops ...*Op) (n int, err error) {
 	return q.submit(ctx, chains)
 }
 
+// submit begins chains as room comes, holding the gate so that calls begin in
+// their order. The fast path takes the gate without looking at ctx: a call that
+// need not wait is not refused for an expired one.
 func (q *Queue) submit(ctx context.Context, chains [][]*Op) (n int, err error) {
 	r := q.ring
 	select {
@@ -118,7 +121,7 @@ func (q *Queue) Poll() *Op {
 	return q.take()
 }
 
-// take is the oldest of done, or nil.
+// take is the oldest of done, or nil. Precondition: Ring.mu is held.
 func (q *Queue) take() *Op {
 	if len(q.done) == 0 {
 		return nil

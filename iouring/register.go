@@ -24,8 +24,9 @@ func (r *Ring) RegisterBuffers(bufs [][]byte) error {
 
 // RegisterFiles tells the kernel of files that operations with FixedFile name
 // by their index, and replaces what it was told before; nil just forgets. The
-// descriptors may then be closed: the ring holds on to the files. 1024 at
-// most. EBUSY while operations are in flight.
+// descriptors may then be closed: the ring holds on to the files. 1024 at most.
+// EBUSY while operations are in flight. After an error FixedFile must not be
+// used until a call has succeeded.
 func (r *Ring) RegisterFiles(fds []int) error {
 	return r.registering("files", len(fds), func() error {
 		own, err := dupAll(fds)
@@ -42,6 +43,8 @@ func (r *Ring) RegisterFiles(fds []int) error {
 }
 
 // registering does f while nothing is in flight and nothing is submitted.
+// Submits wait for it (see admit); f runs without a lock, as it makes system
+// calls.
 func (r *Ring) registering(what string, n int, f func() error) error {
 	if n > 1024 {
 		return fmt.Errorf("iouring: %d registered %s: 1024 at most: %w", n, what, unix.EINVAL)
@@ -81,6 +84,7 @@ func dupAll(fds []int) ([]int, error) {
 	return own, nil
 }
 
+// closeAll closes all of them, whatever fails, and joins the errors.
 func closeAll(fds []int) (err error) {
 	for _, fd := range fds {
 		err = errors.Join(err, unix.Close(fd))

@@ -43,6 +43,10 @@ type Options struct {
 }
 
 // Ring has operations in flight. Its methods may be called concurrently.
+//
+// An operation has a slot from Submit to its end; an attempt's id is a serial
+// number with the slot in its low bits, so that a result finds its operation
+// without a map, and one of an attempt that is over would be told.
 type Ring struct {
 	opt    Options
 	b      backend
@@ -61,7 +65,8 @@ type Ring struct {
 	closed   bool
 }
 
-// Open makes a ring. Close it.
+// Open makes a ring. Close it. With Auto it falls back to threads whatever is
+// wrong with io_uring, and Backend tells why; EINVAL for options out of range.
 func Open(opt Options) (*Ring, error) {
 	if opt.Window == 0 {
 		opt.Window = DefaultWindow
@@ -210,12 +215,15 @@ func (r *Ring) segment(c *chain) []*Op {
 	return seg
 }
 
+// An id has room for twice MaxWindow slots.
 const (
 	slotBits = 13
 	slotMask = 1<<slotBits - 1
 )
 
-// deliver takes results from the backend.
+// deliver takes results from the backend, in any order and on any goroutine,
+// and begins again what is not done. It panics on a result that belongs to
+// nothing in flight: memory is being written that nobody answers for.
 func (r *Ring) deliver(list []completion) {
 	var again [][]*Op
 	r.mu.Lock()

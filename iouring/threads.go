@@ -10,7 +10,8 @@ import (
 const mostIdle = 4
 
 // threads carries out attempts by system calls that block, each on a thread
-// that Go makes for it: a worker is a goroutine.
+// that Go makes for it: a worker is a goroutine. mu is a leaf; results are
+// delivered without it.
 type threads struct {
 	deliver func([]completion)
 	limit   int
@@ -27,12 +28,15 @@ type threads struct {
 
 var _ backend = (*threads)(nil)
 
+// newThreads starts no worker: they come with work.
 func newThreads(opt *Options, deliver func([]completion)) *threads {
 	t := &threads{deliver: deliver, limit: opt.Workers}
 	t.work.L = &t.mu
 	return t
 }
 
+// start queues segments, with a worker for each as far as the limit allows. A
+// segment is one worker's, which makes its attempts one after the other.
 func (t *threads) start(segments [][]*Op) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -119,6 +123,8 @@ func (t *threads) attempt(o *Op) int {
 	return n
 }
 
+// file is the descriptor that an operation means; false if it is no registered
+// one.
 func (t *threads) file(o *Op) (fd int, ok bool) {
 	if !o.FixedFile {
 		return o.FD, true

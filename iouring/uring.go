@@ -14,14 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// User data that is no attempt's.
+// User data that is no attempt's. Attempts' ids stay below severedData: serial
+// numbers would take 2^50 attempts to get there.
 const (
 	wakeData    = ^uint64(0)
 	cancelData  = ^uint64(1)
 	severedData = uint64(1) << 63 // set in an attempt's: it was cut off its chain
 )
 
-// uring carries out attempts through io_uring.
+// uring carries out attempts through io_uring. Submitters share the submission
+// queue under sqMu; whoever reaps, or has to make room, takes results under
+// cqMu. No SQPOLL: the kernel looks at the queue in io_uring_enter(2) only, so
+// an entry may be changed until then.
 type uring struct {
 	sys     *kernel
 	deliver func([]completion)
@@ -94,6 +98,7 @@ func (u *uring) prepare(p *params) (err error) {
 	return err
 }
 
+// missingOps names the opcodes that this package uses and the kernel has not.
 func missingOps(p *probe) (names []string) {
 	for _, n := range needed {
 		if p.ops[n.code].flags&probeSupported == 0 {
@@ -259,6 +264,8 @@ func (u *uring) drain(list []completion) (_ []completion, woken bool) {
 	}
 }
 
+// poll delivers what is there. A wake among it was for a leader, which there is
+// none of.
 func (u *uring) poll() {
 	if list, _ := u.drain(nil); len(list) > 0 {
 		u.deliver(list)
@@ -272,6 +279,9 @@ func (u *uring) poll() {
 // made 4 KiB reads one at a time 7 % slower.
 const yieldWaits = 64
 
+// reap waits in the kernel until results have come, which it delivers, or a
+// wake. It blocks its thread, not the process: enter goes through the
+// scheduler's system call path.
 func (u *uring) reap() {
 	if u.waits++; u.waits%yieldWaits == 0 {
 		runtime.Gosched()
@@ -293,8 +303,12 @@ func (u *uring) reap() {
 
 func (u *uring) reaps() bool { return true }
 
+// wake ends a reap by a result of its own, which needs room in the queue like
+// any other.
 func (u *uring) wake() { u.control([]sqe{{opcode: opNop, userData: wakeData}}) }
 
+// cancel asks the kernel, an entry each. What it answers is of no interest: the
+// operations' own results tell.
 func (u *uring) cancel(ids []uint64) {
 	list := make([]sqe, len(ids))
 	for i, id := range ids {
@@ -320,6 +334,8 @@ func (u *uring) control(list []sqe) {
 	u.pass(ready)
 }
 
+// registerBuffers replaces the registered buffers. Between the two calls, and
+// after an error, there are none, and transfers name their memory by address.
 func (u *uring) registerBuffers(bufs [][]byte) error {
 	u.sqMu.Lock()
 	defer u.sqMu.Unlock()
@@ -358,6 +374,7 @@ func (u *uring) fixed(b []byte) (index uint16, ok bool) {
 	return u.regions[i].index, true
 }
 
+// registerFiles replaces the registered files.
 func (u *uring) registerFiles(fds []int) error {
 	u.sqMu.Lock()
 	defer u.sqMu.Unlock()

@@ -15,6 +15,8 @@ type kernel struct {
 	register func(fd int, op uint32, arg unsafe.Pointer, n uint32) unix.Errno
 }
 
+// realKernel makes the system calls. setup and enter may block, and go through
+// the scheduler (Syscall), so that other goroutines run meanwhile.
 var realKernel = kernel{
 	setup: func(entries uint32, p *params) (int, unix.Errno) {
 		fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
@@ -30,7 +32,8 @@ var realKernel = kernel{
 	},
 }
 
-// rings are the queues shared with the kernel.
+// rings are the queues shared with the kernel. The ends are written by one side
+// each, with release, and read by the other with acquire: io_uring(7).
 type rings struct {
 	mem, sqeMem []byte // mappings
 
@@ -65,6 +68,8 @@ func mapRings(fd int, p *params) (*rings, error) {
 	return q, nil
 }
 
+// unmapAfter frees the first mapping and gives err, with what went wrong with
+// that.
 func (q *rings) unmapAfter(err error) error {
 	if e := unix.Munmap(q.mem); e != nil {
 		return fmt.Errorf("%w; and munmap: %w", err, e)
@@ -72,6 +77,7 @@ func (q *rings) unmapAfter(err error) error {
 	return err
 }
 
+// unmap frees both mappings. Nothing may touch the queues any more.
 func (q *rings) unmap() error {
 	err := unix.Munmap(q.sqeMem)
 	if err != nil {
@@ -80,7 +86,7 @@ func (q *rings) unmap() error {
 	return unix.Munmap(q.mem)
 }
 
-// fill writes an attempt's entry.
+// fill writes an attempt's entry. fixed finds registered buffers.
 func fill(e *sqe, o *Op, fixed func([]byte) (uint16, bool)) {
 	*e = sqe{fd: int32(o.FD), off: uint64(o.offset()), userData: o.id}
 	if o.FixedFile {

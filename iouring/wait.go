@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// waiter is a goroutine in Ring.wait.
+// waiter is a goroutine in Ring.wait. A look that is asked for twice is one.
 type waiter struct {
 	ready func() bool   // called with Ring.mu held
 	ch    chan struct{} // of capacity 1: look again
@@ -46,7 +46,8 @@ func (r *Ring) wait(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
-// leave takes a waiter off the list. r.mu is held.
+// leave takes a waiter off the list, and appoints another leader should it have
+// been the one. r.mu is held.
 func (r *Ring) leave(w *waiter) {
 	r.waiters = slices.DeleteFunc(r.waiters, func(x *waiter) bool { return x == w })
 	r.appoint()
@@ -68,6 +69,7 @@ func (r *Ring) signal() {
 	}
 }
 
+// look tells the waiter to look again; it never blocks.
 func (w *waiter) look() {
 	select {
 	case w.ch <- struct{}{}:
