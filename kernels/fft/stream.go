@@ -38,6 +38,8 @@ type streamed struct {
 	m       machine
 	src     ndarray.Layout
 	dst     ndarray.Layout
+	order   []int // of the axes
+	within  bool  // the input is what becomes the output, where it lies
 	passes  []*pass
 	mem     int64
 	complex ndarray.DType
@@ -45,8 +47,8 @@ type streamed struct {
 
 // stream plans a run that takes at most mem bytes.
 func (r *request) stream(src, dst ndarray.Layout, mem int64) (*kernels.Streamed, error) {
-	s := &streamed{r: r, m: machineFor(r.prec), src: src, dst: dst, complex: complexOf(r.prec)}
-	return pack.FirstOf(mem, s.whole, s.lines)
+	s := &streamed{r: r, m: machineFor(r.prec), src: src, dst: dst, order: r.order(), complex: complexOf(r.prec)}
+	return pack.FirstOf(mem, s.whole, s.lines, s.stages)
 }
 
 // whole plans passes over tiles of whole lines.
@@ -97,7 +99,7 @@ func (r *request) complexOrder(shape, axes []int) []int {
 
 // plan cuts the axes into passes, each of as many as fit.
 func (s *streamed) plan(mem int64) error {
-	order := s.r.order()
+	order := s.order
 	least := int64(0)
 	for at := 0; at < len(order); {
 		n := len(order) - at
@@ -180,7 +182,7 @@ func (s *streamed) ends(p *pass) (src, dst ndarray.Layout, inPlace bool) {
 		dst = ndarray.NewLayout(s.complex, p.out...)
 	}
 	switch {
-	case p.first:
+	case p.first && !s.within:
 		return src, dst, false
 	case s.r.real && s.r.inv && p.last:
 		return ndarray.NewLayout(s.complex, p.in...), dst, false
@@ -348,12 +350,12 @@ func (s *streamed) panels() *panels {
 // passes has its complex numbers there.
 func (s *streamed) temp() int64 {
 	if q := s.panels(); q != nil {
-		return int64(q.layout().Bytes())
+		return tempBytes(q.layout())
 	}
 	if !s.r.real || !s.r.inv || len(s.passes) == 1 {
 		return 0
 	}
-	return int64(product(s.r.in) * s.complex.Size())
+	return tempBytes(ndarray.NewLayout(s.complex, s.r.in...))
 }
 
 func (s *streamed) explain() (out []kernels.Entry) {

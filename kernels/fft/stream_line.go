@@ -2,6 +2,7 @@ package fft
 
 import (
 	"fmt"
+	"math"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
@@ -77,17 +78,20 @@ func (l *lineStream) least(n int) int {
 }
 
 // stream plans passes that take at most mem bytes, by way of panels where that
-// costs less.
+// costs less, or where columns lie so near to each other that all is read for some.
 func (l *lineStream) stream(mem int64) (*kernels.Streamed, error) {
-	l.cols, l.blocks = l.columns(l.least(l.n2)), l.least(l.n1)
-	if least := max(l.firstMem(), l.secondMem()); least > mem {
-		return nil, &stream.NoMemError{Least: least, Have: mem}
-	}
-	best := l.by(false, false, mem)
-	for _, ends := range [][2]bool{{true, false}, {false, true}, {true, true}} {
-		if c := l.by(ends[0], ends[1], mem); c.mem <= mem && c.traffic(false) < best.traffic(false) {
+	var best *lineStream
+	least := int64(math.MaxInt64)
+	for _, ends := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
+		c := l.by(ends[0], ends[1], mem)
+		if c.mem > mem {
+			least = min(least, l.by(ends[0], ends[1], 0).mem)
+		} else if best == nil || c.traffic(false) < best.traffic(false) {
 			best = c
 		}
+	}
+	if best == nil {
+		return nil, &stream.NoMemError{Least: least, Have: mem}
 	}
 	out := &kernels.Streamed{Mem: best.mem, Moved: best.traffic(true), Temp: best.temp(), Explain: best.explain()}
 	out.Run = runLine[float64](best)
@@ -232,12 +236,12 @@ func (l *lineStream) passBytes(source, sink ndarray.Layout, buffer int) int64 {
 
 // temp is the bytes of temporary space: that between the passes, and panels
 // of the line, whose place those of the result take.
-func (l *lineStream) temp() int64 { return int64(l.between().Bytes()) + l.panelBytes() }
+func (l *lineStream) temp() int64 { return tempBytes(l.between()) + l.panelBytes() }
 
 func (l *lineStream) panelBytes() (n int64) {
 	for _, q := range []*panels{l.from, l.to} {
 		if q != nil {
-			n = max(n, int64(q.layout().Bytes()))
+			n = max(n, tempBytes(q.layout()))
 		}
 	}
 	return n

@@ -84,7 +84,7 @@ func (q *panels) read(w *pool.Worker, rows, tile ndarray.Array) error {
 // paneled plans the same transform by way of panels, if its first axis is the
 // first or the last in the order; nil if it is not, or if mem does not do.
 func (s *streamed) paneled(mem int64) *streamed {
-	r, order := s.r, s.r.order()
+	r, order := s.r, s.order
 	last := len(order) - 1
 	lead := last > 0 && order[0] == 0
 	if !lead && order[last] != 0 || r.real && r.axes[len(r.axes)-1] == 0 {
@@ -98,7 +98,7 @@ func (s *streamed) paneled(mem int64) *streamed {
 	if cols < 2 || shape[0] == 0 {
 		return nil
 	}
-	t := &streamed{r: r, m: s.m, src: s.src, dst: s.dst, complex: s.complex}
+	t := &streamed{r: r, m: s.m, src: s.src, dst: s.dst, order: order, within: s.within, complex: s.complex}
 	for width := cols; ; width = (width + 1) / 2 {
 		q := newPanels(s.complex, shape[0], cols, width)
 		if t.through(q, order, lead, mem) {

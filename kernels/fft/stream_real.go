@@ -2,93 +2,22 @@ package fft
 
 import (
 	"fmt"
-	"strings"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
-	"vgpu/kernels/pack"
 	"vgpu/kernels/simd"
 	"vgpu/kernels/stream"
 )
 
-// Lines that do not fit into memory are transformed one after the other. A real
-// line of even length is, as in core, half as many complex points ([lineStream])
-// and a pass over pairs of numbers k and h-k, from both ends to the middle.
+// A real line of even length is, as in core, half as many complex points
+// ([lineStream]) and a pass over pairs of numbers k and h-k, from both ends to the
+// middle. One of odd length is a complex line.
 
-// lines is a plan for long lines along one axis; nil if they cannot be cut.
-func (s *streamed) lines(mem int64) (*kernels.Streamed, error) {
-	r := s.r
-	if len(r.axes) != 1 {
-		return nil, nil
-	}
-	ax := r.axes[0]
-	one := *r
-	one.axes, one.shape, one.in, one.out = []int{0}, r.shape[ax:ax+1], r.in[ax:ax+1], r.out[ax:ax+1]
-	line := &streamed{r: &one, m: s.m, src: lineOf(s.src, ax, 0), dst: lineOf(s.dst, ax, 0), complex: s.complex}
-	var plan *kernels.Streamed
-	var err error
-	if l := line.line(); l != nil {
-		plan, err = l.stream(mem)
-	} else if r.real && one.shape[0]%2 == 0 {
-		plan, err = line.real(mem)
-	}
-	if n := product(r.out) / max(r.out[ax], 1); plan != nil && n > 1 {
-		return repeated(plan, ax, n), nil
-	}
-	return plan, err
-}
-
-// lineOf is line i along an axis, in C order of the others.
-func lineOf(l ndarray.Layout, ax, i int) ndarray.Layout {
-	for a := len(l.Shape) - 1; a >= 0; a-- {
-		if n := l.Shape[a]; a != ax {
-			l.Offset += i % n * l.Strides[a]
-			i /= n
-		}
-	}
-	l.Shape, l.Strides = l.Shape[ax:ax+1], l.Strides[ax:ax+1]
-	return l
-}
-
-// repeated is the plan of a line for n of them, in the same memory and the same
-// temporary space.
-func repeated(one *kernels.Streamed, ax, n int) *kernels.Streamed {
-	out := *one
-	out.Mem, out.Moved = int64(stream.Padded(int(one.Mem))), float64(n)*one.Moved
-	out.Explain = append(out.Explain, kernels.Entry{Term: "lines", Text: itoa(n)})
-	out.Run = func(x *kernels.Exec) error {
-		arena := stream.NewArena(x.Mem, out.Mem)
-		var temps []kernels.Blob
-		for i := range n {
-			arena.Reset()
-			own, at := arena.Exec(x), 0
-			own.Temp = func(bytes int64) (kernels.Blob, error) { // every line asks for the same
-				if at++; at <= len(temps) {
-					return temps[at-1], nil
-				}
-				b, err := x.Temp(bytes)
-				temps = append(temps, b)
-				return b, err
-			}
-			own.Src = []kernels.Stored{{Blob: x.Src[0].Blob, Layout: lineOf(x.Src[0].Layout, ax, i)}}
-			own.Dst = []kernels.Stored{{Blob: x.Dst[0].Blob, Layout: lineOf(x.Dst[0].Layout, ax, i)}}
-			if err := one.Run(own); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return &out
-}
-
-// realStream is a single real line: copied first if it is not n numbers of the
-// transform's type that lie together; or its result last.
+// realStream is the pass over pairs of a single real line.
 type realStream struct {
 	*streamed
 	n, h  int
-	inner *kernels.Streamed // of h complex points
-	copy  *stream.Tiling    // to or from temporary space; nil: none
-	pairs int               // of a tile
+	pairs int // of a tile
 	mem   int64
 }
 
@@ -96,44 +25,32 @@ type realStream struct {
 // where the vectors of [simd.FFTKernels].Unpack are cut.
 const pairUnit = 4096
 
-// real plans a line of an even number of points.
-func (s *streamed) real(mem int64) (*kernels.Streamed, error) {
-	l := &realStream{streamed: s, n: s.r.shape[0]}
-	l.h = l.n / 2
-	half := []int{l.h}
-	inner := &request{inv: s.r.inv, axes: []int{0}, shape: half, in: half, out: half, prec: s.r.prec, scale: 1, threads: s.r.threads, params: s.r.params}
-	points := ndarray.NewLayout(s.complex, l.h)
-	src, dst := points, points
-	var errInner, errCopy error
-	if end := l.end(); !l.asPoints(end) {
-		l.copy, errCopy = l.planCopy(end, mem)
-	} else if s.r.inv {
-		dst = l.points(end)
-	} else {
-		src = l.points(end)
+// evenLine appends the passes of a real line of an even number of points. It is
+// copied first if it is not n numbers of the transform's type that lie together; or
+// its result last.
+func evenLine[T simd.Float](c *chain, s *streamed) {
+	l := &realStream{streamed: s, n: s.r.shape[0], h: s.r.shape[0] / 2}
+	z, far := c.temp(s.complex, l.h), source
+	if s.r.inv {
+		far = result
+	}
+	near, direct := far, l.asPoints(c.layout(far))
+	if !direct {
+		near = c.temp(s.r.prec, l.n)
 	}
 	if s.r.inv {
-		inner.scale = s.r.scale
+		addPairs[T](c, l, z, source)
+		complexLine[T](c, s, near.seen(l.points), z, l.h, true, s.r.scale)
+		if !direct {
+			c.copy("a copy", far, near)
+		}
+		return
 	}
-	l.inner, errInner = inner.stream(src, dst, mem)
-	l.pairs = min(pairUnit, roundUp(l.h/2+1, 2))
-	var errPairs error
-	if l.mem = l.pairMem(); l.mem > mem {
-		errPairs = &stream.NoMemError{Least: l.mem, Have: mem}
+	if !direct {
+		c.copy("a copy", near, far)
 	}
-	if err := pack.Refusal(mem, errInner, errCopy, errPairs); err != nil {
-		return nil, err
-	}
-	l.grow(mem)
-	return l.figures(), nil
-}
-
-// end is the real side.
-func (l *realStream) end() ndarray.Layout {
-	if l.r.inv {
-		return l.dst
-	}
-	return l.src
+	complexLine[T](c, s, z, near.seen(l.points), l.h, false, 1)
+	addPairs[T](c, l, result, z)
 }
 
 // asPoints tells whether two neighbours of a real line are a complex number.
@@ -148,32 +65,29 @@ func (l *realStream) points(end ndarray.Layout) ndarray.Layout {
 	return p
 }
 
-// planCopy is the tiling that copies n numbers from or to the real side.
-func (l *realStream) planCopy(end ndarray.Layout, mem int64) (*stream.Tiling, error) {
-	reach := []stream.Reach{{Step: 1, To: 1}}
-	ops := []stream.Operand{{Layout: end, Load: true, Reach: reach}, {Layout: ndarray.NewLayout(l.r.prec, l.n), Store: true, Reach: reach}}
-	if l.r.inv {
-		ops[0].Layout, ops[1].Layout = ops[1].Layout, ops[0].Layout
+// addPairs appends the pass over pairs, as many at a time as memory allows.
+func addPairs[T simd.Float](c *chain, l *realStream, to, from end) {
+	l.pairs = min(pairUnit, roundUp(l.h/2+1, 2))
+	if l.mem = l.pairMem(); l.mem > c.mem {
+		c.refused = append(c.refused, &stream.NoMemError{Least: l.mem, Have: c.mem})
+		return
 	}
-	return stream.NewTiling([]int{l.n}, ops, mem, stream.Cuts{})
-}
-
-// grow takes as many pairs at a time as mem allows.
-func (l *realStream) grow(mem int64) {
 	for l.pairs <= l.h/2 {
 		was := l.pairs
 		l.pairs *= 2
 		need := l.pairMem()
-		if need > mem {
+		if need > c.mem {
 			l.pairs = was
 			break
 		}
 		l.mem = need
 	}
-	l.mem = max(l.mem, int64(stream.Padded(int(l.inner.Mem))))
-	if l.copy != nil {
-		l.mem = max(l.mem, l.copy.Mem)
-	}
+	read, _ := stream.SourceTraffic(c.layout(from))
+	wrote, _ := stream.SinkTraffic(c.layout(to))
+	c.phases = append(c.phases, phase{
+		ends: []end{to, from}, mem: l.mem, moved: read + wrote, texts: []string{fmt.Sprintf("pairs, %d tiles of %d", l.tiles(), l.pairs)},
+		run: func(x *kernels.Exec, at []kernels.Stored) error { return runPairs[T](x, l, at[1], at[0]) },
+	})
 }
 
 // rooms are the bytes of a tile's parts in a piece of memory, both ends together
@@ -204,106 +118,8 @@ func (l *realStream) pairMem() int64 {
 // bufferReals is of the numbers of a tile: both ends, and what is between them.
 func (l *realStream) bufferReals() int { return 2 * (2*l.pairs + 3) }
 
-// figures are those of all passes.
-func (l *realStream) figures() *kernels.Streamed {
-	from, to := l.sides()
-	read, _ := stream.SourceTraffic(from)
-	wrote, _ := stream.SinkTraffic(to)
-	points := int64(l.h * l.complex.Size())
-	out := &kernels.Streamed{Mem: l.mem, Moved: l.inner.Moved + read + wrote, Temp: l.inner.Temp + points}
-	pairs := fmt.Sprintf("pairs, %d tiles of %d", l.tiles(), l.pairs)
-	texts := []string{}
-	for _, e := range l.inner.Explain {
-		if strings.HasPrefix(e.Term, "pass") {
-			texts = append(texts, e.Text)
-		}
-	}
-	if texts = append(texts, pairs); l.r.inv {
-		texts = append([]string{pairs}, texts[:len(texts)-1]...)
-	}
-	if l.copy != nil {
-		out.Moved += l.copy.Moved()
-		out.Temp += points
-		text := fmt.Sprintf("a copy, %d tiles of %d", l.copy.Tiles(), l.copy.Extents[0])
-		if texts = append(texts, text); !l.r.inv {
-			texts = append([]string{text}, texts[:len(texts)-1]...)
-		}
-	}
-	for i, t := range texts {
-		out.Explain = append(out.Explain, kernels.Entry{Term: "pass" + itoa(i+1), Text: t})
-	}
-	if out.Run = runReal[float64](l); l.r.prec == ndarray.F32 {
-		out.Run = runReal[float32](l)
-	}
-	return out
-}
-
 // tiles is how many tiles of pairs there are.
 func (l *realStream) tiles() int { return tilesOf(max(l.h/2, 1), l.pairs) }
-
-// runReal does the passes in their order.
-func runReal[T simd.Float](l *realStream) func(x *kernels.Exec) error {
-	return func(x *kernels.Exec) (err error) {
-		points, reals := ndarray.NewLayout(l.complex, l.h), ndarray.NewLayout(l.r.prec, l.n)
-		z, err := pack.Temp(x, points)
-		if err != nil {
-			return err
-		}
-		src, dst := x.Src[0], x.Dst[0]
-		end := &src
-		if l.r.inv {
-			end = &dst
-		}
-		far := *end // the real side as it lies
-		if end.Layout = l.points(far.Layout); l.copy != nil {
-			if *end, err = pack.Temp(x, points); err != nil {
-				return err
-			}
-		}
-		near := kernels.Stored{Blob: end.Blob, Layout: reals}
-		arena := stream.NewArena(x.Mem, l.mem)
-		inner := func(from, to kernels.Stored) error {
-			arena.Reset()
-			own := arena.Exec(x)
-			own.Src, own.Dst = []kernels.Stored{from}, []kernels.Stored{to}
-			return l.inner.Run(own)
-		}
-		steps := []func() error{
-			func() error { return l.runCopy(arena, x, far, near) },
-			func() error { return inner(src, z) },
-			func() error { return runPairs[T](arena, x, l, z, dst) },
-		}
-		if l.r.inv {
-			steps = []func() error{
-				func() error { return runPairs[T](arena, x, l, src, z) },
-				func() error { return inner(z, dst) },
-				func() error { return l.runCopy(arena, x, near, far) },
-			}
-		}
-		for _, step := range steps {
-			if err := step(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-// runCopy copies if it is needed; what is missing in from is zero.
-func (l *realStream) runCopy(a *stream.Arena, x *kernels.Exec, from, to kernels.Stored) error {
-	if l.copy == nil {
-		return nil
-	}
-	a.Reset()
-	return l.copy.Run(a.Exec(x), []kernels.Stored{from, to}, func(t *stream.Tile) error {
-		in, out := t.Arrays[0], t.Arrays[1]
-		if n := in.Len(); n < out.Len() {
-			clear(out.Data[out.Offset+n*out.Strides[0]:][:(out.Len()-n)*out.Strides[0]])
-			out = out.Range(0, 0, n)
-		}
-		return convert(x.W, out, in)
-	})
-}
 
 // pairRun is the pass over pairs.
 type pairRun[T simd.Float] struct {
@@ -319,21 +135,19 @@ type pairRun[T simd.Float] struct {
 	bufs     [2]ndarray.Array // a and b
 }
 
-func runPairs[T simd.Float](a *stream.Arena, x *kernels.Exec, l *realStream, from, to kernels.Stored) error {
-	a.Reset()
-	own := a.Exec(x)
-	r := &pairRun[T]{realStream: l, x: own, crew: &crew[T]{w: x.W, piece: l.r.params.Piece}, roots: newRoots(l.n), from: from, to: to}
+func runPairs[T simd.Float](x *kernels.Exec, l *realStream, from, to kernels.Stored) error {
+	r := &pairRun[T]{realStream: l, x: x, crew: &crew[T]{w: x.W, piece: l.r.params.Piece}, roots: newRoots(l.n), from: from, to: to}
 	in, _ := l.rooms(from.Layout, stream.SourceSize)
 	out, _ := l.rooms(to.Layout, stream.SinkSize)
 	for i := range 2 {
-		r.memIn[i], r.memOut[i] = a.Alloc(in), a.Alloc(out)
+		r.memIn[i], r.memOut[i] = x.Mem.Alloc(in), x.Mem.Alloc(out)
 	}
 	for i := range r.bufs {
 		if r.bufs[i] = r.bufs[0]; i == 0 || l.r.inv { // the inverse has two
-			r.bufs[i] = borrow[T](own, []int{l.bufferReals() / 2}, true)
+			r.bufs[i] = borrow[T](x, []int{l.bufferReals() / 2}, true)
 		}
 	}
-	r.a, r.b, r.tw = reals[T](r.bufs[0]), reals[T](r.bufs[1]), reals[T](borrow[T](own, []int{l.pairs + 1}, true))
+	r.a, r.b, r.tw = reals[T](r.bufs[0]), reals[T](r.bufs[1]), reals[T](borrow[T](x, []int{l.pairs + 1}, true))
 	steps := &stream.Steps{N: l.tiles(),
 		Load: func(f *stream.Flight, i int) (moves []*stream.Move) {
 			r.in[i%2] = r.pieces(r.from, r.memIn[i%2], i, stream.Source, stream.SourceSize)
@@ -344,7 +158,7 @@ func runPairs[T simd.Float](a *stream.Arena, x *kernels.Exec, l *realStream, fro
 			return []*stream.Move{f.Store(&r.out[i%2][0]), f.Store(&r.out[i%2][1])}
 		},
 	}
-	return steps.Run(own)
+	return steps.Run(x)
 }
 
 // span is a part of the numbers 0 to h, and where it begins in a tile's buffer.

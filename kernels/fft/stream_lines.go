@@ -1,0 +1,176 @@
+package fft
+
+import (
+	"slices"
+
+	"vgpu/kernels"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
+	"vgpu/kernels/simd"
+)
+
+// Lines along an axis that do not fit into memory are transformed one after the
+// other, each in passes of its own. Where the numbers of a line lie apart, the
+// array is transposed to temporary space and the result from there: one pass each,
+// where every number would be a transfer of its own.
+
+// lines is a plan for long lines along one axis; nil if they cannot be cut.
+func (s *streamed) lines(mem int64) (*kernels.Streamed, error) {
+	r := s.r
+	if len(r.axes) != 1 || !s.cuttable() {
+		return nil, nil
+	}
+	ax, last := r.axes[0], len(r.in)-1
+	turned := product(r.out)/max(r.out[ax], 1) > 1 && (apart(s.src, ax) || apart(s.dst, ax))
+	c := newChain(mem, s.dst, s.src)
+	if !turned && !s.padded() {
+		from := source.seen(cropped(r.in))
+		q := &streamed{r: r, m: s.m, src: c.layout(from), dst: s.dst, complex: s.complex}
+		plan, err := q.eachLine(mem)
+		c.add(plan, err, result, from)
+		return c.streamed()
+	}
+	in, out := s.dtypes()
+	q := *r
+	turn, what := func(l ndarray.Layout) ndarray.Layout { return l }, "a copy"
+	if turned {
+		turn, what = func(l ndarray.Layout) ndarray.Layout { return lastAxis(l, ax) }, "a transposed copy"
+		q.axes = []int{last}
+		q.shape, q.in, q.out = moved(r.shape, ax), moved(r.in, ax), moved(r.out, ax)
+	}
+	from := c.temp(in, q.in...)
+	c.copy(what, from, source.seen(cropped(r.in)).seen(turn))
+	to := result
+	if turned {
+		if to = from; r.real {
+			to = c.temp(out, q.out...)
+		}
+	}
+	line := &streamed{r: &q, m: s.m, src: c.layout(from), dst: c.layout(to), complex: s.complex}
+	plan, err := line.eachLine(mem)
+	c.add(plan, err, to, from)
+	if turned {
+		c.copy(what, result.seen(turn), to)
+	}
+	return c.streamed()
+}
+
+// cropped cuts an array to a shape.
+func cropped(shape []int) func(l ndarray.Layout) ndarray.Layout {
+	return func(l ndarray.Layout) ndarray.Layout { return tileLayout(l, shape) }
+}
+
+// apart tells whether the numbers of a line along an axis lie apart.
+func apart(l ndarray.Layout, ax int) bool {
+	return l.Shape[ax] > 1 && max(l.Strides[ax], -l.Strides[ax]) > l.DType.Size()
+}
+
+// moved is a list whose element ax has become the last.
+func moved(list []int, ax int) []int {
+	return append(slices.Delete(slices.Clone(list), ax, ax+1), list[ax])
+}
+
+// lastAxis is an array whose axis ax has become the last.
+func lastAxis(l ndarray.Layout, ax int) ndarray.Layout {
+	l.Shape, l.Strides = moved(l.Shape, ax), moved(l.Strides, ax)
+	return l
+}
+
+// padded tells whether the input lacks numbers that the lines need. Real lines of
+// even length take them as zero themselves.
+func (s *streamed) padded() bool {
+	for a, n := range s.r.in {
+		if s.src.Shape[a] < n && (a != s.r.axes[0] || !s.halved()) {
+			return true
+		}
+	}
+	return false
+}
+
+// halved tells whether the lines are real ones of even length.
+func (s *streamed) halved() bool { return s.r.real && s.r.shape[s.r.axes[0]]%2 == 0 }
+
+// cuttable tells whether the lines can be cut, however long they are.
+func (s *streamed) cuttable() bool {
+	n := s.r.shape[s.r.axes[0]]
+	if s.halved() {
+		n /= 2
+	}
+	return n > 0 && s.m.cuttable(n)
+}
+
+// cuttable tells whether the two-step transforms that a complex line is made of
+// can be cut.
+func (m machine) cuttable(n int) bool {
+	switch methodFor(n, m) {
+	case methodBluestein:
+		return m.cuttable(padLength(2*n - 1))
+	case methodTwoStep:
+		n1, n2, _ := split(n, m)
+		return n >= memoryFrom && n1 >= m.w && n2 >= m.w
+	}
+	return false
+}
+
+// eachLine is a plan for lines whose numbers are all there.
+func (s *streamed) eachLine(mem int64) (*kernels.Streamed, error) {
+	r := s.r
+	ax := r.axes[0]
+	one := *r
+	one.axes, one.shape, one.in, one.out = []int{0}, r.shape[ax:ax+1], r.in[ax:ax+1], r.out[ax:ax+1]
+	line := &streamed{r: &one, m: s.m, src: lineOf(s.src, ax, 0), dst: lineOf(s.dst, ax, 0), complex: s.complex}
+	chain := lineChain[float64]
+	if r.prec == ndarray.F32 {
+		chain = lineChain[float32]
+	}
+	c := chain(line, mem)
+	c.each(ax, product(r.out)/max(r.out[ax], 1))
+	return c.streamed()
+}
+
+// lineChain is the passes of a line that is cuttable.
+func lineChain[T simd.Float](s *streamed, mem int64) *chain {
+	c := newChain(mem, s.dst, s.src)
+	switch r := s.r; {
+	case s.halved():
+		evenLine[T](c, s)
+	case r.real && r.inv:
+		oddInverse[T](c, s)
+	case r.real:
+		oddForward[T](c, s)
+	default:
+		complexLine[T](c, s, result, source, r.shape[0], r.inv, r.scale)
+	}
+	return c
+}
+
+// complexLine appends the passes of a complex line of n points, times scale. s has
+// what it is to have in common with others.
+func complexLine[T simd.Float](c *chain, s *streamed, to, from end, n int, inv bool, scale float64) {
+	if methodFor(n, s.m) == methodBluestein {
+		chirpLine[T](c, s, to, from, n, inv, scale)
+		return
+	}
+	r := lineRequest(s.r, realType[T](), n, inv, scale)
+	line := &streamed{r: r, m: machineFor(r.prec), src: c.layout(from), dst: c.layout(to), order: r.axes, complex: complexOf(r.prec)}
+	plan, err := pack.FirstOf(c.mem, line.whole, line.line().stream)
+	c.add(plan, err, to, from)
+}
+
+// lineRequest is one complex line, for as many threads as r.
+func lineRequest(r *request, prec ndarray.DType, n int, inv bool, scale float64) *request {
+	shape := []int{n}
+	return &request{inv: inv, axes: []int{0}, shape: shape, in: shape, out: shape, prec: prec, scale: scale, threads: r.threads, params: r.params}
+}
+
+// lineOf is line i along an axis, in C order of the others.
+func lineOf(l ndarray.Layout, ax, i int) ndarray.Layout {
+	for a := len(l.Shape) - 1; a >= 0; a-- {
+		if n := l.Shape[a]; a != ax {
+			l.Offset += i % n * l.Strides[a]
+			i /= n
+		}
+	}
+	l.Shape, l.Strides = l.Shape[ax:ax+1], l.Strides[ax:ax+1]
+	return l
+}

@@ -1,0 +1,60 @@
+package fft
+
+import (
+	"testing"
+
+	"vgpu/kernels/kerneltest"
+	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
+)
+
+// TestStreamedLongAxis: transforms over several axes of which one is a line that
+// does not fit have the bits of those in core.
+func TestStreamedLongAxis(t *testing.T) {
+	rng := newRand(91)
+	const n = 1 << 18
+	operands := map[string]ndarray.Array{
+		"c": randomArray(rng, ndarray.C64, 3, n), "w": randomArray(rng, ndarray.C64, n, 2), "q": randomArray(rng, ndarray.C64, 2, n, 2), "r": randomArray(rng, ndarray.F32, 2, 2*n), "h": randomArray(rng, ndarray.C64, 2, n+1),
+		"i": randomArray(rng, ndarray.I16, 2, n-5),
+	}
+	for _, line := range []string{
+		"fft c y axes=0,1", "ifft c y axes=1,0 norm=ortho", "ifft w y axes=0,1", "fft q y axes=0,1,2", "rfft r y axes=0,1 norm=ortho", "irfft h y axes=0,1", "rfft r y axes=1,0 n=524288,3", "fft i y axes=0,1 n=3,262144",
+	} {
+		streamLeast(t, line, operands)
+	}
+}
+
+// streamLeast streams a line with the least memory, which is about the same for all
+// of them, and with twice as much.
+func streamLeast(t *testing.T, line string, operands map[string]ndarray.Array) {
+	t.Helper()
+	const most = 5 << 20
+	least := leastOf(t, line, operands)
+	if asm := simd.FFT[float32]().ISA != simd.Generic; asm && least > most {
+		t.Errorf("%s takes %d bytes", line, least)
+	}
+	kerneltest.Stream(t, Kernels(), line, operands, least, 2*least)
+}
+
+// TestStreamedChirpLine: so do lines of any length.
+func TestStreamedChirpLine(t *testing.T) {
+	rng := newRand(92)
+	operands := map[string]ndarray.Array{
+		"n0": randomArray(rng, ndarray.C64, 131101), "n1": randomArray(rng, ndarray.C128, 150011), "f": randomArray(rng, ndarray.F32, 262202), "m": randomArray(rng, ndarray.C64, 2, 131101),
+		"o": randomArray(rng, ndarray.C64, 131011), // of which the chirp's spectrum is computed in double
+	}
+	for _, line := range []string{"fft n0 y norm=forward", "ifft n1 y norm=ortho", "rfft f y", "fft o y", "fft m y"} {
+		streamLeast(t, line, operands)
+	}
+}
+
+// TestStreamedOddLine: so do real lines of odd length.
+func TestStreamedOddLine(t *testing.T) {
+	rng := newRand(93)
+	operands := map[string]ndarray.Array{
+		"r": randomArray(rng, ndarray.F32, 295245), "p": randomArray(rng, ndarray.F64, 131101), "c": randomArray(rng, ndarray.C64, 295245/2+1),
+	}
+	for _, line := range []string{"rfft r y", "rfft p y norm=ortho", "irfft c y n=295245", "irfft c y n=262147 norm=forward"} {
+		streamLeast(t, line, operands)
+	}
+}
