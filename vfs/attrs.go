@@ -13,7 +13,9 @@ import (
 	"vgpu/device"
 )
 
-// metadata is what is asked and changed of an inode beside its bytes, by name or through a handle.
+// metadata is what is asked and changed of an inode beside its bytes, by name
+// or through a handle. The kernel has checked permissions
+// (default_permissions).
 type metadata interface {
 	Chmod(mode uint32) error
 	Chown(uid, gid int) error
@@ -24,7 +26,8 @@ type metadata interface {
 	Removexattr(name string) error
 }
 
-// byName is the metadata of what has a name.
+// byName is the metadata of what has a name: of whatever the name means by now,
+// which the caller has just checked (onMeta).
 type byName struct {
 	device.Files
 	rel string
@@ -45,7 +48,7 @@ func (m byName) Setxattr(name string, value []byte, flags int) error {
 }
 
 // held gives a buffer that has lost its name to another inode, or altogether,
-// and that somebody has open; nil if nobody has.
+// and that somebody has open; nil if nobody has. The caller releases it.
 func (n *bufferNode) held() *device.Buffer {
 	if n.top == nil {
 		return nil
@@ -76,11 +79,13 @@ func (n *bufferNode) onMeta(f func(metadata) error) error {
 	return f(b)
 }
 
+// setMeta is the part of a SETATTR that is not the size.
 func (n *bufferNode) setMeta(in *fuse.SetAttrIn) syscall.Errno {
 	return errno(n.onMeta(func(m metadata) error { return n.change(m, in) }))
 }
 
-// change makes the changes that a request asks for.
+// change makes the changes that a request asks for. The owner goes first:
+// chown(2) takes set-ID bits away, and a mode of the same request is to stand.
 func (n *bufferNode) change(m metadata, in *fuse.SetAttrIn) error {
 	uid, gid := -1, -1
 	if v, ok := in.GetUID(); ok {
@@ -117,6 +122,8 @@ func (n *bufferNode) change(m metadata, in *fuse.SetAttrIn) error {
 // it is written.
 const bufferModes = 0o1777
 
+// modeMask is the mode bits that a chmod may set; directories keep
+// set-group-ID.
 func (n *bufferNode) modeMask() uint32 {
 	if n.StableAttr().Mode == unix.S_IFREG {
 		return bufferModes
@@ -124,6 +131,8 @@ func (n *bufferNode) modeMask() uint32 {
 	return 0o7777
 }
 
+// Getxattr implements getxattr(2): ENODATA if there is none of that name,
+// ERANGE with the size if dest is too short, the size alone if dest is empty.
 func (n *bufferNode) Getxattr(_ context.Context, name string, dest []byte) (size uint32, e syscall.Errno) {
 	if !strings.HasPrefix(name, "user.") { // the kernel's own, as often as it writes: there is none
 		return 0, syscall.ENODATA
@@ -155,10 +164,13 @@ func xattrErrno(err error) syscall.Errno {
 	return errno(err)
 }
 
+// Setxattr implements setxattr(2); EOPNOTSUPP for what is not in the user
+// namespace.
 func (n *bufferNode) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
 	return errno(n.onMeta(func(m metadata) error { return m.Setxattr(name, data, int(flags)) }))
 }
 
+// Listxattr implements listxattr(2): names that end in a NUL each.
 func (n *bufferNode) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
 	var names []string
 	err := n.onMeta(func(m metadata) (err error) {
@@ -181,6 +193,7 @@ func (n *bufferNode) Listxattr(_ context.Context, dest []byte) (uint32, syscall.
 	return uint32(copy(dest, list)), 0
 }
 
+// Removexattr implements removexattr(2).
 func (n *bufferNode) Removexattr(_ context.Context, name string) syscall.Errno {
 	return errno(n.onMeta(func(m metadata) error { return m.Removexattr(name) }))
 }

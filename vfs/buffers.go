@@ -14,6 +14,12 @@ import (
 
 // bufferNode is a file, a directory or a symlink below buffers/. Its inode
 // number is the tier's. What it is called is go-fuse's tree to know.
+//
+// A name may come to mean another inode behind the kernel's back: a job puts
+// its output there by a rename in the tier. So every method that goes by name
+// and means the inode compares numbers first (current), and answers ESTALE if
+// they differ, at which the kernel looks the name up anew, or goes on with the
+// buffer that somebody has open (held).
 type bufferNode struct {
 	fs.Inode
 	t *tree
@@ -43,12 +49,15 @@ var (
 	_ fs.NodeRemovexattrer = (*bufferNode)(nil)
 )
 
+// buffersDir is the directory buffers.
 func (t *tree) buffersDir() entry {
 	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder { return &bufferNode{t: t} }}
 }
 
+// files is what all calls go to.
 func (n *bufferNode) files() device.Files { return n.t.dev.Files() }
 
+// root is the directory buffers itself.
 func (n *bufferNode) root() *fs.Inode {
 	if n.top == nil {
 		return n.EmbeddedInode()
@@ -56,7 +65,8 @@ func (n *bufferNode) root() *fs.Inode {
 	return n.top
 }
 
-// rel is the node's path below buffers/.
+// rel is the node's path below buffers/, "" for buffers itself. Of a node that
+// has lost its name it is a path that does not exist.
 func (n *bufferNode) rel() string { return n.Path(n.root()) }
 
 // child is the path of a name in this directory.
@@ -67,7 +77,8 @@ func (n *bufferNode) child(name string) string {
 	return name
 }
 
-// adopt makes the node of what stands under a name.
+// adopt makes the node of what stands under a name, or finds the one that
+// go-fuse has by the inode's number: of hard links there is one node.
 func (n *bufferNode) adopt(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	st, err := n.files().Lstat(n.child(name))
 	if err != nil {
@@ -78,6 +89,7 @@ func (n *bufferNode) adopt(ctx context.Context, name string, out *fuse.EntryOut)
 	return n.NewInode(ctx, node, fs.StableAttr{Mode: st.Mode & unix.S_IFMT, Ino: st.Ino}), 0
 }
 
+// fillStat shows a tier's stat. st_blocks is what is resident.
 func fillStat(st *unix.Stat_t, out *fuse.Attr) {
 	out.Ino, out.Mode, out.Nlink = st.Ino, st.Mode, uint32(st.Nlink)
 	out.Size, out.Blocks, out.Blksize = uint64(st.Size), uint64(st.Blocks), blockSize
@@ -86,10 +98,13 @@ func fillStat(st *unix.Stat_t, out *fuse.Attr) {
 	out.SetTimes(&a, &m, &c)
 }
 
+// Lookup never waits: what a job is about to write exists from its acceptance
+// on.
 func (n *bufferNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	return n.adopt(ctx, name, out)
 }
 
+// Readdir lists the directory as it is at this moment.
 func (n *bufferNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
 	list, err := n.files().ReadDir(n.rel())
 	if err != nil {
@@ -117,7 +132,10 @@ func (n *bufferNode) stat() (st unix.Stat_t, err error) {
 	return st, unix.ENOENT
 }
 
-// current fails if the node's name now means another inode.
+// current fails if the node's name now means another inode: ENOENT if there is
+// none, or one of another kind, ESTALE if the number differs. What was compared
+// may change at once; the tier's own calls are atomic, so the worst is that a
+// request finds what it would have found a moment later.
 func (n *bufferNode) current() syscall.Errno {
 	st, err := n.files().Lstat(n.rel())
 	switch {
@@ -131,6 +149,8 @@ func (n *bufferNode) current() syscall.Errno {
 	return 0
 }
 
+// Getattr never waits. A handle makes no difference: attributes are the
+// inode's.
 func (n *bufferNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	st, err := n.stat()
 	if err != nil {
@@ -156,6 +176,7 @@ func (n *bufferNode) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.Set
 	return n.Getattr(ctx, fh, out)
 }
 
+// truncate waits its turn in the order, as a job may have the file mapped.
 func (n *bufferNode) truncate(ctx context.Context, fh fs.FileHandle, size int64) syscall.Errno {
 	ctx, stop := waiting(ctx)
 	defer stop()
@@ -168,6 +189,7 @@ func (n *bufferNode) truncate(ctx context.Context, fh fs.FileHandle, size int64)
 	return errno(n.files().Truncate(ctx, n.rel(), size))
 }
 
+// Mkdir makes a directory of the caller's. The kernel has applied the umask.
 func (n *bufferNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	if err := n.files().Mkdir(owner(ctx), n.child(name), mode); err != nil {
 		return nil, errno(err)
@@ -196,6 +218,8 @@ func (n *bufferNode) Symlink(ctx context.Context, target, name string, out *fuse
 	return n.adopt(ctx, name, out)
 }
 
+// Link gives a buffer a second name; EXDEV for a file of another part of the
+// tree.
 func (n *bufferNode) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	from, ok := target.(*bufferNode)
 	if !ok {
@@ -215,6 +239,7 @@ func (n *bufferNode) Readlink(context.Context) ([]byte, syscall.Errno) {
 	return []byte(target), errno(err)
 }
 
+// Unlink takes a name away, at once: jobs that were accepted hold the buffer.
 func (n *bufferNode) Unlink(_ context.Context, name string) syscall.Errno {
 	return errno(n.files().Unlink(n.child(name)))
 }
@@ -223,6 +248,7 @@ func (n *bufferNode) Rmdir(_ context.Context, name string) syscall.Errno {
 	return errno(n.files().Rmdir(n.child(name)))
 }
 
+// Rename implements renameat2(2), with its flags.
 func (n *bufferNode) Rename(_ context.Context, name string, to fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	dir, ok := to.(*bufferNode)
 	if !ok {

@@ -22,7 +22,8 @@ func owner(ctx context.Context) device.Cred {
 	return device.Cred{UID: c.Uid, GID: c.Gid}
 }
 
-// pidOf is the thread that a request comes from; 0 if unknown.
+// pidOf is the thread that a request comes from, in the daemon's PID namespace;
+// 0 if unknown, or if it has no number there.
 func pidOf(ctx context.Context) uint32 {
 	c, ok := fuse.FromContext(ctx)
 	if !ok {
@@ -44,6 +45,8 @@ func cred(ctx context.Context) device.Cred {
 	return c
 }
 
+// groupsOf reads the supplementary groups of a thread; none if it cannot be
+// told, which never gives more rights.
 func groupsOf(pid uint32) []uint32 {
 	f, err := os.Open("/proc/" + strconv.Itoa(int(pid)) + "/status")
 	if err != nil {
@@ -58,6 +61,7 @@ func groupsOf(pid uint32) []uint32 {
 	return nil
 }
 
+// parseIDs reads numbers between blanks.
 func parseIDs(list string) []uint32 {
 	var out []uint32
 	for _, w := range strings.Fields(list) {

@@ -14,7 +14,8 @@ import (
 )
 
 // clearDead takes away what a killed daemon left at dir. Its mount point
-// answers ENOTCONN and cannot be mounted over. Mounts may be stacked.
+// answers ENOTCONN and cannot be mounted over. Mounts may be stacked. A dead
+// mount of another type is left, with ENOTCONN: it is not ours to take away.
 func clearDead(dir string) error {
 	for range 16 {
 		var st unix.Stat_t
@@ -55,7 +56,9 @@ type State struct {
 // ErrNotMounted says that nothing is mounted at a path. It is an EINVAL, as from umount(2).
 var ErrNotMounted = fmt.Errorf("not a mount point: %w", syscall.EINVAL)
 
-// Find looks up the device mounted at dir: ErrNotMounted, or EINVAL if it is of another type.
+// Find looks up the device mounted at dir: ErrNotMounted, or EINVAL if it is of
+// another type. It asks the mount for its root's attributes, which a live
+// daemon answers without waiting for jobs.
 func Find(dir string) (State, error) {
 	typ, err := mountType(dir)
 	if err != nil {
@@ -87,6 +90,7 @@ func connectionOf(dir string) (string, error) {
 	return minor, nil
 }
 
+// mount is a line of mountinfo: where, which device ("0:53"), of what type.
 type mount struct{ dir, dev, fsType string }
 
 // Mounts lists where devices are mounted, dead ones too.

@@ -45,6 +45,8 @@ var (
 	_ fs.NodeRmdirer   = (*dirNode)(nil)
 )
 
+// find is the entry of a name. The fixed ones go first, so that none can be
+// hidden.
 func (n *dirNode) find(name string) (entry, bool) {
 	if e, ok := n.fixed[name]; ok {
 		return e, true
@@ -55,6 +57,8 @@ func (n *dirNode) find(name string) (entry, bool) {
 	return n.more(name)
 }
 
+// Lookup makes an entry's node, or gives the one that is there, unless each
+// look-up is to have its own.
 func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	e, ok := n.find(name)
 	if !ok {
@@ -76,6 +80,7 @@ func (n *dirNode) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (
 // access, and READs, no more.
 const staticTime = time.Second
 
+// fill gives a look-up's answer the attributes of the node, and their time.
 func fill(ctx context.Context, ops fs.InodeEmbedder, out *fuse.EntryOut) syscall.Errno {
 	var a fuse.AttrOut
 	if g, ok := ops.(fs.NodeGetattrer); ok {
@@ -92,6 +97,7 @@ func fill(ctx context.Context, ops fs.InodeEmbedder, out *fuse.EntryOut) syscall
 	return 0
 }
 
+// Readdir lists the fixed entries by name, and then those that come and go.
 func (n *dirNode) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
 	var out []fuse.DirEntry
 	for _, name := range slices.Sorted(maps.Keys(n.fixed)) {
@@ -138,6 +144,7 @@ func (n *dirNode) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	return n.t.statfs(out)
 }
 
+// statfs is of the buffers, wherever in the tree df(1) asks.
 func (t *tree) statfs(out *fuse.StatfsOut) syscall.Errno {
 	st, err := t.dev.Files().Statfs()
 	if err != nil {

@@ -46,13 +46,15 @@ type waitContext struct {
 	watch func()
 }
 
+// Done begins to watch. Err and Deadline do not: who never waits is not
+// watched.
 func (c *waitContext) Done() <-chan struct{} {
 	c.watch()
 	return c.Context.Done()
 }
 
 // watch cancels what a request waits for once it is interrupted and means it.
-// It ends with own.
+// It ends with own: stop ends it, whatever becomes of the request.
 func watch(request, own context.Context, pid uint32, cancel func()) {
 	select {
 	case <-own.Done():
@@ -78,7 +80,8 @@ func meant(pid uint32) bool {
 }
 
 // pendingSignals reads the signals pending for a thread that is alive and not
-// blocked or ignored by it: proc(5).
+// blocked or ignored by it: proc(5). Bit n-1 is signal n. ok is false for a
+// thread that has gone, zombies included, or that cannot be looked at.
 func pendingSignals(pid uint32) (set uint64, ok bool) {
 	f, err := os.Open("/proc/" + strconv.Itoa(int(pid)) + "/status")
 	if err != nil {

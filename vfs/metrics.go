@@ -10,12 +10,14 @@ import (
 	"vgpu/device"
 )
 
-// collector turns the device's account into Prometheus metrics, in base
-// units. Its labels are bounded: queues, verbs, workers and end states.
+// collector turns the device's account into Prometheus metrics, in base units.
+// Its labels are bounded: queues, verbs, workers and end states. Names and
+// labels are an interface: dashboards are built on them, and none is renamed.
 type collector struct{ dev *device.Device }
 
 var _ prometheus.Collector = collector{}
 
+// desc is a metric's name, which gets the prefix vgpu_, and its help.
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("vgpu_"+name, help, labels, nil)
 }
@@ -63,6 +65,7 @@ var (
 // Describe sends nothing: the collector is unchecked, as its labels come and go.
 func (collector) Describe(chan<- *prometheus.Desc) {}
 
+// Collect sends one snapshot of the account.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.dev.Stats()
 	send := func(d *prometheus.Desc, t prometheus.ValueType, v float64, labels ...string) {
@@ -140,7 +143,9 @@ func collectTiers(s *device.Stats, gauge, count func(d *prometheus.Desc, v float
 	gauge(descPlanned, float64(m.Queue))
 }
 
-// metricsText is the metrics in OpenMetrics text.
+// metricsText is the metrics in OpenMetrics text. The registry is made for each
+// reading and checks what was collected: a metric sent twice is an error of the
+// open, and not a bad file.
 func (t *tree) metricsText() ([]byte, error) {
 	reg := prometheus.NewRegistry()
 	if err := reg.Register(collector{t.dev}); err != nil {

@@ -27,7 +27,8 @@ const FSType = "fuse.vgpu"
 // could take it for something in its working directory and unmount us.
 const SourcePrefix = "vgpu:"
 
-// Options say how the tree is mounted.
+// Options say how the tree is mounted. Timeouts are not among them: the kernel
+// caches no names and attributes of what may change, and no contents at all.
 type Options struct {
 	Source      string // what mount(8) shows as the source; "": SourcePrefix and the name
 	AllowOther  bool   // let other users in; root's mounts always should
@@ -48,7 +49,8 @@ type Mount struct {
 	dir    string
 }
 
-// tree is what all nodes share.
+// tree is what all nodes share. It is fixed once mounted, but for what is
+// atomic or has a lock of its own.
 type tree struct {
 	dev         *device.Device
 	opt         Options
@@ -59,10 +61,14 @@ type tree struct {
 	stale       sync.Map // by thread: the path for which it was last answered ESTALE
 }
 
-// maxInflight bounds the memory that requests take: a write is up to 1 MiB.
+// maxInflight bounds the memory that requests take: a write is up to 1 MiB, and
+// any number of clients may write at once.
 const maxInflight = 256 << 20
 
-// New mounts the device at dir, which must exist, and returns once it is in use.
+// New mounts the device at dir, which must exist, and returns once it is in
+// use. A dead mount of an earlier daemon is taken away first; a live one of
+// whatever kind is mounted over. The device stays the caller's, who closes it
+// after Unmount.
 func New(dev *device.Device, dir string, opt Options) (*Mount, error) {
 	if err := clearDead(dir); err != nil {
 		return nil, err
@@ -99,6 +105,9 @@ func New(dev *device.Device, dir string, opt Options) (*Mount, error) {
 // (25 us each). Buffers never have such bits; see bufferModes.
 const extraCaps = fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_HANDLE_KILLPRIV_V2
 
+// mountOptions are go-fuse's. The kernel checks permissions itself
+// (default_permissions); root mounts without fusermount. A write of 1 MiB is
+// the most that kernels take by default.
 func (t *tree) mountOptions() fuse.MountOptions {
 	flags := append([]string{"default_permissions"}, t.opt.MountFlags...)
 	return fuse.MountOptions{
@@ -109,6 +118,8 @@ func (t *tree) mountOptions() fuse.MountOptions {
 	}
 }
 
+// directFlags are those of mount(2); fusermount sets nosuid and nodev by
+// itself.
 func (t *tree) directFlags() uintptr {
 	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
 	if t.opt.ReadOnly {
@@ -137,7 +148,8 @@ func (m *Mount) Passthrough() bool { return m.tree.passthrough.Load() }
 
 // Unmount takes the mount away: at once if nobody uses it; if somebody still
 // does when ctx ends, it is detached from the tree, and the connection is
-// broken for those who hold files in it.
+// broken for those who hold files in it. It may be called more than once, and
+// after umount(8): nil if there is nothing left to take away.
 func (m *Mount) Unmount(ctx context.Context) error {
 	for {
 		if m.server.Unmount() == nil {

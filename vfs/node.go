@@ -24,6 +24,7 @@ type attr struct {
 	time     time.Time
 }
 
+// fill sets all but the inode's number. The zero time is now.
 func (a attr) fill(out *fuse.Attr) {
 	out.Mode = a.mode
 	out.Uid, out.Gid = a.uid, a.gid
@@ -37,8 +38,9 @@ func (a attr) fill(out *fuse.Attr) {
 	out.SetTimes(&t, &t, &t)
 }
 
-// inoOf is a stable inode number of a generated file. The top bit keeps it
-// apart from the tiers' numbers.
+// inoOf is a stable inode number of a generated file: 62 bits of a hash, of
+// which two of a few thousand files have the same with a probability of 10^-12.
+// Bit 62 keeps it apart from the tiers' numbers, which count up.
 func inoOf(path string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(path)) // never fails
@@ -65,6 +67,7 @@ func (n *control) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut)
 	return 0
 }
 
+// Setattr takes sizes and times without effect, and refuses the rest: EPERM.
 func (n *control) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if in.Valid&(fuse.FATTR_MODE|fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
 		return syscall.EPERM
@@ -97,6 +100,7 @@ var (
 	_ fs.NodeSetattrer = (*textNode)(nil)
 )
 
+// Open makes the text. The handle has it to the end, whatever changes.
 func (n *textNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	if flags&syscall.O_TRUNC != 0 && n.clear != nil {
 		n.clear()
@@ -111,6 +115,7 @@ func (n *textNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32,
 // textHandle is the text as it was at open.
 type textHandle struct{ text []byte }
 
+// Read gives a part of the text; nothing at or beyond its end.
 func (h *textHandle) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	if off >= int64(len(h.text)) {
 		return fuse.ReadResultData(nil), 0
@@ -118,6 +123,7 @@ func (h *textHandle) Read(_ context.Context, dest []byte, off int64) (fuse.ReadR
 	return fuse.ReadResultData(dest[:copy(dest, h.text[off:])]), 0
 }
 
+// Write refuses what got past the mode bits, which root does: EPERM.
 func (h *textHandle) Write(context.Context, []byte, int64) (uint32, syscall.Errno) {
 	return 0, syscall.EPERM
 }
@@ -130,6 +136,7 @@ type valueNode struct {
 
 var _ fs.NodeOpener = (*valueNode)(nil)
 
+// Open takes note of who opens: what is written counts as his, whoever writes.
 func (n *valueNode) Open(ctx context.Context, _ uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	text, err := n.text()
 	if err != nil {
@@ -138,6 +145,8 @@ func (n *valueNode) Open(ctx context.Context, _ uint32) (fs.FileHandle, uint32, 
 	return &valueHandle{textHandle: textHandle{text}, node: n, cred: cred(ctx)}, fuse.FOPEN_DIRECT_IO, 0
 }
 
+// valueHandle reads the value as it was at open, and takes lines as they are
+// completed, over any number of writes.
 type valueHandle struct {
 	textHandle
 	node *valueNode
@@ -153,6 +162,8 @@ var (
 	_ fs.FileFlusher = (*valueHandle)(nil)
 )
 
+// Write hands the lines that data completes to set, all or none; offsets are
+// not looked at, so that `>` and `>>` are the same.
 func (h *valueHandle) Write(_ context.Context, data []byte, _ int64) (uint32, syscall.Errno) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -170,6 +181,8 @@ func (h *valueHandle) Write(_ context.Context, data []byte, _ int64) (uint32, sy
 	return uint32(len(data)), 0
 }
 
+// Flush takes a line that has no newline yet, as printf leaves it. close(2)
+// hears of an error.
 func (h *valueHandle) Flush(context.Context) syscall.Errno {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -179,4 +192,5 @@ func (h *valueHandle) Flush(context.Context) syscall.Errno {
 	return 0
 }
 
+// Fsync has nothing to do: a value is set when its write has returned.
 func (h *valueHandle) Fsync(context.Context, uint32) syscall.Errno { return 0 }

@@ -33,6 +33,8 @@ type bridge struct {
 	refused error             // why the kernel took no backing file
 }
 
+// backing is a file that the kernel reads and writes for an inode, and how many
+// handles do.
 type backing struct {
 	id   int32
 	refs int
@@ -47,6 +49,8 @@ type offer struct {
 	want bool // passthrough is wanted; else only if the inode has it already
 }
 
+// newBridge goes around go-fuse's own bridge; what it does not define is
+// inner's.
 func newBridge(inner fuse.RawFileSystem, enabled bool) *bridge {
 	return &bridge{
 		RawFileSystem: inner, enabled: enabled,
@@ -77,6 +81,7 @@ func (b *bridge) offer(ctx context.Context, h *device.Handle, want bool) {
 	b.offers[c.Cancel] = offer{h, fd, want}
 }
 
+// isEnabled tells whether passthrough is to be tried.
 func (b *bridge) isEnabled() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,6 +102,9 @@ func (b *bridge) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, 
 	return status
 }
 
+// settle decides on the offer of a request, if one was made, before its answer
+// goes out: the kernel cannot ask for the handle yet. An offer that comes to
+// nothing gives its pin back, outside the lock, as that may wake movers.
 func (b *bridge) settle(cancel <-chan struct{}, node uint64, out *fuse.OpenOut, status fuse.Status) {
 	b.mu.Lock()
 	o, ok := b.offers[cancel]
@@ -137,6 +145,7 @@ func (b *bridge) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
 	b.RawFileSystem.Release(cancel, in)
 }
 
+// forget drops a handle's share of its backing file.
 func (b *bridge) forget(fh uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -178,6 +187,7 @@ func (t *tree) probePassthrough() {
 	}
 }
 
+// disable keeps new handles from passthrough for good; `info` says so.
 func (b *bridge) disable() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

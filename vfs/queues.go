@@ -23,6 +23,7 @@ var (
 	_ fs.NodeRmdirer = (*queuesNode)(nil)
 )
 
+// queuesDir is the directory queues.
 func (t *tree) queuesDir() entry {
 	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder {
 		return &queuesNode{dirNode{
@@ -33,6 +34,7 @@ func (t *tree) queuesDir() entry {
 	}}
 }
 
+// listQueues lists the queues that there are.
 func (t *tree) listQueues() []fuse.DirEntry {
 	var out []fuse.DirEntry
 	for _, q := range t.dev.Queues() {
@@ -41,6 +43,7 @@ func (t *tree) listQueues() []fuse.DirEntry {
 	return out
 }
 
+// Mkdir makes a queue of the caller's: EEXIST, or EINVAL for a bad name.
 func (n *queuesNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	if _, err := n.t.dev.MakeQueue(owner(ctx), name, mode); err != nil {
 		return nil, errno(err)
@@ -48,6 +51,7 @@ func (n *queuesNode) Mkdir(ctx context.Context, name string, mode uint32, out *f
 	return n.Lookup(ctx, name, out)
 }
 
+// Rmdir cancels what is left in a queue, waits for that, and removes it.
 func (n *queuesNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	ctx, stop := waiting(ctx)
 	defer stop()
@@ -68,6 +72,7 @@ type queueNode struct {
 
 var _ fs.NodeSetattrer = (*queueNode)(nil)
 
+// queueDir is the directory of a queue; none of nil.
 func (t *tree) queueDir(q *device.Queue) (entry, bool) {
 	if q == nil {
 		return entry{}, false
@@ -86,6 +91,8 @@ func queueAttr(q *device.Queue, mask uint32) func() attr {
 	}
 }
 
+// queueFiles are the files of a queue. They go on working for who has them open
+// after the queue is gone, on what is left of it.
 func (t *tree) queueFiles(q *device.Queue) map[string]entry {
 	node := func(make func() fs.InodeEmbedder) entry { return entry{mode: syscall.S_IFREG, make: make} }
 	readable := queueAttr(q, 0o444)
@@ -160,6 +167,8 @@ func (t *tree) jobsDir(q *device.Queue) entry {
 	}}
 }
 
+// job is the job that a name means: a number in its one decimal form, of this
+// queue; else nil.
 func (n *jobsNode) job(name string) *device.Job {
 	id, err := strconv.ParseUint(name, 10, 64)
 	if err != nil || strconv.FormatUint(id, 10) != name {
@@ -172,8 +181,11 @@ func (n *jobsNode) job(name string) *device.Job {
 	return j
 }
 
+// jobPath is a path for inode numbers: a job's number is its own over all
+// queues.
 func jobPath(j *device.Job) string { return "/jobs/" + strconv.FormatUint(j.ID, 10) }
 
+// listJobs lists the jobs that are remembered.
 func (n *jobsNode) listJobs() []fuse.DirEntry {
 	var out []fuse.DirEntry
 	for _, j := range n.queue.Jobs() {
@@ -182,6 +194,7 @@ func (n *jobsNode) listJobs() []fuse.DirEntry {
 	return out
 }
 
+// Rmdir asks a job to end and does not wait; one that has ended is forgotten.
 func (n *jobsNode) Rmdir(_ context.Context, name string) syscall.Errno {
 	j := n.job(name)
 	if j == nil {

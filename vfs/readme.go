@@ -6,6 +6,8 @@ import (
 	"text/template"
 )
 
+// readmeText is a template, with the fields that readme fills in.
+//
 //go:embed README.tmpl
 var readmeText string
 

@@ -38,6 +38,8 @@ func (n *sessionNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, ui
 	return &sessionHandle{s}, stream, 0
 }
 
+// sessionHandle is a session that commands are written to, and whose answers
+// can be read if it was opened for that.
 type sessionHandle struct{ s *device.Session }
 
 var (
@@ -47,10 +49,14 @@ var (
 	_ fs.FileFsyncer = (*sessionHandle)(nil)
 )
 
+// Read takes from the answers that are there; it does not wait for one.
 func (h *sessionHandle) Read(_ context.Context, dest []byte, _ int64) (fuse.ReadResult, syscall.Errno) {
 	return fuse.ReadResultData(dest[:h.s.Read(dest)]), 0
 }
 
+// Write takes commands: of run it returns when they have ended, of a ctl when
+// they are accepted, either with the errno of the first that failed. It may
+// wait long, and a signal ends it.
 func (h *sessionHandle) Write(ctx context.Context, data []byte, _ int64) (uint32, syscall.Errno) {
 	ctx, stop := waiting(ctx)
 	defer stop()
@@ -58,12 +64,16 @@ func (h *sessionHandle) Write(ctx context.Context, data []byte, _ int64) (uint32
 	return uint32(n), errno(err)
 }
 
+// Flush runs a line without a newline, and tells close(2) of jobs that failed.
+// It can come before WRITE (a shell's redirection dups the handle).
 func (h *sessionHandle) Flush(ctx context.Context) syscall.Errno {
 	ctx, stop := waiting(ctx)
 	defer stop()
 	return errno(h.s.Flush(ctx))
 }
 
+// Fsync waits for all jobs accepted so far, and tells of failures not yet told:
+// the errseq_t rule of DESIGN, section 1.
 func (h *sessionHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 	ctx, stop := waiting(ctx)
 	defer stop()
@@ -81,6 +91,7 @@ var (
 	_ fs.FileFsyncer = (*verbsHandle)(nil)
 )
 
+// Fsync is sessionHandle's.
 func (h *verbsHandle) Fsync(ctx context.Context, _ uint32) syscall.Errno {
 	ctx, stop := waiting(ctx)
 	defer stop()
@@ -102,11 +113,14 @@ func (n *waitNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32,
 	return &waitHandle{n.queue.OpenWait(), flags&syscall.O_NONBLOCK != 0}, stream, 0
 }
 
+// waitHandle is an open wait file: see device.Wait.
 type waitHandle struct {
 	w        *device.Wait
 	nonblock bool
 }
 
+// Read blocks until the jobs accepted before it have ended; EAGAIN if it may
+// not block, EINTR at a signal, and in the end EIO if any failed.
 func (h *waitHandle) Read(ctx context.Context, dest []byte, _ int64) (fuse.ReadResult, syscall.Errno) {
 	ctx, stop := waiting(ctx)
 	defer stop()
@@ -129,6 +143,8 @@ func (n *eventsNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint3
 	return &eventsHandle{n.queue.OpenEvents(), flags&syscall.O_NONBLOCK != 0}, stream, 0
 }
 
+// eventsHandle is an open events file, which holds a place in the queue's
+// stream.
 type eventsHandle struct {
 	s        *device.Stream
 	nonblock bool
@@ -136,6 +152,7 @@ type eventsHandle struct {
 
 var _ fs.FileReleaser = (*eventsHandle)(nil)
 
+// Read blocks until a job has ended; EAGAIN if it may not.
 func (h *eventsHandle) Read(ctx context.Context, dest []byte, _ int64) (fuse.ReadResult, syscall.Errno) {
 	ctx, stop := waiting(ctx)
 	defer stop()
@@ -146,6 +163,7 @@ func (h *eventsHandle) Read(ctx context.Context, dest []byte, _ int64) (fuse.Rea
 	return fuse.ReadResultData(dest[:n]), 0
 }
 
+// Release gives the place in the stream up.
 func (h *eventsHandle) Release(context.Context) syscall.Errno {
 	h.s.Close()
 	return 0
@@ -163,6 +181,7 @@ var (
 	_ fs.NodeWriter = (*logNode)(nil)
 )
 
+// Getattr shows the true size, by which tail -f sees that the log has grown.
 func (n *logNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
 	a := n.attr()
 	a.size = uint64(n.queue.LogSize())
@@ -170,6 +189,7 @@ func (n *logNode) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut)
 	return 0
 }
 
+// Open makes no handle: every read is of the log as it is then.
 func (n *logNode) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	return nil, fuse.FOPEN_DIRECT_IO, 0
 }

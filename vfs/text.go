@@ -13,16 +13,19 @@ import (
 // lines writes flat `key value` text.
 type lines struct{ bytes.Buffer }
 
+// add writes one line.
 func (l *lines) add(key string, v any) { fmt.Fprintf(&l.Buffer, "%s %s\n", key, format(v)) }
 
-// seconds adds a time as seconds since the epoch; the zero time is left out.
+// time adds a time as seconds since the epoch; the zero time is left out.
 func (l *lines) time(key string, t time.Time) {
 	if !t.IsZero() {
 		l.add(key, device.UnixSeconds(t))
 	}
 }
 
-// format writes a value in base units: durations in seconds, truth as yes and no.
+// format writes a value in base units: durations in seconds, truth as yes and
+// no, floats with up to nine decimals and no exponent, which shells cannot
+// read.
 func format(v any) string {
 	switch v := v.(type) {
 	case float64:
@@ -38,9 +41,10 @@ func format(v any) string {
 	return fmt.Sprint(v)
 }
 
+// valueText is the text of a file of one value.
 func valueText(v any) []byte { return []byte(format(v) + "\n") }
 
-// infoText is what the device is.
+// infoText is what the device is. Keys are never renamed.
 func (t *tree) infoText() ([]byte, error) {
 	var l lines
 	for _, f := range t.dev.Info() {
@@ -122,8 +126,11 @@ func (t *tree) errorsText() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// oneLine keeps an entry's parts to their lines, so that the file can be
+// parsed.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
+// indent moves lines in by two columns, the caret with its line.
 func indent(s string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ")
 }
@@ -195,6 +202,7 @@ func jobExplain(s device.Snapshot) []byte {
 	return l.Bytes()
 }
 
+// jobAnswer is the answer with one newline; nothing while there is none.
 func jobAnswer(s device.Snapshot) []byte {
 	if s.Answer == "" {
 		return nil
@@ -202,6 +210,7 @@ func jobAnswer(s device.Snapshot) []byte {
 	return []byte(strings.TrimRight(s.Answer, "\n") + "\n")
 }
 
+// jobError is why a job failed; nothing of one that has not.
 func jobError(s device.Snapshot) []byte {
 	if s.Error == nil {
 		return nil

@@ -6,7 +6,8 @@ import (
 	"vgpu/device"
 )
 
-// tierFile is a value of a tier.
+// tierFile is a value of a tier. Tiers are fixed when the device is opened, so
+// that they are named by their index; 0 is memory.
 type tierFile struct {
 	name  string
 	value func(u *device.TierUsage) any
@@ -79,7 +80,8 @@ func (t *tree) tierDir(i int, name string) entry {
 	return t.dir("/tiers/"+name, files)
 }
 
-// statTiers adds the account of the tiers, of users' quotas, and of what moves between tiers.
+// statTiers adds the account of the tiers, of users' quotas, and of what moves
+// between tiers.
 func (t *tree) statTiers(l *lines, s *device.Stats) {
 	for i := range s.Tiers {
 		u := &s.Tiers[i]

@@ -24,6 +24,7 @@ var (
 	_ fs.NodeUnlinker = (*tuningNode)(nil)
 )
 
+// tuningDir is the directory tuning.
 func (t *tree) tuningDir() entry {
 	return entry{mode: syscall.S_IFDIR, make: func() fs.InodeEmbedder {
 		return &tuningNode{dirNode{
@@ -40,6 +41,7 @@ func (t *tree) tuningDir() entry {
 	}}
 }
 
+// tuningFile is the entry of a name, if the tuner has it.
 func (t *tree) tuningFile(name string) (entry, bool) {
 	if _, err := t.dev.ReadTuning(name); err != nil {
 		return entry{}, false
@@ -47,6 +49,7 @@ func (t *tree) tuningFile(name string) (entry, bool) {
 	return entry{mode: syscall.S_IFREG, make: func() fs.InodeEmbedder { return t.tuningEntry(name) }}, true
 }
 
+// tuningEntry is the node of an entry, which need not exist yet.
 func (t *tree) tuningEntry(name string) *tuningFileNode {
 	return &tuningFileNode{control: t.own(t.shared(0o644)), name: name}
 }
@@ -71,6 +74,7 @@ func (n *tuningNode) Create(ctx context.Context, name string, _, _ uint32, out *
 	return inode, &tuningHandle{node: node}, fuse.FOPEN_DIRECT_IO, 0
 }
 
+// Unlink removes an entry: ENOENT if there is none of that name.
 func (n *tuningNode) Unlink(_ context.Context, name string) syscall.Errno {
 	return errno(n.t.dev.RemoveTuning(name))
 }
@@ -83,6 +87,8 @@ type tuningFileNode struct {
 
 var _ fs.NodeOpener = (*tuningFileNode)(nil)
 
+// Open reads the entry. O_TRUNC takes nothing away: an entry is replaced when a
+// new one is whole.
 func (n *tuningFileNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	text, err := n.t.dev.ReadTuning(n.name)
 	if err != nil {
