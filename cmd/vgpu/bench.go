@@ -20,6 +20,8 @@ import (
 	"vgpu/kernels/ndarray"
 )
 
+// benchOptions are those of `vgpu bench`, with the machine's as `vgpu run` has
+// them.
 type benchOptions struct {
 	runOptions
 	reps   int
@@ -28,6 +30,8 @@ type benchOptions struct {
 	report string // directory of a report
 }
 
+// benchCommand times a command on plain files, without a mount: what the kernel
+// costs, and not what files do. Its subcommands time the rest.
 func benchCommand() *cobra.Command {
 	var o benchOptions
 	c := &cobra.Command{
@@ -68,7 +72,8 @@ func benchCommand() *cobra.Command {
 	return c
 }
 
-// benchResult is what `vgpu bench --json` prints.
+// benchResult is what `vgpu bench --json` prints. Its names are an interface:
+// scripts and reports of earlier versions read them.
 type benchResult struct {
 	Command string  `json:"command"`
 	Kernel  string  `json:"kernel"`
@@ -82,12 +87,14 @@ type benchResult struct {
 	Peak    float64 `json:"peak_gflops"` // of the operands' type, all threads, measured in this run
 }
 
+// spread is order statistics of repetitions, in their unit.
 type spread struct {
 	Min    float64 `json:"min"`
 	Median float64 `json:"median"`
 	Max    float64 `json:"max"`
 }
 
+// spreadOf leaves v, which has an element at least, as it is.
 func spreadOf(v []float64) spread {
 	s := slices.Sorted(slices.Values(v))
 	mid := s[len(s)/2]
@@ -97,7 +104,10 @@ func spreadOf(v []float64) spread {
 	return spread{s[0], mid, s[len(s)-1]}
 }
 
-// benchLine runs a command several times in a directory of its own.
+// benchLine runs a command several times in a directory of its own, on a device
+// of its own, and takes both away again. The machine's peaks are measured
+// first, in the same process and minute, as a share of another day's peak means
+// nothing.
 func benchLine(ctx context.Context, o *benchOptions, line string) (r benchResult, err error) {
 	dir, err := scratchDir()
 	if err != nil {
@@ -128,13 +138,15 @@ func scratchDir() (string, error) {
 	return os.MkdirTemp("", "vgpu-bench-")
 }
 
+// bencher is a device in a scratch directory, and a session on it.
 type bencher struct {
 	dev *device.Device
 	s   *device.Session
 	dir string
 }
 
-// exec runs one line to its end and returns its job.
+// exec runs one line to its end and returns its job. The session is synchronous
+// and the only one, so that the queue's newest job is that of the line.
 func (b *bencher) exec(ctx context.Context, line string) (device.Snapshot, error) {
 	if _, err := b.s.Write(ctx, []byte(line+"\n")); err != nil {
 		return device.Snapshot{}, lineError(b.dev, err)
@@ -143,7 +155,8 @@ func (b *bencher) exec(ctx context.Context, line string) (device.Snapshot, error
 	return jobs[len(jobs)-1].Snapshot(), nil
 }
 
-// prepare makes the inputs of a line.
+// prepare makes the inputs of a line. The line is bound for their names alone:
+// it is the device that judges it.
 func (b *bencher) prepare(ctx context.Context, o *benchOptions, line string) error {
 	files := map[string]string{}
 	for _, in := range o.inputs {
@@ -169,7 +182,9 @@ func (b *bencher) prepare(ctx context.Context, o *benchOptions, line string) err
 	return nil
 }
 
-// makeInput copies an input's file, or fills it with random numbers.
+// makeInput copies an input's file, or fills it with random numbers: normal
+// ones, as zeros and denormals would make kernels look faster or slower than
+// they are.
 func (b *bencher) makeInput(ctx context.Context, ref *kernels.Ref, file string) error {
 	if file != "" {
 		data, err := os.ReadFile(file)
@@ -196,6 +211,8 @@ const (
 	benchTime = 1.0
 )
 
+// measure repeats the line. Its times are the jobs' own, from start to end of
+// the run, so that parsing and planning do not count.
 func (b *bencher) measure(ctx context.Context, o *benchOptions, line string) (benchResult, error) {
 	snap, err := b.exec(ctx, line) // warms caches, pages and plans
 	if err != nil {
@@ -226,6 +243,7 @@ func (b *bencher) measure(ctx context.Context, o *benchOptions, line string) (be
 	return r, nil
 }
 
+// print writes the result for people, or as a line of JSON.
 func (r *benchResult) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)
@@ -248,7 +266,8 @@ func duration(sec float64) string {
 	}
 }
 
-// suite is what `make bench` times.
+// suite is what `make bench` times: a product in either precision, and what is
+// bound by memory, on arrays beyond the caches.
 var suite = []string{
 	"gemm a:f32:1024x1024 b:f32:1024x1024 c",
 	"gemm a:f64:1024x1024 b:f64:1024x1024 c",
@@ -261,6 +280,7 @@ var suite = []string{
 	"random c:f64:10000000 dist=normal",
 }
 
+// suiteCommand times suite.
 func suiteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "suite", Short: "time a fixed list of commands, on one thread and on all", Args: exactArgs(0, "no operands"),

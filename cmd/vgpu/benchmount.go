@@ -23,6 +23,8 @@ import (
 	"vgpu/kernels/pool"
 )
 
+// benchMountOptions are those of `vgpu bench mount`; the last two lines are
+// what problem makes of them.
 type benchMountOptions struct {
 	dir, dtype          string
 	size, threads, reps int
@@ -31,6 +33,7 @@ type benchMountOptions struct {
 	matrixBytes         int
 }
 
+// benchMountCommand times what the path through the mount adds to a job.
 func benchMountCommand() *cobra.Command {
 	var o benchMountOptions
 	c := &cobra.Command{
@@ -78,6 +81,7 @@ const (
 	lineAim = 1.03
 )
 
+// print writes the result for people, with the aims beside the ratios.
 func (r *benchMountResult) print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%s\n  %d threads, %d turns\n", r.Command, r.Threads, r.Reps)
 	row := func(name string, s spread, note string) {
@@ -93,7 +97,8 @@ func (r *benchMountResult) print(w io.Writer) error {
 	return err
 }
 
-// benchMount takes turns.
+// benchMount takes turns, so that what the machine does beside meets both
+// alike, and takes away what it made on the device, whatever happens.
 func benchMount(ctx context.Context, o *benchMountOptions) (r *benchMountResult, err error) {
 	q, err := o.problem()
 	if err != nil {
@@ -121,7 +126,8 @@ func benchMount(ctx context.Context, o *benchMountOptions) (r *benchMountResult,
 	return o.race(ctx, near, far)
 }
 
-// mountScratch is memory of the device beside the matrices: for packing, and to round up to huge pages.
+// mountScratch is memory of the device beside the matrices: for packing, and to
+// round up to huge pages.
 const mountScratch = 256 << 20
 
 // problem is the product, with no memory yet; it checks the options.
@@ -145,7 +151,8 @@ func (o *benchMountOptions) problem() (*gemm.Problem, error) {
 	return q, nil
 }
 
-// line is the command on the device.
+// line is the command on the device. Types are given, as the buffers have no
+// header.
 func (o *benchMountOptions) line() string {
 	typ := fmt.Sprintf(":%s:%dx%d", o.dtype, o.size, o.size)
 	line := "gemm " + o.a + typ + " " + o.b + typ + " " + o.c
@@ -193,8 +200,12 @@ type nearProduct struct {
 	limit   int // threads; 0: all
 }
 
+// hugePage is x86's and arm64's with pages of 4 KiB.
 const hugePage = 2 << 20
 
+// newNearProduct maps memory for the matrices and the scratch, and starts a
+// pool with no other niceness than the process's: the best that a program could
+// do by calling the kernel itself. The caller closes it.
 func newNearProduct(q *gemm.Problem, threads int) (p *nearProduct, err error) {
 	p = &nearProduct{problem: q, limit: threads}
 	n := 3*(q.A.Bytes()+hugePage) + int(q.Scratch(false)) + 16*hugePage // every block begins on a page
@@ -219,7 +230,8 @@ func newNearProduct(q *gemm.Problem, threads int) (p *nearProduct, err error) {
 	return p, nil
 }
 
-// Alloc implements kernels.Memory, for one caller at a time: gemm allocates before it forks.
+// Alloc implements kernels.Memory, for one caller at a time: gemm allocates
+// before it forks.
 func (p *nearProduct) Alloc(n int) []byte {
 	unit := 64
 	if n >= hugePage {
@@ -230,6 +242,7 @@ func (p *nearProduct) Alloc(n int) []byte {
 	return p.mem[at:p.used:p.used]
 }
 
+// close ends the pool and unmaps the matrices, which nothing may use any more.
 func (p *nearProduct) close() error {
 	if p.pool != nil {
 		p.pool.Close()
@@ -237,6 +250,7 @@ func (p *nearProduct) close() error {
 	return unix.Munmap(p.mem)
 }
 
+// threads is how many compute.
 func (p *nearProduct) threads() int {
 	if p.limit > 0 {
 		return min(p.limit, p.pool.Threads())
@@ -258,6 +272,7 @@ func (p *nearProduct) run(ctx context.Context) (float64, error) {
 // farProduct is the same product on a mounted device.
 type farProduct struct{ o *benchMountOptions }
 
+// path is where a buffer is.
 func (p *farProduct) path(name string) string { return filepath.Join(p.o.dir, "buffers", name) }
 
 // prepare makes the factors on the device, and copies them to near.
@@ -311,7 +326,8 @@ func (p *farProduct) run(ctx context.Context) (job, line float64, err error) {
 	return job, line, err
 }
 
-// seconds is what the last job of ours took.
+// seconds is what the last job of ours took, by the log of the queue: its lines
+// are JSON objects, the newest last. Jobs of others may be among them.
 func (p *farProduct) seconds() (float64, error) {
 	text, err := os.ReadFile(filepath.Join(p.o.dir, "queues/run/log"))
 	if err != nil {
@@ -333,7 +349,8 @@ func (p *farProduct) seconds() (float64, error) {
 	return 0, errors.New("the log of queue run does not tell of the job")
 }
 
-// compare reads the device's result and checks its bits.
+// compare reads the device's result and checks its bits: a path that computes
+// something else faster has won nothing.
 func (p *farProduct) compare(near *nearProduct) error {
 	c := make([]byte, p.o.matrixBytes)
 	if err := p.read(p.o.c, c); err != nil {
@@ -345,7 +362,7 @@ func (p *farProduct) compare(near *nearProduct) error {
 	return nil
 }
 
-// remove takes the buffers away.
+// remove takes the buffers away, as many as were made.
 func (p *farProduct) remove() (err error) {
 	for _, name := range []string{p.o.a, p.o.b, p.o.c} {
 		if e := os.Remove(p.path(name)); e != nil && !errors.Is(e, os.ErrNotExist) {

@@ -8,8 +8,8 @@ import (
 // manSection is the section of the kernels' manual pages.
 const manSection = 7
 
-// buildDate is the time of the commit that was built, so that two builds of
-// one commit are equal.
+// buildDate is the time of the commit that was built, so that two builds of one
+// commit are equal; the epoch if the build does not know.
 func buildDate() time.Time {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {

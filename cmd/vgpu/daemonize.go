@@ -18,9 +18,14 @@ import (
 // on which it says that it is mounted.
 const readyFD = "VGPU_READY_FD"
 
-// daemonize starts this command line again in a session of its own, and
-// returns once the device is mounted, or has failed to be: what it printed
-// until then is passed on.
+// daemonize starts this command line again in a session of its own, and returns
+// once the device is mounted, or has failed to be: what it printed until then
+// is passed on.
+//
+// A fork would not do: Go's threads do not survive one. The pipe is the
+// handshake: the child writes readyLine and its warnings, or ends, at which the
+// parent reads the end of the file; the child's standard error is then the
+// reason.
 func daemonize() error {
 	exe, err := os.Executable()
 	if err != nil {
@@ -69,7 +74,8 @@ func startLog() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "vgpu-start"), nil
 }
 
-// startFailure passes on why the background process ended before it mounted.
+// startFailure passes on why the background process ended before it mounted,
+// with its exit status.
 func startFailure(cmd *exec.Cmd, errs *os.File) error {
 	err := cmd.Wait()
 	text, readErr := io.ReadAll(io.NewSectionReader(errs, 0, math.MaxInt64))
@@ -88,7 +94,9 @@ func startFailure(cmd *exec.Cmd, errs *os.File) error {
 const readyLine = "ready\n"
 
 // tellParent says that the device is mounted, and what the user should know, if
-// somebody waits to hear it, and leaves the directory that the command was given in.
+// somebody waits to hear it, and leaves the directory that the command was
+// given in, which could otherwise not be unmounted. It runs once, when the
+// mount serves.
 func tellParent(warnings []string) {
 	for _, w := range warnings {
 		log.Print(w)

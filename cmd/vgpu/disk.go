@@ -19,6 +19,7 @@ import (
 	"vgpu/iouring"
 )
 
+// diskOptions are those of `vgpu bench disk`.
 type diskOptions struct {
 	backend string
 	size    sizeFlag
@@ -28,6 +29,7 @@ type diskOptions struct {
 	json    bool
 }
 
+// diskCommand times a disk through the code that spills to it, package iouring.
 func diskCommand() *cobra.Command {
 	o := diskOptions{size: 1 << 30}
 	c := &cobra.Command{
@@ -70,11 +72,14 @@ type diskShape struct {
 	samples []float64
 }
 
+// The largest block and depth: memory for the transfers is their product.
 const (
 	diskBlock = 1 << 20
 	diskDepth = 32 // the most in flight
 )
 
+// diskShapes are those of spilling (1 MiB, several in flight), and of the worst
+// that views make of it (4 KiB at random places). Names are an interface.
 var diskShapes = []diskShape{
 	{Name: "write-1m-qd1", code: iouring.Write, Block: diskBlock, Depth: 1},
 	{Name: "write-1m-qd8", code: iouring.Write, Block: diskBlock, Depth: 8},
@@ -97,6 +102,7 @@ type diskResult struct {
 	Shapes  []diskShape `json:"shapes"`
 }
 
+// benchDisk makes the file, times the shapes, and leaves nothing behind.
 func benchDisk(ctx context.Context, o *diskOptions, dir string) (r *diskResult, err error) {
 	size := int64(o.size) / diskBlock * diskBlock
 	r = &diskResult{Dir: dir, Size: size, Samples: o.samples, Seconds: o.seconds}
@@ -163,7 +169,9 @@ func checkDisk(dir string, size int64) error {
 	return nil
 }
 
-// directFile makes a file that is gone when it is closed, however we end.
+// directFile makes a file that is gone when it is closed, however we end: it
+// has no name from the start. O_TMPFILE would not do: not every file system has
+// it.
 func directFile(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, ".vgpu-bench-disk-")
 	if err != nil {
@@ -187,6 +195,8 @@ type diskBench struct {
 	progress io.Writer     // nil: nobody watches
 }
 
+// run fills r in. Memory that cannot be registered (RLIMIT_MEMLOCK) is a note,
+// no error: so it is when a device spills.
 func (d *diskBench) run(ctx context.Context, r *diskResult) (err error) {
 	kind, reason := d.ring.Backend()
 	if r.Backend = string(kind); reason != "" {
@@ -232,7 +242,8 @@ func (d *diskBench) say(format string, args ...any) {
 	}
 }
 
-// lay writes the whole file: blocks never written would read as fast zeros.
+// lay writes the whole file: blocks never written would read as fast zeros. The
+// file is synced, so that the first sample does not pay for it.
 func (d *diskBench) lay(ctx context.Context) error {
 	d.say("writing a file of %s", humanize.IBytes(uint64(d.size)))
 	if err := d.ring.Do(ctx, &iouring.Op{Code: iouring.Fallocate, FD: d.fd, Len: d.size}); err != nil {
@@ -252,7 +263,9 @@ func (d *diskBench) lay(ctx context.Context) error {
 }
 
 // sample keeps as many operations in flight as the shape says, for the length
-// of a sample, and returns bytes a second.
+// of a sample, and returns bytes a second. What is still in flight at the end
+// is waited for and counted, with its time: a deep queue would gain by leaving
+// it out.
 func (d *diskBench) sample(ctx context.Context, s *diskShape) (rate float64, err error) {
 	q := d.ring.NewQueue()
 	defer func() { err = errors.Join(err, drain(q)) }()
@@ -317,6 +330,7 @@ func drain(q *iouring.Queue) (err error) {
 	return err
 }
 
+// print writes the result for people, in decimal megabytes as disks are sold.
 func (r *diskResult) print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, a file of %s, medians of %d samples of %g s\n", r.Dir, r.Backend, humanize.IBytes(uint64(r.Size)), r.Samples, r.Seconds)

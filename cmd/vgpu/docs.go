@@ -16,7 +16,8 @@ import (
 )
 
 // docsCommand writes what is made from the tables of commands and kernels:
-// docs/COMMANDS.md, the manual pages, and the shells' completions.
+// docs/COMMANDS.md, the manual pages, and the shells' completions. A test
+// compares them with the tree, so that they cannot fall behind.
 func docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "docs DIR", Hidden: true, Short: "write the generated documentation below DIR", Args: exactArgs(1, "a directory"),
@@ -54,9 +55,11 @@ func generatedDocs() (map[string][]byte, error) {
 	return files, err
 }
 
-// docDate stands on the manual pages.
+// docDate stands on the manual pages: a constant, for builds to be equal.
 var docDate = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 
+// addManuals adds a page of section 1 for each command, of section 7 for each
+// kernel and each part of a device.
 func addManuals(files map[string][]byte) error {
 	header := &doc.GenManHeader{Section: "1", Date: &docDate, Source: "vgpu", Manual: "vgpu manual"}
 	for _, c := range commands(rootCommand()) {
@@ -86,6 +89,8 @@ func commands(c *cobra.Command) []*cobra.Command {
 	return out
 }
 
+// addCompletions adds a file for each shell that packages install completions
+// for.
 func addCompletions(files map[string][]byte) error {
 	root := rootCommand()
 	for shell, write := range map[string]func(*bytes.Buffer) error{

@@ -19,6 +19,7 @@ import (
 	"vgpu/vfs"
 )
 
+// doctorCommand tries what a device needs. It leaves nothing behind.
 func doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "look into what this machine has and lacks for a device", Args: exactArgs(0, "no operands"),
@@ -35,8 +36,11 @@ type finding struct {
 	remedy string
 }
 
+// ok is a finding that asks for nothing.
 func ok(format string, args ...any) finding { return finding{"ok", fmt.Sprintf(format, args...), ""} }
 
+// examine runs the checks, each by itself: a later one is made whatever an
+// earlier one found, as its finding may be the plainer one.
 func examine(ctx context.Context, w io.Writer) error {
 	bad := 0
 	for _, check := range []struct {
@@ -65,6 +69,8 @@ func examine(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
+// checkKernel compares the release with what is needed (5.10) and what is best
+// (6.9, passthrough).
 func checkKernel(context.Context) finding {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -84,6 +90,7 @@ func checkKernel(context.Context) finding {
 	return ok("Linux %s", rel)
 }
 
+// checkFuse opens /dev/fuse, as mounting does.
 func checkFuse(context.Context) finding {
 	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	switch {
@@ -96,6 +103,7 @@ func checkFuse(context.Context) finding {
 	return ok("/dev/fuse opens")
 }
 
+// checkPrivilege looks for the helper by which ordinary users mount.
 func checkPrivilege(context.Context) finding {
 	if os.Getuid() == 0 {
 		return ok("root")
@@ -107,6 +115,7 @@ func checkPrivilege(context.Context) finding {
 	return finding{"note", "not root: mounts by " + path, "as root buffers bypass the daemon, and memory is a tmpfs of its own"}
 }
 
+// checkISA tells the instruction set that kernels will use.
 func checkISA(context.Context) finding {
 	opt := simd.Optional()
 	if simd.Best() == simd.Generic {
@@ -115,6 +124,8 @@ func checkISA(context.Context) finding {
 	return ok("%s (bf16 %t, vnni %t)", simd.Best(), opt.BF16, opt.VNNI)
 }
 
+// checkThreads starts the pool that a device would have, and passes on what the
+// kernel refused it.
 func checkThreads(context.Context) finding {
 	dev, err := openPlain(&runOptions{dir: os.TempDir()})
 	if err != nil {
@@ -131,6 +142,8 @@ func checkThreads(context.Context) finding {
 	return ok("%s", detail)
 }
 
+// checkMemory looks at where an ordinary user's buffers would be; root mounts a
+// tmpfs of its own.
 func checkMemory(context.Context) finding {
 	var st unix.Statfs_t
 	if err := unix.Statfs("/dev/shm", &st); err != nil {
@@ -162,7 +175,8 @@ func checkCompute(ctx context.Context) finding {
 	return ok("a 64x64 product is right")
 }
 
-// checkMount mounts a device for a moment.
+// checkMount mounts a device for a moment, by this very binary, and reads from
+// it.
 func checkMount(context.Context) finding {
 	stop, dir, err := temporaryDevice()
 	if err != nil {

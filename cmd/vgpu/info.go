@@ -15,6 +15,7 @@ import (
 	"vgpu/device"
 )
 
+// infoCommand shows the fields of a device's file info.
 func infoCommand() *cobra.Command {
 	var asJSON bool
 	var dir string
@@ -85,6 +86,7 @@ func fieldValue(key, text string) any {
 	return text
 }
 
+// printFields writes a table for people; the JSON has the full figures.
 func printFields(w io.Writer, fields []device.Field) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
@@ -93,6 +95,7 @@ func printFields(w io.Writer, fields []device.Field) error {
 	return tw.Flush()
 }
 
+// fieldText is a value as people read it.
 func fieldText(v any) string {
 	switch v := v.(type) {
 	case float64:

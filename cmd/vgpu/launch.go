@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// launchCommand times the control plane through the mount, as clients meet it.
 func launchCommand() *cobra.Command {
 	var dir string
 	var asJSON bool
@@ -51,6 +52,7 @@ type launchTime struct {
 	N      int     `json:"n"`
 }
 
+// printLaunch writes a line a figure, with its aim.
 func printLaunch(w io.Writer, list []launchTime) error {
 	for _, t := range list {
 		if _, err := fmt.Fprintf(w, "%-44s median %9s   p99 %9s   max %9s   n %5d   (%s)\n", t.Name, duration(t.Median), duration(t.P99), duration(t.Max), t.N, t.Aim); err != nil {
@@ -60,6 +62,8 @@ func printLaunch(w io.Writer, list []launchTime) error {
 	return nil
 }
 
+// benchLaunch takes the figures one after the other, on a device that does
+// nothing else. Aims are docs' promises; they are shown and not judged here.
 func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) {
 	if dir == "" {
 		stop, at, err := temporaryDevice("--mem", "256M")
@@ -96,7 +100,8 @@ func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) 
 	return out, nil
 }
 
-// temporaryDevice mounts a device in a directory of its own, with more flags for mount.
+// temporaryDevice mounts a device in a directory of its own, with more flags
+// for mount. stop unmounts it and takes the directory away; it must be called.
 func temporaryDevice(flags ...string) (stop func() error, dir string, err error) {
 	top, err := os.MkdirTemp("", "vgpu-launch-")
 	if err != nil {
@@ -135,8 +140,10 @@ func repeat(n int, f func() error) ([]float64, error) {
 	return times, nil
 }
 
+// openWrite opens a control file, which is there: it is never made.
 func openWrite(path string) (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) }
 
+// timeRun times a write to run, which returns when the job has ended.
 func timeRun(dir string, n int) ([]float64, error) {
 	f, err := openWrite(dir + "/run")
 	if err != nil {
@@ -150,6 +157,7 @@ func timeRun(dir string, n int) ([]float64, error) {
 	})
 }
 
+// timeQueue times two requests: a line accepted, and wait read to its answer.
 func timeQueue(dir string, n int) ([]float64, error) {
 	ctl, err := openWrite(dir + "/queues/main/ctl")
 	if err != nil {
@@ -201,11 +209,13 @@ func thousand(dir string, n int) (accepted, finished []float64, err error) {
 	return accepted, finished, err
 }
 
+// timeAccept is the first half of thousand.
 func timeAccept(dir string, n int) ([]float64, error) {
 	accepted, _, err := thousand(dir, n)
 	return accepted, err
 }
 
+// timeFinish is all of it.
 func timeFinish(dir string, n int) ([]float64, error) {
 	_, finished, err := thousand(dir, n)
 	return finished, err
@@ -238,7 +248,8 @@ func cancelJob(dir, id string) error {
 	return nil
 }
 
-// startSpin starts a long job and returns its number once it runs.
+// startSpin starts a long job and returns its number once it runs. It must be
+// the only client of queue main: the newest job there is taken for its own.
 func startSpin(dir string) (id string, err error) {
 	if err := os.WriteFile(dir+"/queues/main/ctl", []byte("spin seconds=600\n"), 0); err != nil {
 		return "", err
@@ -262,6 +273,7 @@ func startSpin(dir string) (id string, err error) {
 	}
 }
 
+// timeStat times OPEN, READ and RELEASE of a generated file under load.
 func timeStat(dir string, n int) ([]float64, error) {
 	return loaded(dir, func() ([]float64, error) {
 		return repeat(n, func() error {
@@ -271,6 +283,7 @@ func timeStat(dir string, n int) ([]float64, error) {
 	})
 }
 
+// timeCat is timeStat with a process, as a shell would have it.
 func timeCat(dir string, n int) ([]float64, error) {
 	return loaded(dir, func() ([]float64, error) {
 		return repeat(n, func() error { return exec.Command("cat", dir+"/stat").Run() })
@@ -290,6 +303,7 @@ func timeCatOther(dir string, n int) ([]float64, error) {
 	})
 }
 
+// timeCancel times from rmdir to the end of the job, which wait tells.
 func timeCancel(dir string, n int) ([]float64, error) {
 	var times []float64
 	for range n {

@@ -1,8 +1,24 @@
 // Command vgpu is a compute device as a directory, and the tools around it.
 // `vgpu help` lists them; DESIGN and the manual pages say what each promises.
 //
-// Under the names mount.vgpu and mount.fuse.vgpu the same binary is the
-// helper of mount(8).
+// Under the names mount.vgpu and mount.fuse.vgpu the same binary is the helper
+// of mount(8).
+//
+// # Layout
+//
+// A file a subcommand: its cobra.Command with flags and help, and below that
+// what it does. Nothing here computes or keeps state: mount and run make a
+// device.Device, the rest reads the files of a mounted one, or times what the
+// other packages do. What `docs` writes (manual pages, completions,
+// docs/COMMANDS.md) comes from the commands' own texts; make generate renews
+// it.
+//
+// # Errors
+//
+// A command returns an error and prints nothing of it: report does, once, in
+// one line or with the caret of a refused command, and gives the exit status.
+// usagef makes errors of the command line, lacks those of the machine. The
+// statuses are an interface.
 package main
 
 import (
@@ -31,7 +47,8 @@ const (
 	exitFault  = 70 // a fault of ours
 )
 
-// exitError is an error that has a status of its own.
+// exitError is an error that has a status of its own; any other exits with
+// exitFailed. An empty text prints nothing.
 type exitError struct {
 	status int
 	err    error
@@ -40,13 +57,16 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// usagef is an error of the command line.
 func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
 func main() { os.Exit(run(os.Args)) }
 
-// run carries out a command line and returns the exit status.
+// run carries out a command line and returns the exit status. SIGINT and
+// SIGTERM end the commands' context, and are caught for good: what takes its
+// time to end gives them back (signal.Reset, signal.NotifyContext).
 func run(args []string) (status int) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -80,6 +100,8 @@ func report(err error) int {
 	return e.status
 }
 
+// rootCommand is the tree of commands, made anew for each caller, as cobra
+// keeps flags' values in it.
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "vgpu",
@@ -186,6 +208,7 @@ func versionCommand() *cobra.Command {
 // sizeFlag is a flag of bytes with binary suffixes.
 type sizeFlag int64
 
+// String is "" for the default, which is 0.
 func (f *sizeFlag) String() string {
 	if *f == 0 {
 		return ""
@@ -193,8 +216,10 @@ func (f *sizeFlag) String() string {
 	return fmt.Sprint(int64(*f))
 }
 
+// Type is what --help shows of a value.
 func (f *sizeFlag) Type() string { return "SIZE" }
 
+// Set reads 8G or a number of bytes, at least 1.
 func (f *sizeFlag) Set(s string) error {
 	n, err := device.ParseSize(s)
 	if err != nil {

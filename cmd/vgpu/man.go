@@ -9,6 +9,7 @@ import (
 	"vgpu/kernels/catalog"
 )
 
+// manCommand prints manuals from the binary, where no pages are installed.
 func manCommand() *cobra.Command {
 	var roff bool
 	c := &cobra.Command{
@@ -38,6 +39,7 @@ func manualNames() (out []string) {
 	return out
 }
 
+// listKernels writes a line a kernel.
 func listKernels(w io.Writer) error {
 	reg := catalog.Registry()
 	for _, name := range reg.Names() {
@@ -48,6 +50,7 @@ func listKernels(w io.Writer) error {
 	return nil
 }
 
+// showManual prints one page, as text of 80 columns or as its source.
 func showManual(w io.Writer, name string, roff bool) error {
 	k := manualOf(name)
 	if k == nil {

@@ -15,6 +15,7 @@ func deviceManuals() []*kernels.Kernel {
 	return []*kernels.Kernel{commandsManual(), ctlManual(), explainManual(), sizingManual()}
 }
 
+// ctlManual has the verbs from the device's own table.
 func ctlManual() *kernels.Kernel {
 	k := &kernels.Kernel{
 		Name: "ctl", Summary: "What is written to a device's ctl, and to the files of its queues",
@@ -47,6 +48,7 @@ func ctlManual() *kernels.Kernel {
 	return k
 }
 
+// explainManual lists the keys that explain answers with.
 func explainManual() *kernels.Kernel {
 	return &kernels.Kernel{
 		Name: "explain", Summary: "What a command would do, without running it", Synopsis: "explain COMMAND",
@@ -76,6 +78,7 @@ func explainManual() *kernels.Kernel {
 	}
 }
 
+// sizingManual is how to choose --mem and --spill.
 func sizingManual() *kernels.Kernel {
 	return &kernels.Kernel{
 		Name: "sizing", Summary: "How much memory and disk to give a device", Synopsis: "vgpu mount --mem SIZE --spill DIR:SIZE ... MOUNTPOINT",

@@ -53,6 +53,8 @@ type mountOptions struct {
 	options     []string
 }
 
+// mountCommand makes a device. Options of mount(8) come in by -o and set the
+// same fields; of a flag and an option the option wins.
 func mountCommand() *cobra.Command {
 	var o mountOptions
 	c := &cobra.Command{
@@ -94,7 +96,11 @@ func mountCommand() *cobra.Command {
 	return c
 }
 
-// mountDevice makes and mounts a device and serves it until it is stopped.
+// mountDevice makes and mounts a device and serves it until it is stopped. The
+// order matters: what the command line alone can tell is refused before going
+// to the background, the mount point is made before the device takes memory,
+// and files are served last, when all behind them is there. What was made is
+// taken back when a later step fails.
 func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	if err := o.check(dir); err != nil {
 		return err
@@ -152,7 +158,8 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 // umount(8) returns while that one still gives its memory back.
 const restartPatience = 5 * time.Second
 
-// openDevice opens the device, once nobody else has its state.
+// openDevice opens the device, once nobody else has its state: EBUSY is waited
+// out for restartPatience, any other error is returned at once.
 func openDevice(ctx context.Context, cfg device.Config) (*device.Device, error) {
 	ctx, cancel := context.WithTimeout(ctx, restartPatience)
 	defer cancel()
@@ -221,6 +228,7 @@ func (o *mountOptions) stop(dev *device.Device, m *vfs.Mount, made mountPoint) e
 // unmountPatience is how long clients that sit in the mount are waited for.
 const unmountPatience = 2 * time.Second
 
+// cancelled is a context that has ended: Close then gives jobs no time.
 func cancelled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -242,7 +250,8 @@ func notify(state string) {
 	}
 }
 
-// watchdog shows systemd, as often as it asks, that the daemon is alive.
+// watchdog shows systemd, as often as it asks, that the daemon is alive: that
+// the runtime schedules goroutines, not more.
 func watchdog(ctx context.Context) {
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || every == 0 {
@@ -267,7 +276,8 @@ func measure(dev *device.Device) {
 	}
 }
 
-// resolve turns options into configurations.
+// resolve turns options into configurations. It makes nothing; --isa takes
+// effect at once, for the process.
 func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, err error) {
 	if o.name == "" {
 		o.name = defaultName(dir)
@@ -318,6 +328,7 @@ func defaultName(dir string) string {
 	}, filepath.Base(dir))
 }
 
+// forceISA picks the instruction set of all kernels of the process.
 func forceISA(name string) error {
 	isa, err := simd.ParseISA(name)
 	if err != nil {
@@ -351,6 +362,7 @@ func poolConfig(threads int, cpus string) (pool.Config, error) {
 	return c, nil
 }
 
+// groupID is the number of --group; -1 for none.
 func (o *mountOptions) groupID() (int, error) {
 	if o.group == "" {
 		return -1, nil
@@ -365,6 +377,7 @@ func (o *mountOptions) groupID() (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
+// parseMode reads permissions; 0 stands for the default.
 func parseMode(s string) (uint32, error) {
 	if s == "" {
 		return 0, nil
@@ -376,7 +389,8 @@ func parseMode(s string) (uint32, error) {
 	return uint32(m), nil
 }
 
-// stateDir is where the lock and the memory tier are.
+// stateDir is where the lock and the memory tier are: --state, else a place
+// that does not outlive a boot, by the device's name.
 func (o *mountOptions) stateDir() string {
 	switch run := os.Getenv("XDG_RUNTIME_DIR"); {
 	case o.state != "":
@@ -406,5 +420,6 @@ func init() {
 	}
 }
 
-// spareProcs is how many goroutines can serve files at once while every worker computes.
+// spareProcs is how many goroutines can serve files at once while every worker
+// computes.
 const spareProcs = 4

@@ -55,6 +55,7 @@ func (o *mountOptions) parse(list string) error {
 	return nil
 }
 
+// set takes one option; item is how it was written, for the message.
 func (o *mountOptions) set(key, val, item string) error {
 	if o.ignored(key) {
 		return nil

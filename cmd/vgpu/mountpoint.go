@@ -25,7 +25,8 @@ type mountPoint struct {
 // mountNote is the note's name in a state directory.
 const mountNote = "mountpoint"
 
-// makeMountPoint makes the directory if it is missing.
+// makeMountPoint makes the directory if it is missing, with its parents, which
+// stay. The zero mountPoint if it is there.
 func makeMountPoint(dir string) (m mountPoint, err error) {
 	st, err := os.Stat(dir)
 	switch {
@@ -81,7 +82,8 @@ func (m *mountPoint) remember(state, dir string) error {
 	return nil
 }
 
-// readMountNote gives what the note says; of one that was cut short by a crash, nothing.
+// readMountNote gives what the note says; of one that was cut short by a crash,
+// nothing.
 func readMountNote(path string) (m mountPoint, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

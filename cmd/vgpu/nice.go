@@ -99,6 +99,7 @@ func groupOfV2(mount, path string) (dir string, top bool) {
 	return "", there(mount, "cgroup.procs") && !there(mount, "cgroup.events")
 }
 
+// there tells whether a file exists, as far as it may be seen.
 func there(dir, file string) bool {
 	_, err := os.Stat(filepath.Join(dir, file))
 	return err == nil

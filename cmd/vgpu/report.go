@@ -95,6 +95,7 @@ func writeReport(ctx context.Context, o *benchOptions, lines []reportLine, out i
 	return err
 }
 
+// precision is the name of a roof.
 func precision(double bool) string {
 	if double {
 		return "f64"
@@ -199,7 +200,8 @@ func addPrecision(p *plot.Plot, double bool, peaks device.Peaks, points []report
 }
 
 // labelsOf are the points of a precision with their labels, and those of the
-// square products in a row: of them all but the first are labelled by size alone.
+// square products in a row: of them all but the first are labelled by size
+// alone. Lines without flops (copies) have no place on a logarithmic axis.
 func labelsOf(points []reportPoint, double bool) (labels plotter.XYLabels, squares plotter.XYs) {
 	for _, pt := range points {
 		if pt.Double != double || pt.Flops <= 0 {

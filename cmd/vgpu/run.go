@@ -19,6 +19,8 @@ import (
 	"vgpu/kernels/command"
 )
 
+// runOptions are those of a device on plain files: of run, bench, tune and what
+// asks the machine.
 type runOptions struct {
 	dir, file, isa, cpus string
 	tuning               string // directory of the tuner's findings; "" is the user's
@@ -27,6 +29,9 @@ type runOptions struct {
 	stats                bool
 }
 
+// runCommand runs commands without a mount. Buffers are the files themselves,
+// so that what a device guarantees of buffers (marks, spilling) does not hold
+// here.
 func runCommand() *cobra.Command {
 	var o runOptions
 	c := &cobra.Command{
@@ -54,7 +59,7 @@ func runCommand() *cobra.Command {
 	return c
 }
 
-// openPlain makes a device of plain files.
+// openPlain makes a device of plain files. The caller closes it.
 func openPlain(o *runOptions) (*device.Device, error) {
 	if o.isa != "" {
 		if err := forceISA(o.isa); err != nil {
@@ -88,6 +93,8 @@ func readableCache() string {
 	return dir
 }
 
+// runLines runs the lines of args, then those of o.file, up to the first
+// failure.
 func runLines(ctx context.Context, out io.Writer, o *runOptions, args []string) error {
 	dev, err := openPlain(o)
 	if err != nil {
@@ -112,6 +119,8 @@ func self() device.Cred {
 	return c
 }
 
+// runAll is runLines on an open device. Lines of a file are run as they are
+// read, so that a pipe can go on for ever.
 func runAll(ctx context.Context, dev *device.Device, s *device.Session, w *bufio.Writer, o *runOptions, args []string) error {
 	for _, line := range args {
 		if err := runLine(ctx, dev, s, w, o, line); err != nil {
@@ -165,7 +174,9 @@ func runLine(ctx context.Context, dev *device.Device, s *device.Session, w *bufi
 	}
 }
 
-// lineError shows the fault in the line, as the device's file `errors` does.
+// lineError shows the fault in the line, as the device's file `errors` does. Of
+// an interrupted command it makes a shell's status, 130, and lets a second
+// Ctrl-C kill: jobs may still be ending.
 func lineError(dev *device.Device, err error) error {
 	if errors.Is(err, syscall.EINTR) {
 		signal.Reset(syscall.SIGINT, syscall.SIGTERM)

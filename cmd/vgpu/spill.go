@@ -18,6 +18,7 @@ import (
 // size, a compression, or both in that order behind it.
 type spillFlag []alloc.SpillConfig
 
+// String writes what Set reads, a blank between tiers.
 func (f *spillFlag) String() string {
 	var out []string
 	for _, s := range *f {
@@ -33,6 +34,7 @@ func (f *spillFlag) String() string {
 	return strings.Join(out, " ")
 }
 
+// Type is what --help shows of a value.
 func (f *spillFlag) Type() string { return "DIR[:SIZE][:zstd]" }
 
 // Set adds a tier. What comes after the last colon is a size if it can be one. The

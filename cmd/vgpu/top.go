@@ -22,6 +22,7 @@ import (
 	"vgpu/vfs"
 )
 
+// topCommand shows a device by its files alone, with no other access to it.
 func topCommand() *cobra.Command {
 	var every time.Duration
 	var once bool
@@ -79,6 +80,8 @@ type look struct {
 // maxShown bounds the jobs read at each look.
 const maxShown = 40
 
+// lookAt reads the device's state. What goes away between two readings is left
+// out; an error is of the device itself.
 func lookAt(dir string) (l look, err error) {
 	l.when = time.Now()
 	if l.stat, err = readMap(filepath.Join(dir, "stat")); err != nil {
@@ -136,6 +139,7 @@ func newestJobs(dir string) []map[string]string {
 	return out
 }
 
+// readMap reads flat `key value` text by key.
 func readMap(path string) (map[string]string, error) {
 	fields, err := readFields(path)
 	if err != nil {
@@ -148,6 +152,7 @@ func readMap(path string) (map[string]string, error) {
 	return out, nil
 }
 
+// number is a figure of the device, 0 for what is none or not there.
 func number(s string) float64 {
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil {
@@ -178,6 +183,7 @@ func (l *look) summary(before *look) string {
 		s["jobs.running"], s["jobs.waiting"], s["jobs.done"], s["jobs.failed"], s["jobs.cancelled"], s["jobs.timedout"], s["errors"])
 }
 
+// queueColumns and jobColumns are keys of a status file, and headings.
 var queueColumns = []string{"name", "state", "running", "waiting", "done", "failed", "priority", "weight", "seconds"}
 
 var jobColumns = []string{"id", "queue", "state", "reason", "seconds", "gflops", "cmd"}
@@ -191,6 +197,7 @@ func cell(column, value string) string {
 	return value
 }
 
+// printOnce writes one look, whose rates are 0: there is no earlier one.
 func printOnce(w io.Writer, dir string) error {
 	l, err := lookAt(dir)
 	if err != nil {
@@ -210,6 +217,7 @@ func printOnce(w io.Writer, dir string) error {
 	return nil
 }
 
+// printTable writes columns of ten and more.
 func printTable(w io.Writer, columns []string, rows []map[string]string) error {
 	line := func(f func(c string) string) error {
 		var b strings.Builder
@@ -300,6 +308,7 @@ func refresh(ctx context.Context, dir string, every time.Duration, before look, 
 	}
 }
 
+// fillTable replaces the cells. What users wrote is escaped: it is no markup.
 func fillTable(t *tview.Table, columns []string, rows []map[string]string) {
 	t.Clear()
 	for c, name := range columns {

@@ -19,6 +19,7 @@ import (
 	"vgpu/kernels/tune"
 )
 
+// tuneOptions are those of `vgpu tune`.
 type tuneOptions struct {
 	runOptions
 	quick, json bool
@@ -26,6 +27,7 @@ type tuneOptions struct {
 	state       string
 }
 
+// tuneCommand searches for parameters that change no bit of any result.
 func tuneCommand() *cobra.Command {
 	var o tuneOptions
 	c := &cobra.Command{
@@ -110,18 +112,22 @@ type tunePrinter struct {
 	err   error // of out
 }
 
+// begin writes the heading.
 func (p *tunePrinter) begin(dir string, threads int) {
 	if !p.json {
 		p.printf("%d threads; findings go to %s\n%-44s %9s %9s %7s  %s\n", threads, dir, "", "default", "tuned", "gain", "values")
 	}
 }
 
+// printf writes to out and keeps the first error: the search goes on without a
+// reader, as its findings are kept.
 func (p *tunePrinter) printf(format string, args ...any) {
 	if _, err := fmt.Fprintf(p.out, format, args...); p.err == nil {
 		p.err = err
 	}
 }
 
+// progress is called by the search after each point.
 func (p *tunePrinter) progress(at tune.Progress) {
 	p.clear()
 	if e := at.Entry; e != nil {
@@ -140,6 +146,8 @@ func (p *tunePrinter) clear() {
 	}
 }
 
+// finding writes one: the default's and the tuned rate in GFLOP/s, and the
+// gain.
 func (p *tunePrinter) finding(e *tune.Entry) {
 	if p.json {
 		text, err := json.Marshal(e)

@@ -14,6 +14,7 @@ import (
 	"vgpu/vfs"
 )
 
+// umountCommand ends a device as its daemon's SIGTERM does, and waits for that.
 func umountCommand() *cobra.Command {
 	var lazy, quiet bool
 	var timeout time.Duration
@@ -34,6 +35,9 @@ func umountCommand() *cobra.Command {
 	return c
 }
 
+// unmountDevice stops the daemon, which then unmounts; a dead or lazy one is
+// detached here. When it returns nil the daemon has ended and its memory is
+// free.
 func unmountDevice(ctx context.Context, dir string, lazy bool, timeout time.Duration) error {
 	m, err := vfs.Find(dir)
 	if err != nil {
@@ -54,7 +58,8 @@ func unmountDevice(ctx context.Context, dir string, lazy bool, timeout time.Dura
 	return waitGone(ctx, pid, dir)
 }
 
-// daemonOf reads the daemon's process number from the device itself.
+// daemonOf reads the daemon's process number from the device itself: it is one
+// of the daemon's own PID namespace.
 func daemonOf(dir string) (pid int, err error) {
 	text, err := os.ReadFile(dir + "/info")
 	if err != nil {
