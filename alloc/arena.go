@@ -7,11 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// arenaSlack is reserved beside what an arena is asked for: the rounding of thousands of small pieces to cache lines.
+// arenaSlack is reserved beside what an arena is asked for: the rounding of
+// thousands of small pieces to cache lines.
 const arenaSlack = 256 << 10
 
-// Arena is the scratch memory of one job: anonymous memory, never on the Go heap, that lives until Close.
-// Its methods may be called concurrently. What Alloc returns is not cleared.
+// Arena is the scratch memory of one job: anonymous memory, never on the Go
+// heap, that lives until Close. Its methods may be called concurrently. What
+// Alloc returns is not cleared.
 type Arena struct {
 	s      *Store
 	limit  int64 // bytes reserved
@@ -22,7 +24,8 @@ type Arena struct {
 	closed atomic.Bool
 }
 
-// NewArena reserves n bytes of scratch. If they do not fit beside what the buffers hold it fails with a *BudgetError (ENOMEM).
+// NewArena reserves n bytes of scratch. If they do not fit beside what the
+// buffers hold it fails with a *BudgetError (ENOMEM).
 func (s *Store) NewArena(n int64) (*Arena, error) {
 	s.ns.RLock()
 	defer s.ns.RUnlock()
@@ -42,8 +45,9 @@ func (s *Store) NewArena(n int64) (*Arena, error) {
 	return a, nil
 }
 
-// arenaLimit is what n bytes can need with rounding: pieces of 2 MiB and more lose less than a page each (1/512), the small ones less
-// than a cache line each, and their region ends in a part of a huge page.
+// arenaLimit is what n bytes can need with rounding: pieces of 2 MiB and more
+// lose less than a page each (1/512), the small ones less than a cache line
+// each, and their region ends in a part of a huge page.
 func arenaLimit(n int64) int64 {
 	limit := n + n/512 + arenaSlack
 	if n >= hugePage {
@@ -52,8 +56,9 @@ func arenaLimit(n int64) int64 {
 	return pages(limit)
 }
 
-// Alloc returns n bytes, aligned to 64 bytes, or to 2 MiB if there are as many. It panics with a *BudgetError if the arena was
-// reserved for less: the job that asked has mistaken its own needs.
+// Alloc returns n bytes, aligned to 64 bytes, or to 2 MiB if there are as many.
+// It panics with a *BudgetError if the arena was reserved for less: the job
+// that asked has mistaken its own needs.
 func (a *Arena) Alloc(n int) []byte {
 	if n == 0 {
 		return nil
@@ -91,7 +96,8 @@ func (a *Arena) allocSmall(b *budget, n int64) []byte {
 	return p
 }
 
-// takeSmall gives the arena its region of small pieces: an idle one that is large enough, or a new one.
+// takeSmall gives the arena its region of small pieces: an idle one that is
+// large enough, or a new one.
 func (a *Arena) takeSmall(b *budget) {
 	r := b.takeIdle(func(r *region) bool {
 		size := int64(len(r.mem))
@@ -107,8 +113,9 @@ func (a *Arena) takeSmall(b *budget) {
 	a.use(b, r.dirty)
 }
 
-// allocBig gives a piece a region of its own, so that the next arena finds it again by its size. Nothing is taken or mapped before
-// the limit is checked: a panic must not leak. b.mu is held.
+// allocBig gives a piece a region of its own, so that the next arena finds it
+// again by its size. Nothing is taken or mapped before the limit is checked: a
+// panic must not leak. b.mu is held.
 func (a *Arena) allocBig(b *budget, n int64) []byte {
 	size := pages(n)
 	a.makeRoom(b, size)
@@ -125,8 +132,8 @@ func (a *Arena) allocBig(b *budget, n int64) []byte {
 	return r.mem[:n:n]
 }
 
-// makeRoom gives up small memory that an earlier arena dirtied and this one has not handed out, if with n bytes more the limit would be
-// passed.
+// makeRoom gives up small memory that an earlier arena dirtied and this one has
+// not handed out, if with n bytes more the limit would be passed.
 func (a *Arena) makeRoom(b *budget, n int64) {
 	if a.small == nil || a.charge+n <= a.limit {
 		return
@@ -137,7 +144,8 @@ func (a *Arena) makeRoom(b *budget, n int64) {
 	b.charged -= before - a.small.dirty
 }
 
-// use charges the arena n bytes more. Idle memory goes if all would pass what is reserved.
+// use charges the arena n bytes more. Idle memory goes if all would pass what
+// is reserved.
 func (a *Arena) use(b *budget, n int64) {
 	a.charge += n
 	b.charged += n
@@ -149,7 +157,8 @@ func (a *Arena) beyond(n int64) error {
 	return fmt.Errorf("arena: %w", &BudgetError{Need: n, Free: a.limit - a.charge, Mem: a.limit})
 }
 
-// Close gives the memory back; nothing that Alloc returned may be touched afterwards. A second Close does nothing.
+// Close gives the memory back; nothing that Alloc returned may be touched
+// afterwards. A second Close does nothing.
 func (a *Arena) Close() {
 	if a.closed.Swap(true) {
 		return

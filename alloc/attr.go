@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Chmod sets the permission bits, setuid, setgid and sticky included. A symlink has none: EOPNOTSUPP.
+// Chmod sets the permission bits, setuid, setgid and sticky included. A symlink
+// has none: EOPNOTSUPP.
 func (s *Store) Chmod(rel string, mode uint32) error {
 	return s.look(rel, func(e entry) error {
 		st, err := s.stat(e)
@@ -21,8 +22,8 @@ func (s *Store) Chmod(rel string, mode uint32) error {
 	})
 }
 
-// Chown sets the owner and the group; -1 keeps one. As in chown(2) a file loses its setuid and setgid bits. EDQUOT: the new owner's quota
-// has no room for it.
+// Chown sets the owner and the group; -1 keeps one. As in chown(2) a file loses
+// its setuid and setgid bits. EDQUOT: the new owner's quota has no room for it.
 func (s *Store) Chown(rel string, uid, gid int) error {
 	return s.look(rel, func(e entry) error {
 		st, err := s.stat(e)
@@ -62,8 +63,10 @@ func (s *Store) Utimens(rel string, atime, mtime *time.Time) error {
 	})
 }
 
-// Statfs tells the device's size: Mem and the spill tiers in all, and what neither buffers nor scratch hold of them as free. What is free on a
-// disk counts once, however many tiers it has. For a plain store it is the file system's own.
+// Statfs tells the device's size: Mem and the spill tiers in all, and what
+// neither buffers nor scratch hold of them as free. What is free on a disk
+// counts once, however many tiers it has. For a plain store it is the file
+// system's own.
 func (s *Store) Statfs() (st unix.Statfs_t, err error) {
 	err = s.look("", func(e entry) (err error) {
 		st, err = s.statfs(e.dir, e.rel)
@@ -80,7 +83,8 @@ func (s *Store) Statfs() (st unix.Statfs_t, err error) {
 	return st, nil
 }
 
-// disks is the size of all spill tiers, and what is free on them: of those on one file system together no more than it has.
+// disks is the size of all spill tiers, and what is free on them: of those on
+// one file system together no more than it has.
 func (s *Store) disks() (size, free int64) {
 	type disk struct{ size, used, free, left, largest int64 }
 	all := map[uint64]*disk{}

@@ -31,11 +31,14 @@ func (e *BudgetError) Error() string {
 // Unwrap makes the error ENOMEM.
 func (e *BudgetError) Unwrap() error { return unix.ENOMEM }
 
-// budget divides Mem between buffers and scratch. What is reserved for scratch is taken off the bound of the buffers, so that
-// neither can overrun the other. A reservation whose arena has ended is kept for the next, up to keep bytes, with its memory:
-// a job costs no mount call and no page faults then. It is given back as soon as a buffer needs the space.
+// budget divides Mem between buffers and scratch. What is reserved for scratch
+// is taken off the bound of the buffers, so that neither can overrun the other.
+// A reservation whose arena has ended is kept for the next, up to keep bytes,
+// with its memory: a job costs no mount call and no page faults then. It is
+// given back as soon as a buffer needs the space.
 //
-// Invariants: used by buffers <= mem - reserved; active <= reserved; charged + cached <= reserved.
+// Invariants: used by buffers <= mem - reserved; active <= reserved; charged +
+// cached <= reserved.
 type budget struct {
 	sys
 	meter meter
@@ -58,7 +61,8 @@ type budget struct {
 	peak     int64
 }
 
-// newBudget makes a budget with nothing reserved. An eighth of the memory, 256 MiB at most, may be kept for the next arenas.
+// newBudget makes a budget with nothing reserved. An eighth of the memory, 256
+// MiB at most, may be kept for the next arenas.
 func newBudget(x sys, mem int64, m meter) *budget {
 	return &budget{sys: x, meter: m, mem: mem, pooled: func() int64 { return 0 }, drain: func() bool { return false }, keep: min(mem/8, 256<<20) &^ (pageSize - 1)}
 }
@@ -136,17 +140,20 @@ func (b *budget) raise(want int64) error {
 	return err
 }
 
-// isFull recognises that a bound was refused: the remount of a tmpfs says EINVAL, the count ENOSPC.
+// isFull recognises that a bound was refused: the remount of a tmpfs says
+// EINVAL, the count ENOSPC.
 func isFull(err error) bool { return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) }
 
-// tooMuch is the refusal of a reservation, with the figures as they are now. b.mu is held.
+// tooMuch is the refusal of a reservation, with the figures as they are now.
+// b.mu is held.
 func (b *budget) tooMuch(want int64) error {
 	b.sample()
 	return &BudgetError{Need: want - b.active, Free: max(b.mem-b.lastUsed-b.active-b.spare, 0), Mem: b.mem}
 }
 
-// setReserved moves the border between buffers and scratch. The kernel, or the count, checks it against what is in use in the same
-// step: there is no moment at which both sides could take the same page. b.mu is held.
+// setReserved moves the border between buffers and scratch. The kernel, or the
+// count, checks it against what is in use in the same step: there is no moment
+// at which both sides could take the same page. b.mu is held.
 func (b *budget) setReserved(n int64) error {
 	n = pages(n)
 	if err := b.meter.bound(b.mem - n); err != nil {
@@ -175,8 +182,9 @@ func (b *budget) unreserve(n int64) error {
 	return b.shrink(b.active + spare)
 }
 
-// short reports whether with n bytes reserved so little is left that idle scratch is not to sit on it: what clients write through
-// descriptors of their own would run into it, and cannot ask for it back.
+// short reports whether with n bytes reserved so little is left that idle
+// scratch is not to sit on it: what clients write through descriptors of their
+// own would run into it, and cannot ask for it back.
 func (b *budget) short(n int64) bool { return b.mem-b.lastUsed-n < 2*b.keep }
 
 // shrink gives reserved memory back down to n bytes, idle regions first.
@@ -188,7 +196,8 @@ func (b *budget) shrink(n int64) error {
 // relieve gives back all that no arena needs, and reports whether that was anything.
 func (b *budget) relieve() bool { return b.drain() || b.unlend() }
 
-// unlend gives back the scratch that no arena needs, and reports whether that was anything.
+// unlend gives back the scratch that no arena needs, and reports whether that
+// was anything.
 func (b *budget) unlend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -233,8 +242,9 @@ func (b *budget) shut() {
 	b.evict(-1)
 }
 
-// spend runs a call that may take n more bytes for file k. If there is no room, idle scratch is given up and it runs again:
-// it must carry on where it stopped. blocks tells what the file holds afterwards.
+// spend runs a call that may take n more bytes for file k. If there is no room,
+// idle scratch is given up and it runs again: it must carry on where it
+// stopped. blocks tells what the file holds afterwards.
 func (b *budget) spend(k key, n int64, call func() error, blocks func() (int64, error)) error {
 	for {
 		err := b.meter.claim(k, n)

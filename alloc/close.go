@@ -6,11 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Close ends the store. With keep the buffers stay, for the next Open to take over; else they are deleted, and the
-// mount, the folders and the lock that Open made are removed. With Config.Persist they are saved in the spill tiers first, for good: the
-// next Open finds them after the machine's restart too; if they cannot be saved they are kept, and the error says so. A tmpfs that somebody still has a file open on is detached and
-// goes with the last of them. Every later call but the releasing of what is held fails with ESHUTDOWN. A plain store's files stay
-// in any case.
+// Close ends the store. With keep the buffers stay, for the next Open to take
+// over; else they are deleted, and the mount, the folders and the lock that
+// Open made are removed. With Config.Persist they are saved in the spill tiers
+// first, for good: the next Open finds them after the machine's restart too; if
+// they cannot be saved they are kept, and the error says so. A tmpfs that
+// somebody still has a file open on is detached and goes with the last of them.
+// Every later call but the releasing of what is held fails with ESHUTDOWN. A
+// plain store's files stay in any case.
 func (s *Store) Close(keep bool) error {
 	s.warm.close()
 	s.cancel()
@@ -51,7 +54,8 @@ func (s *Store) Close(keep bool) error {
 	return err
 }
 
-// remove takes the RAM tier away with all buffers. Its descriptors are closed already, or the unmount would find it busy with us.
+// remove takes the RAM tier away with all buffers. Its descriptors are closed
+// already, or the unmount would find it busy with us.
 func (s *Store) remove() (err error) {
 	if s.ram.mounted {
 		err = unmount(s.sys, s.ram.path)
@@ -71,7 +75,8 @@ func (s *Store) remove() (err error) {
 	return err
 }
 
-// removeShm takes a folder under /dev/shm away: by one rename, so that a start never finds a part of it.
+// removeShm takes a folder under /dev/shm away: by one rename, so that a start
+// never finds a part of it.
 func (s *Store) removeShm() error {
 	from, gone := entry{unix.AT_FDCWD, s.ram.path, s.ram.path}, goneShm(s.ram.path)
 	if err := s.ram.clearGone(gone); err != nil {

@@ -14,15 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CompressZstd is the compression of a spill tier (SpillConfig.Compress) that there is: Zstandard (RFC 8878), of shuffled bytes.
+// CompressZstd is the compression of a spill tier (SpillConfig.Compress) that
+// there is: Zstandard (RFC 8878), of shuffled bytes.
 const CompressZstd = "zstd"
 
-// packChunk is how many bytes of a buffer are compressed on their own. Whoever reads a byte of a compressed file decompresses so much. It is
-// two blocks of the format's, each with an entropy code of its own: half as much mixes exponents and noise in one.
+// packChunk is how many bytes of a buffer are compressed on their own. Whoever
+// reads a byte of a compressed file decompresses so much. It is two blocks of
+// the format's, each with an entropy code of its own: half as much mixes
+// exponents and noise in one.
 const packChunk = 4 * chunkSize
 
-// codecSize bounds the memory of a codec: three blocks of about a chunk each, and as much again or more for what the library keeps: tables,
-// history, literals. minPackMem is what a device has that compresses, so that a codec is an eighth of it at most.
+// codecSize bounds the memory of a codec: three blocks of about a chunk each,
+// and as much again or more for what the library keeps: tables, history,
+// literals. minPackMem is what a device has that compresses, so that a codec is
+// an eighth of it at most.
 const (
 	codecSize   = 2 << 20
 	minPackMem  = 8 * codecSize
@@ -31,7 +36,8 @@ const (
 	codecBlock  = packChunk + pageSize // what does not shrink is somewhat longer, and the library writes a few bytes past the end if it may
 )
 
-// codec compresses and decompresses one chunk at a time. Its blocks lie as direct transfers want them.
+// codec compresses and decompresses one chunk at a time. Its blocks lie as
+// direct transfers want them.
 type codec struct {
 	enc             *zstd.Encoder
 	dec             *zstd.Decoder
@@ -41,7 +47,8 @@ type codec struct {
 	chunk int64
 }
 
-// codecs is the codecs of a store. There are twice as many as processors, as one may wait for a disk, within a thirty-second of the memory.
+// codecs is the codecs of a store. There are twice as many as processors, as
+// one may wait for a disk, within a thirty-second of the memory.
 type codecs struct {
 	mem  []byte
 	sem  chan struct{} // has as many as are taken
@@ -55,7 +62,8 @@ func codecCount(mem int64) int64 {
 	return max(1, min(mem/32/codecSize, 2*int64(runtime.GOMAXPROCS(0)), maxCodecs))
 }
 
-// packs reports whether codecs are needed: to compress, or to read what an earlier start has compressed.
+// packs reports whether codecs are needed: to compress, or to read what an
+// earlier start has compressed.
 func (s *Store) packs() bool {
 	for _, t := range s.spills {
 		if t.packs {
@@ -110,7 +118,8 @@ func (x sys) newCodecs(n int64) (*codecs, error) {
 func newCodec(mem []byte) (c *codec, err error) {
 	block := func(i int) []byte { return mem[i*codecBlock : (i+1)*codecBlock : (i+1)*codecBlock] }
 	c = &codec{raw: block(0), work: block(1), data: block(2)}
-	// A plane of exponents repeats nothing, and has few values: entropy coding alone is what it needs.
+	// A plane of exponents repeats nothing, and has few values: entropy coding
+	// alone is what it needs.
 	c.enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithAllLitEntropyCompression(true),
 		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(packChunk))
 	if err == nil {
@@ -149,7 +158,8 @@ func (z *codecs) free() error {
 	return unix.Munmap(z.mem)
 }
 
-// take waits for a codec: that one, if it is idle, that has this chunk already. Who holds a codec waits for no other.
+// take waits for a codec: that one, if it is idle, that has this chunk already.
+// Who holds a codec waits for no other.
 func (z *codecs) take(ctx context.Context, p *spot, chunk int64) (*codec, error) {
 	select {
 	case <-z.quit:
@@ -179,8 +189,9 @@ func (z *codecs) give(c *codec) {
 	<-z.sem
 }
 
-// each calls f for 0 to n-1, which stand for chunks of a file, with as many codecs at a time as there are. It returns when none is under way any
-// more, with the first error.
+// each calls f for 0 to n-1, which stand for chunks of a file, with as many
+// codecs at a time as there are. It returns when none is under way any more,
+// with the first error.
 func (z *codecs) each(ctx context.Context, p *spot, n int64, chunk func(i int64) int64, f func(ctx context.Context, c *codec, i int64) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
@@ -206,8 +217,9 @@ func (z *codecs) each(ctx context.Context, p *spot, n int64, chunk func(i int64)
 // threads is how many work on the chunks of a file that is brought or taken away whole.
 func (z *codecs) threads() int { return min(max(2, runtime.GOMAXPROCS(0)), cap(z.sem)) }
 
-// pack compresses a chunk, shuffled as elements of so many bytes, and gives the result, which data has, with zeros to the end of its last page.
-// False: that would save no page.
+// pack compresses a chunk, shuffled as elements of so many bytes, and gives the
+// result, which data has, with zeros to the end of its last page. False: that
+// would save no page.
 func (c *codec) pack(src []byte, width int) ([]byte, bool) {
 	n := len(src)
 	if width > 1 {

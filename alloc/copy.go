@@ -10,9 +10,10 @@ import (
 // copyStep is how much CopyFrom copies between looking at its context.
 const copyStep = 8 << 20
 
-// CopyFrom copies n bytes of src from off on to the place `to` of the buffer, which grows if it must, in the kernel where both are on one file
-// system. It stops early, without an error, where src ends. EINVAL: the two overlap in one buffer; else as ReadAt and WriteAt. done
-// bytes were copied in any case.
+// CopyFrom copies n bytes of src from off on to the place `to` of the buffer,
+// which grows if it must, in the kernel where both are on one file system. It
+// stops early, without an error, where src ends. EINVAL: the two overlap in one
+// buffer; else as ReadAt and WriteAt. done bytes were copied in any case.
 func (b *Buffer) CopyFrom(ctx context.Context, src *Buffer, off, to, n int64) (done int64, err error) {
 	if off < 0 || to < 0 || n < 0 || to+n < to || off+n < off || src == b && off < to+n && to < off+n {
 		return 0, fail("copy", b.Path(), unix.EINVAL)
@@ -65,7 +66,8 @@ func (b *Buffer) copyOnce(src *Buffer, off, to, n int64) (done int64, end bool, 
 	return done, false, err
 }
 
-// lockWith locks two buffers, in the order of their inodes: src to read, b to read too if it is long enough already.
+// lockWith locks two buffers, in the order of their inodes: src to read, b to
+// read too if it is long enough already.
 func (b *Buffer) lockWith(src *Buffer, end int64) (unlock func(), grows bool, err error) {
 	b.mu.RLock()
 	st, err := b.stat()

@@ -6,9 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Create makes an empty file that belongs to c, or without excl gives the one that is there, as it is. created tells which.
-// With excl an existing name is EEXIST. What is there is asked and what is not is made under one hold of the names: two
-// creators of one name get one buffer.
+// Create makes an empty file that belongs to c, or without excl gives the one
+// that is there, as it is. created tells which. With excl an existing name is
+// EEXIST. What is there is asked and what is not is made under one hold of the
+// names: two creators of one name get one buffer.
 func (s *Store) Create(c Cred, rel string, mode uint32, excl bool) (b *Buffer, created bool, err error) {
 	err = s.change(rel, func(e entry) (err error) {
 		_, err = s.stat(e)
@@ -31,8 +32,9 @@ func (s *Store) Create(c Cred, rel string, mode uint32, excl bool) (b *Buffer, c
 	return b, created, nil
 }
 
-// newFile makes an empty file that belongs to c, under a temporary name, and renames it to e. Killed in between, it leaves a temporary:
-// the next start drops it. Preconditions: s.ns is held for writing.
+// newFile makes an empty file that belongs to c, under a temporary name, and
+// renames it to e. Killed in between, it leaves a temporary: the next start
+// drops it. Preconditions: s.ns is held for writing.
 func (s *Store) newFile(c Cred, e entry, mode uint32) (*Buffer, error) {
 	tmp, b, err := s.tempFile(e)
 	if err != nil {
@@ -53,7 +55,8 @@ func (s *Store) newFile(c Cred, e entry, mode uint32) (*Buffer, error) {
 	return b, nil
 }
 
-// chargeOwner counts a file that is about to be named as its owner's, instead of the one that it replaces.
+// chargeOwner counts a file that is about to be named as its owner's, instead
+// of the one that it replaces.
 func (s *Store) chargeOwner(tmp entry, b *Buffer, instead key) error {
 	if s.quota.limit == 0 {
 		return nil
@@ -137,7 +140,8 @@ func (s *Store) dressLike(tmp, e entry, like *unix.Stat_t) error {
 	return s.chmod(tmp, like.Mode&0o7777)
 }
 
-// copyXattrs copies the user.* attributes: pins and advice go with the name, not with the inode.
+// copyXattrs copies the user.* attributes: pins and advice go with the name,
+// not with the inode.
 func (s *Store) copyXattrs(from, to entry) error {
 	names, err := s.listxattr(from)
 	if errors.Is(err, unix.EOPNOTSUPP) {

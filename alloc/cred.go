@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cred is who asks: the caller's user, group and supplementary groups. UID 0 may do everything.
+// Cred is who asks: the caller's user, group and supplementary groups. UID 0
+// may do everything.
 type Cred struct {
 	UID, GID uint32
 	Groups   []uint32
@@ -19,8 +20,9 @@ const (
 	MayRead  = 4
 )
 
-// May reports whether the mode bits of st grant c all of want (4 read, 2 write, 1 execute or search). As in POSIX one class
-// alone decides: the owner's bits for the owner, the group's for a member, else the others'.
+// May reports whether the mode bits of st grant c all of want (4 read, 2 write,
+// 1 execute or search). As in POSIX one class alone decides: the owner's bits
+// for the owner, the group's for a member, else the others'.
 func (c Cred) May(st *unix.Stat_t, want uint32) bool {
 	mode := st.Mode & 7
 	switch {

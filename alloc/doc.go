@@ -1,63 +1,89 @@
-// Package alloc keeps the buffers of a device: where their bytes live, who holds them, and within which memory.
+// Package alloc keeps the buffers of a device: where their bytes live, who
+// holds them, and within which memory.
 //
 // # Model
 //
-// A tier is a directory, and a buffer is a file in it. The tree of the RAM tier, with the owners and modes that files have, is the only
-// record of the buffers; nothing else has to be kept in step with it. Beside the tree (buffers/) the tier has marks/, one file for
-// each buffer whose bytes are not to be trusted, and tmp/, for what is being made and has no name in the tree yet.
-// The RAM tier is a tmpfs of the daemon's own, or where mounting is not permitted a folder under /dev/shm.
+// A tier is a directory, and a buffer is a file in it. The tree of the RAM
+// tier, with the owners and modes that files have, is the only record of the
+// buffers; nothing else has to be kept in step with it. Beside the tree
+// (buffers/) the tier has marks/, one file for each buffer whose bytes are not
+// to be trusted, and tmp/, for what is being made and has no name in the tree
+// yet. The RAM tier is a tmpfs of the daemon's own, or where mounting is not
+// permitted a folder under /dev/shm.
 //
-// A Buffer is an inode that somebody holds. It outlives its names. A Mapping is a hold on its bytes, an Arena is scratch memory of a job.
+// A Buffer is an inode that somebody holds. It outlives its names. A Mapping is
+// a hold on its bytes, an Arena is scratch memory of a job.
 //
 // # Spilling
 //
-// Spill tiers are directories on disks (Config.Spill). Names never leave the RAM tier: what moves is the bytes. Of a buffer that has
-// spilled the tree keeps a stub, an inode with all that it had but the pages; its bytes are DIR/<device>/data/<file> on the spill tier,
-// their checksums sums/<file>. homes/<inode> in the RAM tier, a symlink, names the tier and the file. It alone decides: while it is
-// there the spill file is the buffer, else the stub's pages are.
+// Spill tiers are directories on disks (Config.Spill). Names never leave the
+// RAM tier: what moves is the bytes. Of a buffer that has spilled the tree
+// keeps a stub, an inode with all that it had but the pages; its bytes are
+// DIR/<device>/data/<file> on the spill tier, their checksums sums/<file>.
+// homes/<inode> in the RAM tier, a symlink, names the tier and the file. It
+// alone decides: while it is there the spill file is the buffer, else the
+// stub's pages are.
 //
 //	spill:    copy to tmp/, rename to data/, write sums/, symlink homes/<inode> [now it has moved], free the stub's pages
 //	promote:  give the stub its size, copy and verify, unlink homes/<inode> [now it has moved], remove data/ and sums/
 //	migrate:  copy to another tier, rename a new symlink over homes/<inode> [now it has moved], remove the old files
 //
-// A buffer moves only while nobody has it mapped or holds it to its place (Hold). All else works wherever the bytes are: reads, writes,
-// growth, and streamed transfers (Read and Write), of which any number may be under way. st_blocks tells what is resident; size and
-// times are the spill file's. A buffer that a client makes grow beyond the memory spills itself, after OnShort could make no room.
+// A buffer moves only while nobody has it mapped or holds it to its place
+// (Hold). All else works wherever the bytes are: reads, writes, growth, and
+// streamed transfers (Read and Write), of which any number may be under way.
+// st_blocks tells what is resident; size and times are the spill file's. A
+// buffer that a client makes grow beyond the memory spills itself, after
+// OnShort could make no room.
 //
-// A chunk of 64 KiB has a CRC-32C. It is verified when the buffer is promoted, whenever a whole chunk is streamed, and the first time that
-// a part of one is read; what is wrong is a *ChecksumError (EIO) that names buffer and offset. What is written in place makes
-// the sums of its chunks unknown or, if whole chunks are streamed or a client writes through the store, new ones. The file of the sums is
-// removed before the first such write, and made again when the last hold ends: after a crash in between, the bytes go unverified, never
+// A chunk of 64 KiB has a CRC-32C. It is verified when the buffer is promoted,
+// whenever a whole chunk is streamed, and the first time that a part of one is
+// read; what is wrong is a *ChecksumError (EIO) that names buffer and offset.
+// What is written in place makes the sums of its chunks unknown or, if whole
+// chunks are streamed or a client writes through the store, new ones. The file
+// of the sums is removed before the first such write, and made again when the
+// last hold ends: after a crash in between, the bytes go unverified, never
 // wrongly accused.
 //
-// Transfers go past the page cache (O_DIRECT), several at a time, through package iouring and a few blocks of staging memory that
-// are part of Config.Mem. Where a file system has no O_DIRECT, or the kernel no io_uring, they work without; Tiers says so.
+// Transfers go past the page cache (O_DIRECT), several at a time, through
+// package iouring and a few blocks of staging memory that are part of
+// Config.Mem. Where a file system has no O_DIRECT, or the kernel no io_uring,
+// they work without; Tiers says so.
 //
 // # Compression
 //
-// A tier can compress what moves there whole (SpillConfig.Compress): chunks of 256 KiB, shuffled, each at its place in a file with holes, whose name ends
-// in .z. The sizes and checksums of the chunks are in the file of the checksums, without which such a file cannot be read. It is written once;
-// who would write it, or wants its descriptor, has it expanded first: another file, and a rename of the symlink. Codecs are part of the staging memory.
-// Who holds a codec waits for no other, nor for a staging block.
+// A tier can compress what moves there whole (SpillConfig.Compress): chunks of
+// 256 KiB, shuffled, each at its place in a file with holes, whose name ends in
+// .z. The sizes and checksums of the chunks are in the file of the checksums,
+// without which such a file cannot be read. It is written once; who would write
+// it, or wants its descriptor, has it expanded first: another file, and a
+// rename of the symlink. Codecs are part of the staging memory. Who holds a
+// codec waits for no other, nor for a staging block.
 //
 // # Memory
 //
-// Config.Mem bounds buffers, scratch and staging together. On a tmpfs of our own the kernel keeps the bound, whoever writes: what is reserved
-// for scratch is taken off the size of the tmpfs by a remount. Every page of a buffer is allocated before it is mapped, and a
-// mapped buffer does not shrink, so that no access to a mapping can end in SIGBUS. Where buffers can spill the memory is full as a
-// rule; they leave a spare then, so that marks and directories find room.
+// Config.Mem bounds buffers, scratch and staging together. On a tmpfs of our
+// own the kernel keeps the bound, whoever writes: what is reserved for scratch
+// is taken off the size of the tmpfs by a remount. Every page of a buffer is
+// allocated before it is mapped, and a mapped buffer does not shrink, so that
+// no access to a mapping can end in SIGBUS. Where buffers can spill the memory
+// is full as a rule; they leave a spare then, so that marks and directories
+// find room.
 //
-// The file of a large buffer that is gone is kept for a while, under a name in tmp/, and becomes the next output of about its size that
-// will be written whole (PrepareWhole): pages that are new have to be zeroed first. It counts as free, and goes when the memory is
-// needed. What it holds is never seen: the buffer is stale, and its mark says so, until its job has ended done; else it is wiped,
-// if the job was killed at Open.
+// The file of a large buffer that is gone is kept for a while, under a name in
+// tmp/, and becomes the next output of about its size that will be written
+// whole (PrepareWhole): pages that are new have to be zeroed first. It counts
+// as free, and goes when the memory is needed. What it holds is never seen: the
+// buffer is stale, and its mark says so, until its job has ended done; else it
+// is wiped, if the job was killed at Open.
 //
-// A spill tier counts the blocks of its files, and reserves space before it is used. A quota (Config.Quota) bounds the sizes of each
-// user's buffers, wherever they are.
+// A spill tier counts the blocks of its files, and reserves space before it is
+// used. A quota (Config.Quota) bounds the sizes of each user's buffers,
+// wherever they are.
 //
 // # Crashes
 //
-// A process that is killed, at any point, leaves a state that Open accepts with no buffer lost and none half made:
+// A process that is killed, at any point, leaves a state that Open accepts with
+// no buffer lost and none half made:
 //
 //   - Every change of a name is one rename, link or unlink, which the kernel does whole or not at all. What is made new is made in tmp/,
 //     gets its owner, mode and mark there, and is renamed into the tree. A file in tmp/ is nobody's, and dropped at Open.
@@ -75,22 +101,31 @@
 //
 // # Disks that fail
 //
-// A spill tier whose disk fails is taken out of use (health.go): what would go there goes elsewhere or is ENOSPC (*OfflineError), and what
-// is there is read for as long as that works, else a *LostError (EIO). OnTier tells of it. A goroutine of the store probes it until it works, also
-// when it has been mounted anew; ProbeTiers does so at once.
+// A spill tier whose disk fails is taken out of use (health.go): what would go
+// there goes elsewhere or is ENOSPC (*OfflineError), and what is there is read
+// for as long as that works, else a *LostError (EIO). OnTier tells of it. A
+// goroutine of the store probes it until it works, also when it has been
+// mounted anew; ProbeTiers does so at once.
 //
 // # Restarts of the machine
 //
-// The RAM tier goes with the machine's restart, and with it every name. Spill tiers know whose they are (owner, a symlink): one whose RAM
-// tier is gone is emptied at Open, one whose RAM tier is still there belongs to another device (EBUSY).
+// The RAM tier goes with the machine's restart, and with it every name. Spill
+// tiers know whose they are (owner, a symlink): one whose RAM tier is gone is
+// emptied at Open, one whose RAM tier is still there belongs to another device
+// (EBUSY).
 //
-// With Config.Persist a clean Close saves: it copies what is resident to the spill tiers, makes all of it durable (syncfs), and then puts the
-// tree in place (DIR/<device>/tree: names, owners, modes, times, attributes, links, marks, and where the bytes are), by one rename. Open
-// on a new RAM tier builds the tree from it; nothing is read but that, as all buffers are spilled ones. Then it removes the file, for
-// good, before anything can change. So there is such a file exactly while it is true, and nothing stale is ever passed off as good.
-// The price is that a power cut, or the kernel's crash, while the device runs loses the buffers: the next start finds no tree,
-// drops what is on the tiers, and says so. A daemon that is killed loses nothing, since the RAM tier outlives it: Open prefers that to
-// the tree. Building can be killed and begins anew.
+// With Config.Persist a clean Close saves: it copies what is resident to the
+// spill tiers, makes all of it durable (syncfs), and then puts the tree in
+// place (DIR/<device>/tree: names, owners, modes, times, attributes, links,
+// marks, and where the bytes are), by one rename. Open on a new RAM tier builds
+// the tree from it; nothing is read but that, as all buffers are spilled ones.
+// Then it removes the file, for good, before anything can change. So there is
+// such a file exactly while it is true, and nothing stale is ever passed off as
+// good. The price is that a power cut, or the kernel's crash, while the device
+// runs loses the buffers: the next start finds no tree, drops what is on the
+// tiers, and says so. A daemon that is killed loses nothing, since the RAM tier
+// outlives it: Open prefers that to the tree. Building can be killed and begins
+// anew.
 //
 // # Locks
 //

@@ -12,9 +12,10 @@ import (
 	"vgpu/iouring"
 )
 
-// engine moves bytes between memory and the spill tiers: a ring, and blocks of memory that it knows, for what cannot go straight to
-// where it is wanted, since it has to be checked first or is not aligned. The blocks are part of Config.Mem for as long as the
-// store is open.
+// engine moves bytes between memory and the spill tiers: a ring, and blocks of
+// memory that it knows, for what cannot go straight to where it is wanted,
+// since it has to be checked first or is not aligned. The blocks are part of
+// Config.Mem for as long as the store is open.
 type engine struct {
 	ring   *iouring.Ring
 	codecs *codecs // nil: nothing is compressed
@@ -36,7 +37,8 @@ const (
 	maxSpare   = 16 << 20
 )
 
-// stagingSize is how much of the memory transfers may have: a thirty-second, in blocks that are whole chunks.
+// stagingSize is how much of the memory transfers may have: a thirty-second, in
+// blocks that are whole chunks.
 func stagingSize(mem int64, packs bool) (size, block int64) {
 	size = min(max(mem/32, minStaging), maxStaging)
 	block = int64(chunkSize)
@@ -113,7 +115,8 @@ func (s *Store) faulty() iouring.Faulty {
 	}
 }
 
-// close ends what is under way and frees all. What is suspect still is probed, so that the end of the store knows.
+// close ends what is under way and frees all. What is suspect still is probed,
+// so that the end of the store knows.
 func (e *engine) close() error {
 	e.nurse.stop()
 	for _, t := range e.nurse.s.spills {
@@ -160,8 +163,10 @@ type piece struct {
 	drain  func() error // after a read: takes them out
 }
 
-// flow carries out the pieces that next gives, until it gives nil, several at a time. It returns when none is under way any more,
-// with the first error. Who waits for a staging block holds none, so that flows cannot wait for each other in a circle.
+// flow carries out the pieces that next gives, until it gives nil, several at a
+// time. It returns when none is under way any more, with the first error. Who
+// waits for a staging block holds none, so that flows cannot wait for each
+// other in a circle.
 func (e *engine) flow(ctx context.Context, next func() *piece) error {
 	f := &flow{e: e, ctx: ctx, q: e.ring.NewQueue(), next: next}
 	err := f.run()
@@ -178,7 +183,8 @@ func (e *engine) flow(ctx context.Context, next func() *piece) error {
 	return err
 }
 
-// flows is flow with the work on the bytes, which is copying and checksums, on two threads: one alone copies and sums some 3 GB/s.
+// flows is flow with the work on the bytes, which is copying and checksums, on
+// two threads: one alone copies and sums some 3 GB/s.
 func (e *engine) flows(ctx context.Context, next func() *piece) error { return e.flowsOn(ctx, 2, next) }
 
 // flowsOn is flow with the work on the bytes on so many threads.

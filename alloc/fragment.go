@@ -24,7 +24,8 @@ func fragments(s Segment) (list []fragment) {
 	return list
 }
 
-// merge adds a fragment to a sorted list that has nothing of it, and makes one of those that meet.
+// merge adds a fragment to a sorted list that has nothing of it, and makes one
+// of those that meet.
 func merge(list []fragment, f fragment) []fragment {
 	i, _ := slices.BinarySearchFunc(list, f.lo, func(g fragment, lo int64) int { return int(g.lo - lo) })
 	if i < len(list) && list[i].lo == f.hi {
@@ -43,8 +44,10 @@ func without(list []fragment, lo, hi int64) []fragment {
 	return slices.DeleteFunc(list, func(f fragment) bool { return f.lo < hi && lo < f.hi })
 }
 
-// combine is the checksum of bytes with sum a and, behind them, n bytes with sum b. A CRC is a remainder modulo a polynomial over GF(2), so
-// that of a is shifted by n bytes, which is a product, and added (as crc32_combine in zlib does, by M. Adler).
+// combine is the checksum of bytes with sum a and, behind them, n bytes with
+// sum b. A CRC is a remainder modulo a polynomial over GF(2), so that of a is
+// shifted by n bytes, which is a product, and added (as crc32_combine in zlib
+// does, by M. Adler).
 func combine(a, b uint32, n int64) uint32 {
 	shift := uint32(1) << 31 // 1: the highest bit is the constant term
 	for k := 0; n > 0; n, k = n>>1, k+1 {

@@ -11,11 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A disk can fail under a running device: its file system goes read-only, answers every call with EIO, or is gone. A call that fails makes
-// its tier suspect, and a probe tells whether it was that call's own trouble (a bad sector) or the disk's. A tier whose probe fails is
-// out of use: nothing is put there, and the device goes on with memory and the other tiers. What is there stays its buffers', and is read
-// for as long as the disk gives it. The tier is probed again every few seconds, and when it works is in use as before, also if the
-// file system was mounted anew meanwhile.
+// A disk can fail under a running device: its file system goes read-only,
+// answers every call with EIO, or is gone. A call that fails makes its tier
+// suspect, and a probe tells whether it was that call's own trouble (a bad
+// sector) or the disk's. A tier whose probe fails is out of use: nothing is put
+// there, and the device goes on with memory and the other tiers. What is there
+// stays its buffers', and is read for as long as the disk gives it. The tier is
+// probed again every few seconds, and when it works is in use as before, also
+// if the file system was mounted anew meanwhile.
 type health struct {
 	suspect atomic.Bool // a call has failed since the last probe began
 	probing atomic.Bool
@@ -29,7 +32,8 @@ type health struct {
 	mount uint64     // the one that was open then
 }
 
-// OfflineError says that a spill tier is out of use, and why. It is an ENOSPC: there is no room on it.
+// OfflineError says that a spill tier is out of use, and why. It is an ENOSPC:
+// there is no room on it.
 type OfflineError struct {
 	Tier, Path string
 	Cause      error
@@ -42,7 +46,8 @@ func (e *OfflineError) Error() string {
 // Unwrap makes the error ENOSPC, and then what the disk said.
 func (e *OfflineError) Unwrap() []error { return []error{unix.ENOSPC, e.Cause} }
 
-// blames tells whether an error can mean that the disk has failed, not that it is full, or that we lack descriptors.
+// blames tells whether an error can mean that the disk has failed, not that it
+// is full, or that we lack descriptors.
 func blames(err error) bool {
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
@@ -52,14 +57,16 @@ func blames(err error) bool {
 		unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.ESHUTDOWN, unix.EOPNOTSUPP, unix.ENOSYS, unix.EXDEV}, errno)
 }
 
-// blame takes note of what a call on the tier has failed with. That a file is not there is often no fault.
+// blame takes note of what a call on the tier has failed with. That a file is
+// not there is often no fault.
 func (t *spillTier) blame(err error) {
 	if blames(err) && !errors.Is(err, unix.ENOENT) && !t.health.suspect.Swap(true) {
 		t.nurse.wake()
 	}
 }
 
-// ready tells why nothing can be put on the tier now; nil: something can. A suspect one is probed.
+// ready tells why nothing can be put on the tier now; nil: something can. A
+// suspect one is probed.
 func (t *spillTier) ready() error {
 	t.settleDoubt()
 	if c := t.health.cause.Load(); c != nil {
@@ -119,7 +126,8 @@ func (t *spillTier) probeHealth() {
 	}
 }
 
-// quiet makes calls on the tier that leave it as suspect as it was: those of a probe, which would not end else.
+// quiet makes calls on the tier that leave it as suspect as it was: those of a
+// probe, which would not end else.
 func (t *spillTier) quiet() sys { return sys{faults: t.faults} }
 
 // try writes a page to the disk, reads it back and removes it.

@@ -8,15 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hold keeps the bytes where they are until Unhold: for a descriptor that somebody else uses, or a run that streams them. Holds are counted.
-// It waits for a move that is under way.
+// Hold keeps the bytes where they are until Unhold: for a descriptor that
+// somebody else uses, or a run that streams them. Holds are counted. It waits
+// for a move that is under way.
 func (b *Buffer) Hold() {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	b.pins.Add(1)
 }
 
-// Unhold ends a Hold. What was written through the descriptor past the end of a spill file is counted from now on.
+// Unhold ends a Hold. What was written through the descriptor past the end of a
+// spill file is counted from now on.
 func (b *Buffer) Unhold() {
 	b.mu.RLock()
 	h := b.home
@@ -44,7 +46,8 @@ func (b *Buffer) Unhold() {
 // Pinned reports whether anybody holds the bytes where they are.
 func (b *Buffer) Pinned() bool { return b.pins.Load() > 0 }
 
-// Unsum forgets the checksums of a spilled buffer, here and on the tier. It is called before somebody else may write the spill file.
+// Unsum forgets the checksums of a spilled buffer, here and on the tier. It is
+// called before somebody else may write the spill file.
 func (b *Buffer) Unsum() error {
 	for {
 		b.mu.RLock()
@@ -66,14 +69,16 @@ func (b *Buffer) unsum() error {
 	return h.sums.drop(h.t, h.spot)
 }
 
-// unfiled reports whether there are checksums that are not on the tier. Preconditions: the table is locked, and the last hold is ending.
+// unfiled reports whether there are checksums that are not on the tier.
+// Preconditions: the table is locked, and the last hold is ending.
 func (b *Buffer) unfiled() bool {
 	b.hm.RLock()
 	defer b.hm.RUnlock()
 	return b.home != nil && b.spot.name != ""
 }
 
-// fileSums writes the checksums to the tier, if they have changed. Without them the bytes go unverified.
+// fileSums writes the checksums to the tier, if they have changed. Without them
+// the bytes go unverified.
 func (b *Buffer) fileSums() {
 	b.hm.RLock()
 	h := b.home
@@ -86,8 +91,8 @@ func (b *Buffer) fileSums() {
 	}
 }
 
-// settleBytes does what is to be done before nobody holds the buffer: a job that was given up has left it stale, or checksums are to be
-// written.
+// settleBytes does what is to be done before nobody holds the buffer: a job
+// that was given up has left it stale, or checksums are to be written.
 func (b *Buffer) settleBytes() {
 	if err := b.wipe(); err != nil {
 		b.s.cfg.Logf("%s holds bytes that are not its own: %v", b, err)
@@ -101,8 +106,9 @@ func (b *Buffer) touch() { b.lastUse.Store(time.Now().UnixNano()) }
 // LastUse is when the buffer was last mapped, read, written or held.
 func (b *Buffer) LastUse() time.Time { return time.Unix(0, b.lastUse.Load()) }
 
-// buryHome drops the bytes of a buffer that is gone, wherever they are. If the home cannot be removed that is tried again with the next
-// one's: the inode number must not come to another with it.
+// buryHome drops the bytes of a buffer that is gone, wherever they are. If the
+// home cannot be removed that is tried again with the next one's: the inode
+// number must not come to another with it.
 func (s *Store) buryHome(k key) {
 	if s.homes < 0 {
 		return

@@ -15,8 +15,9 @@ func (s *Store) homeEntry(ino uint64) entry {
 	return entry{s.homes, name, homesDir + "/" + name}
 }
 
-// target is what the symlink says: the tier's token and the file's name there. It must be short: from 128 bytes on a symlink takes a
-// page, and there is none when the memory is full.
+// target is what the symlink says: the tier's token and the file's name there.
+// It must be short: from 128 bytes on a symlink takes a page, and there is none
+// when the memory is full.
 func (p *spot) target() string { return p.t.token + " " + p.name }
 
 // tierPath tells where the tier of a token was, for messages.
@@ -28,7 +29,8 @@ func (s *Store) tierPath(token string) string {
 	return path
 }
 
-// noteTier notes where a tier is, for messages of a start without it. It is a symlink, named by the token.
+// noteTier notes where a tier is, for messages of a start without it. It is a
+// symlink, named by the token.
 func (s *Store) noteTier(t *spillTier) error {
 	e := entry{s.homes, t.token, homesDir + "/" + t.token}
 	if s.tierPath(t.token) == t.path {
@@ -46,7 +48,8 @@ func (s *Store) noteTier(t *spillTier) error {
 	return err
 }
 
-// openHomes opens the folder of homes, and makes it if this device has spill tiers. Without them there may be one of an earlier start.
+// openHomes opens the folder of homes, and makes it if this device has spill
+// tiers. Without them there may be one of an earlier start.
 func (s *Store) openHomes() (err error) {
 	e := entry{s.ram.dir, homesDir, homesDir}
 	if len(s.cfg.Spill) > 0 {
@@ -61,7 +64,8 @@ func (s *Store) openHomes() (err error) {
 	return err
 }
 
-// loadHomes reads where the buffers are. names has the stubs that exist; a home of another is dropped, and with it its bytes.
+// loadHomes reads where the buffers are. names has the stubs that exist; a home
+// of another is dropped, and with it its bytes.
 func (s *Store) loadHomes(names map[uint64]string) error {
 	if s.homes < 0 {
 		return nil
@@ -109,7 +113,8 @@ func (s *Store) loadHome(e entry, k key) error {
 	return nil
 }
 
-// loadSpills loads the spill tiers, gives back the pages of stubs whose bytes had just spilled, and says what cannot be reached.
+// loadSpills loads the spill tiers, gives back the pages of stubs whose bytes
+// had just spilled, and says what cannot be reached.
 func (s *Store) loadSpills(names map[uint64]string) error {
 	for _, t := range s.spills {
 		mine := map[string]*spot{}
@@ -141,7 +146,8 @@ func (s *Store) loadSpills(names map[uint64]string) error {
 	return nil
 }
 
-// emptyStub gives back the pages of a stub, if the move that spilled it was killed before it did.
+// emptyStub gives back the pages of a stub, if the move that spilled it was
+// killed before it did.
 func (s *Store) emptyStub(rel string) error {
 	return s.at(rel, func(e entry) error {
 		st, err := s.stat(e)

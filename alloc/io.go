@@ -70,8 +70,9 @@ func (b *Buffer) proof(h *home, off, n int64) error {
 	return nil
 }
 
-// WriteAt writes p at off, growing the buffer if it ends before that. ENOSPC when the memory, and what it may spill to, is full;
-// n bytes were written then.
+// WriteAt writes p at off, growing the buffer if it ends before that. ENOSPC
+// when the memory, and what it may spill to, is full; n bytes were written
+// then.
 func (b *Buffer) WriteAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, fail("write", b.Path(), unix.EINVAL)
@@ -106,7 +107,8 @@ func (b *Buffer) writeAt(p []byte, off int64) (n int, err error) {
 	return b.writeMore(p, off, &st)
 }
 
-// writeMore is write that may make the buffer longer. Preconditions: b.mu is held for writing.
+// writeMore is write that may make the buffer longer. Preconditions: b.mu is
+// held for writing.
 func (b *Buffer) writeMore(p []byte, off int64, st *unix.Stat_t) (n int, err error) {
 	err = b.enlarge("write", max(st.Size, off+int64(len(p))), func() error {
 		n, err = b.write(p, off, st)
@@ -115,8 +117,8 @@ func (b *Buffer) writeMore(p []byte, off int64, st *unix.Stat_t) (n int, err err
 	return n, err
 }
 
-// Append writes p at the end, in one piece as far as the other calls of Buffer can see, and tells where. If it fails midway
-// (ENOSPC) nothing is appended.
+// Append writes p at the end, in one piece as far as the other calls of Buffer
+// can see, and tells where. If it fails midway (ENOSPC) nothing is appended.
 func (b *Buffer) Append(p []byte) (off int64, err error) {
 	err = b.roomy(func() (int64, error) {
 		off, err = b.append(p)
@@ -139,7 +141,8 @@ func (b *Buffer) append(p []byte) (off int64, err error) {
 	return st.Size, err
 }
 
-// write writes all of p. Preconditions: b.mu is held, for writing if the size changes; st is from since then, of the file with the bytes.
+// write writes all of p. Preconditions: b.mu is held, for writing if the size
+// changes; st is from since then, of the file with the bytes.
 func (b *Buffer) write(p []byte, off int64, st *unix.Stat_t) (done int, err error) {
 	path := b.Path()
 	if b.readonly {
@@ -159,8 +162,9 @@ func (b *Buffer) write(p []byte, off int64, st *unix.Stat_t) (done int, err erro
 	return done, err
 }
 
-// beginWrite gives the descriptor to write [off, end) through; what is known of the bytes there is not, from now on. The caller calls
-// done at last, with what is at off now if it knows. Preconditions: as write's.
+// beginWrite gives the descriptor to write [off, end) through; what is known of
+// the bytes there is not, from now on. The caller calls done at last, with what
+// is at off now if it knows. Preconditions: as write's.
 func (b *Buffer) beginWrite(off, end int64, st *unix.Stat_t) (fd int, done func(p []byte), err error) {
 	h, err := b.at()
 	if err != nil {
@@ -179,7 +183,8 @@ func (b *Buffer) beginWrite(off, end int64, st *unix.Stat_t) (fd int, done func(
 	return h.fd, func(p []byte) { h.sums.end(w, max(off+int64(len(p)), st.Size), fragments(Segment{off, p})) }, nil
 }
 
-// needs bounds how many bytes writing [off, end) can add: none if the file has no holes and does not grow.
+// needs bounds how many bytes writing [off, end) can add: none if the file has
+// no holes and does not grow.
 func (b *Buffer) needs(off, end int64, st *unix.Stat_t) int64 {
 	if end <= st.Size && st.Blocks*512 >= pages(st.Size) {
 		return 0
@@ -187,7 +192,8 @@ func (b *Buffer) needs(off, end int64, st *unix.Stat_t) int64 {
 	return pages(end) - off&^(pageSize-1)
 }
 
-// spend runs a call that may add n bytes to the file with the bytes, within the budget of its tier.
+// spend runs a call that may add n bytes to the file with the bytes, within the
+// budget of its tier.
 func (b *Buffer) spend(n int64, call func() error) error {
 	h, err := b.at()
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile is the state directory's lock: a file that holds the daemon's pid. The kernel frees it when the daemon dies.
+// lockFile is the state directory's lock: a file that holds the daemon's pid.
+// The kernel frees it when the daemon dies.
 type lockFile struct {
 	sys
 	path string
@@ -30,7 +31,8 @@ func takeLock(x sys, dir string) (*lockFile, error) {
 	}
 }
 
-// take reports false if the file was removed, by a daemon that ended, between the opening and the locking.
+// take reports false if the file was removed, by a daemon that ended, between
+// the opening and the locking.
 func (l *lockFile) take() (current bool, err error) {
 	e := entry{unix.AT_FDCWD, l.path, l.path}
 	if l.fd, err = l.open(e, unix.O_RDWR|unix.O_CREAT, 0o644); err != nil {
@@ -91,8 +93,8 @@ func (l *lockFile) release(remove bool) error {
 	return errors.Join(err, l.unlock(l.fd, l.path), l.close(l.fd, l.path))
 }
 
-// unlock frees a lock now. The close alone would not while a child that was just forked, and has not executed its program yet, has
-// the descriptor too.
+// unlock frees a lock now. The close alone would not while a child that was
+// just forked, and has not executed its program yet, has the descriptor too.
 func (x sys) unlock(fd int, path string) error {
 	return x.do("flock", path, func() error { return unix.Flock(fd, unix.LOCK_UN) })
 }

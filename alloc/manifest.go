@@ -10,12 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// treeFile is the file of a spill tier that a clean stop with Config.Persist writes last, by one rename: the tree as it was, and where the
-// bytes of each buffer are. The next start builds the tree anew from it, and removes it before anything can change: there is one exactly
-// while it is true. After a power cut there is none, and what the tiers hold is dropped.
+// treeFile is the file of a spill tier that a clean stop with Config.Persist
+// writes last, by one rename: the tree as it was, and where the bytes of each
+// buffer are. The next start builds the tree anew from it, and removes it
+// before anything can change: there is one exactly while it is true. After a
+// power cut there is none, and what the tiers hold is dropped.
 const treeFile = "tree"
 
-// manifest is what it says. Names and values are bytes, not text: a name need not be UTF-8.
+// manifest is what it says. Names and values are bytes, not text: a name need
+// not be UTF-8.
 type manifest struct {
 	RAM     string       `json:"ram"` // identity of the RAM tier that was saved
 	Entries []savedEntry `json:"-"`   // directories before what is in them
@@ -38,7 +41,8 @@ type savedEntry struct {
 	Mark   *Mark             `json:"mark,omitempty"`
 }
 
-// encode gives a line for the manifest, one for each entry, and one with the checksum of those before.
+// encode gives a line for the manifest, one for each entry, and one with the
+// checksum of those before.
 func (m *manifest) encode() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -54,7 +58,8 @@ func (m *manifest) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// decodeManifest reads what encode gave. A file that is not whole was never renamed into place: it is an error, not a state.
+// decodeManifest reads what encode gave. A file that is not whole was never
+// renamed into place: it is an error, not a state.
 func decodeManifest(p []byte) (*manifest, error) {
 	const tail = 9
 	if len(p) < tail || fmt.Sprintf("%08x\n", crc32.Checksum(p[:len(p)-tail], castagnoli)) != string(p[len(p)-tail:]) {

@@ -22,8 +22,10 @@ type Mapping struct {
 	closed atomic.Bool
 }
 
-// Map maps the whole buffer, shared, to read and to write, with all its pages allocated (ENOSPC). The mapping is shared by all that
-// ask for it at the same size. The caller closes it. ErrSpilled: the bytes are not in the RAM tier, and have to be promoted first.
+// Map maps the whole buffer, shared, to read and to write, with all its pages
+// allocated (ENOSPC). The mapping is shared by all that ask for it at the same
+// size. The caller closes it. ErrSpilled: the bytes are not in the RAM tier,
+// and have to be promoted first.
 func (b *Buffer) Map() (*Mapping, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -49,7 +51,8 @@ func (b *Buffer) Map() (*Mapping, error) {
 	return &Mapping{Data: b.current.data, b: b, m: b.current}, nil
 }
 
-// mmap maps the file. Huge pages are asked for: one TLB entry for 512 pages is what a streaming kernel lives on.
+// mmap maps the file. Huge pages are asked for: one TLB entry for 512 pages is
+// what a streaming kernel lives on.
 func (b *Buffer) mmap(size int64) (data []byte, err error) {
 	if size == 0 { // mmap(2) has no empty mappings
 		return nil, nil

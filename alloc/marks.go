@@ -17,7 +17,8 @@ const (
 	Bad     = "bad"     // the job that wrote it did not end well
 )
 
-// Mark says on the tier itself that a buffer's bytes are not to be trusted, and why. No mark: the buffer is good.
+// Mark says on the tier itself that a buffer's bytes are not to be trusted, and
+// why. No mark: the buffer is good.
 type Mark struct {
 	State  string `json:"state"`
 	Path   string `json:"path"` // the buffer's name when it was marked
@@ -27,14 +28,18 @@ type Mark struct {
 	Stale  bool   `json:"stale,omitempty"` // set by SetMark: the buffer holds bytes of another (PrepareWhole)
 }
 
-// markSize is the most a mark's file holds: one page, so that a spare page is space enough for any change of a mark.
+// markSize is the most a mark's file holds: one page, so that a spare page is
+// space enough for any change of a mark.
 const markSize = pageSize
 
-// marks is the marks in memory. What a mark says survives the daemon in the tier's marks folder.
+// marks is the marks in memory. What a mark says survives the daemon in the
+// tier's marks folder.
 //
-// A mark's file is written under a temporary name and renamed into place. The spares, temporaries that already own their page, make
-// changing a mark possible on a full tier: one is written and exchanged with the old mark's file, which becomes the spare. The file of a
-// mark that is taken off becomes a spare too, so that marking costs no allocation in the steady state.
+// A mark's file is written under a temporary name and renamed into place. The
+// spares, temporaries that already own their page, make changing a mark
+// possible on a full tier: one is written and exchanged with the old mark's
+// file, which becomes the spare. The file of a mark that is taken off becomes a
+// spare too, so that marking costs no allocation in the steady state.
 type marks struct {
 	mu     sync.RWMutex
 	of     map[uint64]Mark // by inode
@@ -54,7 +59,8 @@ func (m *marks) get(ino uint64) (Mark, bool) {
 	return mark, ok
 }
 
-// SetMark marks the buffer. When it returns nil the mark is on the tier, whole; after an error the old state stands.
+// SetMark marks the buffer. When it returns nil the mark is on the tier, whole;
+// after an error the old state stands.
 func (b *Buffer) SetMark(m Mark) error {
 	if m.Path == "" {
 		m.Path = b.Path()
@@ -106,14 +112,16 @@ func (s *Store) setMarkLocked(ino uint64, m Mark) error {
 	return nil
 }
 
-// filed reports whether the inode, or one before it of the same number, has a file among the marks.
+// filed reports whether the inode, or one before it of the same number, has a
+// file among the marks.
 func (m *marks) filed(ino uint64) bool {
 	_, there := m.of[ino]
 	return there || slices.Contains(m.stale, ino)
 }
 
-// writeMark puts a mark on the tier by one rename, or one exchange. Until then the old state stands, there and in memory.
-// Preconditions: s.marks.mu is held, or nobody else has the store yet.
+// writeMark puts a mark on the tier by one rename, or one exchange. Until then
+// the old state stands, there and in memory. Preconditions: s.marks.mu is held,
+// or nobody else has the store yet.
 func (s *Store) writeMark(ino uint64, m Mark) error {
 	filed := s.marks.filed(ino)
 	need := 2 // one to use up and one that stays, since else a later change of the mark might find no room
@@ -156,9 +164,11 @@ func (s *Store) haveSpares(need int) error {
 	return nil
 }
 
-// ReserveMarks makes sure that n buffers more can be marked, whatever takes memory meanwhile: by n spares beside the one that stays, of
-// which it tells how many it made. Where memory is full and can spill, room is made. ENOSPC: there is none. What is not used goes with
-// TrimMarks, or as marks are taken off.
+// ReserveMarks makes sure that n buffers more can be marked, whatever takes
+// memory meanwhile: by n spares beside the one that stays, of which it tells
+// how many it made. Where memory is full and can spill, room is made. ENOSPC:
+// there is none. What is not used goes with TrimMarks, or as marks are taken
+// off.
 func (s *Store) ReserveMarks(n int) (made int, err error) {
 	if s.ram.plain || n == 0 {
 		return 0, nil
@@ -233,7 +243,8 @@ func (s *Store) makeSpare(e entry) error {
 	return err
 }
 
-// fillSpare overwrites the spare's page; blanks fill it up, so that nothing is left of an older and longer mark.
+// fillSpare overwrites the spare's page; blanks fill it up, so that nothing is
+// left of an older and longer mark.
 func (s *Store) fillSpare(e entry, m Mark) error {
 	t := s.ram
 	fd, err := t.open(e, unix.O_WRONLY, 0)
@@ -244,7 +255,8 @@ func (s *Store) fillSpare(e entry, m Mark) error {
 	return errors.Join(err, t.close(fd, e.rel))
 }
 
-// encode gives the mark as a JSON line of exactly markSize bytes, its texts cut if they must be.
+// encode gives the mark as a JSON line of exactly markSize bytes, its texts cut
+// if they must be.
 func (m Mark) encode() []byte {
 	for limit := markSize / 4; ; limit /= 2 {
 		m.Cmd, m.Reason, m.Path = cut(m.Cmd, limit), cut(m.Reason, limit), cut(m.Path, limit)
@@ -285,7 +297,8 @@ func (s *Store) clearMarkLocked(ino uint64) error {
 	return nil
 }
 
-// removeMark takes a mark's file out of the marks: by one rename, or if there are spares enough by unlinking it.
+// removeMark takes a mark's file out of the marks: by one rename, or if there
+// are spares enough by unlinking it.
 func (s *Store) removeMark(ino uint64) error {
 	e := s.markEntry(ino)
 	if len(s.marks.spares) < maxSpares {
@@ -304,8 +317,9 @@ func (s *Store) removeMark(ino uint64) error {
 	return err
 }
 
-// buryMark drops the mark of an inode that is gone. If its file cannot be removed now, that is tried again with the next one's; the
-// next start would drop it too.
+// buryMark drops the mark of an inode that is gone. If its file cannot be
+// removed now, that is tried again with the next one's; the next start would
+// drop it too.
 func (s *Store) buryMark(ino uint64) {
 	m := &s.marks
 	m.mu.Lock()
@@ -325,8 +339,9 @@ func (s *Store) buryMark(ino uint64) {
 	})
 }
 
-// loadMarks reads the marks at start. names has the files that exist: marks of others are dropped. A pending mark is one of a job
-// that did not end: its buffer is bad from now on, and listed.
+// loadMarks reads the marks at start. names has the files that exist: marks of
+// others are dropped. A pending mark is one of a job that did not end: its
+// buffer is bad from now on, and listed.
 func (s *Store) loadMarks(names map[uint64]string) error {
 	t := s.ram
 	list, err := t.readdir(t.marks, marksDir)
@@ -350,7 +365,8 @@ func (s *Store) loadMarks(names map[uint64]string) error {
 	return nil
 }
 
-// loadMark reads one mark. One that cannot be read still says that something was wrong: its buffer is bad.
+// loadMark reads one mark. One that cannot be read still says that something
+// was wrong: its buffer is bad.
 func (s *Store) loadMark(e entry, ino uint64, path string) error {
 	fd, err := s.open(e, unix.O_RDONLY, 0)
 	if err != nil {

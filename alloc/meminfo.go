@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// defaultMem is half of the memory that is available to us: on the machine, and within the limits of our control groups.
+// defaultMem is half of the memory that is available to us: on the machine, and
+// within the limits of our control groups.
 func defaultMem() (int64, error) {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -40,8 +41,9 @@ func parseAvailable(meminfo string) (int64, error) {
 	return 0, fmt.Errorf("/proc/meminfo has no MemAvailable: %w", unix.ENOSYS)
 }
 
-// groupLimit gives the least memory.max of the process's control group (version 2, mounted at root) and those above it. groups is
-// /proc/self/cgroup. Where there is no such file there is no limit: at the root, or in version 1.
+// groupLimit gives the least memory.max of the process's control group (version
+// 2, mounted at root) and those above it. groups is /proc/self/cgroup. Where
+// there is no such file there is no limit: at the root, or in version 1.
 func groupLimit(root, groups string) int64 {
 	limit := int64(math.MaxInt64)
 	for line := range strings.Lines(groups) {

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unknown stands for the size of a file that could not be asked: the last one known stays.
+// unknown stands for the size of a file that could not be asked: the last one
+// known stays.
 const unknown = -1
 
 // meter counts what the buffers use, and keeps them within a bound.
@@ -19,7 +20,8 @@ type meter interface {
 	forget(k key)                   // file k is gone
 }
 
-// kernelMeter is a tmpfs of our own: its size is the bound, and holds for all who write to it, mappings and passthrough included.
+// kernelMeter is a tmpfs of our own: its size is the bound, and holds for all
+// who write to it, mappings and passthrough included.
 type kernelMeter struct {
 	t     *tier
 	spare int64 // that buffers leave to marks and directories, where they can spill; set once, at the start
@@ -58,8 +60,9 @@ func (m *kernelMeter) settle(k key, claim, _ int64) {
 
 func (*kernelMeter) forget(key) {}
 
-// countMeter counts the blocks of each file: for a folder on a tmpfs that others use too. All growth goes through the store then,
-// since there is no passthrough without the privilege to mount.
+// countMeter counts the blocks of each file: for a folder on a tmpfs that
+// others use too. All growth goes through the store then, since there is no
+// passthrough without the privilege to mount.
 type countMeter struct {
 	mu      sync.Mutex
 	blocks  map[key]int64
@@ -110,7 +113,8 @@ func (m *countMeter) settle(k key, claim, now int64) {
 	m.blocks[k] = now
 }
 
-// recount sets what a file holds by what blocks says, if it knows, under the lock: what others settle at the same time is newer.
+// recount sets what a file holds by what blocks says, if it knows, under the
+// lock: what others settle at the same time is newer.
 func (m *countMeter) recount(k key, blocks func() (n int64, known bool)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

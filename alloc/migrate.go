@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// migrate moves a spilled buffer that finds no room to grow to another tier. Preconditions: b.mu is held for writing.
+// migrate moves a spilled buffer that finds no room to grow to another tier.
+// Preconditions: b.mu is held for writing.
 func (b *Buffer) migrate(ctx context.Context, h *home, more int64) error {
 	if h.name == "" {
 		return fail("spill", "temporary space", unix.ENOSPC)
@@ -34,8 +35,9 @@ func (s *Store) others(but *spillTier) []*spillTier {
 	return slices.DeleteFunc(slices.Clone(s.spills), func(t *spillTier) bool { return t == but })
 }
 
-// rehomeTo puts what copies brings into a file of its own, and makes that the buffer: the symlink that names the new place replaces the
-// one that names the old.
+// rehomeTo puts what copies brings into a file of its own, and makes that the
+// buffer: the symlink that names the new place replaces the one that names the
+// old.
 func (b *Buffer) rehomeTo(h *home, t *spillTier, st *unix.Stat_t, copies func(*newHome) error) error {
 	s := b.s
 	n, err := s.newData(t, b.key.ino, st.Size, b.Path())

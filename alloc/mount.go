@@ -18,8 +18,9 @@ type place struct {
 	fresh   bool // and was mounted just now
 }
 
-// ramPlace makes ready the directory of the RAM tier: a tmpfs of our own below the state directory if the kernel lets us mount one, else a
-// folder under /dev/shm. What a daemon that died left in either is found there again.
+// ramPlace makes ready the directory of the RAM tier: a tmpfs of our own below
+// the state directory if the kernel lets us mount one, else a folder under
+// /dev/shm. What a daemon that died left in either is found there again.
 func ramPlace(x sys, cfg *Config) (place, error) {
 	shm := place{path: shmPath(cfg.Name)}
 	if os.Geteuid() != 0 {
@@ -47,7 +48,8 @@ func ramPlace(x sys, cfg *Config) (place, error) {
 	return ram, err
 }
 
-// shmPath is where the buffers of a device live without a mount. The user is part of it, since all share /dev/shm.
+// shmPath is where the buffers of a device live without a mount. The user is
+// part of it, since all share /dev/shm.
 func shmPath(name string) string { return fmt.Sprintf("/dev/shm/vgpu-%d-%s", os.Geteuid(), name) }
 
 // goneShm is the name that such a folder has while it is being removed.
@@ -70,7 +72,8 @@ func hasBuffers(shm string) bool {
 	return err == nil && len(list) > 0
 }
 
-// makeShm makes the folder under /dev/shm, which all users share: it must be a directory, ours, and closed to the others.
+// makeShm makes the folder under /dev/shm, which all users share: it must be a
+// directory, ours, and closed to the others.
 func makeShm(x sys, path string) error {
 	e := entry{unix.AT_FDCWD, path, path}
 	if err := x.mkdir(e, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
@@ -89,8 +92,9 @@ func makeShm(x sys, path string) error {
 	return nil
 }
 
-// mountTmpfs mounts the tier. Nobody but the daemon may enter: who could truncate a backing file behind its back could kill
-// the daemon with SIGBUS. Clients get at the files through the device.
+// mountTmpfs mounts the tier. Nobody but the daemon may enter: who could
+// truncate a backing file behind its back could kill the daemon with SIGBUS.
+// Clients get at the files through the device.
 func mountTmpfs(x sys, path string, cfg *Config) error {
 	e := entry{unix.AT_FDCWD, path, path}
 	if err := x.mkdir(e, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
@@ -114,8 +118,8 @@ func mountTmpfs(x sys, path string, cfg *Config) error {
 	return err
 }
 
-// tmpfsOptions are the options to mount with, each set of them for a kernel that knows fewer: one without transparent huge pages, or NUMA,
-// says EINVAL.
+// tmpfsOptions are the options to mount with, each set of them for a kernel
+// that knows fewer: one without transparent huge pages, or NUMA, says EINVAL.
 func tmpfsOptions(size int64, policy string) (list []string) {
 	base := fmt.Sprintf("size=%d,mode=0700", size)
 	for _, opts := range []string{base + ",huge=within_size", base} {
@@ -127,15 +131,16 @@ func tmpfsOptions(size int64, policy string) (list []string) {
 	return list
 }
 
-// remount sets the size of the tmpfs. The kernel refuses with EINVAL if more than that is in use.
-// A size of 0 would lift the limit.
+// remount sets the size of the tmpfs. The kernel refuses with EINVAL if more
+// than that is in use. A size of 0 would lift the limit.
 func (t *tier) remount(size int64) error {
 	return t.do("remount", t.path, func() error {
 		return unix.Mount("", t.path, "", unix.MS_REMOUNT|unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("size=%d", max(size, pageSize)))
 	})
 }
 
-// unmount takes the tmpfs away. One that a client still has a file open on goes when that is closed.
+// unmount takes the tmpfs away. One that a client still has a file open on goes
+// when that is closed.
 func unmount(x sys, path string) error {
 	err := x.do("umount", path, func() error { return unix.Unmount(path, unix.UMOUNT_NOFOLLOW) })
 	if errors.Is(err, unix.EBUSY) {
@@ -147,7 +152,8 @@ func unmount(x sys, path string) error {
 	return x.unlink(entry{unix.AT_FDCWD, path, path}, unix.AT_REMOVEDIR)
 }
 
-// mountedAt gives the type and the source of the file system mounted at path, "" for none.
+// mountedAt gives the type and the source of the file system mounted at path,
+// "" for none.
 func mountedAt(path string) (fstype, source string, err error) {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
@@ -165,7 +171,8 @@ func mountedAt(path string) (fstype, source string, err error) {
 	return fstype, source, err
 }
 
-// mountOf gives the type and the source of the file system that an absolute path without symlinks is on.
+// mountOf gives the type and the source of the file system that an absolute
+// path without symlinks is on.
 func mountOf(path string) (fstype, source string, err error) {
 	longest := ""
 	err = eachMount(func(point, t, src string) {

@@ -42,8 +42,9 @@ func (s *Store) Lstat(rel string) (st unix.Stat_t, err error) {
 	return st, err
 }
 
-// status tells about an entry of the tree, with what a spill file knows better. What cannot be had from there is told as the stub has it,
-// so that a buffer whose bytes are gone can still be seen, and removed.
+// status tells about an entry of the tree, with what a spill file knows better.
+// What cannot be had from there is told as the stub has it, so that a buffer
+// whose bytes are gone can still be seen, and removed.
 func (s *Store) status(e entry) (unix.Stat_t, error) {
 	st, err := s.stat(e)
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
@@ -95,8 +96,9 @@ func (s *Store) Symlink(c Cred, target, rel string) error {
 	})
 }
 
-// build makes an object beside the tree, gives it its owner and mode, and renames it to e: it is never seen half made.
-// Preconditions: s.ns is held for writing.
+// build makes an object beside the tree, gives it its owner and mode, and
+// renames it to e: it is never seen half made. Preconditions: s.ns is held for
+// writing.
 func (s *Store) build(c Cred, e entry, mode uint32, create func(tmp entry) error) error {
 	if e.rel == "" {
 		return fail("create", "", unix.EEXIST)
@@ -123,7 +125,8 @@ func removeFlags(mode uint32) int {
 	return 0
 }
 
-// own gives what is to stand at e its owner and mode. A setgid directory passes on its group, and to directories the bit too.
+// own gives what is to stand at e its owner and mode. A setgid directory passes
+// on its group, and to directories the bit too.
 func (s *Store) own(c Cred, tmp, e entry, mode uint32) error {
 	dir, err := s.stat(entry{e.dir, ".", e.rel})
 	if err != nil {
@@ -201,8 +204,9 @@ func (s *Store) Unlink(rel string) error {
 	return err
 }
 
-// Rename renames old to now; flags are those of renameat2(2): RENAME_NOREPLACE and RENAME_EXCHANGE.
-// Buffers that are held follow, wherever they are below old.
+// Rename renames old to now; flags are those of renameat2(2): RENAME_NOREPLACE
+// and RENAME_EXCHANGE. Buffers that are held follow, wherever they are below
+// old.
 func (s *Store) Rename(old, now string, flags uint) error {
 	v := victim{fd: -1}
 	err := s.change(old, func(from entry) error {
@@ -218,7 +222,8 @@ func (s *Store) Rename(old, now string, flags uint) error {
 	return err
 }
 
-// renameTo does so. v is what stood at the target. Preconditions: s.ns is held for writing.
+// renameTo does so. v is what stood at the target. Preconditions: s.ns is held
+// for writing.
 func (s *Store) renameTo(from, to entry, flags uint) (v victim, err error) {
 	v.fd = -1
 	if flags&^(unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE) != 0 {

@@ -22,7 +22,8 @@ type TierEvent struct {
 	Buffers    int64 // whose bytes are there
 }
 
-// nurse is the goroutine that probes tiers that are suspect or out of use, and tells of it.
+// nurse is the goroutine that probes tiers that are suspect or out of use, and
+// tells of it.
 type nurse struct {
 	s    *Store
 	kick chan struct{}
@@ -38,7 +39,8 @@ func (s *Store) newNurse() *nurse {
 	return n
 }
 
-// stop ends it, after a last look at the tiers. No lock of the store's may be held, for which it may have to wait.
+// stop ends it, after a last look at the tiers. No lock of the store's may be
+// held, for which it may have to wait.
 func (n *nurse) stop() {
 	n.end.Do(func() {
 		close(n.quit)
@@ -87,7 +89,8 @@ func (n *nurse) run() {
 	}
 }
 
-// visit probes a tier if it is suspect, or out of use and its time has come, and tells what has changed.
+// visit probes a tier if it is suspect, or out of use and its time has come,
+// and tells what has changed.
 func (n *nurse) visit(t *spillTier, due bool) {
 	h := &t.health
 	if h.suspect.Load() || due && h.cause.Load() != nil {
@@ -115,7 +118,8 @@ func (n *nurse) visit(t *spillTier, due bool) {
 	}
 }
 
-// OnTier sets what is called, under no lock of the store's, when a spill tier goes out of use or comes back.
+// OnTier sets what is called, under no lock of the store's, when a spill tier
+// goes out of use or comes back.
 func (s *Store) OnTier(f func(TierEvent)) {
 	if s.io != nil {
 		s.io.nurse.tell.Store(&f)
@@ -123,7 +127,8 @@ func (s *Store) OnTier(f func(TierEvent)) {
 	}
 }
 
-// ProbeTiers probes all spill tiers now, and tells why those that are out of use are. Otherwise that is done every few seconds.
+// ProbeTiers probes all spill tiers now, and tells why those that are out of
+// use are. Otherwise that is done every few seconds.
 func (s *Store) ProbeTiers() (err error) {
 	s.moving.RLock()
 	defer s.moving.RUnlock()
@@ -162,8 +167,9 @@ func (s *Store) recount(t *spillTier) {
 	}
 }
 
-// someTier has f put something on the first of the tiers that takes it: not one that is full, nor one that is out of use or proves to be. If
-// there is none the error is an ENOSPC that says why.
+// someTier has f put something on the first of the tiers that takes it: not one
+// that is full, nor one that is out of use or proves to be. If there is none
+// the error is an ENOSPC that says why.
 func someTier(tiers []*spillTier, op, path string, f func(*spillTier) error) error {
 	err := fail(op, path, unix.ENOSPC)
 	for _, t := range tiers {

@@ -24,15 +24,17 @@ func (f shape) on(t *spillTier, size int64) shape {
 	return f
 }
 
-// Trying a buffer before it is compressed: how many chunks of it are, one for so many bytes, and what part compressing has to save.
+// Trying a buffer before it is compressed: how many chunks of it are, one for
+// so many bytes, and what part compressing has to save.
 const (
 	maxSamples  = 4
 	sampleEvery = 16 * packChunk
 	minSaved    = 16 // a sixteenth
 )
 
-// shape finds the element width whose shuffle makes the most of a resident buffer, by trying: a raw buffer does not say what its elements are, and
-// a typed one may hold others. Preconditions: b.mu is held.
+// shape finds the element width whose shuffle makes the most of a resident
+// buffer, by trying: a raw buffer does not say what its elements are, and a
+// typed one may hold others. Preconditions: b.mu is held.
 func (b *Buffer) shape(ctx context.Context, size int64) (shape, error) {
 	if size <= pageSize || !slices.ContainsFunc(b.s.spills, func(t *spillTier) bool { return t.packs }) {
 		return shape{0, size}, nil
@@ -97,18 +99,22 @@ func (s *Store) newPacked(t *spillTier, ino uint64, size int64, width int, rel s
 	return n, nil
 }
 
-// packWindow is how much of the file has its space at a time. Chunks are written into space that is there, since a file system lets only one
-// writer at a time allocate; what they leave of it is given back at the end of the window.
+// packWindow is how much of the file has its space at a time. Chunks are
+// written into space that is there, since a file system lets only one writer at
+// a time allocate; what they leave of it is given back at the end of the
+// window.
 const packWindow = 256 * packChunk
 
-// A file system notes in blocks of its own where the pieces of a file are, which the file's blocks include; a few fit into the inode.
+// A file system notes in blocks of its own where the pieces of a file are,
+// which the file's blocks include; a few fit into the inode.
 const (
 	piecesInInode = 4
 	piecesInBlock = 256
 )
 
-// pack compresses the bytes behind a descriptor of the buffer into the file, and sums them up on the way. Where the tier has no room for a
-// window before it is compressed it takes smaller ones.
+// pack compresses the bytes behind a descriptor of the buffer into the file,
+// and sums them up on the way. Where the tier has no room for a window before
+// it is compressed it takes smaller ones.
 func (n *newHome) pack(ctx context.Context, fd int, b *Buffer) error {
 	step, end := int64(packWindow), pages(n.size)
 	for off := int64(0); off < end; {
@@ -165,7 +171,8 @@ func (n *newHome) giveBack(lo, hi int64) error {
 	return n.allow(n.t.fallocate(n.fd, n.tmp.rel, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, lo, hi-lo))
 }
 
-// allow is err, unless a file system has no fallocate: there what is not written is a hole.
+// allow is err, unless a file system has no fallocate: there what is not
+// written is a hole.
 func (n *newHome) allow(err error) error {
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return nil
@@ -206,7 +213,8 @@ func (h *home) transferFD() int {
 	return h.fd
 }
 
-// transferOne reads or writes one aligned block of the file. short is with how many bytes a read is complete.
+// transferOne reads or writes one aligned block of the file. short is with how
+// many bytes a read is complete.
 func (h *home) transferOne(ctx context.Context, e *engine, code iouring.Code, p []byte, off int64, short int) error {
 	one := &piece{path: h.where, short: short}
 	one.Code, one.FD, one.Off, one.Buf = code, h.transferFD(), off, p

@@ -12,13 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A compressed spill file keeps its bytes at their places: what a chunk of packChunk bytes compresses to lies where the chunk begins, in whole
-// pages, and the rest of the chunk is a hole. A chunk that would save no page lies there as it is. How long each is, and its checksum, tells
-// the packing, which is in the file of the checksums; those are of the bytes before they were compressed. So nothing but what was written is
-// ever decompressed, and what comes of that is verified too. Such a file is written once and never changed: who wants to write the buffer, or
-// its descriptor, expands it first.
+// A compressed spill file keeps its bytes at their places: what a chunk of
+// packChunk bytes compresses to lies where the chunk begins, in whole pages,
+// and the rest of the chunk is a hole. A chunk that would save no page lies
+// there as it is. How long each is, and its checksum, tells the packing, which
+// is in the file of the checksums; those are of the bytes before they were
+// compressed. So nothing but what was written is ever decompressed, and what
+// comes of that is verified too. Such a file is written once and never changed:
+// who wants to write the buffer, or its descriptor, expands it first.
 
-// packedSuffix ends the name of a compressed spill file, so that nobody takes it for a buffer's bytes.
+// packedSuffix ends the name of a compressed spill file, so that nobody takes
+// it for a buffer's bytes.
 const packedSuffix = ".z"
 
 // packed reports whether the file is a compressed one.
@@ -39,7 +43,8 @@ type packedChunk struct {
 	sum  uint32 // of those
 }
 
-// widths are the sizes of elements that shuffling is tried with. Complex numbers are two elements.
+// widths are the sizes of elements that shuffling is tried with. Complex
+// numbers are two elements.
 var widths = [...]int{1, 2, 4, 8}
 
 // packChunks is the number of chunks of so many bytes.
@@ -51,13 +56,16 @@ var (
 	errWaste  = errors.New("most of what is decompressed is not wanted")
 )
 
-// wasteful reports whether decompressing what is not wanted has cost more by now than expanding the file would have: whoever hires until the
-// price of buying is spent, and then buys, never pays more than twice what was best (the ski rental problem). A kernel that goes through
-// the tiles of a matrix needs a part of each chunk, again and again.
+// wasteful reports whether decompressing what is not wanted has cost more by
+// now than expanding the file would have: whoever hires until the price of
+// buying is spent, and then buys, never pays more than twice what was best (the
+// ski rental problem). A kernel that goes through the tiles of a matrix needs a
+// part of each chunk, again and again.
 func (k *packing) wasteful(size int64) bool { return k.wasted.Load() > size && !k.stays.Load() }
 
-// instead does what is to be done before a use of the bytes that failed can succeed, and tells whether it is to be tried again; else err is
-// its error. Preconditions: no lock is held.
+// instead does what is to be done before a use of the bytes that failed can
+// succeed, and tells whether it is to be tried again; else err is its error.
+// Preconditions: no lock is held.
 func (b *Buffer) instead(ctx context.Context, err error) (again bool, _ error) {
 	switch {
 	case errors.Is(err, errPacked):
@@ -83,8 +91,9 @@ func (b *Buffer) staysPacked() error {
 	return err
 }
 
-// packMagic begins the file of the checksums of a compressed file: after the checksums come the width, the number of chunks, and the size and
-// the checksum of each, 4 bytes each like the rest.
+// packMagic begins the file of the checksums of a compressed file: after the
+// checksums come the width, the number of chunks, and the size and the checksum
+// of each, 4 bytes each like the rest.
 const packMagic = 0x315a5256 // "VRZ1"
 
 // append adds the packing to a table.

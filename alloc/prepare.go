@@ -6,14 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Prepared is a buffer that has its space, and no name yet: an output of a job that is being accepted. It is published, or discarded.
+// Prepared is a buffer that has its space, and no name yet: an output of a job
+// that is being accepted. It is published, or discarded.
 type Prepared struct {
 	*Buffer
 	tmp entry // without its directory in a plain tree, where that is the one of what it is to become
 }
 
-// Prepare makes a file of n bytes, all of them allocated, that is to stand at rel: in the RAM tier, or if it is full on the first spill tier
-// that has room. ENOSPC: nothing has changed.
+// Prepare makes a file of n bytes, all of them allocated, that is to stand at
+// rel: in the RAM tier, or if it is full on the first spill tier that has room.
+// ENOSPC: nothing has changed.
 func (s *Store) Prepare(rel string, n int64) (*Prepared, error) {
 	p, err := s.prepare(rel)
 	if err != nil {
@@ -26,7 +28,8 @@ func (s *Store) Prepare(rel string, n int64) (*Prepared, error) {
 	return p.or(err, rel)
 }
 
-// PrepareSpilled is Prepare on a spill tier whatever room the RAM tier has, if there is one: the output of a run that streams.
+// PrepareSpilled is Prepare on a spill tier whatever room the RAM tier has, if
+// there is one: the output of a run that streams.
 func (s *Store) PrepareSpilled(rel string, n int64) (*Prepared, error) {
 	if !s.Spills() {
 		return s.Prepare(rel, n)
@@ -59,7 +62,8 @@ func (p *Prepared) or(err error, rel string) (*Prepared, error) {
 	return p, nil
 }
 
-// resizeSpilled makes an empty buffer one of n bytes on the first spill tier that has room.
+// resizeSpilled makes an empty buffer one of n bytes on the first spill tier
+// that has room.
 func (p *Prepared) resizeSpilled(n int64) error {
 	_, err := p.makeWay(n)
 	for err == nil {
@@ -79,9 +83,11 @@ func (p *Prepared) temp(e entry) entry {
 	return p.tmp
 }
 
-// Publish gives the file its name, relative to the same directory that it was prepared for. What stands there is replaced, and passes on
-// its owner, mode and attributes; else the file belongs to c, with the mode given. EDQUOT: its owner's quota has no room for it. After an
-// error it can be published again or discarded; after success the caller releases the Buffer.
+// Publish gives the file its name, relative to the same directory that it was
+// prepared for. What stands there is replaced, and passes on its owner, mode
+// and attributes; else the file belongs to c, with the mode given. EDQUOT: its
+// owner's quota has no room for it. After an error it can be published again or
+// discarded; after success the caller releases the Buffer.
 func (p *Prepared) Publish(c Cred, rel string, mode uint32) error {
 	v := victim{fd: -1}
 	err := p.s.change(rel, func(e entry) (err error) {
@@ -130,7 +136,8 @@ func (p *Prepared) publish(c Cred, e entry, mode uint32) (v victim, err error) {
 	return v, nil
 }
 
-// Discard removes a file that was not published, with its mark, and ends its hold. rel is what it was prepared for.
+// Discard removes a file that was not published, with its mark, and ends its
+// hold. rel is what it was prepared for.
 func (p *Prepared) Discard(rel string) error {
 	freed, err := p.discard(rel)
 	if err != nil { // a plain file whose directory is gone, or the store is closed
@@ -161,11 +168,13 @@ func (p *Prepared) discard(rel string) (freed bool, err error) {
 	return freed, err
 }
 
-// Bad tells whether the mark says that the bytes are bad, not that they are still to come.
+// Bad tells whether the mark says that the bytes are bad, not that they are
+// still to come.
 func (m Mark) Bad() bool { return m.State == Bad }
 
-// SettleMark ends the mark that a job put on the buffer: to, or none if to is nil. If a later job has marked the buffer since, that
-// mark stands, as the buffer is that job's to make good.
+// SettleMark ends the mark that a job put on the buffer: to, or none if to is
+// nil. If a later job has marked the buffer since, that mark stands, as the
+// buffer is that job's to make good.
 func (b *Buffer) SettleMark(job uint64, to *Mark) error {
 	s := b.s
 	if to != nil {

@@ -8,9 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quotas counts what the buffers of each user take: their sizes, rounded up to pages, wherever the bytes are and whatever holes they have.
-// Growth through the store, the publishing of outputs and chown keep users within the limit; what a client appends through a descriptor
-// of its own is counted when that is given back, and may be beyond. Root has no limit, as with a file system's quotas.
+// quotas counts what the buffers of each user take: their sizes, rounded up to
+// pages, wherever the bytes are and whatever holes they have. Growth through
+// the store, the publishing of outputs and chown keep users within the limit;
+// what a client appends through a descriptor of its own is counted when that is
+// given back, and may be beyond. Root has no limit, as with a file system's
+// quotas.
 type quotas struct {
 	limit int64 // 0: nothing is counted
 
@@ -77,8 +80,9 @@ func (q *quotas) drop(k key) {
 	delete(q.of, k)
 }
 
-// charge counts a file of that size as the user's, if that is within the limit when the file `instead` is gone; else it is EDQUOT, and nothing
-// has changed. A limit that is passed already does not keep anything from shrinking.
+// charge counts a file of that size as the user's, if that is within the limit
+// when the file `instead` is gone; else it is EDQUOT, and nothing has changed.
+// A limit that is passed already does not keep anything from shrinking.
 func (q *quotas) charge(k key, uid uint32, size int64, instead key) error {
 	if q.limit == 0 {
 		return nil
@@ -99,7 +103,8 @@ func (q *quotas) charge(k key, uid uint32, size int64, instead key) error {
 	return nil
 }
 
-// owner is who a file is counted as the property of; false: of nobody, as long as it has no name.
+// owner is who a file is counted as the property of; false: of nobody, as long
+// as it has no name.
 func (q *quotas) owner(k key) (uint32, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,7 +112,8 @@ func (q *quotas) owner(k key) (uint32, bool) {
 	return c.uid, there
 }
 
-// enlarge runs what makes the buffer one of size `to`, within its owner's quota. Preconditions: b.mu is held for writing.
+// enlarge runs what makes the buffer one of size `to`, within its owner's
+// quota. Preconditions: b.mu is held for writing.
 func (b *Buffer) enlarge(op string, to int64, f func() error) error {
 	q := &b.s.quota
 	if q.limit == 0 {

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// region is a mapping of anonymous memory, aligned to 2 MiB. A big one is one piece of an arena; a small one holds all the pieces
-// under 2 MiB of an arena. Only what dirty covers can be resident.
+// region is a mapping of anonymous memory, aligned to 2 MiB. A big one is one
+// piece of an arena; a small one holds all the pieces under 2 MiB of an arena.
+// Only what dirty covers can be resident.
 type region struct {
 	raw   []byte // as mapped
 	mem   []byte // the aligned part
@@ -16,7 +17,8 @@ type region struct {
 	dirty int64 // from the start of mem
 }
 
-// newRegion maps size bytes, or panics as the runtime does when the system has no memory: the budget said there is.
+// newRegion maps size bytes, or panics as the runtime does when the system has
+// no memory: the budget said there is.
 func newRegion(x sys, size int64, small bool) *region {
 	r := &region{small: small}
 	err := x.do("mmap", "scratch", func() (err error) {
@@ -28,7 +30,8 @@ func newRegion(x sys, size int64, small bool) *region {
 		panic(err)
 	}
 	r.mem = alignTo(r.raw, hugePage)[:size:size]
-	// Huge pages only where whole ones fit: a part of one at the end would be resident beyond what is charged.
+	// Huge pages only where whole ones fit: a part of one at the end would be
+	// resident beyond what is charged.
 	whole := size &^ (hugePage - 1)
 	r.advise(x, r.mem[:whole], unix.MADV_HUGEPAGE)
 	r.advise(x, r.mem[whole:], unix.MADV_NOHUGEPAGE)
@@ -87,7 +90,8 @@ func (b *budget) putIdle(r *region) {
 	b.cached += r.dirty
 }
 
-// evict unmaps idle regions, the least recently used first, until the rest fits in n bytes beside the live ones. b.mu is held.
+// evict unmaps idle regions, the least recently used first, until the rest fits
+// in n bytes beside the live ones. b.mu is held.
 func (b *budget) evict(n int64) {
 	for len(b.idle) > 0 && b.charged+b.cached > n || len(b.idle) > maxIdle {
 		r := b.idle[0]

@@ -7,9 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file system that is dead stays so for as long as somebody has a file of it open: the same disk, mounted again, is the same dead file
-// system. So a tier that cannot even be read lets go of its folder, and looks for it at its path from then on. Whatever is at a
-// descriptor of a folder is replaced in place (dup3), and so nobody who uses it need know.
+// A file system that is dead stays so for as long as somebody has a file of it
+// open: the same disk, mounted again, is the same dead file system. So a tier
+// that cannot even be read lets go of its folder, and looks for it at its path
+// from then on. Whatever is at a descriptor of a folder is replaced in place
+// (dup3), and so nobody who uses it need know.
 
 // unreadable tells whether the disk gives nothing at all any more.
 func (t *spillTier) unreadable() bool {
@@ -30,7 +32,8 @@ func (t *spillTier) unreadable() bool {
 // folders are the tier's descriptors of folders.
 func (t *spillTier) folders() []int { return []int{t.dir, t.data, t.sums, t.tmp} }
 
-// detach lets go of the tier's folders: what is looked up there is ENOTDIR until it is found again. Preconditions: health.mu is held.
+// detach lets go of the tier's folders: what is looked up there is ENOTDIR
+// until it is found again. Preconditions: health.mu is held.
 func (t *spillTier) detach() {
 	x := sys{}
 	null, err := x.open(entry{unix.AT_FDCWD, "/dev/null", "/dev/null"}, unix.O_RDONLY, 0)
@@ -45,8 +48,9 @@ func (t *spillTier) detach() {
 	}
 }
 
-// become makes the tier's descriptors of folders mean what others do. The lock is given up by name: a process that is just being started has
-// copies of all descriptors.
+// become makes the tier's descriptors of folders mean what others do. The lock
+// is given up by name: a process that is just being started has copies of all
+// descriptors.
 func (t *spillTier) become(by []int) error {
 	x := sys{}
 	err := x.unlock(t.dir, t.path)
@@ -56,7 +60,8 @@ func (t *spillTier) become(by []int) error {
 	return err
 }
 
-// reopen finds the tier's folder at its path again. It fails if that is another's, or what is open already. Preconditions: health.mu is held.
+// reopen finds the tier's folder at its path again. It fails if that is
+// another's, or what is open already. Preconditions: health.mu is held.
 func (t *spillTier) reopen() error {
 	h := &t.health
 	n := &spillTier{tier: &tier{sys: t.quiet(), logf: t.logf, path: t.path, dir: -1, root: -1, marks: -1, tmp: -1}, data: -1, sums: -1}
@@ -75,7 +80,8 @@ func (t *spillTier) reopen() error {
 	return err
 }
 
-// openAgain opens the folders at the path of old, if that is the same tier, and not what is open already.
+// openAgain opens the folders at the path of old, if that is the same tier, and
+// not what is open already.
 func (t *spillTier) openAgain(old *spillTier) (err error) {
 	if t.dir, err = t.openPath(t.path); err != nil {
 		return err
@@ -103,8 +109,9 @@ func (t *spillTier) openAgain(old *spillTier) (err error) {
 	return err
 }
 
-// mountID is the number of the mount that an open file is on, which no other has had since the machine started; 0 if the kernel does not
-// tell (before Linux 6.8).
+// mountID is the number of the mount that an open file is on, which no other
+// has had since the machine started; 0 if the kernel does not tell (before
+// Linux 6.8).
 func (x sys) mountID(fd int) uint64 {
 	var st unix.Statx_t
 	err := x.do("statx", "", func() error { return unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE, &st) })
@@ -114,8 +121,10 @@ func (x sys) mountID(fd int) uint64 {
 	return st.Mnt_id
 }
 
-// survived refuses a file of a file system that has been mounted anew since it was made, unless its checksums tell what it holds: what is
-// written is on the disk only some time later. era is that of the mount where it has been opened: from now on it is one of that.
+// survived refuses a file of a file system that has been mounted anew since it
+// was made, unless its checksums tell what it holds: what is written is on the
+// disk only some time later. era is that of the mount where it has been opened:
+// from now on it is one of that.
 func (p *spot) survived(u *sums, size int64, era uint64) error {
 	if p.era.Load() == era {
 		return nil
@@ -137,8 +146,9 @@ func (e *remountedError) Error() string {
 // Unwrap makes the error EIO.
 func (e *remountedError) Unwrap() error { return unix.EIO }
 
-// letGo closes the spill files on a tier of buffers that nobody uses just now, so that its file system can be unmounted, and those that
-// are opened next are what is mounted then.
+// letGo closes the spill files on a tier of buffers that nobody uses just now,
+// so that its file system can be unmounted, and those that are opened next are
+// what is mounted then.
 func (s *Store) letGo(t *spillTier) {
 	s.table.mu.Lock()
 	held := make([]*Buffer, 0, len(s.table.held))
@@ -156,7 +166,8 @@ func (s *Store) letGo(t *spillTier) {
 	}
 }
 
-// closeHome closes the buffer's spill file on a tier, unless a client has it. Preconditions: b.mu is held for writing.
+// closeHome closes the buffer's spill file on a tier, unless a client has it.
+// Preconditions: b.mu is held for writing.
 func (b *Buffer) closeHome(t *spillTier) {
 	b.hm.Lock()
 	defer b.hm.Unlock()

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Resize sets the size. The space of what is added is there when it returns: ENOSPC, and nothing changed, if it cannot be. A buffer
-// that is mapped does not shrink: EBUSY.
+// Resize sets the size. The space of what is added is there when it returns:
+// ENOSPC, and nothing changed, if it cannot be. A buffer that is mapped does
+// not shrink: EBUSY.
 func (b *Buffer) Resize(n int64) error {
 	b.s.warm.drop(b)
 	var freed bool
@@ -51,7 +52,8 @@ func (b *Buffer) resize(n int64) (freed bool, need int64, err error) {
 	return n < st.Size, 0, b.cutBack(n)
 }
 
-// grow allocates what comes after size, then sets the size: until the last step nothing is seen of it.
+// grow allocates what comes after size, then sets the size: until the last step
+// nothing is seen of it.
 func (b *Buffer) grow(size, n int64) error {
 	err := b.allocate(size, n)
 	if err == nil {
@@ -67,7 +69,8 @@ func (b *Buffer) grow(size, n int64) error {
 	return nil
 }
 
-// truncate sets the size, which is from. What a checksum says of the end is unknown before that.
+// truncate sets the size, which is from. What a checksum says of the end is
+// unknown before that.
 func (b *Buffer) truncate(from, n int64) error {
 	h, err := b.at()
 	if err != nil {
@@ -83,7 +86,8 @@ func (b *Buffer) truncate(from, n int64) error {
 	return b.sysOf(fd).ftruncate(fd, b.Path(), n)
 }
 
-// cutBack sets the size to n, which is no more than it is, and gives back what is allocated beyond it.
+// cutBack sets the size to n, which is no more than it is, and gives back what
+// is allocated beyond it.
 func (b *Buffer) cutBack(n int64) error {
 	st, err := b.stat()
 	if err == nil {
@@ -96,8 +100,9 @@ func (b *Buffer) cutBack(n int64) error {
 	return err
 }
 
-// reserve allocates the holes, so that no access to a mapping can run out of space and end in SIGBUS, and tells the size. ENOSPC: some
-// stay. Preconditions: b.mu is held for writing.
+// reserve allocates the holes, so that no access to a mapping can run out of
+// space and end in SIGBUS, and tells the size. ENOSPC: some stay.
+// Preconditions: b.mu is held for writing.
 func (b *Buffer) reserve() (size int64, err error) {
 	st, err := b.stat()
 	if err != nil {
@@ -116,8 +121,9 @@ func (b *Buffer) reserve() (size int64, err error) {
 	return st.Size, nil
 }
 
-// allocStep is how much one fallocate call allocates. The kernel gives up such a call when a signal comes, with all its work undone, and
-// the Go runtime sends signals: a whole buffer in one call might never be done.
+// allocStep is how much one fallocate call allocates. The kernel gives up such
+// a call when a signal comes, with all its work undone, and the Go runtime
+// sends signals: a whole buffer in one call might never be done.
 const allocStep = 64 << 20
 
 // allocate gives [from, to) its pages, also beyond the end of the file, whose size stays.
@@ -168,7 +174,8 @@ func (x sys) fallocate(fd int, path string, mode uint32, off, n int64) error {
 	return x.do("fallocate", path, func() error { return unix.Fallocate(fd, mode, off, n) })
 }
 
-// rewrite allocates without fallocate, on file systems that have none: it writes what is there over itself.
+// rewrite allocates without fallocate, on file systems that have none: it
+// writes what is there over itself.
 func (x sys) rewrite(fd int, path string, from, n int64) error {
 	buf := make([]byte, min(n, 1<<20))
 	for n > 0 {
@@ -185,7 +192,8 @@ func (x sys) rewrite(fd int, path string, from, n int64) error {
 	return nil
 }
 
-// Allocate is fallocate(2). What would move or drop pages of a mapped buffer is refused with EBUSY.
+// Allocate is fallocate(2). What would move or drop pages of a mapped buffer is
+// refused with EBUSY.
 func (b *Buffer) Allocate(off, n int64, mode uint32) error {
 	b.s.warm.drop(b)
 	var freed bool

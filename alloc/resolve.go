@@ -10,8 +10,9 @@ import (
 // maxLinks is how many symlinks one path may lead through, as in the kernel.
 const maxLinks = 40
 
-// resolver walks a path as the kernel would for c, but by mode bits, and never out of the tree. The directories it stands in
-// are open and found by their names alone, so that ".." in a symlink is the last of them taken back.
+// resolver walks a path as the kernel would for c, but by mode bits, and never
+// out of the tree. The directories it stands in are open and found by their
+// names alone, so that ".." in a symlink is the last of them taken back.
 type resolver struct {
 	s     *Store
 	t     *tier
@@ -27,11 +28,14 @@ type dirAt struct {
 	st   unix.Stat_t
 }
 
-// Resolve finds what path names for c: rel is its name with no symlink in it, and st tells of it, or is nil if only its last
-// component is missing. It fails with EACCES where c may not search a directory, or where a symlink to follow lies in a
-// sticky directory that all may write and belongs to somebody else; EINVAL for absolute paths, ".." and special files; ELOOP for
-// symlinks that are absolute, climb out, or loop; EISDIR for a directory or a trailing slash; ENOENT, ENOTDIR, ENAMETOOLONG as the
-// kernel does. It does not ask whether c may read or write what it found.
+// Resolve finds what path names for c: rel is its name with no symlink in it,
+// and st tells of it, or is nil if only its last component is missing. It fails
+// with EACCES where c may not search a directory, or where a symlink to follow
+// lies in a sticky directory that all may write and belongs to somebody else;
+// EINVAL for absolute paths, ".." and special files; ELOOP for symlinks that
+// are absolute, climb out, or loop; EISDIR for a directory or a trailing slash;
+// ENOENT, ENOTDIR, ENAMETOOLONG as the kernel does. It does not ask whether c
+// may read or write what it found.
 func (s *Store) Resolve(c Cred, path string) (rel string, st *unix.Stat_t, err error) {
 	s.ns.RLock()
 	defer s.ns.RUnlock()
@@ -75,7 +79,8 @@ func (r *resolver) leave() {
 	}
 }
 
-// run walks the whole path. After an EISDIR for the last component, or a result, r.dirs ends with its directory.
+// run walks the whole path. After an EISDIR for the last component, or a
+// result, r.dirs ends with its directory.
 func (r *resolver) run() (string, *unix.Stat_t, error) {
 	st, err := r.t.stat(entry{r.t.root, ".", ""})
 	if err != nil {
@@ -98,8 +103,8 @@ func (r *resolver) run() (string, *unix.Stat_t, error) {
 	return "", nil, r.fail(unix.EISDIR) // it ended in a directory
 }
 
-// step goes on by one component. It gives the components a symlink stands for, or if the path ends here with a file or
-// with nothing, its name and status.
+// step goes on by one component. It gives the components a symlink stands for,
+// or if the path ends here with a file or with nothing, its name and status.
 func (r *resolver) step(name string, last bool) (expanded []string, rel string, st *unix.Stat_t, err error) {
 	dir := &r.dirs[len(r.dirs)-1]
 	if !r.c.May(&dir.st, MayExec) {
@@ -134,7 +139,8 @@ func (r *resolver) step(name string, last bool) (expanded []string, rel string, 
 	return nil, "", nil, r.fail(unix.EINVAL)
 }
 
-// up goes back to the directory above, which the walk came from. Above the root there is nothing.
+// up goes back to the directory above, which the walk came from. Above the root
+// there is nothing.
 func (r *resolver) up() error {
 	if len(r.dirs) == 1 {
 		return r.fail(unix.ELOOP)
@@ -157,8 +163,9 @@ func (r *resolver) enter(e entry, st *unix.Stat_t, last bool) error {
 	return nil
 }
 
-// follow expands a symlink. The last of a path is not followed in a directory like /tmp unless it is the caller's or the
-// directory owner's: the kernel's fs.protected_symlinks, here always, and for root too.
+// follow expands a symlink. The last of a path is not followed in a directory
+// like /tmp unless it is the caller's or the directory owner's: the kernel's
+// fs.protected_symlinks, here always, and for root too.
 func (r *resolver) follow(e entry, dir, link *unix.Stat_t, last bool) ([]string, error) {
 	const open = unix.S_ISVTX | unix.S_IWOTH
 	if last && dir.Mode&open == open && link.Uid != r.c.UID && link.Uid != dir.Uid {
@@ -187,8 +194,9 @@ func (r *resolver) rel(name string) string {
 	return b.String() + name
 }
 
-// MayCreate asks whether c may make an entry of that name: it must be able to write and search the directory, and to
-// search those above. rel is as Resolve gives it. ENOENT: there is no such directory.
+// MayCreate asks whether c may make an entry of that name: it must be able to
+// write and search the directory, and to search those above. rel is as Resolve
+// gives it. ENOENT: there is no such directory.
 func (s *Store) MayCreate(c Cred, rel string) error {
 	s.ns.RLock()
 	defer s.ns.RUnlock()

@@ -9,11 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restoringLink is a symlink in the RAM tier that is there while a saved tree is being built in it. It names the RAM tier that was saved.
+// restoringLink is a symlink in the RAM tier that is there while a saved tree
+// is being built in it. It names the RAM tier that was saved.
 const restoringLink = "restoring"
 
-// openSpillTiers opens the spill tiers, builds the tree that a clean stop saved there, if the RAM tier is new, and makes the tiers
-// those of this RAM tier.
+// openSpillTiers opens the spill tiers, builds the tree that a clean stop saved
+// there, if the RAM tier is new, and makes the tiers those of this RAM tier.
 func (s *Store) openSpillTiers() (err error) {
 	if err = s.openHomes(); err != nil || len(s.cfg.Spill) == 0 {
 		return err
@@ -46,9 +47,11 @@ func (s *Store) openSpillTiers() (err error) {
 	return s.unlink(entry{s.ram.dir, restoringLink, restoringLink}, 0)
 }
 
-// restore builds a saved tree, and tells the identity of the RAM tier that it was saved from; "" if there was nothing to do. The order makes
-// it safe to be killed: the link is there before anything is built, and a start that finds both it and the manifest begins anew; the
-// manifest goes once all is built, before anything can change, and the link last.
+// restore builds a saved tree, and tells the identity of the RAM tier that it
+// was saved from; "" if there was nothing to do. The order makes it safe to be
+// killed: the link is there before anything is built, and a start that finds
+// both it and the manifest begins anew; the manifest goes once all is built,
+// before anything can change, and the link last.
 func (s *Store) restore() (saved string, err error) {
 	link := entry{s.ram.dir, restoringLink, restoringLink}
 	saved, err = s.readlink(link)

@@ -16,9 +16,11 @@ type saver struct {
 	added []*spot           // copies made
 }
 
-// save copies the bytes of all resident buffers to the spill tiers and writes the manifest, for good. The RAM tier stays as it is, and
-// until the manifest is there it alone counts; a start that finds both takes the RAM tier. ENOSPC: they do not fit, and nothing is
-// saved. Preconditions: nobody else uses the store; s.ns is held for writing, and s.marks.mu.
+// save copies the bytes of all resident buffers to the spill tiers and writes
+// the manifest, for good. The RAM tier stays as it is, and until the manifest
+// is there it alone counts; a start that finds both takes the RAM tier. ENOSPC:
+// they do not fit, and nothing is saved. Preconditions: nobody else uses the
+// store; s.ns is held for writing, and s.marks.mu.
 func (s *Store) save() error {
 	v := &saver{s: s, seen: map[uint64][]byte{}}
 	v.m.RAM = s.id

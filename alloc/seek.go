@@ -2,7 +2,8 @@ package alloc
 
 import "golang.org/x/sys/unix"
 
-// Seek finds the next data or hole from off on: whence is SEEK_DATA or SEEK_HOLE. ENXIO past the end.
+// Seek finds the next data or hole from off on: whence is SEEK_DATA or
+// SEEK_HOLE. ENXIO past the end.
 func (b *Buffer) Seek(off int64, whence int) (at int64, err error) {
 	if whence != unix.SEEK_DATA && whence != unix.SEEK_HOLE {
 		return 0, fail("lseek", b.Path(), unix.EINVAL)
@@ -24,7 +25,8 @@ func (b *Buffer) Seek(off int64, whence int) (at int64, err error) {
 	return at, err
 }
 
-// seekPacked is Seek in a compressed buffer, whose holes are not the buffer's: it is data to the end. Preconditions: b.mu is held.
+// seekPacked is Seek in a compressed buffer, whose holes are not the buffer's:
+// it is data to the end. Preconditions: b.mu is held.
 func (b *Buffer) seekPacked(off int64, whence int) (int64, error) {
 	st, err := b.stat()
 	switch {
@@ -38,7 +40,8 @@ func (b *Buffer) seekPacked(off int64, whence int) (int64, error) {
 	return off, nil
 }
 
-// Held gives the buffer of an inode that somebody holds, with another hold on it; nil if nobody does.
+// Held gives the buffer of an inode that somebody holds, with another hold on
+// it; nil if nobody does.
 func (s *Store) Held(ino uint64) *Buffer {
 	st, err := s.Lstat("")
 	if err != nil {

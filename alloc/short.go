@@ -9,15 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxShort is how often one growth asks for room to be made before the buffer itself spills.
+// maxShort is how often one growth asks for room to be made before the buffer
+// itself spills.
 const maxShort = 32
 
-// maxStays is how often it is tried again for no other reason than that somebody else has just moved the buffer.
+// maxStays is how often it is tried again for no other reason than that
+// somebody else has just moved the buffer.
 const maxStays = 8
 
-// OnShort sets what is called, under no lock of the store's, when the growth of a buffer finds the memory full, and there are tiers to spill
-// to. need is in bytes; except is the buffer that grows, or nil. True: something was freed, and the growth is tried again. Else, or if it does not
-// help, the buffer itself is spilled, and goes on growing there.
+// OnShort sets what is called, under no lock of the store's, when the growth of
+// a buffer finds the memory full, and there are tiers to spill to. need is in
+// bytes; except is the buffer that grows, or nil. True: something was freed,
+// and the growth is tried again. Else, or if it does not help, the buffer
+// itself is spilled, and goes on growing there.
 func (s *Store) OnShort(f func(need int64, except *Buffer) bool) { s.onShort.Store(&f) }
 
 // short asks for room.
@@ -26,8 +30,9 @@ func (s *Store) short(need int64, b *Buffer) bool {
 	return f != nil && *f != nil && (*f)(need, b)
 }
 
-// roomy runs a growth, which tells how many bytes it still needs, and where it runs out of memory makes room or spills the buffer, and runs
-// it again. Preconditions: no lock is held.
+// roomy runs a growth, which tells how many bytes it still needs, and where it
+// runs out of memory makes room or spills the buffer, and runs it again.
+// Preconditions: no lock is held.
 func (b *Buffer) roomy(grow func() (need int64, err error)) error {
 	b.touch()
 	idle := 0
@@ -59,7 +64,8 @@ func (b *Buffer) roomy(grow func() (need int64, err error)) error {
 	}
 }
 
-// makeWay moves a buffer that has no room to grow where it is to a tier that has. It tells whether it did.
+// makeWay moves a buffer that has no room to grow where it is to a tier that
+// has. It tells whether it did.
 func (b *Buffer) makeWay(need int64) (moved bool, err error) {
 	return b.move(context.Background(), func(ctx context.Context) (bool, error) {
 		h, err := b.at()

@@ -2,11 +2,14 @@ package alloc
 
 import "encoding/binary"
 
-// Numbers of a kind have bytes of a kind: signs and exponents vary little where the low bytes are noise. Sorted by their place in the
-// element they compress to much less (the shuffle filter of HDF5 and of Blosc). What is no whole element stays at the end.
+// Numbers of a kind have bytes of a kind: signs and exponents vary little where
+// the low bytes are noise. Sorted by their place in the element they compress
+// to much less (the shuffle filter of HDF5 and of Blosc). What is no whole
+// element stays at the end.
 
-// shuffle puts the first bytes of all elements first, then the second ones, and so on. width is that of an element: 1, 2, 4 or 8. dst and src
-// have one length and do not overlap.
+// shuffle puts the first bytes of all elements first, then the second ones, and
+// so on. width is that of an element: 1, 2, 4 or 8. dst and src have one length
+// and do not overlap.
 func shuffle(dst, src []byte, width int) {
 	n := len(src) / width
 	done := n &^ 7 // eight elements at a time, a word for each place
@@ -50,7 +53,8 @@ func unshuffle(dst, src []byte, width int) {
 	copy(dst[n*width:], src[n*width:])
 }
 
-// The words below are transposed as matrices of bytes, by exchanging halves of halves (Warren, Hacker's Delight, 7-3).
+// The words below are transposed as matrices of bytes, by exchanging halves of
+// halves (Warren, Hacker's Delight, 7-3).
 const (
 	lowBytes  = 0x00ff00ff00ff00ff
 	lowPairs  = 0x0000ffff0000ffff
@@ -103,7 +107,8 @@ func unshuffle2(dst, src []byte, n, done int) {
 	}
 }
 
-// shuffle4 begins with words of an element and the fourth after it, so that two exchanges put the eight bytes of a place in order.
+// shuffle4 begins with words of an element and the fourth after it, so that two
+// exchanges put the eight bytes of a place in order.
 func shuffle4(dst, src []byte, n, done int) {
 	p0, p1, p2, p3 := dst[:n], dst[n:2*n], dst[2*n:3*n], dst[3*n:4*n]
 	for i := 0; i < done; i += 8 {

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SpillConfig is a directory on a disk that bytes of buffers move to when the memory is full.
+// SpillConfig is a directory on a disk that bytes of buffers move to when the
+// memory is full.
 type SpillConfig struct {
 	Dir      string // made if only its last name is missing; the device keeps its files in a folder of its own there
 	Size     int64  // bytes at most; 0: what the file system has free at the start, less a twentieth
@@ -26,8 +27,9 @@ const (
 	sumsDir = "sums" // the checksums of those, under the same name
 )
 
-// spillTier is a directory on a disk. It holds bytes alone: names, owners and marks stay in the RAM tier, and a file here that the
-// RAM tier's homes do not name is nobody's.
+// spillTier is a directory on a disk. It holds bytes alone: names, owners and
+// marks stay in the RAM tier, and a file here that the RAM tier's homes do not
+// name is nobody's.
 type spillTier struct {
 	*tier
 	index  int
@@ -61,7 +63,8 @@ type traffic struct {
 	in, out, moves, hits, misses, read, written, verified, bad atomic.Uint64
 }
 
-// trash is files that are nobody's and could not be removed: that is tried again with the next one.
+// trash is files that are nobody's and could not be removed: that is tried
+// again with the next one.
 type trash struct {
 	mu   sync.Mutex
 	list []litter
@@ -107,7 +110,8 @@ func (x sys) unlinkDir(path string) error {
 // name is how the tier is called: spill0 is the first.
 func (t *spillTier) name() string { return fmt.Sprintf("spill%d", t.index) }
 
-// prepareDir checks the directory that was configured, and makes the device's folder there.
+// prepareDir checks the directory that was configured, and makes the device's
+// folder there.
 func (t *spillTier) prepareDir(cfg *Config, dir string) (err error) {
 	e := entry{unix.AT_FDCWD, dir, dir}
 	err = t.mkdir(e, 0o711)
@@ -193,7 +197,8 @@ func (t *spillTier) openFolders() (err error) {
 // tokenSize is the length of an identity.
 const tokenSize = 32
 
-// identity is the random name that a tier was given when it was made. It is a symlink, which appears whole and takes no page.
+// identity is the random name that a tier was given when it was made. It is a
+// symlink, which appears whole and takes no page.
 func (x sys) identity(dir int) (id string, err error) {
 	e := entry{dir, "id", "id"}
 	for {
@@ -208,9 +213,10 @@ func (x sys) identity(dir int) (id string, err error) {
 	}
 }
 
-// claimFor makes the tier that of the RAM tier ram, which is its identity, a blank and its path. What a tier holds for one that is no more,
-// since the machine was restarted, is dropped, unless that is the one that was saved. EBUSY: the other one is still there, and the
-// bytes here are its buffers'.
+// claimFor makes the tier that of the RAM tier ram, which is its identity, a
+// blank and its path. What a tier holds for one that is no more, since the
+// machine was restarted, is dropped, unless that is the one that was saved.
+// EBUSY: the other one is still there, and the bytes here are its buffers'.
 func (t *spillTier) claimFor(ram, saved string) error {
 	e := entry{t.dir, "owner", "owner"}
 	old, err := t.readlink(e)
@@ -270,7 +276,8 @@ func (t *spillTier) probe() error {
 	return err
 }
 
-// statxDioAlign is STATX_DIOALIGN: what direct transfers have to be aligned to (Linux 6.1).
+// statxDioAlign is STATX_DIOALIGN: what direct transfers have to be aligned to
+// (Linux 6.1).
 const statxDioAlign = 0x2000
 
 // probeDirect opens a file for direct I/O.

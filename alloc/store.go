@@ -34,7 +34,8 @@ type Config struct {
 	SpillFaults Faults // the same, for calls on spill tiers alone
 }
 
-// Store is the buffers of one device. All its methods may be called by any number of goroutines.
+// Store is the buffers of one device. All its methods may be called by any
+// number of goroutines.
 type Store struct {
 	sys
 	cfg  Config
@@ -70,10 +71,12 @@ type Store struct {
 
 // Open opens the store of a state directory, or of a plain one.
 //
-// Exactly one process can have it open: EBUSY names the other. As root it mounts a tmpfs of its own; if that of a daemon that
-// died is still there, it and everything in it is taken over (ENOSPC, and nothing changed, if it holds more than Mem). Where
-// mounting is not permitted the tier is a folder under /dev/shm. Temporaries are dropped; buffers whose job had not ended
-// are marked bad and listed by Interrupted.
+// Exactly one process can have it open: EBUSY names the other. As root it
+// mounts a tmpfs of its own; if that of a daemon that died is still there, it
+// and everything in it is taken over (ENOSPC, and nothing changed, if it holds
+// more than Mem). Where mounting is not permitted the tier is a folder under
+// /dev/shm. Temporaries are dropped; buffers whose job had not ended are marked
+// bad and listed by Interrupted.
 func Open(cfg Config) (*Store, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
@@ -128,7 +131,8 @@ func (s *Store) openPlain() (err error) {
 	return nil
 }
 
-// openTiers opens a store with tiers: the lock comes first, so that nothing of a running daemon is touched.
+// openTiers opens a store with tiers: the lock comes first, so that nothing of
+// a running daemon is touched.
 func (s *Store) openTiers() (err error) {
 	if s.made, err = s.makeDir(); err != nil {
 		return err
@@ -163,7 +167,8 @@ func (s *Store) makeDir() (made bool, err error) {
 	return true, s.chmod(e, 0o711) // whatever the umask
 }
 
-// openRAM opens the RAM tier and loads it. A mount that this start made is not left behind by its failure.
+// openRAM opens the RAM tier and loads it. A mount that this start made is not
+// left behind by its failure.
 func (s *Store) openRAM(p place) (err error) {
 	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
 		s.ram.mounted = p.mounted
@@ -189,7 +194,8 @@ func (s *Store) openRAM(p place) (err error) {
 	return err
 }
 
-// load brings a tier into the state that a clean start has, and the store's memory of it in step.
+// load brings a tier into the state that a clean start has, and the store's
+// memory of it in step.
 func (s *Store) load() error {
 	t := s.ram
 	if err := t.setAccess(s.cfg.Group, s.cfg.Mode); err != nil {
@@ -238,7 +244,8 @@ func (s *Store) shutTiers() (err error) {
 	return err
 }
 
-// newMeter chooses who keeps the bound: the kernel where the file system is ours alone, else our own count.
+// newMeter chooses who keeps the bound: the kernel where the file system is
+// ours alone, else our own count.
 func (s *Store) newMeter() meter {
 	if s.ram.mounted {
 		return &kernelMeter{t: s.ram}
@@ -246,8 +253,8 @@ func (s *Store) newMeter() meter {
 	return &countMeter{blocks: map[key]int64{}}
 }
 
-// found takes account of one file that is there at start. Space beyond its end, which a growth that was cut short left, is
-// given back.
+// found takes account of one file that is there at start. Space beyond its end,
+// which a growth that was cut short left, is given back.
 func (s *Store) found(e entry, st *unix.Stat_t, names map[uint64]string, m meter) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil
@@ -285,13 +292,16 @@ func (x sys) trimTail(e entry, st *unix.Stat_t) error {
 // Root is the absolute path of the tree's root.
 func (s *Store) Root() string { return s.ram.tree() }
 
-// Interrupted lists the buffers that Open found marked by jobs that had not ended. They are marked bad.
+// Interrupted lists the buffers that Open found marked by jobs that had not
+// ended. They are marked bad.
 func (s *Store) Interrupted() []Mark { return s.interrupted }
 
-// OnFree sets what is called, under no lock of the store's, whenever memory may have become free.
+// OnFree sets what is called, under no lock of the store's, whenever memory may
+// have become free.
 func (s *Store) OnFree(f func()) { s.onFree.Store(&f) }
 
-// freed tells the device that memory may have become free. Preconditions: no lock is held.
+// freed tells the device that memory may have become free. Preconditions: no
+// lock is held.
 func (s *Store) freed() {
 	if f := s.onFree.Load(); f != nil && *f != nil {
 		(*f)()

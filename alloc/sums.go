@@ -11,18 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// chunkSize is how many bytes of a spill file share a checksum. Whoever reads a part of a chunk that nobody has verified yet reads all of it.
+// chunkSize is how many bytes of a spill file share a checksum. Whoever reads a
+// part of a chunk that nobody has verified yet reads all of it.
 const chunkSize = 64 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sum is the checksum of a chunk, CRC-32C (RFC 3720, appendix B.4). 0 stands for "unknown", and the one chunk in four billion whose
-// checksum that is goes unverified.
+// sum is the checksum of a chunk, CRC-32C (RFC 3720, appendix B.4). 0 stands
+// for "unknown", and the one chunk in four billion whose checksum that is goes
+// unverified.
 func sum(p []byte) uint32 { return crc32.Update(0, castagnoli, p) }
 
-// sums is the checksums of a spill file: of each chunk, the last one being as long as the file makes it. Its file on the tier is
-// written when the bytes are whole, and removed before they change, so that what a process that was killed leaves is right, or
-// nothing.
+// sums is the checksums of a spill file: of each chunk, the last one being as
+// long as the file makes it. Its file on the tier is written when the bytes are
+// whole, and removed before they change, so that what a process that was killed
+// leaves is right, or nothing.
 type sums struct {
 	mu      sync.Mutex
 	of      []uint32 // 0: unknown
@@ -33,7 +36,8 @@ type sums struct {
 	writers []*span
 	pack    *packing // of a compressed file, which nobody writes
 	epoch   uint64   // counts changes: a chunk that was read over one proves nothing
-	// parts is what is known of chunks that were written in part, sorted: neighbours that end within a chunk make it whole together.
+	// parts is what is known of chunks that were written in part, sorted:
+	// neighbours that end within a chunk make it whole together.
 	parts map[int64][]fragment
 }
 
@@ -47,7 +51,8 @@ type span struct {
 	mends   []mend  // of those, what is known of what is being overwritten: its writer's
 }
 
-// ChecksumError says that bytes came back from a spill tier other than they went there. It is an EIO.
+// ChecksumError says that bytes came back from a spill tier other than they
+// went there. It is an EIO.
 type ChecksumError struct {
 	Path     string // of the buffer
 	File     string // the spill file
@@ -85,8 +90,9 @@ func (u *sums) now() uint64 {
 	return u.epoch
 }
 
-// verify checks the whole chunks of p, which was read from off on, where a chunk begins. size is that of the file. It gives the
-// first offset that is wrong, or -1, and how many chunks it verified.
+// verify checks the whole chunks of p, which was read from off on, where a
+// chunk begins. size is that of the file. It gives the first offset that is
+// wrong, or -1, and how many chunks it verified.
 func (u *sums) verify(p []byte, off, size int64, epoch uint64) (bad int64, n int) {
 	for ; len(p) > 0; off += chunkSize {
 		c := p[:min(chunkSize, int64(len(p)))]
@@ -121,7 +127,8 @@ func (u *sums) check(c []byte, i int64, epoch uint64) (n int, ok bool) {
 	return 1, got == u.of[i]
 }
 
-// begin says that [lo, hi) will be written. Its checksums are unknown from now on, here and on the tier.
+// begin says that [lo, hi) will be written. Its checksums are unknown from now
+// on, here and on the tier.
 func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -146,7 +153,8 @@ func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	return w, nil
 }
 
-// end says that a span has been written, or was not: of has its checksums, or is nil. size is that of the file.
+// end says that a span has been written, or was not: of has its checksums, or
+// is nil. size is that of the file.
 func (u *sums) end(w *span, size int64, of []fragment) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -168,7 +176,8 @@ func (u *sums) end(w *span, size int64, of []fragment) {
 	u.mend(w, of)
 }
 
-// learn takes note of the checksum of a fragment, and of its chunk's if that is known with it. u.mu is held.
+// learn takes note of the checksum of a fragment, and of its chunk's if that is
+// known with it. u.mu is held.
 func (u *sums) learn(f fragment, size int64) {
 	k := f.lo / chunkSize
 	if k >= int64(len(u.of)) {
@@ -204,8 +213,8 @@ func (u *sums) forget(lo, hi int64) {
 	}
 }
 
-// resize follows a change of the file's size from one that made the last chunk another. It is called before the file shrinks, and before
-// it grows.
+// resize follows a change of the file's size from one that made the last chunk
+// another. It is called before the file shrinks, and before it grows.
 func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -229,7 +238,8 @@ func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 	return nil
 }
 
-// drop forgets all for good: somebody may write the file from now on without our seeing it.
+// drop forgets all for good: somebody may write the file from now on without
+// our seeing it.
 func (u *sums) drop(t *spillTier, p *spot) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -247,7 +257,8 @@ func (u *sums) drop(t *spillTier, p *spot) error {
 	return nil
 }
 
-// change takes note that the file will not be what it was. EROFS: it cannot be changed. u.mu is held.
+// change takes note that the file will not be what it was. EROFS: it cannot be
+// changed. u.mu is held.
 func (u *sums) change(p *spot) error {
 	if u.fixed {
 		return fail("write", p.where, unix.EROFS)
@@ -269,7 +280,8 @@ func (u *sums) unfile(t *spillTier, p *spot) error {
 	return nil
 }
 
-// file writes the table to the tier, if there is anything in it that is not there. Preconditions: nobody writes the spill file.
+// file writes the table to the tier, if there is anything in it that is not
+// there. Preconditions: nobody writes the spill file.
 func (u *sums) file(t *spillTier, p *spot) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -281,7 +293,8 @@ func (u *sums) file(t *spillTier, p *spot) error {
 	return err
 }
 
-// sumsMagic begins the file of a table: then the number of chunks, the checksums, and one over all of that; 4 bytes each, little-endian.
+// sumsMagic begins the file of a table: then the number of chunks, the
+// checksums, and one over all of that; 4 bytes each, little-endian.
 const sumsMagic = 0x31435256 // "VRC1"
 
 func (u *sums) encode() []byte {
@@ -352,7 +365,8 @@ func (t *spillTier) writeSums(p *spot, text []byte) error {
 	return nil
 }
 
-// readSums reads the table of a spill file: one that knows nothing if there is no file, or it is damaged.
+// readSums reads the table of a spill file: one that knows nothing if there is
+// no file, or it is damaged.
 func (t *spillTier) readSums(p *spot) (*sums, error) {
 	u := &sums{}
 	e := p.sumsEntry()

@@ -9,9 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Faults is a hook for tests. It is called before every system call of a tier with the call's name and the path it is about;
-// an error it returns is the call's result, and the call is not made. EINTR is retried like the kernel's own, and ErrShort
-// makes a read or a write transfer only half of what was asked.
+// Faults is a hook for tests. It is called before every system call of a tier
+// with the call's name and the path it is about; an error it returns is the
+// call's result, and the call is not made. EINTR is retried like the kernel's
+// own, and ErrShort makes a read or a write transfer only half of what was
+// asked.
 type Faults func(op, path string) error
 
 // either asks two hooks, of which one or both may be nil.
@@ -28,14 +30,16 @@ func either(a, b Faults) Faults {
 // ErrShort, from a Faults hook, asks for a short read or write.
 var ErrShort = errors.New("short transfer")
 
-// sys makes the system calls: each is retried after EINTR and its error wrapped, with the call and the path, in an
-// *os.PathError that errors.Is finds the errno in.
+// sys makes the system calls: each is retried after EINTR and its error
+// wrapped, with the call and the path, in an *os.PathError that errors.Is finds
+// the errno in.
 type sys struct {
 	faults Faults
 	failed func(error) // hears of every call that fails; nil: nobody does
 }
 
-// entry is a name in a directory that is open: what the *at calls take. rel is the name to report.
+// entry is a name in a directory that is open: what the *at calls take. rel is
+// the name to report.
 type entry struct {
 	dir  int
 	name string
@@ -50,8 +54,9 @@ func (x sys) fault(op, path string) error {
 	return x.faults(op, path)
 }
 
-// do makes one call, again for as long as a signal interrupts it: Go's runtime sends itself signals, and a caller of ours must never see
-// an operation half applied because of one.
+// do makes one call, again for as long as a signal interrupts it: Go's runtime
+// sends itself signals, and a caller of ours must never see an operation half
+// applied because of one.
 func (x sys) do(op, path string, call func() error) error {
 	for {
 		err := x.fault(op, path)
@@ -76,7 +81,8 @@ func (x sys) failure(op, path string, err error) error {
 	return &os.PathError{Op: op, Path: path, Err: err}
 }
 
-// open never follows a symlink in the last component, and no child process inherits the descriptor.
+// open never follows a symlink in the last component, and no child process
+// inherits the descriptor.
 func (x sys) open(e entry, flags int, mode uint32) (fd int, err error) {
 	err = x.do("open", e.rel, func() (err error) {
 		fd, err = unix.Openat(e.dir, e.name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, mode)
@@ -88,7 +94,8 @@ func (x sys) open(e entry, flags int, mode uint32) (fd int, err error) {
 	return fd, nil
 }
 
-// close has no fault to inject: Linux frees the descriptor whatever close returns. What it returns is a late write error.
+// close has no fault to inject: Linux frees the descriptor whatever close
+// returns. What it returns is a late write error.
 func (x sys) close(fd int, path string) error {
 	if err := unix.Close(fd); err != nil && err != unix.EINTR {
 		return &os.PathError{Op: "close", Path: path, Err: err}
@@ -114,7 +121,8 @@ func (x sys) statfs(fd int, path string) (st unix.Statfs_t, err error) {
 	return st, err
 }
 
-// mkdir makes a directory; the umask applies, so that who wants a certain mode calls chmod after it.
+// mkdir makes a directory; the umask applies, so that who wants a certain mode
+// calls chmod after it.
 func (x sys) mkdir(e entry, mode uint32) error {
 	return x.do("mkdir", e.rel, func() error { return unix.Mkdirat(e.dir, e.name, mode) })
 }
@@ -124,7 +132,8 @@ func (x sys) unlink(e entry, flags int) error {
 	return x.do("unlink", e.rel, func() error { return unix.Unlinkat(e.dir, e.name, flags) })
 }
 
-// rename is the one step by which anything appears in the tree. flags are those of renameat2(2).
+// rename is the one step by which anything appears in the tree. flags are those
+// of renameat2(2).
 func (x sys) rename(from, to entry, flags uint) error {
 	return x.do("rename", from.rel, func() error { return unix.Renameat2(from.dir, from.name, to.dir, to.name, flags) })
 }
@@ -134,12 +143,14 @@ func (x sys) link(from, to entry) error {
 	return x.do("link", from.rel, func() error { return unix.Linkat(from.dir, from.name, to.dir, to.name, 0) })
 }
 
-// symlink makes a symlink. Whatever its target, the store never follows it out of the tree.
+// symlink makes a symlink. Whatever its target, the store never follows it out
+// of the tree.
 func (x sys) symlink(target string, e entry) error {
 	return x.do("symlink", e.rel, func() error { return unix.Symlinkat(target, e.dir, e.name) })
 }
 
-// readlink gives a symlink's target, which is shorter than PATH_MAX by the kernel's own rule.
+// readlink gives a symlink's target, which is shorter than PATH_MAX by the
+// kernel's own rule.
 func (x sys) readlink(e entry) (target string, err error) {
 	buf := make([]byte, unix.PathMax)
 	err = x.do("readlink", e.rel, func() error {
@@ -166,7 +177,8 @@ func (x sys) utimens(e entry, atime, mtime *time.Time) error {
 	return x.do("utimens", e.rel, func() error { return unix.UtimesNanoAt(e.dir, e.name, ts, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
-// timespec converts a time; times before 1970 have negative seconds and, as the kernel wants, nanoseconds from 0 up.
+// timespec converts a time; times before 1970 have negative seconds and, as the
+// kernel wants, nanoseconds from 0 up.
 func timespec(t *time.Time) unix.Timespec {
 	if t == nil {
 		return unix.Timespec{Nsec: unix.UTIME_OMIT}
@@ -174,7 +186,8 @@ func timespec(t *time.Time) unix.Timespec {
 	return unix.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
 }
 
-// ftruncate sets the size. On tmpfs and the disk file systems it also frees what is allocated beyond it, even if the size is that already.
+// ftruncate sets the size. On tmpfs and the disk file systems it also frees
+// what is allocated beyond it, even if the size is that already.
 func (x sys) ftruncate(fd int, path string, n int64) error {
 	return x.do("ftruncate", path, func() error { return unix.Ftruncate(fd, n) })
 }
@@ -194,7 +207,8 @@ func (x sys) pwrite(fd int, path string, p []byte, off int64) (n int, err error)
 	return x.transfer("write", path, p, func(p []byte) (int, error) { return unix.Pwrite(fd, p, off) })
 }
 
-// transfer makes one read or write. A short count is the caller's to carry on with: only it knows whether a file that ends is an error.
+// transfer makes one read or write. A short count is the caller's to carry on
+// with: only it knows whether a file that ends is an error.
 func (x sys) transfer(op, path string, p []byte, call func([]byte) (int, error)) (n int, err error) {
 	for {
 		err = x.fault(op, path)
@@ -271,7 +285,8 @@ type DirEntry struct {
 	Ino  uint64
 }
 
-// readdir lists an open directory from its start, without "." and "..". Types the file system does not tell are looked up.
+// readdir lists an open directory from its start, without "." and "..". Types
+// the file system does not tell are looked up.
 func (x sys) readdir(fd int, path string) ([]DirEntry, error) {
 	var list []DirEntry
 	if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil { // it may have been read before
@@ -296,7 +311,8 @@ func (x sys) readdir(fd int, path string) ([]DirEntry, error) {
 	}
 }
 
-// dirents appends the struct linux_dirent64 records of p: ino 8 bytes, off 8, reclen 2, type 1, name.
+// dirents appends the struct linux_dirent64 records of p: ino 8 bytes, off 8,
+// reclen 2, type 1, name.
 func (x sys) dirents(list []DirEntry, fd int, path string, p []byte) ([]DirEntry, error) {
 	for len(p) > 0 {
 		size := binary.NativeEndian.Uint16(p[16:])

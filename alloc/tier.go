@@ -19,8 +19,10 @@ const (
 	tmpDir     = "tmp"     // what has no name in the tree yet; dropped at start
 )
 
-// tier is one directory that buffers live in. What names a buffer is the file system's own directory tree: there is no
-// other record to lose or to disagree with. All of a tier is one file system, so that a rename moves from tmp into the tree.
+// tier is one directory that buffers live in. What names a buffer is the file
+// system's own directory tree: there is no other record to lose or to disagree
+// with. All of a tier is one file system, so that a rename moves from tmp into
+// the tree.
 type tier struct {
 	sys
 	logf    func(string, ...any)
@@ -35,7 +37,8 @@ type tier struct {
 	id      uint64        // random: temporaries of a run that was killed stay in a plain tree, and are not to be in the way
 }
 
-// openTier opens the tier at path and makes what folders it lacks. The lock taken on path ends with the process.
+// openTier opens the tier at path and makes what folders it lacks. The lock
+// taken on path ends with the process.
 func openTier(x sys, path string, logf func(string, ...any)) (*tier, error) {
 	t := &tier{sys: x, logf: logf, path: path, dir: -1, root: -1, marks: -1, tmp: -1}
 	err := t.openDirs()
@@ -58,7 +61,8 @@ func (t *tier) openLocked() (err error) {
 	return err
 }
 
-// openDirs locks the tier before it looks into it: two daemons with different state directories can mean one folder under /dev/shm.
+// openDirs locks the tier before it looks into it: two daemons with different
+// state directories can mean one folder under /dev/shm.
 func (t *tier) openDirs() (err error) {
 	if err = t.openLocked(); err != nil {
 		return err
@@ -73,7 +77,8 @@ func (t *tier) openDirs() (err error) {
 	return err
 }
 
-// openPath opens an absolute directory, through symlinks if the administrator put some there.
+// openPath opens an absolute directory, through symlinks if the administrator
+// put some there.
 func (t *tier) openPath(path string) (fd int, err error) {
 	fd = -1
 	err = t.do("open", path, func() (err error) {
@@ -83,7 +88,8 @@ func (t *tier) openPath(path string) (fd int, err error) {
 	return fd, err
 }
 
-// folder opens one of the tier's own directories, and makes it if this is the first start, or the last was killed before it did.
+// folder opens one of the tier's own directories, and makes it if this is the
+// first start, or the last was killed before it did.
 func (t *tier) folder(name string, flags int) (int, error) {
 	e := entry{t.dir, name, name}
 	if err := t.mkdir(e, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
@@ -124,7 +130,8 @@ func (t *tier) setAccess(group int, mode os.FileMode) error {
 	return t.chmod(e, unixMode(mode))
 }
 
-// unixMode translates the permission bits, which os.FileMode keeps elsewhere for three of them.
+// unixMode translates the permission bits, which os.FileMode keeps elsewhere
+// for three of them.
 func unixMode(m os.FileMode) uint32 {
 	bits := uint32(m.Perm())
 	for _, b := range []struct {
@@ -153,7 +160,8 @@ func (t *tier) place(tmp, e entry) error {
 	if !t.plain || !errors.Is(err, unix.EINVAL) {
 		return err
 	}
-	// A file system without RENAME_NOREPLACE (9p, some network ones): only plain trees lie there.
+	// A file system without RENAME_NOREPLACE (9p, some network ones): only
+	// plain trees lie there.
 	if _, err := t.stat(e); err == nil {
 		return fail("rename", e.rel, unix.EEXIST)
 	} else if !errors.Is(err, unix.ENOENT) {

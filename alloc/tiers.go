@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TierUsage is how a tier is used. Sizes are in bytes; what counts up does so from Open on.
+// TierUsage is how a tier is used. Sizes are in bytes; what counts up does so
+// from Open on.
 type TierUsage struct {
 	Name, Path    string // "ram", then "spill0", "spill1" in order of preference
 	Size          int64  // the limit
@@ -33,7 +34,8 @@ type TierUsage struct {
 
 const compressNone = "none"
 
-// State is "online", or "offline" for a spill tier that is out of use, since its disk has failed.
+// State is "online", or "offline" for a spill tier that is out of use, since
+// its disk has failed.
 func (u *TierUsage) State() string {
 	if u.Offline {
 		return "offline"
@@ -41,7 +43,8 @@ func (u *TierUsage) State() string {
 	return "online"
 }
 
-// Ratio is how much smaller compression has made what is here: 1 if nothing is compressed.
+// Ratio is how much smaller compression has made what is here: 1 if nothing is
+// compressed.
 func (u *TierUsage) Ratio() float64 {
 	if u.Used == 0 {
 		return 1
@@ -49,7 +52,8 @@ func (u *TierUsage) Ratio() float64 {
 	return float64(u.Logical) / float64(u.Used)
 }
 
-// Tiers tells of the RAM tier, then of the spill tiers. A plain store has none; after Close there are none.
+// Tiers tells of the RAM tier, then of the spill tiers. A plain store has none;
+// after Close there are none.
 func (s *Store) Tiers() []TierUsage {
 	s.ns.RLock()
 	defer s.ns.RUnlock()
@@ -109,8 +113,9 @@ type Victim struct {
 	s       *Store
 }
 
-// Victims lists the resident buffers of the tree that nobody has mapped or holds to their place, in no order. It walks the tree: a
-// microsecond or two a buffer.
+// Victims lists the resident buffers of the tree that nobody has mapped or
+// holds to their place, in no order. It walks the tree: a microsecond or two a
+// buffer.
 func (s *Store) Victims() (list []Victim, err error) {
 	seen := map[uint64]bool{}
 	err = s.look("", func(root entry) error {
@@ -167,8 +172,10 @@ func (v Victim) Get() (*Buffer, error) {
 	return b, nil
 }
 
-// Temp makes n bytes of nameless space outside memory, all of it allocated: on a spill tier, or of a plain store in a file below its
-// directory. Releasing it gives it back, as does the end of the process. ENOSPC: no tier has room; EOPNOTSUPP: there is none.
+// Temp makes n bytes of nameless space outside memory, all of it allocated: on
+// a spill tier, or of a plain store in a file below its directory. Releasing it
+// gives it back, as does the end of the process. ENOSPC: no tier has room;
+// EOPNOTSUPP: there is none.
 func (s *Store) Temp(n int64) (*Buffer, error) {
 	dir := s.ram.tmp
 	if s.ram.plain {

@@ -23,8 +23,9 @@ type Transfer struct {
 	start, end time.Time
 }
 
-// Wait returns when nothing of the transfer is going on any more: with nil when all of it was done, the first error of a segment, or the
-// error of ctx if that ended it. A second Wait returns the same.
+// Wait returns when nothing of the transfer is going on any more: with nil when
+// all of it was done, the first error of a segment, or the error of ctx if that
+// ended it. A second Wait returns the same.
 func (t *Transfer) Wait(ctx context.Context) error {
 	select {
 	case <-t.done:
@@ -38,13 +39,15 @@ func (t *Transfer) Wait(ctx context.Context) error {
 // Span is when the transfer began and ended, after Wait has returned.
 func (t *Transfer) Span() (start, end time.Time) { return t.start, t.end }
 
-// Read starts to bring segments from wherever the bytes are, in any order, and does not wait. The memory belongs to the transfer until Wait
-// has returned. Until then the buffer stays where it is. EINVAL: a segment reaches beyond the end; EIO: a *ChecksumError, or what
-// the disk says.
+// Read starts to bring segments from wherever the bytes are, in any order, and
+// does not wait. The memory belongs to the transfer until Wait has returned.
+// Until then the buffer stays where it is. EINVAL: a segment reaches beyond the
+// end; EIO: a *ChecksumError, or what the disk says.
 func (b *Buffer) Read(segs ...Segment) *Transfer { return b.transfer(segs, b.readSegs) }
 
-// Write starts to put segments into the buffer, within its size, likewise. Segments of one call may not overlap, nor may transfers
-// under way of which one writes.
+// Write starts to put segments into the buffer, within its size, likewise.
+// Segments of one call may not overlap, nor may transfers under way of which
+// one writes.
 func (b *Buffer) Write(segs ...Segment) *Transfer { return b.transfer(segs, b.writeSegs) }
 
 // transfer runs f in the background while the buffer cannot move.
@@ -65,8 +68,9 @@ func (b *Buffer) transfer(segs []Segment, f func(context.Context, *home, []Segme
 	return t
 }
 
-// carry runs f where the bytes are. A compressed file may have to be expanded first, and the buffer can move again meanwhile. Preconditions:
-// b.mu is held to read, and not for anything else by the caller: it is let go for that.
+// carry runs f where the bytes are. A compressed file may have to be expanded
+// first, and the buffer can move again meanwhile. Preconditions: b.mu is held
+// to read, and not for anything else by the caller: it is let go for that.
 func (b *Buffer) carry(ctx context.Context, segs []Segment, f func(context.Context, *home, []Segment, int64) error) error {
 	for {
 		h, size, err := b.span(segs)
@@ -126,8 +130,9 @@ func (b *Buffer) readSegs(ctx context.Context, h *home, segs []Segment, size int
 	return b.s.io.flow(ctx, r.next)
 }
 
-// Segments of less than directMin that are at most joinGap bytes apart, such as the rows of a narrow tile, are read with what is between
-// them: a request costs more than so many bytes.
+// Segments of less than directMin that are at most joinGap bytes apart, such as
+// the rows of a narrow tile, are read with what is between them: a request
+// costs more than so many bytes.
 const joinGap = 16 << 10
 
 // reader cuts segments into pieces.
@@ -141,8 +146,8 @@ type reader struct {
 	block int64
 }
 
-// next is the next piece: bytes that are wanted, what lies between them, what is missing of chunks that are to be verified, and of the
-// blocks of the disk.
+// next is the next piece: bytes that are wanted, what lies between them, what
+// is missing of chunks that are to be verified, and of the blocks of the disk.
 func (r *reader) next() *piece {
 	if !r.skip() {
 		return nil
@@ -186,8 +191,8 @@ func (r *reader) cut(limit int64) Segment {
 	return w
 }
 
-// joins tells whether the next segment goes into a piece that ends at hi, or at limit at the latest, and whose last n wanted bytes end at
-// end.
+// joins tells whether the next segment goes into a piece that ends at hi, or at
+// limit at the latest, and whose last n wanted bytes end at end.
 func (r *reader) joins(end, hi, limit int64, n int) bool {
 	s := &r.segs[0]
 	return s.Off >= end && s.Off < limit && (s.Off < hi || s.Off-end <= joinGap && max(n, len(s.Buf)) < directMin)
@@ -233,8 +238,8 @@ func (r *reader) verify(got []byte, lo int64) error {
 	return r.h.verify(r.path, got[skip:], lo+skip, r.size, r.epoch)
 }
 
-// directMin is how long a segment is at least that is written past the page cache. Shorter ones, which are rows of tiles, become whole
-// blocks there.
+// directMin is how long a segment is at least that is written past the page
+// cache. Shorter ones, which are rows of tiles, become whole blocks there.
 const directMin = 64 << 10
 
 // writeSegs writes them. In the RAM tier that is copying.
@@ -285,15 +290,17 @@ type writer struct {
 	need  int64
 }
 
-// part is a run of bytes that goes one way: straight to the disk, or through the page cache.
+// part is a run of bytes that goes one way: straight to the disk, or through
+// the page cache.
 type part struct {
 	off    int64
 	buf    []byte
 	direct bool
 }
 
-// add cuts a segment into what is aligned for the disk, and the edges: their blocks may have bytes that others are writing just now, and
-// only the page cache keeps those apart.
+// add cuts a segment into what is aligned for the disk, and the edges: their
+// blocks may have bytes that others are writing just now, and only the page
+// cache keeps those apart.
 func (w *writer) add(s Segment) {
 	w.segs = append(w.segs, s)
 	end := s.Off + int64(len(s.Buf))

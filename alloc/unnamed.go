@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What follows asks and changes a buffer through its descriptor, and so also after its last name is gone: fchmod(2) and its like on a file that was
+// What follows asks and changes a buffer through its descriptor, and so also
+// after its last name is gone: fchmod(2) and its like on a file that was
 // unlinked while open. The Store's methods of the same names do it by name.
 
 // Chmod sets the permission bits.
@@ -15,7 +16,8 @@ func (b *Buffer) Chmod(mode uint32) error {
 	return b.s.do("fchmod", b.Path(), func() error { return unix.Fchmod(b.fd, mode&0o7777) })
 }
 
-// Chown sets the owner and the group; -1 keeps one. EDQUOT: the new owner's quota has no room for it.
+// Chown sets the owner and the group; -1 keeps one. EDQUOT: the new owner's
+// quota has no room for it.
 func (b *Buffer) Chown(uid, gid int) error {
 	path := b.Path()
 	st, err := b.s.fstat(b.fd, path)
@@ -32,7 +34,8 @@ func (b *Buffer) Chown(uid, gid int) error {
 	return err
 }
 
-// Utimens sets the times of access and change; nil keeps one. Of a buffer that has spilled those of the spill file count.
+// Utimens sets the times of access and change; nil keeps one. Of a buffer that
+// has spilled those of the spill file count.
 func (b *Buffer) Utimens(atime, mtime *time.Time) error {
 	path := b.Path()
 	b.hm.RLock()

@@ -10,8 +10,9 @@ import (
 	"vgpu/iouring"
 )
 
-// unpack brings a chunk of a compressed file of size bytes into the codec, verified, and gives it. It tells whether that was work: the codec
-// may have it already.
+// unpack brings a chunk of a compressed file of size bytes into the codec,
+// verified, and gives it. It tells whether that was work: the codec may have it
+// already.
 func (h *home) unpack(ctx context.Context, e *engine, c *codec, i int64, path string, size int64) (got []byte, work bool, err error) {
 	off, k := i*packChunk, h.sums.pack
 	n := min(packChunk, size-off)
@@ -99,8 +100,9 @@ func (b *Buffer) unpackRange(h *home, off, n, size int64, use func([]byte) error
 	return nil
 }
 
-// unpackEach gives the first n bytes of a compressed file of size bytes to use, chunk by chunk, in any order, several at a time. What is given
-// has room behind it to the end of the page.
+// unpackEach gives the first n bytes of a compressed file of size bytes to use,
+// chunk by chunk, in any order, several at a time. What is given has room
+// behind it to the end of the page.
 func (b *Buffer) unpackEach(ctx context.Context, h *home, n, size int64, use func(ctx context.Context, got []byte, off int64) error) error {
 	e, path, i := b.s.io, b.Path(), int64(0)
 	if packChunks(size) != int64(len(h.sums.pack.of)) {
@@ -150,7 +152,8 @@ func (b *Buffer) unpackPiece(ctx context.Context, h *home, p *piece, part packed
 	return use(got)
 }
 
-// unpackSegs is readSegs of a compressed buffer: a chunk is decompressed once for all the segments that have a part in it.
+// unpackSegs is readSegs of a compressed buffer: a chunk is decompressed once
+// for all the segments that have a part in it.
 func (b *Buffer) unpackSegs(ctx context.Context, h *home, segs []Segment, size int64) error {
 	k := h.sums.pack
 	if k.wasteful(size) {
@@ -176,7 +179,8 @@ func (b *Buffer) unpackSegs(ctx context.Context, h *home, segs []Segment, size i
 	})
 }
 
-// byChunk cuts segments where chunks end, and lists the chunks in the order in which they are wanted.
+// byChunk cuts segments where chunks end, and lists the chunks in the order in
+// which they are wanted.
 func byChunk(segs []Segment) (parts map[int64][]Segment, order []int64) {
 	parts = map[int64][]Segment{}
 	for _, s := range segs {
@@ -193,9 +197,11 @@ func byChunk(segs []Segment) (parts map[int64][]Segment, order []int64) {
 	return parts, order
 }
 
-// expand rewrites a compressed buffer, or its first limit bytes, uncompressed: on its tier, or one that has room, or if there is none and it may
-// be resident in memory. It does nothing for any other. Unlike other moves it goes by holds: a descriptor of a compressed file is
-// nobody's. Preconditions: no lock is held.
+// expand rewrites a compressed buffer, or its first limit bytes, uncompressed:
+// on its tier, or one that has room, or if there is none and it may be resident
+// in memory. It does nothing for any other. Unlike other moves it goes by
+// holds: a descriptor of a compressed file is nobody's. Preconditions: no lock
+// is held.
 func (b *Buffer) expand(ctx context.Context, limit int64, resident bool) error {
 	s := b.s
 	s.moving.RLock()
@@ -247,7 +253,8 @@ func (n *newHome) unpackFrom(ctx context.Context, b *Buffer, h *home, size int64
 	})
 }
 
-// blank makes a compressed file one of as many zeros, all of them a hole. Preconditions: nobody else uses the buffer of that inode.
+// blank makes a compressed file one of as many zeros, all of them a hole.
+// Preconditions: nobody else uses the buffer of that inode.
 func (s *Store) blank(ino uint64, p *spot, st *unix.Stat_t, rel string) (*newHome, error) {
 	n, err := s.newFileOn(p.t, ino, st.Size, "", rel)
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// victim is a file that is losing a name. It is kept open over that, so that freeing its pages, which takes long for a large
-// one, waits until no lock is held, and so that its inode number is not given to another before its mark is dropped.
+// victim is a file that is losing a name. It is kept open over that, so that
+// freeing its pages, which takes long for a large one, waits until no lock is
+// held, and so that its inode number is not given to another before its mark is
+// dropped.
 type victim struct {
 	fd   int // O_PATH; -1 if there is none
 	key  key
@@ -33,7 +35,8 @@ func (s *Store) victim(e entry) (victim, error) {
 	return victim{fd: fd, key: keyOf(&st), rel: e.rel, last: st.Nlink == 1, file: file, size: st.Size, blocks: st.Blocks * 512}, nil
 }
 
-// gone takes note that the victim has lost its name. Preconditions: s.ns is held for writing, since before it was opened.
+// gone takes note that the victim has lost its name. Preconditions: s.ns is
+// held for writing, since before it was opened.
 func (s *Store) gone(v *victim) {
 	if v.fd < 0 || !v.file {
 		return
@@ -45,7 +48,8 @@ func (s *Store) gone(v *victim) {
 	}
 }
 
-// bury ends the victim's life, if that was its last name and nobody holds it. Preconditions: no lock is held.
+// bury ends the victim's life, if that was its last name and nobody holds it.
+// Preconditions: no lock is held.
 func (s *Store) bury(v victim) {
 	if v.fd < 0 {
 		return

@@ -6,12 +6,15 @@ import (
 	"time"
 )
 
-// warm keeps mappings for a while after their last hold has ended. Commands come in bursts over the same buffers, and a mapping made
-// anew costs a page fault for each page (on a tmpfs without huge pages 1 ms for 4 MiB) and, when it goes, an interrupt to every CPU.
-// A warm mapping does not count as a hold: whoever wants to shrink the buffer, or takes its last name, drops it first.
+// warm keeps mappings for a while after their last hold has ended. Commands
+// come in bursts over the same buffers, and a mapping made anew costs a page
+// fault for each page (on a tmpfs without huge pages 1 ms for 4 MiB) and, when
+// it goes, an interrupt to every CPU. A warm mapping does not count as a hold:
+// whoever wants to shrink the buffer, or takes its last name, drops it first.
 //
-// mu is the innermost but for none: nothing is called under it. cooling is held by expire, which the timer's goroutine runs, until what it
-// drops is gone; it is outside all other locks.
+// mu is the innermost but for none: nothing is called under it. cooling is held
+// by expire, which the timer's goroutine runs, until what it drops is gone; it
+// is outside all other locks.
 type warm struct {
 	cooling sync.Mutex
 
@@ -34,7 +37,8 @@ const (
 	warmTime     = time.Second
 )
 
-// keep takes over the last hold of a mapping and of its buffer. It returns what has to go instead.
+// keep takes over the last hold of a mapping and of its buffer. It returns what
+// has to go instead.
 func (w *warm) keep(b *Buffer, m *mapped) (out []warmth) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,7 +97,8 @@ func (w *warm) dropIf(which func(warmth) bool) {
 	cool(out)
 }
 
-// close drops everything, now and from now on. When it returns nothing is on its way out any more.
+// close drops everything, now and from now on. When it returns nothing is on
+// its way out any more.
 func (w *warm) close() {
 	w.mu.Lock()
 	w.shut = true

@@ -10,8 +10,10 @@ import (
 // maxXattr is the kernel's bound on a value and on a list of names.
 const maxXattr = 64 << 10
 
-// Getxattr reads an attribute into p and tells its size; with an empty p it tells the size alone. ERANGE: p is too small.
-// As in all of these a name must begin with "user.": the other namespaces mean something to the tier's own file system (EOPNOTSUPP).
+// Getxattr reads an attribute into p and tells its size; with an empty p it
+// tells the size alone. ERANGE: p is too small. As in all of these a name must
+// begin with "user.": the other namespaces mean something to the tier's own
+// file system (EOPNOTSUPP).
 func (s *Store) Getxattr(rel, name string, p []byte) (n int, err error) {
 	err = s.look(rel, func(e entry) (err error) {
 		n, err = s.getxattr(e, name, p)
@@ -41,8 +43,9 @@ func (s *Store) Removexattr(rel, name string) error {
 	})
 }
 
-// xattr makes a call by path, since what a name stands for need not be something that can be opened. The directory is named by
-// its descriptor, so that only the last component is looked up, and that is not followed.
+// xattr makes a call by path, since what a name stands for need not be
+// something that can be opened. The directory is named by its descriptor, so
+// that only the last component is looked up, and that is not followed.
 func (x sys) xattr(op string, e entry, name string, call func(path string) error) error {
 	if !strings.HasPrefix(name, "user.") {
 		return fail(op, e.rel, unix.EOPNOTSUPP)
