@@ -172,7 +172,7 @@ func (p *product) multiply(s *scratch, b block, t task) {
 		p.packB(s, b, t.j0, t.j1, t.j0+fused)
 	}
 	x := &s.tile
-	*x = simd.Tile{K: b.steps, CRow: p.c.rowStride, BNext: nr * elem * b.steps, CNext: nr * p.c.colStride}
+	*x = simd.Tile{K: b.steps, CRow: p.c.rowStride, BNext: nr * elem * b.steps}
 	if p.a.flip {
 		x.Flip = simd.FlipI8
 	}
@@ -189,21 +189,36 @@ func (p *product) multiply(s *scratch, b block, t task) {
 }
 
 // rowOfTiles runs the micro-kernel over m rows from row i on, from column j of
-// the task on.
+// the task on: tiles of one width in one call, unless the first one asks for A
+// and the others for B.
 func (p *product) rowOfTiles(x *simd.Tile, s *scratch, b block, t task, i, m, j int) {
+	ahead := p.aheadB(b, t, i)
 	for j < t.j1 {
-		tiles, width := 1, p.kernel.Width(t.j1-j)
+		width, tiles := p.alike(t.j1 - j)
+		x.Ahead = ahead
 		if j == t.j0 {
 			x.Ahead = p.aheadA(b, t, i+m)
-		} else {
-			tiles = max(p.wholePanels(t.j1-j), 1)
-			x.Ahead = p.aheadB(b, t, i)
+			if ahead.Runs > 0 {
+				tiles = 1
+			}
 		}
 		p.place(x, s, b, i, t.j0, j)
-		x.Tiles = tiles
+		x.Tiles, x.CNext = tiles, width*p.c.colStride
 		p.kernel.Run(x, m, width)
 		j += tiles * width
 	}
+}
+
+// alike is how many tiles of the same width n columns begin with, and how wide
+// those are.
+func (p *product) alike(n int) (width, tiles int) {
+	if whole := p.wholePanels(n); whole > 0 {
+		return p.kernel.NR, whole
+	}
+	if width = p.kernel.Width(n); n == 2*width {
+		return width, 2 // they share a narrow rest
+	}
+	return width, 1
 }
 
 // rowsOfA sets where m rows from row i on are read.
@@ -231,7 +246,8 @@ func (p *product) place(t *simd.Tile, s *scratch, b block, i, j0, j int) {
 func (p *product) fusedTiles(t *simd.Tile, s *scratch, b block, i, j0, columns int) {
 	packed := t.BNext
 	t.B, t.BStep, t.BNext = p.b.m.at(j0, b.k0), p.b.m.colStride, p.kernel.NR*p.kernel.Type.ElemBytes()
-	t.Pack, t.C, t.Tiles, t.Ahead = simd.PtrTo(s.b), p.c.at(i, j0), columns/p.kernel.NR, simd.Walk{}
+	t.Pack, t.C, t.CNext = simd.PtrTo(s.b), p.c.at(i, j0), p.kernel.NR*p.c.colStride
+	t.Tiles, t.Ahead = columns/p.kernel.NR, simd.Walk{}
 	p.kernel.Run(t, p.kernel.MR, p.kernel.NR)
 	t.Pack, t.BNext = simd.Ptr{}, packed
 }
