@@ -14,45 +14,77 @@ import (
 // array is transposed to temporary space and the result from there: one pass each,
 // where every number would be a transfer of its own.
 
+// longLines are the lines along an axis, of arrays of some shapes.
+type longLines struct {
+	ax              int
+	in, out         []int
+	inType, outType ndarray.DType // in which they are computed
+	padded          bool          // the input lacks numbers, which are zero
+}
+
+// lacks tells whether an array has fewer elements than the input along an axis other
+// than one.
+func (l *longLines) lacks(src ndarray.Layout, but int) bool {
+	for a, n := range l.in {
+		if a != but && src.Shape[a] < n {
+			return true
+		}
+	}
+	return false
+}
+
+// stream is the plan of each, for lines that are all there and lie together, if
+// there are several.
+func (l *longLines) stream(mem int64, src, dst ndarray.Layout, each func(l *longLines, src, dst ndarray.Layout) (*kernels.Streamed, error)) (*kernels.Streamed, error) {
+	c, from, to := newChain(mem, dst, src), source.seen(cropped(l.in)), result
+	turned := product(l.out)/max(l.out[l.ax], 1) > 1 && (apart(src, l.ax) || apart(dst, l.ax))
+	q, what, turn := *l, "a copy", func(r ndarray.Layout) ndarray.Layout { return r }
+	if turned {
+		what, turn = "a transposed copy", func(r ndarray.Layout) ndarray.Layout { return lastAxis(r, l.ax) }
+		q.ax, q.in, q.out = len(l.in)-1, moved(l.in, l.ax), moved(l.out, l.ax)
+	}
+	if turned || l.padded {
+		from = c.temp(q.inType, q.in...)
+		c.copy(what, from, source.seen(cropped(l.in)).seen(turn))
+	}
+	if turned {
+		if to = from; q.inType != q.outType || !slices.Equal(q.in, q.out) {
+			to = c.temp(q.outType, q.out...)
+		}
+	}
+	plan, err := each(&q, c.layout(from), c.layout(to))
+	c.add(plan, err, to, from)
+	if turned {
+		c.copy(what, result.seen(turn), to)
+	}
+	return c.streamed()
+}
+
 // lines is a plan for long lines along one axis; nil if they cannot be cut.
 func (s *streamed) lines(mem int64) (*kernels.Streamed, error) {
 	r := s.r
 	if len(r.axes) != 1 || !s.cuttable() {
 		return nil, nil
 	}
-	ax, last := r.axes[0], len(r.in)-1
-	turned := product(r.out)/max(r.out[ax], 1) > 1 && (apart(s.src, ax) || apart(s.dst, ax))
-	c := newChain(mem, s.dst, s.src)
-	if !turned && !s.padded() {
-		from := source.seen(cropped(r.in))
-		q := &streamed{r: r, m: s.m, src: c.layout(from), dst: s.dst, complex: s.complex}
-		plan, err := q.eachLine(mem)
-		c.add(plan, err, result, from)
-		return c.streamed()
+	l := &longLines{ax: r.axes[0], in: r.in, out: r.out}
+	l.inType, l.outType = s.dtypes()
+	but := -1
+	if s.halved() { // which take what is missing as zero themselves
+		but = l.ax
 	}
-	in, out := s.dtypes()
-	q := *r
-	turn, what := func(l ndarray.Layout) ndarray.Layout { return l }, "a copy"
-	if turned {
-		turn, what = func(l ndarray.Layout) ndarray.Layout { return lastAxis(l, ax) }, "a transposed copy"
-		q.axes = []int{last}
-		q.shape, q.in, q.out = moved(r.shape, ax), moved(r.in, ax), moved(r.out, ax)
-	}
-	from := c.temp(in, q.in...)
-	c.copy(what, from, source.seen(cropped(r.in)).seen(turn))
-	to := result
-	if turned {
-		if to = from; r.real {
-			to = c.temp(out, q.out...)
+	l.padded = l.lacks(s.src, but)
+	return l.stream(mem, s.src, s.dst, func(l *longLines, src, dst ndarray.Layout) (*kernels.Streamed, error) {
+		one := *r
+		one.axes, one.shape, one.in, one.out = []int{0}, r.shape[r.axes[0]:][:1], l.in[l.ax:][:1], l.out[l.ax:][:1]
+		line := &streamed{r: &one, m: s.m, src: lineOf(src, l.ax, 0), dst: lineOf(dst, l.ax, 0), complex: s.complex}
+		chain := lineChain[float64]
+		if r.prec == ndarray.F32 {
+			chain = lineChain[float32]
 		}
-	}
-	line := &streamed{r: &q, m: s.m, src: c.layout(from), dst: c.layout(to), complex: s.complex}
-	plan, err := line.eachLine(mem)
-	c.add(plan, err, to, from)
-	if turned {
-		c.copy(what, result.seen(turn), to)
-	}
-	return c.streamed()
+		c := chain(line, mem)
+		c.each(l.ax, product(l.out)/max(l.out[l.ax], 1))
+		return c.streamed()
+	})
 }
 
 // cropped cuts an array to a shape.
@@ -74,17 +106,6 @@ func moved(list []int, ax int) []int {
 func lastAxis(l ndarray.Layout, ax int) ndarray.Layout {
 	l.Shape, l.Strides = moved(l.Shape, ax), moved(l.Strides, ax)
 	return l
-}
-
-// padded tells whether the input lacks numbers that the lines need. Real lines of
-// even length take them as zero themselves.
-func (s *streamed) padded() bool {
-	for a, n := range s.r.in {
-		if s.src.Shape[a] < n && (a != s.r.axes[0] || !s.halved()) {
-			return true
-		}
-	}
-	return false
 }
 
 // halved tells whether the lines are real ones of even length.
@@ -110,22 +131,6 @@ func (m machine) cuttable(n int) bool {
 		return n >= memoryFrom && n1 >= m.w && n2 >= m.w
 	}
 	return false
-}
-
-// eachLine is a plan for lines whose numbers are all there.
-func (s *streamed) eachLine(mem int64) (*kernels.Streamed, error) {
-	r := s.r
-	ax := r.axes[0]
-	one := *r
-	one.axes, one.shape, one.in, one.out = []int{0}, r.shape[ax:ax+1], r.in[ax:ax+1], r.out[ax:ax+1]
-	line := &streamed{r: &one, m: s.m, src: lineOf(s.src, ax, 0), dst: lineOf(s.dst, ax, 0), complex: s.complex}
-	chain := lineChain[float64]
-	if r.prec == ndarray.F32 {
-		chain = lineChain[float32]
-	}
-	c := chain(line, mem)
-	c.each(ax, product(r.out)/max(r.out[ax], 1))
-	return c.streamed()
 }
 
 // lineChain is the passes of a line that is cuttable.

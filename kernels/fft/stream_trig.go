@@ -13,35 +13,39 @@ import (
 
 // A cosine or sine transform of an array outside memory is a pass an axis, the
 // last one first, as in core: the first from the input to the output, the others
-// over the output. A tile has whole lines.
+// over the output. A tile has whole lines; a line that does not fit is cut
+// (stream_trig_line.go).
 
-// trigStream is the passes of a request.
-type trigStream struct {
-	*trigRequest
-	order  []int // places in axes
-	passes []*stream.Tiling
-}
+// trigStream plans the passes of a request.
+type trigStream struct{ *trigRequest }
 
 // stream plans a run that takes at most mem bytes.
 func (r *trigRequest) stream(in, out ndarray.Layout, mem int64) (*kernels.Streamed, error) {
-	s := &trigStream{trigRequest: r}
-	plan := &kernels.Streamed{}
-	var refused []error
+	s, c, from := &trigStream{r}, newChain(mem, out, in), source
 	for i := len(r.axes) - 1; i >= 0; i-- {
-		t, err := s.pass(in, out, i, mem)
-		if refused = append(refused, err); err != nil {
-			continue
-		}
-		s.order, s.passes = append(s.order, i), append(s.passes, t)
-		plan.Mem, plan.Moved = max(plan.Mem, t.Mem), plan.Moved+t.Moved()
-		plan.Explain = append(plan.Explain, kernels.Entry{Term: "pass" + itoa(len(s.passes)),
-			Text: fmt.Sprintf("axes %d, %d tiles of %s", r.axes[i], t.Tiles(), ndarray.ShapeString(t.Extents))})
+		plan, err := pack.FirstOf(mem,
+			func(mem int64) (*kernels.Streamed, error) { return s.whole(in, out, i, mem) },
+			func(mem int64) (*kernels.Streamed, error) { return s.lines(c.layout(from), out, i, mem) })
+		c.add(plan, err, result, from)
+		from = result
 	}
-	if err := pack.Refusal(mem, refused...); err != nil {
+	return c.streamed()
+}
+
+// whole is a pass over whole lines along axis i of the request's.
+func (s *trigStream) whole(in, out ndarray.Layout, i int, mem int64) (*kernels.Streamed, error) {
+	t, err := s.pass(in, out, i, mem)
+	if err != nil {
 		return nil, err
 	}
-	if plan.Run = runTrigTiles[float64](s); r.prec == ndarray.F32 {
-		plan.Run = runTrigTiles[float32](s)
+	plan := t.Streamed(nil)
+	plan.Explain = []kernels.Entry{{Term: "pass1", Text: fmt.Sprintf("axes %d, %d tiles of %s", s.axes[i], t.Tiles(), ndarray.ShapeString(t.Extents))}}
+	run := runTrigPass[float64]
+	if s.prec == ndarray.F32 {
+		run = runTrigPass[float32]
+	}
+	plan.Run = func(x *kernels.Exec) error {
+		return run(x, s, t, i, []kernels.Stored{x.Dst[0], x.Src[0]})
 	}
 	return plan, nil
 }
@@ -85,24 +89,6 @@ func (s *trigStream) lineNeed(extents []int, ax int) need {
 func (s *trigStream) scratch(extents []int, ax int) int64 {
 	size, n := s.prec.Size(), s.lineNeed(extents, ax)
 	return int64(stream.Padded(s.unit*product(extents)*size) + stream.Padded(n.alone*size) + s.threads*stream.Padded(n.task*size))
-}
-
-// runTrigTiles does the passes.
-func runTrigTiles[T simd.Float](s *trigStream) func(x *kernels.Exec) error {
-	return func(x *kernels.Exec) error {
-		most := int64(0)
-		for _, t := range s.passes {
-			most = max(most, t.Mem)
-		}
-		arena := stream.NewArena(x.Mem, most)
-		for k, t := range s.passes {
-			arena.Reset()
-			if err := runTrigPass[T](arena.Exec(x), s, t, s.order[k], []kernels.Stored{x.Dst[0], x.Src[0]}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 // runTrigPass transforms along axis i of the request's. stored are the output, and
