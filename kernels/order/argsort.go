@@ -7,8 +7,8 @@ import (
 	"vgpu/kernels/scratch"
 )
 
-// planArgsort is numpy.argsort with kind='stable'.
-// The output is always i64, so that it can index any buffer that fits a machine.
+// planArgsort is numpy.argsort with kind='stable'. The output is always i64, so
+// that it can index any buffer that fits a machine.
 func planArgsort(c *kernels.Call) (*kernels.Plan, error) {
 	in := c.In[0].Layout
 	if in.Rank() == 0 {
@@ -93,7 +93,9 @@ func argsortRow(w *pool.Worker, index []int64, in ndarray.Array, lane []byte, de
 	return radix(w, 0, keys, index, twin, indexTwin, counts)
 }
 
-// argsortPacked sorts words of key·2^32 + index by their upper halves.
+// argsortPacked sorts words of key·2^32 + index by their upper halves. The
+// lower halves ascend to begin with, so a stable sort keeps equal keys in their
+// order; one array is moved instead of two.
 func argsortPacked(w *pool.Worker, index []int64, in ndarray.Array, words, twin []uint64, counts [][256]int, descending bool) error {
 	n := len(index)
 	err := blocks(w, n, func(lo, hi int) {

@@ -8,7 +8,8 @@ import (
 	"vgpu/kernels/scratch"
 )
 
-// planBincount is numpy.bincount into a table of a known length.
+// planBincount is numpy.bincount into a table of a known length: that of the
+// output must be known before the values are. A value outside it is EDOM.
 func planBincount(c *kernels.Call) (*kernels.Plan, error) {
 	in := &c.In[0]
 	if d := in.Layout.DType; !d.IsInteger() && d != ndarray.Bool {
@@ -42,6 +43,8 @@ func planBincount(c *kernels.Call) (*kernels.Plan, error) {
 	}, nil
 }
 
+// bincount is a call: n values, a table of bins places, in parts partial ones;
+// weights is the number of that operand, or -1.
 type bincount struct {
 	c                       *kernels.Call
 	n, bins, parts, weights int

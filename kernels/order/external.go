@@ -47,7 +47,9 @@ const (
 	slack = 1024
 )
 
-// external plans a run within mem bytes.
+// external plans a run within mem bytes: the longest runs and rounds that fit,
+// and as many runs merged at once as leaves each mergeBytes. The error is a
+// *stream.NoMemError.
 func (s *sorting) external(mem int64) (*kernels.Streamed, error) {
 	in := s.c.In[0].Layout
 	e := &external{sorting: s, d: in.DType, size: in.DType.Size(), n: in.Shape[s.axis], rows: in.Len() / max(in.Shape[s.axis], 1)}
@@ -171,7 +173,8 @@ func (e *external) streamed() *kernels.Streamed {
 	return s
 }
 
-// runAll sorts row by row, between the copies.
+// runAll sorts row by row, between the copies. All phases have the slab in
+// turn.
 func (e *external) runAll(x *kernels.Exec) error {
 	slab := scratch.NewSlab(x.Mem.Alloc(e.mem))
 	src, dst := x.Src[0], x.Dst[0]

@@ -11,7 +11,7 @@ import (
 	"vgpu/kernels/scratch"
 )
 
-// histogram is numpy.histogram.
+// histogram is numpy.histogram: of a call of n values into bins bins.
 type histogram struct {
 	c              *kernels.Call
 	n, bins, parts int
@@ -68,7 +68,8 @@ func (h *histogram) scratch() int64 {
 	return int64(n)
 }
 
-// planBins reads bins=, low=, high=, edges=.
+// planBins reads bins=, low=, high=, edges=. Bounds are finite; equal ones are
+// half a unit to either side, as numpy has it.
 func (h *histogram) planBins(c *kernels.Call) error {
 	if h.edges >= 0 {
 		e := &c.In[h.edges]
@@ -207,6 +208,8 @@ func (h *histogram) binning(x *kernels.Exec, extent func() (low, high float64, e
 	return b, nil
 }
 
+// setEdges fills in the edges. EDOM if those given descend or are NaN, or if
+// the values have no finite extent.
 func (h *histogram) setEdges(b *binning, x *kernels.Exec, extent func() (low, high float64, err error)) error {
 	if h.edges >= 0 {
 		ndarray.Load(b.edges, x.In[h.edges], 0)
@@ -271,7 +274,8 @@ func (h *histogram) bounds(mem kernels.Memory) [][2]float64 {
 // emptyExtent is the extent of nothing.
 var emptyExtent = [2]float64{math.Inf(1), math.Inf(-1)}
 
-// extend makes e the extent of what it was of and of an array. NaN wins.
+// extend makes e the extent of what it was of and of an array. NaN wins: Go's
+// min and max keep it. bounds has an element for each piece of the array.
 func extend(w *pool.Worker, e *[2]float64, a ndarray.Array, bounds [][2]float64) error {
 	n := a.Len()
 	err := w.For(n, minPart, func(_ *pool.Worker, lo, hi int) {
@@ -341,7 +345,8 @@ func (b *binning) count(table []int64, values []float64) {
 	}
 }
 
-// find is the number of v's bin, -1 if there is none.
+// find is the number of v's bin, -1 if there is none; NaN is in none. Of even
+// bins the guess is off by one at the most, by the rounding of the edges.
 func (b *binning) find(v float64) int {
 	last := len(b.edges) - 1
 	if !(v >= b.edges[0] && v <= b.edges[last]) {

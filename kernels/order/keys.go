@@ -7,12 +7,13 @@ import (
 	"vgpu/kernels/pool"
 )
 
-// coder turns bit patterns of one real type into keys and back. Keys ascend
-// in the order wanted:
+// coder turns bit patterns of one real type into keys and back. Keys ascend in
+// the order wanted:
 //
 //   - unsigned integers and bool are their own keys
 //   - signed integers have the sign bit inverted
 //   - floats have the sign bit inverted if it is clear, all bits if it is set
+//     (Herf, "Radix tricks", 2001)
 //   - for a descending order all bits are inverted once more
 //   - a NaN of any kind is the greatest key in either order
 type coder[K word] struct {
@@ -44,6 +45,7 @@ var infinity = map[ndarray.DType]uint64{
 // traits are what encode noticed of a float row.
 type traits uint32
 
+// traits are bits, as several workers or them together.
 const (
 	hasNaN traits = 1 << iota
 	hasNegZero

@@ -11,7 +11,7 @@ import (
 )
 
 // extent is packed elements in blobs: values from byte off of one, indices from
-// byte at of another, which may be missing.
+// byte at of another; either may be missing.
 type extent struct {
 	values  kernels.Blob
 	off     int64
@@ -71,7 +71,8 @@ func rowOffset(l ndarray.Layout, r int) int {
 	return off
 }
 
-// merger is an external sort under way.
+// merger is an external sort under way. One goroutine drives it; the workers
+// are used inside the sorts in core.
 type merger struct {
 	*external
 	x      *kernels.Exec
@@ -110,7 +111,8 @@ func (m *merger) end(err error) error {
 	return err
 }
 
-// wait waits for groups. After an error end has to.
+// wait waits for groups. After an error end has to, as transfers of these and
+// other groups may still be under way. It sees a cancelled job too.
 func (m *merger) wait(groups ...*group) error {
 	for _, g := range groups {
 		for _, t := range g.open {
@@ -133,6 +135,8 @@ func (m *merger) write(g *group, to extent, b batch, i int) {
 	m.move(g, to, b, i, kernels.Blob.Write)
 }
 
+// move starts the transfers of a batch, which belongs to them until they have
+// been waited for. Empty ones are none.
 func (m *merger) move(g *group, e extent, b batch, i int, call func(kernels.Blob, ...kernels.Segment) kernels.Transfer) {
 	if e.values != nil && len(b.values) > 0 {
 		g.open = append(g.open, call(e.values, kernels.Segment{Off: e.off + int64(i*m.size), Buf: b.values}))
@@ -191,7 +195,8 @@ func (m *merger) sortRow(s *scratch.Slab, to, from extent, temps [2]extent) erro
 	return nil
 }
 
-// makeRuns sorts runs.
+// makeRuns sorts runs: while one is sorted the next is read and the last
+// written.
 func (m *merger) makeRuns(s *scratch.Slab, to, from extent) error {
 	s.Reset()
 	var in, out [2]batch
@@ -276,6 +281,8 @@ type window struct {
 }
 
 // merge merges runs of length elements that elements lo to hi-1 consist of.
+// Each round takes one window's worth at least, so there are at most as many
+// rounds as elements over a window.
 func (m *merger) merge(s *scratch.Slab, to, from extent, lo, hi, length int) error {
 	s.Reset()
 	windows := make([]window, (hi-lo+length-1)/length)
@@ -323,7 +330,10 @@ func (m *merger) refill(g *group, from extent, windows []window) {
 }
 
 // take moves to taken what comes before everything that has not been read yet,
-// in the order of runs, and tells how much it is: all of a window at least.
+// in the order of runs, and tells how much it is: all of a window at least. The
+// bound is the least of the last elements in memory of runs that go on; of
+// equal ones the first run's, so that the result is stable. Windows close up,
+// to be filled behind.
 func (m *merger) take(taken batch, windows []window) int {
 	last, bound := -1, key{}
 	for i := range windows {

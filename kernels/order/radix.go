@@ -15,6 +15,8 @@ type word interface {
 // width is the number of bits of K.
 func width[K word]() int { return bits.Len64(uint64(^K(0))) }
 
+// Lengths at which the way to sort changes. None depends on the number of
+// threads, and all ways give the same result.
 const (
 	// smallSort is the length below which comparing beats counting. One less is
 	// a power of two, up to which sortFew fills its keys.
@@ -30,12 +32,14 @@ const (
 
 // radix sorts keys by their bits from number low (a multiple of 8) up, with
 // their payload vals: least significant digit first, eight bits at a time;
-// passes in which all digits agree are left out. It is stable if low is 0 or
-// the bits below low ascend. tk and tv are scratch of the same lengths, counts
-// is what carveCounts gives for it. V may be struct{} (a slice of it takes no
-// memory) to sort keys alone.
+// passes in which all digits agree are left out (Knuth, The Art of Computer
+// Programming 3, section 5.2.5). It is stable if low is 0 or the bits below low
+// ascend. tk and tv are scratch of the same lengths, counts is what carveCounts
+// gives for it. V may be struct{} (a slice of it takes no memory) to sort keys
+// alone.
 //
-// Cost: sizeof(K) passes over the data at the most, O(n) each.
+// Cost: sizeof(K) passes over the data at the most, O(n) each. The error is
+// that of a cancelled job, after which the contents are undefined.
 func radix[K word, V any](w *pool.Worker, low int, keys []K, vals []V, tk []K, tv []V, counts [][256]int) error {
 	switch n := len(keys); {
 	case n < smallSort:
@@ -103,7 +107,8 @@ func serialRadix[K word, V any](low int, keys []K, vals []V, tk []K, tv []V) {
 	}
 }
 
-// scatter moves src to the places that at holds for each digit, in order.
+// scatter moves src to the places that at holds for each digit, in order, and
+// moves these on. Blocks may scatter at once: their places are disjoint.
 func scatter[K word, V any](src, dst []K, sv, dv []V, at *[256]int, shift int) {
 	sv = sv[:len(src)]
 	dv = dv[:len(dst)]

@@ -47,7 +47,8 @@ func planRows(c *kernels.Call, axis int, d ndarray.DType, shape []int, perLane i
 	return newRowPlan(c, axis, perLane, block, c.In[0].Layout, out)
 }
 
-// newRowPlan is planRows for an input and an output of those layouts.
+// newRowPlan is planRows for an input and an output of those layouts. Copies of
+// what does not lie as Go slices are as large as the operand.
 func newRowPlan(c *kernels.Call, axis, perLane int, block bool, in, out ndarray.Layout) rowPlan {
 	n := in.Shape[axis]
 	p := rowPlan{axis: axis, n: n, rows: in.Len() / max(n, 1), lanes: 1, perLane: scratch.Round(perLane), block: block}
@@ -102,7 +103,8 @@ func (p rowPlan) scratch() int64 { return int64(p.lanes*p.perLane + p.staging) }
 // rows. lane is perLane bytes of scratch for the time of the call.
 type rowFunc func(w *pool.Worker, out, in ndarray.Array, lane []byte) error
 
-// rowRun is rows under work, with their memory.
+// rowRun is rows under work, with their memory. Its methods are for one
+// goroutine, which forks inside of them.
 type rowRun struct {
 	rowPlan
 	mem     kernels.Memory
@@ -154,7 +156,9 @@ func (r *rowRun) copyOf(l ndarray.Layout, mem *[]byte) ndarray.Array {
 	return ndarray.Array{Layout: l, Data: *mem}
 }
 
-// each visits the rows in order of their number, piece by piece.
+// each visits the rows in order of their number, piece by piece. An error of fn
+// does not stop the other pieces: it is rare, and a refusal of the whole
+// anyway.
 func (r *rowRun) each(w *pool.Worker, out, in ndarray.Array, fn rowFunc) error {
 	rows := in.Len() / max(r.n, 1)
 	if r.n >= parallelSort {

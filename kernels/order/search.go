@@ -15,7 +15,9 @@ const (
 	searchGrain = 8
 )
 
-// planSearchsorted is numpy.searchsorted.
+// planSearchsorted is numpy.searchsorted: values are compared in the type that
+// both promote to, NaN being the greatest. That the array is sorted is not
+// checked.
 func planSearchsorted(c *kernels.Call) (*kernels.Plan, error) {
 	sorted, values := c.In[0].Layout, c.In[1].Layout
 	if sorted.Rank() != 1 {
@@ -40,6 +42,7 @@ func planSearchsorted(c *kernels.Call) (*kernels.Plan, error) {
 	}, nil
 }
 
+// search is a call.
 type search struct {
 	d     ndarray.DType // in which values are compared
 	words int           // 64-bit words of a key

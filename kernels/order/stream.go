@@ -24,7 +24,9 @@ func (s *sorting) stream(mem int64) (*kernels.Streamed, error) {
 	return pack.FirstOf(mem, s.tiles, s.external)
 }
 
-// tiles plans tiles of whole rows.
+// tiles plans tiles of whole rows. Offsets are left out of the layouts, since
+// those of outputs are known only when it runs, and scratch must not depend on
+// it.
 func (s *sorting) tiles(mem int64) (*kernels.Streamed, error) {
 	in, out := s.c.In[0].Layout, stream.Output(s.c, 0, s.out)
 	in.Offset, out.Offset = 0, 0

@@ -71,9 +71,10 @@ func (s search) stream(c *kernels.Call, spec kernels.OutSpec, mem int64) (*kerne
 	return plan, nil
 }
 
-// parts is how many parts there are, probes how many elements the first levels
-// ask for.
-func (s *searchStream) parts() int  { return 1 << len(s.levels) }
+// parts is how many parts there are.
+func (s *searchStream) parts() int { return 1 << len(s.levels) }
+
+// probes is how many elements the first levels ask for.
 func (s *searchStream) probes() int { return s.parts() - 1 }
 
 // measure finds the bytes beside the tiles: pieces of the sorted array, the keys of
@@ -239,7 +240,9 @@ func (r *searchRun) tile(t *stream.Tile) error {
 	})
 }
 
-// descend goes through the first levels for values lo to hi-1.
+// descend goes through the first levels for values lo to hi-1, and marks the
+// parts where they go on. The load before the store keeps the marks' lines
+// shared.
 func (r *searchRun) descend(lo, hi int, wanted []atomic.Bool) {
 	for i := lo; i < hi; i++ {
 		h, l := r.keys.at(i)

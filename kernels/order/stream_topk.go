@@ -201,7 +201,8 @@ func (p *partial) row(w *pool.Worker, t *stream.Tile, i int, lane []byte) error 
 	return p.store(row(t.Arrays[1], i), i)
 }
 
-// chosen is elements in the order wanted: keys, places in the row, and patterns.
+// chosen is elements in the order wanted: keys, places in the row, and
+// patterns. Keys are 64 bits wide whatever the type, as merges compare them.
 type chosen struct {
 	keys   []uint64
 	index  []int64

@@ -16,7 +16,9 @@ const (
 )
 
 // partsOf is the number of partial tables of bins places for n elements: a
-// function of the shape alone, since sums of weights depend on it.
+// function of the shape alone, since sums of weights depend on it. A part has
+// eight times as many elements as places, so that adding tables up costs
+// little.
 func partsOf(n, bins int) int {
 	return max(1, min(maxParts, n/max(minPart, 8*bins)))
 }
@@ -70,7 +72,9 @@ func sweepParts(w *pool.Worker, parts int, values, weights ndarray.Array) sweep 
 	}
 }
 
-// sweepPart gives an adder elements lo to hi-1 of a part.
+// sweepPart gives an adder elements lo to hi-1 of a part, in blocks, until
+// there is an error or the job is cancelled, which is not told here: For tells
+// it.
 func sweepPart(w *pool.Worker, add adder, part int, values, weights ndarray.Array, lo, hi int) error {
 	for ; lo < hi && w.Err() == nil; lo += countBlock {
 		if err := add(part, values, weights, lo, min(lo+countBlock, hi)); err != nil {

@@ -29,7 +29,8 @@ type tallying struct {
 	mem         int64             // of the sweeps
 }
 
-// plan plans the sweeps within mem bytes.
+// plan plans the sweeps within mem bytes, of which tables, output and edges are
+// taken off first. The error is a *stream.NoMemError.
 func (t *tallying) plan(out kernels.OutSpec, mem int64, run func(x *kernels.Exec) error) (*kernels.Streamed, error) {
 	t.out = stream.Output(t.c, 0, out)
 	fixed := t.scratch + int64(stream.SinkSize(t.out)) + pack.Slack

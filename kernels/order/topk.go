@@ -9,7 +9,8 @@ import (
 	"vgpu/kernels/scratch"
 )
 
-// planTopk is the first k of sort or argsort.
+// planTopk is the first k of sort or argsort: by a heap where k is small, which
+// chooses the same elements in the same order, ties and NaN included.
 func planTopk(c *kernels.Call) (*kernels.Plan, error) {
 	in := c.In[0].Layout
 	switch {
