@@ -14,7 +14,8 @@ import (
 	"vgpu/kernels/pool"
 )
 
-// bench times one product.
+// bench times one product. It belongs to the goroutine of the search; close
+// gives its memory back.
 type bench struct {
 	s       *search
 	pt      Point
@@ -42,7 +43,7 @@ func scratchFor(q gemm.Problem) int64 {
 var errNoProduct = errors.New("tune: no such product")
 
 // problem is a point's product, without data; ok is false if the types are not
-// multiplied.
+// multiplied. C has the type of the sums, which is what takes most memory.
 func (pt Point) problem() (q gemm.Problem, ok bool) {
 	q.Alpha = 1
 	q.A.Layout, q.B.Layout = ndarray.NewLayout(pt.DType, pt.M, pt.K), ndarray.NewLayout(pt.DType, pt.K, pt.N)
@@ -81,7 +82,9 @@ func operands(q *gemm.Problem) []*ndarray.Array {
 	return list
 }
 
-// prepare makes operands for a point.
+// prepare makes operands for a point: errNoProduct, ENOMEM from Options.Memory,
+// or what ended the first samples. The caller closes the bench; after an error
+// there is nothing to close.
 func (s *search) prepare(pt Point) (*bench, error) {
 	whole, ok := pt.problem()
 	class, alone := whole.Class()
@@ -124,7 +127,9 @@ func fill(a ndarray.Array) {
 	}
 }
 
-// calibrate warms up, and sets how many products a sample takes.
+// calibrate warms up, and sets how many products a sample takes. It grows by a
+// factor of eight at the most, as the first product is slower than those after
+// it.
 func (b *bench) calibrate() error {
 	for {
 		t, err := sample(b.s, b, b.problem.Params)
@@ -144,10 +149,12 @@ func (b *bench) calibrate() error {
 // unpacked tells whether the parameters take the path without packing.
 func (b *bench) unpacked(p gemm.Params) bool { return b.pt.work() <= p.SmallWork }
 
+// ways, sampleNanoseconds and run implement timed.
 func (b *bench) ways(p gemm.Params) int     { return p.Ways }
 func (b *bench) sampleNanoseconds() float64 { return b.sampleTime }
 
-// run is the seconds that one product takes.
+// run is the seconds that one product takes: the mean over those of a sample,
+// on as many workers as p says.
 func (b *bench) run(p gemm.Params) (seconds float64, err error) {
 	opt := pool.Options{Priority: b.s.opt.Priority, Threads: b.pt.Threads}
 	if p.Ways > 0 {
@@ -195,6 +202,7 @@ type region struct {
 	used int
 }
 
+// reset takes everything back. Nothing may be in use, so no lock is needed.
 func (r *region) reset() { r.used = 0 }
 
 // Alloc implements kernels.Memory, on pages.

@@ -16,13 +16,14 @@ type timed[P comparable] interface {
 	sampleNanoseconds() float64
 }
 
-// result is the samples of a candidate.
+// result is the samples of a candidate: all of them, as quartiles are wanted.
 type result[P comparable] struct {
 	params P
 	ways   int
 	times  []float64 // seconds
 }
 
+// median is what candidates are compared by: a mean would be the disturbances'.
 func (r *result[P]) median() float64 { return quantile(r.times, 0.5) }
 
 // spread is the quartiles' distance as a share of the median.
@@ -30,7 +31,9 @@ func (r *result[P]) spread() float64 {
 	return (quantile(r.times, 0.75) - quantile(r.times, 0.25)) / r.median()
 }
 
-// quantile of samples, by linear interpolation; there is at least one.
+// quantile of samples, by linear interpolation (type 7 of Hyndman and Fan,
+// "Sample quantiles in statistical packages", 1996); there is at least one. v
+// is not changed.
 func quantile(v []float64, q float64) float64 {
 	s := slices.Sorted(slices.Values(v))
 	at := q * float64(len(s)-1)
@@ -47,8 +50,9 @@ const (
 	maxRounds = 15
 )
 
-// compare times candidates in turn, in a new order each round. It returns nil
-// if the time is too short for minRounds.
+// compare times candidates in turn, in a new order each round, so that
+// frequency, temperature and other load meet all alike. It returns nil if the
+// time is too short for minRounds.
 func compare[P comparable](s *search, b timed[P], list []P, limit time.Duration) ([]result[P], error) {
 	results := make([]result[P], len(list))
 	for i, p := range list {
@@ -77,7 +81,8 @@ func compare[P comparable](s *search, b timed[P], list []P, limit time.Duration)
 	return results, nil
 }
 
-// sample is one time, taken while nothing else computed.
+// sample is one time, taken while nothing else computed; it is taken again as
+// long as something else did. The error is ctx's, or that of the run.
 func sample[P comparable](s *search, b timed[P], p P) (float64, error) {
 	for {
 		if err := s.ctx.Err(); err != nil {

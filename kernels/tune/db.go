@@ -41,7 +41,7 @@ type DB struct {
 	files map[string]*file // by file name
 }
 
-// file is an entry and its text.
+// file is an entry and its text. It is not changed once it is in DB.files.
 type file struct {
 	text   []byte
 	entry  *Entry // nil if the text is none
@@ -88,7 +88,8 @@ func (d *DB) load(name, path string) {
 	d.report(name, f.unused)
 }
 
-// readSmall reads a regular file of at most maxEntry bytes.
+// readSmall reads a regular file of at most maxEntry bytes. O_NONBLOCK keeps a
+// FIFO that somebody put there from holding up a mount.
 func readSmall(path string) ([]byte, error) {
 	r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -117,13 +118,16 @@ func (d *DB) judge(name string, text []byte) *file {
 	return &file{text: text, entry: e, unused: e.Usable(d.machine)}
 }
 
+// report passes on why an entry is not used. No lock is held: the receiver may
+// call the DB.
 func (d *DB) report(name string, reason error) {
 	if reason != nil && d.cfg.Report != nil {
 		d.cfg.Report(name, reason)
 	}
 }
 
-// Tuned implements kernels.Tuner.
+// Tuned implements kernels.Tuner. The map is the entry's own, and must not be
+// changed.
 func (d *DB) Tuned(kernel, class string, threads int) (map[string]int, string) {
 	name := id(kernel, class, threads) + suffix
 	d.mu.RLock()
@@ -197,8 +201,8 @@ func (d *DB) put(name string, f *file) error {
 	return nil
 }
 
-// settle makes the directory, with the entries that it was seeded with.
-// mu is held.
+// settle makes the directory, with the entries that it was seeded with, so that
+// it is complete once there is one of its own. mu is held.
 func (d *DB) settle() error {
 	if d.cfg.Dir == "" {
 		return nil

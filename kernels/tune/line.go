@@ -51,7 +51,8 @@ func (l Line) flops() float64 {
 	return 5 * float64(l.Class.Points*l.Class.Batch) * math.Log2(float64(max(l.Class.Points, 2)))
 }
 
-// lineBench times a class of transforms.
+// lineBench times a class of transforms, on zeros: a transform's time does not
+// depend on its values.
 type lineBench struct {
 	s      *search
 	l      Line
@@ -60,6 +61,7 @@ type lineBench struct {
 	sample float64 // nanoseconds
 }
 
+// ways, sampleNanoseconds and run implement timed.
 func (b *lineBench) ways(p fft.Params) int      { return p.Ways }
 func (b *lineBench) sampleNanoseconds() float64 { return b.sample }
 
@@ -79,6 +81,7 @@ func (b *lineBench) run(p fft.Params) (seconds float64, err error) {
 	return seconds, err
 }
 
+// once makes one transform, in place, in the class's precision.
 func (b *lineBench) once(p fft.Params, w *pool.Worker) error {
 	if b.l.Class.DType == ndarray.C64 {
 		return runLine[float32](b, p, w)

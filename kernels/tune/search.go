@@ -23,7 +23,8 @@ const (
 	fullBudget  = 280 * time.Second
 )
 
-// Options of a search.
+// Options of a search. Memory and the pool's capacity bound what is measured:
+// points that do not fit are left out.
 type Options struct {
 	Quick    bool          // the common shapes in f32 and f64 with all threads, in less than 30 s; else less than 5 min
 	Budget   time.Duration // 0: what Quick says
@@ -46,9 +47,10 @@ type Progress struct {
 	Entry       *Entry // what was found last
 }
 
-// Search measures, and stores what it finds point by point, so that what
-// was found stays when ctx ends it; then it returns ctx's error. Samples run on
-// p one by one, which other jobs may interrupt between tasks.
+// Search measures, and stores what it finds point by point, so that what was
+// found stays when ctx ends it; then it returns ctx's error. Samples run on p
+// one by one, which other jobs may interrupt between tasks. What time a point
+// leaves goes to those after it. It blocks until it is through.
 func Search(ctx context.Context, p *pool.Pool, db *DB, o Options) error {
 	points, lines := o.Points, o.Lines
 	if points == nil && lines == nil {
@@ -97,6 +99,7 @@ type job struct {
 	find   func(limit time.Duration) (*Entry, error)
 }
 
+// jobs are products first, then transforms.
 func (s *search) jobs(points []Point, lines []Line) (list []job) {
 	for _, pt := range points {
 		list = append(list, job{pt.weight(), func(limit time.Duration) (*Entry, error) { return s.point(pt, limit) }})
@@ -183,8 +186,10 @@ type search struct {
 	rng  *rand.Rand
 }
 
-// point finds the parameters for one point within about that time. It returns
-// nil if there was no time for a comparison, or no memory.
+// point finds the parameters for one point within about that time, one
+// parameter after the other: coordinate descent, as the parameters hardly
+// depend on each other, and a grid of all would take hours. It returns nil if
+// there was no time for a comparison, or no memory.
 func (s *search) point(pt Point, limit time.Duration) (*Entry, error) {
 	start := time.Now()
 	if limit <= 0 {
@@ -290,7 +295,8 @@ func (s *search) stages(b *bench, unpacked bool) []func(gemm.Params) []gemm.Para
 // has no blocks, and loses once the operands leave the L2 cache.
 const maxUnpacked = 1 << 28
 
-// entry writes a result down.
+// entry writes a result down, with the analytic choice's of the same round
+// beside it: figures of different rounds are not to be compared.
 func (b *bench) entry(pt Point, r, def result[gemm.Params], tried int, seed uint64) *Entry {
 	gflops := func(t float64) float64 { return round3(b.flops / t / 1e9) }
 	return &Entry{

@@ -52,7 +52,8 @@ const Schema = 2
 // maxThreads bounds the threads of a key, as the pool does.
 const maxThreads = 4096
 
-// Entry is a finding.
+// Entry is a finding. The names of its fields are the files' form; a change of
+// them takes a new Schema.
 type Entry struct {
 	Schema   int            `json:"schema"`
 	Key      Key            `json:"key"`
@@ -69,7 +70,8 @@ type Key struct {
 	Machine Machine `json:"machine"`
 }
 
-// Machine is what an entry's figures depend on.
+// Machine is what an entry's figures depend on. Caches are in bytes, -1 where
+// the processor does not tell (package cpuid).
 type Machine struct {
 	Vendor string `json:"vendor"`
 	Family int    `json:"family"`
@@ -140,6 +142,7 @@ func id(kernel, class string, threads int) string {
 }
 
 // Name is the file name of an entry, such as gemm.f32.nn.512x512x512.t2.json.
+// The machine is not in it: a directory is for one.
 func (k *Key) Name() string { return id(k.Kernel, k.Class, k.Threads) + suffix }
 
 const suffix = ".json"
@@ -169,7 +172,8 @@ func Parse(text []byte) (*Entry, error) {
 	return &e, nil
 }
 
-// check refuses what is no entry on any machine.
+// check refuses what is no entry on any machine. Files are written by people
+// too, and values go to kernels as they are: what passes here is in range.
 func (e *Entry) check() error {
 	switch {
 	case e.Key.Kernel != "gemm" && e.Key.Kernel != "fft":
@@ -221,8 +225,9 @@ func (k *Key) version() (string, error) {
 	return c.Version(), nil
 }
 
-// Usable is nil if the entry was measured on a machine like m by this
-// program's kernels; else it says what differs.
+// Usable is nil if the entry was measured on a machine like m by this program's
+// kernels; else it says what differs: all of it, or, on a like machine, the
+// version.
 func (e *Entry) Usable(m Machine) error {
 	var diff []string
 	differs := func(what string, has, want any) {
