@@ -51,6 +51,7 @@ func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf fu
 
 // argmaxFold and argminFold keep what comes first.
 
+// argmaxFold folds a row of elements into the greatest so far and their places.
 func argmaxFold[T ordered](acc []where[T], x []T, at place) {
 	for i, v := range x[:len(acc)] {
 		if a := &acc[i]; v > a.v || v != v && a.v == a.v {
@@ -59,6 +60,7 @@ func argmaxFold[T ordered](acc []where[T], x []T, at place) {
 	}
 }
 
+// argminFold is the same for the least.
 func argminFold[T ordered](acc []where[T], x []T, at place) {
 	for i, v := range x[:len(acc)] {
 		if a := &acc[i]; v < a.v || v != v && a.v == a.v {

@@ -19,6 +19,7 @@ func extremeOf[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
 	return remembered(e.String(), dt, func() *reduction[T, T] { return newExtreme[T](dt, e) })
 }
 
+// newExtreme makes the reduction of an extreme, without vector loops.
 func newExtreme[T ordered](dt ndarray.DType, e extreme) *reduction[T, T] {
 	r := &reduction[T, T]{dt: dt, bare: true, raw: dt == ndarray.U8, lift: same[T]}
 	switch e {

@@ -52,6 +52,7 @@ var (
 	ordOption      = kernels.OptionSpec{Name: "ord", Kind: kernels.KindString, Default: "2", Help: "2, fro, 1, inf, -inf, 0 (a count of nonzeros) or any number p"}
 )
 
+// kernel declares a verb: all have X, an optional OUT, axis= and keepdims=.
 func (v *verb) kernel() *kernels.Kernel {
 	synopsis := v.name + " X [OUT] [axis=INTS] [keepdims=no]"
 	for _, o := range v.extra {
@@ -65,6 +66,9 @@ func (v *verb) kernel() *kernels.Kernel {
 	}
 }
 
+// plan finds axes, types and memory. The scratch is what a dry run of the verb
+// itself asks for (measure), so the two cannot differ. Without an output
+// operand the result must be one number, which is the answer.
 func (v *verb) plan(c *kernels.Call) (*kernels.Plan, error) {
 	in := &c.In[0]
 	axes, err := parseAxes(c, in.Layout.Rank())
@@ -120,6 +124,7 @@ func (v *verb) plan(c *kernels.Call) (*kernels.Plan, error) {
 	return p, nil
 }
 
+// order names which of the two orders of operations the shape has.
 func (g *geometry) order() string {
 	if g.inner {
 		return "inner"
@@ -127,7 +132,8 @@ func (g *geometry) order() string {
 	return "outer"
 }
 
-// types gives the type to compute in and that of the result.
+// types gives the type to compute in and that of the result. An output operand
+// may ask for another type of the same kind or a higher one, dtype= likewise.
 func (v *verb) types(c *kernels.Call) (class, result ndarray.DType, err error) {
 	in := &c.In[0]
 	result = v.result(in.Layout.DType)

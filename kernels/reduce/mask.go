@@ -7,8 +7,9 @@ import (
 	"vgpu/kernels/simd"
 )
 
-// This file holds loops over elements of which some are NaN. They test a few elements at a time into a mask on the stack, which
-// function values would move to the heap: hence one function a type.
+// This file holds loops over elements of which some are NaN. They test a few
+// elements at a time into a mask on the stack, which function values would move
+// to the heap: hence one function a type.
 
 // few is how many elements are tested at once.
 const few = 1024
@@ -21,6 +22,7 @@ var (
 
 // skipNaN and skipNaNF32 read NaN as 0.
 
+// skipNaN reads NaN as 0. dst may be x.
 func skipNaN(dst, x []float64, _ place) {
 	var mask [few]uint8
 	for len(x) > 0 {
@@ -31,6 +33,7 @@ func skipNaN(dst, x []float64, _ place) {
 	}
 }
 
+// skipNaNF32 is skipNaN of what is widened first.
 func skipNaNF32(dst []float64, x []float32, at place) {
 	simd.CastF32F64(dst, x)
 	skipNaN(dst, dst, at)
@@ -38,11 +41,15 @@ func skipNaNF32(dst []float64, x []float32, at place) {
 
 // sumCleanF64 and sumCleanF32 are the sum, if it is no NaN: then no element is.
 
+// sumCleanF64 is the sum, if it is no NaN: then no element is. (A sum of
+// infinities of both signs is NaN too, and is then computed anew with the
+// mask.)
 func sumCleanF64(x []float64, _ place) (float64, bool) {
 	s := simd.SumF64(x)
 	return s, s == s
 }
 
+// sumCleanF32 is the same of float32, summed in float64.
 func sumCleanF32(x []float32, _ place) (float64, bool) {
 	s := simd.SumF32(x)
 	return s, s == s
@@ -50,11 +57,13 @@ func sumCleanF32(x []float32, _ place) (float64, bool) {
 
 // countClean* is the number of elements, if none is NaN.
 
+// countCleanF64 is the number of elements, if none is NaN.
 func countCleanF64(x []float64, at place) (int64, bool) {
 	_, ok := sumCleanF64(x, at)
 	return int64(len(x)), ok
 }
 
+// countCleanF32 is the same of float32.
 func countCleanF32(x []float32, at place) (int64, bool) {
 	_, ok := sumCleanF32(x, at)
 	return int64(len(x)), ok

@@ -11,8 +11,8 @@ import (
 	"vgpu/kernels/pool"
 )
 
-// order reads ord=. Norms are of vectors: the elements of all reduced axes,
-// whatever their number.
+// order reads ord=; EINVAL for what is no number. Norms are of vectors: the
+// elements of all reduced axes, whatever their number.
 func order(c *kernels.Call) (float64, error) {
 	switch s := c.Str("ord"); s {
 	case "fro":
@@ -38,6 +38,7 @@ func checkNorm(c *kernels.Call, g *geometry) error {
 	return nil
 }
 
+// runNorm computes in f64 of the elements' magnitudes, in c128 of complex ones.
 func runNorm(j *job) error {
 	p, err := order(j.c)
 	if err != nil {

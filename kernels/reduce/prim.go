@@ -10,6 +10,7 @@ import (
 // that package simd makes faster. Sums of a block have 64 lanes in a fixed order (see
 // the package comment), which both keep.
 
+// The type sets of the loops: what has an order, and what sums are computed in.
 type (
 	float  interface{ float32 | float64 }
 	intish interface {
@@ -48,6 +49,7 @@ func sumLeaf[A summed](x []A) A {
 	return acc[0]
 }
 
+// sumFold adds a row to the row of sums.
 func sumFold[A summed](acc, x []A) {
 	x = x[:len(acc)]
 	for i := range acc {
@@ -55,6 +57,7 @@ func sumFold[A summed](acc, x []A) {
 	}
 }
 
+// prodLeaf is Πx in the order of sumLeaf.
 func prodLeaf[A summed](x []A) A {
 	if len(x) < lanes {
 		var p A = 1
@@ -84,6 +87,7 @@ func prodLeaf[A summed](x []A) A {
 	return acc[0]
 }
 
+// prodFold multiplies the row of products by a row.
 func prodFold[A summed](acc, x []A) {
 	x = x[:len(acc)]
 	for i := range acc {
@@ -91,6 +95,7 @@ func prodFold[A summed](acc, x []A) {
 	}
 }
 
+// addition and multiplication join two subtrees.
 func addition[A summed](a, b A) A       { return a + b }
 func multiplication[A summed](a, b A) A { return a * b }
 
@@ -102,6 +107,7 @@ func smaller[T ordered](a, b T) T {
 	return a
 }
 
+// larger is the greater one; NaN wins.
 func larger[T ordered](a, b T) T {
 	if b > a || b != b {
 		return b
@@ -117,6 +123,7 @@ func smallerNumber[T ordered](a, b T) T {
 	return a
 }
 
+// largerNumber is the greater one that is a number; NaN only of two.
 func largerNumber[T ordered](a, b T) T {
 	if b > a || a != a {
 		return b
@@ -124,7 +131,9 @@ func largerNumber[T ordered](a, b T) T {
 	return a
 }
 
-// minLeaf and maxLeaf keep eight candidates, so that comparisons overlap.
+// minLeaf keeps eight candidates, so that comparisons overlap. A candidate that
+// is NaN stays: nothing is less than it, and other NaNs do no harm. x is not
+// empty.
 func minLeaf[T ordered](x []T) T {
 	var m [8]T
 	for j := range m {
@@ -147,6 +156,7 @@ func minLeaf[T ordered](x []T) T {
 	return m[0]
 }
 
+// maxLeaf is minLeaf for the greatest.
 func maxLeaf[T ordered](x []T) T {
 	var m [8]T
 	for j := range m {
@@ -169,7 +179,7 @@ func maxLeaf[T ordered](x []T) T {
 	return m[0]
 }
 
-// leafOf and foldOf make loops of any join.
+// leafOf makes the loop of a block, which is not empty, of any join.
 func leafOf[A any](join func(a, b A) A) func(x []A) A {
 	return func(x []A) A {
 		m := x[0]
@@ -180,6 +190,7 @@ func leafOf[A any](join func(a, b A) A) func(x []A) A {
 	}
 }
 
+// foldOf makes the loop of a row of any join.
 func foldOf[A any](join func(a, b A) A) func(acc, x []A) {
 	return func(acc, x []A) {
 		for i, v := range x[:len(acc)] {
@@ -188,6 +199,7 @@ func foldOf[A any](join func(a, b A) A) func(acc, x []A) {
 	}
 }
 
+// minFold keeps the least of each column; NaN wins.
 func minFold[T ordered](acc, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
@@ -197,6 +209,7 @@ func minFold[T ordered](acc, x []T) {
 	}
 }
 
+// maxFold keeps the greatest.
 func maxFold[T ordered](acc, x []T) {
 	x = x[:len(acc)]
 	for i := range acc {
@@ -208,8 +221,11 @@ func maxFold[T ordered](acc, x []T) {
 
 // The lifts.
 
+// same takes elements as they are. The lifts below bring elements to what is
+// added up, in registers' reach: dst is a piece of a block, and at says which.
 func same[T any](dst, x []T, _ place) { copy(dst, x) }
 
+// nonzero is 1 of what is not zero, NaN included.
 func nonzero[T ndarray.Element](dst []int64, x []T, _ place) {
 	var zero T
 	x = x[:len(dst)]
@@ -232,6 +248,7 @@ func numbers[T float | complex128](dst []int64, x []T, _ place) {
 	}
 }
 
+// skipNaNC reads what has a NaN in either part as 0, as numpy.nansum does.
 func skipNaNC(dst, x []complex128, _ place) {
 	for i, v := range x {
 		dst[i] = v
@@ -241,12 +258,14 @@ func skipNaNC(dst, x []complex128, _ place) {
 	}
 }
 
+// modulus is |x|, scaled so that squares do not overflow.
 func modulus(dst []float64, x []complex128, _ place) {
 	for i, v := range x {
 		dst[i] = cmplx.Abs(v)
 	}
 }
 
+// squaredC is |x|², which may overflow where |x| does not, as in numpy.var.
 func squaredC(dst []float64, x []complex128, _ place) {
 	for i, v := range x {
 		dst[i] = real(v)*real(v) + imag(v)*imag(v)

@@ -50,6 +50,9 @@ func lineGeometry(shape []int, axis int) geometry {
 	return newGeometry(shape, []int{axis}, true)
 }
 
+// planScan is numpy.cumsum, or cumprod. Without axis= the array is run through
+// in C order, and the result has one axis. Sums are computed in 64 bits
+// (scanType) and rounded as they are stored.
 func planScan(v *verb, c *kernels.Call, product bool) (*kernels.Plan, error) {
 	in := &c.In[0]
 	axis, err := oneAxis(c, in.Layout.Rank(), -1)
@@ -90,6 +93,9 @@ func planScan(v *verb, c *kernels.Call, product bool) (*kernels.Plan, error) {
 	return p, nil
 }
 
+// scan is one under way. Lines that are long are cut into pieces: each piece's
+// total is taken first, then every piece starts from the totals before it, so
+// that the order of additions depends on the length alone.
 type scan struct {
 	w       *pool.Worker
 	g       geometry

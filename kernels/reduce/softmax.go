@@ -35,6 +35,9 @@ func softmaxKernel(name string) *kernels.Kernel {
 	return k
 }
 
+// planSoftmax is scipy.special.softmax along one axis: three sweeps over each
+// line, for its greatest element, which is taken off so that nothing overflows,
+// for the sum of exponentials, and for the quotients.
 func planSoftmax(v *verb, c *kernels.Call, logarithm bool) (*kernels.Plan, error) {
 	in := &c.In[0]
 	rank := in.Layout.Rank()
@@ -87,6 +90,7 @@ const (
 	partOut
 )
 
+// run computes in f64 if the class is, else in f32 with sums in f64.
 func (s *softmax) run(class ndarray.DType) error {
 	if class == ndarray.F64 {
 		return softmaxOf(s, expsF64)

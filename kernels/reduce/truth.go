@@ -78,6 +78,8 @@ var (
 
 // anyOf and allOf are reductions to 1 or 0.
 
+// anyOf is 1 if an element is not zero. enough ends an output's work early,
+// which changes no result.
 func anyOf[T ndarray.Element](t *truths[T]) *reduction[T, uint8] {
 	return &reduction[T, uint8]{
 		dt: t.dt, raw: true, lift: func(dst []uint8, x []T, _ place) { t.mask(dst, x) },
@@ -87,6 +89,7 @@ func anyOf[T ndarray.Element](t *truths[T]) *reduction[T, uint8] {
 	}
 }
 
+// allOf is 1 unless an element is zero.
 func allOf[T ndarray.Element](t *truths[T]) *reduction[T, uint8] {
 	return &reduction[T, uint8]{
 		dt: t.dt, raw: true, identity: 1, lift: func(dst []uint8, x []T, _ place) { t.mask(dst, x) },
@@ -96,6 +99,7 @@ func allOf[T ndarray.Element](t *truths[T]) *reduction[T, uint8] {
 	}
 }
 
+// truth is a bool as numpy stores it.
 func truth(b bool) uint8 {
 	if b {
 		return 1
@@ -144,6 +148,7 @@ func runTruth(v truthVerb) func(j *job) error {
 	}
 }
 
+// truthOn runs the verb on elements of one type.
 func truthOn[T ndarray.Element](j *job, v truthVerb, t *truths[T]) error {
 	switch v {
 	case anyVerb:

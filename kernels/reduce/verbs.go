@@ -152,6 +152,8 @@ func (j *job) narrow() bool {
 	return d == ndarray.F32 || d == ndarray.F16 || d == ndarray.BF16
 }
 
+// runSum sums complex numbers in c128, floats in f64 (narrow ones are widened
+// in the loop), integers in 64 bits, which wrap.
 func runSum(j *job) error {
 	switch {
 	case j.class.IsComplex():
@@ -164,6 +166,7 @@ func runSum(j *job) error {
 	return sumInts(j)
 }
 
+// runProd multiplies in the same types.
 func runProd(j *job) error {
 	switch {
 	case j.class.IsComplex():
@@ -186,6 +189,7 @@ func runMean(j *job) error {
 	return run(j, sumOf[float64](ndarray.F64), store(j, divide(n)))
 }
 
+// divide divides by n; 0 by 0 is NaN, as numpy's mean of nothing.
 func divide(n float64) func([]float64) {
 	return func(vals []float64) {
 		for i := range vals {
@@ -203,7 +207,10 @@ func divideC(n float64) func([]complex128) {
 	}
 }
 
-// runVar takes the mean first, then the mean square of the distances from it.
+// runVar takes the mean first, then the mean square of the distances from it:
+// two sweeps, as the one-sweep formula cancels (Chan, Golub and LeVeque,
+// "Algorithms for computing the sample variance", The American Statistician
+// 37(3), 1983).
 func runVar(root bool) func(j *job) error {
 	return func(j *job) error {
 		n := max(float64(j.g.k)-float64(j.c.Int("ddof")), 0)
@@ -242,6 +249,7 @@ func runVar(root bool) func(j *job) error {
 	}
 }
 
+// distanceC is |x - mean|², of the output that the element belongs to.
 func distanceC(mean []complex128) func(dst []float64, x []complex128, at place) {
 	return func(dst []float64, x []complex128, at place) {
 		for i, v := range x[:len(dst)] {
@@ -255,6 +263,7 @@ func distanceC(mean []complex128) func(dst []float64, x []complex128, at place) 
 	}
 }
 
+// runNansum is the sum of what is not NaN; integers have none.
 func runNansum(j *job) error {
 	switch {
 	case j.class.IsComplex():
