@@ -67,6 +67,8 @@ func (b *buffers) take(w *pool.Worker) *scratch {
 	return s
 }
 
+// give takes a scratch back and wakes one who waits. What is packed in it
+// stays, for the same worker's next task.
 func (b *buffers) give(s *scratch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -90,6 +90,7 @@ func scalarText(a ndarray.Array) string {
 	return s
 }
 
+// first is the first element, whatever a's layout.
 func first[T ndarray.Element](a ndarray.Array) T {
 	var v [1]T
 	ndarray.Load(v[:], a, 0)

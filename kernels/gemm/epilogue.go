@@ -44,18 +44,22 @@ func (e *epilogue) apply(c matrix, i0, j0 int) {
 	}
 }
 
+// actF32 applies the function in place, if there is one.
 func (e *epilogue) actF32(row []float32) {
 	if e.act != nil {
 		e.act.f32(row, row)
 	}
 }
 
+// actF64 is the same for f64.
 func (e *epilogue) actF64(row []float64) {
 	if e.act != nil {
 		e.act.f64(row, row)
 	}
 }
 
+// sumElement is the types that sums have; unsigned ones are added as signed,
+// which is the same in two's complement.
 type sumElement interface {
 	int32 | int64 | float32 | float64 | complex64 | complex128
 }
@@ -113,6 +117,7 @@ func (x *addend[T]) row(i, j, n int) []T {
 	return x.buf[:n]
 }
 
+// addTo is row += x; x may be shorter than row.
 func addTo[T sumElement](row, x []T) {
 	for i, v := range x {
 		row[i] += v

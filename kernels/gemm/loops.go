@@ -49,10 +49,13 @@ type block struct {
 // if k is 0.
 func (p *product) firstBlock() block { return p.block(0) }
 
+// nextBlock is the block of k behind b; ok is false if b is the last.
 func (p *product) nextBlock(b block) (next block, ok bool) {
 	return p.block(b.k0 + b.depth), !b.last
 }
 
+// block is the block of k that begins at k0. Its depth is a constant of the
+// type: where a sum is cut decides its bits, so no tuning changes it.
 func (p *product) block(k0 int) block {
 	group := p.kernel.Type.Group()
 	depth := min(p.depth-k0, stepsKC*group)
@@ -276,6 +279,7 @@ func forRange2(w *pool.Worker, m, n, gm, gn int, body func(w *pool.Worker, i0, i
 	return nil
 }
 
+// threads is how many workers may take part; 1 without a pool.
 func threads(w *pool.Worker) int {
 	if w == nil {
 		return 1

@@ -28,6 +28,8 @@ func (m *matrix) set(a *ndarray.Array, conj bool) {
 	m.locate()
 }
 
+// locate sets the pointer to the first element; none of a matrix without
+// elements, whose offset may lie anywhere.
 func (m *matrix) locate() {
 	m.p = simd.Ptr{}
 	if m.rows > 0 && m.cols > 0 && len(m.data) > 0 {

@@ -218,6 +218,8 @@ type lender struct {
 	buffers *buffers
 }
 
+// get allocates at the first call only: a product that packs nothing takes
+// nothing.
 func (l *lender) get() *buffers {
 	if l.buffers == nil {
 		l.buffers = l.q.newBuffers(l.mem, l.threads)

@@ -251,6 +251,8 @@ func (r *streamRun) enter(t int) error {
 	return nil
 }
 
+// waitAll waits for all, up to the first error; the flight's End waits for the
+// rest.
 func waitAll(moves []*stream.Move) error {
 	for _, m := range moves {
 		if err := m.Wait(); err != nil {
@@ -341,6 +343,7 @@ func (r *streamRun) doStrip(p panels, lo, hi int, first, last bool, in *inputs) 
 	return nil
 }
 
+// arrayOf is a piece's array; nil of none.
 func arrayOf(p *stream.Piece) *ndarray.Array {
 	if p == nil {
 		return nil
