@@ -307,7 +307,8 @@ func (d *Device) bringOne(ctx context.Context, j *Job, parts []part) bool {
 }
 
 // lostOperand is the error of an operand that its disk does not give any more:
-// where the same disk takes nothing either, that is what is to be told, not that there is no room.
+// where the same disk takes nothing either, that is what is to be told, not
+// that there is no room.
 func lostOperand(parts []part) error {
 	var b [1]byte
 	for i := range parts {

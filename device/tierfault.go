@@ -8,7 +8,8 @@ import (
 	"vgpu/alloc"
 )
 
-// tierChanged lists that a disk has failed. When it works again the mover may have something to do.
+// tierChanged lists that a disk has failed. When it works again the mover may
+// have something to do.
 func (d *Device) tierChanged(e alloc.TierEvent) {
 	if e.Err == nil {
 		d.moves.wake()
