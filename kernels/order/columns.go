@@ -23,6 +23,22 @@ type columnSort struct {
 // a first-level cache holds two copies.
 const columnKeys = 4096
 
+// manyRows is how many rows of more than smallSort elements make up for the network, which takes some 100 µs to
+// write down.
+const manyRows = 64
+
+// columnLimit is the length from which the rows of an array are sorted one by one. A network's work grows by
+// n·log²n; sixteen keys of four bytes at once beat four rounds of counting up to a thousand and more.
+func columnLimit(l ndarray.Layout) int {
+	switch {
+	case l.DType.IsComplex():
+		return 0
+	case l.DType.Size() == 4 && l.Len() >= manyRows*smallSort && simd.Active() != simd.Generic:
+		return min(1024, l.Len()/manyRows) + 1
+	}
+	return smallSort
+}
+
 // newColumnSort plans for rows of n elements of a real type.
 func newColumnSort(d ndarray.DType, n int, descending bool) *columnSort {
 	s := &columnSort{d: d, n: n, padded: wholeLanes(n), descending: descending, net: simd.SortingNetwork(n)}

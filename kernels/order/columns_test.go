@@ -39,6 +39,11 @@ func TestShortRowsAreSortedAsLongOnes(t *testing.T) {
 					compareRows(t, p, shortRows(rng, d, rows, n), fmt.Sprintf("%v %s %d x %d", isa, d, rows, n))
 				}
 			}
+			if d.Size() == 4 {
+				for _, n := range []int{smallSort, 1000, 1024, 1025} {
+					compareRows(t, p, shortRows(rng, d, manyRows+3, n), fmt.Sprintf("%v %s rows of %d", isa, d, n))
+				}
+			}
 		}
 	}
 }

@@ -25,7 +25,7 @@ func planSort(c *kernels.Call) (*kernels.Plan, error) {
 	perLane, fn := sortScratch(in.DType, n), func(w *pool.Worker, out, in ndarray.Array, lane []byte) error {
 		return sortRow(w, out, in, lane, descending)
 	}
-	block := n < smallSort && !in.DType.IsComplex()
+	block := n < columnLimit(in)
 	if block {
 		columns := newColumnSort(in.DType, n, descending)
 		perLane, fn = columns.scratch(), columns.run
