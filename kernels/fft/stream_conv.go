@@ -13,7 +13,8 @@ import (
 // A convolution of arrays that stay outside memory goes over the result tile by
 // tile, with h, and its spectrum, in memory. A tile of direct sums reads the part
 // of x that h reaches from it. Overlap-save takes whole blocks, the same as in
-// core. Each number is computed as in core, so the bits are the same.
+// core. Each number is computed as in core, so the bits are the same. One transform of
+// all that does not fit is in stream_conv_whole.go.
 
 // convStream is a convolution's tiles.
 type convStream struct {
@@ -26,6 +27,13 @@ type convStream struct {
 
 // stream plans a run that takes at most mem bytes.
 func (v *convolution) stream(x, h, out ndarray.Layout, mem int64) (*kernels.Streamed, error) {
+	return pack.FirstOf(mem,
+		func(mem int64) (*kernels.Streamed, error) { return v.tiled(x, h, out, mem) },
+		func(mem int64) (*kernels.Streamed, error) { return v.whole(x, h, out, mem) })
+}
+
+// tiled is a plan with h in memory.
+func (v *convolution) tiled(x, h, out ndarray.Layout, mem int64) (*kernels.Streamed, error) {
 	s := &convStream{convolution: v, h: h}
 	s.mem = s.fixed()
 	shape, ops := v.tiling(x, out)

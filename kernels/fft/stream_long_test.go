@@ -93,3 +93,19 @@ func TestStreamedLongestCosine(t *testing.T) {
 		streamLeast(t, line, operands)
 	}
 }
+
+// TestStreamedLongConvolution: so do convolutions of one transform that does not fit.
+func TestStreamedLongConvolution(t *testing.T) {
+	rng := newRand(96)
+	operands := map[string]ndarray.Array{
+		"x": randomArray(rng, ndarray.F32, 3000), "h": randomArray(rng, ndarray.F32, 2001), "i": randomArray(rng, ndarray.I16, 999), "z": randomArray(rng, ndarray.C64, 700), "c": randomArray(rng, ndarray.C128, 517),
+		"m": randomArray(rng, ndarray.F32, 40, 51), "k": randomView(rng, randomArray(rng, ndarray.F32, 31, 20)), "w": randomArray(rng, ndarray.C64, 20, 33), "y0": randomArray(rng, ndarray.F32, 140, 70),
+		"a": randomArray(rng, ndarray.F32, 330000), "b": randomArray(rng, ndarray.F32, 200000),
+	}
+	for _, line := range []string{
+		"conv x h y", "correlate x h y mode=same", "conv h x y mode=valid", "conv i h y", "correlate z c y", "correlate z z y mode=same", "conv m k y", "correlate m k y mode=same", "correlate w w y", "conv m k y0[::2] mode=full",
+	} {
+		kerneltest.Stream(t, Kernels(), line+" method=fft", operands)
+	}
+	streamLeast(t, "conv a b y method=fft mode=same", operands)
+}
