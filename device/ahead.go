@@ -16,6 +16,7 @@ type outlook struct {
 	bufs    map[uint64]*alloc.Buffer // held
 }
 
+// close gives the references to the buffers back.
 func (o *outlook) close() {
 	for _, b := range o.bufs {
 		b.Release()

@@ -57,6 +57,7 @@ func (d *Device) explainText(dr *draft) string {
 	return b.String()
 }
 
+// how says what becomes of what is there under an output's name.
 func (o *outDraft) how() string {
 	switch {
 	case !o.whole:

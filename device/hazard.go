@@ -43,6 +43,7 @@ func (h *hazard) lastWriter() *Job {
 	return nil
 }
 
+// hazardOf is the buffer's hazard, made if there is none. mu is held.
 func (d *Device) hazardOf(b *alloc.Buffer) *hazard {
 	h := d.hazards[b]
 	if h == nil {
@@ -154,6 +155,8 @@ func (d *Device) await(ctx context.Context, b *alloc.Buffer, write, nonblock boo
 	}
 }
 
+// olderHolder tells whether a job that was accepted no later than number last
+// still stands before an access. IDs ascend in the order of acceptance.
 func (d *Device) olderHolder(b *alloc.Buffer, write bool, last uint64) bool {
 	return slices.ContainsFunc(d.holders(b, write), func(j *Job) bool { return j.ID <= last })
 }

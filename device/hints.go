@@ -50,6 +50,7 @@ const halfLife = time.Minute
 // maxHeats is how many buffers' heat is kept.
 const maxHeats = 1 << 14
 
+// heatAt is the heat, halved for each halfLife since it was last added to.
 func (h *hint) heatAt(now time.Time) float64 {
 	return h.heat * math.Exp2(-now.Sub(h.last).Seconds()/halfLife.Seconds())
 }
@@ -210,6 +211,8 @@ func (f Files) Setxattr(rel, name string, value []byte, flags int) error {
 	return f.attrChanged(rel, name)
 }
 
+// checkAttr refuses what an attribute cannot be set to: EINVAL, EPERM for those
+// that are only read. Names outside our prefix are the user's own.
 func checkAttr(name, value string) error {
 	var err error
 	switch name {

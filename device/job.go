@@ -79,6 +79,7 @@ type operand struct {
 	source *Job   // who writes what is read, if unfinished at acceptance
 }
 
+// ended tells whether the job is over, in whichever way. Device.mu is held.
 func (j *Job) ended() bool { return j.state >= Done }
 
 // Done is closed when the job has ended.
@@ -128,6 +129,8 @@ func (j *Job) Snapshot() Snapshot {
 	return j.snapshotLocked()
 }
 
+// snapshotLocked copies what is known of the job. Device.mu is held; what the
+// snapshot shares with the job (explain, error) does not change any more.
 func (j *Job) snapshotLocked() Snapshot {
 	d := j.queue.dev
 	s := Snapshot{
@@ -157,6 +160,8 @@ func (j *Job) snapshotLocked() Snapshot {
 	return s
 }
 
+// threads is how many workers the job may use at once, by threads= and the
+// pool.
 func (j *Job) threads() int {
 	if n := j.limits.threads; n > 0 {
 		return min(n, j.queue.dev.pool.Threads())

@@ -43,6 +43,8 @@ type logged struct {
 	once sync.Once
 }
 
+// Wait implements kernels.Transfer. Only transfers that were done go into the
+// log, once.
 func (t *logged) Wait(ctx context.Context) error {
 	err := t.Transfer.Wait(ctx)
 	if err == nil {

@@ -24,6 +24,8 @@ var CommonOptions = []kernels.OptionSpec{
 	{Name: "maxmem", Kind: kernels.KindString, Help: "Memory at most, such as 512M, for what the job uses of its operands and for its scratch; it is streamed if it needs more, or ENOMEM."},
 }
 
+// parseLimits reads a command's timeout=, threads= and maxmem=; EINVAL with the
+// caret under the option for what is out of range.
 func parseLimits(c *kernels.Call) (l limits, err error) {
 	if o := c.Opt("timeout"); o.Set {
 		sec := c.Float("timeout")

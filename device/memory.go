@@ -108,6 +108,7 @@ func mustCopy(alias bool, in, out ndarray.Layout) bool {
 // span is a range of a buffer's bytes. The zero value is empty.
 type span struct{ lo, hi int64 }
 
+// spanOf is the bytes that a layout reaches.
 func spanOf(l ndarray.Layout) span {
 	lo, hi := l.Extent()
 	return span{int64(lo), int64(hi)}
@@ -150,6 +151,7 @@ func (b *batch) checkMemory(dr *draft) error {
 	return nil
 }
 
+// overLimit refuses a job for its own maxmem=: ENOMEM.
 func (dr *draft) overLimit(need int64) error {
 	return failf(syscall.ENOMEM, dr.line.Verb.Span, "raise maxmem=, or work on slices", fmt.Sprintf("%s needs %d bytes for operands and scratch, and maxmem is %d", dr.call.Kernel.Name, need, dr.limits.memory))
 }

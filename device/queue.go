@@ -54,6 +54,7 @@ type Queue struct {
 	seconds  float64
 }
 
+// newQueue makes a queue that the device does not have yet.
 func newQueue(d *Device, name string, owner Cred, mode uint32) *Queue {
 	return &Queue{
 		dev: d, Name: name, owner: owner, mode: mode, created: time.Now(), weight: DefaultWeight, priority: DefaultPriority,
@@ -75,6 +76,7 @@ func (d *Device) Queues() []*Queue {
 	return d.queuesLocked()
 }
 
+// queuesLocked lists the queues by name. mu is held.
 func (d *Device) queuesLocked() []*Queue {
 	var out []*Queue
 	for _, name := range slices.Sorted(maps.Keys(d.queues)) {
@@ -300,6 +302,9 @@ func (q *Queue) Assign(a Attribute, lines []string) (err error) {
 	return q.Set(a, v)
 }
 
+// setLocked sets a value that checkAttribute has passed, and lets its effects
+// be seen: who waits for room looks again, and the queue's jobs change their
+// place. Device.mu is held.
 func (q *Queue) setLocked(a Attribute, v int) {
 	switch a {
 	case AttrWeight:

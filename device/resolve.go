@@ -147,6 +147,8 @@ func (b *batch) checkGood(rel string, ref *kernels.Ref, f found) error {
 	return nil
 }
 
+// badError refuses an input that is the output of a job that did not end done:
+// EIO.
 func badError(ref *kernels.Ref, m alloc.Mark) *command.Error {
 	e := ref.Errorf("%s is bad: job %d: %s", ref.Path, m.Job, m.Reason)
 	e.Errno, e.Hint = syscall.EIO, "overwrite or remove it"
@@ -311,6 +313,7 @@ func (b *batch) updateOutput(dr *draft, o *kernels.Output, out *outDraft) error 
 	return b.checkGood(out.rel, &o.Ref, found{virt: b.virtual[out.rel]})
 }
 
+// overlapsInput tells whether an output names a buffer that the command reads.
 func (b *batch) overlapsInput(dr *draft, rel string) bool {
 	return slices.ContainsFunc(dr.ins, func(in inDraft) bool { return in.rel == rel })
 }

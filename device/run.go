@@ -123,6 +123,8 @@ func (j *Job) checkSources() error {
 	return nil
 }
 
+// copyOverlaps gives the kernel copies of the inputs that share bytes with an
+// output, in scratch memory that the plan has counted.
 func copyOverlaps(x *kernels.Exec, list []int) error {
 	for _, i := range list {
 		in := x.In[i]

@@ -25,6 +25,7 @@ type scratchError struct {
 	why error
 }
 
+// Error tells the reason, or else the byte counts.
 func (e *scratchError) Error() string {
 	if e.why != nil {
 		return e.why.Error()
@@ -85,6 +86,7 @@ func (s *scratch) lend() *alloc.Arena {
 	return s.arena
 }
 
+// close gives the memory back; what was lent must not be used any more.
 func (s *scratch) close() {
 	if s.arena != nil {
 		s.arena.Close()

@@ -57,6 +57,7 @@ func (p *part) missing() (int64, error) {
 
 const page = 4096
 
+// pageUp rounds up to whole pages.
 func pageUp(n int64) int64 { return (n + page - 1) &^ (page - 1) }
 
 // workspace is what a kernel runs on: operands in memory, and scratch.
@@ -68,6 +69,7 @@ type workspace struct {
 	mem    *scratch
 }
 
+// close unmaps the operands and gives the scratch back, once nothing computes.
 func (ws *workspace) close() {
 	for _, m := range ws.maps {
 		m.Close()
@@ -192,6 +194,7 @@ func (ws *workspace) putBack(ctx context.Context, d *Device, j *Job) error {
 	return nil
 }
 
+// part is that of a buffer, which the workspace has.
 func (ws *workspace) part(b *alloc.Buffer) *part {
 	return &ws.parts[slices.IndexFunc(ws.parts, func(p part) bool { return p.buf == b })]
 }

@@ -37,6 +37,8 @@ type VerbCount struct {
 	Bytes          float64
 }
 
+// add counts a job that ran for sec seconds; its work only if it was done.
+// Device.mu is held.
 func (c *counters) add(j *Job, sec float64) {
 	c.seconds += sec
 	if c.verbs == nil {

@@ -139,6 +139,7 @@ func (q *Queue) closeStreams() {
 	}
 }
 
+// signal wakes a reader, or the next one that comes. It never blocks.
 func (s *Stream) signal() {
 	select {
 	case s.wake <- struct{}{}:
@@ -146,6 +147,8 @@ func (s *Stream) signal() {
 	}
 }
 
+// add appends a line and drops the oldest for it, never one that is being read.
+// Device.mu is held: events of one queue come in order.
 func (s *Stream) add(line []byte) {
 	s.mu.Lock()
 	for len(s.buf)+len(line) > logBytes {
@@ -176,6 +179,8 @@ func (s *Stream) Read(ctx context.Context, p []byte, nonblock bool) (int, error)
 	}
 }
 
+// take copies what there is, without waiting. Reads may cut a line; the rest of
+// it comes next, whatever is dropped meanwhile.
 func (s *Stream) take(p []byte) (n int, end bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

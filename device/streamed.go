@@ -20,6 +20,7 @@ type blob struct {
 
 var _ kernels.Blob = blob{}
 
+// Read and Write implement kernels.Blob, and go into the log of transfers.
 func (b blob) Read(segs ...kernels.Segment) kernels.Transfer {
 	return b.d.transfers.begin(b, true, segs)
 }
@@ -48,6 +49,7 @@ func (t *temps) get(n int64) (kernels.Blob, error) {
 	return blob{b, t.d, t.job, "(temporary)"}, nil
 }
 
+// close frees the temporary space, when nothing transfers any more.
 func (t *temps) close() {
 	for _, b := range t.list {
 		b.Release()

@@ -38,6 +38,7 @@ func (d *Device) openTuning() (err error) {
 	return err
 }
 
+// unusedTuning has an entry that is not used stand among the errors.
 func (d *Device) unusedTuning(name string, reason error) {
 	d.noteError(ErrorEntry{
 		Errno: syscall.EINVAL, Msg: fmt.Sprintf("tuning/%s is not used: %v", name, reason),
@@ -120,6 +121,7 @@ func (t *tuning) begin(ctx context.Context) (context.Context, error) {
 	return ctx, nil
 }
 
+// end tells those who wait that the search is over.
 func (t *tuning) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -128,6 +130,7 @@ func (t *tuning) end() {
 	close(t.ended)
 }
 
+// note keeps where the search stands, for stat.
 func (t *tuning) note(p tune.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
