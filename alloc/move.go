@@ -160,7 +160,7 @@ func (b *Buffer) fileOn(ctx context.Context, t *spillTier, st *unix.Stat_t, widt
 	if width > 0 {
 		err = n.pack(ctx, b.fd, b)
 	} else {
-		err = n.copyFrom(ctx, b.fd, b)
+		err = n.copyIn(ctx, b)
 	}
 	if err != nil {
 		n.discard()
@@ -271,9 +271,6 @@ func (s *Store) dropSpot(p *spot) {
 	p.t.discardFile(p.entry(), p.key)
 }
 
-// minMapped is the size from which on a buffer is mapped to be read into: for a smaller one that takes longer than copying.
-const minMapped = hugePage
-
 // copyBack reads the whole spill file into the stub.
 func (b *Buffer) copyBack(ctx context.Context, h *home, size int64) error {
 	path := b.Path()
@@ -319,42 +316,6 @@ func (b *Buffer) readThrough(ctx context.Context, h *home, size int64, write fun
 		}
 		return p
 	})
-}
-
-// readInto reads the spill file straight to where its bytes belong, and verifies them there. Two writes to one file of a tmpfs wait for each
-// other, and clear what they leave of a huge page; two threads that touch its pages do not wait, and that is what takes the time where pages are
-// new to a virtual machine.
-func (b *Buffer) readInto(ctx context.Context, h *home, data []byte, size int64) error {
-	off, path, epoch := int64(0), b.Path(), h.sums.now()
-	step := max(b.s.io.block, hugePage)
-	return b.s.io.flows(ctx, func() *piece {
-		if off >= size {
-			return nil
-		}
-		at, n := off, min(step, size-off)
-		off += n
-		whole := data[at : at+pages(n)]
-		p := &piece{path: h.where, short: int(n)}
-		p.Code, p.FD, p.Off, p.Buf = iouring.Read, h.fd, at, whole[:n]
-		if h.direct >= 0 {
-			p.FD, p.Buf = h.direct, whole
-		}
-		p.fill = func() error { return b.s.populate(path, whole) }
-		p.drain = func() error {
-			clear(whole[n:]) // the file may be made longer
-			return h.verify(path, whole[:n], at, size, epoch)
-		}
-		return p
-	})
-}
-
-// populate has the pages of a mapping there before they are used, if the kernel knows how (Linux 5.14).
-func (x sys) populate(path string, p []byte) error {
-	err := x.do("madvise", path, func() error { return unix.Madvise(p, unix.MADV_POPULATE_WRITE) })
-	if errors.Is(err, unix.EINVAL) {
-		return nil
-	}
-	return err
 }
 
 // verify checks bytes that were read from off on, where a chunk begins.

@@ -96,7 +96,18 @@ func (n *newHome) discard() {
 	n.t.discardFile(e, n.key)
 }
 
-// copyFrom writes the bytes behind a descriptor of the buffer into the file, and sums them up on the way.
+// copyIn writes the bytes of a resident buffer into the file, and sums them up.
+func (n *newHome) copyIn(ctx context.Context, b *Buffer) error {
+	switch mappable, err := b.mappable(n.size); {
+	case err != nil:
+		return err
+	case mappable:
+		return n.writeOut(ctx, b)
+	}
+	return n.copyFrom(ctx, b.fd, b)
+}
+
+// copyFrom writes the bytes behind a descriptor of the buffer into the file by way of staging memory, and sums them up there.
 func (n *newHome) copyFrom(ctx context.Context, fd int, b *Buffer) error {
 	off, path, x := int64(0), b.Path(), b.sysOf(fd)
 	return b.s.io.flows(ctx, func() *piece {

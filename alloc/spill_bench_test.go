@@ -73,7 +73,7 @@ func BenchmarkSpill(b *testing.B) {
 		against.run(file)
 		benchDo(b, os.RemoveAll(file))
 		against.time(func() { benchDo(b, buf.Spill(ctx)) })
-		benchDo(b, buf.Promote(ctx, true))
+		benchDo(b, buf.Promote(ctx, false)) // with discard there would be only the page of zeros to read
 		b.StartTimer()
 	}
 	against.report()
@@ -206,17 +206,19 @@ func benchStream(b *testing.B, f func(*Buffer, ...Segment) *Transfer) {
 	}
 }
 
-// BenchmarkSmall moves 10,000 buffers of 64 KiB, or as many as are of the benchmark's size, out and in again, so many at a time.
+// BenchmarkSmall moves 10,000 buffers of 64 KiB, or as many as are of the benchmark's size, and of 1, 2 and 4 MiB, out and in again, so many
+// at a time.
 func BenchmarkSmall(b *testing.B) {
-	for _, lanes := range []int{1, 2, 4} {
-		b.Run(fmt.Sprintf("lanes=%d", lanes), func(b *testing.B) { benchSmall(b, lanes) })
+	for _, kib := range []int{64, 1024, 2048, 4096} {
+		for _, lanes := range []int{1, 2, 4} {
+			b.Run(fmt.Sprintf("KiB=%d/lanes=%d", kib, lanes), func(b *testing.B) { benchSmall(b, kib<<10, lanes) })
+		}
 	}
 }
 
-func benchSmall(b *testing.B, lanes int) {
-	const size = 64 << 10
-	n := int(min(10000, benchSize(b)/size))
-	s, err := Open(Config{Dir: b.TempDir() + "/state", Name: testName() + "bench", Mem: int64(2 * n * size), Logf: b.Logf, Spill: []SpillConfig{{Dir: b.TempDir()}}})
+func benchSmall(b *testing.B, size, lanes int) {
+	n := int(min(10000, benchSize(b)/int64(size)))
+	s, err := Open(Config{Dir: b.TempDir() + "/state", Name: testName() + "bench", Mem: int64(2*n*size) + 64<<20, Logf: b.Logf, Spill: []SpillConfig{{Dir: b.TempDir()}}})
 	benchDo(b, err)
 	b.Cleanup(func() { benchDo(b, s.Close(false)) })
 	p := noise(7, size)
