@@ -281,8 +281,11 @@ func (b *Buffer) Fd() int {
 func (b *Buffer) plainFile() (int, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	if h, err := b.at(); err == nil && h != nil && h.packed() {
-		return -1, errPacked
+	if h, err := b.at(); err == nil && h != nil {
+		if h.packed() {
+			return -1, errPacked
+		}
+		h.lent.Store(true)
 	}
 	return b.file()
 }

@@ -71,6 +71,9 @@ func (b *Buffer) move(ctx context.Context, f func(context.Context) (bool, error)
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
 	}
+	if alone, err := b.alone(); err != nil || !alone {
+		return false, firstOf(err, fail("spill", b.Path(), unix.EBUSY))
+	}
 	moved, err = f(ctx)
 	return moved && err == nil, err
 }

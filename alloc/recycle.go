@@ -146,7 +146,11 @@ func (b *Buffer) lastUseful() pooled {
 		return f
 	}
 	st, err := b.s.fstat(b.fd, b.tmp.rel)
-	if f.bytes = st.Blocks * 512; err != nil || b.spot != nil || st.Nlink != 1 || f.bytes < max(pages(st.Size), minPooled) {
+	alone := false
+	if err == nil { // who had the buffer mapped must not see the next one's bytes
+		alone, err = b.s.alone(b.fd, b.tmp.rel)
+	}
+	if f.bytes = st.Blocks * 512; err != nil || !alone || b.spot != nil || st.Nlink != 1 || f.bytes < max(pages(st.Size), minPooled) {
 		b.s.ram.discard(f.tmp, 0)
 		f.tmp = entry{}
 	}

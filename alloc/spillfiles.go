@@ -50,6 +50,7 @@ func (t *spillTier) loadFile(e entry, p *spot) error {
 	}
 	if e.dir == t.data {
 		p.key, p.size, p.found = keyOf(&st), st.Size, true
+		p.lent.Store(true)
 		if p.packed() {
 			p.saved = max(pages(st.Size)-st.Blocks*512, 0)
 		}
