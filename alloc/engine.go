@@ -231,6 +231,8 @@ func firstOf(err, later error) error {
 	return later
 }
 
+// flow is one transfer's pieces on their way through the ring. One goroutine
+// drives it.
 type flow struct {
 	e    *engine
 	ctx  context.Context

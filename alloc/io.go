@@ -22,6 +22,9 @@ func (b *Buffer) ReadAt(p []byte, off int64) (int, error) {
 	}
 }
 
+// readAt reads from wherever the bytes are, which cannot change meanwhile: mu
+// keeps movers out. Of a spill tier the checksums of the chunks are verified
+// first.
 func (b *Buffer) readAt(p []byte, off int64) (int, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -88,6 +91,9 @@ func (b *Buffer) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+// writeAt writes all of p. Within the size any number of goroutines may write
+// at once; growth is one at a time. The size is asked again with the lock that
+// allows growth, as others may have grown the buffer in between.
 func (b *Buffer) writeAt(p []byte, off int64) (n int, err error) {
 	b.mu.RLock()
 	st, err := b.stat()
@@ -127,6 +133,8 @@ func (b *Buffer) Append(p []byte) (off int64, err error) {
 	return off, err
 }
 
+// append writes p at the end, wherever that is by then, whole or not at all: a
+// part that was written before an error is cut off again.
 func (b *Buffer) append(p []byte) (off int64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

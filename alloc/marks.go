@@ -182,6 +182,8 @@ func (s *Store) ReserveMarks(n int) (made int, err error) {
 	}
 }
 
+// makeSpares keeps n pages for marks, and tells how many it made for that:
+// ESHUTDOWN once the store is closed.
 func (s *Store) makeSpares(n int) (made int, err error) {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()

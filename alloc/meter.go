@@ -11,7 +11,9 @@ import (
 // known stays.
 const unknown = -1
 
-// meter counts what the buffers use, and keeps them within a bound.
+// meter counts what the buffers use, and keeps them within a bound. Its methods
+// may be called by any number of goroutines, and take no lock of the store's. A
+// claim must be settled, whatever became of it.
 type meter interface {
 	used() (int64, error)
 	bound(n int64) error            // sets the bound; ENOSPC or EINVAL, and nothing changed, if more is in use
@@ -29,11 +31,13 @@ type kernelMeter struct {
 	claimed atomic.Int64 // by buffers, if there is a spare
 }
 
+// used is what the tmpfs says, directories and marks included.
 func (m *kernelMeter) used() (int64, error) {
 	st, err := m.t.statfs(m.t.dir, m.t.path)
 	return int64(st.Blocks-st.Bfree) * st.Bsize, err
 }
 
+// bound remounts the tmpfs with another size.
 func (m *kernelMeter) bound(n int64) error { return m.t.remount(n) }
 
 // claim leaves the bound to the kernel, but for the spare.
@@ -52,12 +56,14 @@ func (m *kernelMeter) claim(k key, n int64) error {
 	return err
 }
 
+// settle ends a claim; what the file holds the kernel knows.
 func (m *kernelMeter) settle(k key, claim, _ int64) {
 	if m.spare > 0 && k != marksKey {
 		m.claimed.Add(-claim)
 	}
 }
 
+// forget has nothing to do.
 func (*kernelMeter) forget(key) {}
 
 // countMeter counts the blocks of each file: for a folder on a tmpfs that
@@ -72,12 +78,14 @@ type countMeter struct {
 	spare   int64 // as kernelMeter's
 }
 
+// used is the sum of what was settled; claims do not count yet.
 func (m *countMeter) used() (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.sum, nil
 }
 
+// bound counts claims as used, since they may become so.
 func (m *countMeter) bound(n int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,6 +96,8 @@ func (m *countMeter) bound(n int64) error {
 	return nil
 }
 
+// claim leaves the spare to marks. A claim of nothing, or of less than nothing,
+// may use it too.
 func (m *countMeter) claim(k key, n int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -102,6 +112,7 @@ func (m *countMeter) claim(k key, n int64) error {
 	return nil
 }
 
+// settle replaces what is known of the file.
 func (m *countMeter) settle(k key, claim, now int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -124,6 +135,7 @@ func (m *countMeter) recount(k key, blocks func() (n int64, known bool)) {
 	}
 }
 
+// forget gives back what the file held.
 func (m *countMeter) forget(k key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -33,6 +33,7 @@ type nurse struct {
 	tell atomic.Pointer[func(TierEvent)]
 }
 
+// newNurse starts the goroutine, which stop ends.
 func (s *Store) newNurse() *nurse {
 	n := &nurse{s: s, kick: make(chan struct{}, 1), quit: make(chan struct{})}
 	n.work.Go(n.run)

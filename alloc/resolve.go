@@ -22,6 +22,7 @@ type resolver struct {
 	links int
 }
 
+// dirAt is a directory on the way through a path: open, with its name and stat.
 type dirAt struct {
 	fd   int
 	name string

@@ -87,6 +87,7 @@ type stale struct {
 	list []uint64
 }
 
+// add takes note of an inode.
 func (l *stale) add(ino uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -297,6 +297,7 @@ func (u *sums) file(t *spillTier, p *spot) error {
 // checksums, and one over all of that; 4 bytes each, little-endian.
 const sumsMagic = 0x31435256 // "VRC1"
 
+// encode writes the form that is described above.
 func (u *sums) encode() []byte {
 	p := make([]byte, 0, 4*len(u.of)+12)
 	magic := uint32(sumsMagic)

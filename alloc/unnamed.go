@@ -91,6 +91,8 @@ func (b *Buffer) Listxattr() (names []string, err error) {
 	return userNames(buf), nil
 }
 
+// xattr makes a call about an attribute of an open buffer: EOPNOTSUPP outside
+// the namespace user.
 func (b *Buffer) xattr(op, name string, call func() error) error {
 	if !strings.HasPrefix(name, "user.") {
 		return fail(op, b.Path(), unix.EOPNOTSUPP)

@@ -25,6 +25,8 @@ type warm struct {
 	longer time.Duration // than warmTime, for tests that must not be overtaken by it
 }
 
+// warmth is a mapping that is kept, with the hold and the reference that it
+// keeps.
 type warmth struct {
 	b     *Buffer
 	m     *mapped
@@ -83,6 +85,8 @@ func (w *warm) expire() {
 // drop ends what is kept of a buffer. Preconditions: no lock is held.
 func (w *warm) drop(b *Buffer) { w.dropIf(func(e warmth) bool { return e.b == b }) }
 
+// dropIf drops those that which picks, outside of the lock. which must not take
+// one.
 func (w *warm) dropIf(which func(warmth) bool) {
 	w.mu.Lock()
 	var out []warmth
