@@ -39,14 +39,18 @@ func (b *bluestein[T]) fillChirp(r *roots, lo, hi int) {
 		mirrored = -1
 	}
 	sq := lo * lo % (2 * n) // j² mod 2n
-	for j := lo; j < hi; j++ {
-		re, im := rootAt[T](r, sq)
-		b.chirp[2*j], b.chirp[2*j+1] = re, im
-		if j > 0 {
-			b.chirp[2*(n-j)], b.chirp[2*(n-j)+1] = mirrored*re, mirrored*im
+	var index [rootChunk]int
+	for from := lo; from < hi; from += rootChunk {
+		part := index[:min(rootChunk, hi-from)]
+		for i := range part {
+			part[i] = sq
+			if sq += 2*(from+i) + 1; sq >= 2*n {
+				sq -= 2 * n
+			}
 		}
-		if sq += 2*j + 1; sq >= 2*n {
-			sq -= 2 * n
+		rootsAt(r, b.chirp[2*from:], part)
+		for j := max(from, 1); j < from+len(part); j++ {
+			b.chirp[2*(n-j)], b.chirp[2*(n-j)+1] = mirrored*b.chirp[2*j], mirrored*b.chirp[2*j+1]
 		}
 	}
 }
@@ -64,13 +68,12 @@ const (
 func (b *bluestein[T]) kernelSpectrum(w *pool.Worker, k *simd.FFTKernels[T], r *roots) error {
 	n, m := b.n, b.inner.n
 	if m <= wideSpectrumMax {
-		err := spectrum(w, k, b.spec, m, r, func(j int) int {
-			if j = min(j, m-j); j >= n {
-				return -1
-			}
-			return (2*n - j*j%(2*n)) % (2 * n)
-		})
-		if err != nil {
+		kernel := twinKernel{
+			count: n, sign: 1,
+			root: func(j int) int { return (2*n - j*j%(2*n)) % (2 * n) },
+			twin: func(j int) int { return (m - j) % m },
+		}
+		if err := spectrum(w, k, b.spec, m, r, kernel); err != nil {
 			return err
 		}
 		return b.symmetrize(w, 1)
@@ -113,16 +116,28 @@ func (b *bluestein[T]) symmetrize(w *pool.Worker, scale T) error {
 	})
 }
 
-// spectrum transforms the kernel of a convolution of length m, whose element j
-// is the root at(j), or zero if at(j) < 0, and divides by m; more precisely
-// than the transforms it is used with, except for long ones.
-func spectrum[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], dst []T, m int, r *roots, at func(j int) int) error {
+// twinKernel is the kernel of a convolution that has its elements twice: the
+// root root(j), j < count, at j, and the same (sign 1) or its conjugate (sign
+// -1) at twin(j). All others are zero.
+type twinKernel struct {
+	count      int
+	sign       float64
+	root, twin func(j int) int
+}
+
+// spectrum transforms the kernel of a convolution of length m to dst, zeros,
+// and divides by m; more precisely than the transforms it is used with,
+// except for long ones.
+func spectrum[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], dst []T, m int, r *roots, b twinKernel) error {
 	if !isSingle[T]() && m <= exactSpectrumMax {
 		x := make([]cdd, m)
-		for j := range x {
-			if e := at(j); e >= 0 {
-				x[j] = r.exact(e)
+		for j := range b.count {
+			z := r.exact(b.root(j))
+			x[j] = z
+			if b.sign < 0 {
+				z.im = z.im.neg()
 			}
+			x[b.twin(j)] = z
 		}
 		for i, z := range transformDD(x, newRoots(m)) {
 			dst[2*i], dst[2*i+1] = T(z.re.hi/float64(m)), T(z.im.hi/float64(m))
@@ -130,11 +145,21 @@ func spectrum[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], dst []T, m in
 		return nil
 	}
 	wide := simd.FFTFor[float64](k.ISA)
-	x := newTable[float64](2 * m)
-	err := tabulate(w, m, func(lo, hi int) {
-		for j := lo; j < hi; j++ {
-			if e := at(j); e >= 0 {
-				x[2*j], x[2*j+1] = r.at(e)
+	x, same := any(dst).([]float64)
+	if !same {
+		x = newTable[float64](2 * m)
+	}
+	err := tabulate(w, b.count, func(lo, hi int) {
+		var index [rootChunk]int
+		for from := lo; from < hi; from += rootChunk {
+			part := index[:min(rootChunk, hi-from)]
+			for i := range part {
+				part[i] = b.root(from + i)
+			}
+			r.double(x[2*from:], part)
+			for j := from; j < from+len(part); j++ {
+				i := b.twin(j)
+				x[2*i], x[2*i+1] = x[2*j], b.sign*x[2*j+1]
 			}
 		}
 	})

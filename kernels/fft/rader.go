@@ -25,31 +25,45 @@ func newRader[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], p int) (*rade
 		return nil, err
 	}
 	r := &rader[T]{p: p, inner: inner, in: make([]int32, m), out: make([]int32, m), spec: newTable[T](2 * m)}
-	g := generator(p)
-	for q, v := 0, 1; q < m; q++ {
-		r.in[q] = int32(v)
-		r.out[(m-q)%m] = int32(v)
-		v = v * g % p
-	}
-	if err := spectrum(w, k, r.spec, m, newRoots(p), func(q int) int { return int(r.out[q]) }); err != nil {
+	g, half := generator(p), m/2
+	err = tabulate(w, half, func(lo, hi int) {
+		v := powMod(g, lo, p)
+		for q := lo; q < hi; q++ { // g^half is -1
+			r.in[q], r.in[q+half] = int32(v), int32(p-v)
+			r.out[(m-q)%m], r.out[half-q] = int32(v), int32(p-v)
+			v = v * g % p
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
-	r.symmetrize()
-	return r, nil
+	b := twinKernel{
+		count: half, sign: -1,
+		root: func(q int) int { return int(r.out[q]) },
+		twin: func(q int) int { return q + half },
+	}
+	if err := spectrum(w, k, r.spec, m, newRoots(p), b); err != nil {
+		return nil, err
+	}
+	return r, r.symmetrize(w)
 }
 
 // symmetrize takes the mean of what is known twice: g^((p-1)/2) = -1 makes the
 // second half of the kernel the conjugate of the first, so that elements k and
 // -k of the spectrum are conjugate for even k, and for odd k up to the sign.
-func (r *rader[T]) symmetrize() {
+func (r *rader[T]) symmetrize(w *pool.Worker) error {
 	m := r.p - 1
-	sign := T(-1)
-	for i, j := 1, m-1; i < j; i, j = i+1, j-1 {
-		re, im := (r.spec[2*i]+sign*r.spec[2*j])/2, (r.spec[2*i+1]-sign*r.spec[2*j+1])/2
-		r.spec[2*i], r.spec[2*i+1] = re, im
-		r.spec[2*j], r.spec[2*j+1] = sign*re, -sign*im
-		sign = -sign
-	}
+	return tabulate(w, (m-1)/2, func(lo, hi int) {
+		for i := lo + 1; i <= hi; i++ {
+			j, sign := m-i, T(1)
+			if i%2 == 1 {
+				sign = -1
+			}
+			re, im := (r.spec[2*i]+sign*r.spec[2*j])/2, (r.spec[2*i+1]-sign*r.spec[2*j+1])/2
+			r.spec[2*i], r.spec[2*i+1] = re, im
+			r.spec[2*j], r.spec[2*j+1] = sign*re, -sign*im
+		}
+	})
 }
 
 // run transforms src to dst, which may be the same; dir as in [line.run].

@@ -117,11 +117,35 @@ func (r *roots) onAxis(k int) bool { return k == 0 || 4*k == r.n || 2*k == r.n |
 
 // at is exp(-2πi·k/n) in double precision, 0 <= k < n.
 func (r *roots) at(k int) (re, im float64) {
-	if r.onAxis(k) {
-		return exactRoot(4 * k / r.n)
+	var z [2]float64
+	r.double(z[:], []int{k})
+	return z[0], z[1]
+}
+
+// double sets dst to the roots k of index in double precision, 0 <= k < n: one
+// loop, because the calls of a function for each take as long as the products.
+func (r *roots) double(dst []float64, index []int) {
+	dst = dst[:2*len(index)]
+	mask := 1<<r.shift - 1
+	for i, k := range index {
+		if r.onAxis(k) {
+			dst[2*i], dst[2*i+1] = exactRoot(4 * k / r.n)
+			continue
+		}
+		a, b := &r.high[k>>r.shift], &r.low[k&mask]
+		// The sums of products, rounded once but for errors below 2^-100.
+		p, q := float64(a.re.hi*b.re.hi), float64(a.im.hi*b.im.hi)
+		pe := math.FMA(a.re.hi, b.re.hi, -p) + (a.re.hi*b.re.lo + a.re.lo*b.re.hi)
+		qe := math.FMA(a.im.hi, b.im.hi, -q) + (a.im.hi*b.im.lo + a.im.lo*b.im.hi)
+		s := twoSum(p, -q)
+		dst[2*i] = s.hi + (s.lo + (pe - qe))
+
+		p, q = float64(a.re.hi*b.im.hi), float64(a.im.hi*b.re.hi)
+		pe = math.FMA(a.re.hi, b.im.hi, -p) + (a.re.hi*b.im.lo + a.re.lo*b.im.hi)
+		qe = math.FMA(a.im.hi, b.re.hi, -q) + (a.im.hi*b.re.lo + a.im.lo*b.re.hi)
+		s = twoSum(p, q)
+		dst[2*i+1] = s.hi + (s.lo + (pe + qe))
 	}
-	h, l := &r.high[k>>r.shift], &r.low[k&(1<<r.shift-1)]
-	return diffOfProducts(h.re, l.re, h.im, l.im), diffOfProducts(h.re, l.im, h.im.neg(), l.re)
 }
 
 // exact is exp(-2πi·k/n) in double-double.
@@ -171,15 +195,6 @@ func recurseDD(out, x []cdd, step int, w []cdd) {
 	}
 }
 
-// diffOfProducts is a·b - c·d, rounded once but for errors below 2^-100.
-func diffOfProducts(a, b, c, d dd) float64 {
-	p, q := float64(a.hi*b.hi), float64(c.hi*d.hi)
-	pe := math.FMA(a.hi, b.hi, -p) + (a.hi*b.lo + a.lo*b.hi)
-	qe := math.FMA(c.hi, d.hi, -q) + (c.hi*d.lo + c.lo*d.hi)
-	s := twoSum(p, -q)
-	return s.hi + (s.lo + (pe - qe))
-}
-
 // at32 is at with an error of about 2^-52, enough to be rounded to float32.
 func (r *roots) at32(k int) (re, im float64) {
 	if r.onAxis(k) {
@@ -208,4 +223,19 @@ func rootAt[T simd.Float](r *roots, k int) (re, im T) {
 	}
 	c, s := r.at(k)
 	return T(c), T(s)
+}
+
+// rootChunk is how many roots are made at a time.
+const rootChunk = 128
+
+// rootsAt sets dst to the roots at index, rounded to T.
+func rootsAt[T simd.Float](r *roots, dst []T, index []int) {
+	if d, ok := any(dst).([]float64); ok {
+		r.double(d, index)
+		return
+	}
+	for i, k := range index {
+		c, s := r.at32(k)
+		dst[2*i], dst[2*i+1] = T(c), T(s)
+	}
 }

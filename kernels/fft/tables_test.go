@@ -3,6 +3,7 @@ package fft
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -118,6 +119,7 @@ func TestPlanOfCancelledJob(t *testing.T) {
 	}{
 		{"line", func(w *pool.Worker) (sized, error) { return planned(w, simd.FFT[float32](), 600011) }, keyOf[float32](linePlan, 600011)},
 		{"prime", func(w *pool.Worker) (sized, error) { return planned(w, simd.FFT[float64](), 746497) }, keyOf[float64](linePlan, 746497)},
+		{"rader", func(w *pool.Worker) (sized, error) { return planned(w, simd.FFT[float64](), 786433) }, keyOf[float64](linePlan, 786433)},
 		{"real", func(w *pool.Worker) (sized, error) { return plannedReal(w, simd.FFT[float64](), 300022) }, keyOf[float64](realPlan, 300022)},
 		{"cosine", func(w *pool.Worker) (sized, error) {
 			return newTrig(w, simd.FFT[float32](), 300044, 4, false, false, 1)
@@ -188,6 +190,48 @@ func TestRootsOnAxes(t *testing.T) {
 				t.Errorf("root %d of %d is %g off the circle", k, n, d)
 			}
 		}
+	}
+}
+
+// TestRootsAt: roots made many at a time are those made one by one.
+func TestRootsAt(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 12, 1022, 4096, 100003} {
+		r, index := newRoots(n), make([]int, min(n, 2*rootChunk+3))
+		for i := range index {
+			index[i] = (i*i + 5) % n
+		}
+		double, single := make([]float64, 2*len(index)), make([]float32, 2*len(index))
+		rootsAt(r, double, index)
+		rootsAt(r, single, index)
+		for i, k := range index {
+			re, im := r.at(k)
+			re32, im32 := rootAt[float32](r, k)
+			if double[2*i] != re || double[2*i+1] != im || single[2*i] != re32 || single[2*i+1] != im32 {
+				t.Errorf("root %d of %d is %v%+vi and %v%+vi, alone %v%+vi and %v%+vi",
+					k, n, double[2*i], double[2*i+1], single[2*i], single[2*i+1], re, im, re32, im32)
+			}
+		}
+	}
+}
+
+// TestRaderOrders: the orders in which Rader's method takes points are the powers
+// of a generator and their inverses, though tasks make them in pieces.
+func TestRaderOrders(t *testing.T) {
+	for _, p := range []int{3, 5, 67, 127, 30241, 65537, 114689} {
+		onPool(t, 2, 0, func(w *pool.Worker) error {
+			r, err := newRader(w, simd.FFT[float32](), p)
+			if err != nil {
+				return err
+			}
+			v, g := 1, generator(p)
+			for q := range p - 1 {
+				if int(r.in[q]) != v || v*int(r.out[q])%p != 1 {
+					return fmt.Errorf("p=%d: %d and %d at %d, want %d and its inverse", p, r.in[q], r.out[q], q, v)
+				}
+				v = v * g % p
+			}
+			return nil
+		})
 	}
 }
 

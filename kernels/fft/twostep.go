@@ -74,12 +74,20 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 	return t, tabulate(w, len(t.u)/2, func(lo, hi int) { t.rowTable(r, lo, hi) })
 }
 
-// rowTable fills in numbers lo to hi-1 of u.
+// rowTable fills in numbers lo to hi-1 of u, multiples of W.
 func (t *twoStep[T]) rowTable(r *roots, lo, hi int) {
 	w, columns, rows := t.k.W, starts(t.n2, t.k.W), starts(t.n1, t.k.W)
-	for i := lo; i < hi; i++ {
-		j, k1 := columns[i/w/len(rows)], rows[i/w%len(rows)]+i%w
-		t.u[2*i], t.u[2*i+1] = rootAt[T](r, j*k1%r.n)
+	var index [rootChunk]int
+	for i := lo; i < hi; i += w {
+		j := columns[i/w/len(rows)]
+		e := j * rows[i/w%len(rows)] % r.n
+		for l := range w {
+			index[l] = e
+			if e += j; e >= r.n {
+				e -= r.n
+			}
+		}
+		rootsAt(r, t.u[2*i:], index[:w])
 	}
 }
 
