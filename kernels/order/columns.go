@@ -133,6 +133,7 @@ type keyOrder[K int32 | int64] struct {
 	nan            K // the key of every NaN, the greatest
 }
 
+// keyOrderOf is the order of a type in lanes of K.
 func keyOrderOf[K int32 | int64](d ndarray.DType, descending bool) keyOrder[K] {
 	lane := max(32, 8*d.Size())
 	greatest := int64(1)<<(lane-1) - 1
@@ -166,6 +167,7 @@ func (s *columnSort) mend(w *pool.Worker, out, in ndarray.Array) error {
 	return mendRows[uint64](w, s, out, in)
 }
 
+// mendRows is mend for patterns of one width.
 func mendRows[K interface {
 	word
 	ndarray.Element

@@ -113,7 +113,9 @@ func (c coder[K]) find(sorted []K, key K) (at int, ok bool) {
 	return slices.BinarySearchFunc(sorted, key, func(v, key K) int { return cmp.Compare(c.key(v), key) })
 }
 
-// restore writes the elements of src that are wanted to dst, in order.
+// restore writes the elements of src that are wanted to dst, in order, as many
+// as there are; dst has room for them. It is one worker's: what a filter writes
+// depends on all before it.
 func restore[K word](w *pool.Worker, dst, src []K, wanted func(K) bool) error {
 	k := 0
 	for lo := 0; lo < len(src); lo += radixBlock {
