@@ -293,7 +293,11 @@ func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
 	if dr.mode.streamed != nil {      // it would take the memory that its own job streams through
 		prepare = b.d.store.PrepareSpilled
 	}
+	frees := b.d.freesSoFar()
 	buf, err := prepare(o.rel, o.size)
+	if errors.Is(err, syscall.ENOSPC) && b.d.lettingGo(frees) {
+		buf, err = prepare(o.rel, o.size)
+	}
 	if err != nil {
 		return err
 	}
@@ -303,6 +307,20 @@ func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
 	}
 	_, err = buf.WriteAt(o.header, 0)
 	return err
+}
+
+// lettingGo waits until jobs that have ended hold no buffer any more, and tells
+// whether memory may have been freed since frees was counted. Who waits for a job
+// hears of its end a moment earlier than that: a buffer that it removes then is
+// room for what it writes next. Letting go takes no lock that is held here.
+func (d *Device) lettingGo(frees uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	waited := d.releasing > 0
+	for d.releasing > 0 {
+		d.idle.Wait()
+	}
+	return waited || d.frees != frees
 }
 
 // discard drops the inodes that have not been given a name, and the room for

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -406,4 +407,40 @@ func TestExplain(t *testing.T) {
 	if snap := l.want(l.put("explain mute"), Done); !strings.Contains(snap.Answer, "\nseconds ") {
 		t.Error(snap.Answer)
 	}
+}
+
+// A job that has ended holds its buffers for a moment longer than its client
+// waits. What the client removes in that moment is room for what it writes next.
+func TestRoomOfAnEndedJob(t *testing.T) {
+	l := newTierLab(t, func(c *Config) { c.Store.Mem = 4 << 20 })
+	l.do("mix big.npy n=3000000")
+	b, err := l.d.store.Get("big.npy") // as the job does
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.refused(syscall.ENOSPC, "mix other.npy n=3000000")
+	l.d.mu.Lock()
+	l.d.releasing++
+	l.d.mu.Unlock()
+	if err := l.d.store.Unlink("big.npy"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.d.Queue(MainQueue).Open(user, SessionOptions{}).Write(context.Background(), []byte("mix other.npy n=3000000\n"))
+		done <- err
+	}()
+	runtime.Gosched()
+	select {
+	case err := <-done:
+		t.Errorf("it was not waited for: %v", err)
+		done <- err
+	default:
+	}
+	b.Release()
+	l.d.released()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	l.idle()
 }
