@@ -119,7 +119,7 @@ func (c *Call) checkCount() error {
 		noun = "operand"
 	}
 	e := c.Errorf("takes %s %s, not %d", want, noun, n)
-	e.Hint = "usage: " + k.Synopsis
+	e.Hint = "usage: " + strings.Join(strings.Fields(k.Synopsis), " ") // a manual breaks long ones
 	if n > least {
 		e.Span = c.Line.Args[most].Span
 	}

@@ -55,7 +55,7 @@ func TestBindErrors(t *testing.T) {
 		{"scale x y z w", "z", "takes 2 operands, not 4"},
 		{"sum", "sum", "takes 1 or 2 operands, not 0"},
 		{"sum x y z", "z", "takes 1 or 2 operands, not 3"},
-		{"dot", "dot", "takes 1 to 3 operands"},
+		{"dot", "dot", "takes 1 to 3 operands, not 0 (usage: dot X [Y])"},
 		{"check", "check", "takes 1 operand, not 0"},
 		{"check x y", "y", "takes 1 operand, not 2"},
 		{"einsum ij a", "einsum", "takes 3 or more operands, not 2"},

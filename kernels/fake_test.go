@@ -63,7 +63,7 @@ func fakes() *Registry {
 		[]*Kernel{scale()},
 		[]*Kernel{
 			{Name: "sum", Synopsis: "sum X [Y]", MinInputs: 1, MaxInputs: 1, Outputs: OutputOptional, Plan: noPlan},
-			{Name: "dot", Synopsis: "dot X [Y]", MinInputs: 1, MaxInputs: 2, Outputs: OutputOptional, Plan: noPlan},
+			{Name: "dot", Synopsis: "dot X\n    [Y]", MinInputs: 1, MaxInputs: 2, Outputs: OutputOptional, Plan: noPlan},
 			{Name: "check", Synopsis: "check X", MinInputs: 1, MaxInputs: 1, Outputs: OutputNone, Plan: noPlan},
 			{Name: "einsum", Synopsis: "einsum EQ A... C", Literals: 1, MinInputs: 1, MaxInputs: -1, Plan: noPlan},
 			{Name: "fill", Synopsis: "fill Y", Plan: noPlan},
