@@ -138,7 +138,7 @@ func (d *Device) ctlQueue(c Cred, l *command.Line) (func() error, error) {
 			return nil, failf(syscall.EINVAL, o.Span, "weight=, priority=, depth= and paused= take whole numbers", "bad attribute "+o.Key+"="+o.Value)
 		}
 		if err := checkAttribute(name, Attribute(o.Key), v); err != nil {
-			return nil, failf(Errno(err), o.Span, "", err.Error())
+			return nil, failf(Errno(err), o.Span, "", saying(err))
 		}
 		values[i] = v
 	}

@@ -2,6 +2,8 @@ package device
 
 import (
 	"errors"
+	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -14,9 +16,9 @@ type ErrorEntry struct {
 	Queue string // empty for the device itself
 	Job   uint64 // 0 if the line never became a job
 	Errno syscall.Errno
-	Msg   string
-	Hint  string // what to do about it
-	Line  string // the command as written
+	Msg   string // one line of valid UTF-8, without the words of Errno alone
+	Hint  string // what to do about it, as Msg
+	Line  string // the command as written: any bytes but a newline
 	Span  command.Span
 	Caret bool // Span says where the fault is
 }
@@ -44,7 +46,7 @@ func (d *Device) noteError(e ErrorEntry) {
 }
 
 func (d *Device) noteErrorLocked(e ErrorEntry) {
-	e.Time = time.Now()
+	e.Time, e.Msg, e.Hint = time.Now(), command.Printable(e.Msg), command.Printable(e.Hint)
 	if len(d.errors) == maxErrors {
 		copy(d.errors, d.errors[1:])
 		d.errors = d.errors[:maxErrors-1]
@@ -55,7 +57,7 @@ func (d *Device) noteErrorLocked(e ErrorEntry) {
 
 // entryOf turns an error about a line into an entry.
 func entryOf(queue string, job uint64, line string, err error) ErrorEntry {
-	e := ErrorEntry{Queue: queue, Job: job, Line: line, Errno: Errno(err), Msg: err.Error()}
+	e := ErrorEntry{Queue: queue, Job: job, Line: line, Errno: Errno(err), Msg: saying(err)}
 	var ce *command.Error
 	if errors.As(err, &ce) {
 		e.Msg, e.Hint, e.Span, e.Caret = ce.Msg, ce.Hint, ce.Span, true
@@ -63,7 +65,17 @@ func entryOf(queue string, job uint64, line string, err error) ErrorEntry {
 	if e.Hint == "" {
 		e.Hint = tierHint(err)
 	}
+	e.Msg, e.Hint = command.Printable(e.Msg), command.Printable(e.Hint) // names in them may come from anybody
 	return e
+}
+
+// saying is an error's text without the words of its errno, whose name stands
+// before it. Those of a system call stay: they alone say what happened to it.
+func saying(err error) string {
+	if pe := (*os.PathError)(nil); errors.As(err, &pe) {
+		return err.Error()
+	}
+	return strings.TrimSuffix(err.Error(), ": "+Errno(err).Error())
 }
 
 // Errno is the errno of an error: what it wraps, or EIO.

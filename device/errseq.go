@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+
+	"vgpu/kernels/command"
 )
 
 // failures is a queue's record of jobs that did not end done, with the
@@ -30,7 +32,7 @@ func (f *failures) add(j *Job, e ErrorEntry) {
 	if len(f.lines) == maxFailLines {
 		f.lines = append(f.lines[:0], f.lines[maxFailLines/4:]...)
 	}
-	text := fmt.Sprintf("job %d %s: %s: %s: %s\n", j.ID, j.state, ErrnoName(e.Errno), e.Msg, j.Line)
+	text := fmt.Sprintf("job %d %s: %s: %s: %s\n", j.ID, j.state, ErrnoName(e.Errno), e.Msg, command.Printable(j.Line))
 	f.lines = append(f.lines, failure{f.seq, text})
 }
 

@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+
+	"vgpu/kernels/command"
 )
 
 // hears tells what a check of the handle says.
@@ -119,7 +122,7 @@ func TestWait(t *testing.T) {
 	l.gate("g").release()
 	text, failed := readWait(t, w)
 	lines := strings.Split(text, "\n")
-	if !failed || len(lines) != 3 || lines[0] != "job 2 failed: EDOM: failed as asked to: numerical argument out of domain: fail errno=33" ||
+	if !failed || len(lines) != 3 || lines[0] != "job 2 failed: EDOM: failed as asked to: fail errno=33" ||
 		!strings.HasPrefix(lines[1], "job 3 timedout: ETIMEDOUT: ran longer") {
 		t.Errorf("%v %q", failed, text)
 	}
@@ -258,6 +261,30 @@ func TestStreamLosesLines(t *testing.T) {
 	}
 	if lost == 0 || lost+seen != total || !strings.HasPrefix(string(out), string(line(0))) {
 		t.Errorf("%d lost and %d seen of %d", lost, seen, total)
+	}
+}
+
+// What names and kernels bring along does not break the lines of a text file.
+func TestEntryText(t *testing.T) {
+	for _, c := range []struct {
+		err       error
+		msg, hint string
+	}{
+		{fmt.Errorf("weight takes 1 to 9: %w", syscall.EINVAL), "weight takes 1 to 9", ""},
+		{syscall.EINVAL, "invalid argument", ""},
+		{&os.PathError{Op: "write", Path: "/t/\xff", Err: syscall.EIO}, "write /t/?: input/output error", ""},
+		{fmt.Errorf("the kernel panicked: a\nb: %w", syscall.EIO), "the kernel panicked: a b", ""},
+		{failf(syscall.ENOENT, command.Span{}, "ls \xfe", "\xff: none"), "?: none", "ls ?"},
+	} {
+		e := entryOf("q", 1, "mute", c.err)
+		if e.Msg != c.msg || e.Hint != c.hint || !errors.Is(c.err, e.Errno) {
+			t.Errorf("%v: %+v", c.err, e)
+		}
+	}
+	var f failures
+	f.add(&Job{ID: 3, Line: "mute \"\xff\"", state: Failed}, entryOf("q", 3, "", syscall.EIO))
+	if want := "job 3 failed: EIO: input/output error: mute \"?\"\n"; f.lines[0].text != want {
+		t.Errorf("%q, want %q", f.lines[0].text, want)
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *Session) Write(ctx context.Context, p []byte) (int, error) {
 	lines, err := s.lines.Add(p)
 	s.mu.Unlock()
 	if err != nil {
-		s.d.noteError(ErrorEntry{Queue: s.q.Name, Errno: Errno(err), Msg: err.Error(), Hint: "a line holds at most 65536 bytes"})
+		s.d.noteError(ErrorEntry{Queue: s.q.Name, Errno: Errno(err), Msg: saying(err), Hint: "a line holds at most 65536 bytes"})
 		return 0, err
 	}
 	if len(lines) == 0 {

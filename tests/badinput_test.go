@@ -114,6 +114,8 @@ func TestBadLines(t *testing.T) {
 		{"NULs", "\x00\x00\x00", syscall.EINVAL, "NUL byte"},
 		{"binary", "\x93NUMPY\x01\x00v\x00", syscall.EINVAL, "control character"},
 		{"escape", "sum \x1b[31m", syscall.EINVAL, "control character 0x1b"},
+		{"names that are no UTF-8", "sum \"\xff\xe2\x82\"", syscall.ENOENT, ": ENOENT: ???: no such buffer"},
+		{"a verb that is no UTF-8", "\xff\xfe", syscall.EINVAL, ": EINVAL: unknown verb ??"},
 		{"a bad line among good ones", "copy a.npy b.npy\nbogus\ncopy a.npy c.npy", syscall.EINVAL, "bogus"},
 		{"a bad last line", "copy a.npy b.npy\ncopy nosuch.npy c.npy", syscall.ENOENT, "nosuch.npy"},
 		{"a line that needs what a bad one makes", "copy a.npy b.npy\ncopy b.npy c.npy axis=1", syscall.EINVAL, "axis"},

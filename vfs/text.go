@@ -112,23 +112,19 @@ func (t *tree) errorsText() ([]byte, error) {
 		if e.Job != 0 {
 			where += fmt.Sprintf(" job %d", e.Job)
 		}
-		fmt.Fprintf(&b, "[%s] %s: %s: %s\n", e.Time.Format("2006-01-02T15:04:05.000000Z07:00"), where, device.ErrnoName(e.Errno), oneLine(e.Msg))
+		fmt.Fprintf(&b, "[%s] %s: %s: %s\n", e.Time.Format("2006-01-02T15:04:05.000000Z07:00"), where, device.ErrnoName(e.Errno), e.Msg)
 		switch {
 		case e.Line != "" && e.Caret:
 			fmt.Fprintf(&b, "%s\n", indent(command.Caret(e.Line, e.Span)))
 		case e.Line != "":
-			fmt.Fprintf(&b, "  %s\n", oneLine(e.Line))
+			fmt.Fprintf(&b, "  %s\n", command.Printable(e.Line))
 		}
 		if e.Hint != "" {
-			fmt.Fprintf(&b, "  remedy: %s\n", oneLine(e.Hint))
+			fmt.Fprintf(&b, "  remedy: %s\n", e.Hint)
 		}
 	}
 	return b.Bytes(), nil
 }
-
-// oneLine keeps an entry's parts to their lines, so that the file can be
-// parsed.
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " ") }
 
 // indent moves lines in by two columns, the caret with its line.
 func indent(s string) string {
@@ -215,7 +211,7 @@ func jobError(s device.Snapshot) []byte {
 	if s.Error == nil {
 		return nil
 	}
-	return []byte(device.ErrnoName(s.Errno) + ": " + oneLine(s.Error.Msg) + "\n")
+	return []byte(device.ErrnoName(s.Errno) + ": " + s.Error.Msg + "\n")
 }
 
 // verbList is what reading run or a queue's ctl gives: the commands it takes.

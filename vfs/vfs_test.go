@@ -131,10 +131,7 @@ func TestErrnoOfAttributes(t *testing.T) {
 	}
 }
 
-func TestOneLine(t *testing.T) {
-	if got := oneLine("a\nb"); got != "a b" {
-		t.Error(got)
-	}
+func TestIndent(t *testing.T) {
 	if got := indent("a\n^\n"); !strings.HasPrefix(got, "  a\n  ^") {
 		t.Errorf("%q", got)
 	}

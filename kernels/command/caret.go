@@ -92,6 +92,16 @@ func splitCells(line string) []cell {
 	return cells
 }
 
+// Printable is s as a line of a text file may show it: one line of valid
+// UTF-8 without control characters. Newlines become spaces, the rest '?'.
+func Printable(s string) string {
+	var b strings.Builder
+	for _, c := range splitCells(strings.ReplaceAll(s, "\n", " ")) {
+		b.WriteString(c.text)
+	}
+	return b.String()
+}
+
 // width is how many columns the cells take. Tabs count as one: both lines have
 // the same ones.
 func width(cells []cell) int {

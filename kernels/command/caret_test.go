@@ -34,6 +34,21 @@ func TestCaret(t *testing.T) {
 }
 
 // A long line is cut around the fault, and the caret still stands below it.
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                         "",
+		"a\tb é 漢 \\":              "a\tb é 漢 \\",
+		"goroutine 1\nmain.go:3":   "goroutine 1 main.go:3",
+		"\xff\xe2\x82.npy":         "???.npy",
+		"\x1b[2J\x00\x7f\u009b31m": "?[2J???31m",
+		"�":                        "�", // written so, it is a character as others
+	} {
+		if got := Printable(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestCaretLongLine(t *testing.T) {
 	for _, at := range []int{0, 1, 49, 50, 51, 100, 5000, 9900, 9990, 9999} {
 		line := []byte(strings.Repeat("x", 10000))
