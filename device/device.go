@@ -119,7 +119,7 @@ type Device struct {
 	policy   Policy
 	draining bool
 	closed   bool
-	idle     *sync.Cond // on mu: a job ended
+	idle     *sync.Cond // on mu: a job ended, or memory was freed
 	errors   []ErrorEntry
 	errTotal uint64
 	trace    []traceEntry

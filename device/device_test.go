@@ -274,7 +274,7 @@ func TestHandle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if n, err := h.WriteAt([]byte("abc"), 99); n != 3 || err != nil {
+		if n, err := h.WriteAt(context.Background(), []byte("abc"), 99); n != 3 || err != nil {
 			t.Error(n, err)
 		}
 	}
@@ -308,7 +308,7 @@ func TestHandle(t *testing.T) {
 		return nil
 	})
 	l.fault.Store(&fault)
-	if _, err := h.WriteAt([]byte("x"), 0); !errors.Is(err, unix.EIO) {
+	if _, err := h.WriteAt(context.Background(), []byte("x"), 0); !errors.Is(err, unix.EIO) {
 		t.Error(err)
 	}
 	if n, err := h.CopyTo(context.Background(), dst, 0, 0, 4); n != 0 || !errors.Is(err, unix.EIO) {

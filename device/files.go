@@ -104,7 +104,7 @@ func (h *Handle) Truncate(ctx context.Context, size int64) error {
 	if err := h.f.d.await(ctx, h.buf, true, h.flags&unix.O_NONBLOCK != 0); err != nil {
 		return err
 	}
-	if err := h.buf.Resize(size); err != nil {
+	if err := h.growing(ctx, h.lacks(size), func() error { return h.buf.Resize(size) }); err != nil {
 		return err
 	}
 	if size > 0 {
@@ -129,16 +129,42 @@ func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// WriteAt writes as pwrite(2) does, or at the end if the handle appends.
-func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
-	if h.flags&unix.O_APPEND != 0 {
-		_, err := h.buf.Append(p)
-		if err != nil {
-			return 0, err
+// WriteAt writes as pwrite(2) does, or at the end if the handle appends. n bytes were written in any case.
+func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (n int, err error) {
+	need := func() int64 { return int64(len(p) - n) }
+	err = h.growing(ctx, need, func() error {
+		if h.flags&unix.O_APPEND == 0 {
+			k, err := h.buf.WriteAt(p[n:], off+int64(n))
+			n += k
+			return err
 		}
-		return len(p), nil
+		_, err := h.buf.Append(p) // all, or nothing
+		if err == nil {
+			n = len(p)
+		}
+		return err
+	})
+	return n, err
+}
+
+// Allocate is fallocate(2).
+func (h *Handle) Allocate(ctx context.Context, off, n int64, mode uint32) error {
+	need := func() int64 { return n }
+	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
+		need = h.lacks(off + n)
 	}
-	return h.buf.WriteAt(p, off)
+	return h.growing(ctx, need, func() error { return h.buf.Allocate(off, n, mode) })
+}
+
+// lacks is how much longer the buffer has to be for a size.
+func (h *Handle) lacks(size int64) func() int64 {
+	return func() int64 {
+		now, err := h.buf.Size()
+		if err != nil {
+			return 0 // that will be heard of again
+		}
+		return max(size-now, 0)
+	}
 }
 
 // Pin keeps the buffer where it is, in memory or on its tier, until Unpin or
@@ -195,11 +221,16 @@ func (h *Handle) Release() {
 // CopyTo copies n bytes from off to another buffer, at to, and tells how many
 // were: fewer at the end of the source. Both must be open for it. EIO if the
 // source is bad.
-func (h *Handle) CopyTo(ctx context.Context, dst *Handle, off, to, n int64) (int64, error) {
+func (h *Handle) CopyTo(ctx context.Context, dst *Handle, off, to, n int64) (done int64, err error) {
 	if m, ok := h.buf.Mark(); ok && m.Bad() {
 		return 0, badBuffer(m)
 	}
-	return dst.buf.CopyFrom(ctx, h.buf, off, to, n)
+	err = dst.growing(ctx, func() int64 { return n - done }, func() error {
+		k, err := dst.buf.CopyFrom(ctx, h.buf, off+done, to+done, n-done)
+		done += k
+		return err
+	})
+	return done, err
 }
 
 // badBuffer is what reading a bad buffer answers.

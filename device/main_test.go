@@ -287,7 +287,7 @@ func (l *lab) write(name string, data []byte) {
 	defer h.Release()
 	for n := 0; n < len(data) && err == nil; { // as it comes through the mount: at most so much at a time, and what was not taken again
 		var put int
-		put, err = h.WriteAt(data[n:min(len(data), n+1<<20)], int64(n))
+		put, err = h.WriteAt(context.Background(), data[n:min(len(data), n+1<<20)], int64(n))
 		n += put
 	}
 	if err != nil {

@@ -363,7 +363,8 @@ func (m *mover) rate(mv moving, sec float64) {
 
 // grow is called by alloc when a client's write finds memory full, or the marks
 // of a batch do (except is nil). What no job names makes room for it; else the
-// buffer that grows is spilled itself.
+// buffer that grows is spilled itself, or, if a client holds it in memory, what
+// only jobs that wait name makes room too: they bring it back.
 func (m *mover) grow(want int64, except *alloc.Buffer) bool {
 	d := m.d
 	ctx := context.Background()
@@ -380,5 +381,8 @@ func (m *mover) grow(want int64, except *alloc.Buffer) bool {
 		keep = []uint64{except.Ino()}
 	}
 	err := d.makeRoom(ctx, want, keep, never-1, func(string) {})
+	if err != nil && except != nil && except.Pinned() {
+		err = d.makeRoom(ctx, want, keep, 0, func(string) {})
+	}
 	return err == nil
 }

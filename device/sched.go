@@ -164,9 +164,10 @@ func (d *Device) memoryFreed() {
 	d.launch(start)
 }
 
-// wakeMemory gives the jobs that wait for memory another try. mu is held.
+// wakeMemory gives the jobs and the clients that wait for memory another try. mu is held.
 func (d *Device) wakeMemory() {
 	d.frees++
+	d.idle.Broadcast()
 	for _, j := range slices.Backward(d.memWait) {
 		j.waitsMem = false
 		j.queue.ready = slices.Insert(j.queue.ready, 0, j)

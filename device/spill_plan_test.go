@@ -298,7 +298,7 @@ func TestTiersFull(t *testing.T) {
 	}
 	defer h.Release()
 	for n := int64(0); err == nil && n < 32*unit; n += unit {
-		_, err = h.WriteAt(make([]byte, unit), n)
+		_, err = h.WriteAt(context.Background(), make([]byte, unit), n)
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("%v, want ENOSPC", err)

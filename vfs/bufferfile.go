@@ -108,16 +108,20 @@ func (h *bufferHandle) Read(_ context.Context, dest []byte, off int64) (fuse.Rea
 	return fuse.ReadResultData(dest[:n]), 0
 }
 
-func (h *bufferHandle) Write(_ context.Context, data []byte, off int64) (uint32, syscall.Errno) {
-	n, err := h.h.WriteAt(data, off)
+func (h *bufferHandle) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	n, err := h.h.WriteAt(ctx, data, off)
 	if n > 0 {
 		return uint32(n), 0
 	}
 	return 0, errno(err)
 }
 
-func (h *bufferHandle) Allocate(_ context.Context, off, size uint64, mode uint32) syscall.Errno {
-	return errno(h.h.Buffer().Allocate(int64(off), int64(size), mode))
+func (h *bufferHandle) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
+	ctx, stop := waiting(ctx)
+	defer stop()
+	return errno(h.h.Allocate(ctx, int64(off), int64(size), mode))
 }
 
 // Lseek finds data and holes, for `cp --sparse` and the like.
