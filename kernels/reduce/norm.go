@@ -9,6 +9,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
 )
 
 // order reads ord=; EINVAL for what is no number. Norms are of vectors: the
@@ -131,12 +132,16 @@ func euclid[T ndarray.Element](j *job, l normLifts[T]) error {
 	if j.dry != nil {
 		return nil
 	}
-	return j.x.W.For(len(sums), block, func(_ *pool.Worker, lo, hi int) {
-		vals := sums[lo:hi]
-		for i := range vals {
-			vals[i] = math.Sqrt(vals[i])
+	return storeEach(j, sums, func(o int) float64 { return math.Sqrt(sums[o]) })
+}
+
+// storeEach writes value(o) for every output o; vals is overwritten with them.
+func storeEach(j *job, vals []float64, value func(o int) float64) error {
+	return j.x.W.For(len(vals), block, func(_ *pool.Worker, lo, hi int) {
+		for o := lo; o < hi; o++ {
+			vals[o] = value(o)
 		}
-		ndarray.Store(j.out, vals, lo)
+		ndarray.Store(j.out, vals[lo:hi], lo)
 	})
 }
 
@@ -159,28 +164,35 @@ func scaledEuclid[T ndarray.Element](j *job, l normLifts[T], sums []float64) err
 	if err := run(j, greatestAbs(l), power); err != nil {
 		return err
 	}
+	norm := func(o int, sum float64) float64 { // sum is that of the squares of scaled elements
+		switch s := scale[o]; {
+		case !unsafe(sums[o]):
+			return math.Sqrt(sums[o])
+		case s == 0 || math.IsInf(s, 0):
+			return s
+		default:
+			return s * math.Sqrt(sum)
+		}
+	}
+	needed := j.dry != nil
+	for o, s := range scale { // zeros and infinities are their own norms
+		needed = needed || unsafe(sums[o]) && s != 0 && !math.IsInf(s, 0)
+	}
+	if !needed {
+		return storeEach(j, sums, func(o int) float64 { return norm(o, 0) })
+	}
 	scaled := func(dst []float64, x []T, at place) {
 		l.abs(dst, x, at)
-		for i := range dst {
-			s := scale[at.o]
-			if at.outer {
-				s = scale[at.o+i]
-			}
-			dst[i] /= s
-			dst[i] *= dst[i]
+		if at.outer {
+			simd.DivF64(dst, dst, scale[at.o:])
+		} else {
+			simd.DivScalarF64(dst, dst, scale[at.o])
 		}
+		simd.SquareF64(dst, dst)
 	}
 	return run(j, sumMap(l.dt, scaled), func(vals []float64, o int) {
 		for i, v := range vals {
-			s := scale[o+i]
-			switch {
-			case !unsafe(sums[o+i]):
-				vals[i] = math.Sqrt(sums[o+i])
-			case s == 0 || math.IsInf(s, 0):
-				vals[i] = s
-			default:
-				vals[i] = s * math.Sqrt(v)
-			}
+			vals[i] = norm(o+i, v)
 		}
 		ndarray.Store(j.out, vals, o)
 	})
