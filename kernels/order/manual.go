@@ -25,12 +25,12 @@ var sortKernel = &kernels.Kernel{
 		Description: "Sorts the rows of A along an axis, ascending unless descending=1, as numpy.sort does. The sort is stable to the bit: zeros of both signs and NaNs of different payloads keep their order.\n\n" + numpyNaN,
 		Operands:    []kernels.Entry{{Term: "A", Text: "an array of rank 1 or more"}, {Term: "OUT", Text: "the sorted array, of A's shape"}},
 		Types:       typesAll + " The output has A's type.",
-		Cost:        "O(n) for a row of n elements: each is moved once for every byte of its type at the most. Bytes: the input once and the output once. Scratch: n elements for each row under work, or 32 to 64 KiB a thread where n is at most 128; 5 words of 8 bytes an element for complex types; a copy of A, and one of the output, if the axis is not the last or they do not lie in C order.",
+		Cost:        "O(n) for a row of n elements: each is moved once for every byte of its type at the most. Bytes: the input once and the output once. Scratch: n elements for each row under work, or 32 to 64 KiB a thread where n is at most 128, up to 128 KiB where many rows of up to 1024 elements of 4 bytes are sorted at once; 5 words of 8 bytes an element for complex types; a copy of A, and one of the output, if the axis is not the last or they do not lie in C order.",
 		Errors:      []kernels.Entry{errAxis},
 		Examples: []kernels.Example{
 			{Text: "A vector, and the columns of a matrix, greatest first.", Lines: []string{"random x.npy:f32:100000 dist=normal", "sort x.npy y.npy", "random a.npy:i16:100x20", "sort a.npy b.npy axis=0 descending=1"}},
 		},
-		Notes:   radixNote + " Rows of up to 128 elements are sorted many at once: their elements become columns of a matrix, which a network sorts (section 5.2.2, algorithm M). Rows from 262144 elements on are sorted by all threads together, in blocks.",
+		Notes:   radixNote + " Rows of up to 128 elements, and 64 rows or more of up to 1024 elements of 4 bytes, are sorted many at once: their elements become columns of a matrix, which a network sorts (section 5.2.2, algorithm M). Rows from 262144 elements on are sorted by all threads together, in blocks.",
 		SeeAlso: []string{"argsort", "topk", "searchsorted"},
 	},
 }
