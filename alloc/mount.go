@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,7 @@ type place struct {
 // the state directory if the kernel lets us mount one, else a folder under
 // /dev/shm. What a daemon that died left in either is found there again.
 func ramPlace(x sys, cfg *Config) (place, error) {
-	shm := place{path: shmPath(cfg.Name)}
+	shm := place{path: shmPath(cfg)}
 	if os.Geteuid() != 0 {
 		return shm, makeShm(x, shm.path)
 	}
@@ -48,9 +49,18 @@ func ramPlace(x sys, cfg *Config) (place, error) {
 	return ram, err
 }
 
-// shmPath is where the buffers of a device live without a mount. The user is
-// part of it, since all share /dev/shm.
-func shmPath(name string) string { return fmt.Sprintf("/dev/shm/vgpu-%d-%s", os.Geteuid(), name) }
+// shmPath is where the buffers of a device live without a mount. The user is part
+// of it, since all share /dev/shm, and the state directory is, since devices of one
+// name can have different ones.
+func shmPath(cfg *Config) string {
+	dir, err := filepath.Abs(cfg.Dir)
+	if real, lost := filepath.EvalSymlinks(dir); err == nil && lost == nil {
+		dir = real // else what is wrong with it, its first use tells
+	}
+	sum := fnv.New32a()
+	sum.Write([]byte(dir))
+	return fmt.Sprintf("/dev/shm/vgpu-%d-%s-%08x", os.Geteuid(), cfg.Name, sum.Sum32())
+}
 
 // goneShm is the name that such a folder has while it is being removed.
 func goneShm(path string) entry {

@@ -109,7 +109,7 @@ func reboot(t *testing.T, cfg *Config) {
 	if fstype, _, err := mountedAt(ram); err == nil && fstype != "" {
 		ok(t, unmount(sys{}, ram))
 	}
-	ok(t, os.RemoveAll(shmPath(cfg.Name)))
+	ok(t, os.RemoveAll(shmPath(cfg)))
 }
 
 // A clean stop saves everything, and a start after the machine's restart finds it, as often as that happens.

@@ -120,7 +120,7 @@ func TestOpenRefuses(t *testing.T) {
 // What is in the way of the tier is not taken for it.
 func TestSomethingInTheWay(t *testing.T) {
 	cfg, _ := config(t, onShm, 16<<20)
-	shm := shmPath(cfg.Name)
+	shm := shmPath(&cfg)
 	ok(t, os.WriteFile(shm, nil, 0o600))
 	_, err := Open(cfg)
 	want(t, err, unix.EEXIST)

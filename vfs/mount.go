@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,10 @@ const maxInflight = 256 << 20
 func New(dev *device.Device, dir string, opt Options) (*Mount, error) {
 	if err := clearDead(dir); err != nil {
 		return nil, err
+	}
+	dir, err := filepath.EvalSymlinks(dir) // fusermount does not follow them
+	if err != nil {
+		return nil, fmt.Errorf("mount: %w", err)
 	}
 	t := &tree{dev: dev, opt: opt, uid: uint32(os.Getuid()), gid: uint32(os.Getgid())}
 	if opt.Group >= 0 {
@@ -169,8 +174,11 @@ func (m *Mount) Unmount(ctx context.Context) error {
 // detach is the lazy unmount, after which the connection is aborted.
 func (m *Mount) detach() error {
 	conn, connErr := connectionOf(m.dir)
-	if err := unix.Unmount(m.dir, unix.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return fmt.Errorf("unmount %s: %w", m.dir, err)
+	if err := Detach(m.dir); err != nil {
+		if _, gone := connectionOf(m.dir); errors.Is(gone, ErrNotMounted) {
+			return nil // umount(8) was first
+		}
+		return err
 	}
 	if connErr != nil {
 		return connErr
