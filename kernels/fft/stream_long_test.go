@@ -14,11 +14,11 @@ func TestStreamedLongAxis(t *testing.T) {
 	rng := newRand(91)
 	const n = 1 << 18
 	operands := map[string]ndarray.Array{
-		"c": randomArray(rng, ndarray.C64, 2, n), "q": randomArray(rng, ndarray.C64, 1, n, 2), "r": randomArray(rng, ndarray.F32, 2, 2*n), "h": randomArray(rng, ndarray.C64, 2, n+1),
+		"q": randomArray(rng, ndarray.C64, 1, n, 2), "h": randomArray(rng, ndarray.C64, 2, n+1),
 		"i": randomArray(rng, ndarray.I16, 2, n-5),
 	}
 	for _, line := range []string{
-		"ifft c y axes=1,0 norm=ortho", "fft q y axes=2,1", "rfft r y axes=0,1 norm=ortho", "irfft h y axes=0,1", "fft i y axes=0,1 n=3,262144",
+		"ifft q y axes=2,1 norm=ortho", "irfft h y axes=0,1", "rfft i y axes=0,1 n=2,524288",
 	} {
 		streamLeast(t, line, operands)
 	}
@@ -40,10 +40,9 @@ func streamLeast(t *testing.T, line string, operands map[string]ndarray.Array) {
 func TestStreamedChirpLine(t *testing.T) {
 	rng := newRand(92)
 	operands := map[string]ndarray.Array{
-		"n0": randomArray(rng, ndarray.C64, 131101), "n1": randomArray(rng, ndarray.C128, 150011), "f": randomArray(rng, ndarray.F32, 262202), "m": randomArray(rng, ndarray.C64, 2, 131101),
-		"o": randomArray(rng, ndarray.C64, 131011), // of which the chirp's spectrum is computed in double
+		"f": randomArray(rng, ndarray.F32, 262202), "m": randomArray(rng, ndarray.C64, 2, 131011), // m's chirp has its spectrum computed in double
 	}
-	for _, line := range []string{"fft n0 y norm=forward", "ifft n1 y norm=ortho", "rfft f y", "fft o y", "fft m y"} {
+	for _, line := range []string{"rfft f y norm=forward", "ifft m y"} {
 		streamLeast(t, line, operands)
 	}
 }
@@ -52,9 +51,9 @@ func TestStreamedChirpLine(t *testing.T) {
 func TestStreamedOddLine(t *testing.T) {
 	rng := newRand(93)
 	operands := map[string]ndarray.Array{
-		"r": randomArray(rng, ndarray.F32, 295245), "p": randomArray(rng, ndarray.F64, 131101), "c": randomArray(rng, ndarray.C64, 295245/2+1),
+		"p": randomArray(rng, ndarray.F64, 131101), "c": randomArray(rng, ndarray.C64, 131100),
 	}
-	for _, line := range []string{"rfft r y", "rfft p y norm=ortho", "irfft c y n=295245", "irfft c y n=262147 norm=forward"} {
+	for _, line := range []string{"rfft p y norm=ortho", "irfft c y n=262147 norm=forward"} {
 		streamLeast(t, line, operands)
 	}
 }
