@@ -79,26 +79,9 @@ func (f *form) join(gap int) {
 }
 
 // place gives each run its memory: runs lie one behind the other, in the order
-// of the file, a pitch apart. Long runs keep their place in the page, for
-// O_DIRECT; shorter ones begin at a cache line, and an odd number of lines
-// apart where the pitch would be whole pages. The pitch stays a multiple of the
-// component's size, so that elements are aligned.
+// of the file, a pitch apart.
 func (f *form) place() {
-	size := f.mem.DType.Size()
-	congruent := f.run >= longRun
-	pitch := roundUp(f.run, size)
-	switch k := len(f.axes) - 1; {
-	case congruent && k >= 0:
-		pitch = f.run + ((f.axes[k].file-f.run)%pageBytes+pageBytes)%pageBytes
-	case f.run >= wideRun && size <= lineBytes:
-		pitch = roundUp(f.run, lineBytes)
-		if pitch%pageBytes == 0 { // rows a page apart would share a set of the first-level cache
-			pitch += lineBytes
-		}
-	}
-	if f.mem.DType.Real().Size() > 1 && pitch%f.mem.DType.Real().Size() != 0 {
-		pitch = roundUp(pitch, size)
-	}
+	pitch := f.pitch()
 	for k := len(f.axes) - 1; k >= 0; k-- {
 		a := &f.axes[k]
 		a.mem = pitch
@@ -106,12 +89,50 @@ func (f *form) place() {
 		pitch *= a.n
 	}
 	f.bytes = pitch
-	if congruent {
+	if f.run >= longRun {
 		f.bytes += pageBytes
 		if f.file%lineBytes == 0 {
 			f.start = f.file % pageBytes
 		}
 	}
+}
+
+// pitch is the distance of runs in memory. Long ones keep their place in the
+// page, for O_DIRECT; shorter ones begin at a cache line, and an odd number of
+// lines apart where the pitch would be whole pages. It is a multiple of the
+// component's size, so that elements are aligned, if the file's is.
+//
+// A shorter run must not have a larger pitch, or the last tile of an axis would
+// not fit the room of a full one. So no short run has more than the shortest of
+// the long ones may have, and none more than in the file, which is what it has
+// if it is joined with the next.
+func (f *form) pitch() int {
+	if len(f.axes) == 0 {
+		return f.spaced()
+	}
+	pitch, next := min(f.spaced(), longRun), f.axes[len(f.axes)-1].file
+	if f.run >= longRun {
+		pitch = f.run + ((next-f.run)%pageBytes+pageBytes)%pageBytes
+		if pitch%f.mem.DType.Real().Size() != 0 {
+			pitch = roundUp(pitch, f.mem.DType.Size())
+		}
+	}
+	if next < f.run { // they overlap in the file
+		return pitch
+	}
+	return min(pitch, next)
+}
+
+// spaced is the length of a run with what is left free behind it.
+func (f *form) spaced() int {
+	if f.run < wideRun {
+		return roundUp(f.run, f.mem.DType.Size())
+	}
+	n := roundUp(f.run, lineBytes)
+	if n%pageBytes == 0 { // rows a page apart would share a set of the first-level cache
+		n += lineBytes
+	}
+	return n
 }
 
 // orient turns memory strides around where the file's are negative, and sets the
