@@ -2,9 +2,12 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"runtime/debug"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 )
 
 // Piece is a tile of a stored array and memory for it. Its owner is whoever
@@ -123,10 +126,12 @@ func (p *Piece) segments(lo, hi int) []kernels.Segment {
 }
 
 // feeder is a transfer of many segments: some calls after the other, two of
-// them at once.
+// them at once. Nobody else would catch a panic of its goroutine: it becomes the
+// transfer's error, as one in a task of the pool.
 type feeder struct {
 	done chan struct{}
-	err  error // once done
+	open []kernels.Transfer // not waited for
+	err  error              // once done
 }
 
 // feed starts it. Each call takes segments lo to hi-1.
@@ -134,26 +139,46 @@ func feed(ctx context.Context, n int, call func(lo, hi int) kernels.Transfer) *f
 	f := &feeder{done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
-		var last kernels.Transfer
+		defer f.wait(ctx, 0) // whatever happens, the memory is the transfers' until then
 		for lo := 0; lo < n && f.err == nil; lo += maxSegments {
-			t := call(lo, min(lo+maxSegments, n))
-			f.wait(ctx, last)
-			last = t
+			f.try(func() error {
+				f.open = append(f.open, call(lo, min(lo+maxSegments, n)))
+				return nil
+			})
+			f.wait(ctx, 1)
 		}
-		f.wait(ctx, last)
 	}()
 	return f
 }
 
-// wait waits for a call and keeps the first error.
-func (f *feeder) wait(ctx context.Context, t kernels.Transfer) {
-	if t == nil {
-		return
-	}
-	if err := t.Wait(ctx); err != nil && f.err == nil {
-		f.err = err
+// wait waits for the first calls, until so many are left.
+func (f *feeder) wait(ctx context.Context, left int) {
+	for len(f.open) > left {
+		t := f.open[0]
+		f.open = f.open[1:]
+		if t != nil {
+			f.try(func() error { return t.Wait(ctx) })
+		}
 	}
 }
+
+// try calls fn and keeps the first error, or panic.
+func (f *feeder) try(fn func() error) {
+	err := errGoexit
+	defer func() {
+		if v := recover(); v != nil {
+			err = &pool.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		if f.err == nil {
+			f.err = err
+		}
+	}()
+	err = fn()
+}
+
+// errGoexit is the error of a call that ended its goroutine, as
+// testing.T.FailNow does.
+var errGoexit = errors.New("stream: runtime.Goexit was called")
 
 // Wait implements kernels.Transfer. The context that ends the transfer is the one
 // that it was started with.

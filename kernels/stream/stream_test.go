@@ -5,14 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"vgpu/kernels"
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pool"
 	"vgpu/kernels/stream"
 	"vgpu/kernels/vec/numpytest"
 )
@@ -333,6 +336,72 @@ func TestManyRuns(t *testing.T) {
 	operands := map[string]ndarray.Array{"x": a, "y": ndarray.New(ndarray.U8, 9000, 3), "z": ndarray.New(ndarray.U8, 6, 9000)}
 	kerneltest.Stream(t, adder, "add x z[::2]", operands)
 	kerneltest.Stream(t, adder, "add y[:,:1] y[:,1:2]", operands, 0, 40000) // single bytes
+}
+
+// broken is a blob whose n-th call, or its wait, does what fail does.
+type broken struct {
+	n      int
+	wait   bool
+	fail   func()
+	mu     sync.Mutex
+	flying int
+}
+
+func (b *broken) Read(...kernels.Segment) kernels.Transfer  { return b.call() }
+func (b *broken) Write(...kernels.Segment) kernels.Transfer { return b.call() }
+
+func (b *broken) call() kernels.Transfer {
+	b.n--
+	if b.n == 0 && !b.wait {
+		b.fail()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flying++
+	return &brokenCall{b, b.n == 0}
+}
+
+type brokenCall struct {
+	*broken
+	last bool
+}
+
+func (c *brokenCall) Wait(context.Context) error {
+	c.mu.Lock()
+	c.flying--
+	c.mu.Unlock()
+	if c.last {
+		c.fail()
+	}
+	return nil
+}
+
+// A panic where many segments are fed fails the transfer, and so its run, and
+// nothing else; no transfer is left when it is told.
+func TestFeedPanics(t *testing.T) {
+	l := ndarray.NewLayout(ndarray.U8, 9000, 3).Range(1, 0, 1) // nine calls, as a sink
+	fault := errors.New("fault")
+	for n := range 10 {
+		for _, wait := range []bool{false, true} {
+			b := &broken{n: n, wait: wait, fail: func() { panic(fault) }}
+			p := stream.Sink(kernels.Stored{Blob: b, Layout: l}, make([]byte, stream.SinkSize(l)))
+			f := stream.NewFlight(&kernels.Exec{Ctx: t.Context()})
+			f.Store(&p)
+			err := f.End(nil)
+			var panicked *pool.PanicError
+			if n > 0 && (!errors.Is(err, fault) || !errors.As(err, &panicked) || len(panicked.Stack) == 0) || n == 0 && err != nil {
+				t.Errorf("call %d, wait %t: %v", n, wait, err)
+			}
+			if b.flying != 0 {
+				t.Errorf("call %d, wait %t: %d transfers are under way", n, wait, b.flying)
+			}
+		}
+	}
+	b := &broken{n: 3, fail: runtime.Goexit}
+	p := stream.Sink(kernels.Stored{Blob: b, Layout: l}, make([]byte, stream.SinkSize(l)))
+	if err := p.Load(t.Context()).Wait(t.Context()); err == nil || b.flying != 0 {
+		t.Errorf("%v, %d transfers are under way", err, b.flying)
+	}
 }
 
 // Tiles cover a shape once, in multiples of their units, within memory; a
