@@ -173,7 +173,7 @@ func TestLooking(t *testing.T) {
 	}
 	stdout, _, status = vgpu(t, "", "info", "-d", d.dir)
 	passthrough := "yes"
-	if kernelBefore(t, 6, 9) {
+	if !passesThrough(t) {
 		passthrough = "no"
 	}
 	if status != 0 || !regexp.MustCompile(`(?m)^passthrough +`+passthrough+`$`).MatchString(stdout) {
@@ -215,12 +215,28 @@ func TestLooking(t *testing.T) {
 	}
 }
 
-// needMappings skips a test of shared writable mappings on kernels without
+// needMappings skips a test of shared writable mappings where there is no
 // passthrough, which has them.
 func needMappings(t *testing.T) {
 	t.Helper()
-	if kernelBefore(t, 6, 9) {
-		t.Skip("shared mappings of buffers need Linux 6.9")
+	if !passesThrough(t) {
+		t.Skip("shared mappings of buffers need Linux 6.9 and root")
+	}
+}
+
+// passesThrough tells whether a device here can have passthrough: the kernel
+// knows it, and lets root's daemons have it.
+func passesThrough(t *testing.T) bool {
+	t.Helper()
+	return os.Geteuid() == 0 && !kernelBefore(t, 6, 9)
+}
+
+// needRoot skips a test of what only root may: to act as several users, or to
+// mount more than devices. The others pass as an ordinary user.
+func needRoot(t *testing.T, what string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip(what + " needs root")
 	}
 }
 
@@ -236,6 +252,15 @@ func kernelBefore(t *testing.T, major, minor int) bool {
 		t.Fatalf("%q: %v", text, err)
 	}
 	return a < major || a == major && b < minor
+}
+
+// newOwner is whom a file of ours can be given to: anybody if we are root, else
+// ourselves.
+func newOwner() (uid, gid int) {
+	if os.Geteuid() != 0 {
+		return os.Geteuid(), os.Getegid()
+	}
+	return 12, 34
 }
 
 // A wrong command line is status 64, says what is wrong, and prints nothing on

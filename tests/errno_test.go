@@ -60,6 +60,7 @@ func TestWaitWithoutBlocking(t *testing.T) {
 
 // An output that the user's quota has no room for is refused with the remedy.
 func TestQuotaIsExplained(t *testing.T) {
+	needRoot(t, "acting as another user")
 	d := mount(t, "--quota", "1M")
 	d.mayNot(alice, "echo fill q.bin:u8:2000000 value=1 > run", edquot)
 	if got := d.read("errors"); !strings.Contains(got, "run: EDQUOT: q.bin: ") || !strings.Contains(got, "remedy: remove buffers of yours") {

@@ -65,6 +65,7 @@ func (d *dev) owner(rel string, uid, gid uint32, mode os.FileMode) {
 // What a user makes, with files or with commands, is the user's, as on any
 // file system; not yours is EACCES for commands as for files.
 func TestPermOwners(t *testing.T) {
+	needRoot(t, "acting as another user")
 	inModes(t, func(t *testing.T, d *dev) {
 		d.owner("buffers", 0, 0, os.ModeSticky|0o777)
 		d.owner("queues", 0, 0, os.ModeSticky|0o777)
@@ -113,6 +114,7 @@ func TestPermOwners(t *testing.T) {
 
 // Queues and jobs belong to who made them.
 func TestPermJobs(t *testing.T) {
+	needRoot(t, "acting as another user")
 	d := mount(t)
 	d.may(alice, "umask 022; mkdir queues/a; echo 1 > queues/a/paused; echo nop > queues/a/ctl")
 	d.mayNot(bob, "echo nop > queues/a/ctl", eacces)
@@ -141,6 +143,7 @@ func TestPermJobs(t *testing.T) {
 
 // --group and --mode narrow who may enter, and open ctl to a group.
 func TestPermGroupAndMode(t *testing.T) {
+	needRoot(t, "acting as another user")
 	d := mount(t, "--group", "61001", "--mode", "0750")
 	if c := startAs(t, bob, "/", "cat", d.path("info")); c.wait() == 0 || !strings.Contains(c.out.String(), eacces) {
 		t.Errorf("another may enter: %s", c.out.String())
@@ -164,6 +167,7 @@ func TestPermGroupAndMode(t *testing.T) {
 
 // The daemon's own memory is not a way around the modes.
 func TestPermState(t *testing.T) {
+	needRoot(t, "acting as another user")
 	d := mount(t)
 	d.may(alice, "umask 077; echo secret > buffers/secret")
 	path := d.field("info", "memory_path")
@@ -179,6 +183,7 @@ func TestPermState(t *testing.T) {
 // A mount by an ordinary user, through fusermount3: no passthrough, memory
 // under /dev/shm, and nobody else may enter.
 func TestPermOrdinaryUser(t *testing.T) {
+	needRoot(t, "acting as another user")
 	nobody, err := user.Lookup("nobody")
 	must(t, err)
 	uid, err := strconv.Atoi(nobody.Uid)

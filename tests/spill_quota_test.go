@@ -29,6 +29,7 @@ func (d *dev) quotaUsed(who *syscall.Credential) int64 {
 // to be; others and root are not touched by it, and what is freed can be used
 // again.
 func TestSpillQuota(t *testing.T) {
+	needRoot(t, "acting as another user")
 	inModes(t, func(t *testing.T, d *dev) {
 		d.may(alice, "umask 022; head -c 3M /dev/zero > buffers/a; head -c 1M /dev/zero > buffers/b")
 		if got := d.quotaUsed(alice); got != 4<<20 {

@@ -18,6 +18,8 @@ tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 failed=0
 JOB=0
+uid=$(id -u)
+gid=$(id -g)
 
 complain() {
 	printf '%s:%s: %s\n' "$trace" "$number" "$1"
@@ -47,20 +49,37 @@ message() {
 	esac
 }
 
-# expand TEXT: with the number of the last `job` step in place of @JOB.
-expand() {
-	rest=$1
+# replace NAME VALUE: in text.
+replace() {
+	rest=$text
 	done=
 	while :; do
 		case $rest in
-		*@JOB*)
-			done=$done${rest%%@JOB*}$JOB
-			rest=${rest#*@JOB}
+		*"$1"*)
+			done=$done${rest%%"$1"*}$2
+			rest=${rest#*"$1"}
 			;;
 		*) break ;;
 		esac
 	done
 	text=$done$rest
+}
+
+# expand TEXT: with the number of the last `job` step in place of @JOB, and who
+# we are.
+expand() {
+	text=$1
+	replace @JOB "$JOB"
+	replace @UID "$uid"
+	replace @GID "$gid"
+}
+
+# ours TEXT: tells whether a step is for such as us, and leaves it in text.
+ours() {
+	case $1 in
+	'root '*) text=${1#root } && [ "$uid" -eq 0 ] ;;
+	'user '*) text=${1#user } && [ "$uid" -ne 0 ] ;;
+	esac
 }
 
 # store FORMAT PATH TEXT REDIRECTION: writes the text. Where a failure is
@@ -201,7 +220,7 @@ for trace in "$@"; do
 		'='* | '~ '* | '*') compare "$text" ;;
 		*)
 			finish
-			perform "$text"
+			if ours "$text"; then perform "$text"; fi
 			;;
 		esac
 	done 5<"$trace"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 // mountHelper is mount(8)'s helper: mount.vgpu SOURCE DIR [-sfnv] [-o OPTIONS]
 // (mount(8), "External helpers"). It goes to the background once mounted.
 func mountHelper(ctx context.Context, args []string) error {
-	o := mountOptions{daemon: true, allowOther: true, stopTimeout: 5 * time.Second}
+	o := mountOptions{daemon: true, allowOther: os.Getuid() == 0, stopTimeout: 5 * time.Second}
 	var operands []string
 	for i := 0; i < len(args); i++ {
 		switch a := args[i]; {
