@@ -29,7 +29,8 @@
 //	migrate:  copy to another tier, rename a new symlink over homes/<inode> [now it has moved], remove the old files
 //
 // A buffer moves only while nobody has it mapped or holds it to its place
-// (Hold). All else works wherever the bytes are: reads, writes, growth, and
+// (Hold), clients that have mapped and closed it included (alone.go); large ones
+// go from a mapping to the disk, and back (straight.go). All else works wherever the bytes are: reads, writes, growth, and
 // streamed transfers (Read and Write), of which any number may be under way.
 // st_blocks tells what is resident; size and times are the spill file's. A
 // buffer that a client makes grow beyond the memory spills itself, after

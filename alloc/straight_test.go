@@ -89,16 +89,19 @@ func TestSpillHoles(t *testing.T) {
 		const n = 4 * minMapped
 		want := noise(23, n)
 		b := keep(t, s, "a", want)
-		mapped := func() (yes bool) {
+		mapped := func() bool {
+			var yes atomic.Bool
 			inject.arm(func(op, path string) error {
-				yes = yes || op == "mmap"
+				if op == "mmap" {
+					yes.Store(true)
+				}
 				return nil
 			})
 			defer inject.disarm()
 			ok(t, b.Spill(ctx))
 			holds(t, b, want)
 			ok(t, b.Promote(ctx, false))
-			return yes
+			return yes.Load()
 		}
 		if !mapped() {
 			t.Error("a buffer without holes is not mapped")
