@@ -2,6 +2,7 @@ package alloc
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,9 +55,13 @@ func (s *Store) prepare(rel string) (p *Prepared, err error) {
 	return p, err
 }
 
-// or discards it if there is an error.
+// or discards it if there is an error, which then is about rel: the buffer has no
+// name of its own yet.
 func (p *Prepared) or(err error, rel string) (*Prepared, error) {
 	if err != nil {
+		if nameless := (*os.PathError)(nil); errors.As(err, &nameless) && nameless.Path == "" {
+			nameless.Path = rel
+		}
 		return nil, errors.Join(err, p.Discard(rel))
 	}
 	return p, nil

@@ -210,5 +210,8 @@ func checkDead(context.Context) finding {
 	if len(dead) > 0 {
 		return finding{"note", "dead: " + strings.Join(dead, " "), "vgpu umount " + dead[0] + ", or mount over it"}
 	}
+	if len(list) == 1 {
+		return ok("none; 1 device mounted")
+	}
 	return ok("none; %d devices mounted", len(list))
 }

@@ -25,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -82,7 +83,33 @@ func run(args []string) (status int) {
 	}
 	root := commandLine()
 	root.SetArgs(args[1:])
-	return report(root.ExecuteContext(ctx))
+	return report(execute(ctx, root, os.Stdout))
+}
+
+// execute runs a command, and fails if what cobra itself prints cannot be
+// written.
+func execute(ctx context.Context, root *cobra.Command, w io.Writer) error {
+	out := &checkedWriter{w: w}
+	root.SetOut(out)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return err
+	}
+	return out.err
+}
+
+// checkedWriter keeps the first error of what is printed without looking, as
+// help is.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
 
 // report prints an error, once, and gives its exit status.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -245,6 +246,22 @@ func TestSummaryOfTwoLooks(t *testing.T) {
 	for _, want := range []string{"50 % busy", "1 GFLOP/s", "512 KiB of 1.0 MiB", "3 done", "up 1m2s"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// What help and the version print may not get lost unnoticed.
+func TestLostOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"help"}, {"--version"}, {"run", "--help"}} {
+		root := commandLine()
+		root.SetArgs(args)
+		if err := execute(context.Background(), root, full); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%q: %v", args, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ var inOut = []kernels.Entry{
 func fourierKernels() []*kernels.Kernel {
 	return []*kernels.Kernel{
 		{
-			Name: "fft", Summary: "Discrete Fourier transform over one or more axes",
+			Name: "fft", Summary: "discrete Fourier transform over one or more axes",
 			Plan: fourierPlan(false, false),
 			Manual: kernels.Manual{
 				Description: "Y[k] = Σ X[j]·exp(-2πi·jk/n) along each of axes, for any length n and any number of dimensions.\n\n" +
@@ -41,7 +41,7 @@ func fourierKernels() []*kernels.Kernel {
 			},
 		},
 		{
-			Name: "ifft", Summary: "Inverse discrete Fourier transform over one or more axes",
+			Name: "ifft", Summary: "inverse discrete Fourier transform over one or more axes",
 			Plan: fourierPlan(true, false),
 			Manual: kernels.Manual{
 				Description: "Y[j] = 1/n·Σ X[k]·exp(+2πi·jk/n) along each of axes: ifft undoes fft with the same axes=, n= and norm=.",
@@ -50,7 +50,7 @@ func fourierKernels() []*kernels.Kernel {
 			},
 		},
 		{
-			Name: "rfft", Summary: "Discrete Fourier transform of real numbers",
+			Name: "rfft", Summary: "discrete Fourier transform of real numbers",
 			Plan: fourierPlan(false, true),
 			Manual: kernels.Manual{
 				Description: "The first n/2+1 points of the transform of n real numbers; the rest are their conjugates. " +
@@ -63,7 +63,7 @@ func fourierKernels() []*kernels.Kernel {
 			},
 		},
 		{
-			Name: "irfft", Summary: "Inverse of rfft: real numbers from half a spectrum",
+			Name: "irfft", Summary: "inverse of rfft: real numbers from half a spectrum",
 			Plan: fourierPlan(true, true),
 			Manual: kernels.Manual{
 				Description: "n real numbers from the n/2+1 first points of their transform. n is 2(m-1) for an input of m points unless n= says otherwise: " +
@@ -113,13 +113,13 @@ func cosineKernels() []*kernels.Kernel {
 		}
 	}
 	return []*kernels.Kernel{
-		make1("dct", "Discrete cosine transform, types I to IV", false, false,
+		make1("dct", "discrete cosine transform, types I to IV", false, false,
 			kernels.Example{Text: "8x8 blocks, orthonormal.", Lines: []string{"random b.npy:f32:100x8x8 seed=1", "dct b.npy c.npy axes=1,2 norm=ortho"}}, "idct", "dst"),
-		make1("idct", "Inverse discrete cosine transform", true, false,
+		make1("idct", "inverse discrete cosine transform", true, false,
 			kernels.Example{Text: "There and back.", Lines: []string{"random x.npy:f64:100 seed=1", "dct x.npy y.npy", "idct y.npy z.npy"}}, "dct"),
-		make1("dst", "Discrete sine transform, types I to IV", false, true,
+		make1("dst", "discrete sine transform, types I to IV", false, true,
 			kernels.Example{Text: "Zero at both ends: type I.", Lines: []string{"random x.npy:f64:127 seed=1", "dst x.npy y.npy type=1"}}, "idst", "dct"),
-		make1("idst", "Inverse discrete sine transform", true, true,
+		make1("idst", "inverse discrete sine transform", true, true,
 			kernels.Example{Text: "There and back.", Lines: []string{"random x.npy:f64:100 seed=1", "dst x.npy y.npy type=4", "idst y.npy z.npy type=4"}}, "dst"),
 	}
 }
@@ -150,7 +150,7 @@ func convolutionKernels() []*kernels.Kernel {
 	}
 	return []*kernels.Kernel{
 		{
-			Name: "conv", Family: "fft", Summary: "Convolution of any dimension",
+			Name: "conv", Family: "fft", Summary: "convolution of any dimension",
 			Synopsis:  "conv X H Y [mode=full|same|valid] [method=auto|direct|fft|overlap]",
 			MinInputs: 2, MaxInputs: 2, Options: options, Plan: convPlan(false),
 			Manual: manual("Y[k] = Σ X[k-j]·H[j].",
@@ -160,7 +160,7 @@ func convolutionKernels() []*kernels.Kernel {
 				"correlate", "fft", "window"),
 		},
 		{
-			Name: "correlate", Family: "fft", Summary: "Cross-correlation of any dimension",
+			Name: "correlate", Family: "fft", Summary: "cross-correlation of any dimension",
 			Synopsis:  "correlate X H Y [mode=full|same|valid] [method=auto|direct|fft|overlap]",
 			MinInputs: 2, MaxInputs: 2, Options: options, Plan: convPlan(true),
 			Manual: manual("Y[k] = Σ X[k+j-(h-1)]·conj(H[j]): the convolution with H reversed and conjugated.",
@@ -189,8 +189,8 @@ func shiftKernels() []*kernels.Kernel {
 		}
 	}
 	return []*kernels.Kernel{
-		make1("fftshift", "Zero frequency to the middle", "Y[(i + n/2) mod n] = X[i] along each axis, n/2 rounded down: zero frequency to the middle.", false, "ifftshift"),
-		make1("ifftshift", "Zero frequency back to the front", "The inverse of fftshift, which differs from it for odd lengths.", true, "fftshift"),
+		make1("fftshift", "zero frequency to the middle", "Y[(i + n/2) mod n] = X[i] along each axis, n/2 rounded down: zero frequency to the middle.", false, "ifftshift"),
+		make1("ifftshift", "zero frequency back to the front", "The inverse of fftshift, which differs from it for odd lengths.", true, "fftshift"),
 	}
 }
 

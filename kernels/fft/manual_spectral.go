@@ -12,15 +12,15 @@ const windowText = "boxcar (ones), triang, bartlett, hann, hamming, blackman, nu
 func spectralKernels() []*kernels.Kernel {
 	ks := []*kernels.Kernel{windowKernel()}
 	ks = append(ks,
-		segmentKernel("psd", "Power spectral density by Welch's method", "hann", "constant", "density",
+		segmentKernel("psd", "power spectral density by Welch's method", "hann", "constant", "density",
 			"The mean over windowed, overlapping segments of |rfft|²: scipy.signal.welch. The axis of the signal becomes that of nfft/2+1 frequencies k·fs/nfft "+
 				"(all nfft, negative ones last, for a complex signal).",
 			kernels.Example{Text: "The spectrum of noise.", Lines: []string{"random x.npy:f64:10000 seed=1", "psd x.npy p.npy fs=44100 nperseg=512"}}),
-		segmentKernel("spectrogram", "Power spectrum over time", "tukey", "constant", "density",
+		segmentKernel("spectrogram", "power spectrum over time", "tukey", "constant", "density",
 			"|rfft|² of windowed segments, side by side: scipy.signal.spectrogram. The axis of the signal becomes that of frequencies, and a last axis of segments is added. "+
 				"The default window is a tukey of param=0.25. Segment j begins at point j·(nperseg-noverlap).",
 			kernels.Example{Text: "129 frequencies by time.", Lines: []string{"random x.npy:f32:8000 seed=1", "spectrogram x.npy s.npy fs=8000 window=hann"}}),
-		segmentKernel("stft", "Short-time Fourier transform", "hann", "none", "spectrum",
+		segmentKernel("stft", "short-time Fourier transform", "hann", "none", "spectrum",
 			"The complex spectra of windowed segments: scipy.signal.stft. Half a segment of zeros is put before and after the signal, and zeros fill the last segment, so that segment j is centred on point j·(nperseg-noverlap). "+
 				"The axis of the signal becomes that of frequencies, and a last axis of segments is added.",
 			kernels.Example{Text: "Half-overlapping segments of 256 points.", Lines: []string{"random x.npy:f32:8000 seed=1", "stft x.npy s.npy"}}))
@@ -29,7 +29,7 @@ func spectralKernels() []*kernels.Kernel {
 
 func windowKernel() *kernels.Kernel {
 	return &kernels.Kernel{
-		Name: "window", Family: "fft", Summary: "Window function", Synopsis: "window W[:f32|f64:N] [n=N] [type=hann] [param=P] [sym=0|1]",
+		Name: "window", Family: "fft", Summary: "window function", Synopsis: "window W[:f32|f64:N] [n=N] [type=hann] [param=P] [sym=0|1]",
 		Plan: planWindow,
 		Options: []kernels.OptionSpec{
 			{Name: "n", Kind: kernels.KindInt, Default: "0", Help: "The number of points, if W's shape does not say."},
