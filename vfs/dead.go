@@ -50,7 +50,9 @@ func Detach(dir string) error {
 
 // State is what is known of a mount without entering it.
 type State struct {
-	Dead bool // its daemon has gone
+	Dead       bool   // its daemon has gone
+	Owner      string // user number of who mounted it, which the kernel or fusermount3 wrote down, not the daemon; empty if it is not told
+	Connection string // number of the FUSE connection, as in /sys/fs/fuse/connections
 }
 
 // ErrNotMounted says that nothing is mounted at a path. It is an EINVAL, as from umount(2).
@@ -60,15 +62,16 @@ var ErrNotMounted = fmt.Errorf("not a mount point: %w", syscall.EINVAL)
 // another type. It asks the mount for its root's attributes, which a live
 // daemon answers without waiting for jobs.
 func Find(dir string) (State, error) {
-	typ, err := mountType(dir)
+	m, err := mountInfo(dir)
 	if err != nil {
 		return State{}, err
 	}
-	if typ != FSType {
-		return State{}, fmt.Errorf("%s: a mount of type %s, not a vgpu: %w", dir, typ, syscall.EINVAL)
+	if m.fsType != FSType {
+		return State{}, fmt.Errorf("%s: a mount of type %s, not a vgpu: %w", dir, m.fsType, syscall.EINVAL)
 	}
+	_, connection, _ := strings.Cut(m.dev, ":")
 	var st unix.Stat_t
-	return State{Dead: errors.Is(unix.Stat(dir, &st), syscall.ENOTCONN)}, nil
+	return State{Dead: errors.Is(unix.Stat(dir, &st), syscall.ENOTCONN), Owner: m.owner, Connection: connection}, nil
 }
 
 // mountType is the type of the topmost mount at dir.
@@ -90,8 +93,9 @@ func connectionOf(dir string) (string, error) {
 	return minor, nil
 }
 
-// mount is a line of mountinfo: where, which device ("0:53"), of what type.
-type mount struct{ dir, dev, fsType string }
+// mount is a line of mountinfo: where, which device ("0:53"), of what type, and
+// FUSE's user_id.
+type mount struct{ dir, dev, fsType, owner string }
 
 // Mounts lists where devices are mounted, dead ones too.
 func Mounts() ([]string, error) {
@@ -150,13 +154,27 @@ func readMountInfo() ([]mount, error) {
 	var all []mount
 	sc := bufio.NewScanner(f)
 	for sc.Scan() {
-		left, right, _ := strings.Cut(sc.Text(), " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		if len(l) > 4 && len(r) > 0 {
-			all = append(all, mount{dir: unescape(l[4]), dev: l[2], fsType: r[0]})
+		if m, ok := parseMount(sc.Text()); ok {
+			all = append(all, m)
 		}
 	}
 	return all, sc.Err()
+}
+
+// parseMount reads a line of mountinfo.
+func parseMount(line string) (m mount, ok bool) {
+	left, right, _ := strings.Cut(line, " - ")
+	l, r := strings.Fields(left), strings.Fields(right)
+	if len(l) < 5 || len(r) == 0 {
+		return mount{}, false
+	}
+	m = mount{dir: unescape(l[4]), dev: l[2], fsType: r[0]}
+	for option := range strings.SplitSeq(r[len(r)-1], ",") {
+		if id, found := strings.CutPrefix(option, "user_id="); found {
+			m.owner = id
+		}
+	}
+	return m, true
 }
 
 // unescape undoes the octal escapes of mountinfo.

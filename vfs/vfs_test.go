@@ -136,3 +136,17 @@ func TestIndent(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestMountInfoTellsTheOwner(t *testing.T) {
+	for line, want := range map[string]mount{
+		`48 27 0:44 / /mnt/a\040b rw,nosuid shared:1 - fuse.vgpu vgpu:m rw,user_id=1000,group_id=100,max_read=1`: {"/mnt/a b", "0:44", "fuse.vgpu", "1000"},
+		`47 27 0:43 / /st/ram rw - tmpfs user_id=7 rw,size=9456k`:                                                {"/st/ram", "0:43", "tmpfs", ""},
+	} {
+		if got, ok := parseMount(line); !ok || got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	if m, ok := parseMount("48 27 0:44"); ok {
+		t.Errorf("half a line: %+v", m)
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -46,53 +44,18 @@ func unmountDevice(ctx context.Context, dir string, lazy bool, timeout time.Dura
 	if m.Dead || lazy {
 		return vfs.Detach(dir)
 	}
-	pid, err := daemonOf(dir)
+	d, err := daemonOf(dir, m)
 	if err != nil {
 		return err
 	}
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stop the daemon, process %d: %w", pid, err)
+	defer d.close()
+	if err := d.signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop the daemon, process %d: %w", d.pid, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return waitGone(ctx, pid, dir)
-}
-
-// daemonOf reads the daemon's process number from the device itself: it is one
-// of the daemon's own PID namespace.
-func daemonOf(dir string) (pid int, err error) {
-	text, err := os.ReadFile(dir + "/info")
-	if err != nil {
-		return 0, err
+	if err := d.wait(ctx); err != nil {
+		return fmt.Errorf("%s: the daemon, process %d, has not ended; umount -l and kill are the last means: %w", dir, d.pid, err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if n, _ := fmt.Sscanf(line, "pid %d", &pid); n == 1 {
-			return pid, nil
-		}
-	}
-	return 0, fmt.Errorf("%s/info names no pid", dir)
-}
-
-// waitGone waits for a process to end that is not our child.
-func waitGone(ctx context.Context, pid int, dir string) error {
-	for {
-		if ended(pid) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: the daemon, process %d, has not ended; umount -l and kill are the last means", dir, pid)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// ended tells whether a process has ended. One that its parent has not asked
-// after yet (a zombie) has: some containers' first process is slow at that.
-func ended(pid int) bool {
-	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
-		return true
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && strings.Contains(string(stat), ") Z ")
+	return nil
 }
