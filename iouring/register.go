@@ -25,16 +25,18 @@ func (r *Ring) RegisterBuffers(bufs [][]byte) error {
 // RegisterFiles tells the kernel of files that operations with FixedFile name
 // by their index, and replaces what it was told before; nil just forgets. The
 // descriptors may then be closed: the ring holds on to the files. 1024 at most.
-// EBUSY while operations are in flight. After an error FixedFile must not be
-// used until a call has succeeded.
+// EBUSY while operations are in flight. After EBUSY, or where a descriptor
+// cannot be had (EBADF, EMFILE), what was registered before still is. After an
+// error of the kernel's FixedFile must not be used until a call has succeeded.
 func (r *Ring) RegisterFiles(fds []int) error {
 	return r.registering("files", len(fds), func() error {
 		own, err := dupAll(fds)
-		if err == nil {
-			if err = r.b.registerFiles(own); err != nil {
-				err = errors.Join(err, closeAll(own))
-				own = nil
-			}
+		if err != nil {
+			return err // the backend has the old ones, and so must we
+		}
+		if err = r.b.registerFiles(own); err != nil {
+			err = errors.Join(err, closeAll(own))
+			own = nil
 		}
 		err = errors.Join(err, closeAll(r.files))
 		r.files = own

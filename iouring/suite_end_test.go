@@ -272,3 +272,31 @@ func TestIdleWorkers(t *testing.T) {
 		}
 	}
 }
+
+// TestRegisterFilesKeepsWhatWas cuts a transfer short after a registration
+// that was refused: the ring goes on with the files from before.
+func TestRegisterFilesKeepsWhatWas(t *testing.T) {
+	for name, opt := range backends(false) {
+		opt.Faulty = func(n uint64, _ *Op) Fault {
+			if n == 1 {
+				return Fault{Short: 100}
+			}
+			return Fault{}
+		}
+		t.Run(name, func(t *testing.T) {
+			r := open(t, opt)
+			fd := file(t, 0, 0)
+			if err := r.RegisterFiles([]int{fd}); err != nil {
+				t.Fatal(err)
+			}
+			wantErr(t, "a bad file", r.RegisterFiles([]int{fd, -1}), unix.EBADF)
+			want := randomBytes(make([]byte, 5000), 7)
+			do(t, r, &Op{Code: Write, FixedFile: true, Buf: want})
+			got := make([]byte, len(want))
+			do(t, r, &Op{Code: Read, FD: fd, Buf: got})
+			if !bytes.Equal(got, want) {
+				t.Error("the file has other bytes")
+			}
+		})
+	}
+}
