@@ -81,9 +81,11 @@ func (t *thread) setup() error {
 	}
 	nice, err := unix.Getpriority(unix.PRIO_PROCESS, tid)
 	note("getpriority", err)
-	nice = min(19, 20-nice+t.p.cfg.Nice) // the system call returns 20 - nice
+	now := 20 - nice // the system call returns 20 - nice
+	nice = min(19, now+t.p.cfg.Nice)
 	if t.p.cfg.Batch {
-		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: int32(nice), Runtime: batchSlice}
+		// With the nice value as it is: a lower one may be refused, which must not cost the class.
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: int32(now), Runtime: batchSlice}
 		note("SCHED_BATCH", unix.SchedSetAttr(tid, &attr, 0))
 	}
 	if t.p.cfg.Nice != 0 {

@@ -243,3 +243,37 @@ func TestTraceMayBeOff(t *testing.T) {
 		t.Errorf("events %v", got)
 	}
 }
+
+// A nice value that may not be had costs the nice value alone. The thread that
+// gives its privilege away ends with the goroutine.
+func TestBatchWithoutThePrivilegeOfNice(t *testing.T) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		header, data := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+		if err := unix.Capget(&header, &data[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		data[0].Effective &^= 1 << unix.CAP_SYS_NICE
+		if err := unix.Capset(&header, &data[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		before, err := unix.SchedGetAttr(0, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		refused := (&thread{p: &Pool{cfg: Config{Batch: true, Nice: -5}}}).setup()
+		after, err := unix.SchedGetAttr(0, 0)
+		if err != nil || after.Policy != unix.SCHED_BATCH {
+			t.Errorf("the class is %d (%v), setup says %v", after.Policy, err, refused)
+		}
+		if after.Nice == before.Nice && (refused == nil || !strings.Contains(refused.Error(), ": nice ")) {
+			t.Errorf("nice stays %d, and setup says %v", after.Nice, refused)
+		}
+	}()
+	<-done
+}
