@@ -141,13 +141,14 @@ func Open(cfg Config) (*Device, error) {
 	if cfg.Depth <= 0 {
 		cfg.Depth = 16384
 	}
+	p, err := pool.New(cfg.Pool) // first: a tier that it finds no use for would stay mounted
+	if err != nil {
+		return nil, fmt.Errorf("thread pool: %w", err)
+	}
 	store, err := alloc.Open(cfg.Store)
 	if err != nil {
+		p.Close()
 		return nil, fmt.Errorf("device memory: %w", err)
-	}
-	p, err := pool.New(cfg.Pool)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("thread pool: %w", err), store.Close(true))
 	}
 	d := &Device{
 		cfg: cfg, store: store, pool: p, started: time.Now(),

@@ -125,6 +125,12 @@ func TestMountFailures(t *testing.T) {
 		if _, stderr, status := vgpu(t, "", "mount", daemon, "--state", file, d.dir); status != 69 || !strings.Contains(stderr, "file") {
 			t.Errorf("%s with a bad state: %d %s", daemon, status, stderr)
 		}
+		if _, stderr, status := vgpu(t, "", "mount", daemon, "--state", state, "--cpus", "77777", d.dir); status == 0 || !strings.Contains(stderr, "77777") {
+			t.Errorf("%s on no CPU: %d %s", daemon, status, stderr)
+		}
+		if left := mounts(state); len(left) > 0 {
+			t.Errorf("%s: left mounted: %v", daemon, left)
+		}
 		d.absent()
 	}
 	other := mount(t)
