@@ -117,6 +117,18 @@ func (a *assignments) temp(d ndarray.DType, shape []int) (place, ndarray.Layout)
 	return temp0 - place(len(a.temps)-1), l
 }
 
+// spare is a temporary array other than from, in C order: a new one while there
+// are fewer than two. Both are of one length then.
+func (a *assignments) spare(from place, d ndarray.DType, shape []int) (place, ndarray.Layout) {
+	switch {
+	case len(a.temps) < 2:
+		return a.temp(d, shape)
+	case from == temp0:
+		return temp1, ndarray.NewLayout(d, shape...)
+	}
+	return temp0, ndarray.NewLayout(d, shape...)
+}
+
 // layoutAs gives a contiguous layout another shape of the same length. The
 // shape is shared, not copied.
 func layoutAs(l ndarray.Layout, shape []int) ndarray.Layout {

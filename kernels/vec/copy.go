@@ -110,13 +110,18 @@ func planFlip(c *kernels.Call) (*kernels.Plan, error) {
 		}
 	}
 	return planView(c, func(l ndarray.Layout) ndarray.Layout {
-		l.Strides = slices.Clone(l.Strides)
-		for _, a := range axes {
-			l.Offset += max(0, l.Shape[a]-1) * l.Strides[a]
-			l.Strides[a] = -l.Strides[a]
-		}
-		return l
+		return reversed(l, axes...)
 	}), nil
+}
+
+// reversed is l seen from the other end of the axes.
+func reversed(l ndarray.Layout, axes ...int) ndarray.Layout {
+	l.Strides = slices.Clone(l.Strides)
+	for _, a := range axes {
+		l.Offset += max(0, l.Shape[a]-1) * l.Strides[a]
+		l.Strides[a] = -l.Strides[a]
+	}
+	return l
 }
 
 // planReshape is numpy.reshape in C order: of a Fortran-ordered input too the

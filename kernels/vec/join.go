@@ -130,20 +130,52 @@ func planRoll(c *kernels.Call) (*kernels.Plan, error) {
 	}), nil
 }
 
-// roll is s with the elements of src moved along one axis after the other: of
-// each axis the two parts change places. An axis doubles the assignments.
+// maxSplits is how many axes are rolled at once: each of them doubles the
+// assignments.
+const maxSplits = 6
+
+// split is an axis that is rolled: element 0 goes to k, which is not 0.
+type split struct{ axis, k int }
+
+// roll is s with the elements of src moved along the axes. An axis that stays is
+// not cut, and one of two elements is only seen the other way round; of the
+// others the two parts change places. More than maxSplits of these are rolled a
+// few at a time, by way of temporary arrays: r axes take r/maxSplits passes over
+// the array of 2^maxSplits assignments at the most.
 func (a *assignments) roll(s assignment, axes, shift []int) {
-	if len(axes) == 0 || s.src.Len() == 0 {
+	var splits []split
+	for i, axis := range axes {
+		n := s.src.Shape[axis]
+		if s.src.Len() == 0 {
+			break
+		}
+		switch k := (shift[i]%n + n) % n; {
+		case k == 0:
+		case n == 2:
+			s.src = reversed(s.src, axis)
+		default:
+			splits = append(splits, split{axis, k})
+		}
+	}
+	for len(splits) > maxSplits {
+		passes := (len(splits) + maxSplits - 1) / maxSplits
+		now := (len(splits) + passes - 1) / passes
+		t, l := a.spare(s.from, s.src.DType, s.src.Shape)
+		a.halves(assignment{t, s.from, l, s.src}, splits[:now])
+		s.from, s.src, splits = t, l, splits[now:]
+	}
+	a.halves(s, splits)
+}
+
+// halves adds the assignments of s for all the parts that the splits make.
+func (a *assignments) halves(s assignment, splits []split) {
+	if len(splits) == 0 {
 		a.list = append(a.list, s)
 		return
 	}
-	axis, n := axes[0], s.src.Shape[axes[0]]
-	k := shift[0] % n // where element 0 goes
-	if k < 0 {
-		k += n
-	}
-	a.roll(assignment{s.to, s.from, s.dst.Range(axis, k, n), s.src.Range(axis, 0, n-k)}, axes[1:], shift[1:])
-	a.roll(assignment{s.to, s.from, s.dst.Range(axis, 0, k), s.src.Range(axis, n-k, n)}, axes[1:], shift[1:])
+	axis, k, n := splits[0].axis, splits[0].k, s.src.Shape[splits[0].axis]
+	a.halves(assignment{s.to, s.from, s.dst.Range(axis, k, n), s.src.Range(axis, 0, n-k)}, splits[1:])
+	a.halves(assignment{s.to, s.from, s.dst.Range(axis, 0, k), s.src.Range(axis, n-k, n)}, splits[1:])
 }
 
 // planRollFlat rolls the elements in C order. An input and an output that are

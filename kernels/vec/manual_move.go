@@ -145,7 +145,7 @@ var rollKernel = &kernels.Kernel{
 		Description: "Moves the elements by shift places along the axes; what leaves at the end comes in at the start, as numpy.roll does. The element at index i goes to (i + shift) mod n.",
 		Operands:    []kernels.Entry{{Term: "A", Text: "an array of any rank"}, {Term: "OUT", Text: "the result, of A's shape"}},
 		Types:       typesSame,
-		Cost:        "No flops. Bytes: the input once and the output once. Scratch, without axes= only: the size of A if A is not in C order, and as much if the output is a slice that has gaps.",
+		Cost:        "No flops. Bytes: the input once and the output once. Scratch without axes=: the size of A if A is not in C order, and as much if the output is a slice that has gaps. With axes=, six axes of more than two elements that do move are rolled at once; more of them take another pass for every six, and scratch of the size of A, from 13 on twice that.",
 		Errors:      []kernels.Entry{errShape, {Term: "EINVAL", Text: "an axis is named twice, or there are more shifts than axes"}},
 		Examples: []kernels.Example{
 			{Text: "A vector by one place, a matrix by rows and columns.", Lines: []string{"arange i.npy stop=10", "roll i.npy j.npy", "random a.npy:f32:8x8", "roll a.npy b.npy shift=2,-3 axes=0,1"}},
