@@ -99,10 +99,10 @@ func wrapped(i *big.Int) uint64 {
 	return -wrapped(new(big.Int).Neg(i))
 }
 
-// scalar is the number as an array of rank 0 and type d. Integers that an int64
-// holds are rounded once to any type; beyond, and for what is written as a
-// float, the value is first rounded to float64. It is an error if an integer
-// type does not hold the number, or if a real type is to hold a complex one.
+// scalar is the number as an array of rank 0 and type d: real numbers are
+// rounded once to any type, as they are written; the parts of complex numbers
+// are first rounded to float64. It is an error if an integer type does not hold
+// the number, or if a real type is to hold a complex one.
 func (n number) scalar(d ndarray.DType) (ndarray.Array, error) {
 	out := ndarray.New(d)
 	from := ndarray.New(ndarray.C128)
@@ -118,20 +118,35 @@ func (n number) scalar(d ndarray.DType) (ndarray.Array, error) {
 		if !n.isReal() {
 			return out, fmt.Errorf("%s is complex, and the result is %s", n.text, d)
 		}
-		from = n.realScalar()
+		from = n.realScalar(d)
 	}
 	return out, ndarray.Convert(out, from)
 }
 
-// realScalar is the value in the type that holds it best, so that rounding it
-// to a narrower type rounds once.
-func (n number) realScalar() ndarray.Array {
-	if n.whole != nil && n.whole.IsInt64() && n.whole.Sign() != 0 { // -0 is kept below
-		a := ndarray.New(ndarray.I64)
-		ndarray.Slice[int64](a)[0] = n.whole.Int64()
-		return a
-	}
+// realScalar is the value as a float64 that d rounds as it would the number
+// itself. For the narrower types that is the number rounded to odd: such a
+// value never lies in the middle of two of theirs unless the number does
+// (Boldo, Melquiond: Emulation of FMA and correctly rounded sums, IEEE Trans.
+// Comput. 57(4), 2008).
+func (n number) realScalar(d ndarray.DType) ndarray.Array {
 	a := ndarray.New(ndarray.F64)
-	ndarray.Slice[float64](a)[0] = real(n.value)
+	v := real(n.value)
+	if d != ndarray.F64 {
+		v = n.toOdd(v)
+	}
+	ndarray.Slice[float64](a)[0] = v
 	return a
+}
+
+// toOdd is the number rounded to odd, from what is nearest to it.
+func (n number) toOdd(nearest float64) float64 {
+	is := new(big.Rat).SetFloat64(nearest)
+	want, ok := new(big.Rat).SetString(n.text)
+	if is == nil || !ok || math.Float64bits(nearest)&1 == 1 { // not finite, or not written in digits, or odd
+		return nearest
+	}
+	if side := want.Cmp(is); side != 0 {
+		return math.Nextafter(nearest, math.Inf(side))
+	}
+	return nearest
 }

@@ -70,18 +70,45 @@ func TestIntegerRanges(t *testing.T) {
 	}
 }
 
-// Integers are rounded to floats once: 2^24 + 1 + a little is above the middle.
+// Numbers are rounded to floats once, whatever their length: a little above the
+// middle of two is the upper one, of any type, where the next float64 is the
+// middle itself.
 func TestScalarRoundsOnce(t *testing.T) {
-	n, err := parseNumber("9007199791611905") // 2^53 + 2^29 + 1: above the middle of two f32
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := n.scalar(ndarray.F32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := ndarray.Slice[float32](a)[0]; got != 0x1p53+0x1p30 {
-		t.Errorf("%v", got)
+	for _, c := range []struct {
+		text string
+		d    ndarray.DType
+		want float64
+	}{
+		{"9007199791611905", ndarray.F32, 0x1p53 + 0x1p30}, // 2^53 + 2^29 + 1
+		{"9223372586610589697", ndarray.F32, 0x1p63 + 0x1p40},
+		{"9223372586610589696", ndarray.F32, 0x1p63}, // the middle: to even
+		{"-9223372586610589697", ndarray.F32, -0x1p63 - 0x1p40},
+		{"9223373686122217471", ndarray.F32, 0x1p63 + 0x1p40}, // less than 3 halves
+		{"9259400833873739777", ndarray.BF16, 0x1p63 + 0x1p56},
+		{"9259400833873739776", ndarray.BF16, 0x1p63},
+		{"340282356779733661637539395458142568448", ndarray.F32, math.Inf(1)}, // the middle of the greatest and 2^128
+		{"340282356779733661637539395458142568447", ndarray.F32, math.MaxFloat32},
+		{"65519.99999999999999999", ndarray.F16, 65504},
+		{"65520", ndarray.F16, math.Inf(1)},
+		{"1.00048828125000000000001", ndarray.F16, 1 + 0x1p-10},
+		{"1.00048828125", ndarray.F16, 1},
+		{"1.0004882812500000000000", ndarray.F16, 1},
+		{"1e-400", ndarray.F16, 0},
+		{"1.00048828125000000000001", ndarray.F64, 1.00048828125},
+		{"inf", ndarray.F16, math.Inf(1)}, {"true", ndarray.BF16, 1}, {"0.1", ndarray.F64, 0.1},
+	} {
+		n, err := parseNumber(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := n.scalar(c.d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got [1]float64
+		if ndarray.Load(got[:], a, 0); got[0] != c.want {
+			t.Errorf("%s as %s is %v, want %v", c.text, c.d, got[0], c.want)
+		}
 	}
 }
 
