@@ -2,6 +2,7 @@ package vec
 
 import (
 	"errors"
+	"slices"
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
@@ -23,7 +24,7 @@ type pass interface {
 // stream plans the assignments for arrays outside memory. v makes them again
 // for where the arrays lie in the end. All passes have the same memory in turn,
 // so the least that would do is the greatest need of any of them. `explain`
-// shows the last pass.
+// shows all passes in order, those in a row that are told alike once.
 func (a assignments) stream(v views, mem int64) (*kernels.Streamed, error) {
 	var passes []pass
 	s := &kernels.Streamed{}
@@ -42,7 +43,9 @@ func (a assignments) stream(v views, mem int64) (*kernels.Streamed, error) {
 		s.Mem = max(s.Mem, p.mem())
 		s.Moved += p.moved()
 		s.Temp += p.temp()
-		s.Explain = p.explain()
+		if told := p.explain(); len(passes) == 1 || !slices.Equal(told, passes[len(passes)-2].explain()) {
+			s.Explain = append(s.Explain, told...)
+		}
 	}
 	if short != nil {
 		return nil, short

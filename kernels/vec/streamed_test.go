@@ -204,6 +204,33 @@ func TestExchangeWithoutSpace(t *testing.T) {
 	}
 }
 
+// What explain tells of a streamed run has every pass, and those that are alike
+// once.
+func TestExplainTellsAllPasses(t *testing.T) {
+	in := arrays{"a": ndarray.New(ndarray.F32, 300, 500), "b": ndarray.New(ndarray.F32, 500, 300).Permute(1, 0), "c": ndarray.New(ndarray.F32, 20, 500)}
+	for line, want := range map[string]int{
+		"copy a o": 1, "concat a a a o": 1, "concat a c o": 2, "concat a c a o": 3, "concat c a a o": 2, "concat a b o": 2, "roll a o axes=1 shift=20": 2, "roll a o axes=1 shift=0": 1,
+	} {
+		j, err := kerneltest.Prepare(t, Kernels(), line, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := j.Plan.Stream(60000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tiles := 0
+		for _, e := range s.Explain {
+			if e.Term == "tile" {
+				tiles++
+			}
+		}
+		if last := s.Explain[len(s.Explain)-1]; tiles != want || last.Term != "passes" {
+			t.Errorf("%s: %v, want %d tiles", line, s.Explain, want)
+		}
+	}
+}
+
 // heap is memory without end.
 type heap struct{}
 
