@@ -10,6 +10,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	vecmove "vgpu/kernels/vec/move"
 )
 
 // execute runs a job's kernel on the pool. It leaves the job's outputs
@@ -124,12 +125,13 @@ func (j *Job) checkSources() error {
 }
 
 // copyOverlaps gives the kernel copies of the inputs that share bytes with an
-// output, in scratch memory that the plan has counted.
+// output, in scratch memory that the plan has counted. It runs on the pool, as
+// the kernel: a large input takes as long as many a kernel.
 func copyOverlaps(x *kernels.Exec, list []int) error {
 	for _, i := range list {
 		in := x.In[i]
 		dst := ndarray.Array{Layout: ndarray.NewLayout(in.DType, in.Shape...), Data: x.Mem.Alloc(in.Bytes())}
-		if err := ndarray.Convert(dst, in); err != nil {
+		if err := vecmove.Copy(x.W, dst, in); err != nil {
 			return err
 		}
 		x.In[i] = dst
