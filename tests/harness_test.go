@@ -228,11 +228,15 @@ func (d *dev) counts() map[string]int {
 // mapped is how many files in the device's folder the daemon has mapped.
 func (d *dev) mapped() int {
 	d.t.Helper()
+	folder := d.state + "/"
+	if os.Geteuid() != 0 {
+		folder = "/dev/shm/vgpu-"
+	}
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", d.cmd.Process.Pid))
 	must(d.t, err)
 	files := map[string]bool{}
 	for line := range strings.Lines(string(maps)) {
-		if f := strings.Fields(line); len(f) > 5 && strings.HasPrefix(f[5], d.state+"/") { // proc_pid_maps(5)
+		if f := strings.Fields(line); len(f) > 5 && strings.HasPrefix(f[5], folder) { // proc_pid_maps(5)
 			files[f[4]] = true // the inode: a mapping of one file may be in pieces
 		}
 	}

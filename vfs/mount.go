@@ -115,6 +115,12 @@ const extraCaps = fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_HANDLE_KILLPRIV_V2
 // the most that kernels take by default.
 func (t *tree) mountOptions() fuse.MountOptions {
 	flags := append([]string{"default_permissions"}, t.opt.MountFlags...)
+	if t.opt.ReadOnly {
+		flags = append(flags, "ro")
+	}
+	if t.opt.NoExec {
+		flags = append(flags, "noexec")
+	}
 	return fuse.MountOptions{
 		AllowOther: t.opt.AllowOther, Options: flags, FsName: t.opt.Source, Name: strings.TrimPrefix(FSType, "fuse."),
 		MaxWrite: 1 << 20, MaxInflightRequestBytes: maxInflight, DirectMount: os.Getuid() == 0, Debug: t.opt.Debug, Logger: t.opt.Logger,
@@ -123,8 +129,8 @@ func (t *tree) mountOptions() fuse.MountOptions {
 	}
 }
 
-// directFlags are those of mount(2); fusermount sets nosuid and nodev by
-// itself.
+// directFlags are those of mount(2). To fusermount they are options, and it sets
+// nosuid and nodev by itself.
 func (t *tree) directFlags() uintptr {
 	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
 	if t.opt.ReadOnly {
