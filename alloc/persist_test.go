@@ -154,6 +154,39 @@ func TestPersist(t *testing.T) {
 	})
 }
 
+// Without Persist nothing outlives a restart of the machine, after a power cut or
+// a clean stop: the store starts empty, and the disks are given back.
+func TestRestartWithoutPersist(t *testing.T) {
+	eachSpillKind(t, func(t *testing.T, kind string) {
+		cfg, _ := persistConfig(t, kind)
+		cfg.Persist = false
+		for _, cut := range []bool{true, false} {
+			s := mustOpen(t, cfg)
+			sow(t, s)
+			if cut {
+				s.abandon()
+			} else {
+				ok(t, s.Close(false))
+			}
+			reboot(t, &cfg)
+			s = mustOpen(t, cfg)
+			if got := picture(t, s); len(got) != 0 {
+				t.Errorf("power cut %v: %v", cut, got)
+			}
+			for _, u := range s.Tiers() {
+				if u.Used != 0 {
+					t.Errorf("power cut %v: %d bytes of %s are used", cut, u.Used, u.Name)
+				}
+			}
+			checkStore(t, s)
+			ok(t, s.Close(false))
+			if list, _ := os.ReadDir(cfg.Spill[0].Dir); len(list) != 0 {
+				t.Errorf("power cut %v: left: %v", cut, list)
+			}
+		}
+	})
+}
+
 // A stop that is killed at any point loses nothing to a new daemon; to a restart of the machine it loses all or nothing.
 func TestPersistKilledAtEnd(t *testing.T) {
 	sc := findScenario("spill")

@@ -42,6 +42,34 @@ func words(s string) string {
 	return strings.Join(strings.Fields(numbers.ReplaceAllString(s, "#")), " ")
 }
 
+// The tests that the table of faults in memory.md names exist where it says.
+func TestFaultTable(t *testing.T) {
+	text, err := os.ReadFile("../docs/design/memory.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "## Which test shows what")
+	table, _, _ = strings.Cut(table, "\n## ")
+	dir, found := "", 0
+	for _, word := range regexp.MustCompile("\\b(alloc|iouring|tests|device)\\b|`Test\\w+`").FindAllString(table, -1) {
+		if word[0] != '`' {
+			dir = "../" + word
+			continue
+		}
+		name := strings.Trim(word, "`")
+		if name == "TestMain" {
+			continue // of several packages
+		}
+		found++
+		if err := exec.Command("grep", "-rqs", "--include=*_test.go", "^func "+name+"(", dir).Run(); err != nil {
+			t.Errorf("%s has no %s: %v", dir, name, err)
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d tests were found", found)
+	}
+}
+
 // The README's tour works as it stands, and prints what it shows there.
 func TestTourPrintsWhatItShows(t *testing.T) {
 	needMappings(t)
