@@ -272,18 +272,18 @@ func TanF32(dst []float32, x []float32) {
 			limit := min(i+chunk, n)
 			i += tanF32AVX512(&dst[i], &x[i], limit-i)
 			if i < limit { // a vector with a lane for tanHugeF32
-				limit = min(i+8, n)
+				limit = min(i+16, n)
 				tanF32Go(dst[i:limit], x[i:limit])
 				i = limit
 			}
 		}
 	case AVX2:
-		m := n &^ 3
+		m := n &^ 7
 		for i := 0; i < m; {
 			limit := min(i+chunk, m)
 			i += tanF32AVX2(&dst[i], &x[i], limit-i)
 			if i < limit { // a vector with a lane for tanHugeF32
-				limit = min(i+4, m)
+				limit = min(i+8, m)
 				tanF32Go(dst[i:limit], x[i:limit])
 				i = limit
 			}

@@ -1618,147 +1618,119 @@ bail:
 	RET
 
 // func tanF32AVX512(dst *float32, x *float32, n int) (done int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·tanF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3040(SB), Z28
-	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+2528(SB), Z26
-	VPBROADCASTQ mathConstants<>+2560(SB), Z25
-	VPBROADCASTQ mathConstants<>+2592(SB), Z24
-	VPBROADCASTQ mathConstants<>+2656(SB), Z23
-	VPBROADCASTQ mathConstants<>+2720(SB), Z22
-	VPBROADCASTQ mathConstants<>+2752(SB), Z21
-	VPBROADCASTQ mathConstants<>+2784(SB), Z20
-	VPBROADCASTQ mathConstants<>+2816(SB), Z19
-	VPBROADCASTQ mathConstants<>+2848(SB), Z18
-	VPBROADCASTQ mathConstants<>+1632(SB), Z17
-	VPBROADCASTQ mathConstants<>+2880(SB), Z16
-	VPBROADCASTQ mathConstants<>+2912(SB), Z15
-	VPBROADCASTQ mathConstants<>+2944(SB), Z14
-	VPBROADCASTQ mathConstants<>+2976(SB), Z13
-	VPBROADCASTQ mathConstants<>+3008(SB), Z12
+	VPBROADCASTD mathConstants<>+96(SB), Z31
+	VPBROADCASTD mathConstants<>+2144(SB), Z30
+	VPXORD       Z29, Z29, Z29
+	VPBROADCASTD mathConstants<>+2016(SB), Z28
+	VPBROADCASTD mathConstants<>+2048(SB), Z27
+	VPBROADCASTD mathConstants<>+2080(SB), Z26
+	VPBROADCASTD mathConstants<>+2112(SB), Z25
+	VPBROADCASTD mathConstants<>+2176(SB), Z24
+	VPBROADCASTD mathConstants<>+2528(SB), Z23
+	VPBROADCASTD mathConstants<>+2560(SB), Z22
+	VPBROADCASTD mathConstants<>+2592(SB), Z21
+	VPBROADCASTD mathConstants<>+2624(SB), Z20
+	VPBROADCASTD mathConstants<>+2656(SB), Z19
+	VPBROADCASTD mathConstants<>+2688(SB), Z18
+	VPBROADCASTD mathConstants<>+2720(SB), Z17
+	VPBROADCASTD mathConstants<>+2208(SB), Z16
+	VPBROADCASTD mathConstants<>+2752(SB), Z15
+	VPBROADCASTD mathConstants<>+352(SB), Z14
 	XORL         AX, AX
-	SUBQ         $0x08, R9
+	SUBQ         $0x10, R9
 	JL           tail
 
 loop:
-	VCVTPS2PD    (SI)(AX*4), Z0
-	VCMPPD       $0x00, Z27, Z0, K1
-	VPANDQ       Z26, Z0, Z1
-	VCMPPD       $0x01, Z1, Z25, K2
-	KORTESTB     K2, K2
+	VMOVUPS      (SI)(AX*4), Z0
+	VCMPPS       $0x00, Z29, Z0, K1
+	VPANDD       Z28, Z0, Z1
+	VCMPPS       $0x01, Z1, Z27, K2
+	KORTESTW     K2, K2
 	JNZ          bail
 	VMOVAPS      Z31, Z1
-	VFMADD231PD  Z24, Z0, Z1
-	VSUBPD       Z31, Z1, Z2
+	VFMADD231PS  Z26, Z0, Z1
+	VSUBPS       Z31, Z1, Z2
 	VMOVAPS      Z0, Z3
-	VFNMADD231PD Z23, Z2, Z3
-	VMULPD       Z30, Z2, Z4
+	VFNMADD231PS Z25, Z2, Z3
+	VMULPS       Z30, Z2, Z4
 	VMOVAPS      Z4, Z5
-	VFMSUB231PD  Z30, Z2, Z5
-	VSUBPD       Z4, Z3, Z6
-	VSUBPD       Z6, Z3, Z3
-	VSUBPD       Z4, Z3, Z4
-	VSUBPD       Z5, Z4, Z5
-	VFNMADD231PD Z22, Z2, Z5
-	VMULPD       Z6, Z6, Z2
-	VMULPD       Z2, Z6, Z4
-	VMOVAPS      Z20, Z3
-	VFMADD231PD  Z2, Z21, Z3
-	VFMADD213PD  Z19, Z2, Z3
-	VFMADD213PD  Z18, Z2, Z3
-	VFMADD213PD  Z5, Z3, Z4
-	VADDPD       Z4, Z6, Z4
-	VMULPD       Z17, Z2, Z3
-	VPXORQ       Z16, Z3, Z3
-	VADDPD       Z3, Z29, Z7
-	VSUBPD       Z7, Z29, Z8
-	VADDPD       Z3, Z8, Z3
-	VMULPD       Z2, Z2, Z8
-	VMOVAPS      Z14, Z9
-	VFMADD231PD  Z2, Z15, Z9
-	VFMADD213PD  Z13, Z2, Z9
-	VFMADD213PD  Z12, Z2, Z9
-	VFMADD231PD  Z9, Z8, Z3
-	VFNMADD231PD Z5, Z6, Z3
-	VADDPD       Z3, Z7, Z3
-	VPANDQ       Z28, Z1, Z7
-	VPTESTMQ     Z28, Z1, K2
-	VBLENDMPD    Z3, Z4, K2, Z1
-	VBLENDMPD    Z4, Z3, K2, Z4
-	VDIVPD       Z4, Z1, Z4
-	VPSLLQ       $0x3f, Z7, Z7
-	VPXORQ       Z7, Z4, Z7
-	VBLENDMPD    Z0, Z7, K1, Z0
-	VCVTPD2PS    Z0, Y7
-	VMOVUPS      Y7, (DI)(AX*4)
-	ADDQ         $0x08, AX
+	VFMSUB231PS  Z30, Z2, Z5
+	VSUBPS       Z4, Z3, Z6
+	VSUBPS       Z6, Z3, Z3
+	VSUBPS       Z4, Z3, Z4
+	VSUBPS       Z5, Z4, Z5
+	VFNMADD231PS Z24, Z2, Z5
+	VMULPS       Z6, Z6, Z2
+	VMULPS       Z2, Z6, Z4
+	VMOVAPS      Z22, Z3
+	VFMADD231PS  Z2, Z23, Z3
+	VFMADD213PS  Z21, Z2, Z3
+	VFMADD213PS  Z20, Z2, Z3
+	VFMADD213PS  Z19, Z2, Z3
+	VFMADD213PS  Z18, Z2, Z3
+	VFMADD213PS  Z17, Z2, Z3
+	VFMADD213PS  Z5, Z5, Z2
+	VFMADD231PS  Z3, Z4, Z2
+	VADDPS       Z2, Z6, Z2
+	VPTESTMD     Z16, Z1, K2
+	VBLENDMPS    Z15, Z2, K2, Z1
+	VBLENDMPS    Z2, Z14, K2, Z2
+	VDIVPS       Z2, Z1, Z2
+	VBLENDMPS    Z0, Z2, K1, Z0
+	VMOVUPS      Z0, (DI)(AX*4)
+	ADDQ         $0x10, AX
 	CMPQ         AX, R9
 	JLE          loop
 
 tail:
-	ADDQ         $0x08, R9
+	ADDQ         $0x10, R9
 	SUBQ         AX, R9
 	JZ           done
 	MOVQ         $-1, R10
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
-	VCVTPS2PD.Z  (SI)(AX*4), K7, Z0
-	VCMPPD       $0x00, Z27, Z0, K1
-	VPANDQ       Z26, Z0, Z1
-	VCMPPD       $0x01, Z1, Z25, K2
-	KORTESTB     K2, K2
+	VMOVUPS.Z    (SI)(AX*4), K7, Z0
+	VCMPPS       $0x00, Z29, Z0, K1
+	VPANDD       Z28, Z0, Z1
+	VCMPPS       $0x01, Z1, Z27, K2
+	KORTESTW     K2, K2
 	JNZ          bail
 	VMOVAPS      Z31, Z1
-	VFMADD231PD  Z24, Z0, Z1
-	VSUBPD       Z31, Z1, Z2
+	VFMADD231PS  Z26, Z0, Z1
+	VSUBPS       Z31, Z1, Z2
 	VMOVAPS      Z0, Z3
-	VFNMADD231PD Z23, Z2, Z3
-	VMULPD       Z30, Z2, Z4
+	VFNMADD231PS Z25, Z2, Z3
+	VMULPS       Z30, Z2, Z4
 	VMOVAPS      Z4, Z5
-	VFMSUB231PD  Z30, Z2, Z5
-	VSUBPD       Z4, Z3, Z6
-	VSUBPD       Z6, Z3, Z3
-	VSUBPD       Z4, Z3, Z4
-	VSUBPD       Z5, Z4, Z5
-	VFNMADD231PD Z22, Z2, Z5
-	VMULPD       Z6, Z6, Z2
-	VMULPD       Z2, Z6, Z4
-	VMOVAPS      Z20, Z3
-	VFMADD231PD  Z2, Z21, Z3
-	VFMADD213PD  Z19, Z2, Z3
-	VFMADD213PD  Z18, Z2, Z3
-	VFMADD213PD  Z5, Z3, Z4
-	VADDPD       Z4, Z6, Z4
-	VMULPD       Z17, Z2, Z3
-	VPXORQ       Z16, Z3, Z3
-	VADDPD       Z3, Z29, Z7
-	VSUBPD       Z7, Z29, Z8
-	VADDPD       Z3, Z8, Z3
-	VMULPD       Z2, Z2, Z8
-	VMOVAPS      Z14, Z9
-	VFMADD231PD  Z2, Z15, Z9
-	VFMADD213PD  Z13, Z2, Z9
-	VFMADD213PD  Z12, Z2, Z9
-	VFMADD231PD  Z9, Z8, Z3
-	VFNMADD231PD Z5, Z6, Z3
-	VADDPD       Z3, Z7, Z3
-	VPANDQ       Z28, Z1, Z7
-	VPTESTMQ     Z28, Z1, K2
-	VBLENDMPD    Z3, Z4, K2, Z1
-	VBLENDMPD    Z4, Z3, K2, Z4
-	VDIVPD       Z4, Z1, Z4
-	VPSLLQ       $0x3f, Z7, Z7
-	VPXORQ       Z7, Z4, Z7
-	VBLENDMPD    Z0, Z7, K1, Z0
-	VCVTPD2PS    Z0, Y7
-	VMOVDQU32    Y7, K7, (DI)(AX*4)
+	VFMSUB231PS  Z30, Z2, Z5
+	VSUBPS       Z4, Z3, Z6
+	VSUBPS       Z6, Z3, Z3
+	VSUBPS       Z4, Z3, Z4
+	VSUBPS       Z5, Z4, Z5
+	VFNMADD231PS Z24, Z2, Z5
+	VMULPS       Z6, Z6, Z2
+	VMULPS       Z2, Z6, Z4
+	VMOVAPS      Z22, Z3
+	VFMADD231PS  Z2, Z23, Z3
+	VFMADD213PS  Z21, Z2, Z3
+	VFMADD213PS  Z20, Z2, Z3
+	VFMADD213PS  Z19, Z2, Z3
+	VFMADD213PS  Z18, Z2, Z3
+	VFMADD213PS  Z17, Z2, Z3
+	VFMADD213PS  Z5, Z5, Z2
+	VFMADD231PS  Z3, Z4, Z2
+	VADDPS       Z2, Z6, Z2
+	VPTESTMD     Z16, Z1, K2
+	VBLENDMPS    Z15, Z2, K2, Z1
+	VBLENDMPS    Z2, Z14, K2, Z2
+	VDIVPS       Z2, Z1, Z2
+	VBLENDMPS    Z0, Z2, K1, Z0
+	VMOVUPS      Z0, K7, (DI)(AX*4)
 	ADDQ         R9, AX
 
 done:
@@ -1773,71 +1745,60 @@ TEXT ·tanF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3040(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+2688(SB), Y13
-	VMOVUPS mathConstants<>+1440(SB), Y12
+	VMOVUPS mathConstants<>+96(SB), Y15
+	VMOVUPS mathConstants<>+2144(SB), Y14
+	VMOVUPS mathConstants<>+2208(SB), Y13
+	VPXOR   Y12, Y12, Y12
+	VMOVUPS mathConstants<>+2016(SB), Y11
+	VMOVUPS mathConstants<>+2048(SB), Y10
+	VMOVUPS mathConstants<>+2080(SB), Y9
 	XORL    AX, AX
-	SUBQ    $0x04, R9
+	SUBQ    $0x08, R9
 	JL      tail
 
 loop:
-	VCVTPS2PD    (SI)(AX*4), Y0
-	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
-	VPAND        mathConstants<>+2528(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2560(SB), Y3
-	VCMPPD       $0x01, Y2, Y3, Y3
-	VMOVMSKPD    Y3, R10
+	VMOVUPS      (SI)(AX*4), Y0
+	VCMPPS       $0x00, Y12, Y0, Y1
+	VPAND        Y11, Y0, Y2
+	VCMPPS       $0x01, Y2, Y10, Y2
+	VMOVMSKPS    Y2, R10
 	TESTL        R10, R10
 	JNZ          bail
-	VMOVAPS      Y14, Y3
-	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y3
-	VSUBPD       Y14, Y3, Y2
+	VMOVAPS      Y15, Y2
+	VFMADD231PS  Y9, Y0, Y2
+	VSUBPS       Y15, Y2, Y3
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y4
-	VMULPD       Y13, Y2, Y5
+	VFNMADD231PS mathConstants<>+2112(SB), Y3, Y4
+	VMULPS       Y14, Y3, Y5
 	VMOVAPS      Y5, Y6
-	VFMSUB231PD  Y13, Y2, Y6
-	VSUBPD       Y5, Y4, Y7
-	VSUBPD       Y7, Y4, Y4
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y6
-	VMULPD       Y7, Y7, Y2
-	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+2784(SB), Y4
+	VFMSUB231PS  Y14, Y3, Y6
+	VSUBPS       Y5, Y4, Y7
+	VSUBPS       Y7, Y4, Y4
+	VSUBPS       Y5, Y4, Y5
+	VSUBPS       Y6, Y5, Y6
+	VFNMADD231PS mathConstants<>+2176(SB), Y3, Y6
+	VMULPS       Y7, Y7, Y3
+	VMULPS       Y3, Y7, Y5
+	VMOVUPS      mathConstants<>+2560(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+2752(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+2816(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+2848(SB), Y2, Y8
-	VFMADD213PD  Y6, Y8, Y5
-	VADDPD       Y5, Y7, Y5
-	VMULPD       mathConstants<>+1632(SB), Y2, Y8
-	VPXOR        mathConstants<>+2880(SB), Y8, Y8
-	VADDPD       Y8, Y12, Y4
-	VSUBPD       Y4, Y12, Y9
-	VADDPD       Y8, Y9, Y8
-	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+2944(SB), Y10
-	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+2912(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+2976(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+3008(SB), Y2, Y11
-	VFMADD231PD  Y11, Y9, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VADDPD       Y8, Y4, Y8
-	VPAND        Y15, Y3, Y4
-	VPAND        Y15, Y3, Y3
-	VPCMPEQQ     Y15, Y3, Y3
-	VBLENDVPD    Y3, Y8, Y5, Y6
-	VBLENDVPD    Y3, Y5, Y8, Y5
-	VDIVPD       Y5, Y6, Y5
-	VPSLLQ       $0x3f, Y4, Y4
-	VPXOR        Y4, Y5, Y4
-	VBLENDVPD    Y1, Y0, Y4, Y0
-	VCVTPD2PSY   Y0, X4
-	VMOVUPS      X4, (DI)(AX*4)
-	ADDQ         $0x04, AX
+	VFMADD231PS  mathConstants<>+2528(SB), Y3, Y8
+	VFMADD213PS  mathConstants<>+2592(SB), Y3, Y8
+	VFMADD213PS  mathConstants<>+2624(SB), Y3, Y8
+	VFMADD213PS  mathConstants<>+2656(SB), Y3, Y8
+	VFMADD213PS  mathConstants<>+2688(SB), Y3, Y8
+	VFMADD213PS  mathConstants<>+2720(SB), Y3, Y8
+	VFMADD213PS  Y6, Y6, Y3
+	VFMADD231PS  Y8, Y5, Y3
+	VADDPS       Y3, Y7, Y3
+	VPAND        Y13, Y2, Y2
+	VPCMPEQD     Y13, Y2, Y2
+	VBLENDVPS    Y2, mathConstants<>+2752(SB), Y3, Y7
+	VMOVUPS      mathConstants<>+352(SB), Y8
+	VBLENDVPS    Y2, Y3, Y8, Y8
+	VDIVPS       Y8, Y7, Y8
+	VBLENDVPS    Y1, Y0, Y8, Y0
+	VMOVUPS      Y0, (DI)(AX*4)
+	ADDQ         $0x08, AX
 	CMPQ         AX, R9
 	JLE          loop
 
@@ -1853,22 +1814,22 @@ TEXT ·asinF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2528(SB), Z31
+	VPBROADCASTQ mathConstants<>+2784(SB), Z31
 	VPBROADCASTQ mathConstants<>+1632(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+2656(SB), Z28
-	VPBROADCASTQ mathConstants<>+3328(SB), Z27
+	VPBROADCASTQ mathConstants<>+3104(SB), Z28
+	VPBROADCASTQ mathConstants<>+3072(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+3072(SB), Z25
-	VPBROADCASTQ mathConstants<>+3104(SB), Z24
-	VPBROADCASTQ mathConstants<>+3136(SB), Z23
-	VPBROADCASTQ mathConstants<>+3168(SB), Z22
-	VPBROADCASTQ mathConstants<>+3200(SB), Z21
-	VPBROADCASTQ mathConstants<>+3232(SB), Z20
-	VPBROADCASTQ mathConstants<>+3264(SB), Z19
-	VPBROADCASTQ mathConstants<>+3296(SB), Z18
-	VPBROADCASTQ mathConstants<>+2688(SB), Z17
-	VPBROADCASTQ mathConstants<>+2880(SB), Z16
+	VPBROADCASTQ mathConstants<>+2816(SB), Z25
+	VPBROADCASTQ mathConstants<>+2848(SB), Z24
+	VPBROADCASTQ mathConstants<>+2880(SB), Z23
+	VPBROADCASTQ mathConstants<>+2912(SB), Z22
+	VPBROADCASTQ mathConstants<>+2944(SB), Z21
+	VPBROADCASTQ mathConstants<>+2976(SB), Z20
+	VPBROADCASTQ mathConstants<>+3008(SB), Z19
+	VPBROADCASTQ mathConstants<>+3040(SB), Z18
+	VPBROADCASTQ mathConstants<>+3136(SB), Z17
+	VPBROADCASTQ mathConstants<>+3168(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -1977,13 +1938,13 @@ TEXT ·asinF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2528(SB), Y15
+	VMOVUPS mathConstants<>+2784(SB), Y15
 	VMOVUPS mathConstants<>+1632(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+2656(SB), Y12
-	VMOVUPS mathConstants<>+3328(SB), Y11
+	VMOVUPS mathConstants<>+3104(SB), Y12
+	VMOVUPS mathConstants<>+3072(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+3072(SB), Y9
+	VMOVUPS mathConstants<>+2816(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2006,13 +1967,13 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
-	VFMADD213PD  mathConstants<>+3104(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3136(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3168(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3200(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3232(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3264(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+3296(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+2848(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+2880(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+2912(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+2944(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+2976(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3008(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3040(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -2020,12 +1981,12 @@ loop:
 	VSUBPD       Y5, Y12, Y3
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y6, Y7, Y6
-	VADDPD       mathConstants<>+2688(SB), Y4, Y4
+	VADDPD       mathConstants<>+3136(SB), Y4, Y4
 	VFMADD231PD  Y6, Y11, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y2, Y4, Y1, Y4
 	VPAND        Y15, Y4, Y4
-	VPAND        mathConstants<>+2880(SB), Y0, Y0
+	VPAND        mathConstants<>+3168(SB), Y0, Y0
 	VPOR         Y0, Y4, Y0
 	VCVTPD2PSY   Y0, X4
 	VMOVUPS      X4, (DI)(AX*4)
@@ -2044,24 +2005,24 @@ TEXT ·acosF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+3168(SB), Z30
 	VPBROADCASTQ mathConstants<>+1632(SB), Z29
-	VPBROADCASTQ mathConstants<>+2656(SB), Z28
-	VPBROADCASTQ mathConstants<>+3360(SB), Z27
-	VPBROADCASTQ mathConstants<>+3328(SB), Z26
-	VPBROADCASTQ mathConstants<>+2528(SB), Z25
+	VPBROADCASTQ mathConstants<>+3104(SB), Z28
+	VPBROADCASTQ mathConstants<>+3200(SB), Z27
+	VPBROADCASTQ mathConstants<>+3072(SB), Z26
+	VPBROADCASTQ mathConstants<>+2784(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+3072(SB), Z23
-	VPBROADCASTQ mathConstants<>+3104(SB), Z22
-	VPBROADCASTQ mathConstants<>+3136(SB), Z21
-	VPBROADCASTQ mathConstants<>+3168(SB), Z20
-	VPBROADCASTQ mathConstants<>+3200(SB), Z19
-	VPBROADCASTQ mathConstants<>+3232(SB), Z18
-	VPBROADCASTQ mathConstants<>+3264(SB), Z17
-	VPBROADCASTQ mathConstants<>+3296(SB), Z16
-	VPBROADCASTQ mathConstants<>+2688(SB), Z15
+	VPBROADCASTQ mathConstants<>+2816(SB), Z23
+	VPBROADCASTQ mathConstants<>+2848(SB), Z22
+	VPBROADCASTQ mathConstants<>+2880(SB), Z21
+	VPBROADCASTQ mathConstants<>+2912(SB), Z20
+	VPBROADCASTQ mathConstants<>+2944(SB), Z19
+	VPBROADCASTQ mathConstants<>+2976(SB), Z18
+	VPBROADCASTQ mathConstants<>+3008(SB), Z17
+	VPBROADCASTQ mathConstants<>+3040(SB), Z16
+	VPBROADCASTQ mathConstants<>+3136(SB), Z15
 	VPBROADCASTQ mathConstants<>+1664(SB), Z14
-	VPBROADCASTQ mathConstants<>+3392(SB), Z13
+	VPBROADCASTQ mathConstants<>+3232(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2193,18 +2154,18 @@ TEXT ·acosF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+2880(SB), Y14
+	VMOVUPS mathConstants<>+3168(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+2656(SB), Y12
-	VMOVUPS mathConstants<>+3360(SB), Y11
-	VMOVUPS mathConstants<>+3328(SB), Y10
+	VMOVUPS mathConstants<>+3104(SB), Y12
+	VMOVUPS mathConstants<>+3200(SB), Y11
+	VMOVUPS mathConstants<>+3072(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
 	VPAND        Y14, Y0, Y2
 	VCMPPD       $0x01, Y1, Y13, Y3
 	VMOVUPS      mathConstants<>+1440(SB), Y4
@@ -2221,15 +2182,15 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+3104(SB), Y8
+	VMOVUPS      mathConstants<>+2848(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+3072(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3136(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3168(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3200(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3232(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3264(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+3296(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+2816(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+2880(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+2912(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+2944(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+2976(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+3008(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+3040(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -2237,7 +2198,7 @@ loop:
 	VSUBPD       Y6, Y12, Y4
 	VADDPD       Y1, Y4, Y1
 	VPXOR        Y2, Y9, Y2
-	VMOVUPS      mathConstants<>+2688(SB), Y4
+	VMOVUPS      mathConstants<>+3136(SB), Y4
 	VSUBPD       Y2, Y4, Y4
 	VADDPD       Y4, Y1, Y4
 	VADDPD       Y4, Y6, Y4
@@ -2249,7 +2210,7 @@ loop:
 	VSUBPD       Y1, Y11, Y2
 	VADDPD       Y5, Y2, Y5
 	VADDPD       Y7, Y9, Y7
-	VADDPD       mathConstants<>+3392(SB), Y5, Y5
+	VADDPD       mathConstants<>+3232(SB), Y5, Y5
 	VFMADD231PD  Y7, Y10, Y5
 	VADDPD       Y5, Y1, Y5
 	VCMPPD       $0x01, Y15, Y0, Y0
@@ -2272,23 +2233,23 @@ TEXT ·atanF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+3456(SB), Z30
+	VPBROADCASTQ mathConstants<>+3296(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+3424(SB), Z28
-	VPBROADCASTQ mathConstants<>+2528(SB), Z27
-	VPBROADCASTQ mathConstants<>+2880(SB), Z26
-	VPBROADCASTQ mathConstants<>+3488(SB), Z25
-	VPBROADCASTQ mathConstants<>+3520(SB), Z24
-	VPBROADCASTQ mathConstants<>+3552(SB), Z23
-	VPBROADCASTQ mathConstants<>+3584(SB), Z22
-	VPBROADCASTQ mathConstants<>+3616(SB), Z21
-	VPBROADCASTQ mathConstants<>+3648(SB), Z20
-	VPBROADCASTQ mathConstants<>+3680(SB), Z19
-	VPBROADCASTQ mathConstants<>+3712(SB), Z18
-	VPBROADCASTQ mathConstants<>+2656(SB), Z17
-	VPBROADCASTQ mathConstants<>+3744(SB), Z16
-	VPBROADCASTQ mathConstants<>+2688(SB), Z15
-	VPBROADCASTQ mathConstants<>+3776(SB), Z14
+	VPBROADCASTQ mathConstants<>+3264(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z27
+	VPBROADCASTQ mathConstants<>+3168(SB), Z26
+	VPBROADCASTQ mathConstants<>+3328(SB), Z25
+	VPBROADCASTQ mathConstants<>+3360(SB), Z24
+	VPBROADCASTQ mathConstants<>+3392(SB), Z23
+	VPBROADCASTQ mathConstants<>+3424(SB), Z22
+	VPBROADCASTQ mathConstants<>+3456(SB), Z21
+	VPBROADCASTQ mathConstants<>+3488(SB), Z20
+	VPBROADCASTQ mathConstants<>+3520(SB), Z19
+	VPBROADCASTQ mathConstants<>+3552(SB), Z18
+	VPBROADCASTQ mathConstants<>+3104(SB), Z17
+	VPBROADCASTQ mathConstants<>+3584(SB), Z16
+	VPBROADCASTQ mathConstants<>+3136(SB), Z15
+	VPBROADCASTQ mathConstants<>+3616(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2394,13 +2355,13 @@ TEXT ·atanF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+3456(SB), Y14
+	VMOVUPS mathConstants<>+3296(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+3424(SB), Y12
-	VMOVUPS mathConstants<>+2528(SB), Y11
-	VMOVUPS mathConstants<>+2880(SB), Y10
-	VMOVUPS mathConstants<>+3488(SB), Y9
-	VMOVUPS mathConstants<>+3520(SB), Y8
+	VMOVUPS mathConstants<>+3264(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y11
+	VMOVUPS mathConstants<>+3168(SB), Y10
+	VMOVUPS mathConstants<>+3328(SB), Y9
+	VMOVUPS mathConstants<>+3360(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2423,17 +2384,17 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
+	VFMADD213PD mathConstants<>+3392(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+3424(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+3456(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+3488(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+3520(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+3552(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3584(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3616(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3648(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3680(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+3712(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
-	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y13, Y5
-	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y5, Y5
-	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y13, Y2
-	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3584(SB), Y13, Y5
+	VBLENDVPD   Y3, mathConstants<>+3104(SB), Y5, Y5
+	VBLENDVPD   Y2, mathConstants<>+3616(SB), Y13, Y2
+	VBLENDVPD   Y3, mathConstants<>+3136(SB), Y2, Y2
 	VADDPD      Y1, Y5, Y3
 	VSUBPD      Y3, Y5, Y5
 	VADDPD      Y1, Y5, Y1
@@ -2458,27 +2419,27 @@ TEXT ·sinhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3840(SB), Z29
-	VPBROADCASTQ mathConstants<>+3872(SB), Z28
-	VPBROADCASTQ mathConstants<>+3904(SB), Z27
-	VPBROADCASTQ mathConstants<>+3936(SB), Z26
-	VPBROADCASTQ mathConstants<>+3968(SB), Z25
-	VPBROADCASTQ mathConstants<>+4000(SB), Z24
-	VPBROADCASTQ mathConstants<>+4032(SB), Z23
-	VPBROADCASTQ mathConstants<>+4064(SB), Z22
-	VPBROADCASTQ mathConstants<>+4096(SB), Z21
-	VPBROADCASTQ mathConstants<>+4128(SB), Z20
+	VPBROADCASTQ mathConstants<>+3680(SB), Z29
+	VPBROADCASTQ mathConstants<>+3744(SB), Z28
+	VPBROADCASTQ mathConstants<>+3776(SB), Z27
+	VPBROADCASTQ mathConstants<>+3808(SB), Z26
+	VPBROADCASTQ mathConstants<>+3840(SB), Z25
+	VPBROADCASTQ mathConstants<>+3872(SB), Z24
+	VPBROADCASTQ mathConstants<>+3904(SB), Z23
+	VPBROADCASTQ mathConstants<>+3936(SB), Z22
+	VPBROADCASTQ mathConstants<>+3968(SB), Z21
+	VPBROADCASTQ mathConstants<>+4000(SB), Z20
 	VPBROADCASTQ mathConstants<>+1632(SB), Z19
-	VPBROADCASTQ mathConstants<>+2880(SB), Z18
-	VPBROADCASTQ mathConstants<>+2528(SB), Z17
-	VPBROADCASTQ mathConstants<>+3808(SB), Z16
-	VPBROADCASTQ mathConstants<>+4160(SB), Z15
-	VPBROADCASTQ mathConstants<>+4224(SB), Z14
-	VPBROADCASTQ mathConstants<>+4192(SB), Z13
-	VPBROADCASTQ mathConstants<>+4256(SB), Z12
-	VPBROADCASTQ mathConstants<>+4288(SB), Z11
+	VPBROADCASTQ mathConstants<>+3168(SB), Z18
+	VPBROADCASTQ mathConstants<>+2784(SB), Z17
+	VPBROADCASTQ mathConstants<>+3648(SB), Z16
+	VPBROADCASTQ mathConstants<>+4032(SB), Z15
+	VPBROADCASTQ mathConstants<>+4096(SB), Z14
+	VPBROADCASTQ mathConstants<>+4064(SB), Z13
+	VPBROADCASTQ mathConstants<>+4128(SB), Z12
+	VPBROADCASTQ mathConstants<>+4160(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2617,22 +2578,22 @@ TEXT ·sinhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+3840(SB), Y12
-	VMOVUPS mathConstants<>+3872(SB), Y11
-	VMOVUPS mathConstants<>+3904(SB), Y10
-	VMOVUPS mathConstants<>+3936(SB), Y9
-	VMOVUPS mathConstants<>+3968(SB), Y8
+	VMOVUPS mathConstants<>+3680(SB), Y12
+	VMOVUPS mathConstants<>+3744(SB), Y11
+	VMOVUPS mathConstants<>+3776(SB), Y10
+	VMOVUPS mathConstants<>+3808(SB), Y9
+	VMOVUPS mathConstants<>+3840(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+3808(SB), Y2
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+3648(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMOVAPS      Y15, Y3
 	VFMADD231PD  Y12, Y2, Y3
@@ -2641,11 +2602,11 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
+	VFMADD213PD  mathConstants<>+3872(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+3904(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+3936(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+3968(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4000(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4032(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4064(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
 	VADDPD       Y2, Y14, Y2
@@ -2661,11 +2622,11 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y14, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+4160(SB), Y4
+	VMOVUPS      mathConstants<>+4032(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4192(SB), Y2
+	VMOVUPS      mathConstants<>+4064(SB), Y2
 	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4224(SB), Y3
+	VMOVUPS      mathConstants<>+4096(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMOVAPS      Y15, Y2
 	VFMADD231PD  Y12, Y3, Y2
@@ -2674,28 +2635,28 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
+	VFMADD213PD  mathConstants<>+3872(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+3904(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+3936(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+3968(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4256(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4128(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y14, Y2, Y2
 	VSUBPD       Y13, Y2, Y6
 	VFMADD231PD  Y2, Y3, Y6
 	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+2880(SB), Y4, Y4
+	VPAND        mathConstants<>+3168(SB), Y4, Y4
 	VPOR         Y4, Y6, Y4
 	VADDPD       Y14, Y4, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y4, Y6
 	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4288(SB), Y1, Y1
+	VCMPPD       $0x01, mathConstants<>+4160(SB), Y1, Y1
 	VBLENDVPD    Y1, Y6, Y5, Y6
-	VPAND        mathConstants<>+2880(SB), Y0, Y0
+	VPAND        mathConstants<>+3168(SB), Y0, Y0
 	VPOR         Y0, Y6, Y0
 	VCVTPD2PSY   Y0, X6
 	VMOVUPS      X6, (DI)(AX*4)
@@ -2713,21 +2674,21 @@ TEXT ·coshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3808(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
-	VPBROADCASTQ mathConstants<>+3840(SB), Z27
-	VPBROADCASTQ mathConstants<>+3872(SB), Z26
-	VPBROADCASTQ mathConstants<>+3904(SB), Z25
-	VPBROADCASTQ mathConstants<>+3936(SB), Z24
-	VPBROADCASTQ mathConstants<>+3968(SB), Z23
-	VPBROADCASTQ mathConstants<>+4000(SB), Z22
-	VPBROADCASTQ mathConstants<>+4032(SB), Z21
-	VPBROADCASTQ mathConstants<>+4064(SB), Z20
-	VPBROADCASTQ mathConstants<>+4096(SB), Z19
-	VPBROADCASTQ mathConstants<>+4128(SB), Z18
-	VPBROADCASTQ mathConstants<>+4320(SB), Z17
+	VPBROADCASTQ mathConstants<>+3648(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
+	VPBROADCASTQ mathConstants<>+3680(SB), Z27
+	VPBROADCASTQ mathConstants<>+3744(SB), Z26
+	VPBROADCASTQ mathConstants<>+3776(SB), Z25
+	VPBROADCASTQ mathConstants<>+3808(SB), Z24
+	VPBROADCASTQ mathConstants<>+3840(SB), Z23
+	VPBROADCASTQ mathConstants<>+3872(SB), Z22
+	VPBROADCASTQ mathConstants<>+3904(SB), Z21
+	VPBROADCASTQ mathConstants<>+3936(SB), Z20
+	VPBROADCASTQ mathConstants<>+3968(SB), Z19
+	VPBROADCASTQ mathConstants<>+4000(SB), Z18
+	VPBROADCASTQ mathConstants<>+4192(SB), Z17
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2804,18 +2765,18 @@ TEXT ·coshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+3808(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
-	VMOVUPS mathConstants<>+3840(SB), Y11
-	VMOVUPS mathConstants<>+3872(SB), Y10
-	VMOVUPS mathConstants<>+3904(SB), Y9
-	VMOVUPS mathConstants<>+3936(SB), Y8
-	VMOVUPS mathConstants<>+3968(SB), Y7
-	VMOVUPS mathConstants<>+4000(SB), Y6
-	VMOVUPS mathConstants<>+4032(SB), Y5
-	VMOVUPS mathConstants<>+4064(SB), Y4
+	VMOVUPS mathConstants<>+3648(SB), Y13
+	VMOVUPS mathConstants<>+2784(SB), Y12
+	VMOVUPS mathConstants<>+3680(SB), Y11
+	VMOVUPS mathConstants<>+3744(SB), Y10
+	VMOVUPS mathConstants<>+3776(SB), Y9
+	VMOVUPS mathConstants<>+3808(SB), Y8
+	VMOVUPS mathConstants<>+3840(SB), Y7
+	VMOVUPS mathConstants<>+3872(SB), Y6
+	VMOVUPS mathConstants<>+3904(SB), Y5
+	VMOVUPS mathConstants<>+3936(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2834,8 +2795,8 @@ loop:
 	VFMADD213PD  Y6, Y0, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+4096(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+4128(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+3968(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+4000(SB), Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VADDPD       Y0, Y14, Y0
@@ -2851,7 +2812,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4320(SB), Y2
+	VMOVUPS      mathConstants<>+4192(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VCVTPD2PSY   Y2, X3
@@ -2870,69 +2831,57 @@ TEXT ·tanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTD mathConstants<>+352(SB), Z31
-	VPBROADCASTD mathConstants<>+96(SB), Z30
-	VPBROADCASTD mathConstants<>+2016(SB), Z29
-	VPBROADCASTD mathConstants<>+544(SB), Z28
-	VPBROADCASTD mathConstants<>+4352(SB), Z27
-	VPBROADCASTD mathConstants<>+4384(SB), Z26
-	VPBROADCASTD mathConstants<>+4416(SB), Z25
-	VPBROADCASTD mathConstants<>+4448(SB), Z24
-	VPBROADCASTD mathConstants<>+4480(SB), Z23
-	VPBROADCASTD mathConstants<>+4512(SB), Z22
-	VPBROADCASTD mathConstants<>+32(SB), Z21
-	VPBROADCASTD mathConstants<>+0(SB), Z20
-	VPBROADCASTD mathConstants<>+64(SB), Z19
-	VPBROADCASTD mathConstants<>+128(SB), Z18
-	VPBROADCASTD mathConstants<>+160(SB), Z17
-	VPBROADCASTD mathConstants<>+192(SB), Z16
-	VPBROADCASTD mathConstants<>+224(SB), Z15
-	VPBROADCASTD mathConstants<>+256(SB), Z14
-	VPBROADCASTD mathConstants<>+288(SB), Z13
-	VPBROADCASTD mathConstants<>+320(SB), Z12
-	VPBROADCASTD mathConstants<>+4544(SB), Z11
-	VPBROADCASTD mathConstants<>+4576(SB), Z10
+	VPBROADCASTD mathConstants<>+96(SB), Z31
+	VPBROADCASTD mathConstants<>+352(SB), Z30
+	VPBROADCASTD mathConstants<>+4224(SB), Z29
+	VPBROADCASTD mathConstants<>+2016(SB), Z28
+	VPBROADCASTD mathConstants<>+544(SB), Z27
+	VPBROADCASTD mathConstants<>+64(SB), Z26
+	VPBROADCASTD mathConstants<>+128(SB), Z25
+	VPBROADCASTD mathConstants<>+160(SB), Z24
+	VPBROADCASTD mathConstants<>+192(SB), Z23
+	VPBROADCASTD mathConstants<>+224(SB), Z22
+	VPBROADCASTD mathConstants<>+256(SB), Z21
+	VPBROADCASTD mathConstants<>+288(SB), Z20
+	VPBROADCASTD mathConstants<>+320(SB), Z19
+	VPBROADCASTD mathConstants<>+4256(SB), Z18
+	VPBROADCASTD mathConstants<>+384(SB), Z17
+	VPBROADCASTD mathConstants<>+4288(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
 
 loop:
 	VMOVUPS      (SI)(AX*4), Z0
-	VPANDD       Z29, Z0, Z1
-	VPANDD       Z28, Z0, Z2
-	VMULPS       Z0, Z0, Z0
-	VMULPS       Z0, Z1, Z3
-	VMOVAPS      Z26, Z4
-	VFMADD231PS  Z0, Z27, Z4
-	VFMADD213PS  Z25, Z0, Z4
-	VFMADD213PS  Z24, Z0, Z4
-	VFMADD213PS  Z23, Z0, Z4
-	VFMADD213PS  Z1, Z4, Z3
-	VMINPS       Z1, Z22, Z4
-	VADDPS       Z4, Z4, Z4
-	VMINPS       Z4, Z20, Z4
-	VMAXPS       Z4, Z21, Z4
-	VMOVAPS      Z30, Z0
-	VFMADD231PS  Z19, Z4, Z0
-	VSUBPS       Z30, Z0, Z0
-	VFNMADD231PS Z18, Z0, Z4
-	VFNMADD231PS Z17, Z0, Z4
-	VMOVAPS      Z15, Z5
-	VFMADD231PS  Z4, Z16, Z5
-	VFMADD213PS  Z14, Z4, Z5
-	VFMADD213PS  Z13, Z4, Z5
-	VFMADD213PS  Z12, Z4, Z5
-	VMULPS       Z4, Z4, Z6
-	VFMADD231PS  Z5, Z6, Z4
-	VADDPS       Z4, Z31, Z4
-	VSCALEFPS    Z0, Z4, Z0
-	VADDPS       Z31, Z0, Z0
-	VDIVPS       Z0, Z11, Z0
-	VSUBPS       Z0, Z31, Z0
-	VCMPPS       $0x01, Z10, Z1, K1
-	VBLENDMPS    Z3, Z0, K1, Z3
-	VPORD        Z2, Z3, Z2
-	VMOVUPS      Z2, (DI)(AX*4)
+	VPANDD       Z28, Z0, Z1
+	VMINPS       Z1, Z29, Z1
+	VPANDD       Z27, Z0, Z0
+	VADDPS       Z1, Z1, Z1
+	VMOVAPS      Z31, Z2
+	VFMADD231PS  Z26, Z1, Z2
+	VSUBPS       Z31, Z2, Z3
+	VFNMADD231PS Z25, Z3, Z1
+	VFNMADD231PS Z24, Z3, Z1
+	VMOVAPS      Z22, Z3
+	VFMADD231PS  Z1, Z23, Z3
+	VFMADD213PS  Z21, Z1, Z3
+	VFMADD213PS  Z20, Z1, Z3
+	VFMADD213PS  Z19, Z1, Z3
+	VMULPS       Z1, Z1, Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VPSLLD       $0x17, Z2, Z2
+	VPADDD       Z30, Z2, Z2
+	VSUBPS       Z30, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z3
+	VADDPS       Z18, Z3, Z1
+	VDIVPS       Z1, Z3, Z1
+	VMULPS       Z17, Z3, Z3
+	VCMPPS       $0x01, Z16, Z1, K1
+	VMOVAPS      Z3, Z2
+	VFNMADD231PS Z1, Z3, Z2
+	VBLENDMPS    Z2, Z1, K1, Z2
+	VPORD        Z0, Z2, Z0
+	VMOVUPS      Z0, (DI)(AX*4)
 	ADDQ         $0x10, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -2945,41 +2894,35 @@ tail:
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
 	VMOVUPS.Z    (SI)(AX*4), K7, Z0
-	VPANDD       Z29, Z0, Z1
-	VPANDD       Z28, Z0, Z2
-	VMULPS       Z0, Z0, Z0
-	VMULPS       Z0, Z1, Z3
-	VMOVAPS      Z26, Z4
-	VFMADD231PS  Z0, Z27, Z4
-	VFMADD213PS  Z25, Z0, Z4
-	VFMADD213PS  Z24, Z0, Z4
-	VFMADD213PS  Z23, Z0, Z4
-	VFMADD213PS  Z1, Z4, Z3
-	VMINPS       Z1, Z22, Z4
-	VADDPS       Z4, Z4, Z4
-	VMINPS       Z4, Z20, Z4
-	VMAXPS       Z4, Z21, Z4
-	VMOVAPS      Z30, Z0
-	VFMADD231PS  Z19, Z4, Z0
-	VSUBPS       Z30, Z0, Z0
-	VFNMADD231PS Z18, Z0, Z4
-	VFNMADD231PS Z17, Z0, Z4
-	VMOVAPS      Z15, Z5
-	VFMADD231PS  Z4, Z16, Z5
-	VFMADD213PS  Z14, Z4, Z5
-	VFMADD213PS  Z13, Z4, Z5
-	VFMADD213PS  Z12, Z4, Z5
-	VMULPS       Z4, Z4, Z6
-	VFMADD231PS  Z5, Z6, Z4
-	VADDPS       Z4, Z31, Z4
-	VSCALEFPS    Z0, Z4, Z0
-	VADDPS       Z31, Z0, Z0
-	VDIVPS       Z0, Z11, Z0
-	VSUBPS       Z0, Z31, Z0
-	VCMPPS       $0x01, Z10, Z1, K1
-	VBLENDMPS    Z3, Z0, K1, Z3
-	VPORD        Z2, Z3, Z2
-	VMOVUPS      Z2, K7, (DI)(AX*4)
+	VPANDD       Z28, Z0, Z1
+	VMINPS       Z1, Z29, Z1
+	VPANDD       Z27, Z0, Z0
+	VADDPS       Z1, Z1, Z1
+	VMOVAPS      Z31, Z2
+	VFMADD231PS  Z26, Z1, Z2
+	VSUBPS       Z31, Z2, Z3
+	VFNMADD231PS Z25, Z3, Z1
+	VFNMADD231PS Z24, Z3, Z1
+	VMOVAPS      Z22, Z3
+	VFMADD231PS  Z1, Z23, Z3
+	VFMADD213PS  Z21, Z1, Z3
+	VFMADD213PS  Z20, Z1, Z3
+	VFMADD213PS  Z19, Z1, Z3
+	VMULPS       Z1, Z1, Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VPSLLD       $0x17, Z2, Z2
+	VPADDD       Z30, Z2, Z2
+	VSUBPS       Z30, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z3
+	VADDPS       Z18, Z3, Z1
+	VDIVPS       Z1, Z3, Z1
+	VMULPS       Z17, Z3, Z3
+	VCMPPS       $0x01, Z16, Z1, K1
+	VMOVAPS      Z3, Z2
+	VFNMADD231PS Z1, Z3, Z2
+	VBLENDMPS    Z2, Z1, K1, Z2
+	VPORD        Z0, Z2, Z0
+	VMOVUPS      Z0, K7, (DI)(AX*4)
 	ADDQ         R9, AX
 
 done:
@@ -2994,69 +2937,50 @@ TEXT ·tanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+96(SB), Y15
 	VMOVUPS mathConstants<>+352(SB), Y14
-	VMOVUPS mathConstants<>+2016(SB), Y13
-	VMOVUPS mathConstants<>+544(SB), Y12
-	VMOVUPS mathConstants<>+4352(SB), Y11
-	VMOVUPS mathConstants<>+4384(SB), Y10
-	VMOVUPS mathConstants<>+4416(SB), Y9
-	VMOVUPS mathConstants<>+4448(SB), Y8
-	VMOVUPS mathConstants<>+4480(SB), Y7
+	VMOVUPS mathConstants<>+4224(SB), Y13
+	VMOVUPS mathConstants<>+2016(SB), Y12
+	VMOVUPS mathConstants<>+544(SB), Y11
+	VMOVUPS mathConstants<>+64(SB), Y10
+	VMOVUPS mathConstants<>+128(SB), Y9
+	VMOVUPS mathConstants<>+160(SB), Y8
+	VMOVUPS mathConstants<>+192(SB), Y7
+	VMOVUPS mathConstants<>+224(SB), Y6
+	VMOVUPS mathConstants<>+256(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x08, R9
 	JL      tail
 
 loop:
 	VMOVUPS      (SI)(AX*4), Y0
-	VPAND        Y13, Y0, Y1
-	VPAND        Y12, Y0, Y2
-	VMULPS       Y0, Y0, Y0
-	VMULPS       Y0, Y1, Y3
-	VMOVAPS      Y10, Y4
-	VFMADD231PS  Y0, Y11, Y4
-	VFMADD213PS  Y9, Y0, Y4
-	VFMADD213PS  Y8, Y0, Y4
-	VFMADD213PS  Y7, Y0, Y4
-	VFMADD213PS  Y1, Y4, Y3
-	VMOVUPS      mathConstants<>+4512(SB), Y4
-	VMINPS       Y1, Y4, Y4
-	VADDPS       Y4, Y4, Y4
-	VMOVUPS      mathConstants<>+0(SB), Y0
-	VMINPS       Y4, Y0, Y0
-	VMOVUPS      mathConstants<>+32(SB), Y4
-	VMAXPS       Y0, Y4, Y4
-	VMOVAPS      Y15, Y0
-	VFMADD231PS  mathConstants<>+64(SB), Y4, Y0
-	VSUBPS       Y15, Y0, Y0
-	VFNMADD231PS mathConstants<>+128(SB), Y0, Y4
-	VFNMADD231PS mathConstants<>+160(SB), Y0, Y4
-	VMOVUPS      mathConstants<>+224(SB), Y5
-	VMOVAPS      Y5, Y6
-	VFMADD231PS  mathConstants<>+192(SB), Y4, Y6
-	VFMADD213PS  mathConstants<>+256(SB), Y4, Y6
-	VFMADD213PS  mathConstants<>+288(SB), Y4, Y6
-	VFMADD213PS  mathConstants<>+320(SB), Y4, Y6
-	VMULPS       Y4, Y4, Y5
-	VFMADD231PS  Y6, Y5, Y4
-	VADDPS       Y4, Y14, Y4
-	VMOVAPS      Y15, Y6
-	VFMADD231PS  mathConstants<>+384(SB), Y0, Y6
-	VSUBPS       Y15, Y6, Y5
-	VSUBPS       Y5, Y0, Y5
-	VADDPS       Y15, Y5, Y5
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y14, Y6, Y6
-	VMULPS       Y6, Y4, Y6
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       Y14, Y5, Y5
-	VMULPS       Y5, Y6, Y5
-	VADDPS       Y14, Y5, Y5
-	VMOVUPS      mathConstants<>+4544(SB), Y6
-	VDIVPS       Y5, Y6, Y6
-	VSUBPS       Y6, Y14, Y6
-	VCMPPS       $0x01, mathConstants<>+4576(SB), Y1, Y1
-	VBLENDVPS    Y1, Y3, Y6, Y3
-	VPOR         Y2, Y3, Y2
-	VMOVUPS      Y2, (DI)(AX*4)
+	VPAND        Y12, Y0, Y1
+	VMINPS       Y1, Y13, Y1
+	VPAND        Y11, Y0, Y0
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      Y15, Y2
+	VFMADD231PS  Y10, Y1, Y2
+	VSUBPS       Y15, Y2, Y3
+	VFNMADD231PS Y9, Y3, Y1
+	VFNMADD231PS Y8, Y3, Y1
+	VMOVAPS      Y6, Y3
+	VFMADD231PS  Y1, Y7, Y3
+	VFMADD213PS  Y5, Y1, Y3
+	VFMADD213PS  mathConstants<>+288(SB), Y1, Y3
+	VFMADD213PS  mathConstants<>+320(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y14, Y2, Y2
+	VSUBPS       Y14, Y2, Y3
+	VFMADD231PS  Y1, Y2, Y3
+	VADDPS       mathConstants<>+4256(SB), Y3, Y1
+	VDIVPS       Y1, Y3, Y1
+	VMULPS       mathConstants<>+384(SB), Y3, Y3
+	VCMPPS       $0x01, mathConstants<>+4288(SB), Y1, Y2
+	VMOVAPS      Y3, Y4
+	VFNMADD231PS Y1, Y3, Y4
+	VBLENDVPS    Y2, Y4, Y1, Y4
+	VPOR         Y0, Y4, Y0
+	VMOVUPS      Y0, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -3073,8 +2997,8 @@ TEXT ·asinhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4608(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+4320(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
 	VPBROADCASTQ mathConstants<>+1504(SB), Z25
@@ -3091,7 +3015,7 @@ TEXT ·asinhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1920(SB), Z14
 	VPBROADCASTQ mathConstants<>+1952(SB), Z13
 	VPBROADCASTQ mathConstants<>+1984(SB), Z12
-	VPBROADCASTQ mathConstants<>+3872(SB), Z11
+	VPBROADCASTQ mathConstants<>+3744(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3154,7 +3078,7 @@ loop:
 	VBLENDMPD   Z1, Z2, K2, Z1
 	VBLENDMPD   Z11, Z30, K1, Z2
 	VADDPD      Z2, Z1, Z2
-	VPANDQ.BCST mathConstants<>+2880(SB), Z0, Z0
+	VPANDQ.BCST mathConstants<>+3168(SB), Z0, Z0
 	VPORQ       Z0, Z2, Z0
 	VCVTPD2PS   Z0, Y2
 	VMOVUPS     Y2, (DI)(AX*4)
@@ -3226,7 +3150,7 @@ tail:
 	VBLENDMPD   Z1, Z2, K2, Z1
 	VBLENDMPD   Z11, Z30, K1, Z2
 	VADDPD      Z2, Z1, Z2
-	VPANDQ.BCST mathConstants<>+2880(SB), Z0, Z0
+	VPANDQ.BCST mathConstants<>+3168(SB), Z0, Z0
 	VPORQ       Z0, Z2, Z0
 	VCVTPD2PS   Z0, Y2
 	VMOVDQU32   Y2, K7, (DI)(AX*4)
@@ -3244,8 +3168,8 @@ TEXT ·asinhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4608(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+4320(SB), Y13
+	VMOVUPS mathConstants<>+2784(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -3308,9 +3232,9 @@ loop:
 	VBLENDVPD   Y6, Y3, Y4, Y3
 	VCMPPD      $0x00, Y14, Y1, Y4
 	VBLENDVPD   Y4, Y1, Y3, Y1
-	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y14, Y2
+	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y14, Y2
 	VADDPD      Y2, Y1, Y2
-	VPAND       mathConstants<>+2880(SB), Y0, Y0
+	VPAND       mathConstants<>+3168(SB), Y0, Y0
 	VPOR        Y0, Y2, Y0
 	VCVTPD2PSY  Y0, X2
 	VMOVUPS     X2, (DI)(AX*4)
@@ -3330,7 +3254,7 @@ TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+4608(SB), Z29
+	VPBROADCASTQ mathConstants<>+4320(SB), Z29
 	VPBROADCASTQ mathConstants<>+1920(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
@@ -3347,7 +3271,7 @@ TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1856(SB), Z15
 	VPBROADCASTQ mathConstants<>+1952(SB), Z14
 	VPBROADCASTQ mathConstants<>+1984(SB), Z13
-	VPBROADCASTQ mathConstants<>+3872(SB), Z12
+	VPBROADCASTQ mathConstants<>+3744(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3496,7 +3420,7 @@ TEXT ·acoshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+4608(SB), Y13
+	VMOVUPS mathConstants<>+4320(SB), Y13
 	VMOVUPS mathConstants<>+1920(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
@@ -3560,7 +3484,7 @@ loop:
 	VBLENDVPD   Y4, Y2, Y5, Y2
 	VCMPPD      $0x00, Y15, Y0, Y5
 	VBLENDVPD   Y5, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3872(SB), Y15, Y1
+	VBLENDVPD   Y1, mathConstants<>+3744(SB), Y15, Y1
 	VADDPD      Y1, Y0, Y1
 	VCVTPD2PSY  Y1, X0
 	VMOVUPS     X0, (DI)(AX*4)
@@ -3581,7 +3505,7 @@ TEXT ·atanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1632(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
 	VPBROADCASTQ mathConstants<>+1504(SB), Z25
@@ -3597,7 +3521,7 @@ TEXT ·atanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1920(SB), Z15
 	VPBROADCASTQ mathConstants<>+1952(SB), Z14
 	VPBROADCASTQ mathConstants<>+1984(SB), Z13
-	VPBROADCASTQ mathConstants<>+2880(SB), Z12
+	VPBROADCASTQ mathConstants<>+3168(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3737,7 +3661,7 @@ TEXT ·atanhF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -3796,7 +3720,7 @@ loop:
 	VCMPPD      $0x00, Y14, Y1, Y4
 	VBLENDVPD   Y4, Y1, Y3, Y1
 	VMULPD      Y1, Y13, Y1
-	VPAND       mathConstants<>+2880(SB), Y0, Y0
+	VPAND       mathConstants<>+3168(SB), Y0, Y0
 	VPOR        Y0, Y1, Y0
 	VCVTPD2PSY  Y0, X1
 	VMOVUPS     X1, (DI)(AX*4)
@@ -3816,18 +3740,18 @@ TEXT ·cbrtF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+1504(SB), Z30
-	VPBROADCASTQ mathConstants<>+2528(SB), Z29
-	VPBROADCASTQ mathConstants<>+4640(SB), Z28
-	VPBROADCASTQ mathConstants<>+4672(SB), Z27
-	VPBROADCASTQ mathConstants<>+4736(SB), Z26
-	VPBROADCASTQ mathConstants<>+4704(SB), Z25
-	VPBROADCASTQ mathConstants<>+4768(SB), Z24
-	VPBROADCASTQ mathConstants<>+4800(SB), Z23
-	VPBROADCASTQ mathConstants<>+4864(SB), Z22
-	VPBROADCASTQ mathConstants<>+4832(SB), Z21
+	VPBROADCASTQ mathConstants<>+2784(SB), Z29
+	VPBROADCASTQ mathConstants<>+4352(SB), Z28
+	VPBROADCASTQ mathConstants<>+4384(SB), Z27
+	VPBROADCASTQ mathConstants<>+4448(SB), Z26
+	VPBROADCASTQ mathConstants<>+4416(SB), Z25
+	VPBROADCASTQ mathConstants<>+4480(SB), Z24
+	VPBROADCASTQ mathConstants<>+4512(SB), Z23
+	VPBROADCASTQ mathConstants<>+4576(SB), Z22
+	VPBROADCASTQ mathConstants<>+4544(SB), Z21
 	VPBROADCASTQ mathConstants<>+1984(SB), Z20
 	VPXORQ       Z19, Z19, Z19
-	VPBROADCASTQ mathConstants<>+2880(SB), Z18
+	VPBROADCASTQ mathConstants<>+3168(SB), Z18
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3936,12 +3860,12 @@ TEXT ·cbrtF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+1504(SB), Y14
-	VMOVUPS mathConstants<>+2528(SB), Y13
-	VMOVUPS mathConstants<>+4640(SB), Y12
-	VMOVUPS mathConstants<>+4672(SB), Y11
-	VMOVUPS mathConstants<>+4736(SB), Y10
-	VMOVUPS mathConstants<>+4704(SB), Y9
-	VMOVUPS mathConstants<>+4768(SB), Y8
+	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+4352(SB), Y12
+	VMOVUPS mathConstants<>+4384(SB), Y11
+	VMOVUPS mathConstants<>+4448(SB), Y10
+	VMOVUPS mathConstants<>+4416(SB), Y9
+	VMOVUPS mathConstants<>+4480(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -3957,7 +3881,7 @@ loop:
 	VPSRLQ      $0x20, Y4, Y5
 	VPOR        Y14, Y5, Y5
 	VSUBPD      Y14, Y5, Y5
-	VFMADD213PD mathConstants<>+4800(SB), Y8, Y5
+	VFMADD213PD mathConstants<>+4512(SB), Y8, Y5
 	VPSLLQ      $0x20, Y5, Y5
 	VMULPD      Y5, Y5, Y6
 	VMULPD      Y5, Y6, Y6
@@ -3975,14 +3899,14 @@ loop:
 	VADDPD      Y4, Y5, Y4
 	VDIVPD      Y4, Y7, Y4
 	VMULPD      Y4, Y6, Y4
-	VBLENDVPD   Y3, mathConstants<>+4832(SB), Y15, Y3
-	VBLENDVPD   Y2, mathConstants<>+4864(SB), Y3, Y3
+	VBLENDVPD   Y3, mathConstants<>+4544(SB), Y15, Y3
+	VBLENDVPD   Y2, mathConstants<>+4576(SB), Y3, Y3
 	VMULPD      Y3, Y4, Y3
 	VCMPPD      $0x01, mathConstants<>+1984(SB), Y1, Y4
 	VPXOR       Y2, Y2, Y2
 	VCMPPD      $0x01, Y1, Y2, Y2
 	VPAND       Y2, Y4, Y4
-	VPAND       mathConstants<>+2880(SB), Y0, Y2
+	VPAND       mathConstants<>+3168(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VBLENDVPD   Y4, Y2, Y0, Y2
 	VCVTPD2PSY  Y2, X0
@@ -4002,29 +3926,29 @@ TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+4928(SB), Z30
-	VPBROADCASTQ mathConstants<>+2880(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+2528(SB), Z27
-	VPBROADCASTQ mathConstants<>+4896(SB), Z26
-	VPBROADCASTQ mathConstants<>+4960(SB), Z25
-	VPBROADCASTQ mathConstants<>+4192(SB), Z24
-	VPBROADCASTQ mathConstants<>+3840(SB), Z23
-	VPBROADCASTQ mathConstants<>+3872(SB), Z22
-	VPBROADCASTQ mathConstants<>+3904(SB), Z21
-	VPBROADCASTQ mathConstants<>+3936(SB), Z20
-	VPBROADCASTQ mathConstants<>+3968(SB), Z19
-	VPBROADCASTQ mathConstants<>+4000(SB), Z18
-	VPBROADCASTQ mathConstants<>+4032(SB), Z17
-	VPBROADCASTQ mathConstants<>+4064(SB), Z16
-	VPBROADCASTQ mathConstants<>+4096(SB), Z15
-	VPBROADCASTQ mathConstants<>+4128(SB), Z14
-	VPBROADCASTQ mathConstants<>+4992(SB), Z13
-	VPBROADCASTQ mathConstants<>+5024(SB), Z12
-	VPBROADCASTQ mathConstants<>+5056(SB), Z11
-	VPBROADCASTQ mathConstants<>+5088(SB), Z10
-	VPBROADCASTQ mathConstants<>+5120(SB), Z9
-	VPBROADCASTQ mathConstants<>+5152(SB), Z8
+	VPBROADCASTQ mathConstants<>+4640(SB), Z30
+	VPBROADCASTQ mathConstants<>+3168(SB), Z29
+	VPBROADCASTQ mathConstants<>+3712(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z27
+	VPBROADCASTQ mathConstants<>+4608(SB), Z26
+	VPBROADCASTQ mathConstants<>+4672(SB), Z25
+	VPBROADCASTQ mathConstants<>+4064(SB), Z24
+	VPBROADCASTQ mathConstants<>+3680(SB), Z23
+	VPBROADCASTQ mathConstants<>+3744(SB), Z22
+	VPBROADCASTQ mathConstants<>+3776(SB), Z21
+	VPBROADCASTQ mathConstants<>+3808(SB), Z20
+	VPBROADCASTQ mathConstants<>+3840(SB), Z19
+	VPBROADCASTQ mathConstants<>+3872(SB), Z18
+	VPBROADCASTQ mathConstants<>+3904(SB), Z17
+	VPBROADCASTQ mathConstants<>+3936(SB), Z16
+	VPBROADCASTQ mathConstants<>+3968(SB), Z15
+	VPBROADCASTQ mathConstants<>+4000(SB), Z14
+	VPBROADCASTQ mathConstants<>+4704(SB), Z13
+	VPBROADCASTQ mathConstants<>+4736(SB), Z12
+	VPBROADCASTQ mathConstants<>+4768(SB), Z11
+	VPBROADCASTQ mathConstants<>+4800(SB), Z10
+	VPBROADCASTQ mathConstants<>+4832(SB), Z9
+	VPBROADCASTQ mathConstants<>+4864(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4063,25 +3987,25 @@ loop:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5312(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5408(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5024(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4135,25 +4059,25 @@ tail:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5312(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5408(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+5024(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4176,13 +4100,13 @@ TEXT ·erfF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+4928(SB), Y13
-	VMOVUPS mathConstants<>+2880(SB), Y12
-	VMOVUPS mathConstants<>+2528(SB), Y11
-	VMOVUPS mathConstants<>+4896(SB), Y10
-	VMOVUPS mathConstants<>+4960(SB), Y9
-	VMOVUPS mathConstants<>+4192(SB), Y8
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+4640(SB), Y13
+	VMOVUPS mathConstants<>+3168(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y11
+	VMOVUPS mathConstants<>+4608(SB), Y10
+	VMOVUPS mathConstants<>+4672(SB), Y9
+	VMOVUPS mathConstants<>+4064(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4199,18 +4123,18 @@ loop:
 	VMINPD       Y3, Y8, Y3
 	VMAXPD       Y3, Y9, Y3
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y4
+	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y4
 	VSUBPD       Y14, Y4, Y4
-	VFNMADD231PD mathConstants<>+3872(SB), Y4, Y3
-	VFNMADD231PD mathConstants<>+3904(SB), Y4, Y3
-	VMOVUPS      mathConstants<>+3968(SB), Y6
+	VFNMADD231PD mathConstants<>+3744(SB), Y4, Y3
+	VFNMADD231PD mathConstants<>+3776(SB), Y4, Y3
+	VMOVUPS      mathConstants<>+3840(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+3808(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3872(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3904(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3936(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3968(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y7
 	VMULPD       Y3, Y3, Y6
 	VFMADD231PD  Y7, Y6, Y3
 	VADDPD       Y3, Y15, Y3
@@ -4226,32 +4150,32 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+5024(SB), Y7
+	VMOVUPS      mathConstants<>+4736(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+4992(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5056(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5088(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5248(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+4704(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4768(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4800(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4832(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4864(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4896(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4928(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4960(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4992(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD132PD  mathConstants<>+1664(SB), Y15, Y2
 	VDIVPD       Y2, Y3, Y2
 	VSUBPD       Y2, Y15, Y2
 	VMINPD       Y1, Y15, Y3
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5344(SB), Y5
+	VMOVUPS      mathConstants<>+5056(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5312(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5376(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5408(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5440(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5472(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5504(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5536(SB), Y6, Y7
+	VFMADD231PD  mathConstants<>+5024(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5088(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5120(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5152(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5184(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5216(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5248(SB), Y6, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4276,29 +4200,29 @@ TEXT ·erfcF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5600(SB), Z30
-	VPBROADCASTQ mathConstants<>+4928(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
+	VPBROADCASTQ mathConstants<>+5312(SB), Z30
+	VPBROADCASTQ mathConstants<>+4640(SB), Z29
+	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+1664(SB), Z27
-	VPBROADCASTQ mathConstants<>+2528(SB), Z26
-	VPBROADCASTQ mathConstants<>+5568(SB), Z25
-	VPBROADCASTQ mathConstants<>+2880(SB), Z24
-	VPBROADCASTQ mathConstants<>+4960(SB), Z23
-	VPBROADCASTQ mathConstants<>+4192(SB), Z22
-	VPBROADCASTQ mathConstants<>+3840(SB), Z21
-	VPBROADCASTQ mathConstants<>+3872(SB), Z20
-	VPBROADCASTQ mathConstants<>+3904(SB), Z19
-	VPBROADCASTQ mathConstants<>+3936(SB), Z18
-	VPBROADCASTQ mathConstants<>+3968(SB), Z17
-	VPBROADCASTQ mathConstants<>+4000(SB), Z16
-	VPBROADCASTQ mathConstants<>+4032(SB), Z15
-	VPBROADCASTQ mathConstants<>+4064(SB), Z14
-	VPBROADCASTQ mathConstants<>+4096(SB), Z13
-	VPBROADCASTQ mathConstants<>+4128(SB), Z12
-	VPBROADCASTQ mathConstants<>+4992(SB), Z11
-	VPBROADCASTQ mathConstants<>+5024(SB), Z10
-	VPBROADCASTQ mathConstants<>+5056(SB), Z9
-	VPBROADCASTQ mathConstants<>+5088(SB), Z8
+	VPBROADCASTQ mathConstants<>+2784(SB), Z26
+	VPBROADCASTQ mathConstants<>+5280(SB), Z25
+	VPBROADCASTQ mathConstants<>+3168(SB), Z24
+	VPBROADCASTQ mathConstants<>+4672(SB), Z23
+	VPBROADCASTQ mathConstants<>+4064(SB), Z22
+	VPBROADCASTQ mathConstants<>+3680(SB), Z21
+	VPBROADCASTQ mathConstants<>+3744(SB), Z20
+	VPBROADCASTQ mathConstants<>+3776(SB), Z19
+	VPBROADCASTQ mathConstants<>+3808(SB), Z18
+	VPBROADCASTQ mathConstants<>+3840(SB), Z17
+	VPBROADCASTQ mathConstants<>+3872(SB), Z16
+	VPBROADCASTQ mathConstants<>+3904(SB), Z15
+	VPBROADCASTQ mathConstants<>+3936(SB), Z14
+	VPBROADCASTQ mathConstants<>+3968(SB), Z13
+	VPBROADCASTQ mathConstants<>+4000(SB), Z12
+	VPBROADCASTQ mathConstants<>+4704(SB), Z11
+	VPBROADCASTQ mathConstants<>+4736(SB), Z10
+	VPBROADCASTQ mathConstants<>+4768(SB), Z9
+	VPBROADCASTQ mathConstants<>+4800(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4336,12 +4260,12 @@ loop:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5120(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4832(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4864(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -4349,18 +4273,18 @@ loop:
 	VSUBPD           Z2, Z27, Z3
 	VBLENDMPD        Z3, Z2, K1, Z3
 	VMINPD           Z0, Z31, Z2
-	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4412,12 +4336,12 @@ tail:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5120(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4832(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4864(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -4425,18 +4349,18 @@ tail:
 	VSUBPD           Z2, Z27, Z3
 	VBLENDMPD        Z3, Z2, K1, Z3
 	VMINPD           Z0, Z31, Z2
-	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4458,13 +4382,13 @@ TEXT ·erfcF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+5600(SB), Y13
-	VMOVUPS mathConstants<>+4928(SB), Y12
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+5312(SB), Y13
+	VMOVUPS mathConstants<>+4640(SB), Y12
 	VMOVUPS mathConstants<>+1664(SB), Y11
-	VMOVUPS mathConstants<>+2528(SB), Y10
-	VMOVUPS mathConstants<>+5568(SB), Y9
-	VMOVUPS mathConstants<>+2880(SB), Y8
+	VMOVUPS mathConstants<>+2784(SB), Y10
+	VMOVUPS mathConstants<>+5280(SB), Y9
+	VMOVUPS mathConstants<>+3168(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4479,23 +4403,23 @@ loop:
 	VADDPD       Y12, Y2, Y5
 	VDIVPD       Y5, Y4, Y5
 	VPXOR        Y8, Y3, Y3
-	VMOVUPS      mathConstants<>+4192(SB), Y4
+	VMOVUPS      mathConstants<>+4064(SB), Y4
 	VMINPD       Y3, Y4, Y4
-	VMOVUPS      mathConstants<>+4960(SB), Y3
+	VMOVUPS      mathConstants<>+4672(SB), Y3
 	VMAXPD       Y4, Y3, Y3
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y4
+	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y4
 	VSUBPD       Y14, Y4, Y4
-	VFNMADD231PD mathConstants<>+3872(SB), Y4, Y3
-	VFNMADD231PD mathConstants<>+3904(SB), Y4, Y3
-	VMOVUPS      mathConstants<>+3968(SB), Y6
+	VFNMADD231PD mathConstants<>+3744(SB), Y4, Y3
+	VFNMADD231PD mathConstants<>+3776(SB), Y4, Y3
+	VMOVUPS      mathConstants<>+3840(SB), Y6
 	VMOVAPS      Y6, Y7
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+3808(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3872(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3904(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3936(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+3968(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y7
 	VMULPD       Y3, Y3, Y6
 	VFMADD231PD  Y7, Y6, Y3
 	VADDPD       Y3, Y15, Y3
@@ -4511,17 +4435,17 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+5024(SB), Y7
+	VMOVUPS      mathConstants<>+4736(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+4992(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5056(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5088(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5120(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5152(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5184(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5216(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5248(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+5280(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+4704(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4768(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4800(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4832(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4864(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4896(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4928(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4960(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4992(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD213PD  Y15, Y11, Y2
 	VDIVPD       Y2, Y3, Y2
@@ -4529,18 +4453,18 @@ loop:
 	VSUBPD       Y2, Y11, Y6
 	VBLENDVPD    Y3, Y6, Y2, Y6
 	VMINPD       Y0, Y15, Y2
-	VMOVUPS      mathConstants<>+3488(SB), Y3
+	VMOVUPS      mathConstants<>+3328(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMULPD       Y3, Y3, Y2
-	VMOVUPS      mathConstants<>+5344(SB), Y5
+	VMOVUPS      mathConstants<>+5056(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5312(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5376(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5408(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5440(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5472(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5504(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5536(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+5024(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5088(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5120(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5152(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5184(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5216(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5248(SB), Y2, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VSUBPD       Y7, Y15, Y7
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4751,23 +4675,23 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2624(SB), Z30
-	VPBROADCASTQ mathConstants<>+2880(SB), Z29
-	VPBROADCASTQ mathConstants<>+4960(SB), Z28
-	VPBROADCASTQ mathConstants<>+4192(SB), Z27
-	VPBROADCASTQ mathConstants<>+3840(SB), Z26
-	VPBROADCASTQ mathConstants<>+3872(SB), Z25
-	VPBROADCASTQ mathConstants<>+3904(SB), Z24
-	VPBROADCASTQ mathConstants<>+3936(SB), Z23
-	VPBROADCASTQ mathConstants<>+3968(SB), Z22
-	VPBROADCASTQ mathConstants<>+4000(SB), Z21
-	VPBROADCASTQ mathConstants<>+4032(SB), Z20
-	VPBROADCASTQ mathConstants<>+4064(SB), Z19
-	VPBROADCASTQ mathConstants<>+4096(SB), Z18
-	VPBROADCASTQ mathConstants<>+4128(SB), Z17
-	VPBROADCASTQ mathConstants<>+5632(SB), Z16
+	VPBROADCASTQ mathConstants<>+3712(SB), Z30
+	VPBROADCASTQ mathConstants<>+3168(SB), Z29
+	VPBROADCASTQ mathConstants<>+4672(SB), Z28
+	VPBROADCASTQ mathConstants<>+4064(SB), Z27
+	VPBROADCASTQ mathConstants<>+3680(SB), Z26
+	VPBROADCASTQ mathConstants<>+3744(SB), Z25
+	VPBROADCASTQ mathConstants<>+3776(SB), Z24
+	VPBROADCASTQ mathConstants<>+3808(SB), Z23
+	VPBROADCASTQ mathConstants<>+3840(SB), Z22
+	VPBROADCASTQ mathConstants<>+3872(SB), Z21
+	VPBROADCASTQ mathConstants<>+3904(SB), Z20
+	VPBROADCASTQ mathConstants<>+3936(SB), Z19
+	VPBROADCASTQ mathConstants<>+3968(SB), Z18
+	VPBROADCASTQ mathConstants<>+4000(SB), Z17
+	VPBROADCASTQ mathConstants<>+5344(SB), Z16
 	VPXORQ       Z15, Z15, Z15
-	VPBROADCASTQ mathConstants<>+4640(SB), Z14
+	VPBROADCASTQ mathConstants<>+4352(SB), Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4854,17 +4778,17 @@ TEXT ·siluF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2880(SB), Y13
-	VMOVUPS mathConstants<>+4960(SB), Y12
-	VMOVUPS mathConstants<>+4192(SB), Y11
-	VMOVUPS mathConstants<>+3840(SB), Y10
-	VMOVUPS mathConstants<>+3872(SB), Y9
-	VMOVUPS mathConstants<>+3904(SB), Y8
-	VMOVUPS mathConstants<>+3936(SB), Y7
-	VMOVUPS mathConstants<>+3968(SB), Y6
-	VMOVUPS mathConstants<>+4000(SB), Y5
+	VMOVUPS mathConstants<>+3168(SB), Y13
+	VMOVUPS mathConstants<>+4672(SB), Y12
+	VMOVUPS mathConstants<>+4064(SB), Y11
+	VMOVUPS mathConstants<>+3680(SB), Y10
+	VMOVUPS mathConstants<>+3744(SB), Y9
+	VMOVUPS mathConstants<>+3776(SB), Y8
+	VMOVUPS mathConstants<>+3808(SB), Y7
+	VMOVUPS mathConstants<>+3840(SB), Y6
+	VMOVUPS mathConstants<>+3872(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4882,10 +4806,10 @@ loop:
 	VMOVAPS      Y6, Y3
 	VFMADD231PD  Y1, Y7, Y3
 	VFMADD213PD  Y5, Y1, Y3
-	VFMADD213PD  mathConstants<>+4032(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+4064(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+4096(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+4128(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+3904(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+3936(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+3968(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+4000(SB), Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
 	VADDPD       Y1, Y14, Y1
@@ -4900,11 +4824,11 @@ loop:
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       Y14, Y4, Y4
 	VMULPD       Y4, Y3, Y4
-	VMOVUPS      mathConstants<>+5632(SB), Y3
+	VMOVUPS      mathConstants<>+5344(SB), Y3
 	VMAXPD       Y0, Y3, Y3
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y3, Y0
 	VBLENDVPD    Y0, Y4, Y14, Y0
-	VMOVUPS      mathConstants<>+4640(SB), Y1
+	VMOVUPS      mathConstants<>+4352(SB), Y1
 	VMINPD       Y3, Y1, Y1
 	VMULPD       Y0, Y1, Y0
 	VADDPD       Y4, Y14, Y4
@@ -4926,28 +4850,28 @@ TEXT ·geluF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1632(SB), Z31
-	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+3168(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+5600(SB), Z28
-	VPBROADCASTQ mathConstants<>+4928(SB), Z27
-	VPBROADCASTQ mathConstants<>+2624(SB), Z26
-	VPBROADCASTQ mathConstants<>+2528(SB), Z25
-	VPBROADCASTQ mathConstants<>+5664(SB), Z24
+	VPBROADCASTQ mathConstants<>+5312(SB), Z28
+	VPBROADCASTQ mathConstants<>+4640(SB), Z27
+	VPBROADCASTQ mathConstants<>+3712(SB), Z26
+	VPBROADCASTQ mathConstants<>+2784(SB), Z25
+	VPBROADCASTQ mathConstants<>+5376(SB), Z24
 	VPBROADCASTQ mathConstants<>+1600(SB), Z23
-	VPBROADCASTQ mathConstants<>+4960(SB), Z22
-	VPBROADCASTQ mathConstants<>+4192(SB), Z21
-	VPBROADCASTQ mathConstants<>+3840(SB), Z20
-	VPBROADCASTQ mathConstants<>+3872(SB), Z19
-	VPBROADCASTQ mathConstants<>+3904(SB), Z18
-	VPBROADCASTQ mathConstants<>+3936(SB), Z17
-	VPBROADCASTQ mathConstants<>+3968(SB), Z16
-	VPBROADCASTQ mathConstants<>+4000(SB), Z15
-	VPBROADCASTQ mathConstants<>+4032(SB), Z14
-	VPBROADCASTQ mathConstants<>+4064(SB), Z13
-	VPBROADCASTQ mathConstants<>+4096(SB), Z12
-	VPBROADCASTQ mathConstants<>+4128(SB), Z11
-	VPBROADCASTQ mathConstants<>+4992(SB), Z10
-	VPBROADCASTQ mathConstants<>+5024(SB), Z9
+	VPBROADCASTQ mathConstants<>+4672(SB), Z22
+	VPBROADCASTQ mathConstants<>+4064(SB), Z21
+	VPBROADCASTQ mathConstants<>+3680(SB), Z20
+	VPBROADCASTQ mathConstants<>+3744(SB), Z19
+	VPBROADCASTQ mathConstants<>+3776(SB), Z18
+	VPBROADCASTQ mathConstants<>+3808(SB), Z17
+	VPBROADCASTQ mathConstants<>+3840(SB), Z16
+	VPBROADCASTQ mathConstants<>+3872(SB), Z15
+	VPBROADCASTQ mathConstants<>+3904(SB), Z14
+	VPBROADCASTQ mathConstants<>+3936(SB), Z13
+	VPBROADCASTQ mathConstants<>+3968(SB), Z12
+	VPBROADCASTQ mathConstants<>+4000(SB), Z11
+	VPBROADCASTQ mathConstants<>+4704(SB), Z10
+	VPBROADCASTQ mathConstants<>+4736(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4986,14 +4910,14 @@ loop:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5088(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4768(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4800(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4832(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4864(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4896(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4928(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4960(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4992(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -5006,15 +4930,15 @@ loop:
 	VPANDQ           Z30, Z0, Z4
 	VPXORQ           Z4, Z2, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -5065,14 +4989,14 @@ tail:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
-	VFMADD213PD.BCST mathConstants<>+5056(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5088(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5120(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5152(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5184(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5216(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+5280(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4768(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4800(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4832(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4864(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4896(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4928(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4960(SB), Z6, Z1
+	VFMADD213PD.BCST mathConstants<>+4992(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -5085,15 +5009,15 @@ tail:
 	VPANDQ           Z30, Z0, Z4
 	VPXORQ           Z4, Z2, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5312(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5376(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5408(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5440(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5472(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5504(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5536(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -5113,12 +5037,12 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1632(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
-	VMOVUPS mathConstants<>+2880(SB), Y12
-	VMOVUPS mathConstants<>+5600(SB), Y11
-	VMOVUPS mathConstants<>+4928(SB), Y10
-	VMOVUPS mathConstants<>+2528(SB), Y9
+	VMOVUPS mathConstants<>+3168(SB), Y12
+	VMOVUPS mathConstants<>+5312(SB), Y11
+	VMOVUPS mathConstants<>+4640(SB), Y10
+	VMOVUPS mathConstants<>+2784(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5126,7 +5050,7 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
 	VPAND        Y9, Y0, Y1
-	VMOVUPS      mathConstants<>+5664(SB), Y2
+	VMOVUPS      mathConstants<>+5376(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMULPD       Y2, Y2, Y3
@@ -5137,23 +5061,23 @@ loop:
 	VADDPD       Y10, Y4, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y12, Y3, Y3
-	VMOVUPS      mathConstants<>+4192(SB), Y5
+	VMOVUPS      mathConstants<>+4064(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4960(SB), Y3
+	VMOVUPS      mathConstants<>+4672(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y3
-	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y3
-	VMOVUPS      mathConstants<>+3968(SB), Y7
+	VFNMADD231PD mathConstants<>+3744(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3776(SB), Y5, Y3
+	VMOVUPS      mathConstants<>+3840(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+3936(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+3808(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+3872(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+3904(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+3936(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+3968(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4032(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4064(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4096(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+4128(SB), Y3, Y8
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y8, Y7, Y3
 	VADDPD       Y3, Y13, Y3
@@ -5169,17 +5093,17 @@ loop:
 	VPADDQ       Y13, Y7, Y7
 	VMULPD       Y7, Y8, Y7
 	VMULPD       Y7, Y2, Y7
-	VMOVUPS      mathConstants<>+5024(SB), Y2
+	VMOVUPS      mathConstants<>+4736(SB), Y2
 	VMOVAPS      Y2, Y8
-	VFMADD231PD  mathConstants<>+4992(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5056(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5088(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5120(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5152(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5184(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5216(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5248(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+5280(SB), Y6, Y8
+	VFMADD231PD  mathConstants<>+4704(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4768(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4800(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4832(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4864(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4896(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4928(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4960(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4992(SB), Y6, Y8
 	VMULPD       Y8, Y7, Y8
 	VFMADD132PD  mathConstants<>+1664(SB), Y13, Y4
 	VDIVPD       Y4, Y8, Y4
@@ -5192,15 +5116,15 @@ loop:
 	VPAND        Y12, Y0, Y8
 	VPXOR        Y8, Y1, Y8
 	VMULPD       Y8, Y8, Y1
-	VMOVUPS      mathConstants<>+5344(SB), Y6
+	VMOVUPS      mathConstants<>+5056(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+5312(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5376(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5408(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5440(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5472(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5504(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5536(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+5024(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5088(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5120(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5152(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5184(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5216(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5248(SB), Y1, Y2
 	VFMADD213PD  Y8, Y8, Y2
 	VFMADD213PD  Y15, Y15, Y2
 	VMULPD       Y2, Y0, Y2
@@ -5222,26 +5146,26 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2624(SB), Z30
-	VPBROADCASTQ mathConstants<>+5696(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
-	VPBROADCASTQ mathConstants<>+5728(SB), Z27
-	VPBROADCASTQ mathConstants<>+5760(SB), Z26
-	VPBROADCASTQ mathConstants<>+4960(SB), Z25
-	VPBROADCASTQ mathConstants<>+4192(SB), Z24
-	VPBROADCASTQ mathConstants<>+3840(SB), Z23
-	VPBROADCASTQ mathConstants<>+3872(SB), Z22
-	VPBROADCASTQ mathConstants<>+3904(SB), Z21
-	VPBROADCASTQ mathConstants<>+3936(SB), Z20
-	VPBROADCASTQ mathConstants<>+3968(SB), Z19
-	VPBROADCASTQ mathConstants<>+4000(SB), Z18
-	VPBROADCASTQ mathConstants<>+4032(SB), Z17
-	VPBROADCASTQ mathConstants<>+4064(SB), Z16
-	VPBROADCASTQ mathConstants<>+4096(SB), Z15
-	VPBROADCASTQ mathConstants<>+4128(SB), Z14
-	VPBROADCASTQ mathConstants<>+5632(SB), Z13
+	VPBROADCASTQ mathConstants<>+3712(SB), Z30
+	VPBROADCASTQ mathConstants<>+5408(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
+	VPBROADCASTQ mathConstants<>+5440(SB), Z27
+	VPBROADCASTQ mathConstants<>+5472(SB), Z26
+	VPBROADCASTQ mathConstants<>+4672(SB), Z25
+	VPBROADCASTQ mathConstants<>+4064(SB), Z24
+	VPBROADCASTQ mathConstants<>+3680(SB), Z23
+	VPBROADCASTQ mathConstants<>+3744(SB), Z22
+	VPBROADCASTQ mathConstants<>+3776(SB), Z21
+	VPBROADCASTQ mathConstants<>+3808(SB), Z20
+	VPBROADCASTQ mathConstants<>+3840(SB), Z19
+	VPBROADCASTQ mathConstants<>+3872(SB), Z18
+	VPBROADCASTQ mathConstants<>+3904(SB), Z17
+	VPBROADCASTQ mathConstants<>+3936(SB), Z16
+	VPBROADCASTQ mathConstants<>+3968(SB), Z15
+	VPBROADCASTQ mathConstants<>+4000(SB), Z14
+	VPBROADCASTQ mathConstants<>+5344(SB), Z13
 	VPXORQ       Z12, Z12, Z12
-	VPBROADCASTQ mathConstants<>+4640(SB), Z11
+	VPBROADCASTQ mathConstants<>+4352(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5339,16 +5263,16 @@ TEXT ·geluTanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+5696(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
-	VMOVUPS mathConstants<>+5728(SB), Y11
-	VMOVUPS mathConstants<>+5760(SB), Y10
-	VMOVUPS mathConstants<>+4960(SB), Y9
-	VMOVUPS mathConstants<>+4192(SB), Y8
-	VMOVUPS mathConstants<>+3840(SB), Y7
-	VMOVUPS mathConstants<>+3872(SB), Y6
-	VMOVUPS mathConstants<>+3904(SB), Y5
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+5408(SB), Y13
+	VMOVUPS mathConstants<>+2784(SB), Y12
+	VMOVUPS mathConstants<>+5440(SB), Y11
+	VMOVUPS mathConstants<>+5472(SB), Y10
+	VMOVUPS mathConstants<>+4672(SB), Y9
+	VMOVUPS mathConstants<>+4064(SB), Y8
+	VMOVUPS mathConstants<>+3680(SB), Y7
+	VMOVUPS mathConstants<>+3744(SB), Y6
+	VMOVUPS mathConstants<>+3776(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5368,14 +5292,14 @@ loop:
 	VSUBPD       Y14, Y1, Y1
 	VFNMADD231PD Y6, Y1, Y2
 	VFNMADD231PD Y5, Y1, Y2
-	VMOVUPS      mathConstants<>+3968(SB), Y3
+	VMOVUPS      mathConstants<>+3840(SB), Y3
 	VMOVAPS      Y3, Y4
-	VFMADD231PD  mathConstants<>+3936(SB), Y2, Y4
+	VFMADD231PD  mathConstants<>+3808(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+3872(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+3904(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+3936(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+3968(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+4000(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4032(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4064(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4096(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+4128(SB), Y2, Y4
 	VMULPD       Y2, Y2, Y3
 	VFMADD231PD  Y4, Y3, Y2
 	VADDPD       Y2, Y15, Y2
@@ -5390,11 +5314,11 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y4, Y3
-	VMOVUPS      mathConstants<>+5632(SB), Y4
+	VMOVUPS      mathConstants<>+5344(SB), Y4
 	VMAXPD       Y0, Y4, Y4
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
 	VBLENDVPD    Y0, Y3, Y15, Y0
-	VMOVUPS      mathConstants<>+4640(SB), Y2
+	VMOVUPS      mathConstants<>+4352(SB), Y2
 	VMINPD       Y4, Y2, Y2
 	VMULPD       Y0, Y2, Y0
 	VADDPD       Y3, Y15, Y3
@@ -5564,27 +5488,27 @@ TEXT ·powF32AVX512(SB), NOSPLIT, $0-40
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2528(SB), Z30
-	VPBROADCASTQ mathConstants<>+2624(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z30
+	VPBROADCASTQ mathConstants<>+3712(SB), Z29
 	VPBROADCASTQ mathConstants<>+1536(SB), Z28
 	VPBROADCASTQ mathConstants<>+1472(SB), Z27
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
 	VPBROADCASTQ mathConstants<>+1568(SB), Z25
 	VPBROADCASTQ mathConstants<>+1600(SB), Z24
-	VPBROADCASTQ mathConstants<>+5792(SB), Z23
-	VPBROADCASTQ mathConstants<>+5824(SB), Z22
-	VPBROADCASTQ mathConstants<>+5856(SB), Z21
-	VPBROADCASTQ mathConstants<>+5888(SB), Z20
-	VPBROADCASTQ mathConstants<>+5920(SB), Z19
-	VPBROADCASTQ mathConstants<>+5952(SB), Z18
-	VPBROADCASTQ mathConstants<>+5984(SB), Z17
-	VPBROADCASTQ mathConstants<>+6016(SB), Z16
-	VPBROADCASTQ mathConstants<>+6048(SB), Z15
-	VPBROADCASTQ mathConstants<>+6080(SB), Z14
-	VPBROADCASTQ mathConstants<>+6112(SB), Z13
-	VPBROADCASTQ mathConstants<>+6144(SB), Z12
-	VPBROADCASTQ mathConstants<>+6176(SB), Z11
-	VPBROADCASTQ mathConstants<>+6208(SB), Z10
+	VPBROADCASTQ mathConstants<>+5504(SB), Z23
+	VPBROADCASTQ mathConstants<>+5536(SB), Z22
+	VPBROADCASTQ mathConstants<>+5568(SB), Z21
+	VPBROADCASTQ mathConstants<>+5600(SB), Z20
+	VPBROADCASTQ mathConstants<>+5632(SB), Z19
+	VPBROADCASTQ mathConstants<>+5664(SB), Z18
+	VPBROADCASTQ mathConstants<>+5696(SB), Z17
+	VPBROADCASTQ mathConstants<>+5728(SB), Z16
+	VPBROADCASTQ mathConstants<>+5760(SB), Z15
+	VPBROADCASTQ mathConstants<>+5792(SB), Z14
+	VPBROADCASTQ mathConstants<>+5824(SB), Z13
+	VPBROADCASTQ mathConstants<>+5856(SB), Z12
+	VPBROADCASTQ mathConstants<>+5888(SB), Z11
+	VPBROADCASTQ mathConstants<>+5920(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5703,15 +5627,15 @@ TEXT ·powF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2528(SB), Y14
-	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+2784(SB), Y14
+	VMOVUPS mathConstants<>+3712(SB), Y13
 	VMOVUPS mathConstants<>+1536(SB), Y12
 	VMOVUPS mathConstants<>+1472(SB), Y11
 	VMOVUPS mathConstants<>+1504(SB), Y10
 	VMOVUPS mathConstants<>+1568(SB), Y9
 	VMOVUPS mathConstants<>+1600(SB), Y8
-	VMOVUPS mathConstants<>+5792(SB), Y7
-	VMOVUPS mathConstants<>+5824(SB), Y6
+	VMOVUPS mathConstants<>+5504(SB), Y7
+	VMOVUPS mathConstants<>+5536(SB), Y6
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5731,15 +5655,15 @@ loop:
 	VMULPD      Y0, Y0, Y3
 	VMOVAPS     Y6, Y4
 	VFMADD231PD Y3, Y7, Y4
-	VFMADD213PD mathConstants<>+5856(SB), Y3, Y4
-	VFMADD213PD mathConstants<>+5888(SB), Y3, Y4
-	VFMADD213PD mathConstants<>+5920(SB), Y3, Y4
+	VFMADD213PD mathConstants<>+5568(SB), Y3, Y4
+	VFMADD213PD mathConstants<>+5600(SB), Y3, Y4
+	VFMADD213PD mathConstants<>+5632(SB), Y3, Y4
 	VFMADD213PD Y2, Y4, Y0
 	VMULPD      Y0, Y1, Y0
 	VPAND       Y14, Y2, Y2
-	VCMPPD      $0x01, mathConstants<>+5952(SB), Y2, Y2
+	VCMPPD      $0x01, mathConstants<>+5664(SB), Y2, Y2
 	VPAND       Y14, Y0, Y1
-	VCMPPD      $0x01, mathConstants<>+5984(SB), Y1, Y1
+	VCMPPD      $0x01, mathConstants<>+5696(SB), Y1, Y1
 	VPAND       Y1, Y2, Y2
 	VPCMPEQD    Y1, Y1, Y1
 	VPXOR       Y2, Y1, Y1
@@ -5750,14 +5674,14 @@ loop:
 	VFMADD231PD Y15, Y0, Y1
 	VSUBPD      Y13, Y1, Y2
 	VSUBPD      Y2, Y0, Y2
-	VMOVUPS     mathConstants<>+6048(SB), Y0
+	VMOVUPS     mathConstants<>+5760(SB), Y0
 	VMOVAPS     Y0, Y4
-	VFMADD231PD mathConstants<>+6016(SB), Y2, Y4
-	VFMADD213PD mathConstants<>+6080(SB), Y2, Y4
-	VFMADD213PD mathConstants<>+6112(SB), Y2, Y4
-	VFMADD213PD mathConstants<>+6144(SB), Y2, Y4
-	VFMADD213PD mathConstants<>+6176(SB), Y2, Y4
-	VFMADD213PD mathConstants<>+6208(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+5728(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+5792(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+5824(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+5856(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+5888(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+5920(SB), Y2, Y4
 	VFMADD213PD Y15, Y2, Y4
 	VPSLLQ      $0x34, Y1, Y1
 	VPADDQ      Y1, Y4, Y1
@@ -5782,28 +5706,28 @@ TEXT ·powLongF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+2624(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+3712(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
 	VPBROADCASTQ mathConstants<>+1504(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
 	VPBROADCASTQ mathConstants<>+1600(SB), Z23
-	VPBROADCASTQ mathConstants<>+5792(SB), Z22
-	VPBROADCASTQ mathConstants<>+5824(SB), Z21
-	VPBROADCASTQ mathConstants<>+5856(SB), Z20
-	VPBROADCASTQ mathConstants<>+5888(SB), Z19
-	VPBROADCASTQ mathConstants<>+5920(SB), Z18
+	VPBROADCASTQ mathConstants<>+5504(SB), Z22
+	VPBROADCASTQ mathConstants<>+5536(SB), Z21
+	VPBROADCASTQ mathConstants<>+5568(SB), Z20
+	VPBROADCASTQ mathConstants<>+5600(SB), Z19
+	VPBROADCASTQ mathConstants<>+5632(SB), Z18
 	VPBROADCASTQ mathConstants<>+1984(SB), Z17
 	VPBROADCASTQ mathConstants<>+1952(SB), Z16
-	VPBROADCASTQ mathConstants<>+5632(SB), Z15
-	VPBROADCASTQ mathConstants<>+5984(SB), Z14
-	VPBROADCASTQ mathConstants<>+6016(SB), Z13
-	VPBROADCASTQ mathConstants<>+6048(SB), Z12
-	VPBROADCASTQ mathConstants<>+6080(SB), Z11
-	VPBROADCASTQ mathConstants<>+6112(SB), Z10
-	VPBROADCASTQ mathConstants<>+6144(SB), Z9
-	VPBROADCASTQ mathConstants<>+6176(SB), Z8
+	VPBROADCASTQ mathConstants<>+5344(SB), Z15
+	VPBROADCASTQ mathConstants<>+5696(SB), Z14
+	VPBROADCASTQ mathConstants<>+5728(SB), Z13
+	VPBROADCASTQ mathConstants<>+5760(SB), Z12
+	VPBROADCASTQ mathConstants<>+5792(SB), Z11
+	VPBROADCASTQ mathConstants<>+5824(SB), Z10
+	VPBROADCASTQ mathConstants<>+5856(SB), Z9
+	VPBROADCASTQ mathConstants<>+5888(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5849,12 +5773,12 @@ loop:
 	VFMADD213PD      Z10, Z6, Z4
 	VFMADD213PD      Z9, Z6, Z4
 	VFMADD213PD      Z8, Z6, Z4
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z6, Z4
+	VFMADD213PD.BCST mathConstants<>+5920(SB), Z6, Z4
 	VFMADD213PD      Z31, Z6, Z4
 	VPSLLQ           $0x34, Z2, Z2
 	VPADDQ           Z2, Z4, Z2
 	VPANDQ           Z28, Z1, Z1
-	VPBROADCASTQ     mathConstants<>+6240(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5952(SB), Z4
 	VMINPD           Z1, Z4, Z4
 	VMOVAPS          Z29, Z1
 	VFMADD231PD      Z31, Z4, Z1
@@ -5922,12 +5846,12 @@ tail:
 	VFMADD213PD      Z10, Z6, Z4
 	VFMADD213PD      Z9, Z6, Z4
 	VFMADD213PD      Z8, Z6, Z4
-	VFMADD213PD.BCST mathConstants<>+6208(SB), Z6, Z4
+	VFMADD213PD.BCST mathConstants<>+5920(SB), Z6, Z4
 	VFMADD213PD      Z31, Z6, Z4
 	VPSLLQ           $0x34, Z2, Z2
 	VPADDQ           Z2, Z4, Z2
 	VPANDQ           Z28, Z1, Z1
-	VPBROADCASTQ     mathConstants<>+6240(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5952(SB), Z4
 	VMINPD           Z1, Z4, Z4
 	VMOVAPS          Z29, Z1
 	VFMADD231PD      Z31, Z4, Z1
@@ -5959,8 +5883,8 @@ TEXT ·powLongF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+2624(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+3712(SB), Y13
+	VMOVUPS mathConstants<>+2784(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
 	VMOVUPS mathConstants<>+1472(SB), Y10
 	VMOVUPS mathConstants<>+1504(SB), Y9
@@ -5983,12 +5907,12 @@ loop:
 	VADDPD      Y15, Y3, Y3
 	VDIVPD      Y3, Y5, Y3
 	VMULPD      Y3, Y3, Y5
-	VMOVUPS     mathConstants<>+5824(SB), Y6
+	VMOVUPS     mathConstants<>+5536(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+5792(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+5856(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+5888(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+5920(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+5504(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+5568(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+5600(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+5632(SB), Y5, Y7
 	VFMADD231PD Y7, Y3, Y4
 	VCMPPD      $0x01, mathConstants<>+1984(SB), Y2, Y7
 	VCMPPD      $0x00, Y14, Y2, Y3
@@ -5999,27 +5923,27 @@ loop:
 	VPOR        Y3, Y2, Y2
 	VMULPD      Y4, Y1, Y4
 	VBLENDVPD   Y2, Y14, Y4, Y4
-	VMOVUPS     mathConstants<>+5984(SB), Y2
+	VMOVUPS     mathConstants<>+5696(SB), Y2
 	VMINPD      Y4, Y2, Y2
-	VMOVUPS     mathConstants<>+5632(SB), Y4
+	VMOVUPS     mathConstants<>+5344(SB), Y4
 	VMAXPD      Y2, Y4, Y4
 	VMOVAPS     Y13, Y2
 	VFMADD231PD Y15, Y4, Y2
 	VSUBPD      Y13, Y2, Y3
 	VSUBPD      Y3, Y4, Y3
-	VMOVUPS     mathConstants<>+6048(SB), Y4
+	VMOVUPS     mathConstants<>+5760(SB), Y4
 	VMOVAPS     Y4, Y5
-	VFMADD231PD mathConstants<>+6016(SB), Y3, Y5
-	VFMADD213PD mathConstants<>+6080(SB), Y3, Y5
-	VFMADD213PD mathConstants<>+6112(SB), Y3, Y5
-	VFMADD213PD mathConstants<>+6144(SB), Y3, Y5
-	VFMADD213PD mathConstants<>+6176(SB), Y3, Y5
-	VFMADD213PD mathConstants<>+6208(SB), Y3, Y5
+	VFMADD231PD mathConstants<>+5728(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+5792(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+5824(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+5856(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+5888(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+5920(SB), Y3, Y5
 	VFMADD213PD Y15, Y3, Y5
 	VPSLLQ      $0x34, Y2, Y2
 	VPADDQ      Y2, Y5, Y2
 	VPAND       Y12, Y1, Y1
-	VMOVUPS     mathConstants<>+6240(SB), Y5
+	VMOVUPS     mathConstants<>+5952(SB), Y5
 	VMINPD      Y1, Y5, Y5
 	VMOVAPS     Y13, Y1
 	VFMADD231PD Y15, Y5, Y1
@@ -6054,27 +5978,27 @@ TEXT ·atan2F32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2528(SB), Z29
-	VPBROADCASTQ mathConstants<>+4640(SB), Z28
-	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+2784(SB), Z29
+	VPBROADCASTQ mathConstants<>+4352(SB), Z28
+	VPBROADCASTQ mathConstants<>+4384(SB), Z27
 	VPBROADCASTQ mathConstants<>+1984(SB), Z26
-	VPBROADCASTQ mathConstants<>+3456(SB), Z25
-	VPBROADCASTQ mathConstants<>+2880(SB), Z24
-	VPBROADCASTQ mathConstants<>+4832(SB), Z23
-	VPBROADCASTQ mathConstants<>+6272(SB), Z22
-	VPBROADCASTQ mathConstants<>+3520(SB), Z21
-	VPBROADCASTQ mathConstants<>+3552(SB), Z20
-	VPBROADCASTQ mathConstants<>+3584(SB), Z19
-	VPBROADCASTQ mathConstants<>+3616(SB), Z18
-	VPBROADCASTQ mathConstants<>+3648(SB), Z17
-	VPBROADCASTQ mathConstants<>+3680(SB), Z16
-	VPBROADCASTQ mathConstants<>+3712(SB), Z15
-	VPBROADCASTQ mathConstants<>+2656(SB), Z14
-	VPBROADCASTQ mathConstants<>+3744(SB), Z13
-	VPBROADCASTQ mathConstants<>+2688(SB), Z12
-	VPBROADCASTQ mathConstants<>+3776(SB), Z11
-	VPBROADCASTQ mathConstants<>+3360(SB), Z10
-	VPBROADCASTQ mathConstants<>+3392(SB), Z9
+	VPBROADCASTQ mathConstants<>+3296(SB), Z25
+	VPBROADCASTQ mathConstants<>+3168(SB), Z24
+	VPBROADCASTQ mathConstants<>+4544(SB), Z23
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+3360(SB), Z21
+	VPBROADCASTQ mathConstants<>+3392(SB), Z20
+	VPBROADCASTQ mathConstants<>+3424(SB), Z19
+	VPBROADCASTQ mathConstants<>+3456(SB), Z18
+	VPBROADCASTQ mathConstants<>+3488(SB), Z17
+	VPBROADCASTQ mathConstants<>+3520(SB), Z16
+	VPBROADCASTQ mathConstants<>+3552(SB), Z15
+	VPBROADCASTQ mathConstants<>+3104(SB), Z14
+	VPBROADCASTQ mathConstants<>+3584(SB), Z13
+	VPBROADCASTQ mathConstants<>+3136(SB), Z12
+	VPBROADCASTQ mathConstants<>+3616(SB), Z11
+	VPBROADCASTQ mathConstants<>+3200(SB), Z10
+	VPBROADCASTQ mathConstants<>+3232(SB), Z9
 	VPBROADCASTQ mathConstants<>+1920(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6245,11 +6169,11 @@ TEXT ·atan2F32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2528(SB), Y13
-	VMOVUPS mathConstants<>+4640(SB), Y12
-	VMOVUPS mathConstants<>+4672(SB), Y11
+	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+4352(SB), Y12
+	VMOVUPS mathConstants<>+4384(SB), Y11
 	VMOVUPS mathConstants<>+1984(SB), Y10
-	VMOVUPS mathConstants<>+3456(SB), Y9
+	VMOVUPS mathConstants<>+3296(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6265,8 +6189,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+6272(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4832(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5984(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4544(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -6284,7 +6208,7 @@ loop:
 	VCMPPD      $0x01, Y4, Y2, Y2
 	VMULPD      Y4, Y9, Y3
 	VCMPPD      $0x01, Y3, Y6, Y3
-	VPXOR       mathConstants<>+2880(SB), Y6, Y5
+	VPXOR       mathConstants<>+3168(SB), Y6, Y5
 	VSUBPD      Y6, Y4, Y7
 	VBLENDVPD   Y2, Y7, Y4, Y7
 	VBLENDVPD   Y3, Y5, Y7, Y5
@@ -6294,31 +6218,31 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+3552(SB), Y6
+	VMOVUPS     mathConstants<>+3392(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+3520(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3584(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3616(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3648(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3680(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+3712(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+3360(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3424(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3456(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3488(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3520(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+3552(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
-	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y15, Y7
-	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y7, Y7
-	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y15, Y2
-	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3584(SB), Y15, Y7
+	VBLENDVPD   Y3, mathConstants<>+3104(SB), Y7, Y7
+	VBLENDVPD   Y2, mathConstants<>+3616(SB), Y15, Y2
+	VBLENDVPD   Y3, mathConstants<>+3136(SB), Y2, Y2
 	VADDPD      Y4, Y7, Y3
 	VSUBPD      Y3, Y7, Y7
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y2, Y8, Y2
 	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y3, Y2
-	VMOVUPS     mathConstants<>+3360(SB), Y3
+	VMOVUPS     mathConstants<>+3200(SB), Y3
 	VSUBPD      Y2, Y3, Y3
-	VADDPD      mathConstants<>+3392(SB), Y3, Y3
+	VADDPD      mathConstants<>+3232(SB), Y3, Y3
 	VPCMPGTQ    Y1, Y15, Y4
 	VBLENDVPD   Y4, Y3, Y2, Y3
-	VPAND       mathConstants<>+2880(SB), Y0, Y2
+	VPAND       mathConstants<>+3168(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VCMPPD      $0x03, Y1, Y1, Y1
 	VCMPPD      $0x03, Y0, Y0, Y0
@@ -6342,7 +6266,7 @@ TEXT ·hypotF32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z31
-	VPBROADCASTQ mathConstants<>+2528(SB), Z30
+	VPBROADCASTQ mathConstants<>+2784(SB), Z30
 	VPBROADCASTQ mathConstants<>+1920(SB), Z29
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6412,7 +6336,7 @@ TEXT ·hypotF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1984(SB), Y15
-	VMOVUPS mathConstants<>+2528(SB), Y14
+	VMOVUPS mathConstants<>+2784(SB), Y14
 	VMOVUPS mathConstants<>+1920(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -6452,22 +6376,22 @@ TEXT ·expF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+4960(SB), Z30
-	VPBROADCASTQ mathConstants<>+4192(SB), Z29
-	VPBROADCASTQ mathConstants<>+3840(SB), Z28
-	VPBROADCASTQ mathConstants<>+3872(SB), Z27
-	VPBROADCASTQ mathConstants<>+3904(SB), Z26
-	VPBROADCASTQ mathConstants<>+6304(SB), Z25
-	VPBROADCASTQ mathConstants<>+6336(SB), Z24
-	VPBROADCASTQ mathConstants<>+6368(SB), Z23
-	VPBROADCASTQ mathConstants<>+6400(SB), Z22
-	VPBROADCASTQ mathConstants<>+6432(SB), Z21
-	VPBROADCASTQ mathConstants<>+6464(SB), Z20
-	VPBROADCASTQ mathConstants<>+6496(SB), Z19
-	VPBROADCASTQ mathConstants<>+6528(SB), Z18
-	VPBROADCASTQ mathConstants<>+6560(SB), Z17
-	VPBROADCASTQ mathConstants<>+6592(SB), Z16
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
+	VPBROADCASTQ mathConstants<>+4672(SB), Z30
+	VPBROADCASTQ mathConstants<>+4064(SB), Z29
+	VPBROADCASTQ mathConstants<>+3680(SB), Z28
+	VPBROADCASTQ mathConstants<>+3744(SB), Z27
+	VPBROADCASTQ mathConstants<>+3776(SB), Z26
+	VPBROADCASTQ mathConstants<>+6016(SB), Z25
+	VPBROADCASTQ mathConstants<>+6048(SB), Z24
+	VPBROADCASTQ mathConstants<>+6080(SB), Z23
+	VPBROADCASTQ mathConstants<>+6112(SB), Z22
+	VPBROADCASTQ mathConstants<>+6144(SB), Z21
+	VPBROADCASTQ mathConstants<>+6176(SB), Z20
+	VPBROADCASTQ mathConstants<>+6208(SB), Z19
+	VPBROADCASTQ mathConstants<>+6240(SB), Z18
+	VPBROADCASTQ mathConstants<>+6272(SB), Z17
+	VPBROADCASTQ mathConstants<>+6304(SB), Z16
 	VPBROADCASTQ mathConstants<>+1632(SB), Z15
 	VPBROADCASTQ mathConstants<>+1440(SB), Z14
 	XORL         AX, AX
@@ -6546,18 +6470,18 @@ TEXT ·expF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+4960(SB), Y12
-	VMOVUPS mathConstants<>+4192(SB), Y11
-	VMOVUPS mathConstants<>+3840(SB), Y10
-	VMOVUPS mathConstants<>+3872(SB), Y9
-	VMOVUPS mathConstants<>+3904(SB), Y8
-	VMOVUPS mathConstants<>+6304(SB), Y7
-	VMOVUPS mathConstants<>+6336(SB), Y6
-	VMOVUPS mathConstants<>+6368(SB), Y5
-	VMOVUPS mathConstants<>+6400(SB), Y4
+	VMOVUPS mathConstants<>+4672(SB), Y12
+	VMOVUPS mathConstants<>+4064(SB), Y11
+	VMOVUPS mathConstants<>+3680(SB), Y10
+	VMOVUPS mathConstants<>+3744(SB), Y9
+	VMOVUPS mathConstants<>+3776(SB), Y8
+	VMOVUPS mathConstants<>+6016(SB), Y7
+	VMOVUPS mathConstants<>+6048(SB), Y6
+	VMOVUPS mathConstants<>+6080(SB), Y5
+	VMOVUPS mathConstants<>+6112(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6575,12 +6499,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+6432(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6464(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6496(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6528(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6560(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6592(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6240(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6272(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6304(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -6612,20 +6536,20 @@ TEXT ·exp2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2624(SB), Z30
-	VPBROADCASTQ mathConstants<>+6656(SB), Z29
-	VPBROADCASTQ mathConstants<>+6624(SB), Z28
-	VPBROADCASTQ mathConstants<>+3872(SB), Z27
-	VPBROADCASTQ mathConstants<>+6304(SB), Z26
-	VPBROADCASTQ mathConstants<>+6336(SB), Z25
-	VPBROADCASTQ mathConstants<>+6368(SB), Z24
-	VPBROADCASTQ mathConstants<>+6400(SB), Z23
-	VPBROADCASTQ mathConstants<>+6432(SB), Z22
-	VPBROADCASTQ mathConstants<>+6464(SB), Z21
-	VPBROADCASTQ mathConstants<>+6496(SB), Z20
-	VPBROADCASTQ mathConstants<>+6528(SB), Z19
-	VPBROADCASTQ mathConstants<>+6560(SB), Z18
-	VPBROADCASTQ mathConstants<>+6592(SB), Z17
+	VPBROADCASTQ mathConstants<>+3712(SB), Z30
+	VPBROADCASTQ mathConstants<>+6368(SB), Z29
+	VPBROADCASTQ mathConstants<>+6336(SB), Z28
+	VPBROADCASTQ mathConstants<>+3744(SB), Z27
+	VPBROADCASTQ mathConstants<>+6016(SB), Z26
+	VPBROADCASTQ mathConstants<>+6048(SB), Z25
+	VPBROADCASTQ mathConstants<>+6080(SB), Z24
+	VPBROADCASTQ mathConstants<>+6112(SB), Z23
+	VPBROADCASTQ mathConstants<>+6144(SB), Z22
+	VPBROADCASTQ mathConstants<>+6176(SB), Z21
+	VPBROADCASTQ mathConstants<>+6208(SB), Z20
+	VPBROADCASTQ mathConstants<>+6240(SB), Z19
+	VPBROADCASTQ mathConstants<>+6272(SB), Z18
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
 	VPBROADCASTQ mathConstants<>+1632(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6703,18 +6627,18 @@ TEXT ·exp2F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+6656(SB), Y12
-	VMOVUPS mathConstants<>+6624(SB), Y11
-	VMOVUPS mathConstants<>+3872(SB), Y10
-	VMOVUPS mathConstants<>+6304(SB), Y9
-	VMOVUPS mathConstants<>+6336(SB), Y8
-	VMOVUPS mathConstants<>+6368(SB), Y7
-	VMOVUPS mathConstants<>+6400(SB), Y6
-	VMOVUPS mathConstants<>+6432(SB), Y5
-	VMOVUPS mathConstants<>+6464(SB), Y4
+	VMOVUPS mathConstants<>+6368(SB), Y12
+	VMOVUPS mathConstants<>+6336(SB), Y11
+	VMOVUPS mathConstants<>+3744(SB), Y10
+	VMOVUPS mathConstants<>+6016(SB), Y9
+	VMOVUPS mathConstants<>+6048(SB), Y8
+	VMOVUPS mathConstants<>+6080(SB), Y7
+	VMOVUPS mathConstants<>+6112(SB), Y6
+	VMOVUPS mathConstants<>+6144(SB), Y5
+	VMOVUPS mathConstants<>+6176(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6734,10 +6658,10 @@ loop:
 	VFMADD213PD Y6, Y0, Y2
 	VFMADD213PD Y5, Y0, Y2
 	VFMADD213PD Y4, Y0, Y2
-	VFMADD213PD mathConstants<>+6496(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6528(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6560(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6592(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6208(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6240(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6272(SB), Y0, Y2
+	VFMADD213PD mathConstants<>+6304(SB), Y0, Y2
 	VFMADD213PD Y13, Y0, Y2
 	VMULPD      Y0, Y0, Y3
 	VFMADD231PD Y2, Y3, Y0
@@ -6768,26 +6692,26 @@ TEXT ·expm1F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+1632(SB), Z30
-	VPBROADCASTQ mathConstants<>+4224(SB), Z29
-	VPBROADCASTQ mathConstants<>+4192(SB), Z28
-	VPBROADCASTQ mathConstants<>+3840(SB), Z27
-	VPBROADCASTQ mathConstants<>+3872(SB), Z26
-	VPBROADCASTQ mathConstants<>+3904(SB), Z25
-	VPBROADCASTQ mathConstants<>+6304(SB), Z24
-	VPBROADCASTQ mathConstants<>+6336(SB), Z23
-	VPBROADCASTQ mathConstants<>+6368(SB), Z22
-	VPBROADCASTQ mathConstants<>+6400(SB), Z21
-	VPBROADCASTQ mathConstants<>+6432(SB), Z20
-	VPBROADCASTQ mathConstants<>+6464(SB), Z19
-	VPBROADCASTQ mathConstants<>+6496(SB), Z18
-	VPBROADCASTQ mathConstants<>+6528(SB), Z17
-	VPBROADCASTQ mathConstants<>+6560(SB), Z16
-	VPBROADCASTQ mathConstants<>+6592(SB), Z15
-	VPBROADCASTQ mathConstants<>+4256(SB), Z14
+	VPBROADCASTQ mathConstants<>+4096(SB), Z29
+	VPBROADCASTQ mathConstants<>+4064(SB), Z28
+	VPBROADCASTQ mathConstants<>+3680(SB), Z27
+	VPBROADCASTQ mathConstants<>+3744(SB), Z26
+	VPBROADCASTQ mathConstants<>+3776(SB), Z25
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
+	VPBROADCASTQ mathConstants<>+6304(SB), Z15
+	VPBROADCASTQ mathConstants<>+4128(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
-	VPBROADCASTQ mathConstants<>+2880(SB), Z12
+	VPBROADCASTQ mathConstants<>+3168(SB), Z12
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -6876,17 +6800,17 @@ TEXT ·expm1F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1632(SB), Y14
-	VMOVUPS mathConstants<>+4224(SB), Y13
-	VMOVUPS mathConstants<>+4192(SB), Y12
-	VMOVUPS mathConstants<>+3840(SB), Y11
-	VMOVUPS mathConstants<>+3872(SB), Y10
-	VMOVUPS mathConstants<>+3904(SB), Y9
-	VMOVUPS mathConstants<>+6304(SB), Y8
-	VMOVUPS mathConstants<>+6336(SB), Y7
-	VMOVUPS mathConstants<>+6368(SB), Y6
-	VMOVUPS mathConstants<>+6400(SB), Y5
+	VMOVUPS mathConstants<>+4096(SB), Y13
+	VMOVUPS mathConstants<>+4064(SB), Y12
+	VMOVUPS mathConstants<>+3680(SB), Y11
+	VMOVUPS mathConstants<>+3744(SB), Y10
+	VMOVUPS mathConstants<>+3776(SB), Y9
+	VMOVUPS mathConstants<>+6016(SB), Y8
+	VMOVUPS mathConstants<>+6048(SB), Y7
+	VMOVUPS mathConstants<>+6080(SB), Y6
+	VMOVUPS mathConstants<>+6112(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6904,22 +6828,22 @@ loop:
 	VFMADD231PD  Y1, Y8, Y3
 	VFMADD213PD  Y6, Y1, Y3
 	VFMADD213PD  Y5, Y1, Y3
-	VFMADD213PD  mathConstants<>+6432(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6464(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6496(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6528(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6560(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6592(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6240(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6272(SB), Y1, Y3
+	VFMADD213PD  mathConstants<>+6304(SB), Y1, Y3
 	VFMADD213PD  Y14, Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
-	VPADDQ       mathConstants<>+4256(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4128(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       mathConstants<>+1440(SB), Y2, Y2
 	VSUBPD       Y14, Y2, Y3
 	VFMADD231PD  Y2, Y1, Y3
 	VADDPD       Y3, Y3, Y3
-	VPAND        mathConstants<>+2880(SB), Y0, Y0
+	VPAND        mathConstants<>+3168(SB), Y0, Y0
 	VPOR         Y0, Y3, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -6938,9 +6862,9 @@ TEXT ·logF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1536(SB), Z30
-	VPBROADCASTQ mathConstants<>+6688(SB), Z29
-	VPBROADCASTQ mathConstants<>+6720(SB), Z28
-	VPBROADCASTQ mathConstants<>+6752(SB), Z27
+	VPBROADCASTQ mathConstants<>+6400(SB), Z29
+	VPBROADCASTQ mathConstants<>+6432(SB), Z28
+	VPBROADCASTQ mathConstants<>+6464(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
 	VPBROADCASTQ mathConstants<>+1504(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
@@ -6948,13 +6872,13 @@ TEXT ·logF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z22
 	VPBROADCASTQ mathConstants<>+1632(SB), Z21
 	VPBROADCASTQ mathConstants<>+1664(SB), Z20
-	VPBROADCASTQ mathConstants<>+6784(SB), Z19
-	VPBROADCASTQ mathConstants<>+6816(SB), Z18
-	VPBROADCASTQ mathConstants<>+6848(SB), Z17
-	VPBROADCASTQ mathConstants<>+6880(SB), Z16
-	VPBROADCASTQ mathConstants<>+6912(SB), Z15
-	VPBROADCASTQ mathConstants<>+6944(SB), Z14
-	VPBROADCASTQ mathConstants<>+6976(SB), Z13
+	VPBROADCASTQ mathConstants<>+6496(SB), Z19
+	VPBROADCASTQ mathConstants<>+6528(SB), Z18
+	VPBROADCASTQ mathConstants<>+6560(SB), Z17
+	VPBROADCASTQ mathConstants<>+6592(SB), Z16
+	VPBROADCASTQ mathConstants<>+6624(SB), Z15
+	VPBROADCASTQ mathConstants<>+6656(SB), Z14
+	VPBROADCASTQ mathConstants<>+6688(SB), Z13
 	VPBROADCASTQ mathConstants<>+1824(SB), Z12
 	VPBROADCASTQ mathConstants<>+1856(SB), Z11
 	VPBROADCASTQ mathConstants<>+1920(SB), Z10
@@ -7076,9 +7000,9 @@ TEXT ·logF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1536(SB), Y14
-	VMOVUPS mathConstants<>+6688(SB), Y13
-	VMOVUPS mathConstants<>+6720(SB), Y12
-	VMOVUPS mathConstants<>+6752(SB), Y11
+	VMOVUPS mathConstants<>+6400(SB), Y13
+	VMOVUPS mathConstants<>+6432(SB), Y12
+	VMOVUPS mathConstants<>+6464(SB), Y11
 	VMOVUPS mathConstants<>+1472(SB), Y10
 	VMOVUPS mathConstants<>+1504(SB), Y9
 	VMOVUPS mathConstants<>+1568(SB), Y8
@@ -7104,14 +7028,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6816(SB), Y6
+	VMOVUPS     mathConstants<>+6528(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6784(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6848(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6880(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6912(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6944(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6976(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6560(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6592(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6624(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6656(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6688(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
@@ -7146,12 +7070,12 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+3840(SB), Z31
+	VPBROADCASTQ mathConstants<>+3680(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1536(SB), Z29
-	VPBROADCASTQ mathConstants<>+6688(SB), Z28
-	VPBROADCASTQ mathConstants<>+6720(SB), Z27
-	VPBROADCASTQ mathConstants<>+6752(SB), Z26
+	VPBROADCASTQ mathConstants<>+6400(SB), Z28
+	VPBROADCASTQ mathConstants<>+6432(SB), Z27
+	VPBROADCASTQ mathConstants<>+6464(SB), Z26
 	VPBROADCASTQ mathConstants<>+1472(SB), Z25
 	VPBROADCASTQ mathConstants<>+1504(SB), Z24
 	VPBROADCASTQ mathConstants<>+1568(SB), Z23
@@ -7159,14 +7083,14 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1632(SB), Z20
 	VPBROADCASTQ mathConstants<>+1664(SB), Z19
-	VPBROADCASTQ mathConstants<>+6784(SB), Z18
-	VPBROADCASTQ mathConstants<>+6816(SB), Z17
-	VPBROADCASTQ mathConstants<>+6848(SB), Z16
-	VPBROADCASTQ mathConstants<>+6880(SB), Z15
-	VPBROADCASTQ mathConstants<>+6912(SB), Z14
-	VPBROADCASTQ mathConstants<>+6944(SB), Z13
-	VPBROADCASTQ mathConstants<>+6976(SB), Z12
-	VPBROADCASTQ mathConstants<>+7008(SB), Z11
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+6624(SB), Z14
+	VPBROADCASTQ mathConstants<>+6656(SB), Z13
+	VPBROADCASTQ mathConstants<>+6688(SB), Z12
+	VPBROADCASTQ mathConstants<>+6720(SB), Z11
 	VPBROADCASTQ mathConstants<>+1920(SB), Z10
 	VPBROADCASTQ mathConstants<>+1952(SB), Z9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z8
@@ -7290,12 +7214,12 @@ TEXT ·log2F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3840(SB), Y15
+	VMOVUPS mathConstants<>+3680(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1536(SB), Y13
-	VMOVUPS mathConstants<>+6688(SB), Y12
-	VMOVUPS mathConstants<>+6720(SB), Y11
-	VMOVUPS mathConstants<>+6752(SB), Y10
+	VMOVUPS mathConstants<>+6400(SB), Y12
+	VMOVUPS mathConstants<>+6432(SB), Y11
+	VMOVUPS mathConstants<>+6464(SB), Y10
 	VMOVUPS mathConstants<>+1472(SB), Y9
 	VMOVUPS mathConstants<>+1504(SB), Y8
 	XORL    AX, AX
@@ -7320,21 +7244,21 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6816(SB), Y6
+	VMOVUPS     mathConstants<>+6528(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6784(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6848(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6880(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6912(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6944(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6976(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6560(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6592(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6624(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6656(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6688(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+7008(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6720(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
 	VADDPD      Y7, Y1, Y3
 	VSUBPD      Y3, Y1, Y1
@@ -7365,12 +7289,12 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+7040(SB), Z31
+	VPBROADCASTQ mathConstants<>+6752(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1536(SB), Z29
-	VPBROADCASTQ mathConstants<>+6688(SB), Z28
-	VPBROADCASTQ mathConstants<>+6720(SB), Z27
-	VPBROADCASTQ mathConstants<>+6752(SB), Z26
+	VPBROADCASTQ mathConstants<>+6400(SB), Z28
+	VPBROADCASTQ mathConstants<>+6432(SB), Z27
+	VPBROADCASTQ mathConstants<>+6464(SB), Z26
 	VPBROADCASTQ mathConstants<>+1472(SB), Z25
 	VPBROADCASTQ mathConstants<>+1504(SB), Z24
 	VPBROADCASTQ mathConstants<>+1568(SB), Z23
@@ -7378,16 +7302,16 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1632(SB), Z20
 	VPBROADCASTQ mathConstants<>+1664(SB), Z19
-	VPBROADCASTQ mathConstants<>+6784(SB), Z18
-	VPBROADCASTQ mathConstants<>+6816(SB), Z17
-	VPBROADCASTQ mathConstants<>+6848(SB), Z16
-	VPBROADCASTQ mathConstants<>+6880(SB), Z15
-	VPBROADCASTQ mathConstants<>+6912(SB), Z14
-	VPBROADCASTQ mathConstants<>+6944(SB), Z13
-	VPBROADCASTQ mathConstants<>+6976(SB), Z12
-	VPBROADCASTQ mathConstants<>+7072(SB), Z11
-	VPBROADCASTQ mathConstants<>+7104(SB), Z10
-	VPBROADCASTQ mathConstants<>+7136(SB), Z9
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+6624(SB), Z14
+	VPBROADCASTQ mathConstants<>+6656(SB), Z13
+	VPBROADCASTQ mathConstants<>+6688(SB), Z12
+	VPBROADCASTQ mathConstants<>+6784(SB), Z11
+	VPBROADCASTQ mathConstants<>+6816(SB), Z10
+	VPBROADCASTQ mathConstants<>+6848(SB), Z9
 	VPBROADCASTQ mathConstants<>+1920(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -7513,12 +7437,12 @@ TEXT ·log10F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+7040(SB), Y15
+	VMOVUPS mathConstants<>+6752(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1536(SB), Y13
-	VMOVUPS mathConstants<>+6688(SB), Y12
-	VMOVUPS mathConstants<>+6720(SB), Y11
-	VMOVUPS mathConstants<>+6752(SB), Y10
+	VMOVUPS mathConstants<>+6400(SB), Y12
+	VMOVUPS mathConstants<>+6432(SB), Y11
+	VMOVUPS mathConstants<>+6464(SB), Y10
 	VMOVUPS mathConstants<>+1472(SB), Y9
 	VMOVUPS mathConstants<>+1504(SB), Y8
 	XORL    AX, AX
@@ -7543,24 +7467,24 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6816(SB), Y6
+	VMOVUPS     mathConstants<>+6528(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6784(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6848(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6880(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6912(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6944(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6976(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6560(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6592(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6624(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6656(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6688(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+7072(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6784(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
-	VMULPD      mathConstants<>+7104(SB), Y1, Y3
-	VFMADD231PD mathConstants<>+7136(SB), Y1, Y4
+	VMULPD      mathConstants<>+6816(SB), Y1, Y3
+	VFMADD231PD mathConstants<>+6848(SB), Y1, Y4
 	VADDPD      Y7, Y3, Y1
 	VSUBPD      Y1, Y3, Y3
 	VADDPD      Y7, Y3, Y7
@@ -7593,22 +7517,22 @@ TEXT ·log1pF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1536(SB), Z29
-	VPBROADCASTQ mathConstants<>+6688(SB), Z28
-	VPBROADCASTQ mathConstants<>+6720(SB), Z27
-	VPBROADCASTQ mathConstants<>+6752(SB), Z26
+	VPBROADCASTQ mathConstants<>+6400(SB), Z28
+	VPBROADCASTQ mathConstants<>+6432(SB), Z27
+	VPBROADCASTQ mathConstants<>+6464(SB), Z26
 	VPBROADCASTQ mathConstants<>+1472(SB), Z25
 	VPBROADCASTQ mathConstants<>+1504(SB), Z24
 	VPBROADCASTQ mathConstants<>+1568(SB), Z23
 	VPBROADCASTQ mathConstants<>+1600(SB), Z22
 	VPBROADCASTQ mathConstants<>+1632(SB), Z21
 	VPBROADCASTQ mathConstants<>+1664(SB), Z20
-	VPBROADCASTQ mathConstants<>+6784(SB), Z19
-	VPBROADCASTQ mathConstants<>+6816(SB), Z18
-	VPBROADCASTQ mathConstants<>+6848(SB), Z17
-	VPBROADCASTQ mathConstants<>+6880(SB), Z16
-	VPBROADCASTQ mathConstants<>+6912(SB), Z15
-	VPBROADCASTQ mathConstants<>+6944(SB), Z14
-	VPBROADCASTQ mathConstants<>+6976(SB), Z13
+	VPBROADCASTQ mathConstants<>+6496(SB), Z19
+	VPBROADCASTQ mathConstants<>+6528(SB), Z18
+	VPBROADCASTQ mathConstants<>+6560(SB), Z17
+	VPBROADCASTQ mathConstants<>+6592(SB), Z16
+	VPBROADCASTQ mathConstants<>+6624(SB), Z15
+	VPBROADCASTQ mathConstants<>+6656(SB), Z14
+	VPBROADCASTQ mathConstants<>+6688(SB), Z13
 	VPBROADCASTQ mathConstants<>+1824(SB), Z12
 	VPBROADCASTQ mathConstants<>+1856(SB), Z11
 	VPBROADCASTQ mathConstants<>+1920(SB), Z10
@@ -7749,9 +7673,9 @@ TEXT ·log1pF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1536(SB), Y13
-	VMOVUPS mathConstants<>+6688(SB), Y12
-	VMOVUPS mathConstants<>+6720(SB), Y11
-	VMOVUPS mathConstants<>+6752(SB), Y10
+	VMOVUPS mathConstants<>+6400(SB), Y12
+	VMOVUPS mathConstants<>+6432(SB), Y11
+	VMOVUPS mathConstants<>+6464(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -7780,14 +7704,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y4, Y6
 	VDIVPD      Y6, Y4, Y6
 	VMULPD      Y6, Y6, Y7
-	VMOVUPS     mathConstants<>+6816(SB), Y8
+	VMOVUPS     mathConstants<>+6528(SB), Y8
 	VMOVAPS     Y8, Y9
-	VFMADD231PD mathConstants<>+6784(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6848(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6880(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6912(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6944(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6976(SB), Y7, Y9
+	VFMADD231PD mathConstants<>+6496(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6560(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6592(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6624(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6656(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6688(SB), Y7, Y9
 	VMULPD      Y9, Y7, Y9
 	VADDPD      Y9, Y5, Y9
 	VFMSUB231PD Y9, Y6, Y5
@@ -7826,28 +7750,28 @@ TEXT ·sinF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
+	VPBROADCASTQ mathConstants<>+3136(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
 	VPXORQ       Z28, Z28, Z28
-	VPBROADCASTQ mathConstants<>+2528(SB), Z27
-	VPBROADCASTQ mathConstants<>+2560(SB), Z26
-	VPBROADCASTQ mathConstants<>+2592(SB), Z25
-	VPBROADCASTQ mathConstants<>+2656(SB), Z24
-	VPBROADCASTQ mathConstants<>+2720(SB), Z23
-	VPBROADCASTQ mathConstants<>+3040(SB), Z22
-	VPBROADCASTQ mathConstants<>+7168(SB), Z21
+	VPBROADCASTQ mathConstants<>+2784(SB), Z27
+	VPBROADCASTQ mathConstants<>+6880(SB), Z26
+	VPBROADCASTQ mathConstants<>+6912(SB), Z25
+	VPBROADCASTQ mathConstants<>+3104(SB), Z24
+	VPBROADCASTQ mathConstants<>+6944(SB), Z23
+	VPBROADCASTQ mathConstants<>+6976(SB), Z22
+	VPBROADCASTQ mathConstants<>+7008(SB), Z21
 	VPBROADCASTQ mathConstants<>+1632(SB), Z20
-	VPBROADCASTQ mathConstants<>+2880(SB), Z19
-	VPBROADCASTQ mathConstants<>+7200(SB), Z18
-	VPBROADCASTQ mathConstants<>+7232(SB), Z17
-	VPBROADCASTQ mathConstants<>+7264(SB), Z16
-	VPBROADCASTQ mathConstants<>+7296(SB), Z15
-	VPBROADCASTQ mathConstants<>+7328(SB), Z14
-	VPBROADCASTQ mathConstants<>+7360(SB), Z13
-	VPBROADCASTQ mathConstants<>+7392(SB), Z12
-	VPBROADCASTQ mathConstants<>+7424(SB), Z11
-	VPBROADCASTQ mathConstants<>+7456(SB), Z10
+	VPBROADCASTQ mathConstants<>+3168(SB), Z19
+	VPBROADCASTQ mathConstants<>+7040(SB), Z18
+	VPBROADCASTQ mathConstants<>+7072(SB), Z17
+	VPBROADCASTQ mathConstants<>+7104(SB), Z16
+	VPBROADCASTQ mathConstants<>+7136(SB), Z15
+	VPBROADCASTQ mathConstants<>+7168(SB), Z14
+	VPBROADCASTQ mathConstants<>+7200(SB), Z13
+	VPBROADCASTQ mathConstants<>+7232(SB), Z12
+	VPBROADCASTQ mathConstants<>+7264(SB), Z11
+	VPBROADCASTQ mathConstants<>+7296(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -7895,9 +7819,9 @@ loop:
 	VMOVAPS          Z11, Z8
 	VFMADD231PD      Z2, Z12, Z8
 	VFMADD213PD      Z10, Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7488(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7520(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7957,9 +7881,9 @@ tail:
 	VMOVAPS          Z11, Z8
 	VFMADD231PD      Z2, Z12, Z8
 	VFMADD213PD      Z10, Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7488(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7520(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7980,9 +7904,9 @@ TEXT ·sinF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
-	VMOVUPS mathConstants<>+2688(SB), Y14
-	VMOVUPS mathConstants<>+3040(SB), Y13
+	VMOVUPS mathConstants<>+3712(SB), Y15
+	VMOVUPS mathConstants<>+3136(SB), Y14
+	VMOVUPS mathConstants<>+6976(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -7991,17 +7915,17 @@ TEXT ·sinF64AVX2(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
-	VPAND        mathConstants<>+2528(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2560(SB), Y3
+	VPAND        mathConstants<>+2784(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+6880(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y15, Y3
-	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+6912(SB), Y0, Y3
 	VSUBPD       Y15, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+3104(SB), Y2, Y4
 	VMULPD       Y14, Y2, Y5
 	VMOVAPS      Y5, Y6
 	VFMSUB231PD  Y14, Y2, Y6
@@ -8009,36 +7933,36 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+6944(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VPAND        Y13, Y3, Y5
 	VPCMPEQQ     Y13, Y5, Y5
-	VPAND        mathConstants<>+7168(SB), Y3, Y3
+	VPAND        mathConstants<>+7008(SB), Y3, Y3
 	VPSLLQ       $0x3e, Y3, Y3
 	VMULPD       mathConstants<>+1632(SB), Y2, Y4
-	VPXOR        mathConstants<>+2880(SB), Y4, Y4
+	VPXOR        mathConstants<>+3168(SB), Y4, Y4
 	VADDPD       Y4, Y12, Y8
 	VSUBPD       Y8, Y12, Y9
 	VADDPD       Y4, Y9, Y4
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+7232(SB), Y10
+	VMOVUPS      mathConstants<>+7072(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+7200(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7264(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y4
 	VFNMADD231PD Y6, Y7, Y4
 	VADDPD       Y4, Y8, Y4
 	VMULPD       Y2, Y7, Y8
-	VMOVUPS      mathConstants<>+7424(SB), Y11
+	VMOVUPS      mathConstants<>+7264(SB), Y11
 	VMOVAPS      Y11, Y9
-	VFMADD231PD  mathConstants<>+7392(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7456(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7488(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7520(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7552(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+7232(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7392(SB), Y2, Y9
 	VFMADD231PD  Y9, Y8, Y6
 	VADDPD       Y6, Y7, Y6
 	VBLENDVPD    Y5, Y4, Y6, Y4
@@ -8061,29 +7985,29 @@ TEXT ·cosF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
-	VPBROADCASTQ mathConstants<>+3040(SB), Z29
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
+	VPBROADCASTQ mathConstants<>+3136(SB), Z30
+	VPBROADCASTQ mathConstants<>+6976(SB), Z29
 	VPBROADCASTQ mathConstants<>+1440(SB), Z28
-	VPBROADCASTQ mathConstants<>+2528(SB), Z27
-	VPBROADCASTQ mathConstants<>+2560(SB), Z26
-	VPBROADCASTQ mathConstants<>+2592(SB), Z25
-	VPBROADCASTQ mathConstants<>+2656(SB), Z24
-	VPBROADCASTQ mathConstants<>+2720(SB), Z23
-	VPBROADCASTQ mathConstants<>+7168(SB), Z22
+	VPBROADCASTQ mathConstants<>+2784(SB), Z27
+	VPBROADCASTQ mathConstants<>+6880(SB), Z26
+	VPBROADCASTQ mathConstants<>+6912(SB), Z25
+	VPBROADCASTQ mathConstants<>+3104(SB), Z24
+	VPBROADCASTQ mathConstants<>+6944(SB), Z23
+	VPBROADCASTQ mathConstants<>+7008(SB), Z22
 	VPBROADCASTQ mathConstants<>+1632(SB), Z21
-	VPBROADCASTQ mathConstants<>+2880(SB), Z20
-	VPBROADCASTQ mathConstants<>+7200(SB), Z19
-	VPBROADCASTQ mathConstants<>+7232(SB), Z18
-	VPBROADCASTQ mathConstants<>+7264(SB), Z17
-	VPBROADCASTQ mathConstants<>+7296(SB), Z16
-	VPBROADCASTQ mathConstants<>+7328(SB), Z15
-	VPBROADCASTQ mathConstants<>+7360(SB), Z14
-	VPBROADCASTQ mathConstants<>+7392(SB), Z13
-	VPBROADCASTQ mathConstants<>+7424(SB), Z12
-	VPBROADCASTQ mathConstants<>+7456(SB), Z11
-	VPBROADCASTQ mathConstants<>+7488(SB), Z10
-	VPBROADCASTQ mathConstants<>+7520(SB), Z9
+	VPBROADCASTQ mathConstants<>+3168(SB), Z20
+	VPBROADCASTQ mathConstants<>+7040(SB), Z19
+	VPBROADCASTQ mathConstants<>+7072(SB), Z18
+	VPBROADCASTQ mathConstants<>+7104(SB), Z17
+	VPBROADCASTQ mathConstants<>+7136(SB), Z16
+	VPBROADCASTQ mathConstants<>+7168(SB), Z15
+	VPBROADCASTQ mathConstants<>+7200(SB), Z14
+	VPBROADCASTQ mathConstants<>+7232(SB), Z13
+	VPBROADCASTQ mathConstants<>+7264(SB), Z12
+	VPBROADCASTQ mathConstants<>+7296(SB), Z11
+	VPBROADCASTQ mathConstants<>+7328(SB), Z10
+	VPBROADCASTQ mathConstants<>+7360(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8132,7 +8056,7 @@ loop:
 	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8192,7 +8116,7 @@ tail:
 	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7552(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8212,12 +8136,12 @@ TEXT ·cosF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3040(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+2688(SB), Y13
+	VMOVUPS mathConstants<>+6976(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+3136(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
-	VMOVUPS mathConstants<>+2528(SB), Y11
-	VMOVUPS mathConstants<>+2560(SB), Y10
+	VMOVUPS mathConstants<>+2784(SB), Y11
+	VMOVUPS mathConstants<>+6880(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8230,9 +8154,9 @@ loop:
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y14, Y1
-	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y1
+	VFMADD231PD  mathConstants<>+6912(SB), Y0, Y1
 	VSUBPD       Y14, Y1, Y2
-	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y0
+	VFNMADD231PD mathConstants<>+3104(SB), Y2, Y0
 	VMULPD       Y13, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y13, Y2, Y4
@@ -8240,37 +8164,37 @@ loop:
 	VSUBPD       Y5, Y0, Y0
 	VSUBPD       Y3, Y0, Y3
 	VSUBPD       Y4, Y3, Y4
-	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+6944(SB), Y2, Y4
 	VMULPD       Y5, Y5, Y2
 	VPADDQ       Y15, Y1, Y1
 	VPAND        Y15, Y1, Y3
 	VPCMPEQQ     Y15, Y3, Y3
-	VPAND        mathConstants<>+7168(SB), Y1, Y1
+	VPAND        mathConstants<>+7008(SB), Y1, Y1
 	VPSLLQ       $0x3e, Y1, Y1
 	VMULPD       mathConstants<>+1632(SB), Y2, Y0
-	VPXOR        mathConstants<>+2880(SB), Y0, Y0
+	VPXOR        mathConstants<>+3168(SB), Y0, Y0
 	VADDPD       Y0, Y12, Y6
 	VSUBPD       Y6, Y12, Y7
 	VADDPD       Y0, Y7, Y0
 	VMULPD       Y2, Y2, Y7
-	VMOVUPS      mathConstants<>+7232(SB), Y8
+	VMOVUPS      mathConstants<>+7072(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7200(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7264(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y9
 	VFMADD231PD  Y9, Y7, Y0
 	VFNMADD231PD Y4, Y5, Y0
 	VADDPD       Y0, Y6, Y0
 	VMULPD       Y2, Y5, Y6
-	VMOVUPS      mathConstants<>+7424(SB), Y9
+	VMOVUPS      mathConstants<>+7264(SB), Y9
 	VMOVAPS      Y9, Y7
-	VFMADD231PD  mathConstants<>+7392(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7456(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7488(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7520(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7552(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+7232(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7392(SB), Y2, Y7
 	VFMADD231PD  Y7, Y6, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y3, Y0, Y4, Y0
@@ -8292,27 +8216,27 @@ TEXT ·tanF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+2688(SB), Z30
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
+	VPBROADCASTQ mathConstants<>+3136(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3040(SB), Z28
+	VPBROADCASTQ mathConstants<>+6976(SB), Z28
 	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+2528(SB), Z26
-	VPBROADCASTQ mathConstants<>+2560(SB), Z25
-	VPBROADCASTQ mathConstants<>+2592(SB), Z24
-	VPBROADCASTQ mathConstants<>+2656(SB), Z23
-	VPBROADCASTQ mathConstants<>+2720(SB), Z22
-	VPBROADCASTQ mathConstants<>+7392(SB), Z21
-	VPBROADCASTQ mathConstants<>+7424(SB), Z20
-	VPBROADCASTQ mathConstants<>+7456(SB), Z19
-	VPBROADCASTQ mathConstants<>+7488(SB), Z18
-	VPBROADCASTQ mathConstants<>+7520(SB), Z17
-	VPBROADCASTQ mathConstants<>+7552(SB), Z16
+	VPBROADCASTQ mathConstants<>+2784(SB), Z26
+	VPBROADCASTQ mathConstants<>+6880(SB), Z25
+	VPBROADCASTQ mathConstants<>+6912(SB), Z24
+	VPBROADCASTQ mathConstants<>+3104(SB), Z23
+	VPBROADCASTQ mathConstants<>+6944(SB), Z22
+	VPBROADCASTQ mathConstants<>+7232(SB), Z21
+	VPBROADCASTQ mathConstants<>+7264(SB), Z20
+	VPBROADCASTQ mathConstants<>+7296(SB), Z19
+	VPBROADCASTQ mathConstants<>+7328(SB), Z18
+	VPBROADCASTQ mathConstants<>+7360(SB), Z17
+	VPBROADCASTQ mathConstants<>+7392(SB), Z16
 	VPBROADCASTQ mathConstants<>+1632(SB), Z15
-	VPBROADCASTQ mathConstants<>+2880(SB), Z14
-	VPBROADCASTQ mathConstants<>+7200(SB), Z13
-	VPBROADCASTQ mathConstants<>+7232(SB), Z12
-	VPBROADCASTQ mathConstants<>+7264(SB), Z11
+	VPBROADCASTQ mathConstants<>+3168(SB), Z14
+	VPBROADCASTQ mathConstants<>+7040(SB), Z13
+	VPBROADCASTQ mathConstants<>+7072(SB), Z12
+	VPBROADCASTQ mathConstants<>+7104(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8356,9 +8280,9 @@ loop:
 	VMOVAPS          Z12, Z9
 	VFMADD231PD      Z2, Z13, Z9
 	VFMADD213PD      Z11, Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7296(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -8420,9 +8344,9 @@ tail:
 	VMOVAPS          Z12, Z9
 	VFMADD231PD      Z2, Z13, Z9
 	VFMADD213PD      Z11, Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7296(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -8449,9 +8373,9 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3040(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+2688(SB), Y13
+	VMOVUPS mathConstants<>+6976(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+3136(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -8460,17 +8384,17 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
-	VPAND        mathConstants<>+2528(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+2560(SB), Y3
+	VPAND        mathConstants<>+2784(SB), Y0, Y2
+	VMOVUPS      mathConstants<>+6880(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y14, Y3
-	VFMADD231PD  mathConstants<>+2592(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+6912(SB), Y0, Y3
 	VSUBPD       Y14, Y3, Y2
 	VMOVAPS      Y0, Y4
-	VFNMADD231PD mathConstants<>+2656(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+3104(SB), Y2, Y4
 	VMULPD       Y13, Y2, Y5
 	VMOVAPS      Y5, Y6
 	VFMSUB231PD  Y13, Y2, Y6
@@ -8478,31 +8402,31 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+2720(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+6944(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+7424(SB), Y4
+	VMOVUPS      mathConstants<>+7264(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+7392(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7456(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7488(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7520(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7552(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+7232(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7392(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
 	VADDPD       Y5, Y7, Y5
 	VMULPD       mathConstants<>+1632(SB), Y2, Y8
-	VPXOR        mathConstants<>+2880(SB), Y8, Y8
+	VPXOR        mathConstants<>+3168(SB), Y8, Y8
 	VADDPD       Y8, Y12, Y4
 	VSUBPD       Y4, Y12, Y9
 	VADDPD       Y8, Y9, Y8
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+7232(SB), Y10
+	VMOVUPS      mathConstants<>+7072(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+7200(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7264(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y8
 	VFNMADD231PD Y6, Y7, Y8
 	VADDPD       Y8, Y4, Y8
@@ -8532,27 +8456,27 @@ TEXT ·asinF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2528(SB), Z31
+	VPBROADCASTQ mathConstants<>+2784(SB), Z31
 	VPBROADCASTQ mathConstants<>+1632(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+2656(SB), Z28
-	VPBROADCASTQ mathConstants<>+3328(SB), Z27
+	VPBROADCASTQ mathConstants<>+3104(SB), Z28
+	VPBROADCASTQ mathConstants<>+3072(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+7584(SB), Z25
-	VPBROADCASTQ mathConstants<>+7616(SB), Z24
-	VPBROADCASTQ mathConstants<>+7648(SB), Z23
-	VPBROADCASTQ mathConstants<>+7680(SB), Z22
-	VPBROADCASTQ mathConstants<>+7712(SB), Z21
-	VPBROADCASTQ mathConstants<>+7744(SB), Z20
-	VPBROADCASTQ mathConstants<>+7776(SB), Z19
-	VPBROADCASTQ mathConstants<>+7808(SB), Z18
-	VPBROADCASTQ mathConstants<>+7840(SB), Z17
-	VPBROADCASTQ mathConstants<>+7872(SB), Z16
-	VPBROADCASTQ mathConstants<>+7904(SB), Z15
-	VPBROADCASTQ mathConstants<>+7936(SB), Z14
-	VPBROADCASTQ mathConstants<>+7968(SB), Z13
-	VPBROADCASTQ mathConstants<>+2688(SB), Z12
-	VPBROADCASTQ mathConstants<>+2880(SB), Z11
+	VPBROADCASTQ mathConstants<>+7424(SB), Z25
+	VPBROADCASTQ mathConstants<>+7456(SB), Z24
+	VPBROADCASTQ mathConstants<>+7488(SB), Z23
+	VPBROADCASTQ mathConstants<>+7520(SB), Z22
+	VPBROADCASTQ mathConstants<>+7552(SB), Z21
+	VPBROADCASTQ mathConstants<>+7584(SB), Z20
+	VPBROADCASTQ mathConstants<>+7616(SB), Z19
+	VPBROADCASTQ mathConstants<>+7648(SB), Z18
+	VPBROADCASTQ mathConstants<>+7680(SB), Z17
+	VPBROADCASTQ mathConstants<>+7712(SB), Z16
+	VPBROADCASTQ mathConstants<>+7744(SB), Z15
+	VPBROADCASTQ mathConstants<>+7776(SB), Z14
+	VPBROADCASTQ mathConstants<>+7808(SB), Z13
+	VPBROADCASTQ mathConstants<>+3136(SB), Z12
+	VPBROADCASTQ mathConstants<>+3168(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8669,13 +8593,13 @@ TEXT ·asinF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2528(SB), Y15
+	VMOVUPS mathConstants<>+2784(SB), Y15
 	VMOVUPS mathConstants<>+1632(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+2656(SB), Y12
-	VMOVUPS mathConstants<>+3328(SB), Y11
+	VMOVUPS mathConstants<>+3104(SB), Y12
+	VMOVUPS mathConstants<>+3072(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+7584(SB), Y9
+	VMOVUPS mathConstants<>+7424(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8698,6 +8622,11 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
+	VFMADD213PD  mathConstants<>+7456(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7488(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7520(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7552(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+7584(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7616(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7648(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7680(SB), Y3, Y7
@@ -8705,11 +8634,6 @@ loop:
 	VFMADD213PD  mathConstants<>+7744(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7776(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7808(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7840(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7872(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7904(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7936(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7968(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -8717,12 +8641,12 @@ loop:
 	VSUBPD       Y5, Y12, Y3
 	VADDPD       Y4, Y3, Y4
 	VADDPD       Y6, Y7, Y6
-	VADDPD       mathConstants<>+2688(SB), Y4, Y4
+	VADDPD       mathConstants<>+3136(SB), Y4, Y4
 	VFMADD231PD  Y6, Y11, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y2, Y4, Y1, Y4
 	VPAND        Y15, Y4, Y4
-	VPAND        mathConstants<>+2880(SB), Y0, Y0
+	VPAND        mathConstants<>+3168(SB), Y0, Y0
 	VPOR         Y0, Y4, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -8740,27 +8664,27 @@ TEXT ·acosF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+2880(SB), Z30
+	VPBROADCASTQ mathConstants<>+3168(SB), Z30
 	VPBROADCASTQ mathConstants<>+1632(SB), Z29
-	VPBROADCASTQ mathConstants<>+2656(SB), Z28
-	VPBROADCASTQ mathConstants<>+3360(SB), Z27
-	VPBROADCASTQ mathConstants<>+3328(SB), Z26
-	VPBROADCASTQ mathConstants<>+2528(SB), Z25
+	VPBROADCASTQ mathConstants<>+3104(SB), Z28
+	VPBROADCASTQ mathConstants<>+3200(SB), Z27
+	VPBROADCASTQ mathConstants<>+3072(SB), Z26
+	VPBROADCASTQ mathConstants<>+2784(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+7584(SB), Z23
-	VPBROADCASTQ mathConstants<>+7616(SB), Z22
-	VPBROADCASTQ mathConstants<>+7648(SB), Z21
-	VPBROADCASTQ mathConstants<>+7680(SB), Z20
-	VPBROADCASTQ mathConstants<>+7712(SB), Z19
-	VPBROADCASTQ mathConstants<>+7744(SB), Z18
-	VPBROADCASTQ mathConstants<>+7776(SB), Z17
-	VPBROADCASTQ mathConstants<>+7808(SB), Z16
-	VPBROADCASTQ mathConstants<>+7840(SB), Z15
-	VPBROADCASTQ mathConstants<>+7872(SB), Z14
-	VPBROADCASTQ mathConstants<>+7904(SB), Z13
-	VPBROADCASTQ mathConstants<>+7936(SB), Z12
-	VPBROADCASTQ mathConstants<>+7968(SB), Z11
-	VPBROADCASTQ mathConstants<>+2688(SB), Z10
+	VPBROADCASTQ mathConstants<>+7424(SB), Z23
+	VPBROADCASTQ mathConstants<>+7456(SB), Z22
+	VPBROADCASTQ mathConstants<>+7488(SB), Z21
+	VPBROADCASTQ mathConstants<>+7520(SB), Z20
+	VPBROADCASTQ mathConstants<>+7552(SB), Z19
+	VPBROADCASTQ mathConstants<>+7584(SB), Z18
+	VPBROADCASTQ mathConstants<>+7616(SB), Z17
+	VPBROADCASTQ mathConstants<>+7648(SB), Z16
+	VPBROADCASTQ mathConstants<>+7680(SB), Z15
+	VPBROADCASTQ mathConstants<>+7712(SB), Z14
+	VPBROADCASTQ mathConstants<>+7744(SB), Z13
+	VPBROADCASTQ mathConstants<>+7776(SB), Z12
+	VPBROADCASTQ mathConstants<>+7808(SB), Z11
+	VPBROADCASTQ mathConstants<>+3136(SB), Z10
 	VPBROADCASTQ mathConstants<>+1664(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -8815,7 +8739,7 @@ loop:
 	VSUBPD       Z1, Z27, Z3
 	VADDPD       Z4, Z3, Z4
 	VADDPD       Z6, Z7, Z6
-	VADDPD.BCST  mathConstants<>+3392(SB), Z4, Z4
+	VADDPD.BCST  mathConstants<>+3232(SB), Z4, Z4
 	VFMADD231PD  Z6, Z26, Z4
 	VADDPD       Z4, Z1, Z4
 	VCMPPD       $0x01, Z31, Z0, K2
@@ -8881,7 +8805,7 @@ tail:
 	VSUBPD       Z1, Z27, Z3
 	VADDPD       Z4, Z3, Z4
 	VADDPD       Z6, Z7, Z6
-	VADDPD.BCST  mathConstants<>+3392(SB), Z4, Z4
+	VADDPD.BCST  mathConstants<>+3232(SB), Z4, Z4
 	VFMADD231PD  Z6, Z26, Z4
 	VADDPD       Z4, Z1, Z4
 	VCMPPD       $0x01, Z31, Z0, K2
@@ -8901,18 +8825,18 @@ TEXT ·acosF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+2880(SB), Y14
+	VMOVUPS mathConstants<>+3168(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+2656(SB), Y12
-	VMOVUPS mathConstants<>+3360(SB), Y11
-	VMOVUPS mathConstants<>+3328(SB), Y10
+	VMOVUPS mathConstants<>+3104(SB), Y12
+	VMOVUPS mathConstants<>+3200(SB), Y11
+	VMOVUPS mathConstants<>+3072(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
 	VPAND        Y14, Y0, Y2
 	VCMPPD       $0x01, Y1, Y13, Y3
 	VMOVUPS      mathConstants<>+1440(SB), Y4
@@ -8929,20 +8853,20 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+7616(SB), Y8
+	VMOVUPS      mathConstants<>+7456(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7584(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+7424(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7488(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7520(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7552(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7584(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7616(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7648(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7680(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7712(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7744(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7776(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7808(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7840(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7872(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7904(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7936(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7968(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -8950,7 +8874,7 @@ loop:
 	VSUBPD       Y6, Y12, Y4
 	VADDPD       Y1, Y4, Y1
 	VPXOR        Y2, Y9, Y2
-	VMOVUPS      mathConstants<>+2688(SB), Y4
+	VMOVUPS      mathConstants<>+3136(SB), Y4
 	VSUBPD       Y2, Y4, Y4
 	VADDPD       Y4, Y1, Y4
 	VADDPD       Y4, Y6, Y4
@@ -8962,7 +8886,7 @@ loop:
 	VSUBPD       Y1, Y11, Y2
 	VADDPD       Y5, Y2, Y5
 	VADDPD       Y7, Y9, Y7
-	VADDPD       mathConstants<>+3392(SB), Y5, Y5
+	VADDPD       mathConstants<>+3232(SB), Y5, Y5
 	VFMADD231PD  Y7, Y10, Y5
 	VADDPD       Y5, Y1, Y5
 	VCMPPD       $0x01, Y15, Y0, Y0
@@ -8984,29 +8908,29 @@ TEXT ·atanF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+3456(SB), Z30
+	VPBROADCASTQ mathConstants<>+3296(SB), Z30
 	VPXORQ       Z29, Z29, Z29
-	VPBROADCASTQ mathConstants<>+3424(SB), Z28
-	VPBROADCASTQ mathConstants<>+2528(SB), Z27
-	VPBROADCASTQ mathConstants<>+2880(SB), Z26
-	VPBROADCASTQ mathConstants<>+3488(SB), Z25
-	VPBROADCASTQ mathConstants<>+8000(SB), Z24
-	VPBROADCASTQ mathConstants<>+8032(SB), Z23
-	VPBROADCASTQ mathConstants<>+8064(SB), Z22
-	VPBROADCASTQ mathConstants<>+8096(SB), Z21
-	VPBROADCASTQ mathConstants<>+8128(SB), Z20
-	VPBROADCASTQ mathConstants<>+8160(SB), Z19
-	VPBROADCASTQ mathConstants<>+8192(SB), Z18
-	VPBROADCASTQ mathConstants<>+8224(SB), Z17
-	VPBROADCASTQ mathConstants<>+8256(SB), Z16
-	VPBROADCASTQ mathConstants<>+8288(SB), Z15
-	VPBROADCASTQ mathConstants<>+8320(SB), Z14
-	VPBROADCASTQ mathConstants<>+8352(SB), Z13
-	VPBROADCASTQ mathConstants<>+8384(SB), Z12
-	VPBROADCASTQ mathConstants<>+2656(SB), Z11
-	VPBROADCASTQ mathConstants<>+3744(SB), Z10
-	VPBROADCASTQ mathConstants<>+2688(SB), Z9
-	VPBROADCASTQ mathConstants<>+3776(SB), Z8
+	VPBROADCASTQ mathConstants<>+3264(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z27
+	VPBROADCASTQ mathConstants<>+3168(SB), Z26
+	VPBROADCASTQ mathConstants<>+3328(SB), Z25
+	VPBROADCASTQ mathConstants<>+7840(SB), Z24
+	VPBROADCASTQ mathConstants<>+7872(SB), Z23
+	VPBROADCASTQ mathConstants<>+7904(SB), Z22
+	VPBROADCASTQ mathConstants<>+7936(SB), Z21
+	VPBROADCASTQ mathConstants<>+7968(SB), Z20
+	VPBROADCASTQ mathConstants<>+8000(SB), Z19
+	VPBROADCASTQ mathConstants<>+8032(SB), Z18
+	VPBROADCASTQ mathConstants<>+8064(SB), Z17
+	VPBROADCASTQ mathConstants<>+8096(SB), Z16
+	VPBROADCASTQ mathConstants<>+8128(SB), Z15
+	VPBROADCASTQ mathConstants<>+8160(SB), Z14
+	VPBROADCASTQ mathConstants<>+8192(SB), Z13
+	VPBROADCASTQ mathConstants<>+8224(SB), Z12
+	VPBROADCASTQ mathConstants<>+3104(SB), Z11
+	VPBROADCASTQ mathConstants<>+3584(SB), Z10
+	VPBROADCASTQ mathConstants<>+3136(SB), Z9
+	VPBROADCASTQ mathConstants<>+3616(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9122,13 +9046,13 @@ TEXT ·atanF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+3456(SB), Y14
+	VMOVUPS mathConstants<>+3296(SB), Y14
 	VPXOR   Y13, Y13, Y13
-	VMOVUPS mathConstants<>+3424(SB), Y12
-	VMOVUPS mathConstants<>+2528(SB), Y11
-	VMOVUPS mathConstants<>+2880(SB), Y10
-	VMOVUPS mathConstants<>+3488(SB), Y9
-	VMOVUPS mathConstants<>+8000(SB), Y8
+	VMOVUPS mathConstants<>+3264(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y11
+	VMOVUPS mathConstants<>+3168(SB), Y10
+	VMOVUPS mathConstants<>+3328(SB), Y9
+	VMOVUPS mathConstants<>+7840(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9151,6 +9075,11 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
+	VFMADD213PD mathConstants<>+7872(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7904(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7936(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+7968(SB), Y4, Y6
+	VFMADD213PD mathConstants<>+8000(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+8032(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+8064(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+8096(SB), Y4, Y6
@@ -9158,16 +9087,11 @@ loop:
 	VFMADD213PD mathConstants<>+8160(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+8192(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+8224(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+8256(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+8288(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+8320(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+8352(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+8384(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
-	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y13, Y5
-	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y5, Y5
-	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y13, Y2
-	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3584(SB), Y13, Y5
+	VBLENDVPD   Y3, mathConstants<>+3104(SB), Y5, Y5
+	VBLENDVPD   Y2, mathConstants<>+3616(SB), Y13, Y2
+	VBLENDVPD   Y3, mathConstants<>+3136(SB), Y2, Y2
 	VADDPD      Y1, Y5, Y3
 	VSUBPD      Y3, Y5, Y5
 	VADDPD      Y1, Y5, Y1
@@ -9191,30 +9115,30 @@ TEXT ·sinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+1632(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3840(SB), Z28
-	VPBROADCASTQ mathConstants<>+3872(SB), Z27
-	VPBROADCASTQ mathConstants<>+3904(SB), Z26
-	VPBROADCASTQ mathConstants<>+6304(SB), Z25
-	VPBROADCASTQ mathConstants<>+6336(SB), Z24
-	VPBROADCASTQ mathConstants<>+6368(SB), Z23
-	VPBROADCASTQ mathConstants<>+6400(SB), Z22
-	VPBROADCASTQ mathConstants<>+6432(SB), Z21
-	VPBROADCASTQ mathConstants<>+6464(SB), Z20
-	VPBROADCASTQ mathConstants<>+6496(SB), Z19
-	VPBROADCASTQ mathConstants<>+6528(SB), Z18
-	VPBROADCASTQ mathConstants<>+6560(SB), Z17
-	VPBROADCASTQ mathConstants<>+6592(SB), Z16
-	VPBROADCASTQ mathConstants<>+2880(SB), Z15
-	VPBROADCASTQ mathConstants<>+2528(SB), Z14
-	VPBROADCASTQ mathConstants<>+3808(SB), Z13
-	VPBROADCASTQ mathConstants<>+4160(SB), Z12
-	VPBROADCASTQ mathConstants<>+4224(SB), Z11
-	VPBROADCASTQ mathConstants<>+4192(SB), Z10
-	VPBROADCASTQ mathConstants<>+4256(SB), Z9
-	VPBROADCASTQ mathConstants<>+4288(SB), Z8
+	VPBROADCASTQ mathConstants<>+3680(SB), Z28
+	VPBROADCASTQ mathConstants<>+3744(SB), Z27
+	VPBROADCASTQ mathConstants<>+3776(SB), Z26
+	VPBROADCASTQ mathConstants<>+6016(SB), Z25
+	VPBROADCASTQ mathConstants<>+6048(SB), Z24
+	VPBROADCASTQ mathConstants<>+6080(SB), Z23
+	VPBROADCASTQ mathConstants<>+6112(SB), Z22
+	VPBROADCASTQ mathConstants<>+6144(SB), Z21
+	VPBROADCASTQ mathConstants<>+6176(SB), Z20
+	VPBROADCASTQ mathConstants<>+6208(SB), Z19
+	VPBROADCASTQ mathConstants<>+6240(SB), Z18
+	VPBROADCASTQ mathConstants<>+6272(SB), Z17
+	VPBROADCASTQ mathConstants<>+6304(SB), Z16
+	VPBROADCASTQ mathConstants<>+3168(SB), Z15
+	VPBROADCASTQ mathConstants<>+2784(SB), Z14
+	VPBROADCASTQ mathConstants<>+3648(SB), Z13
+	VPBROADCASTQ mathConstants<>+4032(SB), Z12
+	VPBROADCASTQ mathConstants<>+4096(SB), Z11
+	VPBROADCASTQ mathConstants<>+4064(SB), Z10
+	VPBROADCASTQ mathConstants<>+4128(SB), Z9
+	VPBROADCASTQ mathConstants<>+4160(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9367,22 +9291,22 @@ TEXT ·sinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+3840(SB), Y12
-	VMOVUPS mathConstants<>+3872(SB), Y11
-	VMOVUPS mathConstants<>+3904(SB), Y10
-	VMOVUPS mathConstants<>+6304(SB), Y9
-	VMOVUPS mathConstants<>+6336(SB), Y8
+	VMOVUPS mathConstants<>+3680(SB), Y12
+	VMOVUPS mathConstants<>+3744(SB), Y11
+	VMOVUPS mathConstants<>+3776(SB), Y10
+	VMOVUPS mathConstants<>+6016(SB), Y9
+	VMOVUPS mathConstants<>+6048(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+3808(SB), Y2
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+3648(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMOVAPS      Y15, Y3
 	VFMADD231PD  Y12, Y2, Y3
@@ -9391,14 +9315,14 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
-	VFMADD213PD  mathConstants<>+6368(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6400(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6432(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6464(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6496(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6528(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6560(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6592(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6240(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6272(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6304(SB), Y2, Y4
 	VFMADD213PD  Y13, Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
@@ -9415,11 +9339,11 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y14, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+4160(SB), Y4
+	VMOVUPS      mathConstants<>+4032(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4192(SB), Y2
+	VMOVUPS      mathConstants<>+4064(SB), Y2
 	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4224(SB), Y3
+	VMOVUPS      mathConstants<>+4096(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMOVAPS      Y15, Y2
 	VFMADD231PD  Y12, Y3, Y2
@@ -9428,32 +9352,32 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
-	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y6
+	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y6
 	VFMADD213PD  Y13, Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4256(SB), Y2, Y2
+	VPADDQ       mathConstants<>+4128(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y14, Y2, Y2
 	VSUBPD       Y13, Y2, Y6
 	VFMADD231PD  Y2, Y3, Y6
 	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+2880(SB), Y4, Y4
+	VPAND        mathConstants<>+3168(SB), Y4, Y4
 	VPOR         Y4, Y6, Y4
 	VADDPD       Y14, Y4, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y4, Y6
 	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4288(SB), Y1, Y1
+	VCMPPD       $0x01, mathConstants<>+4160(SB), Y1, Y1
 	VBLENDVPD    Y1, Y6, Y5, Y6
-	VPAND        mathConstants<>+2880(SB), Y0, Y0
+	VPAND        mathConstants<>+3168(SB), Y0, Y0
 	VPOR         Y0, Y6, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
@@ -9470,25 +9394,25 @@ TEXT ·coshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+3808(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
-	VPBROADCASTQ mathConstants<>+3840(SB), Z27
-	VPBROADCASTQ mathConstants<>+3872(SB), Z26
-	VPBROADCASTQ mathConstants<>+3904(SB), Z25
-	VPBROADCASTQ mathConstants<>+6304(SB), Z24
-	VPBROADCASTQ mathConstants<>+6336(SB), Z23
-	VPBROADCASTQ mathConstants<>+6368(SB), Z22
-	VPBROADCASTQ mathConstants<>+6400(SB), Z21
-	VPBROADCASTQ mathConstants<>+6432(SB), Z20
-	VPBROADCASTQ mathConstants<>+6464(SB), Z19
-	VPBROADCASTQ mathConstants<>+6496(SB), Z18
-	VPBROADCASTQ mathConstants<>+6528(SB), Z17
-	VPBROADCASTQ mathConstants<>+6560(SB), Z16
-	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+3648(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
+	VPBROADCASTQ mathConstants<>+3680(SB), Z27
+	VPBROADCASTQ mathConstants<>+3744(SB), Z26
+	VPBROADCASTQ mathConstants<>+3776(SB), Z25
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
+	VPBROADCASTQ mathConstants<>+6304(SB), Z15
 	VPBROADCASTQ mathConstants<>+1632(SB), Z14
-	VPBROADCASTQ mathConstants<>+4320(SB), Z13
+	VPBROADCASTQ mathConstants<>+4192(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9571,18 +9495,18 @@ TEXT ·coshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+3808(SB), Y12
-	VMOVUPS mathConstants<>+2528(SB), Y11
-	VMOVUPS mathConstants<>+3840(SB), Y10
-	VMOVUPS mathConstants<>+3872(SB), Y9
-	VMOVUPS mathConstants<>+3904(SB), Y8
-	VMOVUPS mathConstants<>+6304(SB), Y7
-	VMOVUPS mathConstants<>+6336(SB), Y6
-	VMOVUPS mathConstants<>+6368(SB), Y5
-	VMOVUPS mathConstants<>+6400(SB), Y4
+	VMOVUPS mathConstants<>+3648(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y11
+	VMOVUPS mathConstants<>+3680(SB), Y10
+	VMOVUPS mathConstants<>+3744(SB), Y9
+	VMOVUPS mathConstants<>+3776(SB), Y8
+	VMOVUPS mathConstants<>+6016(SB), Y7
+	VMOVUPS mathConstants<>+6048(SB), Y6
+	VMOVUPS mathConstants<>+6080(SB), Y5
+	VMOVUPS mathConstants<>+6112(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9600,12 +9524,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
-	VFMADD213PD  mathConstants<>+6432(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6464(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6496(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6528(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6560(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6592(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6240(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6272(SB), Y0, Y2
+	VFMADD213PD  mathConstants<>+6304(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9622,7 +9546,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4320(SB), Y2
+	VMOVUPS      mathConstants<>+4192(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VMOVUPD      Y2, (DI)(AX*8)
@@ -9640,27 +9564,27 @@ TEXT ·tanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+2880(SB), Z31
-	VPBROADCASTQ mathConstants<>+2624(SB), Z30
+	VPBROADCASTQ mathConstants<>+3168(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z30
 	VPBROADCASTQ mathConstants<>+1632(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
-	VPBROADCASTQ mathConstants<>+4288(SB), Z27
-	VPBROADCASTQ mathConstants<>+4224(SB), Z26
-	VPBROADCASTQ mathConstants<>+4192(SB), Z25
-	VPBROADCASTQ mathConstants<>+3840(SB), Z24
-	VPBROADCASTQ mathConstants<>+3872(SB), Z23
-	VPBROADCASTQ mathConstants<>+3904(SB), Z22
-	VPBROADCASTQ mathConstants<>+6304(SB), Z21
-	VPBROADCASTQ mathConstants<>+6336(SB), Z20
-	VPBROADCASTQ mathConstants<>+6368(SB), Z19
-	VPBROADCASTQ mathConstants<>+6400(SB), Z18
-	VPBROADCASTQ mathConstants<>+6432(SB), Z17
-	VPBROADCASTQ mathConstants<>+6464(SB), Z16
-	VPBROADCASTQ mathConstants<>+6496(SB), Z15
-	VPBROADCASTQ mathConstants<>+6528(SB), Z14
-	VPBROADCASTQ mathConstants<>+6560(SB), Z13
-	VPBROADCASTQ mathConstants<>+6592(SB), Z12
-	VPBROADCASTQ mathConstants<>+4256(SB), Z11
+	VPBROADCASTQ mathConstants<>+4160(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z27
+	VPBROADCASTQ mathConstants<>+4096(SB), Z26
+	VPBROADCASTQ mathConstants<>+4064(SB), Z25
+	VPBROADCASTQ mathConstants<>+3680(SB), Z24
+	VPBROADCASTQ mathConstants<>+3744(SB), Z23
+	VPBROADCASTQ mathConstants<>+3776(SB), Z22
+	VPBROADCASTQ mathConstants<>+6016(SB), Z21
+	VPBROADCASTQ mathConstants<>+6048(SB), Z20
+	VPBROADCASTQ mathConstants<>+6080(SB), Z19
+	VPBROADCASTQ mathConstants<>+6112(SB), Z18
+	VPBROADCASTQ mathConstants<>+6144(SB), Z17
+	VPBROADCASTQ mathConstants<>+6176(SB), Z16
+	VPBROADCASTQ mathConstants<>+6208(SB), Z15
+	VPBROADCASTQ mathConstants<>+6240(SB), Z14
+	VPBROADCASTQ mathConstants<>+6272(SB), Z13
+	VPBROADCASTQ mathConstants<>+6304(SB), Z12
+	VPBROADCASTQ mathConstants<>+4128(SB), Z11
 	VPBROADCASTQ mathConstants<>+1440(SB), Z10
 	VPBROADCASTQ mathConstants<>+1664(SB), Z9
 	XORL         AX, AX
@@ -9669,9 +9593,9 @@ TEXT ·tanhF64AVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPD      (SI)(AX*8), Z0
-	VPANDQ       Z28, Z0, Z1
+	VPANDQ       Z27, Z0, Z1
+	VMINPD       Z1, Z28, Z1
 	VPANDQ       Z31, Z0, Z0
-	VMINPD       Z1, Z27, Z1
 	VADDPD       Z1, Z1, Z1
 	VMINPD       Z1, Z25, Z2
 	VMAXPD       Z2, Z26, Z2
@@ -9717,9 +9641,9 @@ tail:
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
 	VMOVUPD.Z    (SI)(AX*8), K7, Z0
-	VPANDQ       Z28, Z0, Z1
+	VPANDQ       Z27, Z0, Z1
+	VMINPD       Z1, Z28, Z1
 	VPANDQ       Z31, Z0, Z0
-	VMINPD       Z1, Z27, Z1
 	VADDPD       Z1, Z1, Z1
 	VMINPD       Z1, Z25, Z2
 	VMAXPD       Z2, Z26, Z2
@@ -9765,25 +9689,25 @@ TEXT ·tanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+2880(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
+	VMOVUPS mathConstants<>+3168(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
-	VMOVUPS mathConstants<>+4288(SB), Y11
-	VMOVUPS mathConstants<>+4224(SB), Y10
-	VMOVUPS mathConstants<>+4192(SB), Y9
-	VMOVUPS mathConstants<>+3840(SB), Y8
-	VMOVUPS mathConstants<>+3872(SB), Y7
-	VMOVUPS mathConstants<>+3904(SB), Y6
+	VMOVUPS mathConstants<>+4160(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y11
+	VMOVUPS mathConstants<>+4096(SB), Y10
+	VMOVUPS mathConstants<>+4064(SB), Y9
+	VMOVUPS mathConstants<>+3680(SB), Y8
+	VMOVUPS mathConstants<>+3744(SB), Y7
+	VMOVUPS mathConstants<>+3776(SB), Y6
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        Y12, Y0, Y1
+	VPAND        Y11, Y0, Y1
+	VMINPD       Y1, Y12, Y1
 	VPAND        Y15, Y0, Y0
-	VMINPD       Y1, Y11, Y1
 	VADDPD       Y1, Y1, Y1
 	VMINPD       Y1, Y9, Y2
 	VMAXPD       Y2, Y10, Y2
@@ -9792,21 +9716,21 @@ loop:
 	VSUBPD       Y14, Y3, Y4
 	VFNMADD231PD Y7, Y4, Y2
 	VFNMADD231PD Y6, Y4, Y2
-	VMOVUPS      mathConstants<>+6336(SB), Y4
+	VMOVUPS      mathConstants<>+6048(SB), Y4
 	VMOVAPS      Y4, Y5
-	VFMADD231PD  mathConstants<>+6304(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6368(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6400(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6432(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6464(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6496(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6528(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6560(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6592(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+6016(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6240(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6272(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6304(SB), Y2, Y5
 	VFMADD213PD  Y13, Y2, Y5
 	VMULPD       Y2, Y2, Y4
 	VFMADD231PD  Y5, Y4, Y2
-	VPADDQ       mathConstants<>+4256(SB), Y3, Y3
+	VPADDQ       mathConstants<>+4128(SB), Y3, Y3
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       mathConstants<>+1440(SB), Y3, Y3
 	VSUBPD       Y13, Y3, Y5
@@ -9834,25 +9758,25 @@ TEXT ·asinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4608(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+4320(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+6688(SB), Z26
-	VPBROADCASTQ mathConstants<>+6720(SB), Z25
-	VPBROADCASTQ mathConstants<>+6752(SB), Z24
+	VPBROADCASTQ mathConstants<>+6400(SB), Z26
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6464(SB), Z24
 	VPBROADCASTQ mathConstants<>+1472(SB), Z23
 	VPBROADCASTQ mathConstants<>+1504(SB), Z22
 	VPBROADCASTQ mathConstants<>+1568(SB), Z21
 	VPBROADCASTQ mathConstants<>+1600(SB), Z20
 	VPBROADCASTQ mathConstants<>+1632(SB), Z19
 	VPBROADCASTQ mathConstants<>+1664(SB), Z18
-	VPBROADCASTQ mathConstants<>+6784(SB), Z17
-	VPBROADCASTQ mathConstants<>+6816(SB), Z16
-	VPBROADCASTQ mathConstants<>+6848(SB), Z15
-	VPBROADCASTQ mathConstants<>+6880(SB), Z14
-	VPBROADCASTQ mathConstants<>+6912(SB), Z13
-	VPBROADCASTQ mathConstants<>+6944(SB), Z12
-	VPBROADCASTQ mathConstants<>+6976(SB), Z11
+	VPBROADCASTQ mathConstants<>+6496(SB), Z17
+	VPBROADCASTQ mathConstants<>+6528(SB), Z16
+	VPBROADCASTQ mathConstants<>+6560(SB), Z15
+	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+6624(SB), Z13
+	VPBROADCASTQ mathConstants<>+6656(SB), Z12
+	VPBROADCASTQ mathConstants<>+6688(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9921,9 +9845,9 @@ loop:
 	VBLENDMPD        Z2, Z5, K2, Z2
 	VCMPPD           $0x00, Z30, Z1, K2
 	VBLENDMPD        Z1, Z2, K2, Z1
-	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z30, K1, Z2
+	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z30, K1, Z2
 	VADDPD           Z2, Z1, Z2
-	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+3168(SB), Z0, Z0
 	VPORQ            Z0, Z2, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10000,9 +9924,9 @@ tail:
 	VBLENDMPD        Z2, Z5, K2, Z2
 	VCMPPD           $0x00, Z30, Z1, K2
 	VBLENDMPD        Z1, Z2, K2, Z1
-	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z30, K1, Z2
+	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z30, K1, Z2
 	VADDPD           Z2, Z1, Z2
-	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+3168(SB), Z0, Z0
 	VPORQ            Z0, Z2, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10019,8 +9943,8 @@ TEXT ·asinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4608(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+4320(SB), Y13
+	VMOVUPS mathConstants<>+2784(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -10043,11 +9967,11 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, mathConstants<>+6688(SB), Y5, Y4
-	VMULPD      mathConstants<>+6720(SB), Y5, Y6
+	VCMPPD      $0x01, mathConstants<>+6400(SB), Y5, Y4
+	VMULPD      mathConstants<>+6432(SB), Y5, Y6
 	VBLENDVPD   Y4, Y6, Y5, Y6
 	VMOVUPS     mathConstants<>+1536(SB), Y7
-	VBLENDVPD   Y4, mathConstants<>+6752(SB), Y7, Y7
+	VBLENDVPD   Y4, mathConstants<>+6464(SB), Y7, Y7
 	VPSUBQ      mathConstants<>+1472(SB), Y6, Y6
 	VPSRLQ      $0x34, Y6, Y4
 	VPOR        mathConstants<>+1504(SB), Y4, Y4
@@ -10060,14 +9984,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y6, Y8
 	VDIVPD      Y8, Y6, Y8
 	VMULPD      Y8, Y8, Y9
-	VMOVUPS     mathConstants<>+6816(SB), Y10
+	VMOVUPS     mathConstants<>+6528(SB), Y10
 	VMOVAPS     Y10, Y11
-	VFMADD231PD mathConstants<>+6784(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6848(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6880(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6912(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6944(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6976(SB), Y9, Y11
+	VFMADD231PD mathConstants<>+6496(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6560(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6592(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6624(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6656(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6688(SB), Y9, Y11
 	VMULPD      Y11, Y9, Y11
 	VADDPD      Y11, Y4, Y11
 	VFMSUB231PD Y11, Y8, Y4
@@ -10091,9 +10015,9 @@ loop:
 	VBLENDVPD   Y7, Y3, Y6, Y3
 	VCMPPD      $0x00, Y14, Y1, Y6
 	VBLENDVPD   Y6, Y1, Y3, Y1
-	VBLENDVPD   Y2, mathConstants<>+3872(SB), Y14, Y2
+	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y14, Y2
 	VADDPD      Y2, Y1, Y2
-	VPAND       mathConstants<>+2880(SB), Y0, Y0
+	VPAND       mathConstants<>+3168(SB), Y0, Y0
 	VPOR        Y0, Y2, Y0
 	VMOVUPD     Y0, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10112,25 +10036,25 @@ TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+4608(SB), Z29
+	VPBROADCASTQ mathConstants<>+4320(SB), Z29
 	VPBROADCASTQ mathConstants<>+1920(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+6688(SB), Z26
-	VPBROADCASTQ mathConstants<>+6720(SB), Z25
-	VPBROADCASTQ mathConstants<>+6752(SB), Z24
+	VPBROADCASTQ mathConstants<>+6400(SB), Z26
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6464(SB), Z24
 	VPBROADCASTQ mathConstants<>+1472(SB), Z23
 	VPBROADCASTQ mathConstants<>+1504(SB), Z22
 	VPBROADCASTQ mathConstants<>+1568(SB), Z21
 	VPBROADCASTQ mathConstants<>+1600(SB), Z20
 	VPBROADCASTQ mathConstants<>+1632(SB), Z19
 	VPBROADCASTQ mathConstants<>+1664(SB), Z18
-	VPBROADCASTQ mathConstants<>+6784(SB), Z17
-	VPBROADCASTQ mathConstants<>+6816(SB), Z16
-	VPBROADCASTQ mathConstants<>+6848(SB), Z15
-	VPBROADCASTQ mathConstants<>+6880(SB), Z14
-	VPBROADCASTQ mathConstants<>+6912(SB), Z13
-	VPBROADCASTQ mathConstants<>+6944(SB), Z12
-	VPBROADCASTQ mathConstants<>+6976(SB), Z11
+	VPBROADCASTQ mathConstants<>+6496(SB), Z17
+	VPBROADCASTQ mathConstants<>+6528(SB), Z16
+	VPBROADCASTQ mathConstants<>+6560(SB), Z15
+	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+6624(SB), Z13
+	VPBROADCASTQ mathConstants<>+6656(SB), Z12
+	VPBROADCASTQ mathConstants<>+6688(SB), Z11
 	VPBROADCASTQ mathConstants<>+1824(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -10199,7 +10123,7 @@ loop:
 	VBLENDMPD        Z1, Z4, K2, Z1
 	VCMPPD           $0x00, Z31, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z31, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10275,7 +10199,7 @@ tail:
 	VBLENDMPD        Z1, Z4, K2, Z1
 	VCMPPD           $0x00, Z31, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3872(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z31, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10292,7 +10216,7 @@ TEXT ·acoshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+4608(SB), Y13
+	VMOVUPS mathConstants<>+4320(SB), Y13
 	VMOVUPS mathConstants<>+1920(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
@@ -10317,10 +10241,10 @@ loop:
 	VSUBPD      Y4, Y14, Y4
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y4, Y2
-	VCMPPD      $0x01, mathConstants<>+6688(SB), Y3, Y4
-	VMULPD      mathConstants<>+6720(SB), Y3, Y5
+	VCMPPD      $0x01, mathConstants<>+6400(SB), Y3, Y4
+	VMULPD      mathConstants<>+6432(SB), Y3, Y5
 	VBLENDVPD   Y4, Y5, Y3, Y5
-	VBLENDVPD   Y4, mathConstants<>+6752(SB), Y11, Y4
+	VBLENDVPD   Y4, mathConstants<>+6464(SB), Y11, Y4
 	VPSUBQ      mathConstants<>+1472(SB), Y5, Y5
 	VPSRLQ      $0x34, Y5, Y6
 	VPOR        mathConstants<>+1504(SB), Y6, Y6
@@ -10333,14 +10257,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y5, Y7
 	VDIVPD      Y7, Y5, Y7
 	VMULPD      Y7, Y7, Y8
-	VMOVUPS     mathConstants<>+6816(SB), Y9
+	VMOVUPS     mathConstants<>+6528(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6784(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6848(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6880(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6912(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6944(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6976(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6496(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6560(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6592(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6624(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6656(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6688(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
 	VFMSUB231PD Y10, Y7, Y6
@@ -10363,7 +10287,7 @@ loop:
 	VBLENDVPD   Y5, Y2, Y4, Y2
 	VCMPPD      $0x00, Y15, Y0, Y4
 	VBLENDVPD   Y4, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3872(SB), Y15, Y1
+	VBLENDVPD   Y1, mathConstants<>+3744(SB), Y15, Y1
 	VADDPD      Y1, Y0, Y1
 	VMOVUPD     Y1, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10383,23 +10307,23 @@ TEXT ·atanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1632(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+6688(SB), Z26
-	VPBROADCASTQ mathConstants<>+6720(SB), Z25
-	VPBROADCASTQ mathConstants<>+6752(SB), Z24
+	VPBROADCASTQ mathConstants<>+6400(SB), Z26
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6464(SB), Z24
 	VPBROADCASTQ mathConstants<>+1472(SB), Z23
 	VPBROADCASTQ mathConstants<>+1504(SB), Z22
 	VPBROADCASTQ mathConstants<>+1568(SB), Z21
 	VPBROADCASTQ mathConstants<>+1600(SB), Z20
 	VPBROADCASTQ mathConstants<>+1664(SB), Z19
-	VPBROADCASTQ mathConstants<>+6784(SB), Z18
-	VPBROADCASTQ mathConstants<>+6816(SB), Z17
-	VPBROADCASTQ mathConstants<>+6848(SB), Z16
-	VPBROADCASTQ mathConstants<>+6880(SB), Z15
-	VPBROADCASTQ mathConstants<>+6912(SB), Z14
-	VPBROADCASTQ mathConstants<>+6944(SB), Z13
-	VPBROADCASTQ mathConstants<>+6976(SB), Z12
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+6624(SB), Z14
+	VPBROADCASTQ mathConstants<>+6656(SB), Z13
+	VPBROADCASTQ mathConstants<>+6688(SB), Z12
 	VPBROADCASTQ mathConstants<>+1824(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -10464,7 +10388,7 @@ loop:
 	VCMPPD           $0x00, Z30, Z1, K1
 	VBLENDMPD        Z1, Z3, K1, Z1
 	VMULPD           Z1, Z29, Z1
-	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+3168(SB), Z0, Z0
 	VPORQ            Z0, Z1, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10536,7 +10460,7 @@ tail:
 	VCMPPD           $0x00, Z30, Z1, K1
 	VBLENDMPD        Z1, Z3, K1, Z1
 	VMULPD           Z1, Z29, Z1
-	VPANDQ.BCST      mathConstants<>+2880(SB), Z0, Z0
+	VPANDQ.BCST      mathConstants<>+3168(SB), Z0, Z0
 	VPORQ            Z0, Z1, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10554,7 +10478,7 @@ TEXT ·atanhF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+2528(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -10572,10 +10496,10 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, mathConstants<>+6688(SB), Y2, Y4
-	VMULPD      mathConstants<>+6720(SB), Y2, Y5
+	VCMPPD      $0x01, mathConstants<>+6400(SB), Y2, Y4
+	VMULPD      mathConstants<>+6432(SB), Y2, Y5
 	VBLENDVPD   Y4, Y5, Y2, Y5
-	VBLENDVPD   Y4, mathConstants<>+6752(SB), Y11, Y4
+	VBLENDVPD   Y4, mathConstants<>+6464(SB), Y11, Y4
 	VPSUBQ      mathConstants<>+1472(SB), Y5, Y5
 	VPSRLQ      $0x34, Y5, Y6
 	VPOR        mathConstants<>+1504(SB), Y6, Y6
@@ -10588,14 +10512,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y5, Y7
 	VDIVPD      Y7, Y5, Y7
 	VMULPD      Y7, Y7, Y8
-	VMOVUPS     mathConstants<>+6816(SB), Y9
+	VMOVUPS     mathConstants<>+6528(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6784(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6848(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6880(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6912(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6944(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6976(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6496(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6560(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6592(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6624(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6656(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6688(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
 	VFMSUB231PD Y10, Y7, Y6
@@ -10620,7 +10544,7 @@ loop:
 	VCMPPD      $0x00, Y14, Y1, Y5
 	VBLENDVPD   Y5, Y1, Y3, Y1
 	VMULPD      Y1, Y13, Y1
-	VPAND       mathConstants<>+2880(SB), Y0, Y0
+	VPAND       mathConstants<>+3168(SB), Y0, Y0
 	VPOR        Y0, Y1, Y0
 	VMOVUPD     Y0, (DI)(AX*8)
 	ADDQ        $0x04, AX
@@ -10639,19 +10563,19 @@ TEXT ·cbrtF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+1504(SB), Z30
-	VPBROADCASTQ mathConstants<>+2528(SB), Z29
-	VPBROADCASTQ mathConstants<>+4640(SB), Z28
-	VPBROADCASTQ mathConstants<>+4672(SB), Z27
-	VPBROADCASTQ mathConstants<>+4736(SB), Z26
-	VPBROADCASTQ mathConstants<>+4704(SB), Z25
-	VPBROADCASTQ mathConstants<>+4768(SB), Z24
-	VPBROADCASTQ mathConstants<>+4800(SB), Z23
-	VPBROADCASTQ mathConstants<>+4928(SB), Z22
-	VPBROADCASTQ mathConstants<>+4864(SB), Z21
-	VPBROADCASTQ mathConstants<>+4832(SB), Z20
+	VPBROADCASTQ mathConstants<>+2784(SB), Z29
+	VPBROADCASTQ mathConstants<>+4352(SB), Z28
+	VPBROADCASTQ mathConstants<>+4384(SB), Z27
+	VPBROADCASTQ mathConstants<>+4448(SB), Z26
+	VPBROADCASTQ mathConstants<>+4416(SB), Z25
+	VPBROADCASTQ mathConstants<>+4480(SB), Z24
+	VPBROADCASTQ mathConstants<>+4512(SB), Z23
+	VPBROADCASTQ mathConstants<>+4640(SB), Z22
+	VPBROADCASTQ mathConstants<>+4576(SB), Z21
+	VPBROADCASTQ mathConstants<>+4544(SB), Z20
 	VPBROADCASTQ mathConstants<>+1984(SB), Z19
 	VPXORQ       Z18, Z18, Z18
-	VPBROADCASTQ mathConstants<>+2880(SB), Z17
+	VPBROADCASTQ mathConstants<>+3168(SB), Z17
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10774,12 +10698,12 @@ TEXT ·cbrtF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+1504(SB), Y14
-	VMOVUPS mathConstants<>+2528(SB), Y13
-	VMOVUPS mathConstants<>+4640(SB), Y12
-	VMOVUPS mathConstants<>+4672(SB), Y11
-	VMOVUPS mathConstants<>+4736(SB), Y10
-	VMOVUPS mathConstants<>+4704(SB), Y9
-	VMOVUPS mathConstants<>+4768(SB), Y8
+	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+4352(SB), Y12
+	VMOVUPS mathConstants<>+4384(SB), Y11
+	VMOVUPS mathConstants<>+4448(SB), Y10
+	VMOVUPS mathConstants<>+4416(SB), Y9
+	VMOVUPS mathConstants<>+4480(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -10795,7 +10719,7 @@ loop:
 	VPSRLQ       $0x20, Y4, Y5
 	VPOR         Y14, Y5, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFMADD213PD  mathConstants<>+4800(SB), Y8, Y5
+	VFMADD213PD  mathConstants<>+4512(SB), Y8, Y5
 	VPSLLQ       $0x20, Y5, Y5
 	VMULPD       Y5, Y5, Y6
 	VMULPD       Y5, Y6, Y6
@@ -10818,17 +10742,17 @@ loop:
 	VFMSUB231PD  Y5, Y5, Y7
 	VFNMADD231PD Y5, Y6, Y4
 	VFNMADD231PD Y5, Y7, Y4
-	VMULPD       mathConstants<>+4928(SB), Y6, Y6
+	VMULPD       mathConstants<>+4640(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y5, Y6
-	VBLENDVPD    Y3, mathConstants<>+4832(SB), Y15, Y3
-	VBLENDVPD    Y2, mathConstants<>+4864(SB), Y3, Y3
+	VBLENDVPD    Y3, mathConstants<>+4544(SB), Y15, Y3
+	VBLENDVPD    Y2, mathConstants<>+4576(SB), Y3, Y3
 	VMULPD       Y3, Y6, Y3
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y1, Y6
 	VPXOR        Y2, Y2, Y2
 	VCMPPD       $0x01, Y1, Y2, Y2
 	VPAND        Y2, Y6, Y6
-	VPAND        mathConstants<>+2880(SB), Y0, Y2
+	VPAND        mathConstants<>+3168(SB), Y0, Y2
 	VPOR         Y2, Y3, Y2
 	VBLENDVPD    Y6, Y2, Y0, Y2
 	VMOVUPD      Y2, (DI)(AX*8)
@@ -10847,24 +10771,24 @@ TEXT ·erfF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2880(SB), Z30
-	VPBROADCASTQ mathConstants<>+8416(SB), Z29
-	VPBROADCASTQ mathConstants<>+2624(SB), Z28
-	VPBROADCASTQ mathConstants<>+3904(SB), Z27
-	VPBROADCASTQ mathConstants<>+9120(SB), Z26
-	VPBROADCASTQ mathConstants<>+2528(SB), Z25
-	VPBROADCASTQ mathConstants<>+4896(SB), Z24
-	VPBROADCASTQ mathConstants<>+4960(SB), Z23
-	VPBROADCASTQ mathConstants<>+4192(SB), Z22
-	VPBROADCASTQ mathConstants<>+3840(SB), Z21
-	VPBROADCASTQ mathConstants<>+3872(SB), Z20
-	VPBROADCASTQ mathConstants<>+6304(SB), Z19
-	VPBROADCASTQ mathConstants<>+6336(SB), Z18
-	VPBROADCASTQ mathConstants<>+6368(SB), Z17
-	VPBROADCASTQ mathConstants<>+6400(SB), Z16
-	VPBROADCASTQ mathConstants<>+6432(SB), Z15
-	VPBROADCASTQ mathConstants<>+6464(SB), Z14
-	VPBROADCASTQ mathConstants<>+6496(SB), Z13
+	VPBROADCASTQ mathConstants<>+3168(SB), Z30
+	VPBROADCASTQ mathConstants<>+8256(SB), Z29
+	VPBROADCASTQ mathConstants<>+3712(SB), Z28
+	VPBROADCASTQ mathConstants<>+3776(SB), Z27
+	VPBROADCASTQ mathConstants<>+8960(SB), Z26
+	VPBROADCASTQ mathConstants<>+2784(SB), Z25
+	VPBROADCASTQ mathConstants<>+4608(SB), Z24
+	VPBROADCASTQ mathConstants<>+4672(SB), Z23
+	VPBROADCASTQ mathConstants<>+4064(SB), Z22
+	VPBROADCASTQ mathConstants<>+3680(SB), Z21
+	VPBROADCASTQ mathConstants<>+3744(SB), Z20
+	VPBROADCASTQ mathConstants<>+6016(SB), Z19
+	VPBROADCASTQ mathConstants<>+6048(SB), Z18
+	VPBROADCASTQ mathConstants<>+6080(SB), Z17
+	VPBROADCASTQ mathConstants<>+6112(SB), Z16
+	VPBROADCASTQ mathConstants<>+6144(SB), Z15
+	VPBROADCASTQ mathConstants<>+6176(SB), Z14
+	VPBROADCASTQ mathConstants<>+6208(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10902,9 +10826,9 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -10912,9 +10836,14 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
@@ -10929,11 +10858,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -10958,20 +10882,20 @@ loop:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9152(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9120(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9152(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9184(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9216(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9248(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9280(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9440(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9472(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9504(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9536(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -11023,9 +10947,9 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11033,9 +10957,14 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
@@ -11050,11 +10979,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -11079,20 +11003,20 @@ tail:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9152(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9120(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9152(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9184(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9216(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9248(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9280(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9440(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9472(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9504(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9536(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -11114,52 +11038,52 @@ TEXT ·erfF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+2880(SB), Y13
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+3168(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+4896(SB), Y2
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+4608(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+8416(SB), Y2, Y5
-	VADDPD       mathConstants<>+8416(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8256(SB), Y2, Y5
+	VADDPD       mathConstants<>+8256(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y13, Y3, Y3
 	VPXOR        Y13, Y4, Y4
-	VMOVUPS      mathConstants<>+4192(SB), Y5
+	VMOVUPS      mathConstants<>+4064(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4960(SB), Y3
+	VMOVUPS      mathConstants<>+4672(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3744(SB), Y5, Y3
 	VMOVAPS      Y3, Y7
-	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y7
+	VFNMADD231PD mathConstants<>+3776(SB), Y5, Y7
 	VSUBPD       Y7, Y3, Y3
-	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3776(SB), Y5, Y3
 	VADDPD       Y7, Y15, Y8
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+6336(SB), Y11
+	VMOVUPS      mathConstants<>+6048(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+6304(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6368(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6400(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6432(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6464(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6496(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6528(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6560(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6592(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11177,9 +11101,14 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8480(SB), Y8
+	VMOVUPS      mathConstants<>+8320(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+8448(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8288(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8480(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
@@ -11194,14 +11123,9 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8992(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+9024(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+9088(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+9120(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+9120(SB), Y8
+	VADDPD       mathConstants<>+8960(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8960(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11224,20 +11148,20 @@ loop:
 	VSUBPD       Y6, Y15, Y6
 	VMINPD       Y1, Y15, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+9184(SB), Y2
+	VMOVUPS      mathConstants<>+9024(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+9152(SB), Y4, Y5
+	VFMADD231PD  mathConstants<>+8992(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9056(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9088(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9120(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9152(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9184(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9216(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9248(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9280(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9312(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9344(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9376(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9408(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9440(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9472(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9504(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9536(SB), Y4, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11261,24 +11185,24 @@ TEXT ·erfcF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5600(SB), Z30
-	VPBROADCASTQ mathConstants<>+8416(SB), Z29
-	VPBROADCASTQ mathConstants<>+2880(SB), Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+3904(SB), Z26
-	VPBROADCASTQ mathConstants<>+9120(SB), Z25
-	VPBROADCASTQ mathConstants<>+2528(SB), Z24
-	VPBROADCASTQ mathConstants<>+5568(SB), Z23
-	VPBROADCASTQ mathConstants<>+4960(SB), Z22
-	VPBROADCASTQ mathConstants<>+4192(SB), Z21
-	VPBROADCASTQ mathConstants<>+3840(SB), Z20
-	VPBROADCASTQ mathConstants<>+3872(SB), Z19
-	VPBROADCASTQ mathConstants<>+6304(SB), Z18
-	VPBROADCASTQ mathConstants<>+6336(SB), Z17
-	VPBROADCASTQ mathConstants<>+6368(SB), Z16
-	VPBROADCASTQ mathConstants<>+6400(SB), Z15
-	VPBROADCASTQ mathConstants<>+6432(SB), Z14
-	VPBROADCASTQ mathConstants<>+6464(SB), Z13
+	VPBROADCASTQ mathConstants<>+5312(SB), Z30
+	VPBROADCASTQ mathConstants<>+8256(SB), Z29
+	VPBROADCASTQ mathConstants<>+3168(SB), Z28
+	VPBROADCASTQ mathConstants<>+3712(SB), Z27
+	VPBROADCASTQ mathConstants<>+3776(SB), Z26
+	VPBROADCASTQ mathConstants<>+8960(SB), Z25
+	VPBROADCASTQ mathConstants<>+2784(SB), Z24
+	VPBROADCASTQ mathConstants<>+5280(SB), Z23
+	VPBROADCASTQ mathConstants<>+4672(SB), Z22
+	VPBROADCASTQ mathConstants<>+4064(SB), Z21
+	VPBROADCASTQ mathConstants<>+3680(SB), Z20
+	VPBROADCASTQ mathConstants<>+3744(SB), Z19
+	VPBROADCASTQ mathConstants<>+6016(SB), Z18
+	VPBROADCASTQ mathConstants<>+6048(SB), Z17
+	VPBROADCASTQ mathConstants<>+6080(SB), Z16
+	VPBROADCASTQ mathConstants<>+6112(SB), Z15
+	VPBROADCASTQ mathConstants<>+6144(SB), Z14
+	VPBROADCASTQ mathConstants<>+6176(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11316,10 +11240,10 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6496(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11327,9 +11251,14 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
@@ -11344,11 +11273,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11375,23 +11299,23 @@ loop:
 	VSUBPD           Z6, Z9, Z9
 	VBLENDMPD        Z9, Z6, K1, Z9
 	VMINPD           Z0, Z31, Z6
-	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9152(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9120(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9152(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9184(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9216(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9248(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9280(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9440(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9472(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9504(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9536(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11442,10 +11366,10 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6496(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6528(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11453,9 +11377,14 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z6, Z8
@@ -11470,11 +11399,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11501,23 +11425,23 @@ tail:
 	VSUBPD           Z6, Z9, Z9
 	VBLENDMPD        Z9, Z6, K1, Z9
 	VMINPD           Z0, Z31, Z6
-	VPBROADCASTQ     mathConstants<>+3488(SB), Z4
+	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+9184(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9152(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9120(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9152(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9184(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9216(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9248(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9280(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9440(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9472(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9504(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9536(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11538,53 +11462,53 @@ TEXT ·erfcF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+5600(SB), Y13
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+5312(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5568(SB), Y2
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5280(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMAXPD       Y2, Y13, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+8416(SB), Y2, Y5
-	VADDPD       mathConstants<>+8416(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8256(SB), Y2, Y5
+	VADDPD       mathConstants<>+8256(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
-	VPXOR        mathConstants<>+2880(SB), Y3, Y3
-	VPXOR        mathConstants<>+2880(SB), Y4, Y4
-	VMOVUPS      mathConstants<>+4192(SB), Y5
+	VPXOR        mathConstants<>+3168(SB), Y3, Y3
+	VPXOR        mathConstants<>+3168(SB), Y4, Y4
+	VMOVUPS      mathConstants<>+4064(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4960(SB), Y3
+	VMOVUPS      mathConstants<>+4672(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y5
+	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3744(SB), Y5, Y3
 	VMOVAPS      Y3, Y7
-	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y7
+	VFNMADD231PD mathConstants<>+3776(SB), Y5, Y7
 	VSUBPD       Y7, Y3, Y3
-	VFNMADD231PD mathConstants<>+3904(SB), Y5, Y3
+	VFNMADD231PD mathConstants<>+3776(SB), Y5, Y3
 	VADDPD       Y7, Y15, Y8
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+6336(SB), Y11
+	VMOVUPS      mathConstants<>+6048(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+6304(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6368(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6400(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6432(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6464(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6496(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6528(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6560(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6592(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11602,9 +11526,14 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8480(SB), Y8
+	VMOVUPS      mathConstants<>+8320(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+8448(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8288(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8480(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8512(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8544(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8576(SB), Y6, Y9
@@ -11619,14 +11548,9 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8992(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+9024(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+9088(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+9120(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+9120(SB), Y8
+	VADDPD       mathConstants<>+8960(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8960(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11651,23 +11575,23 @@ loop:
 	VSUBPD       Y6, Y4, Y4
 	VBLENDVPD    Y8, Y4, Y6, Y4
 	VMINPD       Y0, Y15, Y6
-	VMOVUPS      mathConstants<>+3488(SB), Y8
+	VMOVUPS      mathConstants<>+3328(SB), Y8
 	VMAXPD       Y6, Y8, Y8
 	VMULPD       Y8, Y8, Y6
-	VMOVUPS      mathConstants<>+9184(SB), Y2
+	VMOVUPS      mathConstants<>+9024(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+9152(SB), Y6, Y5
+	VFMADD231PD  mathConstants<>+8992(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9088(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9120(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9152(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9184(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9216(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9248(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9280(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9312(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9344(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9376(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9408(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9440(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9472(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9504(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9536(SB), Y6, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VSUBPD       Y5, Y15, Y5
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11690,23 +11614,23 @@ TEXT ·sigmoidF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2624(SB), Z30
-	VPBROADCASTQ mathConstants<>+3904(SB), Z29
-	VPBROADCASTQ mathConstants<>+2880(SB), Z28
-	VPBROADCASTQ mathConstants<>+4960(SB), Z27
-	VPBROADCASTQ mathConstants<>+4192(SB), Z26
-	VPBROADCASTQ mathConstants<>+3840(SB), Z25
-	VPBROADCASTQ mathConstants<>+3872(SB), Z24
-	VPBROADCASTQ mathConstants<>+6304(SB), Z23
-	VPBROADCASTQ mathConstants<>+6336(SB), Z22
-	VPBROADCASTQ mathConstants<>+6368(SB), Z21
-	VPBROADCASTQ mathConstants<>+6400(SB), Z20
-	VPBROADCASTQ mathConstants<>+6432(SB), Z19
-	VPBROADCASTQ mathConstants<>+6464(SB), Z18
-	VPBROADCASTQ mathConstants<>+6496(SB), Z17
-	VPBROADCASTQ mathConstants<>+6528(SB), Z16
-	VPBROADCASTQ mathConstants<>+6560(SB), Z15
-	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+3712(SB), Z30
+	VPBROADCASTQ mathConstants<>+3776(SB), Z29
+	VPBROADCASTQ mathConstants<>+3168(SB), Z28
+	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+4064(SB), Z26
+	VPBROADCASTQ mathConstants<>+3680(SB), Z25
+	VPBROADCASTQ mathConstants<>+3744(SB), Z24
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
+	VPBROADCASTQ mathConstants<>+6240(SB), Z16
+	VPBROADCASTQ mathConstants<>+6272(SB), Z15
+	VPBROADCASTQ mathConstants<>+6304(SB), Z14
 	VPBROADCASTQ mathConstants<>+1632(SB), Z13
 	VPXORQ       Z12, Z12, Z12
 	XORL         AX, AX
@@ -11822,12 +11746,12 @@ TEXT ·sigmoidF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+3904(SB), Y13
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+3776(SB), Y13
 	VMOVUPS mathConstants<>+1632(SB), Y12
-	VMOVUPS mathConstants<>+2880(SB), Y11
-	VMOVUPS mathConstants<>+4960(SB), Y10
-	VMOVUPS mathConstants<>+4192(SB), Y9
+	VMOVUPS mathConstants<>+3168(SB), Y11
+	VMOVUPS mathConstants<>+4672(SB), Y10
+	VMOVUPS mathConstants<>+4064(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -11838,9 +11762,9 @@ loop:
 	VMINPD       Y1, Y9, Y1
 	VMAXPD       Y1, Y10, Y1
 	VMOVAPS      Y14, Y2
-	VFMADD231PD  mathConstants<>+3840(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+3680(SB), Y1, Y2
 	VSUBPD       Y14, Y2, Y2
-	VFNMADD231PD mathConstants<>+3872(SB), Y2, Y1
+	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFNMADD231PD Y13, Y2, Y3
 	VSUBPD       Y3, Y1, Y1
@@ -11849,17 +11773,17 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+6336(SB), Y7
+	VMOVUPS      mathConstants<>+6048(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+6304(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y8
 	VFMADD213PD  Y12, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -11901,27 +11825,27 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+2880(SB), Z30
-	VPBROADCASTQ mathConstants<>+2624(SB), Z29
-	VPBROADCASTQ mathConstants<>+3904(SB), Z28
-	VPBROADCASTQ mathConstants<>+4960(SB), Z27
-	VPBROADCASTQ mathConstants<>+4192(SB), Z26
-	VPBROADCASTQ mathConstants<>+3840(SB), Z25
-	VPBROADCASTQ mathConstants<>+3872(SB), Z24
-	VPBROADCASTQ mathConstants<>+6304(SB), Z23
-	VPBROADCASTQ mathConstants<>+6336(SB), Z22
-	VPBROADCASTQ mathConstants<>+6368(SB), Z21
-	VPBROADCASTQ mathConstants<>+6400(SB), Z20
-	VPBROADCASTQ mathConstants<>+6432(SB), Z19
-	VPBROADCASTQ mathConstants<>+6464(SB), Z18
-	VPBROADCASTQ mathConstants<>+6496(SB), Z17
-	VPBROADCASTQ mathConstants<>+6528(SB), Z16
-	VPBROADCASTQ mathConstants<>+6560(SB), Z15
-	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+3168(SB), Z30
+	VPBROADCASTQ mathConstants<>+3712(SB), Z29
+	VPBROADCASTQ mathConstants<>+3776(SB), Z28
+	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+4064(SB), Z26
+	VPBROADCASTQ mathConstants<>+3680(SB), Z25
+	VPBROADCASTQ mathConstants<>+3744(SB), Z24
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
+	VPBROADCASTQ mathConstants<>+6240(SB), Z16
+	VPBROADCASTQ mathConstants<>+6272(SB), Z15
+	VPBROADCASTQ mathConstants<>+6304(SB), Z14
 	VPBROADCASTQ mathConstants<>+1632(SB), Z13
-	VPBROADCASTQ mathConstants<>+5632(SB), Z12
+	VPBROADCASTQ mathConstants<>+5344(SB), Z12
 	VPXORQ       Z11, Z11, Z11
-	VPBROADCASTQ mathConstants<>+5984(SB), Z10
+	VPBROADCASTQ mathConstants<>+5696(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12055,12 +11979,12 @@ TEXT ·siluF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+2880(SB), Y13
-	VMOVUPS mathConstants<>+3904(SB), Y12
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+3168(SB), Y13
+	VMOVUPS mathConstants<>+3776(SB), Y12
 	VMOVUPS mathConstants<>+1632(SB), Y11
-	VMOVUPS mathConstants<>+4960(SB), Y10
-	VMOVUPS mathConstants<>+4192(SB), Y9
+	VMOVUPS mathConstants<>+4672(SB), Y10
+	VMOVUPS mathConstants<>+4064(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -12071,9 +11995,9 @@ loop:
 	VMINPD       Y1, Y9, Y1
 	VMAXPD       Y1, Y10, Y1
 	VMOVAPS      Y14, Y2
-	VFMADD231PD  mathConstants<>+3840(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+3680(SB), Y1, Y2
 	VSUBPD       Y14, Y2, Y2
-	VFNMADD231PD mathConstants<>+3872(SB), Y2, Y1
+	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFNMADD231PD Y12, Y2, Y3
 	VSUBPD       Y3, Y1, Y1
@@ -12082,17 +12006,17 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+6336(SB), Y7
+	VMOVUPS      mathConstants<>+6048(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+6304(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y8
 	VFMADD213PD  Y11, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -12108,7 +12032,7 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y15, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+5632(SB), Y4
+	VMOVUPS      mathConstants<>+5344(SB), Y4
 	VMAXPD       Y0, Y4, Y4
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
 	VBLENDVPD    Y0, Y5, Y15, Y0
@@ -12125,7 +12049,7 @@ loop:
 	VFMADD231PD  Y8, Y0, Y6
 	VPAND        Y13, Y4, Y8
 	VPOR         Y8, Y6, Y8
-	VCMPPD       $0x01, mathConstants<>+5984(SB), Y4, Y6
+	VCMPPD       $0x01, mathConstants<>+5696(SB), Y4, Y6
 	VCMPPD       $0x03, Y4, Y4, Y0
 	VBLENDVPD    Y0, Y8, Y4, Y4
 	VBLENDVPD    Y6, Y8, Y4, Y8
@@ -12147,20 +12071,20 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1632(SB), Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
 	VPBROADCASTQ mathConstants<>+1600(SB), Z29
-	VPBROADCASTQ mathConstants<>+2880(SB), Z28
-	VPBROADCASTQ mathConstants<>+2528(SB), Z27
-	VPBROADCASTQ mathConstants<>+9568(SB), Z26
-	VPBROADCASTQ mathConstants<>+5600(SB), Z25
-	VPBROADCASTQ mathConstants<>+8416(SB), Z24
-	VPBROADCASTQ mathConstants<>+2624(SB), Z23
-	VPBROADCASTQ mathConstants<>+3904(SB), Z22
-	VPBROADCASTQ mathConstants<>+9120(SB), Z21
-	VPBROADCASTQ mathConstants<>+5664(SB), Z20
-	VPBROADCASTQ mathConstants<>+4960(SB), Z19
-	VPBROADCASTQ mathConstants<>+4192(SB), Z18
-	VPBROADCASTQ mathConstants<>+3840(SB), Z17
-	VPBROADCASTQ mathConstants<>+3872(SB), Z16
-	VPBROADCASTQ mathConstants<>+6304(SB), Z15
+	VPBROADCASTQ mathConstants<>+3168(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z27
+	VPBROADCASTQ mathConstants<>+9408(SB), Z26
+	VPBROADCASTQ mathConstants<>+5312(SB), Z25
+	VPBROADCASTQ mathConstants<>+8256(SB), Z24
+	VPBROADCASTQ mathConstants<>+3712(SB), Z23
+	VPBROADCASTQ mathConstants<>+3776(SB), Z22
+	VPBROADCASTQ mathConstants<>+8960(SB), Z21
+	VPBROADCASTQ mathConstants<>+5376(SB), Z20
+	VPBROADCASTQ mathConstants<>+4672(SB), Z19
+	VPBROADCASTQ mathConstants<>+4064(SB), Z18
+	VPBROADCASTQ mathConstants<>+3680(SB), Z17
+	VPBROADCASTQ mathConstants<>+3744(SB), Z16
+	VPBROADCASTQ mathConstants<>+6016(SB), Z15
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12200,15 +12124,15 @@ loop:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6368(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6400(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6432(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6464(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6496(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6528(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12216,9 +12140,14 @@ loop:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z8, Z10
@@ -12233,11 +12162,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+9088(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12266,7 +12190,7 @@ loop:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9600(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9440(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12279,20 +12203,20 @@ loop:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+9184(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+9152(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9120(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9152(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9184(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9216(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9248(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9280(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9440(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9472(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9504(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9536(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12344,15 +12268,15 @@ tail:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6368(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6400(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6432(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6464(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6496(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6528(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z9, Z13
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12360,9 +12284,14 @@ tail:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8480(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+8448(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8480(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8512(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8544(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8576(SB), Z8, Z10
@@ -12377,11 +12306,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8992(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+9024(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+9088(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12410,7 +12334,7 @@ tail:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9600(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9440(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12423,20 +12347,20 @@ tail:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+9184(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+9152(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9088(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9120(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9152(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9184(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9216(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9248(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9280(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9440(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9472(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9504(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9536(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12462,54 +12386,54 @@ TEXT ·geluF64AVX2(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5664(SB), Y2
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5376(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFMSUB231PD  mathConstants<>+1600(SB), Y2, Y3
-	VFMADD231PD  mathConstants<>+9568(SB), Y2, Y3
+	VFMADD231PD  mathConstants<>+9408(SB), Y2, Y3
 	VMULPD       Y2, Y2, Y4
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y2, Y2, Y5
 	VMULPD       Y2, Y15, Y2
-	VMAXPD       mathConstants<>+5600(SB), Y1, Y6
+	VMAXPD       mathConstants<>+5312(SB), Y1, Y6
 	VMULPD       Y4, Y15, Y4
 	VMULPD       Y5, Y15, Y5
-	VSUBPD       mathConstants<>+8416(SB), Y6, Y7
-	VADDPD       mathConstants<>+8416(SB), Y6, Y8
+	VSUBPD       mathConstants<>+8256(SB), Y6, Y7
+	VADDPD       mathConstants<>+8256(SB), Y6, Y8
 	VDIVPD       Y8, Y7, Y8
-	VPXOR        mathConstants<>+2880(SB), Y4, Y4
-	VPXOR        mathConstants<>+2880(SB), Y5, Y5
-	VMOVUPS      mathConstants<>+4192(SB), Y7
+	VPXOR        mathConstants<>+3168(SB), Y4, Y4
+	VPXOR        mathConstants<>+3168(SB), Y5, Y5
+	VMOVUPS      mathConstants<>+4064(SB), Y7
 	VMINPD       Y4, Y7, Y7
-	VMOVUPS      mathConstants<>+4960(SB), Y4
+	VMOVUPS      mathConstants<>+4672(SB), Y4
 	VMAXPD       Y7, Y4, Y4
-	VMOVUPS      mathConstants<>+2624(SB), Y7
+	VMOVUPS      mathConstants<>+3712(SB), Y7
 	VMOVAPS      Y7, Y9
-	VFMADD231PD  mathConstants<>+3840(SB), Y4, Y9
-	VSUBPD       mathConstants<>+2624(SB), Y9, Y9
-	VFNMADD231PD mathConstants<>+3872(SB), Y9, Y4
+	VFMADD231PD  mathConstants<>+3680(SB), Y4, Y9
+	VSUBPD       mathConstants<>+3712(SB), Y9, Y9
+	VFNMADD231PD mathConstants<>+3744(SB), Y9, Y4
 	VMOVAPS      Y4, Y7
-	VFNMADD231PD mathConstants<>+3904(SB), Y9, Y7
+	VFNMADD231PD mathConstants<>+3776(SB), Y9, Y7
 	VSUBPD       Y7, Y4, Y4
-	VFNMADD231PD mathConstants<>+3904(SB), Y9, Y4
+	VFNMADD231PD mathConstants<>+3776(SB), Y9, Y4
 	VADDPD       mathConstants<>+1440(SB), Y7, Y10
 	VMOVUPS      mathConstants<>+1440(SB), Y11
 	VSUBPD       Y10, Y11, Y11
 	VADDPD       Y7, Y11, Y11
 	VMULPD       Y7, Y7, Y12
-	VMOVUPS      mathConstants<>+6336(SB), Y13
+	VMOVUPS      mathConstants<>+6048(SB), Y13
 	VMOVAPS      Y13, Y14
-	VFMADD231PD  mathConstants<>+6304(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6368(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6400(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6432(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6464(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6496(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6528(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6560(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6592(SB), Y7, Y14
+	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y14
 	VFMADD213PD  Y15, Y7, Y14
 	VFMADD231PD  Y14, Y12, Y11
 	VADDPD       Y5, Y4, Y5
@@ -12517,19 +12441,24 @@ loop:
 	VFMADD231PD  Y4, Y5, Y11
 	VADDPD       Y11, Y10, Y11
 	VMOVAPS      Y9, Y10
-	VFMADD213PD  mathConstants<>+2624(SB), Y15, Y10
-	VSUBPD       mathConstants<>+2624(SB), Y10, Y4
+	VFMADD213PD  mathConstants<>+3712(SB), Y15, Y10
+	VSUBPD       mathConstants<>+3712(SB), Y10, Y4
 	VSUBPD       Y4, Y9, Y4
-	VADDPD       mathConstants<>+2624(SB), Y4, Y4
+	VADDPD       mathConstants<>+3712(SB), Y4, Y4
 	VPSLLQ       $0x34, Y10, Y10
 	VPADDQ       mathConstants<>+1440(SB), Y10, Y10
 	VMULPD       Y10, Y11, Y10
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       mathConstants<>+1440(SB), Y4, Y4
 	VMULPD       Y4, Y10, Y4
-	VMOVUPS      mathConstants<>+8480(SB), Y10
+	VMOVUPS      mathConstants<>+8320(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+8448(SB), Y8, Y11
+	VFMADD231PD  mathConstants<>+8288(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8352(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8384(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8416(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8448(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8480(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8512(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8544(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8576(SB), Y8, Y11
@@ -12544,14 +12473,9 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8896(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8928(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8960(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8992(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+9024(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+9056(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+9088(SB), Y8, Y11
 	VMULPD       Y11, Y8, Y11
-	VADDPD       mathConstants<>+9120(SB), Y11, Y8
-	VMOVUPS      mathConstants<>+9120(SB), Y10
+	VADDPD       mathConstants<>+8960(SB), Y11, Y8
+	VMOVUPS      mathConstants<>+8960(SB), Y10
 	VSUBPD       Y8, Y10, Y10
 	VADDPD       Y11, Y10, Y11
 	VMULPD       Y4, Y2, Y10
@@ -12574,39 +12498,39 @@ loop:
 	VFNMADD231PD Y6, Y10, Y9
 	VFMADD231PD  Y3, Y9, Y10
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y3
-	VPXOR        mathConstants<>+2880(SB), Y10, Y9
+	VPXOR        mathConstants<>+3168(SB), Y10, Y9
 	VSUBPD       Y10, Y0, Y10
 	VBLENDVPD    Y3, Y9, Y10, Y9
-	VMOVUPS      mathConstants<>+5600(SB), Y10
+	VMOVUPS      mathConstants<>+5312(SB), Y10
 	VCMPPD       $0x01, Y1, Y10, Y10
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+9600(SB), Y3
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+9440(SB), Y3
 	VMINPD       Y1, Y3, Y3
-	VPAND        mathConstants<>+2880(SB), Y0, Y1
+	VPAND        mathConstants<>+3168(SB), Y0, Y1
 	VPXOR        Y1, Y3, Y1
 	VMULPD       mathConstants<>+1600(SB), Y1, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  mathConstants<>+1600(SB), Y1, Y6
-	VFMADD231PD  mathConstants<>+9568(SB), Y1, Y6
+	VFMADD231PD  mathConstants<>+9408(SB), Y1, Y6
 	VMULPD       Y3, Y15, Y1
 	VADDPD       Y1, Y15, Y4
 	VSUBPD       Y4, Y15, Y11
 	VADDPD       Y1, Y11, Y11
 	VMULPD       Y3, Y3, Y3
-	VMOVUPS      mathConstants<>+9184(SB), Y8
+	VMOVUPS      mathConstants<>+9024(SB), Y8
 	VMOVAPS      Y8, Y2
-	VFMADD231PD  mathConstants<>+9152(SB), Y3, Y2
+	VFMADD231PD  mathConstants<>+8992(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9056(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9088(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9120(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9152(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9184(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9216(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9248(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9280(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9312(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9344(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9376(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9408(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9440(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9472(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9504(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9536(SB), Y3, Y2
 	VFMADD231PD  Y6, Y15, Y11
 	VFMADD231PD  Y2, Y1, Y11
 	VADDPD       Y11, Y4, Y11
@@ -12628,27 +12552,27 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5728(SB), Z30
-	VPBROADCASTQ mathConstants<>+2880(SB), Z29
-	VPBROADCASTQ mathConstants<>+9664(SB), Z28
-	VPBROADCASTQ mathConstants<>+2624(SB), Z27
-	VPBROADCASTQ mathConstants<>+3904(SB), Z26
-	VPBROADCASTQ mathConstants<>+5696(SB), Z25
-	VPBROADCASTQ mathConstants<>+2528(SB), Z24
-	VPBROADCASTQ mathConstants<>+9632(SB), Z23
-	VPBROADCASTQ mathConstants<>+9696(SB), Z22
-	VPBROADCASTQ mathConstants<>+4960(SB), Z21
-	VPBROADCASTQ mathConstants<>+4192(SB), Z20
-	VPBROADCASTQ mathConstants<>+3840(SB), Z19
-	VPBROADCASTQ mathConstants<>+3872(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
-	VPBROADCASTQ mathConstants<>+6368(SB), Z15
-	VPBROADCASTQ mathConstants<>+6400(SB), Z14
-	VPBROADCASTQ mathConstants<>+6432(SB), Z13
-	VPBROADCASTQ mathConstants<>+6464(SB), Z12
-	VPBROADCASTQ mathConstants<>+6496(SB), Z11
-	VPBROADCASTQ mathConstants<>+6528(SB), Z10
+	VPBROADCASTQ mathConstants<>+5440(SB), Z30
+	VPBROADCASTQ mathConstants<>+3168(SB), Z29
+	VPBROADCASTQ mathConstants<>+9504(SB), Z28
+	VPBROADCASTQ mathConstants<>+3712(SB), Z27
+	VPBROADCASTQ mathConstants<>+3776(SB), Z26
+	VPBROADCASTQ mathConstants<>+5408(SB), Z25
+	VPBROADCASTQ mathConstants<>+2784(SB), Z24
+	VPBROADCASTQ mathConstants<>+9472(SB), Z23
+	VPBROADCASTQ mathConstants<>+9536(SB), Z22
+	VPBROADCASTQ mathConstants<>+4672(SB), Z21
+	VPBROADCASTQ mathConstants<>+4064(SB), Z20
+	VPBROADCASTQ mathConstants<>+3680(SB), Z19
+	VPBROADCASTQ mathConstants<>+3744(SB), Z18
+	VPBROADCASTQ mathConstants<>+6016(SB), Z17
+	VPBROADCASTQ mathConstants<>+6048(SB), Z16
+	VPBROADCASTQ mathConstants<>+6080(SB), Z15
+	VPBROADCASTQ mathConstants<>+6112(SB), Z14
+	VPBROADCASTQ mathConstants<>+6144(SB), Z13
+	VPBROADCASTQ mathConstants<>+6176(SB), Z12
+	VPBROADCASTQ mathConstants<>+6208(SB), Z11
+	VPBROADCASTQ mathConstants<>+6240(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12705,8 +12629,8 @@ loop:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12714,7 +12638,7 @@ loop:
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5632(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z6
 	VMAXPD           Z0, Z6, Z6
 	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
@@ -12731,7 +12655,7 @@ loop:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+5984(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12798,8 +12722,8 @@ tail:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6560(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6592(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6304(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12807,7 +12731,7 @@ tail:
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
 	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5632(SB), Z6
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z6
 	VMAXPD           Z0, Z6, Z6
 	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z6, K1
 	VBLENDMPD        Z5, Z31, K1, Z0
@@ -12824,7 +12748,7 @@ tail:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+5984(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12842,19 +12766,19 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
-	VMOVUPS mathConstants<>+2624(SB), Y14
-	VMOVUPS mathConstants<>+5728(SB), Y13
-	VMOVUPS mathConstants<>+2880(SB), Y12
-	VMOVUPS mathConstants<>+9664(SB), Y11
-	VMOVUPS mathConstants<>+3904(SB), Y10
+	VMOVUPS mathConstants<>+3712(SB), Y14
+	VMOVUPS mathConstants<>+5440(SB), Y13
+	VMOVUPS mathConstants<>+3168(SB), Y12
+	VMOVUPS mathConstants<>+9504(SB), Y11
+	VMOVUPS mathConstants<>+3776(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPAND        mathConstants<>+2528(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5696(SB), Y2
+	VPAND        mathConstants<>+2784(SB), Y0, Y1
+	VMOVUPS      mathConstants<>+5408(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y1
 	VMOVAPS      Y1, Y3
@@ -12863,7 +12787,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+9632(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9472(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -12874,7 +12798,7 @@ loop:
 	VMULPD       Y11, Y2, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  Y11, Y2, Y6
-	VFMADD231PD  mathConstants<>+9696(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+9536(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -12882,14 +12806,14 @@ loop:
 	VFMADD231PD  Y5, Y3, Y4
 	VPXOR        Y12, Y2, Y2
 	VPXOR        Y12, Y4, Y4
-	VMOVUPS      mathConstants<>+4192(SB), Y5
+	VMOVUPS      mathConstants<>+4064(SB), Y5
 	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+4960(SB), Y2
+	VMOVUPS      mathConstants<>+4672(SB), Y2
 	VMAXPD       Y5, Y2, Y2
 	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3840(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+3680(SB), Y2, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3872(SB), Y5, Y2
+	VFNMADD231PD mathConstants<>+3744(SB), Y5, Y2
 	VMOVAPS      Y2, Y3
 	VFNMADD231PD Y10, Y5, Y3
 	VSUBPD       Y3, Y2, Y2
@@ -12898,17 +12822,17 @@ loop:
 	VSUBPD       Y1, Y15, Y6
 	VADDPD       Y3, Y6, Y6
 	VMULPD       Y3, Y3, Y7
-	VMOVUPS      mathConstants<>+6336(SB), Y8
+	VMOVUPS      mathConstants<>+6048(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+6304(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6368(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6400(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6432(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6464(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6496(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6528(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6560(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6592(SB), Y3, Y9
+	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+1632(SB), Y3, Y9
 	VFMADD231PD  Y9, Y7, Y6
 	VADDPD       Y4, Y2, Y4
@@ -12926,7 +12850,7 @@ loop:
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y15, Y2, Y2
 	VMULPD       Y2, Y1, Y2
-	VMOVUPS      mathConstants<>+5632(SB), Y1
+	VMOVUPS      mathConstants<>+5344(SB), Y1
 	VMAXPD       Y0, Y1, Y1
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y1, Y0
 	VBLENDVPD    Y0, Y2, Y15, Y0
@@ -12943,7 +12867,7 @@ loop:
 	VFMADD231PD  Y4, Y0, Y9
 	VPAND        Y12, Y1, Y4
 	VPOR         Y4, Y9, Y4
-	VCMPPD       $0x01, mathConstants<>+5984(SB), Y1, Y9
+	VCMPPD       $0x01, mathConstants<>+5696(SB), Y1, Y9
 	VCMPPD       $0x03, Y1, Y1, Y0
 	VBLENDVPD    Y0, Y4, Y1, Y1
 	VBLENDVPD    Y9, Y4, Y1, Y4
@@ -12963,23 +12887,23 @@ TEXT ·expNegMulF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         a+8(FP), SI
 	MOVQ         b+16(FP), DX
 	MOVQ         n+24(FP), R9
-	VPBROADCASTQ mathConstants<>+2624(SB), Z31
-	VPBROADCASTQ mathConstants<>+2880(SB), Z30
-	VPBROADCASTQ mathConstants<>+4960(SB), Z29
-	VPBROADCASTQ mathConstants<>+4192(SB), Z28
-	VPBROADCASTQ mathConstants<>+3840(SB), Z27
-	VPBROADCASTQ mathConstants<>+3872(SB), Z26
-	VPBROADCASTQ mathConstants<>+3904(SB), Z25
-	VPBROADCASTQ mathConstants<>+6304(SB), Z24
-	VPBROADCASTQ mathConstants<>+6336(SB), Z23
-	VPBROADCASTQ mathConstants<>+6368(SB), Z22
-	VPBROADCASTQ mathConstants<>+6400(SB), Z21
-	VPBROADCASTQ mathConstants<>+6432(SB), Z20
-	VPBROADCASTQ mathConstants<>+6464(SB), Z19
-	VPBROADCASTQ mathConstants<>+6496(SB), Z18
-	VPBROADCASTQ mathConstants<>+6528(SB), Z17
-	VPBROADCASTQ mathConstants<>+6560(SB), Z16
-	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+3712(SB), Z31
+	VPBROADCASTQ mathConstants<>+3168(SB), Z30
+	VPBROADCASTQ mathConstants<>+4672(SB), Z29
+	VPBROADCASTQ mathConstants<>+4064(SB), Z28
+	VPBROADCASTQ mathConstants<>+3680(SB), Z27
+	VPBROADCASTQ mathConstants<>+3744(SB), Z26
+	VPBROADCASTQ mathConstants<>+3776(SB), Z25
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
+	VPBROADCASTQ mathConstants<>+6304(SB), Z15
 	VPBROADCASTQ mathConstants<>+1632(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
 	XORL         AX, AX
@@ -13065,18 +12989,18 @@ TEXT ·expNegMulF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    a+8(FP), SI
 	MOVQ    b+16(FP), DX
 	MOVQ    n+24(FP), R9
-	VMOVUPS mathConstants<>+2624(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+2880(SB), Y12
-	VMOVUPS mathConstants<>+4960(SB), Y11
-	VMOVUPS mathConstants<>+4192(SB), Y10
-	VMOVUPS mathConstants<>+3840(SB), Y9
-	VMOVUPS mathConstants<>+3872(SB), Y8
-	VMOVUPS mathConstants<>+3904(SB), Y7
-	VMOVUPS mathConstants<>+6304(SB), Y6
-	VMOVUPS mathConstants<>+6336(SB), Y5
-	VMOVUPS mathConstants<>+6368(SB), Y4
+	VMOVUPS mathConstants<>+3168(SB), Y12
+	VMOVUPS mathConstants<>+4672(SB), Y11
+	VMOVUPS mathConstants<>+4064(SB), Y10
+	VMOVUPS mathConstants<>+3680(SB), Y9
+	VMOVUPS mathConstants<>+3744(SB), Y8
+	VMOVUPS mathConstants<>+3776(SB), Y7
+	VMOVUPS mathConstants<>+6016(SB), Y6
+	VMOVUPS mathConstants<>+6048(SB), Y5
+	VMOVUPS mathConstants<>+6080(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13096,13 +13020,13 @@ loop:
 	VMOVAPS      Y5, Y2
 	VFMADD231PD  Y1, Y6, Y2
 	VFMADD213PD  Y4, Y1, Y2
-	VFMADD213PD  mathConstants<>+6400(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6432(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6464(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6496(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6528(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6560(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6592(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6240(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6272(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+6304(SB), Y1, Y2
 	VFMADD213PD  Y13, Y1, Y2
 	VMULPD       Y1, Y1, Y3
 	VFMADD231PD  Y2, Y3, Y1
@@ -13137,24 +13061,24 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1984(SB), Z29
-	VPBROADCASTQ mathConstants<>+2528(SB), Z28
-	VPBROADCASTQ mathConstants<>+10016(SB), Z27
-	VPBROADCASTQ mathConstants<>+2624(SB), Z26
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
+	VPBROADCASTQ mathConstants<>+9856(SB), Z27
+	VPBROADCASTQ mathConstants<>+3712(SB), Z26
 	VPBROADCASTQ mathConstants<>+1632(SB), Z25
 	VPBROADCASTQ mathConstants<>+1536(SB), Z24
-	VPBROADCASTQ mathConstants<>+6688(SB), Z23
-	VPBROADCASTQ mathConstants<>+6720(SB), Z22
-	VPBROADCASTQ mathConstants<>+6752(SB), Z21
+	VPBROADCASTQ mathConstants<>+6400(SB), Z23
+	VPBROADCASTQ mathConstants<>+6432(SB), Z22
+	VPBROADCASTQ mathConstants<>+6464(SB), Z21
 	VPBROADCASTQ mathConstants<>+1472(SB), Z20
 	VPBROADCASTQ mathConstants<>+1504(SB), Z19
 	VPBROADCASTQ mathConstants<>+1568(SB), Z18
 	VPBROADCASTQ mathConstants<>+1600(SB), Z17
-	VPBROADCASTQ mathConstants<>+9728(SB), Z16
-	VPBROADCASTQ mathConstants<>+9760(SB), Z15
-	VPBROADCASTQ mathConstants<>+9792(SB), Z14
-	VPBROADCASTQ mathConstants<>+9824(SB), Z13
-	VPBROADCASTQ mathConstants<>+9856(SB), Z12
-	VPBROADCASTQ mathConstants<>+9888(SB), Z11
+	VPBROADCASTQ mathConstants<>+9568(SB), Z16
+	VPBROADCASTQ mathConstants<>+9600(SB), Z15
+	VPBROADCASTQ mathConstants<>+9632(SB), Z14
+	VPBROADCASTQ mathConstants<>+9664(SB), Z13
+	VPBROADCASTQ mathConstants<>+9696(SB), Z12
+	VPBROADCASTQ mathConstants<>+9728(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -13193,14 +13117,14 @@ loop:
 	VFMADD213PD       Z13, Z4, Z5
 	VFMADD213PD       Z12, Z4, Z5
 	VFMADD213PD       Z11, Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9920(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9952(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9984(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9792(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9824(SB), Z4, Z5
 	VMULPD            Z5, Z4, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+10048(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9888(SB), Z5, Z5
 	VMULPD            Z8, Z4, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z4, Z10
@@ -13231,29 +13155,29 @@ loop:
 	VFMSUB213PD       Z4, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z4, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+10080(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4192(SB), Z6
+	VPBROADCASTQ      mathConstants<>+4064(SB), Z6
 	VMINPD            Z4, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+4960(SB), Z4
+	VPBROADCASTQ      mathConstants<>+4672(SB), Z4
 	VMAXPD            Z6, Z4, Z4
 	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3840(SB), Z4, Z6
+	VFMADD231PD.BCST  mathConstants<>+3680(SB), Z4, Z6
 	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3872(SB), Z6, Z4
-	VFNMADD231PD.BCST mathConstants<>+3904(SB), Z6, Z10
+	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z6, Z4
+	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z6, Z10
 	VADDPD            Z10, Z4, Z10
-	VPBROADCASTQ      mathConstants<>+6336(SB), Z4
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z4
 	VMOVAPS           Z4, Z2
-	VFMADD231PD.BCST  mathConstants<>+6304(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6368(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6400(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6432(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6464(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6496(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6528(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6560(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6592(SB), Z10, Z2
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z10, Z2
 	VFMADD213PD       Z25, Z10, Z2
 	VMULPD            Z10, Z10, Z4
 	VFMADD231PD       Z2, Z4, Z10
@@ -13289,7 +13213,7 @@ loop:
 	VRNDSCALEPD       $0x0b, Z10, Z6
 	VCMPPD            $0x04, Z10, Z6, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2880(SB), Z0, Z10
+	VPANDQ.BCST       mathConstants<>+3168(SB), Z0, Z10
 	VBLENDMPD         Z10, Z30, K3, Z10
 	VPXORQ            Z10, Z4, Z10
 	VCMPPD            $0x03, Z0, Z0, K3
@@ -13346,14 +13270,14 @@ tail:
 	VFMADD213PD       Z13, Z4, Z5
 	VFMADD213PD       Z12, Z4, Z5
 	VFMADD213PD       Z11, Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9920(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9952(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9984(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9792(SB), Z4, Z5
+	VFMADD213PD.BCST  mathConstants<>+9824(SB), Z4, Z5
 	VMULPD            Z5, Z4, Z5
 	VADDPD            Z5, Z27, Z8
 	VSUBPD            Z8, Z27, Z9
 	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+10048(SB), Z5, Z5
+	VADDPD.BCST       mathConstants<>+9888(SB), Z5, Z5
 	VMULPD            Z8, Z4, Z9
 	VMOVAPS           Z9, Z10
 	VFMSUB231PD       Z8, Z4, Z10
@@ -13384,29 +13308,29 @@ tail:
 	VFMSUB213PD       Z4, Z1, Z10
 	VFMADD231PD       Z6, Z1, Z10
 	VPANDQ            Z28, Z4, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+10080(SB), Z6, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z6, K1
 	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4192(SB), Z6
+	VPBROADCASTQ      mathConstants<>+4064(SB), Z6
 	VMINPD            Z4, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+4960(SB), Z4
+	VPBROADCASTQ      mathConstants<>+4672(SB), Z4
 	VMAXPD            Z6, Z4, Z4
 	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3840(SB), Z4, Z6
+	VFMADD231PD.BCST  mathConstants<>+3680(SB), Z4, Z6
 	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3872(SB), Z6, Z4
-	VFNMADD231PD.BCST mathConstants<>+3904(SB), Z6, Z10
+	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z6, Z4
+	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z6, Z10
 	VADDPD            Z10, Z4, Z10
-	VPBROADCASTQ      mathConstants<>+6336(SB), Z4
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z4
 	VMOVAPS           Z4, Z2
-	VFMADD231PD.BCST  mathConstants<>+6304(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6368(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6400(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6432(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6464(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6496(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6528(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6560(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6592(SB), Z10, Z2
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z10, Z2
+	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z10, Z2
 	VFMADD213PD       Z25, Z10, Z2
 	VMULPD            Z10, Z10, Z4
 	VFMADD231PD       Z2, Z4, Z10
@@ -13442,7 +13366,7 @@ tail:
 	VRNDSCALEPD       $0x0b, Z10, Z6
 	VCMPPD            $0x04, Z10, Z6, K2
 	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+2880(SB), Z0, Z10
+	VPANDQ.BCST       mathConstants<>+3168(SB), Z0, Z10
 	VBLENDMPD         Z10, Z30, K3, Z10
 	VPXORQ            Z10, Z4, Z10
 	VCMPPD            $0x03, Z0, Z0, K3
@@ -13470,9 +13394,9 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+2624(SB), Y13
+	VMOVUPS mathConstants<>+3712(SB), Y13
 	VMOVUPS mathConstants<>+1984(SB), Y12
-	VMOVUPS mathConstants<>+2528(SB), Y11
+	VMOVUPS mathConstants<>+2784(SB), Y11
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13481,11 +13405,11 @@ loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VMOVUPD      (DX)(AX*8), Y1
 	VPAND        Y11, Y0, Y2
-	VCMPPD       $0x01, mathConstants<>+6688(SB), Y2, Y3
-	VMULPD       mathConstants<>+6720(SB), Y2, Y4
+	VCMPPD       $0x01, mathConstants<>+6400(SB), Y2, Y3
+	VMULPD       mathConstants<>+6432(SB), Y2, Y4
 	VBLENDVPD    Y3, Y4, Y2, Y4
 	VMOVUPS      mathConstants<>+1536(SB), Y2
-	VBLENDVPD    Y3, mathConstants<>+6752(SB), Y2, Y2
+	VBLENDVPD    Y3, mathConstants<>+6464(SB), Y2, Y2
 	VPSUBQ       mathConstants<>+1472(SB), Y4, Y4
 	VPSRLQ       $0x34, Y4, Y3
 	VPOR         mathConstants<>+1504(SB), Y3, Y3
@@ -13506,22 +13430,22 @@ loop:
 	VFMSUB231PD  Y7, Y7, Y4
 	VADDPD       Y7, Y7, Y5
 	VFMADD231PD  Y6, Y5, Y4
-	VMOVUPS      mathConstants<>+9760(SB), Y5
+	VMOVUPS      mathConstants<>+9600(SB), Y5
 	VMOVAPS      Y5, Y8
-	VFMADD231PD  mathConstants<>+9728(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+9568(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9632(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9664(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9696(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9728(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+9760(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+9792(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+9824(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9856(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9888(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9920(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9952(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9984(SB), Y3, Y8
 	VMULPD       Y8, Y3, Y8
-	VADDPD       mathConstants<>+10016(SB), Y8, Y5
-	VMOVUPS      mathConstants<>+10016(SB), Y9
+	VADDPD       mathConstants<>+9856(SB), Y8, Y5
+	VMOVUPS      mathConstants<>+9856(SB), Y9
 	VSUBPD       Y5, Y9, Y9
 	VADDPD       Y8, Y9, Y8
-	VADDPD       mathConstants<>+10048(SB), Y8, Y8
+	VADDPD       mathConstants<>+9888(SB), Y8, Y8
 	VMULPD       Y5, Y3, Y9
 	VMOVAPS      Y9, Y10
 	VFMSUB231PD  Y5, Y3, Y10
@@ -13552,29 +13476,29 @@ loop:
 	VFMSUB213PD  Y3, Y1, Y10
 	VFMADD231PD  Y6, Y1, Y10
 	VPAND        Y11, Y3, Y6
-	VCMPPD       $0x01, mathConstants<>+10080(SB), Y6, Y6
+	VCMPPD       $0x01, mathConstants<>+9920(SB), Y6, Y6
 	VBLENDVPD    Y6, Y10, Y14, Y10
-	VMOVUPS      mathConstants<>+4192(SB), Y6
+	VMOVUPS      mathConstants<>+4064(SB), Y6
 	VMINPD       Y3, Y6, Y6
-	VMOVUPS      mathConstants<>+4960(SB), Y3
+	VMOVUPS      mathConstants<>+4672(SB), Y3
 	VMAXPD       Y6, Y3, Y3
 	VMOVAPS      Y13, Y6
-	VFMADD231PD  mathConstants<>+3840(SB), Y3, Y6
+	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y6
 	VSUBPD       Y13, Y6, Y6
-	VFNMADD231PD mathConstants<>+3872(SB), Y6, Y3
-	VFNMADD231PD mathConstants<>+3904(SB), Y6, Y10
+	VFNMADD231PD mathConstants<>+3744(SB), Y6, Y3
+	VFNMADD231PD mathConstants<>+3776(SB), Y6, Y10
 	VADDPD       Y10, Y3, Y10
-	VMOVUPS      mathConstants<>+6336(SB), Y3
+	VMOVUPS      mathConstants<>+6048(SB), Y3
 	VMOVAPS      Y3, Y2
-	VFMADD231PD  mathConstants<>+6304(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6368(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6400(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6432(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6464(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6496(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6528(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6560(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6592(SB), Y10, Y2
+	VFMADD231PD  mathConstants<>+6016(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6240(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6272(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6304(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+1632(SB), Y10, Y2
 	VMULPD       Y10, Y10, Y3
 	VFMADD231PD  Y2, Y3, Y10
@@ -13622,7 +13546,7 @@ loop:
 	VROUNDPD     $0x0b, Y2, Y10
 	VCMPPD       $0x04, Y2, Y10, Y2
 	VPAND        Y2, Y3, Y3
-	VPAND        mathConstants<>+2880(SB), Y0, Y2
+	VPAND        mathConstants<>+3168(SB), Y0, Y2
 	VBLENDVPD    Y3, Y2, Y14, Y2
 	VPXOR        Y2, Y7, Y2
 	VCMPPD       $0x03, Y0, Y0, Y7
@@ -13652,29 +13576,29 @@ TEXT ·atan2F64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
-	VPBROADCASTQ mathConstants<>+2528(SB), Z29
-	VPBROADCASTQ mathConstants<>+4640(SB), Z28
-	VPBROADCASTQ mathConstants<>+4672(SB), Z27
+	VPBROADCASTQ mathConstants<>+2784(SB), Z29
+	VPBROADCASTQ mathConstants<>+4352(SB), Z28
+	VPBROADCASTQ mathConstants<>+4384(SB), Z27
 	VPBROADCASTQ mathConstants<>+1984(SB), Z26
-	VPBROADCASTQ mathConstants<>+3456(SB), Z25
-	VPBROADCASTQ mathConstants<>+2880(SB), Z24
-	VPBROADCASTQ mathConstants<>+4832(SB), Z23
-	VPBROADCASTQ mathConstants<>+6272(SB), Z22
-	VPBROADCASTQ mathConstants<>+8000(SB), Z21
-	VPBROADCASTQ mathConstants<>+8032(SB), Z20
-	VPBROADCASTQ mathConstants<>+8064(SB), Z19
-	VPBROADCASTQ mathConstants<>+8096(SB), Z18
-	VPBROADCASTQ mathConstants<>+8128(SB), Z17
-	VPBROADCASTQ mathConstants<>+8160(SB), Z16
-	VPBROADCASTQ mathConstants<>+8192(SB), Z15
-	VPBROADCASTQ mathConstants<>+8224(SB), Z14
-	VPBROADCASTQ mathConstants<>+8256(SB), Z13
-	VPBROADCASTQ mathConstants<>+8288(SB), Z12
-	VPBROADCASTQ mathConstants<>+8320(SB), Z11
-	VPBROADCASTQ mathConstants<>+8352(SB), Z10
-	VPBROADCASTQ mathConstants<>+8384(SB), Z9
-	VPBROADCASTQ mathConstants<>+2656(SB), Z8
-	VPBROADCASTQ mathConstants<>+3744(SB), Z7
+	VPBROADCASTQ mathConstants<>+3296(SB), Z25
+	VPBROADCASTQ mathConstants<>+3168(SB), Z24
+	VPBROADCASTQ mathConstants<>+4544(SB), Z23
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+7840(SB), Z21
+	VPBROADCASTQ mathConstants<>+7872(SB), Z20
+	VPBROADCASTQ mathConstants<>+7904(SB), Z19
+	VPBROADCASTQ mathConstants<>+7936(SB), Z18
+	VPBROADCASTQ mathConstants<>+7968(SB), Z17
+	VPBROADCASTQ mathConstants<>+8000(SB), Z16
+	VPBROADCASTQ mathConstants<>+8032(SB), Z15
+	VPBROADCASTQ mathConstants<>+8064(SB), Z14
+	VPBROADCASTQ mathConstants<>+8096(SB), Z13
+	VPBROADCASTQ mathConstants<>+8128(SB), Z12
+	VPBROADCASTQ mathConstants<>+8160(SB), Z11
+	VPBROADCASTQ mathConstants<>+8192(SB), Z10
+	VPBROADCASTQ mathConstants<>+8224(SB), Z9
+	VPBROADCASTQ mathConstants<>+3104(SB), Z8
+	VPBROADCASTQ mathConstants<>+3584(SB), Z7
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -13735,17 +13659,17 @@ loop:
 	VMULPD         Z6, Z2, Z6
 	VBLENDMPD      Z7, Z31, K3, Z2
 	VBLENDMPD      Z8, Z2, K2, Z2
-	VBLENDMPD.BCST mathConstants<>+3776(SB), Z31, K3, Z3
-	VBLENDMPD.BCST mathConstants<>+2688(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+3616(SB), Z31, K3, Z3
+	VBLENDMPD.BCST mathConstants<>+3136(SB), Z3, K2, Z3
 	VADDPD         Z5, Z2, Z4
 	VSUBPD         Z4, Z2, Z2
 	VADDPD         Z5, Z2, Z5
 	VADDPD         Z3, Z6, Z3
 	VADDPD         Z3, Z5, Z3
 	VADDPD         Z3, Z4, Z3
-	VPBROADCASTQ   mathConstants<>+3360(SB), Z4
+	VPBROADCASTQ   mathConstants<>+3200(SB), Z4
 	VSUBPD         Z3, Z4, Z4
-	VADDPD.BCST    mathConstants<>+3392(SB), Z4, Z4
+	VADDPD.BCST    mathConstants<>+3232(SB), Z4, Z4
 	VPCMPGTQ       Z1, Z31, K2
 	VBLENDMPD      Z4, Z3, K2, Z4
 	VPANDQ         Z24, Z0, Z3
@@ -13821,17 +13745,17 @@ tail:
 	VMULPD         Z6, Z2, Z6
 	VBLENDMPD      Z7, Z31, K3, Z2
 	VBLENDMPD      Z8, Z2, K2, Z2
-	VBLENDMPD.BCST mathConstants<>+3776(SB), Z31, K3, Z3
-	VBLENDMPD.BCST mathConstants<>+2688(SB), Z3, K2, Z3
+	VBLENDMPD.BCST mathConstants<>+3616(SB), Z31, K3, Z3
+	VBLENDMPD.BCST mathConstants<>+3136(SB), Z3, K2, Z3
 	VADDPD         Z5, Z2, Z4
 	VSUBPD         Z4, Z2, Z2
 	VADDPD         Z5, Z2, Z5
 	VADDPD         Z3, Z6, Z3
 	VADDPD         Z3, Z5, Z3
 	VADDPD         Z3, Z4, Z3
-	VPBROADCASTQ   mathConstants<>+3360(SB), Z4
+	VPBROADCASTQ   mathConstants<>+3200(SB), Z4
 	VSUBPD         Z3, Z4, Z4
-	VADDPD.BCST    mathConstants<>+3392(SB), Z4, Z4
+	VADDPD.BCST    mathConstants<>+3232(SB), Z4, Z4
 	VPCMPGTQ       Z1, Z31, K2
 	VBLENDMPD      Z4, Z3, K2, Z4
 	VPANDQ         Z24, Z0, Z3
@@ -13856,11 +13780,11 @@ TEXT ·atan2F64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
-	VMOVUPS mathConstants<>+2528(SB), Y13
-	VMOVUPS mathConstants<>+4640(SB), Y12
-	VMOVUPS mathConstants<>+4672(SB), Y11
+	VMOVUPS mathConstants<>+2784(SB), Y13
+	VMOVUPS mathConstants<>+4352(SB), Y12
+	VMOVUPS mathConstants<>+4384(SB), Y11
 	VMOVUPS mathConstants<>+1984(SB), Y10
-	VMOVUPS mathConstants<>+3456(SB), Y9
+	VMOVUPS mathConstants<>+3296(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13876,8 +13800,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+6272(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4832(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5984(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4544(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -13895,7 +13819,7 @@ loop:
 	VCMPPD      $0x01, Y4, Y2, Y2
 	VMULPD      Y4, Y9, Y3
 	VCMPPD      $0x01, Y3, Y6, Y3
-	VPXOR       mathConstants<>+2880(SB), Y6, Y5
+	VPXOR       mathConstants<>+3168(SB), Y6, Y5
 	VSUBPD      Y6, Y4, Y7
 	VBLENDVPD   Y2, Y7, Y4, Y7
 	VBLENDVPD   Y3, Y5, Y7, Y5
@@ -13905,37 +13829,37 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+8032(SB), Y6
+	VMOVUPS     mathConstants<>+7872(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+8000(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+7840(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7904(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7936(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7968(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8000(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+8032(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8064(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8096(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8128(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8160(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8192(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8224(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+8256(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+8288(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+8320(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+8352(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+8384(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
-	VBLENDVPD   Y2, mathConstants<>+3744(SB), Y15, Y7
-	VBLENDVPD   Y3, mathConstants<>+2656(SB), Y7, Y7
-	VBLENDVPD   Y2, mathConstants<>+3776(SB), Y15, Y2
-	VBLENDVPD   Y3, mathConstants<>+2688(SB), Y2, Y2
+	VBLENDVPD   Y2, mathConstants<>+3584(SB), Y15, Y7
+	VBLENDVPD   Y3, mathConstants<>+3104(SB), Y7, Y7
+	VBLENDVPD   Y2, mathConstants<>+3616(SB), Y15, Y2
+	VBLENDVPD   Y3, mathConstants<>+3136(SB), Y2, Y2
 	VADDPD      Y4, Y7, Y3
 	VSUBPD      Y3, Y7, Y7
 	VADDPD      Y4, Y7, Y4
 	VADDPD      Y2, Y8, Y2
 	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y3, Y2
-	VMOVUPS     mathConstants<>+3360(SB), Y3
+	VMOVUPS     mathConstants<>+3200(SB), Y3
 	VSUBPD      Y2, Y3, Y3
-	VADDPD      mathConstants<>+3392(SB), Y3, Y3
+	VADDPD      mathConstants<>+3232(SB), Y3, Y3
 	VPCMPGTQ    Y1, Y15, Y4
 	VBLENDVPD   Y4, Y3, Y2, Y3
-	VPAND       mathConstants<>+2880(SB), Y0, Y2
+	VPAND       mathConstants<>+3168(SB), Y0, Y2
 	VPOR        Y2, Y3, Y2
 	VCMPPD      $0x03, Y1, Y1, Y1
 	VCMPPD      $0x03, Y0, Y0, Y0
@@ -13958,12 +13882,12 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z31
-	VPBROADCASTQ mathConstants<>+2528(SB), Z30
-	VPBROADCASTQ mathConstants<>+10208(SB), Z29
-	VPBROADCASTQ mathConstants<>+10176(SB), Z28
+	VPBROADCASTQ mathConstants<>+2784(SB), Z30
+	VPBROADCASTQ mathConstants<>+10048(SB), Z29
+	VPBROADCASTQ mathConstants<>+10016(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+10112(SB), Z26
-	VPBROADCASTQ mathConstants<>+10144(SB), Z25
+	VPBROADCASTQ mathConstants<>+9952(SB), Z26
+	VPBROADCASTQ mathConstants<>+9984(SB), Z25
 	VPXORQ       Z24, Z24, Z24
 	VPBROADCASTQ mathConstants<>+1920(SB), Z23
 	XORL         AX, AX
@@ -14084,12 +14008,12 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1984(SB), Y15
-	VMOVUPS mathConstants<>+2528(SB), Y14
-	VMOVUPS mathConstants<>+10208(SB), Y13
-	VMOVUPS mathConstants<>+10176(SB), Y12
+	VMOVUPS mathConstants<>+2784(SB), Y14
+	VMOVUPS mathConstants<>+10048(SB), Y13
+	VMOVUPS mathConstants<>+10016(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+10112(SB), Y10
-	VMOVUPS mathConstants<>+10144(SB), Y9
+	VMOVUPS mathConstants<>+9952(SB), Y10
+	VMOVUPS mathConstants<>+9984(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -14464,968 +14388,948 @@ DATA mathConstants<>+2496(SB)/8, $0xbe2aaaabbe2aaaab
 DATA mathConstants<>+2504(SB)/8, $0xbe2aaaabbe2aaaab
 DATA mathConstants<>+2512(SB)/8, $0xbe2aaaabbe2aaaab
 DATA mathConstants<>+2520(SB)/8, $0xbe2aaaabbe2aaaab
-DATA mathConstants<>+2528(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2536(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2544(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2552(SB)/8, $0x7fffffffffffffff
-DATA mathConstants<>+2560(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2568(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2576(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2584(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+2592(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2600(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2608(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2616(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+2624(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2632(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2640(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2648(SB)/8, $0x4338000000000000
-DATA mathConstants<>+2656(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2664(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2672(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2680(SB)/8, $0x3ff921fb54442d18
-DATA mathConstants<>+2688(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2696(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2704(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2712(SB)/8, $0x3c91a62633145c07
-DATA mathConstants<>+2720(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2728(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2736(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2744(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+2752(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2760(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2768(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2776(SB)/8, $0x3ec6ccc2f6b9c18c
-DATA mathConstants<>+2784(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2792(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2800(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2808(SB)/8, $0xbf2a00f6a172e862
-DATA mathConstants<>+2816(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2824(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2832(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2840(SB)/8, $0x3f8111108555b076
-DATA mathConstants<>+2848(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2856(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2864(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2872(SB)/8, $0xbfc5555554c61db5
-DATA mathConstants<>+2880(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2888(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2896(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2904(SB)/8, $0x8000000000000000
-DATA mathConstants<>+2912(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+2920(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+2928(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+2936(SB)/8, $0xbe924216a48ece43
-DATA mathConstants<>+2944(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+2952(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+2960(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+2968(SB)/8, $0x3efa010f2db09e01
-DATA mathConstants<>+2976(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+2984(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+2992(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3000(SB)/8, $0xbf56c16b854c8ff2
-DATA mathConstants<>+3008(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3016(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3024(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3032(SB)/8, $0x3fa5555554f0fd82
-DATA mathConstants<>+3040(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3048(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3056(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3064(SB)/8, $0x0000000000000001
-DATA mathConstants<>+3072(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3080(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3088(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3096(SB)/8, $0x3fa0dfc9ba84b872
-DATA mathConstants<>+3104(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3112(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3120(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3128(SB)/8, $0x3f5fb001a760e3b9
-DATA mathConstants<>+3136(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3144(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3152(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3160(SB)/8, $0x3f95290be42a3a0d
-DATA mathConstants<>+3168(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3176(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3184(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3192(SB)/8, $0x3f9662fcd0b9d51c
-DATA mathConstants<>+3200(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3208(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3216(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3224(SB)/8, $0x3f9f283e00798036
-DATA mathConstants<>+3232(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3240(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3248(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3256(SB)/8, $0x3fa6db24b89998af
-DATA mathConstants<>+3264(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3272(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3280(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3288(SB)/8, $0x3fb333340c6d02a6
-DATA mathConstants<>+3296(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3304(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3312(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3320(SB)/8, $0x3fc555555478f87d
-DATA mathConstants<>+3328(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3336(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3344(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3352(SB)/8, $0xc000000000000000
-DATA mathConstants<>+3360(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3368(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3376(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3384(SB)/8, $0x400921fb54442d18
-DATA mathConstants<>+3392(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3400(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3408(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3416(SB)/8, $0x3ca1a62633145c07
-DATA mathConstants<>+3424(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3432(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3440(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3448(SB)/8, $0x4630000000000000
-DATA mathConstants<>+3456(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3464(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3472(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3480(SB)/8, $0x3fda827999fcef32
-DATA mathConstants<>+3488(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3496(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3504(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3512(SB)/8, $0xbff0000000000000
-DATA mathConstants<>+3520(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3528(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3536(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3544(SB)/8, $0xbfa354defb53839a
-DATA mathConstants<>+3552(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3560(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3568(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3576(SB)/8, $0x3fb1dfd062720e32
-DATA mathConstants<>+3584(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3592(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3600(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3608(SB)/8, $0xbfb706eb764fadbc
-DATA mathConstants<>+3616(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3624(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3632(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3640(SB)/8, $0x3fbc6cfe1350f0a5
-DATA mathConstants<>+3648(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3656(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3664(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3672(SB)/8, $0xbfc2490b5c10c7d5
-DATA mathConstants<>+3680(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3688(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3696(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3704(SB)/8, $0x3fc999991ae65ec0
-DATA mathConstants<>+3712(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3720(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3728(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3736(SB)/8, $0xbfd5555554e95920
-DATA mathConstants<>+3744(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3752(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3760(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3768(SB)/8, $0x3fe921fb54442d18
-DATA mathConstants<>+3776(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3784(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3792(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3800(SB)/8, $0x3c81a62633145c07
-DATA mathConstants<>+3808(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3816(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3824(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3832(SB)/8, $0x4086380000000000
-DATA mathConstants<>+3840(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3848(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3856(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3864(SB)/8, $0x3ff71547652b82fe
-DATA mathConstants<>+3872(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3880(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3888(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3896(SB)/8, $0x3fe62e42fefa39ef
-DATA mathConstants<>+3904(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+3912(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+3920(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+3928(SB)/8, $0x3c7abc9e3b39803f
-DATA mathConstants<>+3936(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+3944(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+3952(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+3960(SB)/8, $0x3ef9e873995d0e7b
-DATA mathConstants<>+3968(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+3976(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+3984(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+3992(SB)/8, $0x3f2a1891fe396665
-DATA mathConstants<>+4000(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4008(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4016(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4024(SB)/8, $0x3f56c18ddce5322a
-DATA mathConstants<>+4032(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4040(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4048(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4056(SB)/8, $0x3f81110a01a31be9
-DATA mathConstants<>+4064(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4072(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4080(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4088(SB)/8, $0x3fa555554140f8c2
-DATA mathConstants<>+4096(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4104(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4112(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4120(SB)/8, $0x3fc5555557f0c762
-DATA mathConstants<>+4128(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4136(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4144(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4152(SB)/8, $0x3fe0000000062030
-DATA mathConstants<>+4160(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4168(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4176(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4184(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4192(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4200(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4208(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4216(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4224(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4232(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4240(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4248(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4256(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4264(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4272(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4280(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4288(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4296(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4304(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4312(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4320(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4328(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4336(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4344(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4352(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4360(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4368(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4376(SB)/8, $0xbbba256fbbba256f
-DATA mathConstants<>+4384(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4392(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4400(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4408(SB)/8, $0x3ca8ea883ca8ea88
-DATA mathConstants<>+4416(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4424(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4432(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4440(SB)/8, $0xbd5c18c8bd5c18c8
-DATA mathConstants<>+4448(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4456(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4464(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4472(SB)/8, $0x3e0883723e088372
-DATA mathConstants<>+4480(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4488(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4496(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4504(SB)/8, $0xbeaaaa99beaaaa99
-DATA mathConstants<>+4512(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4520(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4528(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4536(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4544(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4552(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4560(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4568(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4576(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4584(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4592(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4600(SB)/8, $0x3f2000003f200000
-DATA mathConstants<>+4608(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4616(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4624(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4632(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4640(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4648(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4656(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4664(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4672(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4680(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4688(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4696(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4704(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4712(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4720(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4728(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4736(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4744(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4752(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4760(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4768(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4776(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4784(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4792(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4800(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4808(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4816(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4824(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4832(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4840(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4848(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4856(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4864(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4872(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4880(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4888(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4896(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4904(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4912(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4920(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4928(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4936(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4944(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4952(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4960(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4968(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4976(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4984(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4992(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5000(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5008(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5016(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+5024(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5032(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5040(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5048(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+5056(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5064(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5072(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5080(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+5088(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5096(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5104(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5112(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+5120(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5128(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5136(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5144(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+5152(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5160(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5168(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5176(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+5184(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5192(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5200(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5208(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+5216(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5224(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5232(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5240(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+5248(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5256(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5264(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5272(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+5280(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5288(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5296(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5304(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5312(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5320(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5328(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5336(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5344(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5352(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5360(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5368(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5376(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5384(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5392(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5400(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5408(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5416(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5424(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5432(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5440(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5448(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5456(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5464(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5472(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5480(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5488(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5496(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5504(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5512(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5520(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5528(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5536(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5544(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5552(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5560(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5568(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5576(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5584(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5592(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5600(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5608(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5616(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5624(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5632(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5640(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5648(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5656(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5664(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5672(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5680(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5688(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5696(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5704(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5712(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5720(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5728(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5736(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5744(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5752(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5760(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5768(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5776(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5784(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5792(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5800(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5808(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5816(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5824(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5832(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5840(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5848(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5856(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5864(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5872(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5880(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5888(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5896(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5904(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5912(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5920(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5928(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5936(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5944(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5952(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5960(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5968(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5976(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5984(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5992(SB)/8, $0x408f400000000000
-DATA mathConstants<>+6000(SB)/8, $0x408f400000000000
-DATA mathConstants<>+6008(SB)/8, $0x408f400000000000
-DATA mathConstants<>+6016(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+6024(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+6032(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+6040(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+6048(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+6056(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+6064(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+6072(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+6080(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+6088(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+6096(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+6104(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+6112(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+6120(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+6128(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+6136(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+6144(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+6152(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+6160(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+6168(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+6176(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+6184(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+6192(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+6200(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+6208(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+6216(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+6224(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+6232(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+6240(SB)/8, $0x4190000000000000
-DATA mathConstants<>+6248(SB)/8, $0x4190000000000000
-DATA mathConstants<>+6256(SB)/8, $0x4190000000000000
-DATA mathConstants<>+6264(SB)/8, $0x4190000000000000
-DATA mathConstants<>+6272(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6280(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6288(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6296(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6304(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6312(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6320(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6328(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6336(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6344(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6352(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6360(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6368(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6376(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6384(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6392(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6400(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6408(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6416(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6424(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6432(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6440(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6448(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6456(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6464(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6472(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6480(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6488(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6496(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6504(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6512(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6520(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6528(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6536(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6544(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6552(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6560(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6568(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6576(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6584(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6592(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6600(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6608(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6616(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6624(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6632(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6640(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6648(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6656(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6664(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6672(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6680(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6688(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6696(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6704(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6712(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6720(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6728(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6736(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6744(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6752(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6760(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6768(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6776(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6784(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6792(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6800(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6808(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6816(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6824(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6832(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6840(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6848(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6856(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6864(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6872(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6880(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6888(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6896(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6904(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6912(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6920(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6928(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6936(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6944(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6952(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6960(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6968(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6976(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6984(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6992(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+7000(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+7008(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+7016(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+7024(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+7032(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+7040(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+7048(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+7056(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+7064(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+7072(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+7080(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+7088(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+7096(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+7104(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+7112(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+7120(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+7128(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+7136(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+7144(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+7152(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+7160(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+7168(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7176(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7184(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7192(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7200(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7208(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7216(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7224(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7232(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7240(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7248(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7256(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7264(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7272(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7280(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7288(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7296(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7304(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7312(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7320(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7328(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7336(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7344(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7352(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7360(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7368(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7376(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7384(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7392(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7400(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7408(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7416(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7424(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7432(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7440(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7448(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7456(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7464(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7472(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7480(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7488(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7496(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7504(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7512(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7520(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7528(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7536(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7544(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7552(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7560(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7568(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7576(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7584(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7592(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7600(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7608(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7616(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7624(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7632(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7640(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7648(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7656(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7664(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7672(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7680(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7688(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7696(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7704(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7712(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7720(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7728(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7736(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7744(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7752(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7760(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7768(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7776(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7784(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7792(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7800(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7808(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7816(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7824(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7832(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7840(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7848(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7856(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7864(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7872(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7880(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7888(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7896(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7904(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7912(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7920(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7928(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7936(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7944(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7952(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7960(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7968(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7976(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7984(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7992(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+8000(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+8008(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+8016(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+8024(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+8032(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+8040(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+8048(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+8056(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+8064(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+8072(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+8080(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+8088(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+8096(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+8104(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+8112(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+8120(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+8128(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8136(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8144(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8152(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8160(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8168(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8176(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8184(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8192(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8200(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8208(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8216(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8224(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8232(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8240(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8248(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8256(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8264(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8272(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8280(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8288(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8296(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8304(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8312(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8320(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8328(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8336(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8344(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8352(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8360(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8368(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8376(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8384(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8392(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8400(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8408(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8416(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8424(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8432(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8440(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8448(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8456(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8464(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8472(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8480(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8488(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8496(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8504(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8512(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8520(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8528(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8536(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8544(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8552(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8560(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8568(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8576(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8584(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8592(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8600(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8608(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8616(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8624(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8632(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8640(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8648(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8656(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8664(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8672(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8680(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8688(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8696(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8704(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8712(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8720(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8728(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8736(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8744(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8752(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8760(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8768(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8776(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8784(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8792(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8800(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8808(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8816(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8824(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8832(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8840(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8848(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8856(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8864(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8872(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8880(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8888(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8896(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8904(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8912(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8920(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8928(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8936(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8944(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8952(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8960(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8968(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8976(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8984(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8992(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+9000(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+9008(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+9016(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+9024(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+9032(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+9040(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+9048(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+9056(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+9064(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+9072(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+9080(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+9088(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+9096(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+9104(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+9112(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+9120(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9128(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9136(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9144(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9152(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9160(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9168(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9176(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9184(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9192(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9200(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9208(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9216(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9224(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9232(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9240(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9248(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9256(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9264(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9272(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9280(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9288(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9296(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9304(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9312(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9320(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9328(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9336(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9344(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9352(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9360(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9368(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9376(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9384(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9392(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9400(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9408(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9416(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9424(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9432(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9440(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9448(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9456(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9464(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9472(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9480(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9488(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9496(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9504(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9512(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9520(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9528(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9536(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9544(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9552(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9560(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9568(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9576(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9584(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9592(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9600(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9608(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9616(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9624(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9632(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9640(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9648(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9656(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9664(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9672(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9680(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9688(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9696(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9704(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9712(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9720(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9728(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9736(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9744(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9752(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9760(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9768(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9776(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9784(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9792(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9800(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9808(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9816(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9824(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9832(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9840(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9848(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9856(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9864(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9872(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9880(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9888(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9896(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9904(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9912(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9920(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9928(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9936(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9944(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9952(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9960(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9968(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9976(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9984(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9992(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+10000(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+10008(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+10016(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+10024(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+10032(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+10040(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+10048(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+10056(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+10064(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+10072(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+10080(SB)/8, $0x4089000000000000
-DATA mathConstants<>+10088(SB)/8, $0x4089000000000000
-DATA mathConstants<>+10096(SB)/8, $0x4089000000000000
-DATA mathConstants<>+10104(SB)/8, $0x4089000000000000
-DATA mathConstants<>+10112(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+10120(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+10128(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+10136(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+10144(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10152(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10160(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10168(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10176(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10184(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10192(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10200(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10208(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10216(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10224(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10232(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $10240
+DATA mathConstants<>+2528(SB)/8, $0x3b927dd43b927dd4
+DATA mathConstants<>+2536(SB)/8, $0x3b927dd43b927dd4
+DATA mathConstants<>+2544(SB)/8, $0x3b927dd43b927dd4
+DATA mathConstants<>+2552(SB)/8, $0x3b927dd43b927dd4
+DATA mathConstants<>+2560(SB)/8, $0xb8cd4233b8cd4233
+DATA mathConstants<>+2568(SB)/8, $0xb8cd4233b8cd4233
+DATA mathConstants<>+2576(SB)/8, $0xb8cd4233b8cd4233
+DATA mathConstants<>+2584(SB)/8, $0xb8cd4233b8cd4233
+DATA mathConstants<>+2592(SB)/8, $0x3c33e76b3c33e76b
+DATA mathConstants<>+2600(SB)/8, $0x3c33e76b3c33e76b
+DATA mathConstants<>+2608(SB)/8, $0x3c33e76b3c33e76b
+DATA mathConstants<>+2616(SB)/8, $0x3c33e76b3c33e76b
+DATA mathConstants<>+2624(SB)/8, $0x3cade5be3cade5be
+DATA mathConstants<>+2632(SB)/8, $0x3cade5be3cade5be
+DATA mathConstants<>+2640(SB)/8, $0x3cade5be3cade5be
+DATA mathConstants<>+2648(SB)/8, $0x3cade5be3cade5be
+DATA mathConstants<>+2656(SB)/8, $0x3d5d78b23d5d78b2
+DATA mathConstants<>+2664(SB)/8, $0x3d5d78b23d5d78b2
+DATA mathConstants<>+2672(SB)/8, $0x3d5d78b23d5d78b2
+DATA mathConstants<>+2680(SB)/8, $0x3d5d78b23d5d78b2
+DATA mathConstants<>+2688(SB)/8, $0x3e08868c3e08868c
+DATA mathConstants<>+2696(SB)/8, $0x3e08868c3e08868c
+DATA mathConstants<>+2704(SB)/8, $0x3e08868c3e08868c
+DATA mathConstants<>+2712(SB)/8, $0x3e08868c3e08868c
+DATA mathConstants<>+2720(SB)/8, $0x3eaaaab13eaaaab1
+DATA mathConstants<>+2728(SB)/8, $0x3eaaaab13eaaaab1
+DATA mathConstants<>+2736(SB)/8, $0x3eaaaab13eaaaab1
+DATA mathConstants<>+2744(SB)/8, $0x3eaaaab13eaaaab1
+DATA mathConstants<>+2752(SB)/8, $0xbf800000bf800000
+DATA mathConstants<>+2760(SB)/8, $0xbf800000bf800000
+DATA mathConstants<>+2768(SB)/8, $0xbf800000bf800000
+DATA mathConstants<>+2776(SB)/8, $0xbf800000bf800000
+DATA mathConstants<>+2784(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2792(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2800(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2808(SB)/8, $0x7fffffffffffffff
+DATA mathConstants<>+2816(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+2824(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+2832(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+2840(SB)/8, $0x3fa0dfc9ba84b872
+DATA mathConstants<>+2848(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+2856(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+2864(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+2872(SB)/8, $0x3f5fb001a760e3b9
+DATA mathConstants<>+2880(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+2888(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+2896(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+2904(SB)/8, $0x3f95290be42a3a0d
+DATA mathConstants<>+2912(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+2920(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+2928(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+2936(SB)/8, $0x3f9662fcd0b9d51c
+DATA mathConstants<>+2944(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+2952(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+2960(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+2968(SB)/8, $0x3f9f283e00798036
+DATA mathConstants<>+2976(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+2984(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+2992(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3000(SB)/8, $0x3fa6db24b89998af
+DATA mathConstants<>+3008(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3016(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3024(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3032(SB)/8, $0x3fb333340c6d02a6
+DATA mathConstants<>+3040(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3048(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3056(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3064(SB)/8, $0x3fc555555478f87d
+DATA mathConstants<>+3072(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3080(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3088(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3096(SB)/8, $0xc000000000000000
+DATA mathConstants<>+3104(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+3112(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+3120(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+3128(SB)/8, $0x3ff921fb54442d18
+DATA mathConstants<>+3136(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+3144(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+3152(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+3160(SB)/8, $0x3c91a62633145c07
+DATA mathConstants<>+3168(SB)/8, $0x8000000000000000
+DATA mathConstants<>+3176(SB)/8, $0x8000000000000000
+DATA mathConstants<>+3184(SB)/8, $0x8000000000000000
+DATA mathConstants<>+3192(SB)/8, $0x8000000000000000
+DATA mathConstants<>+3200(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3208(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3216(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3224(SB)/8, $0x400921fb54442d18
+DATA mathConstants<>+3232(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3240(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3248(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3256(SB)/8, $0x3ca1a62633145c07
+DATA mathConstants<>+3264(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3272(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3280(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3288(SB)/8, $0x4630000000000000
+DATA mathConstants<>+3296(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3304(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3312(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3320(SB)/8, $0x3fda827999fcef32
+DATA mathConstants<>+3328(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3336(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3344(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3352(SB)/8, $0xbff0000000000000
+DATA mathConstants<>+3360(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3368(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3376(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3384(SB)/8, $0xbfa354defb53839a
+DATA mathConstants<>+3392(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3400(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3408(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3416(SB)/8, $0x3fb1dfd062720e32
+DATA mathConstants<>+3424(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3432(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3440(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3448(SB)/8, $0xbfb706eb764fadbc
+DATA mathConstants<>+3456(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3464(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3472(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3480(SB)/8, $0x3fbc6cfe1350f0a5
+DATA mathConstants<>+3488(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3496(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3504(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3512(SB)/8, $0xbfc2490b5c10c7d5
+DATA mathConstants<>+3520(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3528(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3536(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3544(SB)/8, $0x3fc999991ae65ec0
+DATA mathConstants<>+3552(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3560(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3568(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3576(SB)/8, $0xbfd5555554e95920
+DATA mathConstants<>+3584(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3592(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3600(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3608(SB)/8, $0x3fe921fb54442d18
+DATA mathConstants<>+3616(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3624(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3632(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3640(SB)/8, $0x3c81a62633145c07
+DATA mathConstants<>+3648(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3656(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3664(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3672(SB)/8, $0x4086380000000000
+DATA mathConstants<>+3680(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3688(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3696(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3704(SB)/8, $0x3ff71547652b82fe
+DATA mathConstants<>+3712(SB)/8, $0x4338000000000000
+DATA mathConstants<>+3720(SB)/8, $0x4338000000000000
+DATA mathConstants<>+3728(SB)/8, $0x4338000000000000
+DATA mathConstants<>+3736(SB)/8, $0x4338000000000000
+DATA mathConstants<>+3744(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3752(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3760(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3768(SB)/8, $0x3fe62e42fefa39ef
+DATA mathConstants<>+3776(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3784(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3792(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3800(SB)/8, $0x3c7abc9e3b39803f
+DATA mathConstants<>+3808(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3816(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3824(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3832(SB)/8, $0x3ef9e873995d0e7b
+DATA mathConstants<>+3840(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+3848(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+3856(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+3864(SB)/8, $0x3f2a1891fe396665
+DATA mathConstants<>+3872(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+3880(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+3888(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+3896(SB)/8, $0x3f56c18ddce5322a
+DATA mathConstants<>+3904(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+3912(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+3920(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+3928(SB)/8, $0x3f81110a01a31be9
+DATA mathConstants<>+3936(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+3944(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+3952(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+3960(SB)/8, $0x3fa555554140f8c2
+DATA mathConstants<>+3968(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+3976(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+3984(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+3992(SB)/8, $0x3fc5555557f0c762
+DATA mathConstants<>+4000(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4008(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4016(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4024(SB)/8, $0x3fe0000000062030
+DATA mathConstants<>+4032(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4040(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4048(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4056(SB)/8, $0x4044000000000000
+DATA mathConstants<>+4064(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4072(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4080(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4088(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4096(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4104(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4112(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4120(SB)/8, $0xc043000000000000
+DATA mathConstants<>+4128(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4136(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4144(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4152(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4160(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4168(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4176(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4184(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4192(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4200(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4208(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4216(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4224(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4232(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4240(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4248(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4256(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4264(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4272(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4280(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4288(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4296(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4304(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4312(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4320(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4328(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4336(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4344(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4352(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4360(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4368(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4376(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4384(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4392(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4400(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4408(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4416(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4424(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4432(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4440(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4448(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4456(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4464(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4472(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4480(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4488(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4496(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4504(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4512(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4520(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4528(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4536(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4544(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4552(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4560(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4568(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4576(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4584(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4592(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4600(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4608(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4616(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4624(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4632(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4640(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4648(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4656(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4664(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4672(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4680(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4688(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4696(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4704(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4712(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4720(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4728(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4736(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4744(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4752(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4760(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4768(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4776(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4784(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4792(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4800(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4808(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4816(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4824(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4832(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4840(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4848(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4856(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4864(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4872(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4880(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4888(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4896(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4904(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4912(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4920(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4928(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4936(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4944(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4952(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4960(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4968(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4976(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4984(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4992(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5000(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5008(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5016(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+5024(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5032(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5040(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5048(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5056(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5064(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5072(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5080(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5088(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5096(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5104(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5112(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5120(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5128(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5136(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5144(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5152(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5160(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5168(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5176(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5184(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5192(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5200(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5208(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5216(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5224(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5232(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5240(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5248(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5256(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5264(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5272(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5280(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5288(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5296(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5304(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5312(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5320(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5328(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5336(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5344(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5352(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5360(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5368(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5376(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5384(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5392(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5400(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5408(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5416(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5424(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5432(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5440(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5448(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5456(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5464(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5472(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5480(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5488(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5496(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5504(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5512(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5520(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5528(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5536(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5544(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5552(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5560(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5568(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5576(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5584(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5592(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5600(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5608(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5616(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5624(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5632(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5640(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5648(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5656(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5664(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5672(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5680(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5688(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5696(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5704(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5712(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5720(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5728(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5736(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5744(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5752(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5760(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5768(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5776(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5784(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5792(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5800(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5808(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5816(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5824(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5832(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5840(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5848(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5856(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5864(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5872(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5880(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5888(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5896(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5904(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5912(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5920(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5928(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5936(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5944(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5952(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5960(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5968(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5976(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5984(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5992(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6000(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6008(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6016(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6024(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6032(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6040(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6048(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6056(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6064(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6072(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6080(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6088(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6096(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6104(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6112(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6120(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6128(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6136(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6144(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6152(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6160(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6168(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6176(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6184(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6192(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6200(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6208(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6216(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6224(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6232(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6240(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6248(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6256(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6264(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6272(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6280(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6288(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6296(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6304(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6312(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6320(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6328(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6336(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6344(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6352(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6360(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6368(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6376(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6384(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6392(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6400(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6408(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6416(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6424(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6432(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6440(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6448(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6456(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6464(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6472(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6480(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6488(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6496(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6504(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6512(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6520(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6528(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6536(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6544(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6552(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6560(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6568(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6576(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6584(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6592(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6600(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6608(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6616(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6624(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6632(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6640(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6648(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6656(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6664(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6672(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6680(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6688(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6696(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6704(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6712(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6720(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6728(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6736(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6744(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6752(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6760(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6768(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6776(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6784(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6792(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6800(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6808(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6816(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6824(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6832(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6840(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6848(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6856(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6864(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6872(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6880(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6888(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6896(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6904(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6912(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6920(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6928(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6936(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6944(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6952(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6960(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6968(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6976(SB)/8, $0x0000000000000001
+DATA mathConstants<>+6984(SB)/8, $0x0000000000000001
+DATA mathConstants<>+6992(SB)/8, $0x0000000000000001
+DATA mathConstants<>+7000(SB)/8, $0x0000000000000001
+DATA mathConstants<>+7008(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7016(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7024(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7032(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7040(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7048(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7056(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7064(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7072(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7080(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7088(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7096(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7104(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7112(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7120(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7128(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7136(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7144(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7152(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7160(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7168(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7176(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7184(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7192(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7200(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7208(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7216(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7224(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7232(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7240(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7248(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7256(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7264(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7272(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7280(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7288(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7296(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7304(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7312(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7320(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7328(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7336(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7344(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7352(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7360(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7368(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7376(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7384(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7392(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7400(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7408(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7416(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7424(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7432(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7440(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7448(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7456(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7464(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7472(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7480(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7488(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7496(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7504(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7512(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7520(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7528(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7536(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7544(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7552(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7560(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7568(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7576(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7584(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7592(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7600(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7608(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7616(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7624(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7632(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7640(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7648(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7656(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7664(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7672(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7680(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7688(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7696(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7704(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7712(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7720(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7728(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7736(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7744(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7752(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7760(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7768(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7776(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7784(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7792(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7800(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7808(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7816(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7824(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7832(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7840(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7848(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7856(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7864(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7872(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7880(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7888(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7896(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7904(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7912(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7920(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7928(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7936(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7944(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7952(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7960(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7968(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7976(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7984(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7992(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+8000(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8008(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8016(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8024(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8032(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8040(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8048(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8056(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8064(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8072(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8080(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8088(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8096(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8104(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8112(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8120(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8128(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8136(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8144(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8152(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8160(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8168(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8176(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8184(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8192(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8200(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8208(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8216(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8224(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8232(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8240(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8248(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8256(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8264(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8272(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8280(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8288(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8296(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8304(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8312(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8320(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8328(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8336(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8344(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8352(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8360(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8368(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8376(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8384(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8392(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8400(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8408(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8416(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8424(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8432(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8440(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8448(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8456(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8464(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8472(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8480(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8488(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8496(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8504(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8512(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8520(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8528(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8536(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8544(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8552(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8560(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8568(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8576(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8584(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8592(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8600(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8608(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8616(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8624(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8632(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8640(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8648(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8656(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8664(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8672(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8680(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8688(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8696(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8704(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8712(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8720(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8728(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8736(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8744(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8752(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8760(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8768(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8776(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8784(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8792(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8800(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8808(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8816(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8824(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8832(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8840(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8848(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8856(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8864(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8872(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8880(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8888(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8896(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8904(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8912(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8920(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8928(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8936(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8944(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8952(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8960(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8968(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8976(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8984(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8992(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9000(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9008(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9016(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9024(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9032(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9040(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9048(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9056(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9064(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9072(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9080(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9088(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9096(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9104(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9112(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9120(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9128(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9136(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9144(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9152(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9160(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9168(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9176(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9184(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9192(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9200(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9208(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9216(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9224(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9232(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9240(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9248(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9256(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9264(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9272(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9280(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9288(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9296(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9304(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9312(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9320(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9328(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9336(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9344(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9352(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9360(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9368(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9376(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9384(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9392(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9400(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9408(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9416(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9424(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9432(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9440(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9448(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9456(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9464(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9472(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9480(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9488(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9496(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9504(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9512(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9520(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9528(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9536(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9544(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9552(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9560(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9568(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9576(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9584(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9592(SB)/8, $0x3fbec73d454f47da
+DATA mathConstants<>+9600(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9608(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9616(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9624(SB)/8, $0x3fba50e5bed5f4ce
+DATA mathConstants<>+9632(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9640(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9648(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9656(SB)/8, $0x3fbe2653c000cd3e
+DATA mathConstants<>+9664(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9672(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9680(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9688(SB)/8, $0x3fc110f1d097f87c
+DATA mathConstants<>+9696(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9704(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9712(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9720(SB)/8, $0x3fc3b13ba57c72fa
+DATA mathConstants<>+9728(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9736(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9744(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9752(SB)/8, $0x3fc745d172bcd84a
+DATA mathConstants<>+9760(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9768(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9776(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9784(SB)/8, $0x3fcc71c71c747e6d
+DATA mathConstants<>+9792(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9800(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9808(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9816(SB)/8, $0x3fd2492492492363
+DATA mathConstants<>+9824(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9832(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9840(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9848(SB)/8, $0x3fd999999999999a
+DATA mathConstants<>+9856(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9864(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9872(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9880(SB)/8, $0x3fe5555555555555
+DATA mathConstants<>+9888(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9896(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9904(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9912(SB)/8, $0x3c85555555555555
+DATA mathConstants<>+9920(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9928(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9936(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9944(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9952(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9960(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9968(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9976(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9984(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9992(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10000(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10008(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10016(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10024(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10032(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10040(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10048(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10056(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10064(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10072(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $10080

@@ -99,7 +99,7 @@ func cosF32AVX2(dst *float32, x *float32, n int) (done int)
 //go:noescape
 func tanF32AVX512(dst *float32, x *float32, n int) (done int)
 
-// tanF32AVX2 wants n to be a multiple of 4.
+// tanF32AVX2 wants n to be a multiple of 8.
 //
 //go:noescape
 func tanF32AVX2(dst *float32, x *float32, n int) (done int)

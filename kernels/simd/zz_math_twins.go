@@ -388,51 +388,40 @@ func cosF32Go(dst []float32, x []float32) {
 }
 
 func tanF32One(x float32) float32 {
-	t3 := float64(x) == float64(0.0)
-	t6 := math.Float64bits(float64(x)) & 0x7fffffffffffffff
-	t10 := float64(0x1p+27) < math.Float64frombits(t6)
+	t3 := x == float32(0.0)
+	t6 := math.Float32bits(x) & 0x7fffffff
+	t10 := float32(65536.0) < math.Float32frombits(t6)
 	if t10 {
 		return tanHugeF32(x)
 	}
-	t15 := math.FMA(float64(x), float64(0x1.45f306dc9c883p-01), float64(0x1.8p+52))
-	t17 := t15 - float64(0x1.8p+52)
-	t25 := math.FMA(-(t17), float64(0x1.921fb54442d18p+00), float64(x))
-	t26 := float64(t17 * float64(0x1.1a62633145c07p-54))
-	t27 := math.FMA(t17, float64(0x1.1a62633145c07p-54), -(t26))
+	t15 := fma32(x, float32(0x1.45f306p-01), float32(0x1.8p+23))
+	t17 := t15 - float32(0x1.8p+23)
+	t25 := fma32(-(t17), float32(0x1.921fb6p+00), x)
+	t26 := float32(t17 * float32(-0x1.777a5cp-25))
+	t27 := fma32(t17, float32(-0x1.777a5cp-25), -(t26))
 	r := t25 - t26
 	t29 := t25 - r
 	t30 := t29 - t26
 	t31 := t30 - t27
-	low := math.FMA(-(t17), float64(-0x1.f1976b7ed8fbcp-110), t31)
-	t33 := float64(r * r)
-	t34 := float64(r * t33)
-	t39 := math.FMA(float64(0x1.6ccc2f6b9c18cp-19), t33, float64(-0x1.a00f6a172e862p-13))
-	t42 := math.FMA(t39, t33, float64(0x1.111108555b076p-07))
-	t45 := math.FMA(t42, t33, float64(-0x1.5555554c61db5p-03))
-	t46 := math.FMA(t34, t45, low)
-	t47 := r + t46
-	t50 := float64(t33 * float64(0x1p-01))
-	t55 := math.Float64bits(t50) ^ 0x8000000000000000
-	t57 := float64(1.0) + math.Float64frombits(t55)
-	t58 := float64(1.0) - t57
-	t59 := t58 + math.Float64frombits(t55)
-	t60 := float64(t33 * t33)
-	t65 := math.FMA(float64(-0x1.24216a48ece43p-22), t33, float64(0x1.a010f2db09e01p-16))
-	t68 := math.FMA(t65, t33, float64(-0x1.6c16b854c8ff2p-10))
-	t71 := math.FMA(t68, t33, float64(0x1.5555554f0fd82p-05))
-	t72 := math.FMA(t60, t71, t59)
-	t73 := math.FMA(-(r), low, t72)
-	t74 := t57 + t73
-	t76 := math.Float64bits(t15) & 0x1
-	t77 := math.Float64bits(t15) & 0x1
-	t78 := t77 == 0x1
-	t79 := sel(t78, t74, t47)
-	t80 := sel(t78, t47, t74)
-	t81 := t79 / t80
-	t82 := t76 << 63
-	t84 := math.Float64bits(t81) ^ t82
-	t86 := sel(t3, float64(x), math.Float64frombits(t84))
-	return float32(t86)
+	low := fma32(-(t17), float32(-0x1.ee59dap-50), t31)
+	t33 := float32(r * r)
+	t34 := float32(r * t33)
+	t39 := fma32(float32(0x1.24fba8p-08), t33, float32(-0x1.9a8466p-14))
+	t42 := fma32(t39, t33, float32(0x1.67ced6p-07))
+	t45 := fma32(t42, t33, float32(0x1.5bcb7cp-06))
+	t48 := fma32(t45, t33, float32(0x1.baf164p-05))
+	t51 := fma32(t48, t33, float32(0x1.110d18p-03))
+	t54 := fma32(t51, t33, float32(0x1.555562p-02))
+	t55 := fma32(low, t33, low)
+	t56 := fma32(t34, t54, t55)
+	t57 := r + t56
+	t59 := math.Float32bits(t15) & 0x1
+	t60 := t59 == 0x1
+	t63 := sel(t60, float32(-1.0), t57)
+	t66 := sel(t60, t57, float32(1.0))
+	t67 := t63 / t66
+	t68 := sel(t3, x, t67)
+	return t68
 }
 
 func tanF32Go(dst []float32, x []float32) {
@@ -698,47 +687,32 @@ func coshF32Go(dst []float32, x []float32) {
 }
 
 func tanhF32One(x float32) float32 {
-	t3 := math.Float32bits(x) & 0x7fffffff
-	t7 := math.Float32bits(x) & 0x80000000
-	t8 := float32(x * x)
-	t9 := float32(math.Float32frombits(t3) * t8)
-	t14 := fma32(float32(-0x1.744adep-08), t8, float32(0x1.51d51p-06))
-	t17 := fma32(t14, t8, float32(-0x1.b8319p-05))
-	t20 := fma32(t17, t8, float32(0x1.1106e4p-03))
-	t23 := fma32(t20, t8, float32(-0x1.555532p-02))
-	t24 := fma32(t9, t23, math.Float32frombits(t3))
-	t27 := lesser(float32(10.0), math.Float32frombits(t3))
-	t28 := t27 + t27
-	t33 := lesser(float32(89.0), t28)
-	t34 := greater(float32(-104.0), t33)
-	t39 := fma32(t34, float32(0x1.715476p+00), float32(0x1.8p+23))
-	n := t39 - float32(0x1.8p+23)
-	t45 := fma32(-(n), float32(0x1.62e43p-01), t34)
-	r := fma32(-(n), float32(-0x1.05c61p-29), t45)
-	t53 := fma32(float32(0x1.6ae644p-10), r, float32(0x1.1241bap-07))
-	t56 := fma32(t53, r, float32(0x1.555838p-05))
-	t59 := fma32(t56, r, float32(0x1.555486p-03))
-	t62 := fma32(t59, r, float32(0x1.fffffcp-02))
-	t63 := float32(r * r)
-	p := fma32(t63, t62, r)
-	t67 := float32(1.0) + p
-	t71 := fma32(n, float32(0x1p-01), float32(0x1.8p+23))
-	t73 := t71 - float32(0x1.8p+23)
-	t75 := n - t73
-	t77 := t75 + float32(0x1.8p+23)
-	t79 := math.Float32bits(t71) << 23
-	t80 := t79 + 0x3f800000
-	t82 := float32(t67 * math.Float32frombits(t80))
-	t83 := math.Float32bits(t77) << 23
-	t84 := t83 + 0x3f800000
-	t86 := float32(t82 * math.Float32frombits(t84))
-	t91 := t86 + float32(1.0)
-	t92 := float32(2.0) / t91
-	t93 := float32(1.0) - t92
-	t96 := math.Float32frombits(t3) < float32(0x1.4p-01)
-	t97 := sel(t96, t24, t93)
-	t99 := math.Float32bits(t97) | t7
-	return math.Float32frombits(t99)
+	t5 := math.Float32bits(x) & 0x7fffffff
+	t7 := lesser(float32(10.0), math.Float32frombits(t5))
+	t10 := math.Float32bits(x) & 0x80000000
+	t11 := t7 + t7
+	t16 := fma32(t11, float32(0x1.715476p+00), float32(0x1.8p+23))
+	n := t16 - float32(0x1.8p+23)
+	t22 := fma32(-(n), float32(0x1.62e43p-01), t11)
+	r := fma32(-(n), float32(-0x1.05c61p-29), t22)
+	t30 := fma32(float32(0x1.6ae644p-10), r, float32(0x1.1241bap-07))
+	t33 := fma32(t30, r, float32(0x1.555838p-05))
+	t36 := fma32(t33, r, float32(0x1.555486p-03))
+	t39 := fma32(t36, r, float32(0x1.fffffcp-02))
+	t40 := float32(r * r)
+	p := fma32(t40, t39, r)
+	t42 := math.Float32bits(t16) << 23
+	t44 := t42 + 0x3f800000
+	t47 := math.Float32frombits(t44) - float32(1.0)
+	t48 := fma32(math.Float32frombits(t44), p, t47)
+	t51 := t48 + float32(2.0)
+	t52 := t48 / t51
+	t55 := float32(t48 * float32(0x1p-01))
+	t58 := t52 < float32(0x1.333334p-02)
+	t59 := fma32(-(t55), t52, t55)
+	t60 := sel(t58, t59, t52)
+	t62 := math.Float32bits(t60) | t10
+	return math.Float32frombits(t62)
 }
 
 func tanhF32Go(dst []float32, x []float32) {
@@ -2410,10 +2384,10 @@ func coshF64Go(dst []float64, x []float64) {
 }
 
 func tanhF64One(x float64) float64 {
-	t3 := math.Float64bits(x) & 0x7fffffffffffffff
-	t7 := math.Float64bits(x) & 0x8000000000000000
-	t10 := lesser(float64(22.0), math.Float64frombits(t3))
-	t11 := t10 + t10
+	t5 := math.Float64bits(x) & 0x7fffffffffffffff
+	t7 := lesser(float64(22.0), math.Float64frombits(t5))
+	t10 := math.Float64bits(x) & 0x8000000000000000
+	t11 := t7 + t7
 	t16 := lesser(float64(710.0), t11)
 	t17 := greater(float64(-38.0), t16)
 	t22 := math.FMA(t17, float64(0x1.71547652b82fep+00), float64(0x1.8p+52))
@@ -2442,7 +2416,7 @@ func tanhF64One(x float64) float64 {
 	t79 := math.Float64bits(t75) | t77
 	t83 := math.Float64frombits(t79) + float64(2.0)
 	t84 := math.Float64frombits(t79) / t83
-	t86 := math.Float64bits(t84) | t7
+	t86 := math.Float64bits(t84) | t10
 	return math.Float64frombits(t86)
 }
 

@@ -116,22 +116,20 @@ func (b *Builder) Expm1(x *Value) *Value {
 	return b.CopySign(b.Add(y, y), b.SignOf(x)) // -0 stays
 }
 
-// Tanh is 1 - 2/(exp(2|x|) + 1), or, in float32, an odd polynomial near zero;
-// in float64 expm1 serves all.
+// Tanh is y = t/(t+2) with t = expm1(2|x|). As y = t/2 (1 - y), in float32 small ones are taken from that, in
+// which the roundings of t+2 and the quotient count little.
 func (b *Builder) Tanh(x *Value) *Value {
-	a := b.Abs(x)
-	sign := b.SignOf(x)
+	a, sign := b.Min(b.C(pick(b, 10, 22, 0.0)), b.Abs(x)), b.SignOf(x)
 	if b.Bits == 64 {
-		a = b.Min(b.C(22), a)
 		t := b.Expm1(b.Add(a, a))
 		return b.CopySign(b.Div(t, b.Add(t, b.C(2))), sign)
 	}
-	z := b.Mul(x, x)
-	near := b.FMA(b.Mul(a, z), b.Horner(z, tanhF32...), a)
-	c := b.Min(b.C(10), a)
-	e := b.Exp(b.Add(c, c), nil)
-	far := b.Sub(b.C(1), b.Div(b.C(2), b.Add(e, b.C(1))))
-	return b.CopySign(b.Sel(b.Lt(a, b.C(0.625)), near, far), sign)
+	e := b.expParts(b.Add(a, a), nil)
+	h := b.pow2(e.shifted)
+	t := b.FMA(h, e.p, b.Sub(h, b.C(1)))
+	y := b.Div(t, b.Add(t, b.C(2)))
+	half := b.Mul(t, b.C(0.5))
+	return b.CopySign(b.Sel(b.Lt(y, b.C(0.3)), b.FNMA(half, y, half), y), sign)
 }
 
 // half is exp(a)/2 for a >= 0, which overflows only when sinh and cosh do.

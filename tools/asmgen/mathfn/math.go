@@ -18,7 +18,7 @@ var functions = []function{
 	{"Log1p", "log(1 + x[i]), accurate near zero.", (*Builder).Log1p, true, ""},
 	{"Sin", "the sine of x[i].", (*Builder).Sin, false, "sinHuge"},
 	{"Cos", "the cosine of x[i].", (*Builder).Cos, false, "cosHuge"},
-	{"Tan", "the tangent of x[i].", (*Builder).Tan, true, "tanHuge"},
+	{"Tan", "the tangent of x[i].", (*Builder).Tan, false, "tanHuge"},
 	{"Asin", "the angle in [-π/2, π/2] whose sine is x[i].", (*Builder).Asin, true, ""},
 	{"Acos", "the angle in [0, π] whose cosine is x[i].", (*Builder).Acos, true, ""},
 	{"Atan", "the angle in [-π/2, π/2] whose tangent is x[i].", (*Builder).Atan, true, ""},

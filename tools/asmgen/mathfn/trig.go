@@ -11,15 +11,24 @@ import "math"
 // reduced is an argument less a multiple of π/2; low may be nil.
 type reduced struct{ r, low, quadrant *Value }
 
+// reduceWave is reduce for sines and cosines, of which an error of one unit of r is bearable in float32, and shorter.
+func (b *Builder) reduceWave(x *Value) reduced {
+	if b.Bits != 32 {
+		return b.reduce(x)
+	}
+	b.Bail(b.Gt(b.Abs(x), b.C(0x1p16)))
+	n, shifted := b.RoundShift(x, b.C(2/math.Pi))
+	p1, p2, p3 := b.halfPi()
+	r := b.FNMA(n, p2, b.FNMA(n, p1, x))
+	return reduced{b.Name("r", b.FNMA(n, p3, r)), nil, shifted}
+}
+
 func (b *Builder) reduce(x *Value) reduced {
 	limit := pick(b, 0x1p16, 0x1p27, 0x1p27)
 	b.Bail(b.Gt(b.Abs(x), b.C(limit)))
 	n, shifted := b.RoundShift(x, b.C(2/math.Pi))
 	p1, p2, p3 := b.halfPi()
 	r := b.FNMA(n, p1, x)
-	if b.Bits == 32 { // an error of one unit of r is bearable, and shorter
-		return reduced{b.Name("r", b.FNMA(n, p3, b.FNMA(n, p2, r))), nil, shifted}
-	}
 	h, l := b.twoProd(n, p2)
 	s := b.Name("r", b.Sub(r, h))
 	low := b.Sub(b.Sub(b.Sub(r, s), h), l)
@@ -70,13 +79,25 @@ func (b *Builder) wave(a reduced, quarter uint64) *Value {
 }
 
 func (b *Builder) Sin(x *Value) *Value {
-	return b.Sel(b.Eq(x, b.C(0)), x, b.wave(b.reduce(x), 0)) // -0 stays
+	return b.Sel(b.Eq(x, b.C(0)), x, b.wave(b.reduceWave(x), 0)) // -0 stays
 }
 
-func (b *Builder) Cos(x *Value) *Value { return b.wave(b.reduce(x), 1) }
+func (b *Builder) Cos(x *Value) *Value { return b.wave(b.reduceWave(x), 1) }
 
 func (b *Builder) Tan(x *Value) *Value {
+	if b.Bits == 32 {
+		return b.Sel(b.Eq(x, b.C(0)), x, b.slopeF32(b.reduce(x)))
+	}
 	return b.Sel(b.Eq(x, b.C(0)), x, b.slope(b.reduce(x)))
+}
+
+// slopeF32 is the tangent: t = tan(r + low), or -1/t in odd quadrants. low counts as often as t's slope
+// 1 + t² says, of which 1 + r² is enough.
+func (b *Builder) slopeF32(a reduced) *Value {
+	z := b.Mul(a.r, a.r)
+	t := b.Add(a.r, b.FMA(b.Mul(a.r, z), b.Horner(z, tanF32...), b.FMA(a.low, z, a.low)))
+	odd := b.Test(a.quadrant, b.K(1))
+	return b.Div(b.Sel(odd, b.C(-1), t), b.Sel(odd, t, b.C(1)))
 }
 
 // slope is the tangent: sin/cos, or -cos/sin in odd quadrants.
