@@ -243,14 +243,21 @@ func (b *bencher) measure(ctx context.Context, o *benchOptions, line string) (be
 	return r, nil
 }
 
-// print writes the result for people, or as a line of JSON.
+// print writes the result for people, or as a line of JSON. What was too quick
+// for the clock has no rate, and there is no share of a peak that was not measured.
 func (r *benchResult) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
-	_, err := fmt.Fprintf(w, "%s\n  %s, %d threads, %d repetitions\n  %s median (%s to %s)\n  %.1f GFLOP/s, %.1f %% of the measured %.0f\n  %.2f GB/s\n",
-		r.Command, r.ISA, r.Threads, r.Reps, duration(r.Seconds.Median), duration(r.Seconds.Min), duration(r.Seconds.Max),
-		r.Gflops, 100*r.Gflops/r.Peak, r.Peak, r.Bytes/r.Seconds.Median/1e9)
+	text := fmt.Sprintf("%s\n  %s, %d threads, %d repetitions\n  %s median (%s to %s)\n  %.1f GFLOP/s",
+		r.Command, r.ISA, r.Threads, r.Reps, duration(r.Seconds.Median), duration(r.Seconds.Min), duration(r.Seconds.Max), r.Gflops)
+	if r.Peak > 0 {
+		text += fmt.Sprintf(", %.1f %% of the measured %.0f", 100*r.Gflops/r.Peak, r.Peak)
+	}
+	if r.Seconds.Median > 0 {
+		text += fmt.Sprintf("\n  %.2f GB/s", r.Bytes/r.Seconds.Median/1e9)
+	}
+	_, err := fmt.Fprintln(w, text)
 	return err
 }
 

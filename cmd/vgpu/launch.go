@@ -76,7 +76,7 @@ func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) 
 	for _, m := range []struct {
 		name, aim string
 		n         int
-		f         func(dir string, n int) ([]float64, error)
+		f         func(ctx context.Context, dir string, n int) ([]float64, error)
 	}{
 		{"run: a line written to its job finished", "median < 100 us", 2000, timeRun},
 		{"queue: a line written, and wait read", "no aim", 2000, timeQueue},
@@ -87,7 +87,7 @@ func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) 
 		{"cat of a file in /tmp, under the same load", "for comparison", 500, timeCatOther},
 		{"cancel of a running job", "< 50 ms", 30, timeCancel},
 	} {
-		times, err := m.f(dir, m.n)
+		times, err := m.f(ctx, dir, m.n)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -125,10 +125,13 @@ func temporaryDevice(flags ...string) (stop func() error, dir string, err error)
 	return func() error { return errors.Join(run("umount", dir), os.RemoveAll(top)) }, dir, nil
 }
 
-// repeat times f n times, after a few rounds to warm up.
-func repeat(n int, f func() error) ([]float64, error) {
+// repeat times f n times, after a few rounds to warm up, unless ctx ends.
+func repeat(ctx context.Context, n int, f func() error) ([]float64, error) {
 	times := make([]float64, 0, n)
 	for i := range n + n/10 + 1 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		start := time.Now()
 		if err := f(); err != nil {
 			return nil, err
@@ -144,21 +147,21 @@ func repeat(n int, f func() error) ([]float64, error) {
 func openWrite(path string) (*os.File, error) { return os.OpenFile(path, os.O_WRONLY, 0) }
 
 // timeRun times a write to run, which returns when the job has ended.
-func timeRun(dir string, n int) ([]float64, error) {
+func timeRun(ctx context.Context, dir string, n int) ([]float64, error) {
 	f, err := openWrite(dir + "/run")
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	line := []byte("nop\n")
-	return repeat(n, func() error {
+	return repeat(ctx, n, func() error {
 		_, err := f.Write(line)
 		return err
 	})
 }
 
 // timeQueue times two requests: a line accepted, and wait read to its answer.
-func timeQueue(dir string, n int) ([]float64, error) {
+func timeQueue(ctx context.Context, dir string, n int) ([]float64, error) {
 	ctl, err := openWrite(dir + "/queues/main/ctl")
 	if err != nil {
 		return nil, err
@@ -170,7 +173,7 @@ func timeQueue(dir string, n int) ([]float64, error) {
 	}
 	defer wait.Close()
 	line, buf := []byte("nop\n"), make([]byte, 64)
-	return repeat(n, func() error {
+	return repeat(ctx, n, func() error {
 		if _, err := ctl.Write(line); err != nil {
 			return err
 		}
@@ -183,7 +186,7 @@ func timeQueue(dir string, n int) ([]float64, error) {
 
 // thousand writes 1000 lines at once, n times, and tells how long the write
 // and how long all took.
-func thousand(dir string, n int) (accepted, finished []float64, err error) {
+func thousand(ctx context.Context, dir string, n int) (accepted, finished []float64, err error) {
 	ctl, err := openWrite(dir + "/queues/main/ctl")
 	if err != nil {
 		return nil, nil, err
@@ -195,7 +198,7 @@ func thousand(dir string, n int) (accepted, finished []float64, err error) {
 	}
 	defer wait.Close()
 	lines, buf := []byte(strings.Repeat("nop\n", 1000)), make([]byte, 64)
-	finished, err = repeat(n, func() error {
+	finished, err = repeat(ctx, n, func() error {
 		start := time.Now()
 		if _, err := ctl.Write(lines); err != nil {
 			return err
@@ -210,20 +213,20 @@ func thousand(dir string, n int) (accepted, finished []float64, err error) {
 }
 
 // timeAccept is the first half of thousand.
-func timeAccept(dir string, n int) ([]float64, error) {
-	accepted, _, err := thousand(dir, n)
+func timeAccept(ctx context.Context, dir string, n int) ([]float64, error) {
+	accepted, _, err := thousand(ctx, dir, n)
 	return accepted, err
 }
 
 // timeFinish is all of it.
-func timeFinish(dir string, n int) ([]float64, error) {
-	_, finished, err := thousand(dir, n)
+func timeFinish(ctx context.Context, dir string, n int) ([]float64, error) {
+	_, finished, err := thousand(ctx, dir, n)
 	return finished, err
 }
 
 // loaded runs f while a job keeps every worker busy.
-func loaded(dir string, f func() ([]float64, error)) (times []float64, err error) {
-	id, err := startSpin(dir)
+func loaded(ctx context.Context, dir string, f func() ([]float64, error)) (times []float64, err error) {
+	id, err := startSpin(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +253,7 @@ func cancelJob(dir, id string) error {
 
 // startSpin starts a long job and returns its number once it runs. It must be
 // the only client of queue main: the newest job there is taken for its own.
-func startSpin(dir string) (id string, err error) {
+func startSpin(ctx context.Context, dir string) (id string, err error) {
 	if err := os.WriteFile(dir+"/queues/main/ctl", []byte("spin seconds=600\n"), 0); err != nil {
 		return "", err
 	}
@@ -264,19 +267,38 @@ func startSpin(dir string) (id string, err error) {
 			newest = max(newest, n)
 		}
 	}
-	id = strconv.Itoa(newest)
+	job := filepath.Join(dir, "queues/main/jobs", strconv.Itoa(newest))
+	if err := untilRunning(ctx, job); err != nil {
+		return "", errors.Join(err, os.Remove(job))
+	}
+	return strconv.Itoa(newest), nil
+}
+
+// untilRunning looks at a job until it runs. It is an error if the job ends
+// first, as when somebody else cancels it, or if ctx does.
+func untilRunning(ctx context.Context, job string) error {
 	for {
-		status, err := os.ReadFile(filepath.Join(dir, "queues/main/jobs", id, "status"))
-		if err != nil || strings.Contains(string(status), "state running") {
-			return id, err
+		status, err := os.ReadFile(filepath.Join(job, "status"))
+		switch {
+		case err != nil:
+			return err
+		case strings.Contains(string(status), "state running"):
+			return nil
+		case !strings.Contains(string(status), "state queued"):
+			return fmt.Errorf("%s was not seen running:\n%s", job, status)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
 		}
 	}
 }
 
 // timeStat times OPEN, READ and RELEASE of a generated file under load.
-func timeStat(dir string, n int) ([]float64, error) {
-	return loaded(dir, func() ([]float64, error) {
-		return repeat(n, func() error {
+func timeStat(ctx context.Context, dir string, n int) ([]float64, error) {
+	return loaded(ctx, dir, func() ([]float64, error) {
+		return repeat(ctx, n, func() error {
 			_, err := os.ReadFile(dir + "/stat")
 			return err
 		})
@@ -284,30 +306,30 @@ func timeStat(dir string, n int) ([]float64, error) {
 }
 
 // timeCat is timeStat with a process, as a shell would have it.
-func timeCat(dir string, n int) ([]float64, error) {
-	return loaded(dir, func() ([]float64, error) {
-		return repeat(n, func() error { return exec.Command("cat", dir+"/stat").Run() })
+func timeCat(ctx context.Context, dir string, n int) ([]float64, error) {
+	return loaded(ctx, dir, func() ([]float64, error) {
+		return repeat(ctx, n, func() error { return exec.Command("cat", dir+"/stat").Run() })
 	})
 }
 
 // timeCatOther is what starting cat costs by itself while all cores compute.
-func timeCatOther(dir string, n int) ([]float64, error) {
+func timeCatOther(ctx context.Context, dir string, n int) ([]float64, error) {
 	f, err := os.CreateTemp("", "vgpu-launch-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	return loaded(dir, func() ([]float64, error) {
-		return repeat(n, func() error { return exec.Command("cat", f.Name()).Run() })
+	return loaded(ctx, dir, func() ([]float64, error) {
+		return repeat(ctx, n, func() error { return exec.Command("cat", f.Name()).Run() })
 	})
 }
 
 // timeCancel times from rmdir to the end of the job, which wait tells.
-func timeCancel(dir string, n int) ([]float64, error) {
+func timeCancel(ctx context.Context, dir string, n int) ([]float64, error) {
 	var times []float64
 	for range n {
-		id, err := startSpin(dir)
+		id, err := startSpin(ctx, dir)
 		if err != nil {
 			return nil, err
 		}
