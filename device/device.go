@@ -111,6 +111,8 @@ type Device struct {
 	// releasing counts jobs that have ended and still let go of their buffers,
 	// for which the store must be there.
 	releasing int
+
+	relayFrom int // see the constant
 	slots     int // how many jobs may run at once
 	// memWait holds jobs that were ready but found no scratch memory; they
 	// become ready again when memory is freed.
@@ -153,7 +155,7 @@ func Open(cfg Config) (*Device, error) {
 	d := &Device{
 		cfg: cfg, store: store, pool: p, started: time.Now(),
 		queues: map[string]*Queue{}, jobs: map[uint64]*Job{}, hazards: map[*alloc.Buffer]*hazard{},
-		slots: p.Threads() + 1,
+		slots: p.Threads() + 1, relayFrom: relayFrom,
 	}
 	d.idle = sync.NewCond(&d.mu)
 	for _, name := range []string{MainQueue, RunQueue} {

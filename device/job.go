@@ -51,6 +51,7 @@ type Job struct {
 	deps       int    // entries in preds that have not ended
 	preds      []*Job // jobs it waits for
 	dependents []*Job // jobs that wait for it
+	relay      bool   // it stands for one that ended before its turn; see newRelay
 	waitsMem   bool
 	step       string                  // what it does before its kernel runs
 	cancel     context.CancelCauseFunc // set while running
@@ -148,11 +149,7 @@ func (j *Job) snapshotLocked() Snapshot {
 	default:
 		s.Seconds = time.Since(j.started).Seconds()
 	}
-	for _, p := range j.preds {
-		if !p.ended() {
-			s.WaitsFor = append(s.WaitsFor, p.ID)
-		}
-	}
+	s.WaitsFor = waitsFor(nil, j.preds)
 	for i := range j.ops {
 		s.Operands = append(s.Operands, j.ops[i].name)
 	}
