@@ -46,7 +46,7 @@ func (h *home) alone() (alone bool, err error) {
 // and writes for him (passthrough) and then closes it, as is usual, keeps the file in memory or on the tier and not the handle, which is
 // released: no hold tells of him. A write lease is given only for a file that nobody else has open (fcntl(2), F_SETLEASE), and a mapping
 // keeps one open. It is given back at once; who opens the file meanwhile waits for that. Where there are no leases, or none for us, the
-// answer is yes.
+// answer is yes. A process that is being started has all our files open until it runs its own program: the daemon starts none while it serves.
 func (x sys) alone(fd int, path string) (bool, error) {
 	switch err := x.lease(fd, path, unix.F_WRLCK); {
 	case err == nil:

@@ -110,14 +110,40 @@ func crash(t *testing.T, what string, n int, kind string, cfg *Config, sc *scena
 // A daemon is killed before each system call of each operation. The next one finds everything.
 func TestKilledAtEverySystemCall(t *testing.T) {
 	kind := kinds()[0]
+	var list apart
 	for _, sc := range scenariosFor(kind) {
-		t.Run(sc.name, func(t *testing.T) {
-			t.Parallel()
-			if sc.tiers > 0 && sc.name != "spill" {
-				dieAtEach(t, kind, &sc)
-				return
-			}
+		if sc.tiers > 0 && sc.name != "spill" {
+			list.within = append(list.within, subtest{sc.name, func(t *testing.T) { dieAtEach(t, kind, &sc) }})
+			continue
+		}
+		list.forking = append(list.forking, subtest{sc.name, func(t *testing.T) {
 			for n := 1; killOnce(t, kind, &sc, n); n += sc.stride() {
+			}
+		}})
+	}
+	list.run(t)
+}
+
+type subtest struct {
+	name string
+	f    func(t *testing.T)
+}
+
+// apart is subtests of which some start processes, and others move buffers within
+// this one. They do not run together: a process that is being started has, until
+// it runs its own program, all files that we had open, and a buffer that somebody
+// has open does not move.
+type apart struct{ within, forking []subtest }
+
+// run runs those of a kind side by side.
+func (a *apart) run(t *testing.T) {
+	for i, name := range []string{"within", "forking"} {
+		t.Run(name, func(t *testing.T) {
+			for _, sub := range [][]subtest{a.within, a.forking}[i] {
+				t.Run(sub.name, func(t *testing.T) {
+					t.Parallel()
+					sub.f(t)
+				})
 			}
 		})
 	}
@@ -235,22 +261,23 @@ func afterKill(t *testing.T, s *Store, sc *scenario, n int, killed bool) {
 
 // A daemon is killed while it starts, with and without something to find, and while it ends.
 func TestKilledAtStartAndEnd(t *testing.T) {
+	var list apart
 	for _, kind := range kinds() {
 		if kind == onPlain {
 			continue
 		}
-		list := []*scenario{{}}
-		if kind == kinds()[0] {
-			list = append(list, findScenario("spill"))
-		}
-		for _, sc := range list {
-			t.Run(kind+sc.name, func(t *testing.T) {
-				t.Parallel()
+		killed := func(sc *scenario) subtest {
+			return subtest{kind + sc.name, func(t *testing.T) {
 				for n := 1; killAtStartAndEnd(t, kind, sc, n); n += sc.stride() {
 				}
-			})
+			}}
+		}
+		list.forking = append(list.forking, killed(&scenario{}))
+		if kind == kinds()[0] {
+			list.within = append(list.within, killed(findScenario("spill")))
 		}
 	}
+	list.run(t)
 }
 
 func killAtStartAndEnd(t *testing.T, kind string, sc *scenario, n int) (killed bool) {
