@@ -249,7 +249,7 @@ func (w *work) measure(ctx context.Context, p *pool.Pool, np *process, how polic
 	if err != nil {
 		return r, err
 	}
-	times, err := race(ctx, []contender{us, np}, what, how, func() {})
+	times, err := race(ctx, []contender{us, np}, what, how)
 	if us.mem != nil {
 		err = errors.Join(err, us.mem.free())
 	}
@@ -269,7 +269,7 @@ func copyRate(ctx context.Context, np *process, how policy) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	times, err := race(ctx, []contender{np}, what, how, func() {})
+	times, err := race(ctx, []contender{np}, what, how)
 	if err != nil {
 		return 0, err
 	}

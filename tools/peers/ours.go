@@ -156,8 +156,42 @@ func (o *ours) products(w *pool.Worker, n int) error {
 	return nil
 }
 
-// peak is the multiply-add rate of that many threads together, of the
-// instructions that a product of the type uses, in operations a second.
+// ceiling is the contender that does nothing but multiply and add, with the
+// instructions that a product of the type uses: it takes turns with the others,
+// for as long, on as many threads and by the same clock, so that what the host
+// takes from products it takes from their ceiling too.
+type ceiling struct {
+	pool    *pool.Pool
+	threads int
+	typ     simd.GemmType
+	best    float64 // operations a second, of the short runs before the samples
+	ops     float64 // of a call
+}
+
+func (c *ceiling) setup(context.Context, string) (bool, error) {
+	c.ops = simd.PeakCall(c.typ)
+	return true, nil
+}
+
+// sample runs that many calls, which the threads share as they share the tasks
+// of a product: who is free takes the next.
+func (c *ceiling) sample(ctx context.Context, reps int) (seconds float64, err error) {
+	best, err := peak(ctx, c.pool, c.threads, c.typ)
+	c.best = max(c.best, best)
+	if err != nil {
+		return 0, err
+	}
+	err = c.pool.Run(ctx, pool.Options{Threads: c.threads}, func(w *pool.Worker) error {
+		start := tune.Clock(c.threads)
+		err := w.For(reps, 1, func(*pool.Worker, int, int) { simd.PeakCall(c.typ) })
+		seconds = tune.Clock(c.threads) - start
+		return err
+	})
+	return seconds, err
+}
+
+// peak is the multiply-add rate of that many threads together, each one's best
+// of several runs of a millisecond, in operations a second.
 func peak(ctx context.Context, p *pool.Pool, threads int, t simd.GemmType) (float64, error) {
 	rates := make([]float64, threads)
 	err := p.Run(ctx, pool.Options{Threads: threads}, func(w *pool.Worker) error {

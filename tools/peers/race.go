@@ -34,9 +34,8 @@ type policy struct {
 }
 
 // race lets contenders take turns at one thing and returns each one's median
-// time in seconds; 0 for one that cannot do it. each is called after a
-// round: what it measures is interleaved too.
-func race(ctx context.Context, list []contender, what string, p policy, each func()) ([]float64, error) {
+// time in seconds; 0 for one that cannot do it.
+func race(ctx context.Context, list []contender, what string, p policy) ([]float64, error) {
 	reps := make([]int, len(list))
 	for i, c := range list {
 		ok, err := c.setup(ctx, what)
@@ -63,7 +62,6 @@ func race(ctx context.Context, list []contender, what string, p policy, each fun
 			}
 			times[k] = append(times[k], t/float64(reps[k]))
 		}
-		each()
 	}
 	medians := make([]float64, len(list))
 	for i, t := range times {
