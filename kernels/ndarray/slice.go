@@ -144,6 +144,9 @@ func (l Layout) Slice(rs []Range) (Layout, error) {
 	if len(out.Shape) > MaxRank {
 		return Layout{}, fmt.Errorf("%d axes, at most %d are allowed", len(out.Shape), MaxRank)
 	}
+	if out.Len() == 0 {
+		out.Offset = l.Offset // an index may lead past the end of no elements
+	}
 	return out, nil
 }
 

@@ -141,6 +141,30 @@ func TestSliceKeepsByteOrderAndOffset(t *testing.T) {
 	}
 }
 
+// An index along one axis of an array that is empty for another would begin
+// past its data: NPY files of such arrays are a header and nothing else.
+func TestSliceOfNothingStaysInside(t *testing.T) {
+	for _, c := range []struct {
+		shape []int
+		text  string
+	}{
+		{[]int{3, 0, 9}, "-1,0:0,8::-2"}, {[]int{1, 5, 0}, ":,4"}, {[]int{0, 7}, ":,6"}, {[]int{4, 7}, "3,7:"}, {[]int{0, 7, 2}, "...,1"},
+	} {
+		a := New(I32, c.shape...)
+		r, err := ParseSlice(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := a.Layout.Slice(r)
+		if err != nil || got.Len() != 0 {
+			t.Errorf("%v[%s] = %v, %v", c.shape, c.text, got, err)
+		}
+		if err := (Array{got, a.Data}).Check(); err != nil {
+			t.Errorf("%v[%s]: %v", c.shape, c.text, err)
+		}
+	}
+}
+
 func TestParseSliceErrors(t *testing.T) {
 	for _, c := range []struct {
 		text       string
