@@ -59,6 +59,12 @@ func TestAccuracyPow(t *testing.T) {
 	x, y := make([]float64, n), make([]float64, n)
 	for i := range x {
 		x[i] = math.Exp(rng.NormFloat64() * math.Exp(6*rng.Float64()-3))
+		switch i % 12 {
+		case 1: // through all parts of the logarithm's table
+			x[i] = 0.68 + 0.74*rng.Float64()
+		case 2:
+			x[i] = rng.Float64() * 0x1p-1022
+		}
 		limit := 745 / math.Abs(math.Log(x[i]))
 		y[i] = (2*rng.Float64() - 1) * limit
 		if i%3 == 0 {

@@ -1674,13 +1674,45 @@ func PowF64(dst []float64, x []float64, y []float64) {
 	need(n, len(x), len(y))
 	switch Active() {
 	case AVX512:
+		for i := 0; i < n; {
+			limit := min(i+chunk, n)
+			i += powF64AVX512(&dst[i], &x[i], &y[i], limit-i)
+			if i < limit { // a vector with a lane for powLongF64
+				limit = min(i+64, n)
+				powLongF64(dst[i:limit], x[i:limit], y[i:limit])
+				i = limit
+			}
+		}
+	case AVX2:
+		m := n &^ 3
+		for i := 0; i < m; {
+			limit := min(i+chunk, m)
+			i += powF64AVX2(&dst[i], &x[i], &y[i], limit-i)
+			if i < limit { // a vector with a lane for powLongF64
+				limit = min(i+64, m)
+				powLongF64(dst[i:limit], x[i:limit], y[i:limit])
+				i = limit
+			}
+		}
+		powF64Go(dst[m:n], x[m:n], y[m:n])
+	default:
+		powF64Go(dst[:n], x[:n], y[:n])
+	}
+}
+
+// powLongF64 sets dst[i] = x[i] to the power y[i], with the special cases of IEEE 754.
+func powLongF64(dst []float64, x []float64, y []float64) {
+	n := len(dst)
+	need(n, len(x), len(y))
+	switch Active() {
+	case AVX512:
 		for i := 0; i < n; i += chunk {
-			powF64AVX512(&dst[i], &x[i], &y[i], min(chunk, n-i))
+			powLongF64AVX512(&dst[i], &x[i], &y[i], min(chunk, n-i))
 		}
 	case AVX2:
 		m := n &^ 3
 		for i := 0; i < m; i += chunk {
-			powF64AVX2(&dst[i], &x[i], &y[i], min(chunk, m-i))
+			powLongF64AVX2(&dst[i], &x[i], &y[i], min(chunk, m-i))
 		}
 		if m < n {
 			var tail struct {
@@ -1690,11 +1722,11 @@ func PowF64(dst []float64, x []float64, y []float64) {
 			}
 			copy(tail.x[:], x[m:n])
 			copy(tail.y[:], y[m:n])
-			powF64AVX2(&tail.dst[0], &tail.x[0], &tail.y[0], 4)
+			powLongF64AVX2(&tail.dst[0], &tail.x[0], &tail.y[0], 4)
 			copy(dst[m:n], tail.dst[:])
 		}
 	default:
-		powF64Go(dst[:n], x[:n], y[:n])
+		powLongF64Go(dst[:n], x[:n], y[:n])
 	}
 }
 

@@ -13051,181 +13051,114 @@ tail:
 	VZEROUPPER
 	RET
 
-// func powF64AVX512(dst *float64, x *float64, y *float64, n int)
+// func powF64AVX512(dst *float64, x *float64, y *float64, n int) (done int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
-TEXT ·powF64AVX512(SB), NOSPLIT, $0-32
+TEXT ·powF64AVX512(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         y+16(FP), DX
 	MOVQ         n+24(FP), R9
-	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+1984(SB), Z29
-	VPBROADCASTQ mathConstants<>+2784(SB), Z28
-	VPBROADCASTQ mathConstants<>+9856(SB), Z27
-	VPBROADCASTQ mathConstants<>+3712(SB), Z26
-	VPBROADCASTQ mathConstants<>+1632(SB), Z25
-	VPBROADCASTQ mathConstants<>+1536(SB), Z24
-	VPBROADCASTQ mathConstants<>+6400(SB), Z23
-	VPBROADCASTQ mathConstants<>+6432(SB), Z22
-	VPBROADCASTQ mathConstants<>+6464(SB), Z21
-	VPBROADCASTQ mathConstants<>+1472(SB), Z20
-	VPBROADCASTQ mathConstants<>+1504(SB), Z19
-	VPBROADCASTQ mathConstants<>+1568(SB), Z18
-	VPBROADCASTQ mathConstants<>+1600(SB), Z17
-	VPBROADCASTQ mathConstants<>+9568(SB), Z16
-	VPBROADCASTQ mathConstants<>+9600(SB), Z15
-	VPBROADCASTQ mathConstants<>+9632(SB), Z14
-	VPBROADCASTQ mathConstants<>+9664(SB), Z13
-	VPBROADCASTQ mathConstants<>+9696(SB), Z12
-	VPBROADCASTQ mathConstants<>+9728(SB), Z11
+	VPBROADCASTQ mathConstants<>+1632(SB), Z31
+	VPBROADCASTQ mathConstants<>+1440(SB), Z30
+	VPBROADCASTQ mathConstants<>+2784(SB), Z29
+	VPBROADCASTQ mathConstants<>+3712(SB), Z28
+	VPBROADCASTQ mathConstants<>+1504(SB), Z27
+	VPBROADCASTQ mathConstants<>+9568(SB), Z26
+	VPBROADCASTQ mathConstants<>+1536(SB), Z25
+	VPBROADCASTQ mathConstants<>+1568(SB), Z24
+	VPBROADCASTQ mathConstants<>+9600(SB), Z23
+	VPBROADCASTQ mathConstants<>+1664(SB), Z22
+	VPBROADCASTQ mathConstants<>+1824(SB), Z21
+	VPBROADCASTQ mathConstants<>+1856(SB), Z20
+	VPBROADCASTQ mathConstants<>+9632(SB), Z19
+	VPBROADCASTQ mathConstants<>+9664(SB), Z18
+	VPBROADCASTQ mathConstants<>+9696(SB), Z17
+	VPBROADCASTQ mathConstants<>+9728(SB), Z16
+	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
+	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
+	VMOVUPD      mathConstants_powHigh<>+0(SB), Z2
+	VMOVUPD      mathConstants_powHigh<>+64(SB), Z3
+	VMOVUPD      mathConstants_powLow<>+0(SB), Z4
+	VMOVUPD      mathConstants_powLow<>+64(SB), Z5
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
-	VMOVUPD           (SI)(AX*8), Z0
-	VMOVUPD           (DX)(AX*8), Z1
-	VPANDQ            Z28, Z0, Z2
-	VCMPPD            $0x01, Z23, Z2, K1
-	VMULPD            Z22, Z2, Z3
-	VBLENDMPD         Z3, Z2, K1, Z3
-	VBLENDMPD         Z21, Z24, K1, Z2
-	VPSUBQ            Z20, Z3, Z3
-	VPSRLQ            $0x34, Z3, Z4
-	VPORQ             Z19, Z4, Z4
-	VSUBPD            Z2, Z4, Z2
-	VPANDQ            Z18, Z3, Z3
-	VPADDQ            Z17, Z3, Z3
-	VSUBPD            Z31, Z3, Z4
-	VADDPD            Z3, Z31, Z5
-	VSUBPD            Z5, Z31, Z6
-	VADDPD            Z3, Z6, Z3
-	VDIVPD            Z5, Z31, Z6
-	VMULPD            Z6, Z4, Z7
-	VFNMADD231PD      Z5, Z7, Z4
-	VFNMADD231PD      Z3, Z7, Z4
-	VMULPD            Z6, Z4, Z6
-	VMULPD            Z7, Z7, Z4
-	VMOVAPS           Z4, Z3
-	VFMSUB231PD       Z7, Z7, Z3
-	VADDPD            Z7, Z7, Z5
-	VFMADD231PD       Z6, Z5, Z3
-	VMOVAPS           Z15, Z5
-	VFMADD231PD       Z4, Z16, Z5
-	VFMADD213PD       Z14, Z4, Z5
-	VFMADD213PD       Z13, Z4, Z5
-	VFMADD213PD       Z12, Z4, Z5
-	VFMADD213PD       Z11, Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9792(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9824(SB), Z4, Z5
-	VMULPD            Z5, Z4, Z5
-	VADDPD            Z5, Z27, Z8
-	VSUBPD            Z8, Z27, Z9
-	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9888(SB), Z5, Z5
-	VMULPD            Z8, Z4, Z9
-	VMOVAPS           Z9, Z10
-	VFMSUB231PD       Z8, Z4, Z10
-	VFMADD231PD       Z8, Z3, Z10
-	VFMADD231PD       Z5, Z4, Z10
-	VMULPD            Z9, Z7, Z5
-	VMOVAPS           Z5, Z4
-	VFMSUB231PD       Z9, Z7, Z4
-	VFMADD231PD       Z9, Z6, Z4
-	VFMADD231PD       Z10, Z7, Z4
-	VADDPD            Z7, Z7, Z7
-	VADDPD            Z5, Z7, Z10
-	VSUBPD            Z10, Z7, Z7
-	VADDPD            Z5, Z7, Z5
-	VADDPD            Z6, Z6, Z6
-	VADDPD            Z6, Z4, Z6
-	VADDPD            Z6, Z5, Z6
-	VMULPD.BCST       mathConstants<>+1824(SB), Z2, Z5
-	VADDPD            Z10, Z5, Z4
-	VSUBPD            Z4, Z5, Z5
-	VADDPD            Z10, Z5, Z10
-	VFMADD231PD.BCST  mathConstants<>+1856(SB), Z2, Z6
-	VADDPD            Z6, Z10, Z6
-	VADDPD            Z6, Z4, Z10
-	VSUBPD            Z10, Z4, Z4
-	VADDPD            Z6, Z4, Z6
-	VMULPD            Z10, Z1, Z4
-	VFMSUB213PD       Z4, Z1, Z10
-	VFMADD231PD       Z6, Z1, Z10
-	VPANDQ            Z28, Z4, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z6, K1
-	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4064(SB), Z6
-	VMINPD            Z4, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+4672(SB), Z4
-	VMAXPD            Z6, Z4, Z4
-	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3680(SB), Z4, Z6
-	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z6, Z4
-	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z6, Z10
-	VADDPD            Z10, Z4, Z10
-	VPBROADCASTQ      mathConstants<>+6048(SB), Z4
-	VMOVAPS           Z4, Z2
-	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z10, Z2
-	VFMADD213PD       Z25, Z10, Z2
-	VMULPD            Z10, Z10, Z4
-	VFMADD231PD       Z2, Z4, Z10
-	VADDPD            Z10, Z31, Z10
-	VSCALEFPD         Z6, Z10, Z6
-	VPANDQ            Z28, Z0, Z10
-	VPANDQ            Z28, Z1, Z2
-	VCMPPD            $0x01, Z10, Z31, K1
-	VCMPPD            $0x01, Z1, Z30, K2
-	KANDB             K2, K1, K3
-	KORB              K2, K1, K1
+	VMOVUPD           (SI)(AX*8), Z6
+	VMOVUPD           (DX)(AX*8), Z7
+	VPSUBQ            Z26, Z6, Z6
+	VPSRLQ            $0x34, Z6, Z8
+	VPORQ             Z27, Z8, Z8
+	VSUBPD            Z25, Z8, Z8
+	VPANDQ            Z24, Z6, Z9
+	VPADDQ            Z23, Z9, Z9
+	VPSRLQ            $0x30, Z6, Z6
+	VMOVDQA64         Z6, Z10
+	VPERMI2PD         Z1, Z0, Z10
+	VMOVAPS           Z9, Z11
+	VFNMADD231PD      Z10, Z22, Z11
+	VMOVAPS           Z10, Z12
+	VFMADD231PD       Z9, Z31, Z12
+	VSUBPD            Z12, Z10, Z10
+	VFMADD231PD       Z9, Z31, Z10
+	VDIVPD            Z12, Z30, Z9
+	VMULPD            Z9, Z11, Z13
+	VFNMADD231PD      Z12, Z13, Z11
+	VFNMADD231PD      Z10, Z13, Z11
+	VMULPD            Z13, Z13, Z10
+	VMOVDQA64         Z6, Z12
+	VPERMI2PD         Z3, Z2, Z12
+	VFMADD231PD       Z21, Z8, Z12
+	VADDPD            Z13, Z12, Z14
+	VSUBPD            Z14, Z12, Z12
+	VADDPD            Z13, Z12, Z12
+	VMOVDQA64         Z6, Z15
+	VPERMI2PD         Z5, Z4, Z15
+	VFMADD231PD       Z20, Z8, Z15
+	VADDPD            Z15, Z12, Z15
+	VFMADD231PD       Z9, Z11, Z15
+	VMULPD            Z10, Z13, Z13
+	VMOVAPS           Z18, Z9
+	VFMADD231PD       Z10, Z19, Z9
+	VFMADD213PD       Z17, Z10, Z9
+	VFMADD213PD       Z16, Z10, Z9
+	VFMADD231PD       Z9, Z13, Z15
+	VMULPD            Z14, Z7, Z9
+	VFMSUB213PD       Z9, Z7, Z14
+	VFMADD231PD       Z15, Z7, Z14
+	VPANDQ            Z29, Z8, Z8
+	VCMPPD.BCST       $0x01, mathConstants<>+9760(SB), Z8, K1
+	VPANDQ            Z29, Z9, Z8
+	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K2
+	KANDB             K2, K1, K1
 	KNOTB             K1, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z29, Z30, K3, Z4
-	VCMPPD            $0x00, Z29, Z2, K3
-	VCMPPD            $0x00, Z31, Z10, K1
-	KANDB             K1, K3, K3
-	VBLENDMPD         Z31, Z4, K3, Z4
-	VCMPPD            $0x00, Z30, Z10, K3
-	VCMPPD            $0x00, Z29, Z10, K1
-	KORB              K1, K3, K3
-	VCMPPD            $0x00, Z29, Z2, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z4, Z6, K3, Z4
-	VRNDSCALEPD       $0x0b, Z1, Z6
-	VCMPPD            $0x00, Z1, Z6, K3
-	VCMPPD            $0x01, Z30, Z0, K1
-	VCMPPD            $0x01, Z29, Z10, K2
-	KANDB             K2, K1, K1
-	KNOTB             K3, K2
-	KANDB             K2, K1, K1
-	VMULPD            Z25, Z1, Z10
-	VRNDSCALEPD       $0x0b, Z10, Z6
-	VCMPPD            $0x04, Z10, Z6, K2
-	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+3168(SB), Z0, Z10
-	VBLENDMPD         Z10, Z30, K3, Z10
-	VPXORQ            Z10, Z4, Z10
-	VCMPPD            $0x03, Z0, Z0, K3
-	VCMPPD            $0x03, Z1, Z1, K2
-	KORB              K2, K3, K3
-	KORB              K3, K1, K1
-	VBLENDMPD.BCST    mathConstants<>+1920(SB), Z10, K1, Z10
-	VCMPPD            $0x00, Z31, Z0, K1
-	VCMPPD            $0x00, Z30, Z1, K3
-	KORB              K3, K1, K1
-	VBLENDMPD         Z31, Z10, K1, Z10
-	VMOVUPD           Z10, (DI)(AX*8)
+	KORTESTB          K1, K1
+	JNZ               bail
+	VADDPD            Z14, Z9, Z8
+	VFMADD132PD.BCST  mathConstants<>+3680(SB), Z28, Z8
+	VSUBPD            Z28, Z8, Z15
+	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z15, Z9
+	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z15, Z14
+	VADDPD            Z14, Z9, Z14
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z9
+	VMOVAPS           Z9, Z15
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z14, Z15
+	VFMADD213PD       Z31, Z14, Z15
+	VMULPD            Z14, Z14, Z9
+	VFMADD231PD       Z15, Z9, Z14
+	VADDPD            Z14, Z30, Z14
+	VPSLLQ            $0x34, Z8, Z8
+	VPADDQ            Z8, Z14, Z8
+	VMOVUPD           Z8, (DI)(AX*8)
 	ADDQ              $0x08, AX
 	CMPQ              AX, R9
 	JLE               loop
@@ -13237,166 +13170,106 @@ tail:
 	MOVQ              $-1, R10
 	BZHIQ             R9, R10, R10
 	KMOVQ             R10, K7
-	VMOVUPD.Z         (SI)(AX*8), K7, Z0
-	VMOVUPD.Z         (DX)(AX*8), K7, Z1
-	VPANDQ            Z28, Z0, Z2
-	VCMPPD            $0x01, Z23, Z2, K1
-	VMULPD            Z22, Z2, Z3
-	VBLENDMPD         Z3, Z2, K1, Z3
-	VBLENDMPD         Z21, Z24, K1, Z2
-	VPSUBQ            Z20, Z3, Z3
-	VPSRLQ            $0x34, Z3, Z4
-	VPORQ             Z19, Z4, Z4
-	VSUBPD            Z2, Z4, Z2
-	VPANDQ            Z18, Z3, Z3
-	VPADDQ            Z17, Z3, Z3
-	VSUBPD            Z31, Z3, Z4
-	VADDPD            Z3, Z31, Z5
-	VSUBPD            Z5, Z31, Z6
-	VADDPD            Z3, Z6, Z3
-	VDIVPD            Z5, Z31, Z6
-	VMULPD            Z6, Z4, Z7
-	VFNMADD231PD      Z5, Z7, Z4
-	VFNMADD231PD      Z3, Z7, Z4
-	VMULPD            Z6, Z4, Z6
-	VMULPD            Z7, Z7, Z4
-	VMOVAPS           Z4, Z3
-	VFMSUB231PD       Z7, Z7, Z3
-	VADDPD            Z7, Z7, Z5
-	VFMADD231PD       Z6, Z5, Z3
-	VMOVAPS           Z15, Z5
-	VFMADD231PD       Z4, Z16, Z5
-	VFMADD213PD       Z14, Z4, Z5
-	VFMADD213PD       Z13, Z4, Z5
-	VFMADD213PD       Z12, Z4, Z5
-	VFMADD213PD       Z11, Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9792(SB), Z4, Z5
-	VFMADD213PD.BCST  mathConstants<>+9824(SB), Z4, Z5
-	VMULPD            Z5, Z4, Z5
-	VADDPD            Z5, Z27, Z8
-	VSUBPD            Z8, Z27, Z9
-	VADDPD            Z5, Z9, Z5
-	VADDPD.BCST       mathConstants<>+9888(SB), Z5, Z5
-	VMULPD            Z8, Z4, Z9
-	VMOVAPS           Z9, Z10
-	VFMSUB231PD       Z8, Z4, Z10
-	VFMADD231PD       Z8, Z3, Z10
-	VFMADD231PD       Z5, Z4, Z10
-	VMULPD            Z9, Z7, Z5
-	VMOVAPS           Z5, Z4
-	VFMSUB231PD       Z9, Z7, Z4
-	VFMADD231PD       Z9, Z6, Z4
-	VFMADD231PD       Z10, Z7, Z4
-	VADDPD            Z7, Z7, Z7
-	VADDPD            Z5, Z7, Z10
-	VSUBPD            Z10, Z7, Z7
-	VADDPD            Z5, Z7, Z5
-	VADDPD            Z6, Z6, Z6
-	VADDPD            Z6, Z4, Z6
-	VADDPD            Z6, Z5, Z6
-	VMULPD.BCST       mathConstants<>+1824(SB), Z2, Z5
-	VADDPD            Z10, Z5, Z4
-	VSUBPD            Z4, Z5, Z5
-	VADDPD            Z10, Z5, Z10
-	VFMADD231PD.BCST  mathConstants<>+1856(SB), Z2, Z6
-	VADDPD            Z6, Z10, Z6
-	VADDPD            Z6, Z4, Z10
-	VSUBPD            Z10, Z4, Z4
-	VADDPD            Z6, Z4, Z6
-	VMULPD            Z10, Z1, Z4
-	VFMSUB213PD       Z4, Z1, Z10
-	VFMADD231PD       Z6, Z1, Z10
-	VPANDQ            Z28, Z4, Z6
-	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z6, K1
-	VBLENDMPD         Z10, Z30, K1, Z10
-	VPBROADCASTQ      mathConstants<>+4064(SB), Z6
-	VMINPD            Z4, Z6, Z6
-	VPBROADCASTQ      mathConstants<>+4672(SB), Z4
-	VMAXPD            Z6, Z4, Z4
-	VMOVAPS           Z26, Z6
-	VFMADD231PD.BCST  mathConstants<>+3680(SB), Z4, Z6
-	VSUBPD            Z26, Z6, Z6
-	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z6, Z4
-	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z6, Z10
-	VADDPD            Z10, Z4, Z10
-	VPBROADCASTQ      mathConstants<>+6048(SB), Z4
-	VMOVAPS           Z4, Z2
-	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z10, Z2
-	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z10, Z2
-	VFMADD213PD       Z25, Z10, Z2
-	VMULPD            Z10, Z10, Z4
-	VFMADD231PD       Z2, Z4, Z10
-	VADDPD            Z10, Z31, Z10
-	VSCALEFPD         Z6, Z10, Z6
-	VPANDQ            Z28, Z0, Z10
-	VPANDQ            Z28, Z1, Z2
-	VCMPPD            $0x01, Z10, Z31, K1
-	VCMPPD            $0x01, Z1, Z30, K2
-	KANDB             K2, K1, K3
-	KORB              K2, K1, K1
+	VMOVUPD.Z         (SI)(AX*8), K7, Z6
+	VMOVUPD.Z         (DX)(AX*8), K7, Z7
+	VPSUBQ            Z26, Z6, Z6
+	VPSRLQ            $0x34, Z6, Z8
+	VPORQ             Z27, Z8, Z8
+	VSUBPD            Z25, Z8, Z8
+	VPANDQ            Z24, Z6, Z9
+	VPADDQ            Z23, Z9, Z9
+	VPSRLQ            $0x30, Z6, Z6
+	VMOVDQA64         Z6, Z10
+	VPERMI2PD         Z1, Z0, Z10
+	VMOVAPS           Z9, Z11
+	VFNMADD231PD      Z10, Z22, Z11
+	VMOVAPS           Z10, Z12
+	VFMADD231PD       Z9, Z31, Z12
+	VSUBPD            Z12, Z10, Z10
+	VFMADD231PD       Z9, Z31, Z10
+	VDIVPD            Z12, Z30, Z9
+	VMULPD            Z9, Z11, Z13
+	VFNMADD231PD      Z12, Z13, Z11
+	VFNMADD231PD      Z10, Z13, Z11
+	VMULPD            Z13, Z13, Z10
+	VMOVDQA64         Z6, Z12
+	VPERMI2PD         Z3, Z2, Z12
+	VFMADD231PD       Z21, Z8, Z12
+	VADDPD            Z13, Z12, Z14
+	VSUBPD            Z14, Z12, Z12
+	VADDPD            Z13, Z12, Z12
+	VMOVDQA64         Z6, Z15
+	VPERMI2PD         Z5, Z4, Z15
+	VFMADD231PD       Z20, Z8, Z15
+	VADDPD            Z15, Z12, Z15
+	VFMADD231PD       Z9, Z11, Z15
+	VMULPD            Z10, Z13, Z13
+	VMOVAPS           Z18, Z9
+	VFMADD231PD       Z10, Z19, Z9
+	VFMADD213PD       Z17, Z10, Z9
+	VFMADD213PD       Z16, Z10, Z9
+	VFMADD231PD       Z9, Z13, Z15
+	VMULPD            Z14, Z7, Z9
+	VFMSUB213PD       Z9, Z7, Z14
+	VFMADD231PD       Z15, Z7, Z14
+	VPANDQ            Z29, Z8, Z8
+	VCMPPD.BCST       $0x01, mathConstants<>+9760(SB), Z8, K1
+	VPANDQ            Z29, Z9, Z8
+	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K2
+	KANDB             K2, K1, K1
 	KNOTB             K1, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z29, Z30, K3, Z4
-	VCMPPD            $0x00, Z29, Z2, K3
-	VCMPPD            $0x00, Z31, Z10, K1
-	KANDB             K1, K3, K3
-	VBLENDMPD         Z31, Z4, K3, Z4
-	VCMPPD            $0x00, Z30, Z10, K3
-	VCMPPD            $0x00, Z29, Z10, K1
-	KORB              K1, K3, K3
-	VCMPPD            $0x00, Z29, Z2, K1
-	KORB              K1, K3, K3
-	VBLENDMPD         Z4, Z6, K3, Z4
-	VRNDSCALEPD       $0x0b, Z1, Z6
-	VCMPPD            $0x00, Z1, Z6, K3
-	VCMPPD            $0x01, Z30, Z0, K1
-	VCMPPD            $0x01, Z29, Z10, K2
-	KANDB             K2, K1, K1
-	KNOTB             K3, K2
-	KANDB             K2, K1, K1
-	VMULPD            Z25, Z1, Z10
-	VRNDSCALEPD       $0x0b, Z10, Z6
-	VCMPPD            $0x04, Z10, Z6, K2
-	KANDB             K2, K3, K3
-	VPANDQ.BCST       mathConstants<>+3168(SB), Z0, Z10
-	VBLENDMPD         Z10, Z30, K3, Z10
-	VPXORQ            Z10, Z4, Z10
-	VCMPPD            $0x03, Z0, Z0, K3
-	VCMPPD            $0x03, Z1, Z1, K2
-	KORB              K2, K3, K3
-	KORB              K3, K1, K1
-	VBLENDMPD.BCST    mathConstants<>+1920(SB), Z10, K1, Z10
-	VCMPPD            $0x00, Z31, Z0, K1
-	VCMPPD            $0x00, Z30, Z1, K3
-	KORB              K3, K1, K1
-	VBLENDMPD         Z31, Z10, K1, Z10
-	VMOVUPD           Z10, K7, (DI)(AX*8)
+	KORTESTB          K1, K1
+	JNZ               bail
+	VADDPD            Z14, Z9, Z8
+	VFMADD132PD.BCST  mathConstants<>+3680(SB), Z28, Z8
+	VSUBPD            Z28, Z8, Z15
+	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z15, Z9
+	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z15, Z14
+	VADDPD            Z14, Z9, Z14
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z9
+	VMOVAPS           Z9, Z15
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z14, Z15
+	VFMADD213PD       Z31, Z14, Z15
+	VMULPD            Z14, Z14, Z9
+	VFMADD231PD       Z15, Z9, Z14
+	VADDPD            Z14, Z30, Z14
+	VPSLLQ            $0x34, Z8, Z8
+	VPADDQ            Z8, Z14, Z8
+	VMOVUPD           Z8, K7, (DI)(AX*8)
 	ADDQ              R9, AX
 
 done:
+bail:
+	MOVQ AX, done+32(FP)
 	VZEROUPPER
 	RET
 
-// func powF64AVX2(dst *float64, x *float64, y *float64, n int)
+// func powF64AVX2(dst *float64, x *float64, y *float64, n int) (done int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·powF64AVX2(SB), NOSPLIT, $0-32
+TEXT ·powF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
-	VMOVUPS mathConstants<>+1440(SB), Y15
-	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+3712(SB), Y13
-	VMOVUPS mathConstants<>+1984(SB), Y12
-	VMOVUPS mathConstants<>+2784(SB), Y11
+	VMOVUPS mathConstants<>+1632(SB), Y15
+	VMOVUPS mathConstants<>+9824(SB), Y14
+	VMOVUPS mathConstants<>+1440(SB), Y13
+	VMOVUPS mathConstants<>+2784(SB), Y12
+	VMOVUPS mathConstants<>+3712(SB), Y11
+	VMOVUPD mathConstants_powHalf<>+0(SB), Y0
+	VMOVUPD mathConstants_powHalf<>+32(SB), Y0
+	VMOVUPD mathConstants_powHigh<>+0(SB), Y0
+	VMOVUPD mathConstants_powHigh<>+32(SB), Y0
+	VMOVUPD mathConstants_powLow<>+0(SB), Y0
+	VMOVUPD mathConstants_powLow<>+32(SB), Y0
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13404,92 +13277,483 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-32
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VMOVUPD      (DX)(AX*8), Y1
-	VPAND        Y11, Y0, Y2
+	VPSUBQ       mathConstants<>+9568(SB), Y0, Y0
+	VPSRLQ       $0x34, Y0, Y2
+	VPOR         mathConstants<>+1504(SB), Y2, Y2
+	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
+	VPAND        mathConstants<>+1568(SB), Y0, Y3
+	VPADDQ       mathConstants<>+9600(SB), Y3, Y3
+	VPSRLQ       $0x30, Y0, Y0
+	VPAND        Y14, Y0, Y4
+	LEAQ         mathConstants_powHalf<>+0(SB), R10
+	VPCMPEQD     Y6, Y6, Y6
+	VGATHERQPD   Y6, (R10)(Y4*8), Y5
+	VMOVAPS      Y3, Y6
+	VFNMADD231PD mathConstants<>+1664(SB), Y5, Y6
+	VMOVAPS      Y5, Y4
+	VFMADD231PD  Y3, Y15, Y4
+	VSUBPD       Y4, Y5, Y5
+	VFMADD231PD  Y3, Y15, Y5
+	VDIVPD       Y4, Y13, Y3
+	VMULPD       Y3, Y6, Y7
+	VFNMADD231PD Y4, Y7, Y6
+	VFNMADD231PD Y5, Y7, Y6
+	VMULPD       Y7, Y7, Y5
+	VPAND        Y14, Y0, Y4
+	LEAQ         mathConstants_powHigh<>+0(SB), R10
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (R10)(Y4*8), Y8
+	VFMADD231PD  mathConstants<>+1824(SB), Y2, Y8
+	VADDPD       Y7, Y8, Y9
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       Y7, Y8, Y8
+	VPAND        Y14, Y0, Y0
+	LEAQ         mathConstants_powLow<>+0(SB), R10
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, (R10)(Y0*8), Y4
+	VFMADD231PD  mathConstants<>+1856(SB), Y2, Y4
+	VADDPD       Y4, Y8, Y4
+	VFMADD231PD  Y3, Y6, Y4
+	VMULPD       Y5, Y7, Y7
+	VMOVUPS      mathConstants<>+9664(SB), Y3
+	VMOVAPS      Y3, Y6
+	VFMADD231PD  mathConstants<>+9632(SB), Y5, Y6
+	VFMADD213PD  mathConstants<>+9696(SB), Y5, Y6
+	VFMADD213PD  mathConstants<>+9728(SB), Y5, Y6
+	VFMADD231PD  Y6, Y7, Y4
+	VMULPD       Y9, Y1, Y6
+	VFMSUB213PD  Y6, Y1, Y9
+	VFMADD231PD  Y4, Y1, Y9
+	VPAND        Y12, Y2, Y2
+	VCMPPD       $0x01, mathConstants<>+9760(SB), Y2, Y2
+	VPAND        Y12, Y6, Y4
+	VCMPPD       $0x01, mathConstants<>+9792(SB), Y4, Y4
+	VPAND        Y4, Y2, Y2
+	VPCMPEQD     Y4, Y4, Y4
+	VPXOR        Y2, Y4, Y4
+	VMOVMSKPD    Y4, R10
+	TESTL        R10, R10
+	JNZ          bail
+	VADDPD       Y9, Y6, Y4
+	VFMADD132PD  mathConstants<>+3680(SB), Y11, Y4
+	VSUBPD       Y11, Y4, Y2
+	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y9
+	VADDPD       Y9, Y6, Y9
+	VMOVUPS      mathConstants<>+6048(SB), Y6
+	VMOVAPS      Y6, Y2
+	VFMADD231PD  mathConstants<>+6016(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6176(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6208(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6240(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6272(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6304(SB), Y9, Y2
+	VFMADD213PD  Y15, Y9, Y2
+	VMULPD       Y9, Y9, Y6
+	VFMADD231PD  Y2, Y6, Y9
+	VADDPD       Y9, Y13, Y9
+	VPSLLQ       $0x34, Y4, Y4
+	VPADDQ       Y4, Y9, Y4
+	VMOVUPD      Y4, (DI)(AX*8)
+	ADDQ         $0x04, AX
+	CMPQ         AX, R9
+	JLE          loop
+
+tail:
+bail:
+	MOVQ AX, done+32(FP)
+	VZEROUPPER
+	RET
+
+// func powLongF64AVX512(dst *float64, x *float64, y *float64, n int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2
+TEXT ·powLongF64AVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), R9
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPXORQ       Z30, Z30, Z30
+	VPBROADCASTQ mathConstants<>+1984(SB), Z29
+	VPBROADCASTQ mathConstants<>+2784(SB), Z28
+	VPBROADCASTQ mathConstants<>+1632(SB), Z27
+	VPBROADCASTQ mathConstants<>+3712(SB), Z26
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6400(SB), Z24
+	VPBROADCASTQ mathConstants<>+1504(SB), Z23
+	VPBROADCASTQ mathConstants<>+9568(SB), Z22
+	VPBROADCASTQ mathConstants<>+1536(SB), Z21
+	VPBROADCASTQ mathConstants<>+1568(SB), Z20
+	VPBROADCASTQ mathConstants<>+9600(SB), Z19
+	VPBROADCASTQ mathConstants<>+9856(SB), Z18
+	VPBROADCASTQ mathConstants<>+1664(SB), Z17
+	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
+	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
+	VMOVUPD      mathConstants_powHigh<>+0(SB), Z2
+	VMOVUPD      mathConstants_powHigh<>+64(SB), Z3
+	VMOVUPD      mathConstants_powLow<>+0(SB), Z4
+	VMOVUPD      mathConstants_powLow<>+64(SB), Z5
+	XORL         AX, AX
+	SUBQ         $0x08, R9
+	JL           tail
+
+loop:
+	VMOVUPD           (SI)(AX*8), Z6
+	VMOVUPD           (DX)(AX*8), Z7
+	VPANDQ            Z28, Z6, Z8
+	VCMPPD            $0x01, Z24, Z8, K1
+	VMULPD            Z25, Z8, Z9
+	VBLENDMPD         Z9, Z8, K1, Z9
+	VPSUBQ            Z22, Z9, Z9
+	VPSRLQ            $0x34, Z9, Z8
+	VPORQ             Z23, Z8, Z8
+	VSUBPD            Z21, Z8, Z8
+	VPANDQ            Z20, Z9, Z10
+	VPADDQ            Z19, Z10, Z10
+	VPSRLQ            $0x30, Z9, Z9
+	VSUBPD            Z18, Z8, Z11
+	VBLENDMPD         Z11, Z8, K1, Z11
+	VMOVDQA64         Z9, Z8
+	VPERMI2PD         Z1, Z0, Z8
+	VMOVAPS           Z10, Z12
+	VFNMADD231PD      Z8, Z17, Z12
+	VMOVAPS           Z8, Z13
+	VFMADD231PD       Z10, Z27, Z13
+	VSUBPD            Z13, Z8, Z8
+	VFMADD231PD       Z10, Z27, Z8
+	VDIVPD            Z13, Z31, Z10
+	VMULPD            Z10, Z12, Z14
+	VFNMADD231PD      Z13, Z14, Z12
+	VFNMADD231PD      Z8, Z14, Z12
+	VMULPD            Z14, Z14, Z8
+	VMOVDQA64         Z9, Z13
+	VPERMI2PD         Z3, Z2, Z13
+	VFMADD231PD.BCST  mathConstants<>+1824(SB), Z11, Z13
+	VADDPD            Z14, Z13, Z15
+	VSUBPD            Z15, Z13, Z13
+	VADDPD            Z14, Z13, Z13
+	VMOVDQA64         Z9, Z16
+	VPERMI2PD         Z5, Z4, Z16
+	VFMADD231PD.BCST  mathConstants<>+1856(SB), Z11, Z16
+	VADDPD            Z16, Z13, Z16
+	VFMADD231PD       Z10, Z12, Z16
+	VMULPD            Z8, Z14, Z14
+	VPBROADCASTQ      mathConstants<>+9664(SB), Z10
+	VMOVAPS           Z10, Z12
+	VFMADD231PD.BCST  mathConstants<>+9632(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9696(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
+	VFMADD231PD       Z12, Z14, Z16
+	VMULPD            Z15, Z7, Z12
+	VFMSUB213PD       Z12, Z7, Z15
+	VPANDQ            Z28, Z12, Z14
+	VCMPPD.BCST       $0x01, mathConstants<>+9888(SB), Z14, K1
+	VFMADD231PD       Z16, Z7, Z15
+	VBLENDMPD         Z15, Z30, K1, Z15
+	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
+	VMINPD            Z12, Z16, Z16
+	VPBROADCASTQ      mathConstants<>+4672(SB), Z12
+	VMAXPD            Z16, Z12, Z12
+	VADDPD            Z15, Z12, Z16
+	VFMADD132PD.BCST  mathConstants<>+3680(SB), Z26, Z16
+	VSUBPD            Z26, Z16, Z14
+	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z14, Z12
+	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z14, Z15
+	VADDPD            Z15, Z12, Z15
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z12
+	VMOVAPS           Z12, Z14
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z15, Z14
+	VFMADD213PD       Z27, Z15, Z14
+	VMULPD            Z15, Z15, Z12
+	VFMADD231PD       Z14, Z12, Z15
+	VADDPD            Z15, Z31, Z15
+	VSUBPD            Z26, Z16, Z16
+	VSCALEFPD         Z16, Z15, Z16
+	VPANDQ            Z28, Z6, Z15
+	VPANDQ            Z28, Z7, Z14
+	VCMPPD            $0x01, Z15, Z31, K1
+	VCMPPD            $0x01, Z7, Z30, K2
+	KANDB             K2, K1, K3
+	KORB              K2, K1, K1
+	KNOTB             K1, K1
+	KORB              K1, K3, K3
+	VBLENDMPD         Z29, Z30, K3, Z12
+	VCMPPD            $0x00, Z29, Z14, K3
+	VCMPPD            $0x00, Z31, Z15, K1
+	KANDB             K1, K3, K3
+	VBLENDMPD         Z31, Z12, K3, Z12
+	VCMPPD            $0x00, Z30, Z15, K3
+	VCMPPD            $0x00, Z29, Z15, K1
+	KORB              K1, K3, K3
+	VCMPPD            $0x00, Z29, Z14, K1
+	KORB              K1, K3, K3
+	VBLENDMPD         Z12, Z16, K3, Z12
+	VRNDSCALEPD       $0x0b, Z7, Z16
+	VCMPPD            $0x00, Z7, Z16, K3
+	VCMPPD            $0x01, Z30, Z6, K1
+	VCMPPD            $0x01, Z29, Z15, K2
+	KANDB             K2, K1, K1
+	KNOTB             K3, K2
+	KANDB             K2, K1, K1
+	VMULPD            Z27, Z7, Z15
+	VRNDSCALEPD       $0x0b, Z15, Z16
+	VCMPPD            $0x04, Z15, Z16, K2
+	KANDB             K2, K3, K3
+	VPANDQ.BCST       mathConstants<>+3168(SB), Z6, Z15
+	VBLENDMPD         Z15, Z30, K3, Z15
+	VPXORQ            Z15, Z12, Z15
+	VCMPPD            $0x03, Z6, Z6, K3
+	VCMPPD            $0x03, Z7, Z7, K2
+	KORB              K2, K3, K3
+	KORB              K3, K1, K1
+	VBLENDMPD.BCST    mathConstants<>+1920(SB), Z15, K1, Z15
+	VCMPPD            $0x00, Z31, Z6, K1
+	VCMPPD            $0x00, Z30, Z7, K3
+	KORB              K3, K1, K1
+	VBLENDMPD         Z31, Z15, K1, Z15
+	VMOVUPD           Z15, (DI)(AX*8)
+	ADDQ              $0x08, AX
+	CMPQ              AX, R9
+	JLE               loop
+
+tail:
+	ADDQ              $0x08, R9
+	SUBQ              AX, R9
+	JZ                done
+	MOVQ              $-1, R10
+	BZHIQ             R9, R10, R10
+	KMOVQ             R10, K7
+	VMOVUPD.Z         (SI)(AX*8), K7, Z6
+	VMOVUPD.Z         (DX)(AX*8), K7, Z7
+	VPANDQ            Z28, Z6, Z8
+	VCMPPD            $0x01, Z24, Z8, K1
+	VMULPD            Z25, Z8, Z9
+	VBLENDMPD         Z9, Z8, K1, Z9
+	VPSUBQ            Z22, Z9, Z9
+	VPSRLQ            $0x34, Z9, Z8
+	VPORQ             Z23, Z8, Z8
+	VSUBPD            Z21, Z8, Z8
+	VPANDQ            Z20, Z9, Z10
+	VPADDQ            Z19, Z10, Z10
+	VPSRLQ            $0x30, Z9, Z9
+	VSUBPD            Z18, Z8, Z11
+	VBLENDMPD         Z11, Z8, K1, Z11
+	VMOVDQA64         Z9, Z8
+	VPERMI2PD         Z1, Z0, Z8
+	VMOVAPS           Z10, Z12
+	VFNMADD231PD      Z8, Z17, Z12
+	VMOVAPS           Z8, Z13
+	VFMADD231PD       Z10, Z27, Z13
+	VSUBPD            Z13, Z8, Z8
+	VFMADD231PD       Z10, Z27, Z8
+	VDIVPD            Z13, Z31, Z10
+	VMULPD            Z10, Z12, Z14
+	VFNMADD231PD      Z13, Z14, Z12
+	VFNMADD231PD      Z8, Z14, Z12
+	VMULPD            Z14, Z14, Z8
+	VMOVDQA64         Z9, Z13
+	VPERMI2PD         Z3, Z2, Z13
+	VFMADD231PD.BCST  mathConstants<>+1824(SB), Z11, Z13
+	VADDPD            Z14, Z13, Z15
+	VSUBPD            Z15, Z13, Z13
+	VADDPD            Z14, Z13, Z13
+	VMOVDQA64         Z9, Z16
+	VPERMI2PD         Z5, Z4, Z16
+	VFMADD231PD.BCST  mathConstants<>+1856(SB), Z11, Z16
+	VADDPD            Z16, Z13, Z16
+	VFMADD231PD       Z10, Z12, Z16
+	VMULPD            Z8, Z14, Z14
+	VPBROADCASTQ      mathConstants<>+9664(SB), Z10
+	VMOVAPS           Z10, Z12
+	VFMADD231PD.BCST  mathConstants<>+9632(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9696(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
+	VFMADD231PD       Z12, Z14, Z16
+	VMULPD            Z15, Z7, Z12
+	VFMSUB213PD       Z12, Z7, Z15
+	VPANDQ            Z28, Z12, Z14
+	VCMPPD.BCST       $0x01, mathConstants<>+9888(SB), Z14, K1
+	VFMADD231PD       Z16, Z7, Z15
+	VBLENDMPD         Z15, Z30, K1, Z15
+	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
+	VMINPD            Z12, Z16, Z16
+	VPBROADCASTQ      mathConstants<>+4672(SB), Z12
+	VMAXPD            Z16, Z12, Z12
+	VADDPD            Z15, Z12, Z16
+	VFMADD132PD.BCST  mathConstants<>+3680(SB), Z26, Z16
+	VSUBPD            Z26, Z16, Z14
+	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z14, Z12
+	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z14, Z15
+	VADDPD            Z15, Z12, Z15
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z12
+	VMOVAPS           Z12, Z14
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z15, Z14
+	VFMADD213PD       Z27, Z15, Z14
+	VMULPD            Z15, Z15, Z12
+	VFMADD231PD       Z14, Z12, Z15
+	VADDPD            Z15, Z31, Z15
+	VSUBPD            Z26, Z16, Z16
+	VSCALEFPD         Z16, Z15, Z16
+	VPANDQ            Z28, Z6, Z15
+	VPANDQ            Z28, Z7, Z14
+	VCMPPD            $0x01, Z15, Z31, K1
+	VCMPPD            $0x01, Z7, Z30, K2
+	KANDB             K2, K1, K3
+	KORB              K2, K1, K1
+	KNOTB             K1, K1
+	KORB              K1, K3, K3
+	VBLENDMPD         Z29, Z30, K3, Z12
+	VCMPPD            $0x00, Z29, Z14, K3
+	VCMPPD            $0x00, Z31, Z15, K1
+	KANDB             K1, K3, K3
+	VBLENDMPD         Z31, Z12, K3, Z12
+	VCMPPD            $0x00, Z30, Z15, K3
+	VCMPPD            $0x00, Z29, Z15, K1
+	KORB              K1, K3, K3
+	VCMPPD            $0x00, Z29, Z14, K1
+	KORB              K1, K3, K3
+	VBLENDMPD         Z12, Z16, K3, Z12
+	VRNDSCALEPD       $0x0b, Z7, Z16
+	VCMPPD            $0x00, Z7, Z16, K3
+	VCMPPD            $0x01, Z30, Z6, K1
+	VCMPPD            $0x01, Z29, Z15, K2
+	KANDB             K2, K1, K1
+	KNOTB             K3, K2
+	KANDB             K2, K1, K1
+	VMULPD            Z27, Z7, Z15
+	VRNDSCALEPD       $0x0b, Z15, Z16
+	VCMPPD            $0x04, Z15, Z16, K2
+	KANDB             K2, K3, K3
+	VPANDQ.BCST       mathConstants<>+3168(SB), Z6, Z15
+	VBLENDMPD         Z15, Z30, K3, Z15
+	VPXORQ            Z15, Z12, Z15
+	VCMPPD            $0x03, Z6, Z6, K3
+	VCMPPD            $0x03, Z7, Z7, K2
+	KORB              K2, K3, K3
+	KORB              K3, K1, K1
+	VBLENDMPD.BCST    mathConstants<>+1920(SB), Z15, K1, Z15
+	VCMPPD            $0x00, Z31, Z6, K1
+	VCMPPD            $0x00, Z30, Z7, K3
+	KORB              K3, K1, K1
+	VBLENDMPD         Z31, Z15, K1, Z15
+	VMOVUPD           Z15, K7, (DI)(AX*8)
+	ADDQ              R9, AX
+
+done:
+	VZEROUPPER
+	RET
+
+// func powLongF64AVX2(dst *float64, x *float64, y *float64, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·powLongF64AVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), DI
+	MOVQ    x+8(FP), SI
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), R9
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VPXOR   Y14, Y14, Y14
+	VMOVUPS mathConstants<>+3712(SB), Y13
+	VMOVUPS mathConstants<>+1632(SB), Y12
+	VMOVUPD mathConstants_powHalf<>+0(SB), Y0
+	VMOVUPD mathConstants_powHalf<>+32(SB), Y0
+	VMOVUPD mathConstants_powHigh<>+0(SB), Y0
+	VMOVUPD mathConstants_powHigh<>+32(SB), Y0
+	VMOVUPD mathConstants_powLow<>+0(SB), Y0
+	VMOVUPD mathConstants_powLow<>+32(SB), Y0
+	XORL    AX, AX
+	SUBQ    $0x04, R9
+	JL      tail
+
+loop:
+	VMOVUPD      (SI)(AX*8), Y0
+	VMOVUPD      (DX)(AX*8), Y1
+	VPAND        mathConstants<>+2784(SB), Y0, Y2
 	VCMPPD       $0x01, mathConstants<>+6400(SB), Y2, Y3
 	VMULPD       mathConstants<>+6432(SB), Y2, Y4
 	VBLENDVPD    Y3, Y4, Y2, Y4
-	VMOVUPS      mathConstants<>+1536(SB), Y2
-	VBLENDVPD    Y3, mathConstants<>+6464(SB), Y2, Y2
-	VPSUBQ       mathConstants<>+1472(SB), Y4, Y4
-	VPSRLQ       $0x34, Y4, Y3
-	VPOR         mathConstants<>+1504(SB), Y3, Y3
-	VSUBPD       Y2, Y3, Y2
-	VPAND        mathConstants<>+1568(SB), Y4, Y4
-	VPADDQ       mathConstants<>+1600(SB), Y4, Y4
-	VSUBPD       Y15, Y4, Y3
-	VADDPD       Y4, Y15, Y5
-	VSUBPD       Y5, Y15, Y6
-	VADDPD       Y4, Y6, Y4
-	VDIVPD       Y5, Y15, Y6
-	VMULPD       Y6, Y3, Y7
-	VFNMADD231PD Y5, Y7, Y3
-	VFNMADD231PD Y4, Y7, Y3
-	VMULPD       Y6, Y3, Y6
-	VMULPD       Y7, Y7, Y3
-	VMOVAPS      Y3, Y4
-	VFMSUB231PD  Y7, Y7, Y4
-	VADDPD       Y7, Y7, Y5
-	VFMADD231PD  Y6, Y5, Y4
-	VMOVUPS      mathConstants<>+9600(SB), Y5
-	VMOVAPS      Y5, Y8
-	VFMADD231PD  mathConstants<>+9568(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9632(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9664(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9696(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9728(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9760(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9792(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+9824(SB), Y3, Y8
-	VMULPD       Y8, Y3, Y8
-	VADDPD       mathConstants<>+9856(SB), Y8, Y5
-	VMOVUPS      mathConstants<>+9856(SB), Y9
-	VSUBPD       Y5, Y9, Y9
-	VADDPD       Y8, Y9, Y8
-	VADDPD       mathConstants<>+9888(SB), Y8, Y8
-	VMULPD       Y5, Y3, Y9
-	VMOVAPS      Y9, Y10
-	VFMSUB231PD  Y5, Y3, Y10
-	VFMADD231PD  Y5, Y4, Y10
-	VFMADD231PD  Y8, Y3, Y10
-	VMULPD       Y9, Y7, Y8
-	VMOVAPS      Y8, Y3
-	VFMSUB231PD  Y9, Y7, Y3
-	VFMADD231PD  Y9, Y6, Y3
-	VFMADD231PD  Y10, Y7, Y3
-	VADDPD       Y7, Y7, Y7
-	VADDPD       Y8, Y7, Y10
-	VSUBPD       Y10, Y7, Y7
-	VADDPD       Y8, Y7, Y8
-	VADDPD       Y6, Y6, Y6
-	VADDPD       Y6, Y3, Y6
-	VADDPD       Y6, Y8, Y6
-	VMULPD       mathConstants<>+1824(SB), Y2, Y8
-	VADDPD       Y10, Y8, Y3
-	VSUBPD       Y3, Y8, Y8
-	VADDPD       Y10, Y8, Y10
-	VFMADD231PD  mathConstants<>+1856(SB), Y2, Y6
-	VADDPD       Y6, Y10, Y6
-	VADDPD       Y6, Y3, Y10
-	VSUBPD       Y10, Y3, Y3
-	VADDPD       Y6, Y3, Y6
-	VMULPD       Y10, Y1, Y3
-	VFMSUB213PD  Y3, Y1, Y10
-	VFMADD231PD  Y6, Y1, Y10
-	VPAND        Y11, Y3, Y6
-	VCMPPD       $0x01, mathConstants<>+9920(SB), Y6, Y6
-	VBLENDVPD    Y6, Y10, Y14, Y10
-	VMOVUPS      mathConstants<>+4064(SB), Y6
-	VMINPD       Y3, Y6, Y6
-	VMOVUPS      mathConstants<>+4672(SB), Y3
-	VMAXPD       Y6, Y3, Y3
-	VMOVAPS      Y13, Y6
-	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y6
-	VSUBPD       Y13, Y6, Y6
-	VFNMADD231PD mathConstants<>+3744(SB), Y6, Y3
-	VFNMADD231PD mathConstants<>+3776(SB), Y6, Y10
-	VADDPD       Y10, Y3, Y10
-	VMOVUPS      mathConstants<>+6048(SB), Y3
+	VPSUBQ       mathConstants<>+9568(SB), Y4, Y4
+	VPSRLQ       $0x34, Y4, Y2
+	VPOR         mathConstants<>+1504(SB), Y2, Y2
+	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
+	VPAND        mathConstants<>+1568(SB), Y4, Y5
+	VPADDQ       mathConstants<>+9600(SB), Y5, Y5
+	VPSRLQ       $0x30, Y4, Y4
+	VSUBPD       mathConstants<>+9856(SB), Y2, Y6
+	VBLENDVPD    Y3, Y6, Y2, Y6
+	VPAND        mathConstants<>+9824(SB), Y4, Y2
+	LEAQ         mathConstants_powHalf<>+0(SB), R10
+	VPCMPEQD     Y7, Y7, Y7
+	VGATHERQPD   Y7, (R10)(Y2*8), Y3
+	VMOVAPS      Y5, Y7
+	VFNMADD231PD mathConstants<>+1664(SB), Y3, Y7
 	VMOVAPS      Y3, Y2
+	VFMADD231PD  Y5, Y12, Y2
+	VSUBPD       Y2, Y3, Y3
+	VFMADD231PD  Y5, Y12, Y3
+	VDIVPD       Y2, Y15, Y5
+	VMULPD       Y5, Y7, Y8
+	VFNMADD231PD Y2, Y8, Y7
+	VFNMADD231PD Y3, Y8, Y7
+	VMULPD       Y8, Y8, Y3
+	VPAND        mathConstants<>+9824(SB), Y4, Y2
+	LEAQ         mathConstants_powHigh<>+0(SB), R10
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, (R10)(Y2*8), Y9
+	VFMADD231PD  mathConstants<>+1824(SB), Y6, Y9
+	VADDPD       Y8, Y9, Y10
+	VSUBPD       Y10, Y9, Y9
+	VADDPD       Y8, Y9, Y9
+	VPAND        mathConstants<>+9824(SB), Y4, Y4
+	LEAQ         mathConstants_powLow<>+0(SB), R10
+	VPCMPEQD     Y11, Y11, Y11
+	VGATHERQPD   Y11, (R10)(Y4*8), Y2
+	VFMADD231PD  mathConstants<>+1856(SB), Y6, Y2
+	VADDPD       Y2, Y9, Y2
+	VFMADD231PD  Y5, Y7, Y2
+	VMULPD       Y3, Y8, Y8
+	VMOVUPS      mathConstants<>+9664(SB), Y5
+	VMOVAPS      Y5, Y7
+	VFMADD231PD  mathConstants<>+9632(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+9696(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+9728(SB), Y3, Y7
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y10, Y1, Y7
+	VFMSUB213PD  Y7, Y1, Y10
+	VPAND        mathConstants<>+2784(SB), Y7, Y8
+	VCMPPD       $0x01, mathConstants<>+9888(SB), Y8, Y8
+	VFMADD231PD  Y2, Y1, Y10
+	VBLENDVPD    Y8, Y10, Y14, Y10
+	VMOVUPS      mathConstants<>+4064(SB), Y8
+	VMINPD       Y7, Y8, Y8
+	VMOVUPS      mathConstants<>+4672(SB), Y7
+	VMAXPD       Y8, Y7, Y7
+	VADDPD       Y10, Y7, Y8
+	VFMADD132PD  mathConstants<>+3680(SB), Y13, Y8
+	VSUBPD       Y13, Y8, Y2
+	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y7
+	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y10
+	VADDPD       Y10, Y7, Y10
+	VMOVUPS      mathConstants<>+6048(SB), Y7
+	VMOVAPS      Y7, Y2
 	VFMADD231PD  mathConstants<>+6016(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6080(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y10, Y2
@@ -13499,61 +13763,62 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6304(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+1632(SB), Y10, Y2
-	VMULPD       Y10, Y10, Y3
-	VFMADD231PD  Y2, Y3, Y10
+	VFMADD213PD  Y12, Y10, Y2
+	VMULPD       Y10, Y10, Y7
+	VFMADD231PD  Y2, Y7, Y10
 	VADDPD       Y10, Y15, Y10
+	VSUBPD       Y13, Y8, Y8
 	VMOVAPS      Y13, Y2
-	VFMADD231PD  mathConstants<>+1632(SB), Y6, Y2
-	VSUBPD       Y13, Y2, Y3
-	VSUBPD       Y3, Y6, Y3
-	VADDPD       Y13, Y3, Y3
+	VFMADD231PD  Y12, Y8, Y2
+	VSUBPD       Y13, Y2, Y7
+	VSUBPD       Y7, Y8, Y7
+	VADDPD       Y13, Y7, Y7
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y15, Y2, Y2
 	VMULPD       Y2, Y10, Y2
-	VPSLLQ       $0x34, Y3, Y3
-	VPADDQ       Y15, Y3, Y3
-	VMULPD       Y3, Y2, Y3
-	VPAND        Y11, Y0, Y2
-	VPAND        Y11, Y1, Y10
-	VCMPPD       $0x01, Y2, Y15, Y6
-	VCMPPD       $0x01, Y1, Y14, Y8
-	VPAND        Y8, Y6, Y7
-	VPOR         Y8, Y6, Y6
-	VPCMPEQD     Y8, Y8, Y8
-	VPXOR        Y6, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VBLENDVPD    Y7, Y12, Y14, Y7
-	VCMPPD       $0x00, Y12, Y10, Y8
-	VCMPPD       $0x00, Y15, Y2, Y6
-	VPAND        Y6, Y8, Y8
-	VBLENDVPD    Y8, Y15, Y7, Y7
-	VCMPPD       $0x00, Y14, Y2, Y8
-	VCMPPD       $0x00, Y12, Y2, Y6
-	VPOR         Y6, Y8, Y8
-	VCMPPD       $0x00, Y12, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VBLENDVPD    Y8, Y7, Y3, Y7
-	VROUNDPD     $0x0b, Y1, Y3
-	VCMPPD       $0x00, Y1, Y3, Y3
-	VCMPPD       $0x01, Y14, Y0, Y8
-	VCMPPD       $0x01, Y12, Y2, Y2
-	VPAND        Y2, Y8, Y8
+	VPSLLQ       $0x34, Y7, Y7
+	VPADDQ       Y15, Y7, Y7
+	VMULPD       Y7, Y2, Y7
+	VPAND        mathConstants<>+2784(SB), Y0, Y2
+	VPAND        mathConstants<>+2784(SB), Y1, Y10
+	VCMPPD       $0x01, Y2, Y15, Y8
+	VCMPPD       $0x01, Y1, Y14, Y3
+	VPAND        Y3, Y8, Y5
+	VPOR         Y3, Y8, Y8
+	VPCMPEQD     Y3, Y3, Y3
+	VPXOR        Y8, Y3, Y3
+	VPOR         Y3, Y5, Y5
+	VBLENDVPD    Y5, mathConstants<>+1984(SB), Y14, Y5
+	VCMPPD       $0x00, mathConstants<>+1984(SB), Y10, Y3
+	VCMPPD       $0x00, Y15, Y2, Y8
+	VPAND        Y8, Y3, Y3
+	VBLENDVPD    Y3, Y15, Y5, Y5
+	VCMPPD       $0x00, Y14, Y2, Y3
+	VCMPPD       $0x00, mathConstants<>+1984(SB), Y2, Y8
+	VPOR         Y8, Y3, Y3
+	VCMPPD       $0x00, mathConstants<>+1984(SB), Y10, Y10
+	VPOR         Y10, Y3, Y3
+	VBLENDVPD    Y3, Y5, Y7, Y5
+	VROUNDPD     $0x0b, Y1, Y7
+	VCMPPD       $0x00, Y1, Y7, Y7
+	VCMPPD       $0x01, Y14, Y0, Y3
+	VCMPPD       $0x01, mathConstants<>+1984(SB), Y2, Y2
+	VPAND        Y2, Y3, Y3
 	VPCMPEQD     Y2, Y2, Y2
-	VPXOR        Y3, Y2, Y2
-	VPAND        Y2, Y8, Y8
-	VMULPD       mathConstants<>+1632(SB), Y1, Y2
+	VPXOR        Y7, Y2, Y2
+	VPAND        Y2, Y3, Y3
+	VMULPD       Y12, Y1, Y2
 	VROUNDPD     $0x0b, Y2, Y10
 	VCMPPD       $0x04, Y2, Y10, Y2
-	VPAND        Y2, Y3, Y3
+	VPAND        Y2, Y7, Y7
 	VPAND        mathConstants<>+3168(SB), Y0, Y2
-	VBLENDVPD    Y3, Y2, Y14, Y2
-	VPXOR        Y2, Y7, Y2
-	VCMPPD       $0x03, Y0, Y0, Y7
-	VCMPPD       $0x03, Y1, Y1, Y3
-	VPOR         Y3, Y7, Y7
-	VPOR         Y7, Y8, Y8
-	VBLENDVPD    Y8, mathConstants<>+1920(SB), Y2, Y2
+	VBLENDVPD    Y7, Y2, Y14, Y2
+	VPXOR        Y2, Y5, Y2
+	VCMPPD       $0x03, Y0, Y0, Y5
+	VCMPPD       $0x03, Y1, Y1, Y7
+	VPOR         Y7, Y5, Y5
+	VPOR         Y5, Y3, Y3
+	VBLENDVPD    Y3, mathConstants<>+1920(SB), Y2, Y2
 	VCMPPD       $0x00, Y15, Y0, Y0
 	VCMPPD       $0x00, Y14, Y1, Y1
 	VPOR         Y1, Y0, Y0
@@ -13883,11 +14148,11 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z31
 	VPBROADCASTQ mathConstants<>+2784(SB), Z30
-	VPBROADCASTQ mathConstants<>+10048(SB), Z29
-	VPBROADCASTQ mathConstants<>+10016(SB), Z28
+	VPBROADCASTQ mathConstants<>+10016(SB), Z29
+	VPBROADCASTQ mathConstants<>+9984(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+9952(SB), Z26
-	VPBROADCASTQ mathConstants<>+9984(SB), Z25
+	VPBROADCASTQ mathConstants<>+9920(SB), Z26
+	VPBROADCASTQ mathConstants<>+9952(SB), Z25
 	VPXORQ       Z24, Z24, Z24
 	VPBROADCASTQ mathConstants<>+1920(SB), Z23
 	XORL         AX, AX
@@ -14009,11 +14274,11 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1984(SB), Y15
 	VMOVUPS mathConstants<>+2784(SB), Y14
-	VMOVUPS mathConstants<>+10048(SB), Y13
-	VMOVUPS mathConstants<>+10016(SB), Y12
+	VMOVUPS mathConstants<>+10016(SB), Y13
+	VMOVUPS mathConstants<>+9984(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+9952(SB), Y10
-	VMOVUPS mathConstants<>+9984(SB), Y9
+	VMOVUPS mathConstants<>+9920(SB), Y10
+	VMOVUPS mathConstants<>+9952(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -14071,6 +14336,60 @@ loop:
 tail:
 	VZEROUPPER
 	RET
+
+DATA mathConstants_powHalf<>+0(SB)/8, $0x3fd6d80000000000
+DATA mathConstants_powHalf<>+8(SB)/8, $0x3fd7d80000000000
+DATA mathConstants_powHalf<>+16(SB)/8, $0x3fd8d80000000000
+DATA mathConstants_powHalf<>+24(SB)/8, $0x3fd9d80000000000
+DATA mathConstants_powHalf<>+32(SB)/8, $0x3fdad80000000000
+DATA mathConstants_powHalf<>+40(SB)/8, $0x3fdbd80000000000
+DATA mathConstants_powHalf<>+48(SB)/8, $0x3fdcd80000000000
+DATA mathConstants_powHalf<>+56(SB)/8, $0x3fddd80000000000
+DATA mathConstants_powHalf<>+64(SB)/8, $0x3fded80000000000
+DATA mathConstants_powHalf<>+72(SB)/8, $0x3fe0000000000000
+DATA mathConstants_powHalf<>+80(SB)/8, $0x3fe0d40000000000
+DATA mathConstants_powHalf<>+88(SB)/8, $0x3fe1d40000000000
+DATA mathConstants_powHalf<>+96(SB)/8, $0x3fe2d40000000000
+DATA mathConstants_powHalf<>+104(SB)/8, $0x3fe3d40000000000
+DATA mathConstants_powHalf<>+112(SB)/8, $0x3fe4d40000000000
+DATA mathConstants_powHalf<>+120(SB)/8, $0x3fe5d40000000000
+GLOBL mathConstants_powHalf<>(SB), RODATA|NOPTR, $128
+
+DATA mathConstants_powHigh<>+0(SB)/8, $0xbfd5925d2b112000
+DATA mathConstants_powHigh<>+8(SB)/8, $0xbfd2d46602adc000
+DATA mathConstants_powHigh<>+16(SB)/8, $0xbfd03346e0106000
+DATA mathConstants_powHigh<>+24(SB)/8, $0xbfcb5971a213c000
+DATA mathConstants_powHigh<>+32(SB)/8, $0xbfc67d6e9d784000
+DATA mathConstants_powHigh<>+40(SB)/8, $0xbfc1ceed09854000
+DATA mathConstants_powHigh<>+48(SB)/8, $0xbfba956d3ecb0000
+DATA mathConstants_powHigh<>+56(SB)/8, $0xbfb1dbd2643d0000
+DATA mathConstants_powHigh<>+64(SB)/8, $0xbfa2d7ae5c3c0000
+DATA mathConstants_powHigh<>+72(SB)/8, $0x0000000000000000
+DATA mathConstants_powHigh<>+80(SB)/8, $0x3fa9d644fe000000
+DATA mathConstants_powHigh<>+88(SB)/8, $0x3fbbb23e93690000
+DATA mathConstants_powHigh<>+96(SB)/8, $0x3fc4d56b57990000
+DATA mathConstants_powHigh<>+104(SB)/8, $0x3fcb7526a22e4000
+DATA mathConstants_powHigh<>+112(SB)/8, $0x3fd0e0b709a44000
+DATA mathConstants_powHigh<>+120(SB)/8, $0x3fd3e10b16702000
+GLOBL mathConstants_powHigh<>(SB), RODATA|NOPTR, $128
+
+DATA mathConstants_powLow<>+0(SB)/8, $0xbd44b2052c2d4866
+DATA mathConstants_powLow<>+8(SB)/8, $0xbd49dcbc88caaf9b
+DATA mathConstants_powLow<>+16(SB)/8, $0xbcf89ff8a966395c
+DATA mathConstants_powLow<>+24(SB)/8, $0x3d432578be2ab711
+DATA mathConstants_powLow<>+32(SB)/8, $0xbd4770bbe7ac7c97
+DATA mathConstants_powLow<>+40(SB)/8, $0x3d315c1c39192af9
+DATA mathConstants_powLow<>+48(SB)/8, $0x3d40ce4359fe9da8
+DATA mathConstants_powLow<>+56(SB)/8, $0xbd390b24d977c494
+DATA mathConstants_powLow<>+64(SB)/8, $0xbd46eb635d312cc9
+DATA mathConstants_powLow<>+72(SB)/8, $0x0000000000000000
+DATA mathConstants_powLow<>+80(SB)/8, $0xbd4761b7d632dc62
+DATA mathConstants_powLow<>+88(SB)/8, $0xbd368b183559db8b
+DATA mathConstants_powLow<>+96(SB)/8, $0xbd43fd3ff52b4d55
+DATA mathConstants_powLow<>+104(SB)/8, $0x3d2c0dbf2e785490
+DATA mathConstants_powLow<>+112(SB)/8, $0xbd46afe3ac3ce86b
+DATA mathConstants_powLow<>+120(SB)/8, $0xbd40621875d5eb1d
+GLOBL mathConstants_powLow<>(SB), RODATA|NOPTR, $128
 
 DATA mathConstants<>+0(SB)/8, $0x42b2000042b20000
 DATA mathConstants<>+8(SB)/8, $0x42b2000042b20000
@@ -15268,68 +15587,64 @@ DATA mathConstants<>+9536(SB)/8, $0xbc9cbc0cd0c60969
 DATA mathConstants<>+9544(SB)/8, $0xbc9cbc0cd0c60969
 DATA mathConstants<>+9552(SB)/8, $0xbc9cbc0cd0c60969
 DATA mathConstants<>+9560(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9568(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9576(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9584(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9592(SB)/8, $0x3fbec73d454f47da
-DATA mathConstants<>+9600(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9608(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9616(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9624(SB)/8, $0x3fba50e5bed5f4ce
-DATA mathConstants<>+9632(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9640(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9648(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9656(SB)/8, $0x3fbe2653c000cd3e
-DATA mathConstants<>+9664(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9672(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9680(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9688(SB)/8, $0x3fc110f1d097f87c
-DATA mathConstants<>+9696(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9704(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9712(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9720(SB)/8, $0x3fc3b13ba57c72fa
-DATA mathConstants<>+9728(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9736(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9744(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9752(SB)/8, $0x3fc745d172bcd84a
-DATA mathConstants<>+9760(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9768(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9776(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9784(SB)/8, $0x3fcc71c71c747e6d
-DATA mathConstants<>+9792(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9800(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9808(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9816(SB)/8, $0x3fd2492492492363
-DATA mathConstants<>+9824(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9832(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9840(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9848(SB)/8, $0x3fd999999999999a
-DATA mathConstants<>+9856(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9864(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9872(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9880(SB)/8, $0x3fe5555555555555
-DATA mathConstants<>+9888(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9896(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9904(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9912(SB)/8, $0x3c85555555555555
-DATA mathConstants<>+9920(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9928(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9936(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9944(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9952(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9960(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9968(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9976(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9984(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9992(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10000(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10008(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10016(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10024(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10032(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10040(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10048(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10056(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10064(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10072(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $10080
+DATA mathConstants<>+9568(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9576(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9584(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9592(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9600(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9608(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9616(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9624(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9632(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9640(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9648(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9656(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9664(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9672(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9680(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9688(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9696(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9704(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9712(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9720(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9728(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9736(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9744(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9752(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9760(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9768(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9776(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9784(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9792(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9800(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9808(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9816(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9824(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9832(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9840(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9848(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9856(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9864(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9872(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9880(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9888(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9896(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9904(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9912(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9920(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9928(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9936(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9944(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9952(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9960(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9968(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9976(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9984(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9992(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10000(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10008(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10016(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10024(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10032(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10040(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $10048

@@ -238,9 +238,13 @@ func expNegMulF64AVX512(dst *float64, a *float64, b *float64, n int) { panic(noA
 
 func expNegMulF64AVX2(dst *float64, a *float64, b *float64, n int) { panic(noAssembly) }
 
-func powF64AVX512(dst *float64, x *float64, y *float64, n int) { panic(noAssembly) }
+func powF64AVX512(dst *float64, x *float64, y *float64, n int) (done int) { panic(noAssembly) }
 
-func powF64AVX2(dst *float64, x *float64, y *float64, n int) { panic(noAssembly) }
+func powF64AVX2(dst *float64, x *float64, y *float64, n int) (done int) { panic(noAssembly) }
+
+func powLongF64AVX512(dst *float64, x *float64, y *float64, n int) { panic(noAssembly) }
+
+func powLongF64AVX2(dst *float64, x *float64, y *float64, n int) { panic(noAssembly) }
 
 func atan2F64AVX512(dst *float64, y *float64, x *float64, n int) { panic(noAssembly) }
 

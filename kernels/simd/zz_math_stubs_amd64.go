@@ -587,12 +587,22 @@ func expNegMulF64AVX2(dst *float64, a *float64, b *float64, n int)
 // powF64AVX512 takes any n > 0.
 //
 //go:noescape
-func powF64AVX512(dst *float64, x *float64, y *float64, n int)
+func powF64AVX512(dst *float64, x *float64, y *float64, n int) (done int)
 
 // powF64AVX2 wants n to be a multiple of 4.
 //
 //go:noescape
-func powF64AVX2(dst *float64, x *float64, y *float64, n int)
+func powF64AVX2(dst *float64, x *float64, y *float64, n int) (done int)
+
+// powLongF64AVX512 takes any n > 0.
+//
+//go:noescape
+func powLongF64AVX512(dst *float64, x *float64, y *float64, n int)
+
+// powLongF64AVX2 wants n to be a multiple of 4.
+//
+//go:noescape
+func powLongF64AVX2(dst *float64, x *float64, y *float64, n int)
 
 // atan2F64AVX512 takes any n > 0.
 //

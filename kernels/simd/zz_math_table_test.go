@@ -62,6 +62,7 @@ var mathTable = []routine{
 	{"GeluTanhF64", GeluTanhF64, geluTanhF64Go},
 	{"ExpNegMulF64", ExpNegMulF64, expNegMulF64Go},
 	{"PowF64", PowF64, powF64Go},
+	{"powLongF64", powLongF64, powLongF64Go},
 	{"Atan2F64", Atan2F64, atan2F64Go},
 	{"HypotF64", HypotF64, hypotF64Go},
 }

@@ -4,6 +4,63 @@ package simd
 
 import "math"
 
+var powHalf = [16]float64{
+	0x1.6d8p-02,
+	0x1.7d8p-02,
+	0x1.8d8p-02,
+	0x1.9d8p-02,
+	0x1.ad8p-02,
+	0x1.bd8p-02,
+	0x1.cd8p-02,
+	0x1.dd8p-02,
+	0x1.ed8p-02,
+	0x1p-01,
+	0x1.0d4p-01,
+	0x1.1d4p-01,
+	0x1.2d4p-01,
+	0x1.3d4p-01,
+	0x1.4d4p-01,
+	0x1.5d4p-01,
+}
+
+var powHigh = [16]float64{
+	-0x1.5925d2b112p-02,
+	-0x1.2d46602adcp-02,
+	-0x1.03346e0106p-02,
+	-0x1.b5971a213cp-03,
+	-0x1.67d6e9d784p-03,
+	-0x1.1ceed09854p-03,
+	-0x1.a956d3ecbp-04,
+	-0x1.1dbd2643dp-04,
+	-0x1.2d7ae5c3cp-05,
+	0x0p+00,
+	0x1.9d644fep-05,
+	0x1.bb23e9369p-04,
+	0x1.4d56b5799p-03,
+	0x1.b7526a22e4p-03,
+	0x1.0e0b709a44p-02,
+	0x1.3e10b16702p-02,
+}
+
+var powLow = [16]float64{
+	-0x1.4b2052c2d4866p-43,
+	-0x1.9dcbc88caaf9bp-43,
+	-0x1.89ff8a966395cp-48,
+	0x1.32578be2ab711p-43,
+	-0x1.770bbe7ac7c97p-43,
+	0x1.15c1c39192af9p-44,
+	0x1.0ce4359fe9da8p-43,
+	-0x1.90b24d977c494p-44,
+	-0x1.6eb635d312cc9p-43,
+	0x0p+00,
+	-0x1.761b7d632dc62p-43,
+	-0x1.68b183559db8bp-44,
+	-0x1.3fd3ff52b4d55p-43,
+	0x1.c0dbf2e78549p-45,
+	-0x1.6afe3ac3ce86bp-43,
+	-0x1.0621875d5eb1dp-43,
+}
+
 func expF32One(x float32) float32 {
 	t5 := lesser(float32(89.0), x)
 	t6 := greater(float32(-104.0), t5)
@@ -3337,146 +3394,74 @@ func expNegMulF64Go(dst []float64, a []float64, b []float64) {
 }
 
 func powF64One(x float64, y float64) float64 {
-	t4 := math.Float64bits(x) & 0x7fffffffffffffff
-	t10 := math.Float64frombits(t4) < float64(0x1p-1022)
-	t13 := float64(math.Float64frombits(t4) * float64(0x1p+54))
-	t14 := sel(t10, t13, math.Float64frombits(t4))
-	t17 := sel(t10, float64(0x1.0000000000435p+52), float64(0x1.00000000003ffp+52))
-	t20 := math.Float64bits(t14) - 0xfff6a09e667f3bcd
-	t21 := t20 >> 52
-	t24 := t21 | 0x4330000000000000
-	e := math.Float64frombits(t24) - t17
-	t28 := t20 & 0xfffffffffffff
-	t30 := t28 + 0x3fe6a09e667f3bcd
-	t34 := math.Float64frombits(t30) - float64(1.0)
-	t36 := float64(1.0) + math.Float64frombits(t30)
-	t37 := float64(1.0) - t36
-	t38 := t37 + math.Float64frombits(t30)
-	t40 := float64(1.0) / t36
-	t41 := float64(t34 * t40)
-	t42 := math.FMA(-(t41), t36, t34)
-	t43 := math.FMA(-(t41), t38, t42)
-	t44 := float64(t43 * t40)
-	t45 := float64(t41 * t41)
-	t46 := math.FMA(t41, t41, -(t45))
-	t47 := t41 + t41
-	t48 := math.FMA(t47, t44, t46)
-	t55 := math.FMA(float64(0x1.ec73d454f47dap-04), t45, float64(0x1.a50e5bed5f4cep-04))
-	t58 := math.FMA(t55, t45, float64(0x1.e2653c000cd3ep-04))
-	t61 := math.FMA(t58, t45, float64(0x1.110f1d097f87cp-03))
-	t64 := math.FMA(t61, t45, float64(0x1.3b13ba57c72fap-03))
-	t67 := math.FMA(t64, t45, float64(0x1.745d172bcd84ap-03))
-	t70 := math.FMA(t67, t45, float64(0x1.c71c71c747e6dp-03))
-	t73 := math.FMA(t70, t45, float64(0x1.2492492492363p-02))
-	t76 := math.FMA(t73, t45, float64(0x1.999999999999ap-02))
-	t77 := float64(t45 * t76)
-	t78 := float64(0x1.5555555555555p-01) + t77
-	t79 := float64(0x1.5555555555555p-01) - t78
-	t80 := t79 + t77
-	t83 := t80 + float64(0x1.5555555555555p-55)
-	t84 := float64(t45 * t78)
-	t85 := math.FMA(t45, t78, -(t84))
-	t86 := math.FMA(t48, t78, t85)
-	t87 := math.FMA(t45, t83, t86)
-	t88 := float64(t41 * t84)
-	t89 := math.FMA(t41, t84, -(t88))
-	t90 := math.FMA(t44, t84, t89)
-	t91 := math.FMA(t41, t87, t90)
-	t92 := t41 + t41
-	t93 := t92 + t88
-	t94 := t92 - t93
-	t95 := t94 + t88
-	t96 := t44 + t44
-	t97 := t91 + t96
-	t98 := t95 + t97
-	t101 := float64(e * float64(0x1.62e42fefa3p-01))
-	t102 := t101 + t93
-	t103 := t101 - t102
-	t104 := t103 + t93
-	t107 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t98)
-	t108 := t104 + t107
-	t109 := t102 + t108
-	t110 := t102 - t109
-	t111 := t110 + t108
-	t112 := float64(y * t109)
-	t113 := math.FMA(y, t109, -(t112))
-	t114 := math.FMA(y, t111, t113)
-	t116 := math.Float64bits(t112) & 0x7fffffffffffffff
-	t120 := math.Float64frombits(t116) < float64(800.0)
-	t123 := sel(t120, t114, float64(0.0))
-	t128 := lesser(float64(710.0), t112)
-	t129 := greater(float64(-746.0), t128)
-	t134 := math.FMA(t129, float64(0x1.71547652b82fep+00), float64(0x1.8p+52))
-	n := t134 - float64(0x1.8p+52)
-	t140 := math.FMA(-(n), float64(0x1.62e42fefa39efp-01), t129)
-	t143 := math.FMA(-(n), float64(0x1.abc9e3b39803fp-56), t123)
-	r := t140 + t143
-	t149 := math.FMA(float64(0x1.20fdb7383dc2cp-29), r, float64(0x1.af7d7e5810863p-26))
-	t152 := math.FMA(t149, r, float64(0x1.27e3f34c6ae87p-22))
-	t155 := math.FMA(t152, r, float64(0x1.71dde58c7419ap-19))
-	t158 := math.FMA(t155, r, float64(0x1.a01a0205e7223p-16))
-	t161 := math.FMA(t158, r, float64(0x1.a01a01b7ef125p-13))
-	t164 := math.FMA(t161, r, float64(0x1.6c16c16c06755p-10))
-	t167 := math.FMA(t164, r, float64(0x1.111111110e05fp-07))
-	t170 := math.FMA(t167, r, float64(0x1.5555555555571p-05))
-	t173 := math.FMA(t170, r, float64(0x1.555555555555ep-03))
-	t176 := math.FMA(t173, r, float64(0x1p-01))
-	t177 := float64(r * r)
-	p := math.FMA(t177, t176, r)
-	t180 := float64(1.0) + p
-	t183 := math.FMA(n, float64(0x1p-01), float64(0x1.8p+52))
-	t185 := t183 - float64(0x1.8p+52)
-	t187 := n - t185
-	t189 := t187 + float64(0x1.8p+52)
-	t191 := math.Float64bits(t183) << 52
-	t192 := t191 + 0x3ff0000000000000
-	t194 := float64(t180 * math.Float64frombits(t192))
-	t195 := math.Float64bits(t189) << 52
-	t196 := t195 + 0x3ff0000000000000
-	t198 := float64(t194 * math.Float64frombits(t196))
-	t200 := math.Float64bits(x) & 0x7fffffffffffffff
-	t203 := math.Float64bits(y) & 0x7fffffffffffffff
-	t209 := float64(1.0) < math.Float64frombits(t200)
-	t210 := float64(0.0) < y
-	t211 := t209 && t210
-	t212 := t209 || t210
-	t213 := !t212
-	t214 := t211 || t213
-	t215 := sel(t214, math.Float64frombits(0x7ff0000000000000), float64(0.0))
-	t216 := math.Float64frombits(t203) == math.Float64frombits(0x7ff0000000000000)
-	t217 := math.Float64frombits(t200) == float64(1.0)
-	t218 := t216 && t217
-	t219 := sel(t218, float64(1.0), t215)
-	t220 := math.Float64frombits(t200) == float64(0.0)
-	t221 := math.Float64frombits(t200) == math.Float64frombits(0x7ff0000000000000)
-	t222 := t220 || t221
-	t223 := math.Float64frombits(t203) == math.Float64frombits(0x7ff0000000000000)
-	t224 := t222 || t223
-	t225 := sel(t224, t219, t198)
-	t226 := math.Trunc(y)
-	t227 := t226 == y
-	t228 := x < float64(0.0)
-	t229 := math.Float64frombits(t200) < math.Float64frombits(0x7ff0000000000000)
-	t230 := t228 && t229
-	t231 := !t227
-	t232 := t230 && t231
-	t234 := float64(y * float64(0x1p-01))
-	t235 := math.Trunc(t234)
-	t236 := t235 != t234
-	t237 := t227 && t236
-	t240 := math.Float64bits(x) & 0x8000000000000000
-	t241 := sel(t237, t240, 0x0)
-	t243 := math.Float64bits(t225) ^ t241
-	t245 := x != x
-	t246 := y != y
-	t247 := t245 || t246
-	t248 := t232 || t247
-	t251 := sel(t248, math.Float64frombits(0x7ff8000000000000), math.Float64frombits(t243))
-	t252 := x == float64(1.0)
-	t253 := y == float64(0.0)
-	t254 := t252 || t253
-	t255 := sel(t254, float64(1.0), t251)
-	return t255
+	t6 := math.Float64bits(x) - 0xfff6555500000000
+	t7 := t6 >> 52
+	t8 := t7 | 0x4330000000000000
+	e := math.Float64frombits(t8) - float64(0x1.00000000003ffp+52)
+	t14 := t6 & 0xfffffffffffff
+	t16 := t14 + 0x3fe6555500000000
+	t18 := t6 >> 48
+	t22 := t18 & 0xf
+	t23 := powHalf[t22]
+	t26 := math.FMA(-(float64(2.0)), t23, math.Float64frombits(t16))
+	t27 := math.FMA(float64(0x1p-01), math.Float64frombits(t16), t23)
+	t28 := t23 - t27
+	t29 := math.FMA(float64(0x1p-01), math.Float64frombits(t16), t28)
+	t32 := float64(1.0) / t27
+	t33 := float64(t26 * t32)
+	t34 := math.FMA(-(t33), t27, t26)
+	t35 := math.FMA(-(t33), t29, t34)
+	t36 := float64(t33 * t33)
+	t39 := t18 & 0xf
+	t40 := powHigh[t39]
+	t41 := math.FMA(e, float64(0x1.62e42fefa3p-01), t40)
+	t42 := t41 + t33
+	t43 := t41 - t42
+	t44 := t43 + t33
+	t47 := t18 & 0xf
+	t48 := powLow[t47]
+	t49 := math.FMA(e, float64(0x1.3de6af278ece6p-42), t48)
+	t50 := t44 + t49
+	t51 := math.FMA(t35, t32, t50)
+	t52 := float64(t33 * t36)
+	t57 := math.FMA(float64(0x1.c7527503ecabcp-12), t36, float64(0x1.249247caf9214p-09))
+	t60 := math.FMA(t57, t36, float64(0x1.99999999a0683p-07))
+	t63 := math.FMA(t60, t36, float64(0x1.5555555555555p-04))
+	t64 := math.FMA(t52, t63, t51)
+	t65 := float64(y * t42)
+	t66 := math.FMA(y, t42, -(t65))
+	t67 := math.FMA(y, t64, t66)
+	t70 := math.Float64bits(e) & 0x7fffffffffffffff
+	t74 := math.Float64frombits(t70) < float64(1022.0)
+	t76 := math.Float64bits(t65) & 0x7fffffffffffffff
+	t80 := math.Float64frombits(t76) < float64(700.0)
+	t81 := t74 && t80
+	t82 := !t81
+	if t82 {
+		return powLongF64One(x, y)
+	}
+	t83 := t65 + t67
+	t88 := math.FMA(t83, float64(0x1.71547652b82fep+00), float64(0x1.8p+52))
+	t90 := t88 - float64(0x1.8p+52)
+	t94 := math.FMA(-(t90), float64(0x1.62e42fefa39efp-01), t65)
+	t97 := math.FMA(-(t90), float64(0x1.abc9e3b39803fp-56), t67)
+	t98 := t94 + t97
+	t104 := math.FMA(float64(0x1.20fdb7383dc2cp-29), t98, float64(0x1.af7d7e5810863p-26))
+	t107 := math.FMA(t104, t98, float64(0x1.27e3f34c6ae87p-22))
+	t110 := math.FMA(t107, t98, float64(0x1.71dde58c7419ap-19))
+	t113 := math.FMA(t110, t98, float64(0x1.a01a0205e7223p-16))
+	t116 := math.FMA(t113, t98, float64(0x1.a01a01b7ef125p-13))
+	t119 := math.FMA(t116, t98, float64(0x1.6c16c16c06755p-10))
+	t122 := math.FMA(t119, t98, float64(0x1.111111110e05fp-07))
+	t125 := math.FMA(t122, t98, float64(0x1.5555555555571p-05))
+	t128 := math.FMA(t125, t98, float64(0x1.555555555555ep-03))
+	t130 := math.FMA(t128, t98, float64(0x1p-01))
+	t131 := float64(t98 * t98)
+	p := math.FMA(t131, t130, t98)
+	t133 := float64(1.0) + p
+	t135 := math.Float64bits(t88) << 52
+	t136 := math.Float64bits(t133) + t135
+	return math.Float64frombits(t136)
 }
 
 func powF64Go(dst []float64, x []float64, y []float64) {
@@ -3484,6 +3469,138 @@ func powF64Go(dst []float64, x []float64, y []float64) {
 	y = y[:len(dst)]
 	for i := range dst {
 		dst[i] = powF64One(x[i], y[i])
+	}
+}
+
+func powLongF64One(x float64, y float64) float64 {
+	t6 := math.Float64bits(x) & 0x7fffffffffffffff
+	t10 := math.Float64frombits(t6) < float64(0x1p-1022)
+	t11 := float64(math.Float64frombits(t6) * float64(0x1p+54))
+	t12 := sel(t10, t11, math.Float64frombits(t6))
+	t17 := math.Float64bits(t12) - 0xfff6555500000000
+	t18 := t17 >> 52
+	t19 := t18 | 0x4330000000000000
+	e := math.Float64frombits(t19) - float64(0x1.00000000003ffp+52)
+	t25 := t17 & 0xfffffffffffff
+	t27 := t25 + 0x3fe6555500000000
+	t29 := t17 >> 48
+	t32 := e - float64(54.0)
+	t33 := sel(t10, t32, e)
+	t37 := t29 & 0xf
+	t38 := powHalf[t37]
+	t41 := math.FMA(-(float64(2.0)), t38, math.Float64frombits(t27))
+	t42 := math.FMA(float64(0x1p-01), math.Float64frombits(t27), t38)
+	t43 := t38 - t42
+	t44 := math.FMA(float64(0x1p-01), math.Float64frombits(t27), t43)
+	t47 := float64(1.0) / t42
+	t48 := float64(t41 * t47)
+	t49 := math.FMA(-(t48), t42, t41)
+	t50 := math.FMA(-(t48), t44, t49)
+	t51 := float64(t48 * t48)
+	t54 := t29 & 0xf
+	t55 := powHigh[t54]
+	t56 := math.FMA(t33, float64(0x1.62e42fefa3p-01), t55)
+	t57 := t56 + t48
+	t58 := t56 - t57
+	t59 := t58 + t48
+	t62 := t29 & 0xf
+	t63 := powLow[t62]
+	t64 := math.FMA(t33, float64(0x1.3de6af278ece6p-42), t63)
+	t65 := t59 + t64
+	t66 := math.FMA(t50, t47, t65)
+	t67 := float64(t48 * t51)
+	t72 := math.FMA(float64(0x1.c7527503ecabcp-12), t51, float64(0x1.249247caf9214p-09))
+	t75 := math.FMA(t72, t51, float64(0x1.99999999a0683p-07))
+	t78 := math.FMA(t75, t51, float64(0x1.5555555555555p-04))
+	t79 := math.FMA(t67, t78, t66)
+	t80 := float64(y * t57)
+	t81 := math.FMA(y, t57, -(t80))
+	t83 := math.Float64bits(t80) & 0x7fffffffffffffff
+	t87 := math.Float64frombits(t83) < float64(800.0)
+	t88 := math.FMA(y, t79, t81)
+	t91 := sel(t87, t88, float64(0.0))
+	t96 := lesser(float64(710.0), t80)
+	t97 := greater(float64(-746.0), t96)
+	t98 := t97 + t91
+	t103 := math.FMA(t98, float64(0x1.71547652b82fep+00), float64(0x1.8p+52))
+	t105 := t103 - float64(0x1.8p+52)
+	t109 := math.FMA(-(t105), float64(0x1.62e42fefa39efp-01), t97)
+	t112 := math.FMA(-(t105), float64(0x1.abc9e3b39803fp-56), t91)
+	t113 := t109 + t112
+	t119 := math.FMA(float64(0x1.20fdb7383dc2cp-29), t113, float64(0x1.af7d7e5810863p-26))
+	t122 := math.FMA(t119, t113, float64(0x1.27e3f34c6ae87p-22))
+	t125 := math.FMA(t122, t113, float64(0x1.71dde58c7419ap-19))
+	t128 := math.FMA(t125, t113, float64(0x1.a01a0205e7223p-16))
+	t131 := math.FMA(t128, t113, float64(0x1.a01a01b7ef125p-13))
+	t134 := math.FMA(t131, t113, float64(0x1.6c16c16c06755p-10))
+	t137 := math.FMA(t134, t113, float64(0x1.111111110e05fp-07))
+	t140 := math.FMA(t137, t113, float64(0x1.5555555555571p-05))
+	t143 := math.FMA(t140, t113, float64(0x1.555555555555ep-03))
+	t145 := math.FMA(t143, t113, float64(0x1p-01))
+	t146 := float64(t113 * t113)
+	p := math.FMA(t146, t145, t113)
+	t148 := float64(1.0) + p
+	t150 := t103 - float64(0x1.8p+52)
+	t153 := math.FMA(t150, float64(0x1p-01), float64(0x1.8p+52))
+	t155 := t153 - float64(0x1.8p+52)
+	t157 := t150 - t155
+	t159 := t157 + float64(0x1.8p+52)
+	t161 := math.Float64bits(t153) << 52
+	t162 := t161 + 0x3ff0000000000000
+	t164 := float64(t148 * math.Float64frombits(t162))
+	t165 := math.Float64bits(t159) << 52
+	t166 := t165 + 0x3ff0000000000000
+	t168 := float64(t164 * math.Float64frombits(t166))
+	t170 := math.Float64bits(x) & 0x7fffffffffffffff
+	t173 := math.Float64bits(y) & 0x7fffffffffffffff
+	t179 := float64(1.0) < math.Float64frombits(t170)
+	t180 := float64(0.0) < y
+	t181 := t179 && t180
+	t182 := t179 || t180
+	t183 := !t182
+	t184 := t181 || t183
+	t185 := sel(t184, math.Float64frombits(0x7ff0000000000000), float64(0.0))
+	t186 := math.Float64frombits(t173) == math.Float64frombits(0x7ff0000000000000)
+	t187 := math.Float64frombits(t170) == float64(1.0)
+	t188 := t186 && t187
+	t189 := sel(t188, float64(1.0), t185)
+	t190 := math.Float64frombits(t170) == float64(0.0)
+	t191 := math.Float64frombits(t170) == math.Float64frombits(0x7ff0000000000000)
+	t192 := t190 || t191
+	t193 := math.Float64frombits(t173) == math.Float64frombits(0x7ff0000000000000)
+	t194 := t192 || t193
+	t195 := sel(t194, t189, t168)
+	t196 := math.Trunc(y)
+	t197 := t196 == y
+	t198 := x < float64(0.0)
+	t199 := math.Float64frombits(t170) < math.Float64frombits(0x7ff0000000000000)
+	t200 := t198 && t199
+	t201 := !t197
+	t202 := t200 && t201
+	t204 := float64(y * float64(0x1p-01))
+	t205 := math.Trunc(t204)
+	t206 := t205 != t204
+	t207 := t197 && t206
+	t210 := math.Float64bits(x) & 0x8000000000000000
+	t211 := sel(t207, t210, 0x0)
+	t213 := math.Float64bits(t195) ^ t211
+	t215 := x != x
+	t216 := y != y
+	t217 := t215 || t216
+	t218 := t202 || t217
+	t221 := sel(t218, math.Float64frombits(0x7ff8000000000000), math.Float64frombits(t213))
+	t222 := x == float64(1.0)
+	t223 := y == float64(0.0)
+	t224 := t222 || t223
+	t225 := sel(t224, float64(1.0), t221)
+	return t225
+}
+
+func powLongF64Go(dst []float64, x []float64, y []float64) {
+	x = x[:len(dst)]
+	y = y[:len(dst)]
+	for i := range dst {
+		dst[i] = powLongF64One(x[i], y[i])
 	}
 }
 

@@ -88,18 +88,76 @@ var log2Wide = []float64{
 	0x1.5cf589b6861eep-2,
 }
 
-// logDD: (log((1+s)/(1-s)) - 2s - 2s³/3) / s⁵ in z = s² on [1.0e-20, 0.0294961]; error 2^-76.9.
-var logDD = []float64{
-	0x1.999999999999ap-2,
-	0x1.2492492492363p-2,
-	0x1.c71c71c747e6dp-3,
-	0x1.745d172bcd84ap-3,
-	0x1.3b13ba57c72fap-3,
-	0x1.110f1d097f87cp-3,
-	0x1.e2653c000cd3ep-4,
-	0x1.a50e5bed5f4cep-4,
-	0x1.ec73d454f47dap-4,
+// powLog: (log((1+s/2)/(1-s/2)) - s) / s³ in z = s² on [1.0e-20, 0.000890526]; error 2^-72.6.
+var powLog = []float64{
+	0x1.5555555555555p-4,
+	0x1.99999999a0683p-7,
+	0x1.249247caf9214p-9,
+	0x1.c7527503ecabcp-12,
 }
+
+// powRoot is where the parts begin that powHalf has the middles of.
+const powRoot = 0x3fe6555500000000
+
+// powHalf: C/2.
+var powHalf = table{"powHalf", [tableSize]float64{
+	0x1.6d80000000000p-2,
+	0x1.7d80000000000p-2,
+	0x1.8d80000000000p-2,
+	0x1.9d80000000000p-2,
+	0x1.ad80000000000p-2,
+	0x1.bd80000000000p-2,
+	0x1.cd80000000000p-2,
+	0x1.dd80000000000p-2,
+	0x1.ed80000000000p-2,
+	0x1.0000000000000p-1,
+	0x1.0d40000000000p-1,
+	0x1.1d40000000000p-1,
+	0x1.2d40000000000p-1,
+	0x1.3d40000000000p-1,
+	0x1.4d40000000000p-1,
+	0x1.5d40000000000p-1,
+}}
+
+// powHigh: log(C), to 41 places.
+var powHigh = table{"powHigh", [tableSize]float64{
+	-0x1.5925d2b112000p-2,
+	-0x1.2d46602adc000p-2,
+	-0x1.03346e0106000p-2,
+	-0x1.b5971a213c000p-3,
+	-0x1.67d6e9d784000p-3,
+	-0x1.1ceed09854000p-3,
+	-0x1.a956d3ecb0000p-4,
+	-0x1.1dbd2643d0000p-4,
+	-0x1.2d7ae5c3c0000p-5,
+	0x0.0p+0,
+	0x1.9d644fe000000p-5,
+	0x1.bb23e93690000p-4,
+	0x1.4d56b57990000p-3,
+	0x1.b7526a22e4000p-3,
+	0x1.0e0b709a44000p-2,
+	0x1.3e10b16702000p-2,
+}}
+
+// powLow: what powHigh leaves.
+var powLow = table{"powLow", [tableSize]float64{
+	-0x1.4b2052c2d4866p-43,
+	-0x1.9dcbc88caaf9bp-43,
+	-0x1.89ff8a966395cp-48,
+	0x1.32578be2ab711p-43,
+	-0x1.770bbe7ac7c97p-43,
+	0x1.15c1c39192af9p-44,
+	0x1.0ce4359fe9da8p-43,
+	-0x1.90b24d977c494p-44,
+	-0x1.6eb635d312cc9p-43,
+	0x0.0p+0,
+	-0x1.761b7d632dc62p-43,
+	-0x1.68b183559db8bp-44,
+	-0x1.3fd3ff52b4d55p-43,
+	0x1.c0dbf2e785490p-45,
+	-0x1.6afe3ac3ce86bp-43,
+	-0x1.0621875d5eb1dp-43,
+}}
 
 // sinF32: (sin(r) - r) / r³ in z = r² on [1.0e-20, 0.623019]; error 2^-32.5.
 var sinF32 = []float64{

@@ -3,6 +3,7 @@ package mathfn
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,6 +28,26 @@ func goOne(r *Routine) string {
 	}
 	t.printf("\treturn %s\n}\n", t.result())
 	return t.out.String()
+}
+
+// goTables declares what the routines look up.
+func goTables(rs []*Routine) string {
+	var s strings.Builder
+	var done []*table
+	for _, r := range rs {
+		for _, t := range r.Build(GoTwin).tables() {
+			if slices.Contains(done, t) {
+				continue
+			}
+			done = append(done, t)
+			fmt.Fprintf(&s, "\nvar %s = [%d]float64{\n", t.name, tableSize)
+			for _, v := range t.vals {
+				fmt.Fprintf(&s, "\t%s,\n", strconv.FormatFloat(v, 'x', -1, 64))
+			}
+			s.WriteString("}\n")
+		}
+	}
+	return s.String()
 }
 
 // goLoop gives the loop over it.
@@ -225,6 +246,8 @@ func (t *twin) expr(v *Value) string {
 		return fmt.Sprintf("float%d(int%d(%s))", n, n, args[0])
 	case OpFToI:
 		return fmt.Sprintf("truncToI%d(%s)", n, args[0])
+	case OpLookup:
+		return fmt.Sprintf("%s[%s]", v.from.name, args[0])
 	}
 	panic(fmt.Sprintf("mathfn: no Go for operation %d", v.op))
 }

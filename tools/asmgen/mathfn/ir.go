@@ -17,6 +17,7 @@ package mathfn
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Target is what a program is being translated for. Builders may use an
@@ -83,9 +84,10 @@ const (
 	OpMAnd
 	OpMOr
 	OpMNot
-	OpSel  // a ? b : c
-	OpIToF // signed integer to float of the same width; 64-bit: AVX512 only
-	OpFToI // toward zero; out of range and NaN give the most negative integer
+	OpSel    // a ? b : c
+	OpIToF   // signed integer to float of the same width; 64-bit: AVX512 only
+	OpFToI   // toward zero; out of range and NaN give the most negative integer
+	OpLookup // an element of a table; lanes of 64 bits
 )
 
 // Predicates of OpCmp: the immediates of VCMPPS.
@@ -105,7 +107,16 @@ type Value struct {
 	args []*Value
 	imm  uint64 // constant bits, shift count, predicate, rounding mode, parameter number
 	name string // for the Go twin
+	from *table // of OpLookup
 }
+
+// table holds values that lanes choose from: as many as two registers of AVX-512 hold.
+type table struct {
+	name string // of the Go twin's variable
+	vals [tableSize]float64
+}
+
+const tableSize = 16
 
 // Elem is an element type in memory.
 type Elem struct {
@@ -374,6 +385,27 @@ func (b *Builder) Sel(m, x, y *Value) *Value {
 
 // Bail hands the lanes of m to the routine's Huge function, or what is near them to the Long one.
 func (b *Builder) Bail(m *Value) { b.bail = m }
+
+// Lookup is t's element at the number in x's low bits; its higher bits do not count.
+func (b *Builder) Lookup(t *table, x *Value) *Value {
+	if b.Target != AVX512 { // whose instruction ignores the others
+		x = b.And(x, b.K(tableSize-1))
+	}
+	want(Int, x)
+	v := b.add(OpLookup, Float, 0, x)
+	v.from = t
+	return v
+}
+
+// tables lists what a program looks up, in the order of its first use.
+func (p *Program) tables() (ts []*table) {
+	for _, v := range p.vals {
+		if v.op == OpLookup && !slices.Contains(ts, v.from) {
+			ts = append(ts, v.from)
+		}
+	}
+	return ts
+}
 
 // Name gives a value its name in the Go twin.
 func (b *Builder) Name(name string, v *Value) *Value {

@@ -96,12 +96,26 @@ func (a *asm) reset() {
 		a.pin(r)
 	}
 	clear(a.slots)
+	a.reserveTables()
 	for i, in := range a.prog.in {
 		if a.prog.r.Params[i].Scalar {
 			r := a.vecs.take()
 			a.pinned[r] = true
 			a.where[in] = r
 		}
+	}
+}
+
+// reserveTables takes the registers of what is looked up.
+func (a *asm) reserveTables() {
+	a.tables = map[*table][2]vec{}
+	if a.isa != AVX512 {
+		return
+	}
+	for _, t := range a.prog.tables() {
+		halves := [2]vec{a.vecs.take(), a.vecs.take()}
+		a.pinned[halves[0]], a.pinned[halves[1]] = true, true
+		a.tables[t] = halves
 	}
 }
 
@@ -144,6 +158,11 @@ func (a *asm) prologue(free int) {
 	for _, v := range a.popular() {
 		if r, ok := a.hoisted[v.imm]; ok {
 			a.broadcast(v, r)
+		}
+	}
+	for _, t := range a.prog.tables() {
+		for half, r := range a.tables[t] {
+			a.do("VMOVUPD", a.pool.table(t, half*a.width()), a.reg(r))
 		}
 	}
 	for i, in := range a.prog.in {

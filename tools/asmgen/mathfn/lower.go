@@ -24,6 +24,7 @@ type asm struct {
 	slots   map[*Value]operand.Mem
 	vecs    *registers
 	masks   *registers
+	tables  map[*table][2]vec
 	pinned  map[vec]bool   // registers that keep their contents through the loop
 	hoisted map[uint64]vec // constants among them
 	held    []*Value
@@ -189,6 +190,8 @@ func (a *asm) value(v *Value) {
 		a.two(v, map[int]string{32: "VCVTDQ2PS", 64: "VCVTQQ2PD"}[a.bits])
 	case OpFToI:
 		a.two(v, map[int]string{32: "VCVTTPS2DQ", 64: "VCVTTPD2QQ"}[a.bits])
+	case OpLookup:
+		a.lookup(v)
 	default:
 		panic(fmt.Sprintf("%s: no translation of operation %d", a.name, v.op))
 	}
@@ -232,6 +235,25 @@ func (a *asm) shift(v *Value, mnemonic string) {
 	src := a.reg(a.hold(v.args[0]))
 	a.release()
 	a.do(mnemonic, operand.U8(v.imm), src, a.reg(a.place(v)))
+}
+
+// lookup permutes the two registers that hold the table. AVX2 has none to spare, and gathers.
+func (a *asm) lookup(v *Value) {
+	index := a.hold(v.args[0])
+	dst := a.place(v)
+	if a.isa == AVX512 {
+		halves := a.tables[v.from]
+		a.release()
+		a.do("VMOVDQA64", a.reg(index), a.reg(dst))
+		a.do("VPERMI2PD", a.reg(halves[1]), a.reg(halves[0]), a.reg(dst))
+		return
+	}
+	lanes := a.alloc(a.vecs)
+	a.temps = append(a.temps, lanes)
+	a.release()
+	a.do("LEAQ", a.pool.table(v.from, 0), reg.R10)
+	a.do("VPCMPEQD", a.reg(lanes), a.reg(lanes), a.reg(lanes))
+	a.do("VGATHERQPD", a.reg(lanes), operand.Mem{Base: reg.R10, Index: a.reg(index), Scale: 8}, a.reg(dst))
 }
 
 func (a *asm) compare(v *Value, mnemonic string, imm ...operand.Op) {

@@ -67,8 +67,8 @@ func mathRoutines() []*Routine {
 			r := elementwise(fn.name, e, fn.doc, func(b *Builder, in []*Value) *Value { return fn.f(b, in[0], in[1]) }, fn.first, fn.other)
 			r.Bits = 64
 			rs = append(rs, r)
-			if fn.name == "Pow" && e == F32 {
-				r.Long = "powLongF32"
+			if fn.name == "Pow" {
+				r.Long = "powLong" + e.Name
 				rs = append(rs, powLongRoutine(r))
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"go/parser"
 	"go/token"
+	"math"
 	"strings"
 	"testing"
 
@@ -104,6 +105,53 @@ func TestSpills(t *testing.T) {
 		if (stores > 0) != c.spills || stores != loads {
 			t.Errorf("%d values on target %d: %d stores to the stack, %d loads from it", c.values, c.isa, stores, loads)
 		}
+	}
+}
+
+// TestPowTables wants every part of the logarithm's table to have its middle, and log(C) in two words.
+func TestPowTables(t *testing.T) {
+	for i := range tableSize {
+		from, to := math.Float64frombits(powRoot+uint64(i)<<48), math.Float64frombits(powRoot+uint64(i+1)<<48)
+		c := 2 * powHalf.vals[i]
+		if c <= from || c >= to || max(c/from, to/c) > 1.032 {
+			t.Errorf("part %d, [%v, %v), has the middle %v", i, from, to, c)
+		}
+		high, low := powHigh.vals[i], powLow.vals[i]
+		if math.Abs(high+low-math.Log(c)) > 0x1p-53 || math.Abs(low) > 0x1p-42 || math.Ldexp(high, 41) != math.Trunc(math.Ldexp(high, 41)) {
+			t.Errorf("log(%v) is %v + %v", c, high, low)
+		}
+	}
+}
+
+// TestLookup wants a table in two registers of AVX-512, to which an index's high bits do not matter, and a gather
+// with a masked index on AVX2; and the table once in the constants.
+func TestLookup(t *testing.T) {
+	tab := table{name: "squares"}
+	for i := range tab.vals {
+		tab.vals[i] = float64(i * i)
+	}
+	r := elementwise("Square", F64, "", func(b *Builder, in []*Value) *Value {
+		x := b.AsI(in[0])
+		return b.Add(b.Lookup(&tab, x), b.Lookup(&tab, b.Shr(x, 4)))
+	}, "x")
+	for isa, want := range map[Target][2]int{AVX512: {4, 0}, AVX2: {0, 2}} { // of two lookups, and those of the tail
+		text := assembly(t, func(b *build.Context) {
+			pl := newPool("constants")
+			assemble(b, pl, r, isa, false)
+			pl.emit(b)
+		})
+		if got := [2]int{strings.Count(text, "VPERMI2PD"), strings.Count(text, "VGATHERQPD")}; got != want {
+			t.Errorf("target %d: %v permutations and gathers, want %v", isa, got, want)
+		}
+		if n := strings.Count(text, "DATA constants_squares<>"); n != tableSize {
+			t.Errorf("target %d: %d elements of the table", isa, n)
+		}
+	}
+	if text := goTables([]*Routine{r, r}); strings.Count(text, "var squares = ") != 1 || !strings.Contains(text, "0x1.c2p+07") {
+		t.Errorf("the twin's table: %s", text)
+	}
+	if text := goOne(r); !strings.Contains(text, "squares[") || strings.Count(text, "& 0xf") != 2 {
+		t.Errorf("the twin: %s", text)
 	}
 }
 

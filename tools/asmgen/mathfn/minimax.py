@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Derives the polynomials of coeffs.go: python3 minimax.py > coeffs.go (needs mpmath).
+"""Derives the polynomials and tables of coeffs.go: python3 minimax.py > coeffs.go (needs mpmath).
 
 Each is the minimax approximation, under a weight, of what is left of a
 function after its leading terms, found by the Remez exchange algorithm
@@ -107,8 +107,34 @@ s = series(lambda z: (2 * m.atanh(m.sqrt(z)) / m.sqrt(z) - 2) / z)
 emit('logF64', '(log((1+s)/(1-s)) - 2s) / s³ in z = s²', s, lambda z: z / 2, mpf('1e-20'), zmax, 7, 64)
 emit('logWide', '(log((1+s)/(1-s)) - 2s) / s³ in z = s², for float32 results', s, lambda z: z / 2, mpf('1e-20'), zmax, 4, 64)
 emit('log2Wide', 'log2((1+s)/(1-s)) / s in z = s², for float32 results', series(lambda z: 2 * m.atanh(m.sqrt(z)) / m.sqrt(z) / m.log(2)), lambda z: m.log(2) / 2, mpf('1e-20'), zmax, 5, 64, 0)
-t = series(lambda z: ((2 * m.atanh(m.sqrt(z)) / m.sqrt(z) - 2) / z - mpf(2) / 3) / z)
-emit('logDD', '(log((1+s)/(1-s)) - 2s - 2s³/3) / s⁵ in z = s²', t, lambda z: z * z / 2, mpf('1e-20'), zmax, 9, 64)
+# Around C, the middle of one of sixteen parts of [ROOT, 2 ROOT): log(x/C) in s = (x-C) / ((x+C)/2).
+# Parts are of the same length in the bits of float64; 1 is the middle of one, and its C.
+ROOT = 0x3FE6555500000000
+
+
+def float_of(bits):
+    return mpf(struct.unpack('d', struct.pack('Q', bits))[0])
+
+
+parts = [(float_of(ROOT + (i << 48)), float_of(ROOT + ((i + 1) << 48))) for i in range(16)]
+middles = [mpf(1) if a < 1 < b else m.nint((a + b) * 512) / 1024 for a, b in parts]
+zp = max(((x - c) / ((x + c) / 2)) ** 2 for c, part in zip(middles, parts) for x in part)
+emit('powLog', '(log((1+s/2)/(1-s/2)) - s) / s³ in z = s²', series(lambda z: (2 * m.atanh(m.sqrt(z) / 2) / m.sqrt(z) - 1) / z), lambda z: z, mpf('1e-20'), zp, 4, 64)
+
+
+def table(name, doc, vals):
+    print('\n// %s: %s.' % (name, doc))
+    print('var %s = table{"%s", [tableSize]float64{' % (name, name))
+    for v in vals:
+        print('\t%s,' % float(v).hex())
+    print('}}')
+
+
+print('\n// powRoot is where the parts begin that powHalf has the middles of.\nconst powRoot = %#x' % ROOT)
+table('powHalf', 'C/2', [c / 2 for c in middles])
+highs = [m.nint(m.log(c) * 2 ** 41) / 2 ** 41 for c in middles]
+table('powHigh', 'log(C), to 41 places', highs)
+table('powLow', 'what powHigh leaves', [m.log(c) - h for c, h in zip(middles, highs)])
 
 z4 = (m.pi / 4) ** 2 * mpf('1.01')
 sn = series(lambda z: (m.sin(m.sqrt(z)) / m.sqrt(z) - 1) / z)

@@ -1,6 +1,9 @@
 package mathfn
 
 import (
+	"math"
+	"slices"
+
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -16,6 +19,7 @@ type pool struct {
 	name    string
 	offsets map[constant]int
 	order   []constant
+	tables  []*table
 }
 
 type constant struct {
@@ -35,8 +39,23 @@ func (p *pool) addr(k constant) operand.Mem {
 	return operand.NewDataAddr(operand.NewStaticSymbol(p.name), off)
 }
 
-// emit writes the table, after the functions that refer to it.
+// table is the place of so many bytes into a table of values.
+func (p *pool) table(t *table, offset int) operand.Mem {
+	if !slices.Contains(p.tables, t) {
+		p.tables = append(p.tables, t)
+	}
+	return operand.NewDataAddr(operand.NewStaticSymbol(p.name+"_"+t.name), offset)
+}
+
+// emit writes the constants and tables, after the functions that refer to them.
 func (p *pool) emit(c *build.Context) {
+	for _, t := range p.tables {
+		c.StaticGlobal(p.name + "_" + t.name)
+		c.DataAttributes(attr.RODATA | attr.NOPTR)
+		for _, v := range t.vals {
+			c.AppendDatum(operand.U64(math.Float64bits(v)))
+		}
+	}
 	if len(p.order) == 0 {
 		return
 	}

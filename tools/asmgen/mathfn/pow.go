@@ -2,18 +2,72 @@ package mathfn
 
 import "math"
 
-// Pow is exp(y log|x|) with the cases of IEEE 754-2019, 9.2.1. A relative error
-// of the logarithm grows with its product, so in float64 it has double words:
-// log(m) = 2s + (2/3) s³ + s⁵ P(s²), s = (m-1)/(m+1). float32 takes the short way where it can.
+// Pow is exp(y log|x|) with the cases of IEEE 754-2019, 9.2.1. A short body does positive x with results
+// in the normal range, and marks the rest for the long one.
 func (b *Builder) Pow(x, y *Value) *Value {
 	if b.Wide {
 		return b.powShort(x, y)
 	}
-	lh, ll := b.logDouble(b.Abs(x))
+	e, m, part := b.powSplit(x)
+	lh, ll := b.powLog(e, m, part)
 	h, l := b.twoProd(y, lh)
 	l = b.FMA(y, ll, l)
-	l = b.Sel(b.Lt(b.Abs(h), b.C(800)), l, b.C(0)) // else it may be NaN, and is not needed
-	return b.powEdges(x, y, b.Exp(h, l))
+	// Of x that is not normal, or not positive, powSplit reads an exponent beyond ±1022.
+	b.Bail(b.MNot(b.MAnd(b.Lt(b.Abs(e), b.C(1022)), b.Lt(b.Abs(h), b.C(700)))))
+	p, shifted := b.powExp(h, l)
+	return b.AsF(b.IAdd(b.AsI(p), b.Shl(shifted, b.mantBits())))
+}
+
+// powF64 is Pow of everything, in float64.
+func (b *Builder) powF64(x, y *Value) *Value {
+	lift := b.C(0x1p54)
+	a := b.Abs(x)
+	tiny := b.Lt(a, b.C(0x1p-1022))
+	e, m, part := b.powSplit(b.Sel(tiny, b.Mul(a, lift), a))
+	lh, ll := b.powLog(b.Sel(tiny, b.Sub(e, b.C(54)), e), m, part)
+	h, l := b.twoProd(y, lh)
+	l = b.Sel(b.Lt(b.Abs(h), b.C(800)), b.FMA(y, ll, l), b.C(0)) // else it may be NaN, and is not needed
+	p, shifted := b.powExp(b.clamp(h, -746, 710), l)
+	n := b.Sub(b.AsF(shifted), b.shifter())
+	return b.powEdges(x, y, b.Scale(p, n))
+}
+
+// powSplit takes a normal x > 0 apart: x = 2^e m, m in the part of that number.
+func (b *Builder) powSplit(x *Value) (e, m, part *Value) {
+	magic, root := b.C(0x1p52), uint64(powRoot)
+	i := b.ISub(b.AsI(x), b.K(root-b.bias()<<52))
+	e = b.Sub(b.AsF(b.Or(b.Shr(i, 52), b.AsI(magic))), b.C(0x1p52+1023))
+	m = b.AsF(b.IAdd(b.And(i, b.K(1<<52-1)), b.K(root)))
+	return b.Name("e", e), b.Name("m", m), b.Shr(i, 48)
+}
+
+// powLog is log(2^e m) as hi + low, low below 2^-18, within 2^-64 of itself: relative errors of the logarithm
+// grow with its product. C is the middle of m's part: log(C), of which e ln2 + the high word has no rounding, and
+// log(m/C) = s + s³ P(s²) with s = (m-C) / ((m+C)/2), whose quotient's rest counts.
+func (b *Builder) powLog(e, m, part *Value) (hi, low *Value) {
+	half, mid := b.C(0.5), b.Lookup(&powHalf, part) // C/2
+	num := b.FNMA(b.C(2), mid, m)                   // exact
+	den := b.FMA(half, m, mid)
+	denLow := b.FMA(half, m, b.Sub(mid, den))
+	inv := b.Div(b.C(1), den)
+	s := b.Mul(num, inv)
+	rest := b.FNMA(s, denLow, b.FNMA(s, den, num))
+	z := b.Mul(s, s)
+	c, cLow := b.split(math.Ln2, ln2Lo, 12)
+	whole := b.FMA(e, b.C(c), b.Lookup(&powHigh, part))
+	hi, low = b.fastTwoSum(whole, s)
+	low = b.Add(low, b.FMA(e, b.C(cLow), b.Lookup(&powLow, part)))
+	low = b.FMA(rest, inv, low)
+	return hi, b.FMA(b.Mul(s, z), b.Horner(z, powLog...), low)
+}
+
+// powExp is exp(h + l) = 2^n p, n in shifted's low bits.
+func (b *Builder) powExp(h, l *Value) (p, shifted *Value) {
+	n, shifted := b.RoundShift(b.Add(h, l), b.C(math.Log2E))
+	hi, lo := b.split(math.Ln2, ln2Lo, 0)
+	exact := b.FNMA(n, b.C(hi), h) // a multiple of their last bits, below 1/2
+	r := b.Add(exact, b.FNMA(n, b.C(lo), l))
+	return b.Add(b.C(1), b.expm1Poly(r)), shifted
 }
 
 // powShort is 2^(y log2 x) for float32 results, of x > 0 and finite, and of products far from overflow
@@ -48,7 +102,12 @@ func (b *Builder) powLong(x, y *Value) *Value {
 func powLongRoutine(short *Routine) *Routine {
 	r := *short
 	r.Name, r.Long = short.Long, ""
-	r.Body = func(b *Builder, in []*Value) *Value { return b.powLong(in[0], in[1]) }
+	r.Body = func(b *Builder, in []*Value) *Value {
+		if b.Wide {
+			return b.powLong(in[0], in[1])
+		}
+		return b.powF64(in[0], in[1])
+	}
 	return &r
 }
 
@@ -63,30 +122,6 @@ func (b *Builder) exp2Wide(p *Value) *Value {
 	n, shifted := b.RoundShift(p, b.C(1))
 	y := b.Horner(b.Sub(p, n), append([]float64{1}, exp2Wide...)...)
 	return b.AsF(b.IAdd(b.AsI(y), b.Shl(shifted, b.mantBits()))) // NaN, whose last bits are zeros, stays
-}
-
-// logDouble is log(x) to about 66 bits, for finite x > 0.
-func (b *Builder) logDouble(x *Value) (hi, lo *Value) {
-	e, m := b.logSplit(x)
-	num := b.Sub(m, b.C(1)) // exact
-	den, denLo := b.fastTwoSum(b.C(1), m)
-	inv := b.Div(b.C(1), den)
-	s := b.Mul(num, inv)
-	sLo := b.Mul(b.FNMA(s, denLo, b.FNMA(s, den, num)), inv)
-	z, zLo := b.twoProd(s, s)
-	zLo = b.FMA(b.Add(s, s), sLo, zLo)
-	const third2 = 2.0 / 3
-	u, uLo := b.fastTwoSum(b.C(third2), b.Mul(z, b.Horner(z, logDD...)))
-	uLo = b.Add(uLo, b.C(3.700743415417188e-17)) // 2/3 - float64(2/3)
-	v, vLo := b.twoProd(z, u)
-	vLo = b.FMA(z, uLo, b.FMA(zLo, u, vLo))
-	w, wLo := b.twoProd(s, v)
-	wLo = b.FMA(s, vLo, b.FMA(sLo, v, wLo))
-	l, lLo := b.fastTwoSum(b.Add(s, s), w)
-	lLo = b.Add(lLo, b.Add(wLo, b.Add(sLo, sLo)))
-	c, cLo := b.split(math.Ln2, ln2Lo, 12)
-	r, rLo := b.fastTwoSum(b.Mul(e, b.C(c)), l)
-	return b.fastTwoSum(r, b.Add(rLo, b.FMA(e, b.C(cLo), lLo)))
 }
 
 // powEdges gives r where x and y are ordinary. Its order keeps few masks alive.

@@ -178,7 +178,7 @@ func (f Family) GoFiles() (map[string][]byte, error) {
 	if f.reductions != nil { // their steps are there too
 		wrappers.WriteString("\nimport \"math\"\n")
 	}
-	twins.WriteString("package simd\n\nimport \"math\"\n")
+	twins.WriteString("package simd\n\nimport \"math\"\n" + goTables(f.routines))
 	stubs.WriteString("//go:build !amd64 || noasm\n\npackage simd\n\n// Best is Generic in this build, so none of these is ever called.\n")
 	fmt.Fprintf(&table, "package simd\n\nvar %sTable = []routine{\n", f.Name)
 	for _, r := range f.routines {
