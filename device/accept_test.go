@@ -116,9 +116,10 @@ func swapped() []byte {
 }
 
 func TestAcceptSwapped(t *testing.T) {
-	e := (&batch{}).updateOutput(nil, outputOf(swapped()), &outDraft{})
-	if e == nil || !strings.Contains(e.Error(), "big-endian") {
-		t.Error(e)
+	err := (&batch{}).updateOutput(nil, outputOf(swapped()), &outDraft{})
+	e := (*command.Error)(nil)
+	if !errors.As(err, &e) || !strings.Contains(e.Msg, "big-endian") || !strings.Contains(e.Hint, "copy it") {
+		t.Errorf("%+v", err)
 	}
 }
 

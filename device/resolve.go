@@ -307,7 +307,9 @@ func (b *batch) checkOutput(dr *draft, i int) error {
 // first: what exists is used as it is.
 func (b *batch) updateOutput(dr *draft, o *kernels.Output, out *outDraft) error {
 	if o.Layout.Swapped {
-		return o.Errorf("%s is big-endian and cannot be updated in place", o.Path)
+		e := o.Errorf("%s is big-endian and cannot be updated in place", o.Path)
+		e.Hint = "copy it to another buffer, which makes it little-endian, and name that one"
+		return e
 	}
 	out.layout, out.inPlace = o.Layout, true
 	return b.checkGood(out.rel, &o.Ref, found{virt: b.virtual[out.rel]})

@@ -50,7 +50,7 @@ Operators, loosest first: comparisons (< <= > >= == !=, not chained), |, ^, &, <
 
 Numbers are written 12, 0x1f, 0b101, 1.5e-3, and 2j or 2i for imaginary ones. pi, e, inf, nan, True and False are constants, unless an operand or an assigned name is called so.
 
-where(c, a, b) is a where c is nonzero, else b; both are computed. clip(x, lo, hi) is min(max(x, lo), hi). A type's name casts: f32(x), i64(x), bool(x).`
+where(c, a, b) is a where c is nonzero, else b; both are computed. clip(x, lo, hi) is min(max(x, lo), hi). A type's name casts: f32(x), i64(x), bool(x); a complex number casts to bool and complex types alone.`
 
 const functionsText = `Of any number: abs sign square real imag conj angle. Of reals: floor ceil round trunc (integers stay as they are; round takes halves to even), relu, isnan isinf isfinite signbit. Of two: min max (NaN wins) pow atan2 hypot fmod copysign complex(re, im). numpy's names arcsin, arctan2, minimum, power, conjugate and so on are understood too. gelu is the exact x·Φ(x), silu is x·sigmoid(x), sigmoid is 1/(1 + exp(-x)), lgamma the logarithm of |gamma|.`
 

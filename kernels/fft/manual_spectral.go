@@ -7,7 +7,7 @@ import (
 )
 
 const windowText = "boxcar (ones), triang, bartlett, hann, hamming, blackman, nuttall, blackmanharris, flattop, cosine, bohman, parzen; " +
-	"with param=: kaiser (beta, default 14), gaussian (standard deviation in points, default n/6), tukey (tapered part, default 0.5), exponential (tau in points, default 1). As scipy.signal.windows."
+	"with param=: kaiser (beta, default 14), gaussian (standard deviation in points, default n/6, and at least 1), tukey (tapered part, default 0.5), exponential (tau in points, default 1). As scipy.signal.windows."
 
 func spectralKernels() []*kernels.Kernel {
 	ks := []*kernels.Kernel{windowKernel()}
