@@ -117,16 +117,27 @@
 //
 // With Config.Persist a clean Close saves: it copies what is resident to the
 // spill tiers, makes all of it durable (syncfs), and then puts the tree in
-// place (DIR/<device>/tree: names, owners, modes, times, attributes, links,
-// marks, and where the bytes are), by one rename. Open on a new RAM tier builds
-// the tree from it; nothing is read but that, as all buffers are spilled ones.
-// Then it removes the file, for good, before anything can change. So there is
-// such a file exactly while it is true, and nothing stale is ever passed off as
-// good. The price is that a power cut, or the kernel's crash, while the device
+// place (DIR/<device>/tree on each of them: names, owners, modes, times,
+// attributes, links, marks, and where the bytes are), by one rename. Open on a
+// new RAM tier builds the tree from it; nothing is read but that, as all buffers
+// are spilled ones. Then it removes the file everywhere, for good, before
+// anything can change. So there is such a file exactly while it is true, and
+// nothing stale is ever passed off as good: a tier that was left out of a start
+// has one still, and is refused later (EEXIST), since those that it was saved
+// with belong to another RAM tier by then. A tier whose path has another
+// directory, because its disk is not mounted, is refused before anything is
+// dropped (ENODEV). The price is that a power cut, or the kernel's crash, while the device
 // runs loses the buffers: the next start finds no tree, drops what is on the
 // tiers, and says so. A daemon that is killed loses nothing, since the RAM tier
 // outlives it: Open prefers that to the tree. Building can be killed and begins
 // anew.
+//
+// A tier that is out of use at Close, or goes out of use in it, is done without:
+// what is resident goes to the others, and what is on it moves there, if it can
+// be read still and there is room. What is left is named by an *UnsavedError,
+// and the RAM tier is kept, as if Close had been told to. The tree has it as
+// doubtful: a restart of the machine takes such a file only with all its
+// checksums, and if nobody had written in it, else it is EIO.
 //
 // # Locks
 //

@@ -103,11 +103,11 @@ func (s *Store) loadHome(e entry, k key) error {
 		return err
 	}
 	token, name, _ := strings.Cut(to, " ")
-	p := &spot{token: token, name: name, where: s.tierPath(token)}
-	for _, t := range s.spills {
-		if t.token == token {
-			p.t, p.where = t, t.path
-		}
+	p := &spot{token: token, name: name, t: s.tierOf(token)}
+	if p.t != nil {
+		p.where = p.t.path
+	} else {
+		p.where = s.tierPath(token)
 	}
 	s.table.spots[k] = p
 	return nil

@@ -10,18 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// treeFile is the file of a spill tier that a clean stop with Config.Persist
-// writes last, by one rename: the tree as it was, and where the bytes of each
+// treeFile is the file that a clean stop with Config.Persist writes last to each
+// spill tier, by one rename: the tree as it was, and where the bytes of each
 // buffer are. The next start builds the tree anew from it, and removes it
 // before anything can change: there is one exactly while it is true. After a
 // power cut there is none, and what the tiers hold is dropped.
 const treeFile = "tree"
 
+// lostData stands for the file of a buffer whose bytes are lost.
+const lostData = "lost"
+
 // manifest is what it says. Names and values are bytes, not text: a name need
 // not be UTF-8.
 type manifest struct {
-	RAM     string       `json:"ram"` // identity of the RAM tier that was saved
-	Entries []savedEntry `json:"-"`   // directories before what is in them
+	RAM     string            `json:"ram"`             // identity of the RAM tier that was saved
+	Saved   int64             `json:"saved,omitempty"` // ns: of two of one RAM tier the later counts
+	Tiers   map[string]string `json:"tiers,omitempty"` // by token, their paths: those that have the manifest, or whose disk had failed
+	Away    map[string]string `json:"away,omitempty"`  // the same of those that the device was started without
+	Entries []savedEntry      `json:"-"`               // directories before what is in them
 }
 
 // savedEntry is one name of the tree.
@@ -36,8 +42,9 @@ type savedEntry struct {
 	Target []byte            `json:"target,omitempty"` // of a symlink
 	First  []byte            `json:"first,omitempty"`  // of a file that was listed under another name: that one
 	Size   int64             `json:"size,omitempty"`
-	Tier   string            `json:"tier,omitempty"` // token; "": it is empty
-	Data   string            `json:"data,omitempty"` // the file there
+	Tier   string            `json:"tier,omitempty"`  // token; "": it is empty
+	Data   string            `json:"data,omitempty"`  // the file there
+	Doubt  bool              `json:"doubt,omitempty"` // the disk has failed: what the file has counts only if checksums tell
 	Mark   *Mark             `json:"mark,omitempty"`
 }
 

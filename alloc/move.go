@@ -264,8 +264,10 @@ func (s *Store) dropSpot(p *spot) {
 	if p == nil || p.t == nil {
 		return
 	}
-	p.t.buffers.Add(-1)
-	p.t.saved.Add(-p.saved)
+	if p.found { // else it was not counted
+		p.t.buffers.Add(-1)
+		p.t.saved.Add(-p.saved)
+	}
 	if p.name == "" {
 		p.t.meter.forget(p.key)
 		return

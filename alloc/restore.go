@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,7 +65,7 @@ func (s *Store) restore() (saved string, err error) {
 		return saved, err
 	}
 	if m.RAM == s.id { // it was kept, and has all of it
-		return "", t.dropTree()
+		return "", s.dropTrees()
 	}
 	if saved == "" {
 		if err := s.beginRestore(link, t, m); err != nil {
@@ -74,18 +76,75 @@ func (s *Store) restore() (saved string, err error) {
 		return "", fmt.Errorf("restoring what %s has: %w", t.path, err)
 	}
 	s.cfg.Logf("%d entries restored from %s", len(m.Entries), t.path)
-	return m.RAM, t.dropTree()
+	return m.RAM, s.dropTrees()
 }
 
-// findTree finds the manifest, on whichever tier it is.
-func (s *Store) findTree() (*spillTier, *manifest, error) {
+// dropTrees removes the manifest wherever it is.
+func (s *Store) dropTrees() error {
 	for _, t := range s.spills {
-		m, err := t.readTree()
-		if m != nil || err != nil {
-			return t, m, err
+		if err := t.dropTree(); err != nil {
+			return err
 		}
 	}
-	return nil, nil, nil
+	return nil
+}
+
+// findTree finds the manifest: each tier that was in use has one. EEXIST,
+// ENODEV: they say different things, or not all is here that they are about;
+// nothing has changed.
+func (s *Store) findTree() (on *spillTier, found *manifest, err error) {
+	for _, t := range s.spills {
+		m, err := t.readTree()
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case m == nil:
+			continue
+		case found != nil && m.RAM != found.RAM:
+			return nil, nil, fmt.Errorf("%s and %s hold buffers that were saved by clean stops of two devices: start with one of them, or remove %s from the other: %w",
+				on.path, t.path, treeFile, unix.EEXIST)
+		case found == nil || m.Saved > found.Saved:
+			on, found = t, m
+		}
+	}
+	if found != nil && found.RAM != s.id {
+		err = s.complete(on, found)
+	}
+	return on, found, err
+}
+
+// complete refuses to restore while a disk is not mounted, whose buffers would
+// be lost then; and what is stale, since a device was started without it.
+func (s *Store) complete(on *spillTier, m *manifest) error {
+	for token, path := range m.Tiers {
+		t := s.tierOf(token)
+		if t == nil {
+			if slices.ContainsFunc(s.spills, func(o *spillTier) bool { return o.path == path }) {
+				return fmt.Errorf("%s is not the directory that buffers were saved in: mount its disk; or to start without what is there, for good, leave it out: %w",
+					path, unix.ENODEV)
+			}
+			continue
+		}
+		owner, err := t.readlink(entry{t.dir, "owner", "owner"})
+		if err != nil {
+			return err
+		}
+		if id, _, _ := strings.Cut(owner, " "); id != m.RAM {
+			return fmt.Errorf("%s holds buffers that were saved together with those of %s, which a device was started with without it: start with it alone, or remove %s/%s to drop them: %w",
+				on.path, t.path, on.path, treeFile, unix.EEXIST)
+		}
+	}
+	return nil
+}
+
+// tierOf finds the tier of a token; nil: this start does not have it.
+func (s *Store) tierOf(token string) *spillTier {
+	for _, t := range s.spills {
+		if t.token == token {
+			return t
+		}
+	}
+	return nil
 }
 
 // beginRestore refuses to build a tree over another.
@@ -130,6 +189,12 @@ func (s *Store) rebuild(m *manifest) error {
 	if err != nil {
 		return err
 	}
+	if err := s.noteAway(m.Tiers); err != nil {
+		return err
+	}
+	if err := s.noteAway(m.Away); err != nil {
+		return err
+	}
 	for i := range m.Entries {
 		if err := s.restoreEntry(&m.Entries[i]); err != nil {
 			return err
@@ -140,6 +205,19 @@ func (s *Store) rebuild(m *manifest) error {
 			if err := s.at(string(r.Path), func(e entry) error { return s.restoreAttrs(e, r) }); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// noteAway is noteTier for those that this start does not have.
+func (s *Store) noteAway(tiers map[string]string) error {
+	for token, path := range tiers {
+		if s.tierOf(token) != nil {
+			continue
+		}
+		if err := s.symlink(path, entry{s.homes, token, homesDir + "/" + token}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -183,7 +261,7 @@ func (s *Store) restoreFile(e entry, r *savedEntry) error {
 		return err
 	}
 	if r.Tier != "" {
-		if err := s.symlink(r.Tier+" "+r.Data, s.homeEntry(st.Ino)); err != nil {
+		if err := s.restoreHome(st.Ino, r); err != nil {
 			return err
 		}
 	}
@@ -191,6 +269,41 @@ func (s *Store) restoreFile(e entry, r *savedEntry) error {
 		return nil
 	}
 	return s.restoreMark(st.Ino, r.Mark)
+}
+
+// restoreHome says where the bytes are. Where that is in doubt they count as
+// those of a file system that was mounted anew.
+func (s *Store) restoreHome(ino uint64, r *savedEntry) error {
+	data, whole := r.Data, r.Data != lostData
+	if r.Doubt && whole {
+		var err error
+		if whole, err = s.wholeFile(r); err != nil {
+			return err
+		}
+	}
+	if !whole {
+		data = fmt.Sprintf("%d-%s", ino, lostData)
+	}
+	return s.symlink(r.Tier+" "+data, s.homeEntry(ino))
+}
+
+// wholeFile reports whether a spill file is there with all its checksums.
+func (s *Store) wholeFile(r *savedEntry) (bool, error) {
+	t := s.tierOf(r.Tier)
+	if t == nil {
+		return false, nil
+	}
+	h := &home{spot: &spot{t: t, token: t.token, name: r.Data, where: t.path}, fd: -1, direct: -1}
+	defer h.close()
+	err := h.open()
+	if err == nil {
+		err = h.openSums(h.era.Load() + 1)
+	}
+	lost := (*remountedError)(nil)
+	if errors.Is(err, unix.ENOENT) || errors.As(err, &lost) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // restoreMark writes a mark as load will read it.

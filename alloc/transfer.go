@@ -256,7 +256,8 @@ func (b *Buffer) writeSegs(ctx context.Context, h *home, segs []Segment, size in
 	}
 	err := w.begin()
 	if err == nil {
-		err = b.s.io.flow(ctx, w.next)
+		err = b.s.io.flow(ctx, func() *piece { return w.next(ctx) })
+		err = firstOf(w.err, err)
 	}
 	w.end(err == nil)
 	return err
@@ -284,9 +285,9 @@ type writer struct {
 	size  int64
 	parts []part
 	spans []*span
-	fresh [][]fragment // the checksums of each span
 	segs  []Segment
 	at    int
+	err   error // of what next wrote itself
 	need  int64
 }
 
@@ -325,12 +326,11 @@ func (w *writer) cut(s Segment, lo, hi int64, direct bool) {
 // begin says what will be written, and takes the space that it may need.
 func (w *writer) begin() error {
 	for _, s := range w.segs {
-		sp, err := w.h.sums.begin(w.h.t, w.h.spot, s.Off, s.Off+int64(len(s.Buf)))
-		if err != nil {
-			return err
-		}
-		w.spans = append(w.spans, sp)
-		w.fresh = append(w.fresh, fragments(s))
+		w.spans = append(w.spans, &span{lo: s.Off, hi: s.Off + int64(len(s.Buf))})
+	}
+	if err := w.h.sums.beginAll(w.h.t, w.h.spot, w.spans...); err != nil {
+		w.spans = nil
+		return err
 	}
 	st, err := w.h.t.fstat(w.h.fd, w.h.where)
 	if err != nil || st.Blocks*512 >= pages(st.Size) {
@@ -347,13 +347,26 @@ func (w *writer) begin() error {
 	return nil
 }
 
-// next is the next piece.
-func (w *writer) next() *piece {
-	if w.at == len(w.parts) {
-		return nil
+// next is the next piece of those that the ring is given. What is short and goes
+// through the page cache is written here, on the way to it: an asynchronous write
+// there is one that a thread of the kernel's does, which takes several times as
+// long as the write, and those of a file do not run side by side either.
+func (w *writer) next(ctx context.Context) *piece {
+	for w.at < len(w.parts) && w.err == nil {
+		part := w.parts[w.at]
+		w.at++
+		if part.direct || len(part.buf) >= directMin {
+			return w.piece(part)
+		}
+		if w.err = ctx.Err(); w.err == nil {
+			_, w.err = w.h.t.writeFull(w.h.fd, w.h.where, part.buf, part.off)
+		}
 	}
-	part := w.parts[w.at]
-	w.at++
+	return nil
+}
+
+// piece writes a part.
+func (w *writer) piece(part part) *piece {
 	p := &piece{path: w.h.where}
 	p.Code, p.FD, p.Off, p.Buf = iouring.Write, w.h.fd, part.off, part.buf
 	if !part.direct {
@@ -368,13 +381,13 @@ func (w *writer) next() *piece {
 
 // end says that all of it was written, or not.
 func (w *writer) end(whole bool) {
-	for i, sp := range w.spans {
-		var fresh []fragment
+	fresh := make([][]fragment, len(w.spans))
+	for i := range fresh {
 		if whole {
-			fresh = w.fresh[i]
+			fresh[i] = fragments(w.segs[i])
 		}
-		w.h.sums.end(sp, w.size, fresh)
 	}
+	w.h.sums.endAll(w.spans, w.size, fresh)
 	if w.need > 0 {
 		now, err := w.h.blocks()
 		if err != nil {
