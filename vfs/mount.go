@@ -40,6 +40,7 @@ type Options struct {
 	ReadOnly    bool
 	NoExec      bool
 	Logger      *log.Logger
+	Log         string   // the file that info names as the log; "": none
 	MountFlags  []string // further options for the kernel, as mount(8) has them
 }
 

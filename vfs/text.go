@@ -52,6 +52,9 @@ func (t *tree) infoText() ([]byte, error) {
 	}
 	l.add("passthrough", t.passthrough.Load())
 	l.add("mmap_shared", t.passthrough.Load())
+	if t.opt.Log != "" {
+		l.add("log", t.opt.Log)
+	}
 	return l.Bytes(), nil
 }
 

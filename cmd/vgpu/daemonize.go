@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -61,8 +62,9 @@ func daemonize() error {
 	return startFailure(cmd, errs)
 }
 
-// startLog is what the background process writes its log to: a file without a
-// name, or one in memory where there is no room for temporary files.
+// startLog is what the background process writes its log to until it is mounted:
+// a file without a name, or one in memory where there is no room for temporary
+// files. A start that fails leaves nothing behind.
 func startLog() (*os.File, error) {
 	if f, err := os.CreateTemp("", "vgpu-start-*.log"); err == nil {
 		return f, os.Remove(f.Name())
@@ -95,9 +97,9 @@ const readyLine = "ready\n"
 
 // tellParent says that the device is mounted, and what the user should know, if
 // somebody waits to hear it, and leaves the directory that the command was
-// given in, which could otherwise not be unmounted. It runs once, when the
-// mount serves.
-func tellParent(warnings []string) {
+// given in, which could otherwise not be unmounted. From then on the log is at
+// path. It runs once, when the mount serves.
+func tellParent(warnings []string, out *daemonLog, path string) {
 	for _, w := range warnings {
 		log.Print(w)
 	}
@@ -110,6 +112,9 @@ func tellParent(warnings []string) {
 	if err := os.Chdir("/"); err != nil {
 		log.Printf("the daemon stays in its working directory: %v", err)
 	}
+	if err := out.move(path, logLimit, int(os.Stderr.Fd()), startText()); err != nil {
+		warnings = append(warnings, fmt.Sprintf("what the daemon logs is lost: %v", errors.Join(err, silence())))
+	}
 	text := readyLine
 	for _, w := range warnings {
 		text += w + "\n"
@@ -117,4 +122,24 @@ func tellParent(warnings []string) {
 	if _, err := f.WriteString(text); err != nil {
 		log.Printf("the starting process was not told: %v", err)
 	}
+}
+
+// startText is what this process has logged to the file that startLog made of
+// its standard error; nothing if that is another's.
+func startText() []byte {
+	text, err := io.ReadAll(io.NewSectionReader(os.Stderr, 0, math.MaxInt64))
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// silence lets standard error go nowhere: nobody could read the file that
+// startLog made, which would grow.
+func silence() error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Dup3(int(null.Fd()), int(os.Stderr.Fd()), 0), null.Close())
 }

@@ -61,7 +61,8 @@ func mountCommand() *cobra.Command {
 		Use:   "mount [flags] MOUNTPOINT",
 		Short: "make a device and mount it; stays in the foreground unless --daemon",
 		Long: "Makes a device of this machine's cores and memory and mounts it at MOUNTPOINT, which is made if it is missing\n" +
-			"and taken away again, by the daemon that ends the device. SIGTERM, SIGINT and SIGHUP stop it: running jobs get --stop-timeout to end, or until a second SIGINT.",
+			"and taken away again, by the daemon that ends the device. SIGTERM, SIGINT and SIGHUP stop it: running jobs get --stop-timeout to end, or until a second SIGINT.\n" +
+			"With --daemon, and from mount(8), what it logs goes to the file log in the state directory, which info names: 4 MiB of it, and what was there before in log.1.",
 		Example: "  vgpu mount /dev/vgpu0 --mem 8G\n  vgpu mount /dev/vgpu0 --mem 8G --spill /var/lib/vgpu:100G --spill /mnt/hdd/vgpu\n  vgpu mount --daemon --name lab --group compute --mode 0770 /srv/vgpu",
 		Args:    exactArgs(1, "one mount point"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -87,7 +88,7 @@ func mountCommand() *cobra.Command {
 	f.StringVar(&o.cpus, "cpus", "", "CPUs that compute, such as 0-3,8")
 	f.IntVar(&o.threads, "threads", 0, "threads that compute (default: one a CPU, within the cgroup's quota)")
 	f.BoolVar(&o.keep, "keep", false, "keep the buffers in memory when the device is stopped, for the next mount")
-	f.BoolVar(&o.daemon, "daemon", false, "go to the background once mounted")
+	f.BoolVar(&o.daemon, "daemon", false, "go to the background once mounted; the log is then the file log in the state directory")
 	f.BoolVar(&o.direct, "direct", false, "do not hand backing files to the kernel (FUSE passthrough)")
 	f.BoolVar(&o.debug, "debug", false, "log every file operation")
 	f.BoolVar(&o.allowOther, "allow-other", os.Getuid() == 0, "let other users in, as far as modes let them")
@@ -108,6 +109,8 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	if o.daemon && os.Getenv(readyFD) == "" {
 		return daemonize()
 	}
+	out := new(daemonLog)
+	log.SetOutput(out)
 	ctx, release := stopSignals(ctx)
 	defer release()
 	dir, err := filepath.Abs(dir)
@@ -142,7 +145,7 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 	if err != nil {
 		return lacks(errors.Join(err, made.remove(), dev.Close(cancelled(), o.keep)))
 	}
-	o.announce(dev, m, dir)
+	o.announce(dev, m, dir, out)
 	go measure(dev)
 	served := make(chan struct{})
 	go func() { m.Wait(); close(served) }()
@@ -236,11 +239,11 @@ func cancelled() context.Context {
 }
 
 // announce says that the device is there, to whoever waits for that.
-func (o *mountOptions) announce(dev *device.Device, m *vfs.Mount, dir string) {
+func (o *mountOptions) announce(dev *device.Device, m *vfs.Mount, dir string, out *daemonLog) {
 	status := fmt.Sprintf("%s mounted at %s: %d threads, %s, %d bytes, passthrough %t", dev.Name(), dir, dev.Pool().Threads(), dev.ISA(), dev.Stats().Memory.Mem, m.Passthrough())
 	log.Print(status)
 	notify(daemon.SdNotifyReady + "\nSTATUS=" + status)
-	tellParent(o.spill.warnings(dev.Tiers()))
+	tellParent(o.spill.warnings(dev.Tiers()), out, o.logPath())
 }
 
 // notify tells systemd; without it, nobody listens, which is no error.
@@ -313,7 +316,7 @@ func (o *mountOptions) resolve(dir string) (cfg device.Config, opt vfs.Options, 
 	}
 	opt = vfs.Options{
 		AllowOther: o.allowOther, Group: gid, Mode: mode, Passthrough: !o.direct, Debug: o.debug, ReadOnly: o.readOnly, NoExec: o.noExec,
-		Logger: log.New(os.Stderr, "fuse: ", 0), Source: o.source,
+		Logger: log.New(log.Writer(), "fuse: ", log.LstdFlags|log.Lmsgprefix), Log: o.logPath(), Source: o.source,
 	}
 	return cfg, opt, nil
 }
