@@ -220,7 +220,7 @@ func TestMethods(t *testing.T) {
 		1: methodCopy, 2: methodTile, 13: methodTile, 17: methodDirect, 61: methodDirect, 59: methodDirect, 34: methodDirect,
 		62: methodBluestein, 67: methodRader, 83: methodBluestein, 256: methodTwoStep, 512: methodTwoStep, 1 << 20: methodTwoStep, 1000: methodTwoStep,
 		39367: methodBluestein, // 2·3^9 + 1 is prime, but nine passes would miss the bound
-		65537: methodRader, 1000003: methodBluestein, 17 * 17: methodBluestein, 13 * 13 * 13: methodTwoStep,
+		65537: methodRader, 163841: methodRader, 786433: methodBluestein, 1000003: methodBluestein, 17 * 17: methodBluestein, 13 * 13 * 13: methodTwoStep,
 	} {
 		if methodFor(n, m) != want {
 			t.Errorf("n=%d goes by %s, want %s", n, methodFor(n, m), want)

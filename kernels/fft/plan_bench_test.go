@@ -16,7 +16,7 @@ import (
 // are transformed more precisely than others.
 var planLengths = []int{
 	1 << 16, 1 << 20, 720720, 1000000, 1029600, // two-step
-	30241, 65537, 259309, 786433, 1041041, // Rader
+	30241, 65537, 163841, // Rader
 	10007, 16381, 104729, 131059, 510510, 746497, 999983, 1000003, 1048573, 1048574, // Bluestein
 }
 

@@ -34,14 +34,22 @@ type lineStream struct {
 // vector.
 func (s *streamed) line() *lineStream {
 	r := s.r
-	if r.real || len(r.shape) != 1 || r.shape[0] < memoryFrom || s.src.Shape[0] != r.shape[0] || s.dst.Shape[0] != r.shape[0] {
+	if r.real || len(r.shape) != 1 || s.src.Shape[0] != r.shape[0] || s.dst.Shape[0] != r.shape[0] {
 		return nil
 	}
-	n1, n2, ok := split(r.shape[0], s.m)
-	if !ok || n1 < s.m.w || n2 < s.m.w {
+	n1, n2, ok := s.m.sweeps(r.shape[0])
+	if !ok {
 		return nil
 	}
 	return &lineStream{streamed: s, n1: n1, n2: n2, src: asMatrix(s.src, n1, n2), dst: asMatrix(s.dst, n2, n1)}
+}
+
+// sweeps is the factors of a two-step transform whose sweeps can be passes over blocks
+// of one vector: twiddles are products of two tables, and sweeps are no routine of their
+// own. Blocks of several vectors, as shorter lines have in core, have the same bits.
+func (m machine) sweeps(n int) (n1, n2 int, ok bool) {
+	n1, n2, ok = split(n, m)
+	return n1, n2, ok && n > factorAbove && !m.fuses(n1, n2) && n1 >= m.w && n2 >= m.w
 }
 
 // asMatrix sees a line as rows one behind the other.
@@ -189,8 +197,9 @@ func (l *lineStream) explain() []kernels.Entry {
 // tilesOf is the number of tiles of n things, by at a time.
 func tilesOf(n, by int) int { return (n + by - 1) / by }
 
-// taskReals is the scratch of a task: the two tiles of a sweep.
-func (l *lineStream) taskReals() int { return 2 * l.m.tileLen(l.n1, l.n2) }
+// taskReals is the scratch of a task: the two tiles of a sweep, a vector wide.
+func (l *lineStream) taskReals() int { return 2 * l.tileReals() }
+func (l *lineStream) tileReals() int { return 2 * l.m.w * max(roundUp(l.n1, l.m.w), l.n2) }
 
 // columnTile is columns lo to hi-1 of the line, where the first pass finds them;
 // resultTile columns of the result, where the second leaves them. A panel is
@@ -378,6 +387,7 @@ func (p *linePass[T]) run(x *kernels.Exec, tiles, buffer int, compute func(i int
 		return err
 	}
 	p.x, p.two, p.dir = x, *whole.two, forward[T]()
+	p.two.v1, p.two.v2, p.two.tile = 1, 1, l.tileReals()
 	if l.r.inv {
 		p.dir = inverse(T(l.r.scale))
 	}

@@ -127,8 +127,8 @@ func (m machine) cuttable(n int) bool {
 	case methodBluestein:
 		return m.cuttable(padLength(2*n - 1))
 	case methodTwoStep:
-		n1, n2, _ := split(n, m)
-		return n >= memoryFrom && n1 >= m.w && n2 >= m.w
+		_, _, ok := m.sweeps(n)
+		return ok
 	}
 	return false
 }

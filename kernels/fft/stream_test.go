@@ -56,18 +56,6 @@ func TestStreamedLine(t *testing.T) {
 		}
 		kerneltest.Stream(t, Kernels(), line, operands, low.Least, 3*whole/2)
 	}
-	n := 1 << 18
-	for methodFor(n, machineFor(ndarray.F32)) != methodRader {
-		n++
-	}
-	j, err := kerneltest.Prepare(t, Kernels(), "fft x y", map[string]ndarray.Array{"x": ndarray.New(ndarray.C64, n)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var low *stream.NoMemError
-	if _, err := j.Plan.Stream(1 << 20); !errors.As(err, &low) || low.Least < int64(8*n) {
-		t.Errorf("%d points in a megabyte: %v", n, err)
-	}
 }
 
 // TestStreamedRealLine: real lines that do not fit, and several long lines, have
