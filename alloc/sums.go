@@ -45,15 +45,11 @@ type sums struct {
 type span struct {
 	lo, hi  int64
 	spoiled bool // by another writer
-	ended   bool
 
 	edges   []edge  // chunks of which it is a part
 	touched []int64 // of those, where others have begun to write
 	mends   []mend  // of those, what is known of what is being overwritten: its writer's
 }
-
-// changes tells whether there are any bytes in the span.
-func (w *span) changes() bool { return w.lo < w.hi }
 
 // ChecksumError says that bytes came back from a spill tier other than they
 // went there. It is an EIO.
@@ -134,67 +130,38 @@ func (u *sums) check(c []byte, i int64, epoch uint64) (n int, ok bool) {
 // begin says that [lo, hi) will be written. Its checksums are unknown from now
 // on, here and on the tier.
 func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
-	w := &span{lo: lo, hi: hi}
-	return w, u.beginAll(t, p, w)
-}
-
-// beginAll is begin for spans of which none overlaps another, which one writer
-// writes.
-func (u *sums) beginAll(t *spillTier, p *spot, list ...*span) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	w := &span{lo: lo, hi: hi}
 	if u.pack != nil {
-		return errPacked
+		return nil, errPacked
 	}
-	if err := u.change(p); err != nil || u.off || !slices.ContainsFunc(list, (*span).changes) {
-		return err
+	if err := u.change(p); err != nil || u.off || lo >= hi {
+		return w, err
 	}
 	if err := u.unfile(t, p); err != nil {
-		return err
+		return nil, err
 	}
-	others := u.writers
-	for _, w := range list {
-		if !w.changes() {
-			continue
+	w.edges = u.edges(lo, hi)
+	u.forget(lo, hi)
+	for _, o := range u.writers {
+		if o.touch(lo, hi); o.lo < hi && lo < o.hi {
+			o.spoiled, w.spoiled = true, true
 		}
-		w.edges = u.edges(w.lo, w.hi)
-		u.forget(w.lo, w.hi)
-		for _, o := range others {
-			if o.touch(w.lo, w.hi); o.lo < w.hi && w.lo < o.hi {
-				o.spoiled, w.spoiled = true, true
-			}
-		}
-		u.writers = append(u.writers, w)
 	}
-	return nil
+	u.writers = append(u.writers, w)
+	return w, nil
 }
 
 // end says that a span has been written, or was not: of has its checksums, or
 // is nil. size is that of the file.
 func (u *sums) end(w *span, size int64, of []fragment) {
-	u.endAll([]*span{w}, size, [][]fragment{of})
-}
-
-// endAll is end for spans, each with its checksums.
-func (u *sums) endAll(list []*span, size int64, of [][]fragment) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, w := range list {
-		w.ended = true
+	u.writers = slices.DeleteFunc(u.writers, func(o *span) bool { return o == w })
+	if u.off || w.lo >= w.hi {
+		return
 	}
-	u.writers = slices.DeleteFunc(u.writers, func(o *span) bool { return o.ended })
-	for i, w := range list {
-		if u.off {
-			return
-		}
-		if w.changes() {
-			u.written(w, size, of[i])
-		}
-	}
-}
-
-// written takes note of a span that was written, or was not. u.mu is held.
-func (u *sums) written(w *span, size int64, of []fragment) {
 	u.forget(w.lo, w.hi)
 	if n := chunks(size); n > int64(len(u.of)) {
 		u.of = append(u.of, make([]uint32, n-int64(len(u.of)))...)

@@ -256,8 +256,7 @@ func (b *Buffer) writeSegs(ctx context.Context, h *home, segs []Segment, size in
 	}
 	err := w.begin()
 	if err == nil {
-		err = b.s.io.flow(ctx, func() *piece { return w.next(ctx) })
-		err = firstOf(w.err, err)
+		err = b.s.io.flow(ctx, w.next)
 	}
 	w.end(err == nil)
 	return err
@@ -285,9 +284,9 @@ type writer struct {
 	size  int64
 	parts []part
 	spans []*span
+	fresh [][]fragment // the checksums of each span
 	segs  []Segment
 	at    int
-	err   error // of what next wrote itself
 	need  int64
 }
 
@@ -326,11 +325,12 @@ func (w *writer) cut(s Segment, lo, hi int64, direct bool) {
 // begin says what will be written, and takes the space that it may need.
 func (w *writer) begin() error {
 	for _, s := range w.segs {
-		w.spans = append(w.spans, &span{lo: s.Off, hi: s.Off + int64(len(s.Buf))})
-	}
-	if err := w.h.sums.beginAll(w.h.t, w.h.spot, w.spans...); err != nil {
-		w.spans = nil
-		return err
+		sp, err := w.h.sums.begin(w.h.t, w.h.spot, s.Off, s.Off+int64(len(s.Buf)))
+		if err != nil {
+			return err
+		}
+		w.spans = append(w.spans, sp)
+		w.fresh = append(w.fresh, fragments(s))
 	}
 	st, err := w.h.t.fstat(w.h.fd, w.h.where)
 	if err != nil || st.Blocks*512 >= pages(st.Size) {
@@ -347,26 +347,13 @@ func (w *writer) begin() error {
 	return nil
 }
 
-// next is the next piece of those that the ring is given. What is short and goes
-// through the page cache is written here, on the way to it: an asynchronous write
-// there is one that a thread of the kernel's does, which takes several times as
-// long as the write, and those of a file do not run side by side either.
-func (w *writer) next(ctx context.Context) *piece {
-	for w.at < len(w.parts) && w.err == nil {
-		part := w.parts[w.at]
-		w.at++
-		if part.direct || len(part.buf) >= directMin {
-			return w.piece(part)
-		}
-		if w.err = ctx.Err(); w.err == nil {
-			_, w.err = w.h.t.writeFull(w.h.fd, w.h.where, part.buf, part.off)
-		}
+// next is the next piece.
+func (w *writer) next() *piece {
+	if w.at == len(w.parts) {
+		return nil
 	}
-	return nil
-}
-
-// piece writes a part.
-func (w *writer) piece(part part) *piece {
+	part := w.parts[w.at]
+	w.at++
 	p := &piece{path: w.h.where}
 	p.Code, p.FD, p.Off, p.Buf = iouring.Write, w.h.fd, part.off, part.buf
 	if !part.direct {
@@ -381,13 +368,13 @@ func (w *writer) piece(part part) *piece {
 
 // end says that all of it was written, or not.
 func (w *writer) end(whole bool) {
-	fresh := make([][]fragment, len(w.spans))
-	for i := range fresh {
+	for i, sp := range w.spans {
+		var fresh []fragment
 		if whole {
-			fresh[i] = fragments(w.segs[i])
+			fresh = w.fresh[i]
 		}
+		w.h.sums.end(sp, w.size, fresh)
 	}
-	w.h.sums.endAll(w.spans, w.size, fresh)
 	if w.need > 0 {
 		now, err := w.h.blocks()
 		if err != nil {
