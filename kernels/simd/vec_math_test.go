@@ -227,6 +227,7 @@ func samplesF64(s span) []float64 {
 		x = append(x, math.Float64frombits(rng.Uint64()))
 		x = append(x, (1+rng.Float64()*0x1p-20)*math.Copysign(1, rng.Float64()-0.5))
 		x = append(x, math.Round(1e4*rng.Float64())*math.Pi/2)
+		x = append(x, math.Copysign(math.Exp2(128*rng.Float64()-64), rng.Float64()-0.5)) // where formulas for large and small ones begin
 	}
 	return x
 }

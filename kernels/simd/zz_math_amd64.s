@@ -3031,6 +3031,7 @@ loop:
 	VADDPD      Z4, Z31, Z4
 	VDIVPD      Z4, Z3, Z4
 	VADDPD      Z4, Z2, Z4
+	VSUBPD      Z31, Z1, Z1
 	VBLENDMPD   Z1, Z4, K1, Z1
 	VADDPD      Z1, Z31, Z4
 	VSUBPD      Z31, Z4, Z2
@@ -3103,6 +3104,7 @@ tail:
 	VADDPD      Z4, Z31, Z4
 	VDIVPD      Z4, Z3, Z4
 	VADDPD      Z4, Z2, Z4
+	VSUBPD      Z31, Z1, Z1
 	VBLENDMPD   Z1, Z4, K1, Z1
 	VADDPD      Z1, Z31, Z4
 	VSUBPD      Z31, Z4, Z2
@@ -3185,6 +3187,7 @@ loop:
 	VADDPD      Y5, Y15, Y5
 	VDIVPD      Y5, Y4, Y5
 	VADDPD      Y5, Y3, Y5
+	VSUBPD      Y15, Y1, Y1
 	VBLENDVPD   Y2, Y1, Y5, Y1
 	VADDPD      Y1, Y15, Y5
 	VSUBPD      Y15, Y5, Y3
@@ -3252,8 +3255,8 @@ TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+1440(SB), Z30
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+4320(SB), Z29
 	VPBROADCASTQ mathConstants<>+1920(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
@@ -3280,18 +3283,19 @@ loop:
 	VCVTPS2PD   (SI)(AX*4), Z0
 	VCMPPD      $0x01, Z0, Z29, K1
 	VMINPD      Z0, Z29, Z1
-	VSUBPD      Z30, Z1, Z1
-	VCMPPD      $0x01, Z31, Z1, K2
+	VSUBPD      Z31, Z1, Z1
+	VCMPPD      $0x01, Z30, Z1, K2
 	VBLENDMPD   Z28, Z1, K2, Z1
 	VADDPD      Z1, Z1, Z2
 	VFMADD231PD Z1, Z1, Z2
 	VSQRTPD     Z2, Z2
 	VADDPD      Z2, Z1, Z2
+	VSUBPD      Z31, Z0, Z0
 	VBLENDMPD   Z0, Z2, K1, Z0
-	VADDPD      Z0, Z30, Z2
-	VSUBPD      Z30, Z2, Z1
+	VADDPD      Z0, Z31, Z2
+	VSUBPD      Z31, Z2, Z1
 	VSUBPD      Z1, Z2, Z3
-	VSUBPD      Z3, Z30, Z3
+	VSUBPD      Z3, Z31, Z3
 	VSUBPD      Z1, Z0, Z1
 	VADDPD      Z1, Z3, Z1
 	VPSUBQ      Z26, Z2, Z3
@@ -3300,7 +3304,7 @@ loop:
 	VSUBPD      Z27, Z4, Z4
 	VPANDQ      Z24, Z3, Z3
 	VPADDQ      Z23, Z3, Z3
-	VSUBPD      Z30, Z3, Z3
+	VSUBPD      Z31, Z3, Z3
 	VMULPD      Z3, Z3, Z5
 	VMULPD      Z22, Z5, Z5
 	VADDPD      Z3, Z21, Z6
@@ -3322,17 +3326,17 @@ loop:
 	VADDPD      Z3, Z5, Z3
 	VADDPD      Z1, Z3, Z1
 	VADDPD      Z1, Z4, Z1
-	VCMPPD      $0x01, Z2, Z31, K2
+	VCMPPD      $0x01, Z2, Z30, K2
 	VBLENDMPD   Z2, Z28, K2, Z4
-	VCMPPD      $0x00, Z31, Z2, K2
+	VCMPPD      $0x00, Z30, Z2, K2
 	VBLENDMPD   Z14, Z4, K2, Z4
-	VCMPPD      $0x01, Z2, Z31, K2
+	VCMPPD      $0x01, Z2, Z30, K2
 	VCMPPD      $0x01, Z13, Z2, K3
 	KANDB       K3, K2, K2
 	VBLENDMPD   Z1, Z4, K2, Z1
-	VCMPPD      $0x00, Z31, Z0, K2
+	VCMPPD      $0x00, Z30, Z0, K2
 	VBLENDMPD   Z0, Z1, K2, Z0
-	VBLENDMPD   Z12, Z31, K1, Z1
+	VBLENDMPD   Z12, Z30, K1, Z1
 	VADDPD      Z1, Z0, Z1
 	VCVTPD2PS   Z1, Y0
 	VMOVUPS     Y0, (DI)(AX*4)
@@ -3350,18 +3354,19 @@ tail:
 	VCVTPS2PD.Z (SI)(AX*4), K7, Z0
 	VCMPPD      $0x01, Z0, Z29, K1
 	VMINPD      Z0, Z29, Z1
-	VSUBPD      Z30, Z1, Z1
-	VCMPPD      $0x01, Z31, Z1, K2
+	VSUBPD      Z31, Z1, Z1
+	VCMPPD      $0x01, Z30, Z1, K2
 	VBLENDMPD   Z28, Z1, K2, Z1
 	VADDPD      Z1, Z1, Z2
 	VFMADD231PD Z1, Z1, Z2
 	VSQRTPD     Z2, Z2
 	VADDPD      Z2, Z1, Z2
+	VSUBPD      Z31, Z0, Z0
 	VBLENDMPD   Z0, Z2, K1, Z0
-	VADDPD      Z0, Z30, Z2
-	VSUBPD      Z30, Z2, Z1
+	VADDPD      Z0, Z31, Z2
+	VSUBPD      Z31, Z2, Z1
 	VSUBPD      Z1, Z2, Z3
-	VSUBPD      Z3, Z30, Z3
+	VSUBPD      Z3, Z31, Z3
 	VSUBPD      Z1, Z0, Z1
 	VADDPD      Z1, Z3, Z1
 	VPSUBQ      Z26, Z2, Z3
@@ -3370,7 +3375,7 @@ tail:
 	VSUBPD      Z27, Z4, Z4
 	VPANDQ      Z24, Z3, Z3
 	VPADDQ      Z23, Z3, Z3
-	VSUBPD      Z30, Z3, Z3
+	VSUBPD      Z31, Z3, Z3
 	VMULPD      Z3, Z3, Z5
 	VMULPD      Z22, Z5, Z5
 	VADDPD      Z3, Z21, Z6
@@ -3392,17 +3397,17 @@ tail:
 	VADDPD      Z3, Z5, Z3
 	VADDPD      Z1, Z3, Z1
 	VADDPD      Z1, Z4, Z1
-	VCMPPD      $0x01, Z2, Z31, K2
+	VCMPPD      $0x01, Z2, Z30, K2
 	VBLENDMPD   Z2, Z28, K2, Z4
-	VCMPPD      $0x00, Z31, Z2, K2
+	VCMPPD      $0x00, Z30, Z2, K2
 	VBLENDMPD   Z14, Z4, K2, Z4
-	VCMPPD      $0x01, Z2, Z31, K2
+	VCMPPD      $0x01, Z2, Z30, K2
 	VCMPPD      $0x01, Z13, Z2, K3
 	KANDB       K3, K2, K2
 	VBLENDMPD   Z1, Z4, K2, Z1
-	VCMPPD      $0x00, Z31, Z0, K2
+	VCMPPD      $0x00, Z30, Z0, K2
 	VBLENDMPD   Z0, Z1, K2, Z0
-	VBLENDMPD   Z12, Z31, K1, Z1
+	VBLENDMPD   Z12, Z30, K1, Z1
 	VADDPD      Z1, Z0, Z1
 	VCVTPD2PS   Z1, Y0
 	VMOVDQU32   Y0, K7, (DI)(AX*4)
@@ -3418,8 +3423,8 @@ TEXT ·acoshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+1440(SB), Y14
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+4320(SB), Y13
 	VMOVUPS mathConstants<>+1920(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
@@ -3431,18 +3436,19 @@ loop:
 	VCVTPS2PD   (SI)(AX*4), Y0
 	VCMPPD      $0x01, Y0, Y13, Y1
 	VMINPD      Y0, Y13, Y2
-	VSUBPD      Y14, Y2, Y2
-	VCMPPD      $0x01, Y15, Y2, Y3
+	VSUBPD      Y15, Y2, Y2
+	VCMPPD      $0x01, Y14, Y2, Y3
 	VBLENDVPD   Y3, Y12, Y2, Y2
 	VADDPD      Y2, Y2, Y3
 	VFMADD231PD Y2, Y2, Y3
 	VSQRTPD     Y3, Y3
 	VADDPD      Y3, Y2, Y3
+	VSUBPD      Y15, Y0, Y0
 	VBLENDVPD   Y1, Y0, Y3, Y0
-	VADDPD      Y0, Y14, Y3
-	VSUBPD      Y14, Y3, Y2
+	VADDPD      Y0, Y15, Y3
+	VSUBPD      Y15, Y3, Y2
 	VSUBPD      Y2, Y3, Y4
-	VSUBPD      Y4, Y14, Y4
+	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y4, Y2
 	VPSUBQ      mathConstants<>+1472(SB), Y3, Y4
@@ -3451,7 +3457,7 @@ loop:
 	VSUBPD      Y11, Y5, Y5
 	VPAND       mathConstants<>+1568(SB), Y4, Y4
 	VPADDQ      mathConstants<>+1600(SB), Y4, Y4
-	VSUBPD      Y14, Y4, Y4
+	VSUBPD      Y15, Y4, Y4
 	VMULPD      Y4, Y4, Y6
 	VMULPD      mathConstants<>+1632(SB), Y6, Y6
 	VADDPD      mathConstants<>+1664(SB), Y4, Y7
@@ -3474,17 +3480,17 @@ loop:
 	VADDPD      Y4, Y6, Y4
 	VADDPD      Y2, Y4, Y2
 	VADDPD      Y2, Y5, Y2
-	VCMPPD      $0x01, Y3, Y15, Y5
+	VCMPPD      $0x01, Y3, Y14, Y5
 	VBLENDVPD   Y5, Y3, Y12, Y5
-	VCMPPD      $0x00, Y15, Y3, Y4
+	VCMPPD      $0x00, Y14, Y3, Y4
 	VBLENDVPD   Y4, mathConstants<>+1952(SB), Y5, Y5
-	VCMPPD      $0x01, Y3, Y15, Y4
+	VCMPPD      $0x01, Y3, Y14, Y4
 	VCMPPD      $0x01, mathConstants<>+1984(SB), Y3, Y3
 	VPAND       Y3, Y4, Y4
 	VBLENDVPD   Y4, Y2, Y5, Y2
-	VCMPPD      $0x00, Y15, Y0, Y5
+	VCMPPD      $0x00, Y14, Y0, Y5
 	VBLENDVPD   Y5, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3744(SB), Y15, Y1
+	VBLENDVPD   Y1, mathConstants<>+3744(SB), Y14, Y1
 	VADDPD      Y1, Y0, Y1
 	VCVTPD2PSY  Y1, X0
 	VMOVUPS     X0, (DI)(AX*4)
@@ -9792,6 +9798,7 @@ loop:
 	VADDPD           Z4, Z31, Z4
 	VDIVPD           Z4, Z3, Z4
 	VADDPD           Z4, Z2, Z4
+	VSUBPD           Z31, Z1, Z1
 	VBLENDMPD        Z1, Z4, K1, Z1
 	VADDPD           Z1, Z31, Z4
 	VSUBPD           Z31, Z4, Z2
@@ -9871,6 +9878,7 @@ tail:
 	VADDPD           Z4, Z31, Z4
 	VDIVPD           Z4, Z3, Z4
 	VADDPD           Z4, Z2, Z4
+	VSUBPD           Z31, Z1, Z1
 	VBLENDMPD        Z1, Z4, K1, Z1
 	VADDPD           Z1, Z31, Z4
 	VSUBPD           Z31, Z4, Z2
@@ -9960,6 +9968,7 @@ loop:
 	VADDPD      Y5, Y15, Y5
 	VDIVPD      Y5, Y4, Y5
 	VADDPD      Y5, Y3, Y5
+	VSUBPD      Y15, Y1, Y1
 	VBLENDVPD   Y2, Y1, Y5, Y1
 	VADDPD      Y1, Y15, Y5
 	VSUBPD      Y15, Y5, Y3
@@ -10034,8 +10043,8 @@ TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPXORQ       Z31, Z31, Z31
-	VPBROADCASTQ mathConstants<>+1440(SB), Z30
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+4320(SB), Z29
 	VPBROADCASTQ mathConstants<>+1920(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
@@ -10064,18 +10073,19 @@ loop:
 	VMOVUPD          (SI)(AX*8), Z0
 	VCMPPD           $0x01, Z0, Z29, K1
 	VMINPD           Z0, Z29, Z1
-	VSUBPD           Z30, Z1, Z1
-	VCMPPD           $0x01, Z31, Z1, K2
+	VSUBPD           Z31, Z1, Z1
+	VCMPPD           $0x01, Z30, Z1, K2
 	VBLENDMPD        Z28, Z1, K2, Z1
 	VADDPD           Z1, Z1, Z2
 	VFMADD231PD      Z1, Z1, Z2
 	VSQRTPD          Z2, Z2
 	VADDPD           Z2, Z1, Z2
+	VSUBPD           Z31, Z0, Z0
 	VBLENDMPD        Z0, Z2, K1, Z0
-	VADDPD           Z0, Z30, Z2
-	VSUBPD           Z30, Z2, Z1
+	VADDPD           Z0, Z31, Z2
+	VSUBPD           Z31, Z2, Z1
 	VSUBPD           Z1, Z2, Z3
-	VSUBPD           Z3, Z30, Z3
+	VSUBPD           Z3, Z31, Z3
 	VSUBPD           Z1, Z0, Z1
 	VADDPD           Z1, Z3, Z1
 	VCMPPD           $0x01, Z26, Z2, K2
@@ -10088,7 +10098,7 @@ loop:
 	VSUBPD           Z4, Z5, Z4
 	VPANDQ           Z21, Z3, Z3
 	VPADDQ           Z20, Z3, Z3
-	VSUBPD           Z30, Z3, Z3
+	VSUBPD           Z31, Z3, Z3
 	VMULPD           Z3, Z3, Z5
 	VMULPD           Z19, Z5, Z5
 	VADDPD           Z3, Z18, Z6
@@ -10113,17 +10123,17 @@ loop:
 	VADDPD           Z3, Z5, Z3
 	VADDPD           Z1, Z3, Z1
 	VADDPD           Z1, Z4, Z1
-	VCMPPD           $0x01, Z2, Z31, K2
+	VCMPPD           $0x01, Z2, Z30, K2
 	VBLENDMPD        Z2, Z28, K2, Z4
-	VCMPPD           $0x00, Z31, Z2, K2
+	VCMPPD           $0x00, Z30, Z2, K2
 	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z4, K2, Z4
-	VCMPPD           $0x01, Z2, Z31, K2
+	VCMPPD           $0x01, Z2, Z30, K2
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z2, K3
 	KANDB            K3, K2, K2
 	VBLENDMPD        Z1, Z4, K2, Z1
-	VCMPPD           $0x00, Z31, Z0, K2
+	VCMPPD           $0x00, Z30, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z30, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, (DI)(AX*8)
 	ADDQ             $0x08, AX
@@ -10140,18 +10150,19 @@ tail:
 	VMOVUPD.Z        (SI)(AX*8), K7, Z0
 	VCMPPD           $0x01, Z0, Z29, K1
 	VMINPD           Z0, Z29, Z1
-	VSUBPD           Z30, Z1, Z1
-	VCMPPD           $0x01, Z31, Z1, K2
+	VSUBPD           Z31, Z1, Z1
+	VCMPPD           $0x01, Z30, Z1, K2
 	VBLENDMPD        Z28, Z1, K2, Z1
 	VADDPD           Z1, Z1, Z2
 	VFMADD231PD      Z1, Z1, Z2
 	VSQRTPD          Z2, Z2
 	VADDPD           Z2, Z1, Z2
+	VSUBPD           Z31, Z0, Z0
 	VBLENDMPD        Z0, Z2, K1, Z0
-	VADDPD           Z0, Z30, Z2
-	VSUBPD           Z30, Z2, Z1
+	VADDPD           Z0, Z31, Z2
+	VSUBPD           Z31, Z2, Z1
 	VSUBPD           Z1, Z2, Z3
-	VSUBPD           Z3, Z30, Z3
+	VSUBPD           Z3, Z31, Z3
 	VSUBPD           Z1, Z0, Z1
 	VADDPD           Z1, Z3, Z1
 	VCMPPD           $0x01, Z26, Z2, K2
@@ -10164,7 +10175,7 @@ tail:
 	VSUBPD           Z4, Z5, Z4
 	VPANDQ           Z21, Z3, Z3
 	VPADDQ           Z20, Z3, Z3
-	VSUBPD           Z30, Z3, Z3
+	VSUBPD           Z31, Z3, Z3
 	VMULPD           Z3, Z3, Z5
 	VMULPD           Z19, Z5, Z5
 	VADDPD           Z3, Z18, Z6
@@ -10189,17 +10200,17 @@ tail:
 	VADDPD           Z3, Z5, Z3
 	VADDPD           Z1, Z3, Z1
 	VADDPD           Z1, Z4, Z1
-	VCMPPD           $0x01, Z2, Z31, K2
+	VCMPPD           $0x01, Z2, Z30, K2
 	VBLENDMPD        Z2, Z28, K2, Z4
-	VCMPPD           $0x00, Z31, Z2, K2
+	VCMPPD           $0x00, Z30, Z2, K2
 	VBLENDMPD.BCST   mathConstants<>+1952(SB), Z4, K2, Z4
-	VCMPPD           $0x01, Z2, Z31, K2
+	VCMPPD           $0x01, Z2, Z30, K2
 	VCMPPD.BCST      $0x01, mathConstants<>+1984(SB), Z2, K3
 	KANDB            K3, K2, K2
 	VBLENDMPD        Z1, Z4, K2, Z1
-	VCMPPD           $0x00, Z31, Z0, K2
+	VCMPPD           $0x00, Z30, Z0, K2
 	VBLENDMPD        Z0, Z1, K2, Z0
-	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z31, K1, Z1
+	VBLENDMPD.BCST   mathConstants<>+3744(SB), Z30, K1, Z1
 	VADDPD           Z1, Z0, Z1
 	VMOVUPD          Z1, K7, (DI)(AX*8)
 	ADDQ             R9, AX
@@ -10214,8 +10225,8 @@ TEXT ·acoshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VPXOR   Y15, Y15, Y15
-	VMOVUPS mathConstants<>+1440(SB), Y14
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+4320(SB), Y13
 	VMOVUPS mathConstants<>+1920(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
@@ -10227,18 +10238,19 @@ loop:
 	VMOVUPD     (SI)(AX*8), Y0
 	VCMPPD      $0x01, Y0, Y13, Y1
 	VMINPD      Y0, Y13, Y2
-	VSUBPD      Y14, Y2, Y2
-	VCMPPD      $0x01, Y15, Y2, Y3
+	VSUBPD      Y15, Y2, Y2
+	VCMPPD      $0x01, Y14, Y2, Y3
 	VBLENDVPD   Y3, Y12, Y2, Y2
 	VADDPD      Y2, Y2, Y3
 	VFMADD231PD Y2, Y2, Y3
 	VSQRTPD     Y3, Y3
 	VADDPD      Y3, Y2, Y3
+	VSUBPD      Y15, Y0, Y0
 	VBLENDVPD   Y1, Y0, Y3, Y0
-	VADDPD      Y0, Y14, Y3
-	VSUBPD      Y14, Y3, Y2
+	VADDPD      Y0, Y15, Y3
+	VSUBPD      Y15, Y3, Y2
 	VSUBPD      Y2, Y3, Y4
-	VSUBPD      Y4, Y14, Y4
+	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y4, Y2
 	VCMPPD      $0x01, mathConstants<>+6400(SB), Y3, Y4
@@ -10251,7 +10263,7 @@ loop:
 	VSUBPD      Y4, Y6, Y4
 	VPAND       mathConstants<>+1568(SB), Y5, Y5
 	VPADDQ      mathConstants<>+1600(SB), Y5, Y5
-	VSUBPD      Y14, Y5, Y5
+	VSUBPD      Y15, Y5, Y5
 	VMULPD      Y5, Y5, Y6
 	VMULPD      mathConstants<>+1632(SB), Y6, Y6
 	VADDPD      mathConstants<>+1664(SB), Y5, Y7
@@ -10277,17 +10289,17 @@ loop:
 	VADDPD      Y5, Y6, Y5
 	VADDPD      Y2, Y5, Y2
 	VADDPD      Y2, Y4, Y2
-	VCMPPD      $0x01, Y3, Y15, Y4
+	VCMPPD      $0x01, Y3, Y14, Y4
 	VBLENDVPD   Y4, Y3, Y12, Y4
-	VCMPPD      $0x00, Y15, Y3, Y5
+	VCMPPD      $0x00, Y14, Y3, Y5
 	VBLENDVPD   Y5, mathConstants<>+1952(SB), Y4, Y4
-	VCMPPD      $0x01, Y3, Y15, Y5
+	VCMPPD      $0x01, Y3, Y14, Y5
 	VCMPPD      $0x01, mathConstants<>+1984(SB), Y3, Y3
 	VPAND       Y3, Y5, Y5
 	VBLENDVPD   Y5, Y2, Y4, Y2
-	VCMPPD      $0x00, Y15, Y0, Y4
+	VCMPPD      $0x00, Y14, Y0, Y4
 	VBLENDVPD   Y4, Y0, Y2, Y0
-	VBLENDVPD   Y1, mathConstants<>+3744(SB), Y15, Y1
+	VBLENDVPD   Y1, mathConstants<>+3744(SB), Y14, Y1
 	VADDPD      Y1, Y0, Y1
 	VMOVUPD     Y1, (DI)(AX*8)
 	ADDQ        $0x04, AX

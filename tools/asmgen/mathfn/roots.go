@@ -23,9 +23,10 @@ func (b *Builder) Acosh(x *Value) *Value {
 	return b.doubled(large, x, b.Add(t, b.Sqrt(b.FMA(t, t, b.Add(t, t)))))
 }
 
-// doubled is log1p(t), or log1p(a) + ln 2 where a is large.
+// doubled is log1p(t), or log(a) + ln 2 where a is large: log1p(a-1), for
+// log(1+a) is 1/a too much, which at 2^28 are a million units in the last place.
 func (b *Builder) doubled(large, a, t *Value) *Value {
-	return b.Add(b.Log1p(b.Sel(large, a, t)), b.Sel(large, b.C(math.Ln2), b.C(0)))
+	return b.Add(b.Log1p(b.Sel(large, b.Sub(a, b.C(1)), t)), b.Sel(large, b.C(math.Ln2), b.C(0)))
 }
 
 // Atanh is log1p(2a/(1-a))/2.
