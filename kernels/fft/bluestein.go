@@ -13,8 +13,9 @@ import (
 type bluestein[T simd.Float] struct {
 	n     int
 	inner *line[T]
-	chirp []T // c[j], j < n, interleaved
-	spec  []T // transform of conj(c), divided by m
+	chirp evenTable[T] // c[j], j < n
+	spec  evenTable[T] // transform of conj(c) at j and -j
+	back  *direction[T]
 }
 
 func newBluestein[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*bluestein[T], error) {
@@ -23,36 +24,12 @@ func newBluestein[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*
 	if err != nil {
 		return nil, err
 	}
-	b := &bluestein[T]{n: n, inner: inner, chirp: newTable[T](2 * n), spec: newTable[T](2 * m)}
+	b := &bluestein[T]{n: n, inner: inner, back: inverse[T](1)}
 	r := newRoots(2 * n)
-	if err := tabulate(w, n/2+1, func(lo, hi int) { b.fillChirp(r, lo, hi) }); err != nil {
-		return nil, err
+	if m <= wideSpectrumMax {
+		return b, b.shortTables(w, k, r)
 	}
-	return b, b.kernelSpectrum(w, k, r)
-}
-
-// fillChirp sets c[j] and c[n-j] for j from lo to hi-1, hi-1 <= n/2.
-func (b *bluestein[T]) fillChirp(r *roots, lo, hi int) {
-	n := b.n
-	mirrored := T(1) // c[n-j] is c[j], and -c[j] if n is odd
-	if n%2 == 1 {
-		mirrored = -1
-	}
-	sq := lo * lo % (2 * n) // j² mod 2n
-	var index [rootChunk]int
-	for from := lo; from < hi; from += rootChunk {
-		part := index[:min(rootChunk, hi-from)]
-		for i := range part {
-			part[i] = sq
-			if sq += 2*(from+i) + 1; sq >= 2*n {
-				sq -= 2 * n
-			}
-		}
-		rootsAt(r, b.chirp[2*from:], part)
-		for j := max(from, 1); j < from+len(part); j++ {
-			b.chirp[2*(n-j)], b.chirp[2*(n-j)+1] = mirrored*b.chirp[2*j], mirrored*b.chirp[2*j+1]
-		}
-	}
+	return b, b.longTables(w, r)
 }
 
 // wideSpectrumMax is the longest convolution in single precision whose
@@ -64,54 +41,93 @@ const (
 	exactSpectrumMax = 1 << 15
 )
 
-// kernelSpectrum fills in spec: the transform of conj(c[j]) at j and -j.
-func (b *bluestein[T]) kernelSpectrum(w *pool.Worker, k *simd.FFTKernels[T], r *roots) error {
+// shortTables makes tables that are whole. The spectrum is divided by m.
+func (b *bluestein[T]) shortTables(w *pool.Worker, k *simd.FFTKernels[T], r *roots) error {
 	n, m := b.n, b.inner.n
-	if m <= wideSpectrumMax {
-		kernel := twinKernel{
-			count: n, sign: 1,
-			root: func(j int) int { return (2*n - j*j%(2*n)) % (2 * n) },
-			twin: func(j int) int { return (m - j) % m },
-		}
-		if err := spectrum(w, k, b.spec, m, r, kernel); err != nil {
-			return err
-		}
-		return b.symmetrize(w, 1)
+	b.chirp, b.spec = newEvenTable[T](n, n, n), newEvenTable[T](m, m, m)
+	if err := b.fillChirp(w, r, n/2+1); err != nil {
+		return err
 	}
-	err := tabulate(w, n, func(lo, hi int) {
-		for j := lo; j < hi; j++ {
-			re, im := b.chirp[2*j], -b.chirp[2*j+1]
-			b.spec[2*j], b.spec[2*j+1] = re, im
-			if j > 0 {
-				b.spec[2*(m-j)], b.spec[2*(m-j)+1] = re, im
+	kernel := twinKernel{
+		count: n, sign: 1,
+		root: func(j int) int { return (2*n - j*j%(2*n)) % (2 * n) },
+		twin: func(j int) int { return (m - j) % m },
+	}
+	if err := spectrum(w, k, b.spec.table, m, r, kernel); err != nil {
+		return err
+	}
+	return b.symmetrize(w)
+}
+
+// longTables makes tables of halves: the chirp's, and its spectrum's as the
+// transform leaves it, not divided by m.
+func (b *bluestein[T]) longTables(w *pool.Worker, r *roots) (err error) {
+	n := b.n
+	b.chirp, b.back = newEvenTable[T](n, n, n/2+1), inverse(T(1/float64(b.inner.n)))
+	if err := b.fillChirp(w, r, n/2+1); err != nil {
+		return err
+	}
+	b.spec, err = evenTransform(w, b.inner.two, b.kernel)
+	return err
+}
+
+// fillChirp makes the first count elements of the chirp, more than half of them, and
+// from those the others if the table is whole.
+func (b *bluestein[T]) fillChirp(w *pool.Worker, r *roots, count int) error {
+	n, c := b.n, b.chirp.table
+	b.chirp.opposite = n%2 == 1
+	return tabulate(w, count, func(lo, hi int) {
+		sq := lo * lo % (2 * n) // j² mod 2n
+		var index [rootChunk]int
+		for from := lo; from < hi; from += rootChunk {
+			part := index[:min(rootChunk, hi-from)]
+			for i := range part {
+				part[i] = sq
+				if sq += 2*(from+i) + 1; sq >= 2*n {
+					sq -= 2 * n
+				}
 			}
+			rootsAt(r, c[2*from:], part)
+		}
+		if b.chirp.kept < n {
+			return
+		}
+		if lo = max(lo, 1); lo < hi {
+			backwards(c[2*(n-hi+1):2*(n-lo+1)], c[2*lo:2*hi], b.chirp.opposite)
 		}
 	})
-	if err != nil {
-		return err
+}
+
+// kernel sets dst to the elements from lo on of the convolution's kernel: conj(c[j])
+// at j and m-j, else zero.
+func (b *bluestein[T]) kernel(dst []T, lo int) {
+	n, m, hi := b.n, b.inner.n, lo+len(dst)/2
+	clear(dst)
+	if lo < n {
+		b.chirp.part(dst[:2*(min(hi, n)-lo)], lo)
 	}
-	if err := b.inner.runAlone(w, k, b.spec, b.spec, forward[T]()); err != nil {
-		return err
+	if first := max(lo, m-n+1); first < hi { // c[m-j], j from first to hi-1
+		part := dst[2*(first-lo):]
+		b.chirp.part(part, m-hi+1)
+		for i, j := 0, len(part)-2; i < j; i, j = i+2, j-2 {
+			part[i], part[i+1], part[j], part[j+1] = part[j], part[j+1], part[i], part[i+1]
+		}
 	}
-	return b.symmetrize(w, 1/T(m))
+	for i := 1; i < len(dst); i += 2 {
+		dst[i] = -dst[i]
+	}
 }
 
 // symmetrize replaces elements k and m-k of the spectrum, equal because the
-// kernel is even, by their mean: half the variance of their errors. All are
-// multiplied by scale.
-func (b *bluestein[T]) symmetrize(w *pool.Worker, scale T) error {
-	m := b.inner.n
-	scaleReals(b.spec[:2], scale)
-	if m%2 == 0 {
-		scaleReals(b.spec[m:m+2], scale)
-	}
-	scale /= 2
+// kernel is even, by their mean: half the variance of their errors.
+func (b *bluestein[T]) symmetrize(w *pool.Worker) error {
+	m, s := b.inner.n, b.spec.table
 	return tabulate(w, (m-1)/2, func(lo, hi int) {
 		for i := lo + 1; i <= hi; i++ {
 			j := m - i
-			re, im := (b.spec[2*i]+b.spec[2*j])*scale, (b.spec[2*i+1]+b.spec[2*j+1])*scale
-			b.spec[2*i], b.spec[2*i+1] = re, im
-			b.spec[2*j], b.spec[2*j+1] = re, im
+			re, im := (s[2*i]+s[2*j])/2, (s[2*i+1]+s[2*j+1])/2
+			s[2*i], s[2*i+1] = re, im
+			s[2*j], s[2*j+1] = re, im
 		}
 	})
 }
@@ -183,31 +199,33 @@ func spectrum[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], dst []T, m in
 // run transforms src to dst, which may be the same; dir as in [line.run].
 func (b *bluestein[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
 	n, m := b.n, b.inner.n
-	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
+	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:] // between the transforms, pieces of rest are theirs
 	err := c.over(n, func(lo, hi int) {
 		from := src[2*lo : 2*hi]
 		if dir.in == simd.Swapped { // ifft(x) = swap(fft(swap(x)))
 			swapParts(x[2*lo:2*hi], from, 1)
 			from = x[2*lo : 2*hi]
 		}
-		k.Mul(x[2*lo:], from, b.chirp[2*lo:], hi-lo)
+		b.chirp.times(k, x[2*lo:], from, lo, hi-lo, rest[2*lo:])
 	})
 	if err != nil {
 		return err
 	}
-	clear(x[2*n:])
+	if err := c.over(m-n, func(lo, hi int) { clear(x[2*(n+lo) : 2*(n+hi)]) }); err != nil {
+		return err
+	}
 	if err := b.inner.run(c, k, y, x, forward[T](), rest); err != nil {
 		return err
 	}
-	if err := c.over(m, func(lo, hi int) { k.Mul(y[2*lo:], y[2*lo:], b.spec[2*lo:], hi-lo) }); err != nil {
+	if err := c.over(m, func(lo, hi int) { b.spec.times(k, y[2*lo:], y[2*lo:], lo, hi-lo, rest[2*lo:]) }); err != nil {
 		return err
 	}
-	if err := b.inner.run(c, k, x, y, inverse[T](1), rest); err != nil {
+	if err := b.inner.run(c, k, x, y, b.back, rest); err != nil {
 		return err
 	}
 	return c.over(n, func(lo, hi int) {
 		to := dst[2*lo : 2*hi]
-		k.Mul(to, x[2*lo:], b.chirp[2*lo:], hi-lo)
+		b.chirp.times(k, to, x[2*lo:], lo, hi-lo, rest[2*lo:])
 		if dir.out == simd.Swapped {
 			swapParts(to, to, dir.scale[0])
 		}

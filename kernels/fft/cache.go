@@ -164,7 +164,7 @@ func (l *line[T]) bytes() int {
 	case methodRader:
 		return entryBytes + tableBytes(l.rad.spec) + 4*len(l.rad.in) + 4*len(l.rad.out) + l.rad.inner.bytes()
 	case methodBluestein:
-		return entryBytes + tableBytes(l.blue.chirp, l.blue.spec) + l.blue.inner.bytes()
+		return entryBytes + tableBytes(l.blue.chirp.table, l.blue.spec.table) + l.blue.inner.bytes()
 	case methodDirect:
 		return entryBytes + tableBytes(l.dir.cos, l.dir.sin)
 	}

@@ -12,14 +12,15 @@ import (
 
 // chirpStream is Bluestein's method ([bluestein]) for a line that does not fit into
 // memory: the line times the chirp and the chirp itself are in temporary space, the
-// convolution's transforms of m points are lines of two sweeps, and the spectrum's
-// two halves are averaged where they are multiplied by. The chirp is computed where
-// it is needed. All numbers are those of the method in core.
+// convolution's transforms of m points are lines of two sweeps, and of the spectrum's
+// two halves those numbers are taken that are kept in core, or their means. The chirp
+// is computed where it is needed. All numbers are those of the method in core.
 type chirpStream[T simd.Float] struct {
 	n, m  int
 	inv   bool
 	scale T
-	wide  bool // the chirp's spectrum is computed in double precision
+	wide  bool         // the chirp's spectrum is computed in double precision
+	kept  evenTable[T] // else what of it is kept in core
 	roots *roots
 }
 
@@ -27,7 +28,11 @@ type chirpStream[T simd.Float] struct {
 func chirpLine[T simd.Float](c *chain, s *streamed, to, from end, n int, inv bool, scale float64) {
 	m := padLength(2*n - 1)
 	b := &chirpStream[T]{n: n, m: m, inv: inv, scale: T(scale), wide: m <= wideSpectrumMax, roots: newRoots(2 * n)}
-	d := complexOf(realType[T]())
+	d, back := complexOf(realType[T]()), 1.0
+	if !b.wide {
+		n1, n2, _ := split(m, s.m)
+		b.kept, back = evenShape[T](n1, n2, s.m.w), 1/float64(m)
+	}
 	first, in := len(c.phases), d
 	if b.wide {
 		in = ndarray.C128
@@ -46,7 +51,7 @@ func chirpLine[T simd.Float](c *chain, s *streamed, to, from end, n int, inv boo
 	c.pass("times the chirp", []int{m}, chirpCuts[T](2, 0), b.before, use{end: y, store: true, reach: reachOf(1, 0, 1)}, use{end: from, load: true, reach: reachOf(1, 0, 1)})
 	complexLine[T](c, s, y, y, m, false, 1)
 	b.multiply(c, spec, y)
-	complexLine[T](c, s, y, y, m, true, 1)
+	complexLine[T](c, s, y, y, m, true, back)
 	c.pass("times the chirp", []int{n}, chirpCuts[T](4, 0), b.after, use{end: to, store: true}, use{end: y.part(0, n), load: true})
 }
 
@@ -164,8 +169,8 @@ func (b *chirpStream[T]) after(x *kernels.Exec, t *stream.Tiling) func(tile *str
 }
 
 // multiply appends the pass that multiplies y by the spectrum. It goes over the first
-// half of it and the second backwards, elements k and m-1-k together, and takes the
-// mean of the spectrum's elements k and m-k. Every element is one of a whole vector,
+// half of it and the second backwards, elements k and m-1-k together, because the
+// spectrum's elements k and m-k make one. Every element is one of a whole vector,
 // as in core: what is left of a vector is rounded otherwise.
 func (b *chirpStream[T]) multiply(c *chain, spec, y end) {
 	h, one := b.m/2, reachOf(1, 0, 1)
@@ -173,7 +178,7 @@ func (b *chirpStream[T]) multiply(c *chain, spec, y end) {
 	if b.wide {
 		body = multiplyTile[T, float64]
 	}
-	c.pass("times its spectrum", []int{h}, chirpCuts[T](4, 4), func(x *kernels.Exec, t *stream.Tiling) func(tile *stream.Tile) error { return body(b, x, t) },
+	c.pass("times its spectrum", []int{h}, chirpCuts[T](4, 0), func(x *kernels.Exec, t *stream.Tiling) func(tile *stream.Tile) error { return body(b, x, t) },
 		use{spec.part(0, h+1), true, false, reachOf(1, 0, 2)}, use{spec.part(h, b.m).backwards(), true, false, reachOf(1, -1, 1)},
 		use{y.part(0, h), true, true, one}, use{y.part(h, b.m).backwards(), true, true, one})
 }
@@ -181,45 +186,45 @@ func (b *chirpStream[T]) multiply(c *chain, spec, y end) {
 // multiplyTile does elements tile.Lo to tile.Hi-1, and as many at the end. The
 // spectrum's numbers are of type S.
 func multiplyTile[T, S simd.Float](b *chirpStream[T], x *kernels.Exec, t *stream.Tiling) func(tile *stream.Tile) error {
-	buf, k, e := scratchOf[T](x, 4*t.Extents[0]+4), simd.FFT[T](), t.Extents[0]
+	buf, k, e := scratchOf[T](x, 4*t.Extents[0]), simd.FFT[T](), t.Extents[0]
 	c := &crew[T]{w: x.W}
 	return func(tile *stream.Tile) error {
-		n := tile.Hi[0] - tile.Lo[0]
-		mean, back := buf[2*e:][:2*n+2], buf[:2*n]
-		if err := means(b, x.W, mean, reals[S](tile.Arrays[0]), ascending[S](tile.Arrays[1]), tile.Lo[0]); err != nil {
+		first, n := tile.Lo[0], tile.Hi[0]-tile.Lo[0]
+		front, back := buf[:2*n], buf[2*e:][:2*n]
+		from, behind := reals[S](tile.Arrays[0]), ascending[S](tile.Arrays[1])
+		err := tabulate(x.W, n, func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				j := n - 1 - i
+				front[2*i], front[2*i+1] = spectrumAt(b, first+i, from[2*i:], behind, n-i)
+				back[2*j], back[2*j+1] = spectrumAt(b, b.m-first-i-1, behind[2*j:], from, i+1)
+			}
+		})
+		if err != nil {
 			return err
 		}
 		lo, hi := reals[T](tile.Arrays[2]), ascending[T](tile.Arrays[3])
 		return c.over(n, func(from, to int) {
-			k.Mul(lo[2*from:], lo[2*from:], mean[2*from:], to-from)
-			for i := from; i < to; i++ {
-				back[2*i], back[2*i+1] = mean[2*(n-i)], mean[2*(n-i)+1]
-			}
+			k.Mul(lo[2*from:], lo[2*from:], front[2*from:], to-from)
 			k.Mul(hi[2*from:], hi[2*from:], back[2*from:], to-from)
 		})
 	}
 }
 
-// means sets dst to elements of the symmetric spectrum from first on, divided by m: lo
-// has them, and hi, from the last on, their mirrored ones, but for element 0.
-func means[T, S simd.Float](b *chirpStream[T], w *pool.Worker, dst []T, lo, hi []S, first int) error {
-	scale, number := 1/T(b.m), func(v S) T { return T(v) }
-	if b.wide {
-		scale, number = 1, func(v S) T { return T(v / S(b.m)) }
-	}
-	last := first + len(dst)/2 - 1
-	return tabulate(w, len(dst)/2, func(from, to int) {
-		for i := from; i < to; i++ {
-			re, im := number(lo[2*i]), number(lo[2*i+1])
-			if k := first + i; k > 0 && k < b.m/2 {
-				j := 2 * (last - k)
-				re, im = (re+number(hi[j]))*(scale/2), (im+number(hi[j+1]))*(scale/2)
-			} else {
-				re, im = re*scale, im*scale
-			}
-			dst[2*i], dst[2*i+1] = re, im
+// spectrumAt is element k of the spectrum, as in core: own is what the transform has
+// there, and number at of others, if k is not m/2 or 0, what it has at m-k.
+func spectrumAt[T, S simd.Float](b *chirpStream[T], k int, own, others []S, at int) (re, im T) {
+	switch {
+	case b.wide:
+		re, im = T(own[0]/S(b.m)), T(own[1]/S(b.m))
+		if k > 0 && 2*k != b.m {
+			re, im = (re+T(others[2*at]/S(b.m)))/2, (im+T(others[2*at+1]/S(b.m)))/2
 		}
-	})
+	case b.kept.has(k):
+		re, im = T(own[0]), T(own[1])
+	default:
+		re, im = T(others[2*at]), T(others[2*at+1])
+	}
+	return re, im
 }
 
 // scratchOf is n reals of a run's memory.

@@ -66,7 +66,7 @@ func tablesOf[T simd.Float](l *line[T]) [][]T {
 	case methodRader:
 		return append(tablesOf(l.rad.inner), l.rad.spec)
 	case methodBluestein:
-		return append(tablesOf(l.blue.inner), l.blue.chirp, l.blue.spec)
+		return append(tablesOf(l.blue.inner), l.blue.chirp.table, l.blue.spec.table)
 	}
 	return nil
 }

@@ -24,14 +24,16 @@ type twoStep[T simd.Float] struct {
 	n1, n2 int
 	v1, v2 int // vectors of a block in each sweep
 	c1, c2 *col[T]
-	// Where things lie: reals from row to row of src and of dst, and from block to
-	// block of s. A part of a line has its own (stream_line.go).
-	pitchIn, pitchOut, between int
-	tile                       int                 // reals of each of the two tiles that a sweep needs
-	s                          int                 // reals between the sweeps
-	stream                     bool                // stores of both sweeps go past the caches
-	fused                      bool                // n1 is 16: the first sweep is one routine
-	whole                      [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
+	// Where things lie: reals from row to row of src and of dst, from block to block
+	// of s, and from row to row of it; and the blocks of k1 that are made. A part of a
+	// line has its own (stream_line.go), and so has the half of one (evenkernel.go).
+	pitchIn, pitchOut, between, step int
+	blocks                           int
+	tile                             int                 // reals of each of the two tiles that a sweep needs
+	s                                int                 // reals between the sweeps
+	stream                           bool                // stores of both sweeps go past the caches
+	fused                            bool                // n1 is 16: the first sweep is one routine
+	whole                            [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
 	// Twiddles exp(-2πi·j2·k1/n) in the order of their use: for each block of
 	// columns, for each W values of k1, for each vector of the block, W rows
 	// of W lanes. Factored, t holds the rows for j2 < W once, and u for each
@@ -52,7 +54,7 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
 	m := machineOf(k)
 	t.v1, t.v2 = m.widths(n1, n2)
-	t.pitchIn, t.pitchOut, t.between = 2*n2, 2*n1, n2*2*k.W*t.v2
+	t.pitchIn, t.pitchOut, t.between, t.step, t.blocks = 2*n2, 2*n1, n2*2*k.W*t.v2, 2*k.W*t.v2, (n1+k.W-1)/k.W
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile, t.s = m.fuses(n1, n2), m.tileLen(n1, n2), m.sLen(n1, n2)
 	if n1 == 16 && m.whole(n1*n2) {
@@ -162,28 +164,33 @@ func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles [
 func (t *twoStep[T]) columns(s, src []T, lo, hi int, dir *direction[T], tiles []T) {
 	lanes := t.v1 * t.k.W
 	for i := lo; i < hi; i++ {
-		t.columnBlock(s, src, i, i*lanes, dir, tiles)
+		t.columnsAt(s, src[2*i*lanes:], i, i*lanes, dir, tiles)
 	}
 	if hi == t.n2/lanes && t.n2%lanes != 0 {
-		t.columnBlock(s, src, hi, t.n2-lanes, dir, tiles)
+		t.columnsAt(s, src[2*(t.n2-lanes):], hi, t.n2-lanes, dir, tiles)
 	}
 }
 
 // columnBlock does the block of columns that begins at j2.
 func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir *direction[T], tiles []T) {
+	t.columnsAt(s, src[2*j2:], block, j2, dir, tiles)
+}
+
+// columnsAt is columnBlock of columns that begin where src does.
+func (t *twoStep[T]) columnsAt(s, src []T, block, j2 int, dir *direction[T], tiles []T) {
 	w := t.k.W
 	if t.fused {
 		f := t.k.Columns16
 		if dir.in == simd.Swapped {
 			f = t.k.Columns16Swapped
 		}
-		f(s[32*j2:], src[2*j2:], t.t[block*t.v1*32*w:], t.v1, 2*t.n2)
+		f(s[32*j2:], src, t.t[block*t.v1*32*w:], t.v1, 2*t.n2)
 		return
 	}
 	half, row := t.tile, 2*w*t.v1
 	a, b := tiles[:half], tiles[half:2*half]
 	out := t.c1.result(a, b)
-	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{src[2*j2:], t.pitchIn, dir.in, false}, t.v1, nil, a, b)
+	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{src, t.pitchIn, dir.in, false}, t.v1, nil, a, b)
 	t.transpose(s, out, block, j2)
 }
 
@@ -191,8 +198,8 @@ func (t *twoStep[T]) columnBlock(s, src []T, block, j2 int, dir *direction[T], t
 // their twiddles and writes them to s.
 func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 	w := t.k.W
-	row, drow, square := 2*w*t.v1, 2*w*t.v2, 2*w*w
-	blocks, whole := (t.n1+w-1)/w, t.n1/w
+	row, square := 2*w*t.v1, 2*w*w
+	all, whole := (t.n1+w-1)/w, min(t.n1/w, t.blocks)
 	transpose := t.k.Transpose
 	if t.stream {
 		transpose = t.k.TransposeStream
@@ -200,19 +207,19 @@ func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 	kb := 0
 	if t.v1 == 1 && t.v2 == 1 && whole > 1 { // at even distances: in one call
 		tw, u := t.twiddles(block, 0, 0)
-		transpose(s[j2*drow:], out, tw, u, whole, row, w*row, drow, t.between)
+		transpose(s[j2*t.step:], out, tw, u, whole, row, w*row, t.step, t.between)
 		kb = whole
 	}
-	for ; kb < blocks; kb++ {
+	for ; kb < t.blocks; kb++ {
 		from := out[max(min(kb*w, t.n1-w), 0)*row:]
-		to := s[kb/t.v2*t.between+j2*drow+kb%t.v2*2*w:]
+		to := s[kb/t.v2*t.between+j2*t.step+kb%t.v2*2*w:]
 		if t.u == nil {
-			t.k.Transpose(to, from, t.t[(block*blocks+kb)*t.v1*square:], nil, t.v1, row, 2*w, drow, w*drow)
+			t.k.Transpose(to, from, t.t[(block*all+kb)*t.v1*square:], nil, t.v1, row, 2*w, t.step, w*t.step)
 			continue
 		}
 		for v := range t.v1 {
 			tw, u := t.twiddles(block, kb, v)
-			transpose(to[v*w*drow:], from[v*2*w:], tw, u, 1, row, 0, drow, 0)
+			transpose(to[v*w*t.step:], from[v*2*w:], tw, u, 1, row, 0, t.step, 0)
 		}
 	}
 }
@@ -241,7 +248,7 @@ func (t *twoStep[T]) rows(dst, s []T, lo, hi int, dir *direction[T], tiles []T) 
 func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir *direction[T], tiles []T) {
 	half, row := t.tile, 2*t.k.W*t.v2
 	a, b := tiles[:half], tiles[half:2*half]
-	from, pitch := block*t.n2*row, row
+	from, pitch := block*t.between, t.step
 	if t.fused {
 		from, pitch = block*row, 2*t.n1
 	}
