@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// TestMain fails the run if a mount, a folder under /dev/shm or a descriptor is left over.
+// TestMain fails the run if a mount, a folder under /dev/shm, a descriptor, a mapping of a buffer or a goroutine is left over.
 func TestMain(m *testing.M) {
 	if job := os.Getenv(crashEnv); job != "" {
 		crashChild(job) // does not return
@@ -21,8 +23,13 @@ func TestMain(m *testing.M) {
 	if err := unix.Statfs(os.TempDir(), &fs); err == nil && fs.Type == unix.TMPFS_MAGIC {
 		os.Setenv("TMPDIR", "/var/tmp")
 	}
-	before := descriptors()
+	before, goroutines := descriptors(), runtime.NumGoroutine()
 	code := m.Run()
+	if !comesAbout(func() bool { return runtime.NumGoroutine() <= goroutines }) {
+		buf := make([]byte, 1<<20)
+		fmt.Fprintf(os.Stderr, "goroutines before: %d, after: %d\n%s\n", goroutines, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
+		code = 1
+	}
 	if left := leftovers(); len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "left over:", left)
 		code = 1
@@ -38,14 +45,31 @@ func descriptors() (open []string) {
 	list, _ := os.ReadDir("/proc/self/fd")
 	for _, d := range list {
 		to, err := os.Readlink("/proc/self/fd/" + d.Name())
-		if err == nil && !strings.HasPrefix(to, "/proc/") && !strings.Contains(to, "anon_inode") {
+		ours := !strings.HasPrefix(to, "/proc/") && !strings.Contains(to, "anon_inode") || strings.Contains(to, "[io_uring]")
+		if err == nil && ours {
 			open = append(open, to)
 		}
 	}
 	return open
 }
 
+// comesAbout polls: what has been told to end need not have done so yet.
+func comesAbout(f func() bool) bool {
+	for end := time.Now().Add(20 * time.Second); !f(); runtime.Gosched() {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
 func leftovers() (left []string) {
+	maps, _ := os.ReadFile("/proc/self/maps")
+	for line := range strings.Lines(string(maps)) {
+		if strings.Contains(line, testName()) || strings.Contains(line, "/ram/") || strings.Contains(line, "anon_inode:[io_uring]") {
+			left = append(left, line)
+		}
+	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(mounts)) {
 		if strings.Contains(line, " - tmpfs vgpu-"+testName()) {

@@ -32,10 +32,11 @@ func (d *brokenDisk) fault(op, _ string) error {
 }
 
 // breakDisk does so from now on. inject is the store's injector: transfers pass there, with the tier's path.
-func breakDisk(s *Store, i, n int, once bool, err error, inject *injector) *brokenDisk {
-	t := s.spills[i]
-	d := &brokenDisk{path: t.path, n: int64(n), once: once, err: err}
-	t.faults = d.fault
+func breakDisk(t *testing.T, s *Store, i, n int, once bool, err error, inject *injector) *brokenDisk {
+	t.Helper()
+	calm(t, s)
+	d := &brokenDisk{path: s.spills[i].path, n: int64(n), once: once, err: err}
+	s.spills[i].faults = d.fault
 	inject.arm(func(op, path string) error {
 		if path == d.path {
 			return d.fault(op, path)
@@ -100,7 +101,7 @@ func (f *diskFails) stop(t *testing.T, n int) bool {
 	s := mustOpen(t, cfg)
 	sowBoth(t, s)
 	before := picture(t, s)
-	disk := breakDisk(s, f.tier, n, f.once, f.fault, inject)
+	disk := breakDisk(t, s, f.tier, n, f.once, f.fault, inject)
 	err := s.Close(false)
 	inject.disarm()
 	what := fmt.Sprintf("call %d, the stop ended with %v", n, err)
@@ -156,8 +157,9 @@ func TestPersistWithoutTier(t *testing.T) {
 			before := picture(t, s)
 			if fault == unix.EIO {
 				ok(t, with(s, []string{"far", "second"}[tier], promoted))
-				breakDisk(s, tier, 1, false, fault, inject)
+				breakDisk(t, s, tier, 1, false, fault, inject)
 			} else {
+				calm(t, s)
 				s.spills[tier].faults = writesFail(fault)
 			}
 			ok(t, s.Close(false))

@@ -18,6 +18,7 @@ func TestPromoteMappedFails(t *testing.T) {
 		for _, fault := range []error{unix.EIO, unix.ENOMEM, unix.EINTR, unix.EAGAIN, ErrShort} {
 			ok(t, b.Spill(ctx))
 			for n := 1; !b.Resident(); n++ {
+				calm(t, s)
 				var calls atomic.Int64
 				hook := nth(n, fault, &calls)
 				inject.arm(func(op, path string) error {

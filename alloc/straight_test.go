@@ -19,6 +19,7 @@ func TestSpillMappedFails(t *testing.T) {
 		b := keep(t, s, "a", want)
 		for _, fault := range []error{unix.EIO, unix.ENOMEM, unix.EINTR, unix.EAGAIN, ErrShort} {
 			for n := 1; b.Resident(); n++ {
+				calm(t, s)
 				var calls atomic.Int64
 				hook := nth(n, fault, &calls)
 				inject.arm(func(op, path string) error {

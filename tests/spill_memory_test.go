@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,48 +15,63 @@ import (
 // processes' own, and the pages that they are the first to touch, such as those
 // of a tmpfs.
 type memGroup struct {
-	t           *testing.T
-	parent, dir string
-	peak        string // the file that tells the most there was
+	t        *testing.T
+	own, dir string // ours, and the group
+	peak     string // the file that tells the most there was
 }
 
-// newMemGroup makes a group below our own, with version 1 or 2 of the memory
-// controller; nil where there is none, or it is not ours to divide.
+// newMemGroup makes a group, with version 1 or 2 of the memory controller; nil
+// where there is none, or it is not ours to divide.
 func newMemGroup(t *testing.T) *memGroup {
 	t.Helper()
-	for _, kind := range []struct{ controller, peak string }{{"memory", "memory.max_usage_in_bytes"}, {"", "memory.peak"}} {
-		for _, parent := range ownGroups(kind.controller) {
-			g := &memGroup{t, parent, filepath.Join(parent, testPrefix+"memory"), kind.peak}
-			if err := os.Mkdir(g.dir, 0o755); err != nil {
-				continue
-			}
-			t.Cleanup(g.remove)
-			if _, err := os.Stat(filepath.Join(g.dir, g.peak)); err == nil && g.join(g.dir) == nil {
-				must(t, g.join(g.parent))
-				return g
-			}
+	text, err := os.ReadFile("/proc/self/cgroup")
+	must(t, err)
+	for _, p := range groupPlaces(string(text), "/sys/fs/cgroup") {
+		g := &memGroup{t, p.own, filepath.Join(p.under, testPrefix+"memory"), p.peak}
+		if err := os.Mkdir(g.dir, 0o755); err != nil {
+			continue
+		}
+		t.Cleanup(g.remove)
+		if g.counts() && g.join(g.dir) == nil {
+			must(t, g.join(g.own))
+			return g
 		}
 	}
 	return nil
 }
 
-// ownGroups are the directories that our group of a hierarchy may be: of
-// version 2 if the controller is "". See cgroups(7).
-func ownGroups(controller string) (dirs []string) {
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return nil
-	}
-	for line := range strings.Lines(string(text)) {
+// groupPlace is where a group can be made: below our own, or, with version 2,
+// where one that has processes gives no controller to those below it
+// (cgroups(7), "no internal processes"), beside it.
+type groupPlace struct{ own, under, peak string }
+
+// groupPlaces lists the places to try, from /proc/self/cgroup and where the
+// hierarchies are mounted.
+func groupPlaces(self, root string) (list []groupPlace) {
+	for line := range strings.Lines(self) {
 		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(f) != 3 || f[1] != controller {
-			continue
-		}
-		for _, root := range []string{"/sys/fs/cgroup/" + controller, "/sys/fs/cgroup/unified"} {
-			dirs = append(dirs, filepath.Join(root, f[2]))
+		switch {
+		case len(f) != 3:
+		case slices.Contains(strings.Split(f[1], ","), "memory"):
+			own := filepath.Join(root, f[1], f[2])
+			list = append(list, groupPlace{own, own, "memory.max_usage_in_bytes"})
+		case f[1] == "": // the whole tree, or a part of it where version 1 has the rest
+			for _, top := range []string{root, filepath.Join(root, "unified")} {
+				own := filepath.Join(top, f[2])
+				list = append(list, groupPlace{own, own, "memory.peak"})
+				if own != top {
+					list = append(list, groupPlace{own, filepath.Dir(own), "memory.peak"})
+				}
+			}
 		}
 	}
-	return dirs
+	return list
+}
+
+// counts reports whether the group has the controller.
+func (g *memGroup) counts() bool {
+	_, err := os.Stat(filepath.Join(g.dir, g.peak))
+	return err == nil
 }
 
 // join moves this process, whose children begin where it is.
@@ -70,7 +86,7 @@ func (g *memGroup) in(f func()) {
 		return
 	}
 	must(g.t, g.join(g.dir))
-	defer func() { must(g.t, g.join(g.parent)) }()
+	defer func() { must(g.t, g.join(g.own)) }()
 	f()
 }
 
@@ -89,6 +105,36 @@ func (g *memGroup) remove() {
 	}
 	if err != nil {
 		g.t.Errorf("a control group is left: %v", err)
+	}
+}
+
+// A group is looked for where each version of control groups has them, and what it tells is in bytes.
+func TestMemGroupPlaces(t *testing.T) {
+	for what, tt := range map[string]struct {
+		self string
+		want []groupPlace
+	}{
+		"version 1":                       {"5:devices:/\n4:memory:/pods/a:b\n1:cpu,cpuacct:/\n", []groupPlace{{"/R/memory/pods/a:b", "/R/memory/pods/a:b", "memory.max_usage_in_bytes"}}},
+		"version 1, mounted with another": {"4:cpu,memory:/x\n", []groupPlace{{"/R/cpu,memory/x", "/R/cpu,memory/x", "memory.max_usage_in_bytes"}}},
+		"version 2": {"0::/system.slice/ci.service\n", []groupPlace{
+			{"/R/system.slice/ci.service", "/R/system.slice/ci.service", "memory.peak"}, {"/R/system.slice/ci.service", "/R/system.slice", "memory.peak"},
+			{"/R/unified/system.slice/ci.service", "/R/unified/system.slice/ci.service", "memory.peak"},
+			{"/R/unified/system.slice/ci.service", "/R/unified/system.slice", "memory.peak"}}},
+		"the root of version 2": {"0::/\n", []groupPlace{{"/R", "/R", "memory.peak"}, {"/R/unified", "/R/unified", "memory.peak"}}},
+		"none":                  {"12:pids:/\nnonsense\n", nil},
+	} {
+		if got := groupPlaces(tt.self, "/R"); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", what, got, tt.want)
+		}
+	}
+	dir := t.TempDir()
+	g := &memGroup{t: t, dir: dir, peak: "memory.peak"}
+	if g.counts() {
+		t.Error("a group without the controller counts")
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "memory.peak"), []byte("81788928\n"), 0o600))
+	if !g.counts() || g.most() != 81788928 {
+		t.Errorf("%v %d", g.counts(), g.most())
 	}
 }
 
