@@ -10,7 +10,7 @@ type Number interface {
 // Cost: x is read once, at the speed of the caches.
 func CountZero[T Number](x []T) (n int) {
 	k := kindOf[T]()
-	done := eachVector(x, func(p *byte, vectors int) bool {
+	done := eachVector(x, vectorBytes(), func(p *byte, vectors int) bool {
 		if Active() == AVX512 {
 			n += countZeros512[k](p, vectors)
 		} else {
@@ -27,12 +27,9 @@ func CountZero[T Number](x []T) (n int) {
 // Cost: x is read once as far as the place, at the speed of the caches.
 func Index[T Number](x []T, v T) int {
 	k, at := kindOf[T](), 0
-	find := find256
-	if Active() == AVX512 {
-		find = find512
-	}
-	lanes := vectorBytes() / sizeOf[T]()
-	done := eachVector(x, func(p *byte, vectors int) bool {
+	const width = 32 // on AVX-512 too
+	lanes := width / sizeOf[T]()
+	done := eachVector(x, width, func(p *byte, vectors int) bool {
 		n := 0
 		if v != v {
 			n = find.nan[k](p, vectors)

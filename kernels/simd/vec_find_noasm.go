@@ -5,5 +5,5 @@ package simd
 // Never called in this build, whose level is Generic.
 var (
 	countZeros512, countZeros256 countFunc
-	find512, find256             findFuncs
+	find                         findFuncs
 )

@@ -2,14 +2,14 @@ package simd
 
 import "unsafe"
 
-// eachVector calls f for runs of whole vectors of x, from the first on, until it
+// eachVector calls f for runs of whole vectors of x, of width bytes each, from the first on, until it
 // returns false, and gives the number of elements in all whole vectors; 0 if
 // there are no vectors in use.
-func eachVector[T Number](x []T, f func(p *byte, vectors int) bool) (done int) {
+func eachVector[T Number](x []T, width int, f func(p *byte, vectors int) bool) (done int) {
 	if Active() == Generic {
 		return 0
 	}
-	lanes := vectorBytes() / sizeOf[T]()
+	lanes := width / sizeOf[T]()
 	done = len(x) / lanes * lanes
 	step := chunk / 8 * lanes // 32 KiB at most
 	for i := 0; i < done; i += step {

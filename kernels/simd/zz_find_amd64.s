@@ -24,344 +24,6 @@ loop:
 	VZEROUPPER
 	RET
 
-// func findU8AVX512(x *byte, vectors int, v uint64) (n int)
-// Requires: AVX, AVX512BW, BMI
-TEXT ·findU8AVX512(SB), NOSPLIT, $0-32
-	MOVQ         x+0(FP), SI
-	MOVQ         vectors+8(FP), CX
-	MOVQ         v+16(FP), R8
-	VMOVQ        R8, X1
-	VPBROADCASTB X1, Z1
-	XORL         AX, AX
-
-loop:
-	VPCMPEQB (SI), Z1, K1
-	KMOVQ    K1, R8
-	TESTQ    R8, R8
-	JNZ      found
-	ADDQ     $0x40, AX
-	ADDQ     $0x40, SI
-	DECQ     CX
-	JNZ      loop
-	JMP      done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+24(FP)
-	VZEROUPPER
-	RET
-
-// func countZerosU16AVX512(x *byte, vectors int) (n int)
-// Requires: AVX, AVX512BW, AVX512F, POPCNT
-TEXT ·countZerosU16AVX512(SB), NOSPLIT, $0-24
-	MOVQ       x+0(FP), SI
-	MOVQ       vectors+8(FP), CX
-	VPTERNLOGD $0xff, Z1, Z1, Z1
-	XORL       AX, AX
-
-loop:
-	VPTESTNMW (SI), Z1, K1
-	KMOVQ     K1, R8
-	POPCNTQ   R8, R8
-	ADDQ      R8, AX
-	ADDQ      $0x40, SI
-	DECQ      CX
-	JNZ       loop
-	MOVQ      AX, n+16(FP)
-	VZEROUPPER
-	RET
-
-// func findU16AVX512(x *byte, vectors int, v uint64) (n int)
-// Requires: AVX, AVX512BW, BMI
-TEXT ·findU16AVX512(SB), NOSPLIT, $0-32
-	MOVQ         x+0(FP), SI
-	MOVQ         vectors+8(FP), CX
-	MOVQ         v+16(FP), R8
-	VMOVQ        R8, X1
-	VPBROADCASTW X1, Z1
-	XORL         AX, AX
-
-loop:
-	VPCMPEQW (SI), Z1, K1
-	KMOVQ    K1, R8
-	TESTQ    R8, R8
-	JNZ      found
-	ADDQ     $0x20, AX
-	ADDQ     $0x40, SI
-	DECQ     CX
-	JNZ      loop
-	JMP      done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+24(FP)
-	VZEROUPPER
-	RET
-
-// func countZerosU32AVX512(x *byte, vectors int) (n int)
-// Requires: AVX, AVX512BW, AVX512F, POPCNT
-TEXT ·countZerosU32AVX512(SB), NOSPLIT, $0-24
-	MOVQ       x+0(FP), SI
-	MOVQ       vectors+8(FP), CX
-	VPTERNLOGD $0xff, Z1, Z1, Z1
-	XORL       AX, AX
-
-loop:
-	VPTESTNMD (SI), Z1, K1
-	KMOVQ     K1, R8
-	POPCNTQ   R8, R8
-	ADDQ      R8, AX
-	ADDQ      $0x40, SI
-	DECQ      CX
-	JNZ       loop
-	MOVQ      AX, n+16(FP)
-	VZEROUPPER
-	RET
-
-// func findU32AVX512(x *byte, vectors int, v uint64) (n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI
-TEXT ·findU32AVX512(SB), NOSPLIT, $0-32
-	MOVQ         x+0(FP), SI
-	MOVQ         vectors+8(FP), CX
-	MOVQ         v+16(FP), R8
-	VMOVQ        R8, X1
-	VPBROADCASTD X1, Z1
-	XORL         AX, AX
-
-loop:
-	VPCMPEQD (SI), Z1, K1
-	KMOVQ    K1, R8
-	TESTQ    R8, R8
-	JNZ      found
-	ADDQ     $0x10, AX
-	ADDQ     $0x40, SI
-	DECQ     CX
-	JNZ      loop
-	JMP      done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+24(FP)
-	VZEROUPPER
-	RET
-
-// func countZerosU64AVX512(x *byte, vectors int) (n int)
-// Requires: AVX, AVX512BW, AVX512F, POPCNT
-TEXT ·countZerosU64AVX512(SB), NOSPLIT, $0-24
-	MOVQ       x+0(FP), SI
-	MOVQ       vectors+8(FP), CX
-	VPTERNLOGD $0xff, Z1, Z1, Z1
-	XORL       AX, AX
-
-loop:
-	VPTESTNMQ (SI), Z1, K1
-	KMOVQ     K1, R8
-	POPCNTQ   R8, R8
-	ADDQ      R8, AX
-	ADDQ      $0x40, SI
-	DECQ      CX
-	JNZ       loop
-	MOVQ      AX, n+16(FP)
-	VZEROUPPER
-	RET
-
-// func findU64AVX512(x *byte, vectors int, v uint64) (n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI
-TEXT ·findU64AVX512(SB), NOSPLIT, $0-32
-	MOVQ         x+0(FP), SI
-	MOVQ         vectors+8(FP), CX
-	MOVQ         v+16(FP), R8
-	VMOVQ        R8, X1
-	VPBROADCASTQ X1, Z1
-	XORL         AX, AX
-
-loop:
-	VPCMPEQQ (SI), Z1, K1
-	KMOVQ    K1, R8
-	TESTQ    R8, R8
-	JNZ      found
-	ADDQ     $0x08, AX
-	ADDQ     $0x40, SI
-	DECQ     CX
-	JNZ      loop
-	JMP      done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+24(FP)
-	VZEROUPPER
-	RET
-
-// func countZerosF32AVX512(x *byte, vectors int) (n int)
-// Requires: AVX, AVX512BW, AVX512F, POPCNT
-TEXT ·countZerosF32AVX512(SB), NOSPLIT, $0-24
-	MOVQ       x+0(FP), SI
-	MOVQ       vectors+8(FP), CX
-	VPTERNLOGD $0xff, Z1, Z1, Z1
-	VPSRLD     $0x01, Z1, Z1
-	XORL       AX, AX
-
-loop:
-	VPTESTNMD (SI), Z1, K1
-	KMOVQ     K1, R8
-	POPCNTQ   R8, R8
-	ADDQ      R8, AX
-	ADDQ      $0x40, SI
-	DECQ      CX
-	JNZ       loop
-	MOVQ      AX, n+16(FP)
-	VZEROUPPER
-	RET
-
-// func findF32AVX512(x *byte, vectors int, v uint64) (n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI
-TEXT ·findF32AVX512(SB), NOSPLIT, $0-32
-	MOVQ         x+0(FP), SI
-	MOVQ         vectors+8(FP), CX
-	MOVQ         v+16(FP), R8
-	VMOVQ        R8, X1
-	VPBROADCASTD X1, Z1
-	XORL         AX, AX
-
-loop:
-	VCMPPS $0x00, (SI), Z1, K1
-	KMOVQ  K1, R8
-	TESTQ  R8, R8
-	JNZ    found
-	ADDQ   $0x10, AX
-	ADDQ   $0x40, SI
-	DECQ   CX
-	JNZ    loop
-	JMP    done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+24(FP)
-	VZEROUPPER
-	RET
-
-// func findNaNF32AVX512(x *byte, vectors int) (n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI
-TEXT ·findNaNF32AVX512(SB), NOSPLIT, $0-24
-	MOVQ x+0(FP), SI
-	MOVQ vectors+8(FP), CX
-	XORL AX, AX
-
-loop:
-	VMOVUPS (SI), Z2
-	VCMPPS  $0x03, Z2, Z2, K1
-	KMOVQ   K1, R8
-	TESTQ   R8, R8
-	JNZ     found
-	ADDQ    $0x10, AX
-	ADDQ    $0x40, SI
-	DECQ    CX
-	JNZ     loop
-	JMP     done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+16(FP)
-	VZEROUPPER
-	RET
-
-// func countZerosF64AVX512(x *byte, vectors int) (n int)
-// Requires: AVX, AVX512BW, AVX512F, POPCNT
-TEXT ·countZerosF64AVX512(SB), NOSPLIT, $0-24
-	MOVQ       x+0(FP), SI
-	MOVQ       vectors+8(FP), CX
-	VPTERNLOGD $0xff, Z1, Z1, Z1
-	VPSRLQ     $0x01, Z1, Z1
-	XORL       AX, AX
-
-loop:
-	VPTESTNMQ (SI), Z1, K1
-	KMOVQ     K1, R8
-	POPCNTQ   R8, R8
-	ADDQ      R8, AX
-	ADDQ      $0x40, SI
-	DECQ      CX
-	JNZ       loop
-	MOVQ      AX, n+16(FP)
-	VZEROUPPER
-	RET
-
-// func findF64AVX512(x *byte, vectors int, v uint64) (n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI
-TEXT ·findF64AVX512(SB), NOSPLIT, $0-32
-	MOVQ         x+0(FP), SI
-	MOVQ         vectors+8(FP), CX
-	MOVQ         v+16(FP), R8
-	VMOVQ        R8, X1
-	VPBROADCASTQ X1, Z1
-	XORL         AX, AX
-
-loop:
-	VCMPPD $0x00, (SI), Z1, K1
-	KMOVQ  K1, R8
-	TESTQ  R8, R8
-	JNZ    found
-	ADDQ   $0x08, AX
-	ADDQ   $0x40, SI
-	DECQ   CX
-	JNZ    loop
-	JMP    done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+24(FP)
-	VZEROUPPER
-	RET
-
-// func findNaNF64AVX512(x *byte, vectors int) (n int)
-// Requires: AVX, AVX512BW, AVX512F, BMI
-TEXT ·findNaNF64AVX512(SB), NOSPLIT, $0-24
-	MOVQ x+0(FP), SI
-	MOVQ vectors+8(FP), CX
-	XORL AX, AX
-
-loop:
-	VMOVUPD (SI), Z2
-	VCMPPD  $0x03, Z2, Z2, K1
-	KMOVQ   K1, R8
-	TESTQ   R8, R8
-	JNZ     found
-	ADDQ    $0x08, AX
-	ADDQ    $0x40, SI
-	DECQ    CX
-	JNZ     loop
-	JMP     done
-
-found:
-	TZCNTQ R8, R8
-	ADDQ   R8, AX
-
-done:
-	MOVQ AX, n+16(FP)
-	VZEROUPPER
-	RET
-
 // func countZerosU8AVX2(x *byte, vectors int) (n int)
 // Requires: AVX, AVX2, POPCNT
 TEXT ·countZerosU8AVX2(SB), NOSPLIT, $0-24
@@ -394,14 +56,35 @@ TEXT ·findU8AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTB X1, Y1
 	XORL         AX, AX
 
+skim:
+	CMPQ     CX, $0x00000004
+	JL       rest
+	VPCMPEQB (SI), Y1, Y3
+	VPCMPEQB 32(SI), Y1, Y4
+	VPCMPEQB 64(SI), Y1, Y5
+	VPCMPEQB 96(SI), Y1, Y6
+	VPOR     Y3, Y4, Y3
+	VPOR     Y5, Y6, Y5
+	VPOR     Y3, Y5, Y3
+	VPTEST   Y3, Y3
+	JNZ      loop
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, SI
+	SUBQ     $0x00000004, CX
+	JMP      skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VPCMPEQB  (SI), Y1, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x20, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 
@@ -411,6 +94,26 @@ found:
 
 done:
 	MOVQ AX, n+24(FP)
+	VZEROUPPER
+	RET
+
+// func countZerosU16AVX512(x *byte, vectors int) (n int)
+// Requires: AVX, AVX512BW, AVX512F, POPCNT
+TEXT ·countZerosU16AVX512(SB), NOSPLIT, $0-24
+	MOVQ       x+0(FP), SI
+	MOVQ       vectors+8(FP), CX
+	VPTERNLOGD $0xff, Z1, Z1, Z1
+	XORL       AX, AX
+
+loop:
+	VPTESTNMW (SI), Z1, K1
+	KMOVQ     K1, R8
+	POPCNTQ   R8, R8
+	ADDQ      R8, AX
+	ADDQ      $0x40, SI
+	DECQ      CX
+	JNZ       loop
+	MOVQ      AX, n+16(FP)
 	VZEROUPPER
 	RET
 
@@ -447,14 +150,35 @@ TEXT ·findU16AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTW X1, Y1
 	XORL         AX, AX
 
+skim:
+	CMPQ     CX, $0x00000004
+	JL       rest
+	VPCMPEQW (SI), Y1, Y3
+	VPCMPEQW 32(SI), Y1, Y4
+	VPCMPEQW 64(SI), Y1, Y5
+	VPCMPEQW 96(SI), Y1, Y6
+	VPOR     Y3, Y4, Y3
+	VPOR     Y5, Y6, Y5
+	VPOR     Y3, Y5, Y3
+	VPTEST   Y3, Y3
+	JNZ      loop
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000080, SI
+	SUBQ     $0x00000004, CX
+	JMP      skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VPCMPEQW  (SI), Y1, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x10, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000010, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 
@@ -465,6 +189,26 @@ found:
 
 done:
 	MOVQ AX, n+24(FP)
+	VZEROUPPER
+	RET
+
+// func countZerosU32AVX512(x *byte, vectors int) (n int)
+// Requires: AVX, AVX512BW, AVX512F, POPCNT
+TEXT ·countZerosU32AVX512(SB), NOSPLIT, $0-24
+	MOVQ       x+0(FP), SI
+	MOVQ       vectors+8(FP), CX
+	VPTERNLOGD $0xff, Z1, Z1, Z1
+	XORL       AX, AX
+
+loop:
+	VPTESTNMD (SI), Z1, K1
+	KMOVQ     K1, R8
+	POPCNTQ   R8, R8
+	ADDQ      R8, AX
+	ADDQ      $0x40, SI
+	DECQ      CX
+	JNZ       loop
+	MOVQ      AX, n+16(FP)
 	VZEROUPPER
 	RET
 
@@ -501,14 +245,35 @@ TEXT ·findU32AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X1, Y1
 	XORL         AX, AX
 
+skim:
+	CMPQ     CX, $0x00000004
+	JL       rest
+	VPCMPEQD (SI), Y1, Y3
+	VPCMPEQD 32(SI), Y1, Y4
+	VPCMPEQD 64(SI), Y1, Y5
+	VPCMPEQD 96(SI), Y1, Y6
+	VPOR     Y3, Y4, Y3
+	VPOR     Y5, Y6, Y5
+	VPOR     Y3, Y5, Y3
+	VPTEST   Y3, Y3
+	JNZ      loop
+	ADDQ     $0x00000020, AX
+	ADDQ     $0x00000080, SI
+	SUBQ     $0x00000004, CX
+	JMP      skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VPCMPEQD  (SI), Y1, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x08, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000008, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 
@@ -519,6 +284,26 @@ found:
 
 done:
 	MOVQ AX, n+24(FP)
+	VZEROUPPER
+	RET
+
+// func countZerosU64AVX512(x *byte, vectors int) (n int)
+// Requires: AVX, AVX512BW, AVX512F, POPCNT
+TEXT ·countZerosU64AVX512(SB), NOSPLIT, $0-24
+	MOVQ       x+0(FP), SI
+	MOVQ       vectors+8(FP), CX
+	VPTERNLOGD $0xff, Z1, Z1, Z1
+	XORL       AX, AX
+
+loop:
+	VPTESTNMQ (SI), Z1, K1
+	KMOVQ     K1, R8
+	POPCNTQ   R8, R8
+	ADDQ      R8, AX
+	ADDQ      $0x40, SI
+	DECQ      CX
+	JNZ       loop
+	MOVQ      AX, n+16(FP)
 	VZEROUPPER
 	RET
 
@@ -555,14 +340,35 @@ TEXT ·findU64AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTQ X1, Y1
 	XORL         AX, AX
 
+skim:
+	CMPQ     CX, $0x00000004
+	JL       rest
+	VPCMPEQQ (SI), Y1, Y3
+	VPCMPEQQ 32(SI), Y1, Y4
+	VPCMPEQQ 64(SI), Y1, Y5
+	VPCMPEQQ 96(SI), Y1, Y6
+	VPOR     Y3, Y4, Y3
+	VPOR     Y5, Y6, Y5
+	VPOR     Y3, Y5, Y3
+	VPTEST   Y3, Y3
+	JNZ      loop
+	ADDQ     $0x00000010, AX
+	ADDQ     $0x00000080, SI
+	SUBQ     $0x00000004, CX
+	JMP      skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VPCMPEQQ  (SI), Y1, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x04, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000004, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 
@@ -573,6 +379,27 @@ found:
 
 done:
 	MOVQ AX, n+24(FP)
+	VZEROUPPER
+	RET
+
+// func countZerosF32AVX512(x *byte, vectors int) (n int)
+// Requires: AVX, AVX512BW, AVX512F, POPCNT
+TEXT ·countZerosF32AVX512(SB), NOSPLIT, $0-24
+	MOVQ       x+0(FP), SI
+	MOVQ       vectors+8(FP), CX
+	VPTERNLOGD $0xff, Z1, Z1, Z1
+	VPSRLD     $0x01, Z1, Z1
+	XORL       AX, AX
+
+loop:
+	VPTESTNMD (SI), Z1, K1
+	KMOVQ     K1, R8
+	POPCNTQ   R8, R8
+	ADDQ      R8, AX
+	ADDQ      $0x40, SI
+	DECQ      CX
+	JNZ       loop
+	MOVQ      AX, n+16(FP)
 	VZEROUPPER
 	RET
 
@@ -610,14 +437,35 @@ TEXT ·findF32AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X1, Y1
 	XORL         AX, AX
 
+skim:
+	CMPQ   CX, $0x00000004
+	JL     rest
+	VCMPPS $0x00, (SI), Y1, Y3
+	VCMPPS $0x00, 32(SI), Y1, Y4
+	VCMPPS $0x00, 64(SI), Y1, Y5
+	VCMPPS $0x00, 96(SI), Y1, Y6
+	VPOR   Y3, Y4, Y3
+	VPOR   Y5, Y6, Y5
+	VPOR   Y3, Y5, Y3
+	VPTEST Y3, Y3
+	JNZ    loop
+	ADDQ   $0x00000020, AX
+	ADDQ   $0x00000080, SI
+	SUBQ   $0x00000004, CX
+	JMP    skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VCMPPS    $0x00, (SI), Y1, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x08, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000008, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 
@@ -638,15 +486,40 @@ TEXT ·findNaNF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ vectors+8(FP), CX
 	XORL AX, AX
 
+skim:
+	CMPQ    CX, $0x00000004
+	JL      rest
+	VMOVUPS (SI), Y2
+	VCMPPS  $0x03, Y2, Y2, Y3
+	VMOVUPS 32(SI), Y2
+	VCMPPS  $0x03, Y2, Y2, Y4
+	VMOVUPS 64(SI), Y2
+	VCMPPS  $0x03, Y2, Y2, Y5
+	VMOVUPS 96(SI), Y2
+	VCMPPS  $0x03, Y2, Y2, Y6
+	VPOR    Y3, Y4, Y3
+	VPOR    Y5, Y6, Y5
+	VPOR    Y3, Y5, Y3
+	VPTEST  Y3, Y3
+	JNZ     loop
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000080, SI
+	SUBQ    $0x00000004, CX
+	JMP     skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VMOVUPS   (SI), Y2
 	VCMPPS    $0x03, Y2, Y2, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x08, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000008, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 
@@ -657,6 +530,27 @@ found:
 
 done:
 	MOVQ AX, n+16(FP)
+	VZEROUPPER
+	RET
+
+// func countZerosF64AVX512(x *byte, vectors int) (n int)
+// Requires: AVX, AVX512BW, AVX512F, POPCNT
+TEXT ·countZerosF64AVX512(SB), NOSPLIT, $0-24
+	MOVQ       x+0(FP), SI
+	MOVQ       vectors+8(FP), CX
+	VPTERNLOGD $0xff, Z1, Z1, Z1
+	VPSRLQ     $0x01, Z1, Z1
+	XORL       AX, AX
+
+loop:
+	VPTESTNMQ (SI), Z1, K1
+	KMOVQ     K1, R8
+	POPCNTQ   R8, R8
+	ADDQ      R8, AX
+	ADDQ      $0x40, SI
+	DECQ      CX
+	JNZ       loop
+	MOVQ      AX, n+16(FP)
 	VZEROUPPER
 	RET
 
@@ -694,14 +588,35 @@ TEXT ·findF64AVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTQ X1, Y1
 	XORL         AX, AX
 
+skim:
+	CMPQ   CX, $0x00000004
+	JL     rest
+	VCMPPD $0x00, (SI), Y1, Y3
+	VCMPPD $0x00, 32(SI), Y1, Y4
+	VCMPPD $0x00, 64(SI), Y1, Y5
+	VCMPPD $0x00, 96(SI), Y1, Y6
+	VPOR   Y3, Y4, Y3
+	VPOR   Y5, Y6, Y5
+	VPOR   Y3, Y5, Y3
+	VPTEST Y3, Y3
+	JNZ    loop
+	ADDQ   $0x00000010, AX
+	ADDQ   $0x00000080, SI
+	SUBQ   $0x00000004, CX
+	JMP    skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VCMPPD    $0x00, (SI), Y1, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x04, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000004, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 
@@ -722,15 +637,40 @@ TEXT ·findNaNF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ vectors+8(FP), CX
 	XORL AX, AX
 
+skim:
+	CMPQ    CX, $0x00000004
+	JL      rest
+	VMOVUPD (SI), Y2
+	VCMPPD  $0x03, Y2, Y2, Y3
+	VMOVUPD 32(SI), Y2
+	VCMPPD  $0x03, Y2, Y2, Y4
+	VMOVUPD 64(SI), Y2
+	VCMPPD  $0x03, Y2, Y2, Y5
+	VMOVUPD 96(SI), Y2
+	VCMPPD  $0x03, Y2, Y2, Y6
+	VPOR    Y3, Y4, Y3
+	VPOR    Y5, Y6, Y5
+	VPOR    Y3, Y5, Y3
+	VPTEST  Y3, Y3
+	JNZ     loop
+	ADDQ    $0x00000010, AX
+	ADDQ    $0x00000080, SI
+	SUBQ    $0x00000004, CX
+	JMP     skim
+
+rest:
+	TESTQ CX, CX
+	JZ    done
+
 loop:
 	VMOVUPD   (SI), Y2
 	VCMPPD    $0x03, Y2, Y2, Y3
 	VPMOVMSKB Y3, R8
 	TESTQ     R8, R8
 	JNZ       found
-	ADDQ      $0x04, AX
-	ADDQ      $0x20, SI
-	DECQ      CX
+	ADDQ      $0x00000004, AX
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x00000001, CX
 	JNZ       loop
 	JMP       done
 

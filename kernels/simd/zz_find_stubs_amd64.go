@@ -9,71 +9,6 @@ package simd
 //go:noescape
 func countZerosU8AVX512(x *byte, vectors int) (n int)
 
-// findU8AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findU8AVX512(x *byte, vectors int, v uint64) (n int)
-
-// countZerosU16AVX512 counts the zeros among whole vectors of elements.
-//
-//go:noescape
-func countZerosU16AVX512(x *byte, vectors int) (n int)
-
-// findU16AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findU16AVX512(x *byte, vectors int, v uint64) (n int)
-
-// countZerosU32AVX512 counts the zeros among whole vectors of elements.
-//
-//go:noescape
-func countZerosU32AVX512(x *byte, vectors int) (n int)
-
-// findU32AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findU32AVX512(x *byte, vectors int, v uint64) (n int)
-
-// countZerosU64AVX512 counts the zeros among whole vectors of elements.
-//
-//go:noescape
-func countZerosU64AVX512(x *byte, vectors int) (n int)
-
-// findU64AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findU64AVX512(x *byte, vectors int, v uint64) (n int)
-
-// countZerosF32AVX512 counts the zeros among whole vectors of elements.
-//
-//go:noescape
-func countZerosF32AVX512(x *byte, vectors int) (n int)
-
-// findF32AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findF32AVX512(x *byte, vectors int, v uint64) (n int)
-
-// findNaNF32AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findNaNF32AVX512(x *byte, vectors int) (n int)
-
-// countZerosF64AVX512 counts the zeros among whole vectors of elements.
-//
-//go:noescape
-func countZerosF64AVX512(x *byte, vectors int) (n int)
-
-// findF64AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findF64AVX512(x *byte, vectors int, v uint64) (n int)
-
-// findNaNF64AVX512 is how many elements come before the first match.
-//
-//go:noescape
-func findNaNF64AVX512(x *byte, vectors int) (n int)
-
 // countZerosU8AVX2 counts the zeros among whole vectors of elements.
 //
 //go:noescape
@@ -83,6 +18,11 @@ func countZerosU8AVX2(x *byte, vectors int) (n int)
 //
 //go:noescape
 func findU8AVX2(x *byte, vectors int, v uint64) (n int)
+
+// countZerosU16AVX512 counts the zeros among whole vectors of elements.
+//
+//go:noescape
+func countZerosU16AVX512(x *byte, vectors int) (n int)
 
 // countZerosU16AVX2 counts the zeros among whole vectors of elements.
 //
@@ -94,6 +34,11 @@ func countZerosU16AVX2(x *byte, vectors int) (n int)
 //go:noescape
 func findU16AVX2(x *byte, vectors int, v uint64) (n int)
 
+// countZerosU32AVX512 counts the zeros among whole vectors of elements.
+//
+//go:noescape
+func countZerosU32AVX512(x *byte, vectors int) (n int)
+
 // countZerosU32AVX2 counts the zeros among whole vectors of elements.
 //
 //go:noescape
@@ -104,6 +49,11 @@ func countZerosU32AVX2(x *byte, vectors int) (n int)
 //go:noescape
 func findU32AVX2(x *byte, vectors int, v uint64) (n int)
 
+// countZerosU64AVX512 counts the zeros among whole vectors of elements.
+//
+//go:noescape
+func countZerosU64AVX512(x *byte, vectors int) (n int)
+
 // countZerosU64AVX2 counts the zeros among whole vectors of elements.
 //
 //go:noescape
@@ -113,6 +63,11 @@ func countZerosU64AVX2(x *byte, vectors int) (n int)
 //
 //go:noescape
 func findU64AVX2(x *byte, vectors int, v uint64) (n int)
+
+// countZerosF32AVX512 counts the zeros among whole vectors of elements.
+//
+//go:noescape
+func countZerosF32AVX512(x *byte, vectors int) (n int)
 
 // countZerosF32AVX2 counts the zeros among whole vectors of elements.
 //
@@ -128,6 +83,11 @@ func findF32AVX2(x *byte, vectors int, v uint64) (n int)
 //
 //go:noescape
 func findNaNF32AVX2(x *byte, vectors int) (n int)
+
+// countZerosF64AVX512 counts the zeros among whole vectors of elements.
+//
+//go:noescape
+func countZerosF64AVX512(x *byte, vectors int) (n int)
 
 // countZerosF64AVX2 counts the zeros among whole vectors of elements.
 //

@@ -14,13 +14,12 @@ import (
 // and the place of the first element that is equal, or is NaN. A routine takes
 // whole vectors.
 func generateFinds(c *build.Context) {
-	for _, isa := range []Target{AVX512, AVX2} {
-		for _, e := range []Elem{U8, U16, U32, U64, F32, F64} {
-			countZeros(c, isa, e)
-			findFirst(c, isa, e, false)
-			if isFloat(e) {
-				findFirst(c, isa, e, true)
-			}
+	for _, e := range []Elem{U8, U16, U32, U64, F32, F64} {
+		countZeros(c, AVX512, e)
+		countZeros(c, AVX2, e)
+		findFirst(c, e, false)
+		if isFloat(e) {
+			findFirst(c, e, true)
 		}
 	}
 }
@@ -97,31 +96,36 @@ func (a *asm) allOnes(r vec) {
 
 // findFirst emits a search for the first element that equals v; or, if nan is
 // set, for the first NaN. The result is the number of elements before it, which
-// is that of all if there is none.
-func findFirst(c *build.Context, isa Target, e Elem, nan bool) {
+// is that of all if there is none. It is for AVX2 alone: on Zen 4 it looks through a line faster than
+// with comparisons to masks.
+func findFirst(c *build.Context, e Elem, nan bool) {
 	name, params := "find", ", v uint64"
 	if nan {
 		name, params = "findNaN", ""
 	}
-	a := finder(c, isa, e, name, params)
+	a := finder(c, AVX2, e, name, params)
 	c.Doc(fmt.Sprintf("%s is how many elements come before the first match.", a.name))
 	if !nan {
 		c.Load(c.Param("v"), reg.R8)
 		a.do("VMOVQ", reg.R8, x(1))
-		a.do("VPBROADCAST"+a.in(), x(1), a.reg(1))
+		a.do("VPBROADCAST"+a.in(), x(1), y(1))
 	}
 	c.XORL(reg.EAX, reg.EAX)
+	a.skim(e, nan)
+	c.Label("rest")
+	c.TESTQ(reg.RCX, reg.RCX)
+	c.JZ(operand.LabelRef("done"))
 	c.Label("loop")
-	a.match(e, nan)
+	a.match(e, nan, 0)
+	a.maskToBits()
+	c.TESTQ(reg.R8, reg.R8)
 	c.JNZ(operand.LabelRef("found"))
-	c.ADDQ(operand.Imm(uint64(a.lanes())), reg.RAX)
-	c.ADDQ(operand.Imm(uint64(a.width())), reg.RSI)
-	c.DECQ(reg.RCX)
+	a.advance(1)
 	c.JNZ(operand.LabelRef("loop"))
 	c.JMP(operand.LabelRef("done"))
 	c.Label("found")
 	c.TZCNTQ(reg.R8, reg.R8)
-	if isa == AVX2 && e.Size > 1 {
+	if e.Size > 1 {
 		c.SHRQ(operand.U8(bits.TrailingZeros(uint(e.Size))), reg.R8)
 	}
 	c.ADDQ(reg.R8, reg.RAX)
@@ -131,21 +135,44 @@ func findFirst(c *build.Context, isa Target, e Elem, nan bool) {
 	c.RET()
 }
 
-// match compares a vector and sets the flags, and R8, by whether a lane matches.
-func (a *asm) match(e Elem, nan bool) {
-	x, to := operand.Op(operand.Mem{Base: reg.RSI}), operand.Op(reg.K1)
-	if a.isa == AVX2 {
-		to = y(vectorMask)
+// skimmed is how many vectors are looked at together, as long as none of them matches.
+const skimmed = 4
+
+// skim goes on to the last vectors, or to the first that matches and up to three before it.
+func (a *asm) skim(e Elem, nan bool) {
+	c := a.c
+	c.Label("skim")
+	c.CMPQ(reg.RCX, operand.U32(skimmed))
+	c.JL(operand.LabelRef("rest"))
+	for i := range skimmed {
+		a.match(e, nan, i)
 	}
+	a.do("VPOR", y(vectorMask), y(vectorMask+1), y(vectorMask))
+	a.do("VPOR", y(vectorMask+2), y(vectorMask+3), y(vectorMask+2))
+	a.do("VPOR", y(vectorMask), y(vectorMask+2), y(vectorMask))
+	a.do("VPTEST", y(vectorMask), y(vectorMask))
+	c.JNZ(operand.LabelRef("loop"))
+	a.advance(skimmed)
+	c.JMP(operand.LabelRef("skim"))
+}
+
+// advance goes on by so many vectors, and sets the flags by how many are left.
+func (a *asm) advance(vectors int) {
+	a.c.ADDQ(operand.U32(vectors*a.lanes()), reg.RAX)
+	a.c.ADDQ(operand.U32(vectors*a.width()), reg.RSI)
+	a.c.SUBQ(operand.U32(vectors), reg.RCX)
+}
+
+// match compares vector i from here on; the result is in the register i behind that of [vectorMask].
+func (a *asm) match(e Elem, nan bool, i int) {
+	x, to := operand.Mem{Base: reg.RSI, Disp: i * a.width()}, y(vectorMask+vec(i))
 	switch {
 	case nan:
-		a.do("VMOVU"+a.fp(), x, a.reg(2))
-		a.do("VCMP"+a.fp(), operand.U8(predUnord), a.reg(2), a.reg(2), to)
+		a.do("VMOVU"+a.fp(), x, y(2))
+		a.do("VCMP"+a.fp(), operand.U8(predUnord), y(2), y(2), to)
 	case isFloat(e):
-		a.do("VCMP"+a.fp(), operand.U8(predEq), x, a.reg(1), to)
+		a.do("VCMP"+a.fp(), operand.U8(predEq), x, y(1), to)
 	default:
-		a.do("VPCMPEQ"+a.in(), x, a.reg(1), to)
+		a.do("VPCMPEQ"+a.in(), x, y(1), to)
 	}
-	a.maskToBits()
-	a.c.TESTQ(reg.R8, reg.R8)
 }
