@@ -22,8 +22,9 @@ type chain struct {
 	temps   []ndarray.Layout
 	phases  []phase
 	refused []error
-	axis    int // along which the lines are, if there are several
-	lines   int
+	axis    int  // along which the lines are that it is run for
+	lines   int  // how often it is run
+	cut     bool // the arrays of a run are to be cut into lines, be it one
 }
 
 // phase is a step of a chain. What plans of their own take as temporary space is
@@ -189,7 +190,7 @@ func fill(w *pool.Worker, dst, a ndarray.Array) error {
 
 // each makes the chain of one line, of which the ends have the layouts, one of n
 // lines along an axis of the arrays that a run is given.
-func (c *chain) each(axis, n int) { c.axis, c.lines = axis, n }
+func (c *chain) each(axis, n int) { c.axis, c.lines, c.cut = axis, n, true }
 
 // streamed is the plan.
 func (c *chain) streamed() (*kernels.Streamed, error) {
@@ -276,7 +277,7 @@ func (c *chain) stored(p *phase, x *kernels.Exec, temps []kernels.Stored, line i
 		default:
 			out[i] = x.Src[e.i]
 		}
-		if c.lines > 1 && e.of != ofTemp {
+		if c.cut && e.of != ofTemp {
 			out[i].Layout = lineOf(out[i].Layout, c.axis, line)
 		}
 		if e.view != nil {
