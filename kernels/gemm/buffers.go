@@ -47,8 +47,11 @@ type buffers struct {
 }
 
 // take hands out a scratch to a worker, or to the calling goroutine if w is
-// nil. There is one for every worker that the plan counted on; others wait
-// until one of them is through with a task.
+// nil. There is one for every worker that the plan counted on, which are all of
+// the job unless it was planned for fewer than run it. What is too many waits
+// until another is through with its task, and for nothing else: who has a scratch
+// forks nothing and takes no second one, so somebody always gets on. It is nil if
+// the job was cancelled meanwhile.
 func (b *buffers) take(w *pool.Worker) *scratch {
 	user := 0
 	if w != nil {
@@ -58,6 +61,10 @@ func (b *buffers) take(w *pool.Worker) *scratch {
 	defer b.mu.Unlock()
 	for len(b.free) == 0 {
 		b.some.Wait()
+		if w != nil && w.Err() != nil {
+			b.some.Signal() // what woke this one is another's to take
+			return nil
+		}
 	}
 	last := len(b.free) - 1
 	at := max(slices.IndexFunc(b.free, func(s *scratch) bool { return s.user == user }), 0)

@@ -16,6 +16,7 @@ func planGemm(c *kernels.Call) (*kernels.Plan, error) {
 		return nil, err
 	}
 	r.tune(c)
+	r.problem.workers = c.Threads
 	q := r.problem
 	out := kernels.OutSpec{DType: r.out, Shape: r.outShape, Reads: q.Beta != 0}
 	known := layoutsOf(c, out)

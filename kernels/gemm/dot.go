@@ -24,6 +24,7 @@ func planDot(c *kernels.Call) (*kernels.Plan, error) {
 	}
 	d := &dotLine{}
 	q := &d.problem
+	q.workers = c.Threads
 	q.Alpha, q.ConjA = 1, c.Bool("conj") && c.In[0].Layout.DType.IsComplex()
 	q.A.Layout, q.B.Layout = insertAxis(c.In[0].Layout, 0), insertAxis(c.In[1].Layout, 1)
 	if !q.Init() {

@@ -90,6 +90,9 @@ func (p *product) runPacked(w *pool.Worker) error {
 				return
 			}
 			s := p.buffers.take(w)
+			if s == nil {
+				return // cancelled
+			}
 			defer p.buffers.give(s)
 			p.packA(s, b, t.i0, t.i1)
 			p.multiply(s, b, t)

@@ -25,8 +25,9 @@ type Problem struct {
 	Act            string // "" or none, relu, gelu, silu, tanh, sigmoid
 	Params         Params
 
-	scheme scheme
-	kernel *simd.GemmKernel
+	scheme  scheme
+	kernel  *simd.GemmKernel
+	workers int // that a plan makes room for; 0: see planThreads
 }
 
 // Init picks the kernel for the problem's types at the active level. It
@@ -160,7 +161,7 @@ const itemsWork = 1 << 20
 
 // runItems computes small items in parallel, each by one worker.
 func (q *Problem) runItems(w *pool.Worker, mem kernels.Memory) error {
-	free := make(chan *lender, min(threads(w), planThreads()))
+	free := make(chan *lender, min(threads(w), q.planThreads()))
 	for range cap(free) {
 		l := &lender{q: q, mem: mem, threads: 1}
 		free <- l

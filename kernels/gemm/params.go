@@ -62,8 +62,14 @@ func cacheSize() int {
 	return 512 << 10
 }
 
-// planThreads is the number of workers that a plan makes room for.
-func planThreads() int { return max(runtime.NumCPU(), runtime.GOMAXPROCS(0)) }
+// planThreads is the number of workers that a plan makes room for: those of the
+// line, or as many as there are if it is not known who will run it.
+func (q *Problem) planThreads() int {
+	if q.workers > 0 {
+		return q.workers
+	}
+	return max(runtime.NumCPU(), runtime.GOMAXPROCS(0))
+}
 
 func roundDown(x, unit int) int { return max(x/unit, 1) * unit }
 

@@ -192,7 +192,7 @@ func (q *Problem) writes() (rows, cols bool) {
 // tells that C may have to be computed in scratch memory.
 func (q *Problem) Scratch(slab bool) int64 {
 	m, n, k := q.shape()
-	t := int64(planThreads())
+	t := int64(q.planThreads())
 	bound := int64(0)
 	try := func(m, n, items int) {
 		z := q.sizesFor(m, n, k, slab)
@@ -227,8 +227,10 @@ func (l *lender) get() *buffers {
 	return l.buffers
 }
 
-// newBuffers allocates for t workers.
-func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers { return q.sizes().buffers(mem, t) }
+// newBuffers allocates for t workers, or as many as the plan has room for.
+func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers {
+	return q.sizes().buffers(mem, min(t, q.planThreads()))
+}
 
 // buffers allocates for t workers.
 func (z sizes) buffers(mem kernels.Memory, t int) *buffers {
@@ -237,7 +239,7 @@ func (z sizes) buffers(mem kernels.Memory, t int) *buffers {
 	if z.slab > 0 {
 		b.slab = mem.Alloc(z.slab)
 	}
-	for range min(t, planThreads()) {
+	for range t {
 		s := &scratch{a: mem.Alloc(z.a), b: mem.Alloc(z.b), stage: mem.Alloc(z.stage), user: len(b.free)}
 		if z.init > 0 {
 			s.init = mem.Alloc(z.init)

@@ -490,14 +490,14 @@ func (c *cut) lenderSizes() (z sizes, items bool) {
 // lenderBytes is the memory of the buffers.
 func (c *cut) lenderBytes() int64 {
 	z, _ := c.lenderSizes()
-	return int64(planThreads()) * z.own()
+	return int64(c.q.planThreads()) * z.own()
 }
 
 // newLenders makes the buffers: for the pool, or one for each of its workers.
 func (c *cut) newLenders(mem kernels.Memory, t int) chan *lender {
 	z, items := c.lenderSizes()
 	n := 1
-	if t = min(t, planThreads()); items {
+	if t = min(t, c.q.planThreads()); items {
 		n, t = t, 1
 	}
 	lenders := make(chan *lender, n)
