@@ -73,18 +73,44 @@ func (t *evenTable[T]) part(dst []T, lo int) {
 
 // backwards sets dst to the complex numbers of src, last first, negated if opposite.
 func backwards[T simd.Float](dst, src []T, opposite bool) {
-	out := dst
-	for len(src) >= 8 && len(dst) >= 8 {
-		d, s := (*[8]T)(dst), (*[8]T)(src[len(src)-8:])
-		d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7] = s[6], s[7], s[4], s[5], s[2], s[3], s[0], s[1]
-		dst, src = dst[8:], src[:len(src)-8]
-	}
-	for i, j := 0, len(src)-2; j >= 0; i, j = i+2, j-2 {
-		dst[i], dst[i+1] = src[j], src[j+1]
-	}
-	if opposite {
-		for i := range out {
-			out[i] = -out[i]
+	switch {
+	case isSingle[T]() && opposite:
+		lastFirst(words[T, uint64](dst), words[T, uint64](src), 1<<63|1<<31)
+	case isSingle[T]():
+		lastFirst(words[T, uint64](dst), words[T, uint64](src), 0)
+	case !opposite:
+		pairsLastFirst(words[T, [2]uint64](dst), words[T, [2]uint64](src))
+	default:
+		dst = dst[:len(src)]
+		for i, j := 0, len(src)-2; j >= 0; i, j = i+2, j-2 {
+			dst[i], dst[i+1] = -src[j], -src[j+1]
 		}
+	}
+}
+
+// lastFirst sets dst to the numbers of src, last first, with the bits of flip flipped.
+func lastFirst(dst, src []uint64, flip uint64) {
+	for len(src) >= 4 && len(dst) >= 4 {
+		d, s := (*[4]uint64)(dst), (*[4]uint64)(src[len(src)-4:])
+		d[0], d[1], d[2], d[3] = s[3]^flip, s[2]^flip, s[1]^flip, s[0]^flip
+		dst, src = dst[4:], src[:len(src)-4]
+	}
+	for i := range src {
+		dst[len(src)-1-i] = src[i] ^ flip
+	}
+}
+
+// pairsLastFirst is the same of numbers that move as one vector.
+func pairsLastFirst(dst, src [][2]uint64) {
+	for len(src) >= 4 && len(dst) >= 4 {
+		d, s := (*[4][2]uint64)(dst), (*[4][2]uint64)(src[len(src)-4:])
+		d[0] = s[3]
+		d[1] = s[2]
+		d[2] = s[1]
+		d[3] = s[0]
+		dst, src = dst[4:], src[:len(src)-4]
+	}
+	for i := range src {
+		dst[len(src)-1-i] = src[i]
 	}
 }

@@ -24,3 +24,8 @@ func newTable[T simd.Float](n int) []T {
 	}
 	return t
 }
+
+// words sees complex numbers of T as W, which has as many bytes as one.
+func words[T simd.Float, W uint64 | [2]uint64](x []T) []W {
+	return unsafe.Slice((*W)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/2)
+}
