@@ -5,6 +5,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"vgpu/kernels/ndarray"
 )
 
 // planned asks explain how much memory a command would take, and in which mode.
@@ -98,5 +100,24 @@ func TestMaxmemCountsThePieceOfACopy(t *testing.T) {
 		if got := l.d.within(limits{memory: tt.limit}, tt.there, tt.overlaps); got != tt.want {
 			t.Errorf("%+v: %d", tt, got)
 		}
+	}
+}
+
+// Of an operand without elements a window has no bytes, though the buffer has a
+// header before where they would be.
+func TestBindNothing(t *testing.T) {
+	l := ndarray.NewLayout(ndarray.I64, 0, 48)
+	l.Offset = 128
+	for _, p := range []part{{window: true}, {data: make([]byte, 128)}} {
+		j, ws := &Job{ops: []operand{{name: "x", layout: l}}, inputs: 1}, &workspace{parts: []part{p}}
+		if err := j.bindArrays(ws); err != nil || ws.arrays[0].Len() != 0 {
+			t.Errorf("%+v: %v", ws.arrays, err)
+		}
+	}
+	l = ndarray.NewLayout(ndarray.I64, 3)
+	l.Offset = 128
+	j, ws := &Job{ops: []operand{{name: "x", layout: l}}, inputs: 1}, &workspace{parts: []part{{data: make([]byte, 151)}}}
+	if err := j.bindArrays(ws); err == nil {
+		t.Error("an operand that reaches past its buffer was bound")
 	}
 }

@@ -206,7 +206,9 @@ func (j *Job) bindArrays(ws *workspace) error {
 		op := &j.ops[i]
 		p := ws.part(op.buf)
 		a := ndarray.Array{Layout: op.layout, Data: p.data}
-		a.Offset -= int(p.base)
+		if a.Offset -= int(p.base); a.Len() == 0 {
+			a.Offset = 0 // its window has no bytes, wherever the buffer has them
+		}
 		if err := a.Check(); err != nil {
 			return fmt.Errorf("%s %w: %w", op.name, errShapeChanged, err)
 		}
