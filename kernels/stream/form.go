@@ -30,6 +30,7 @@ type form struct {
 	file  int            // where the first run begins
 	start int            // and where its memory does
 	axes  []runAxis      // over runs, outermost first
+	gaps  bool           // runs have bytes that are no element's
 }
 
 // runAxis is an axis along which runs repeat.
@@ -39,8 +40,9 @@ type runAxis struct {
 	file, mem int // positive strides in bytes
 }
 
-// newForm lays out a tile. Runs are joined over gaps of at most gap bytes.
-func newForm(l ndarray.Layout, gap int) form {
+// newForm lays out a tile. Runs are joined over gaps of at most gap bytes, and
+// over any along the axes that owned marks; nil marks none.
+func newForm(l ndarray.Layout, gap int, owned []bool) form {
 	size := l.DType.Size()
 	f := form{mem: ndarray.Layout{DType: l.DType, Shape: l.Shape, Strides: make([]int, len(l.Shape)), Swapped: l.Swapped}}
 	if l.Len() == 0 {
@@ -58,20 +60,21 @@ func newForm(l ndarray.Layout, gap int) form {
 		}
 	}
 	slices.SortStableFunc(f.axes, func(a, b runAxis) int { return cmp.Compare(b.file, a.file) })
-	f.join(gap)
+	f.join(gap, owned)
 	f.place()
 	f.orient(l)
 	return f
 }
 
 // join takes inner axes into the run as long as the gaps allow it.
-func (f *form) join(gap int) {
+func (f *form) join(gap int, owned []bool) {
 	for k := len(f.axes) - 1; k >= 0; k-- {
 		a := &f.axes[k]
 		between := a.file - f.run
-		if between < 0 || between > gap {
+		if between < 0 || between > gap && (owned == nil || !owned[a.axis]) {
 			return
 		}
+		f.gaps = f.gaps || between > 0
 		f.mem.Strides[a.axis] = a.file
 		f.run += (a.n - 1) * a.file
 		f.axes = f.axes[:k]

@@ -24,13 +24,13 @@ type Piece struct {
 // layout. It does not depend on the layout's offset, and does not grow if the
 // extents shrink.
 func SourceSize(l ndarray.Layout) int {
-	f := newForm(l, gapBytes)
+	f := newForm(l, gapBytes, nil)
 	return f.bytes
 }
 
 // SinkSize is the same for [Sink].
 func SinkSize(l ndarray.Layout) int {
-	f := newForm(l, 0)
+	f := newForm(l, 0, nil)
 	return f.bytes
 }
 
@@ -38,15 +38,19 @@ func SinkSize(l ndarray.Layout) int {
 // it costs: the same with as many more bytes as could be moved in the time that
 // its runs take for being apart: what lies between them is read if that takes less.
 func SourceTraffic(l ndarray.Layout) (bytes, cost float64) {
-	f := newForm(l, gapBytes)
-	return f.traffic(min(f.between(), runCost))
+	f := newForm(l, gapBytes, nil)
+	return f.read()
 }
 
 // SinkTraffic is the same for a tile that is written.
 func SinkTraffic(l ndarray.Layout) (bytes, cost float64) {
-	f := newForm(l, 0)
-	return f.traffic(runCost)
+	f := newForm(l, 0, nil)
+	return f.written()
 }
+
+// read and written are the traffic of a source and of a sink.
+func (f *form) read() (bytes, cost float64)    { return f.traffic(min(f.between(), runCost)) }
+func (f *form) written() (bytes, cost float64) { return f.traffic(runCost) }
 
 // traffic is the bytes of all runs, and with what each of them costs beside.
 func (f *form) traffic(apart int) (bytes, cost float64) {
@@ -57,14 +61,14 @@ func (f *form) traffic(apart int) (bytes, cost float64) {
 
 // Source makes a piece of a tile that is only read. mem, of [SourceSize] bytes
 // at least and aligned to 64, is the piece's from now on.
-func Source(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, gapBytes) }
+func Source(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, gapBytes, nil) }
 
 // Sink makes a piece of a tile that is written (and may be read): no gaps. It
 // needs [SinkSize] bytes. Axes of stride 0 cannot be written.
-func Sink(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, 0) }
+func Sink(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, 0, nil) }
 
-func newPiece(s kernels.Stored, mem []byte, gap int) Piece {
-	f := newForm(s.Layout, gap)
+func newPiece(s kernels.Stored, mem []byte, gap int, owned []bool) Piece {
+	f := newForm(s.Layout, gap, owned)
 	return Piece{Array: ndarray.Array{Layout: f.mem, Data: mem[:f.bytes:f.bytes]}, stored: s, form: f, gap: gap}
 }
 

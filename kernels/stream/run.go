@@ -23,7 +23,7 @@ func (t *Tiling) Run(x *kernels.Exec, stored []kernels.Stored, body func(tile *T
 	r := &tilingRun{t: t, body: body}
 	for i := range t.ops {
 		o := &t.ops[i]
-		k := newTrack(x.Mem, o, stored[i], o.full(stored[i].Layout, t.Extents))
+		k := newTrack(x.Mem, o, stored[i], t.route(o, t.Extents))
 		k.group = t.group(o, t.Extents)
 		r.ops = append(r.ops, k)
 	}
@@ -41,6 +41,7 @@ type tilingRun struct {
 // track is an operand on its way through its places in memory.
 type track struct {
 	op     *Operand
+	route  route
 	stored kernels.Stored
 	group  int            // of tiles with the same part
 	feed   *Feed          // of a source
@@ -48,14 +49,14 @@ type track struct {
 	pieces map[int]*Piece // by tile, of the last two
 }
 
-func newTrack(mem kernels.Memory, o *Operand, s kernels.Stored, full ndarray.Layout) *track {
-	k := &track{op: o, stored: s, pieces: map[int]*Piece{}}
+func newTrack(mem kernels.Memory, o *Operand, s kernels.Stored, r route) *track {
+	k := &track{op: o, route: r, stored: s, pieces: map[int]*Piece{}}
 	if !o.Store {
-		k.feed = NewFeed(mem, SourceSize(full), Source)
+		k.feed = NewFeed(mem, r.bytes, Source)
 		return k
 	}
-	for range o.places() {
-		k.rooms = append(k.rooms, mem.Alloc(o.size(full)))
+	for range r.places {
+		k.rooms = append(k.rooms, mem.Alloc(r.bytes))
 	}
 	return k
 }
@@ -70,9 +71,9 @@ func (k *track) enter(f *Flight, i int, lo, hi []int) (m *Move) {
 	case i%k.group > 0:
 		p = k.pieces[i-1]
 	default:
-		piece := Sink(s, k.rooms[i/k.group%len(k.rooms)])
+		piece := newPiece(s, k.rooms[i/k.group%len(k.rooms)], 0, k.route.owned)
 		p = &piece
-		if k.op.Load {
+		if k.route.loads {
 			m = f.Load(p)
 		}
 	}

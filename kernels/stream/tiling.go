@@ -83,20 +83,30 @@ func (o *Operand) varies(axis int) bool {
 	return slices.ContainsFunc(o.Reach, func(r Reach) bool { return r.Axis == axis && r.Step != 0 })
 }
 
-// size is the memory for a tile of the operand.
-func (o *Operand) size(tile ndarray.Layout) int {
-	if o.Store {
-		return SinkSize(tile)
-	}
-	return SourceSize(tile)
+// route is how tiles of an operand go through memory.
+type route struct {
+	form       // of a full tile
+	places int // tiles in memory at once
+	passes int // how often a tile is moved
+	loads  bool
+	owned  []bool // of a sink
 }
 
-// places is how many tiles of the operand are in memory at once.
-func (o *Operand) places() int {
-	if o.Load && o.Store {
-		return 3
+// route is that of an operand with tiles of those extents.
+func (t *Tiling) route(o *Operand, extents []int) (r route) {
+	gap := gapBytes
+	if o.Store {
+		gap = 0
+		if t.owning && o.Reach == nil {
+			r.owned = o.owned(extents)
+		}
 	}
-	return 2
+	r.form = newForm(o.full(o.Layout, extents), gap, r.owned)
+	r.places, r.passes, r.loads = 2, 1, o.Load || o.Store && r.gaps
+	if r.loads && o.Store {
+		r.places, r.passes = 3, 2
+	}
+	return r
 }
 
 // Cuts restricts the tiles of a [Tiling]. The zero value does not.
@@ -119,6 +129,7 @@ type Tiling struct {
 	Mem     int64 // bytes that Run allocates, with the body's scratch
 	ops     []Operand
 	cuts    Cuts
+	owning  bool // outputs are written with what lies between their elements: see owned
 }
 
 // NewTiling chooses the tile: it grows from the least one, axis by axis, as
@@ -128,12 +139,25 @@ type Tiling struct {
 //
 // The choice depends on the arguments alone.
 func NewTiling(shape []int, ops []Operand, mem int64, cuts Cuts) (*Tiling, error) {
-	t := &Tiling{Shape: slices.Clone(shape), Extents: make([]int, len(shape)), ops: ops, cuts: cuts}
 	for i := range ops {
 		if ops[i].Reach == nil && !slices.Equal(ops[i].Layout.Shape, shape) {
 			return nil, fmt.Errorf("stream: operand %d is %s, and the tiling's shape is %s", i, ops[i].Layout, ndarray.ShapeString(shape))
 		}
 	}
+	t, err := newTiling(shape, ops, mem, cuts, false)
+	if err != nil || !ownable(ops) {
+		return t, err
+	}
+	if own, err := newTiling(shape, ops, mem, cuts, true); err == nil && own.Cost() < t.Cost() {
+		return own, nil
+	}
+	return t, nil
+}
+
+// newTiling is the tiling that writes back what lies between an output's
+// elements, or does not.
+func newTiling(shape []int, ops []Operand, mem int64, cuts Cuts, owning bool) (*Tiling, error) {
+	t := &Tiling{Shape: slices.Clone(shape), Extents: make([]int, len(shape)), ops: ops, cuts: cuts, owning: owning}
 	for i, n := range shape {
 		t.Extents[i] = min(n, t.unit(i))
 		if cuts.Whole != nil && cuts.Whole[i] {
@@ -158,11 +182,23 @@ func (t *Tiling) unit(axis int) int {
 }
 
 // grow makes the tile larger by the step that pays most; false if none does.
+// Where twice as much of an axis does not pay, all of it may: what lies along the
+// others is joined then.
 func (t *Tiling) grow(mem int64) bool {
+	return t.growBy(func(axis int) (int, bool) { return t.larger(axis, mem) }) ||
+		t.growBy(func(axis int) (int, bool) {
+			n := t.Shape[axis]
+			return n, n > t.Extents[axis] && t.need(t.with(axis, n)) <= mem
+		})
+}
+
+// growBy makes the tile larger along the axis for which the next extent pays
+// most; false if it does for none.
+func (t *Tiling) growBy(next func(axis int) (n int, ok bool)) bool {
 	best, least := -1, t.costOf(t.Extents)
 	grown := 0
 	for axis := len(t.Shape) - 1; axis >= 0; axis-- {
-		n, ok := t.larger(axis, mem)
+		n, ok := next(axis)
 		if !ok {
 			continue
 		}
@@ -209,8 +245,8 @@ func (t *Tiling) with(axis, n int) []int {
 func (t *Tiling) need(extents []int) int64 {
 	total := int64(0)
 	for i := range t.ops {
-		o := &t.ops[i]
-		total += int64(o.places()) * int64(Padded(o.size(o.full(o.Layout, extents))))
+		r := t.route(&t.ops[i], extents)
+		total += int64(r.places) * int64(Padded(r.bytes))
 	}
 	if t.cuts.Scratch != nil {
 		total += t.cuts.Scratch(extents)
@@ -228,27 +264,20 @@ func (t *Tiling) costOf(extents []int) float64 {
 	ends := 0.0
 	for i := range t.ops {
 		o := &t.ops[i]
-		_, one := o.traffic(o.full(o.Layout, extents))
+		r := t.route(o, extents)
+		_, one := o.traffic(&r.form)
 		ends += one
-		step += one / float64(t.group(o, extents)) * float64(o.passes())
+		step += one / float64(t.group(o, extents)) * float64(r.passes)
 	}
 	return tiles*step + ends
 }
 
-// passes is how often a tile of the operand is moved.
-func (o *Operand) passes() int {
-	if o.Load && o.Store {
-		return 2
-	}
-	return 1
-}
-
 // traffic is the bytes of moving a tile once, and the cost.
-func (o *Operand) traffic(tile ndarray.Layout) (bytes, cost float64) {
+func (o *Operand) traffic(tile *form) (bytes, cost float64) {
 	if o.Store {
-		return SinkTraffic(tile)
+		return tile.written()
 	}
-	return SourceTraffic(tile)
+	return tile.read()
 }
 
 // group is the number of tiles in a row that have the same part of an operand:
@@ -297,8 +326,9 @@ func (t *Tiling) Moved() float64 {
 	total := 0.0
 	for i := range t.ops {
 		o := &t.ops[i]
-		bytes, _ := o.traffic(o.full(o.Layout, t.Extents))
-		total += bytes * float64(o.passes()) * float64(t.Tiles()) / float64(t.group(o, t.Extents))
+		r := t.route(o, t.Extents)
+		bytes, _ := o.traffic(&r.form)
+		total += bytes * float64(r.passes) * float64(t.Tiles()) / float64(t.group(o, t.Extents))
 	}
 	return total
 }
