@@ -285,10 +285,18 @@ func (r *reading) explain() []kernels.Entry {
 	}
 }
 
+// factors are A and B for inputs that lie as a says of the first and b of the
+// second. A run need not have them where the plan saw them: the device copies
+// inputs that share bytes with the output, and parts of those on a disk.
+func (r *reading) factors(a, b ndarray.Layout) (left, right ndarray.Layout) {
+	return stretch(r.a.matrices(a, 0), r.problem.A.Shape), stretch(r.b.matrices(b, 1), r.problem.B.Shape)
+}
+
 // run fills in the arrays and computes.
 func (r *reading) run(x *kernels.Exec) error {
 	q := r.problem
 	q.A.Data, q.B.Data = x.In[0].Data, x.In[1].Data
+	q.A.Layout, q.B.Layout = r.factors(x.In[0].Layout, x.In[1].Layout)
 	q.C = ndarray.Array{Layout: r.matrices(x.Out[0].Layout), Data: x.Out[0].Data}
 	q.Bias, q.Residual = r.addend(x, r.bias), r.addend(x, r.residual)
 	return q.Run(x.W, x.Mem)

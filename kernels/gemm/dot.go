@@ -56,7 +56,8 @@ type dotLine struct{ problem Problem }
 
 func (d *dotLine) run(x *kernels.Exec) error {
 	q := d.problem
-	q.A.Data, q.B.Data = x.In[0].Data, x.In[1].Data
+	q.A = ndarray.Array{Layout: insertAxis(x.In[0].Layout, 0), Data: x.In[0].Data} // which need not lie as the plan saw them
+	q.B = ndarray.Array{Layout: insertAxis(x.In[1].Layout, 1), Data: x.In[1].Data}
 	q.C = ndarray.New(q.scheme.sum, 1, 1)
 	if err := q.Run(x.W, x.Mem); err != nil {
 		return err

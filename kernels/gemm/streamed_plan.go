@@ -20,11 +20,20 @@ func layoutsOf(c *kernels.Call, spec kernels.OutSpec) (l layouts) {
 	return l
 }
 
+// layoutsIn are the inputs as they lie in a streamed run.
+func layoutsIn(x *kernels.Exec) (in []ndarray.Layout) {
+	for i := range x.Src {
+		in = append(in, x.Src[i].Layout)
+	}
+	return in
+}
+
 // folded is the problem with layouts in place of all arrays, as it is computed:
 // with the batch folded. single: it had none to begin with.
 func (r *reading) folded(l layouts) (q *Problem, single bool) {
 	one := r.problem
 	q = &one
+	q.A.Layout, q.B.Layout = r.factors(l.in[0], l.in[1])
 	q.C.Layout = r.matrices(l.out)
 	q.Bias, q.Residual = r.addendOf(l.in, r.bias), r.addendOf(l.in, r.residual)
 	single = q.C.Rank() == 2
@@ -45,8 +54,8 @@ func (r *reading) stream(l layouts) func(mem int64) (*kernels.Streamed, error) {
 		}
 		s := cut.streamed()
 		s.Run = func(x *kernels.Exec) error {
-			q, _ := r.folded(layouts{l.in, x.Dst[0].Layout})
-			cut, err := newCut(q, single, mem) // the same, but for where C lies
+			q, _ := r.folded(layouts{layoutsIn(x), x.Dst[0].Layout})
+			cut, err := newCut(q, single, mem) // the same, but for where the operands lie
 			if err != nil {
 				return err
 			}
@@ -94,8 +103,8 @@ func (d *dotLine) stream(mem int64) (*kernels.Streamed, error) {
 	s := cut.streamed()
 	s.Run = func(x *kernels.Exec) error {
 		from := stored{
-			a: kernels.Stored{Blob: x.Src[0].Blob, Layout: q.A.Layout},
-			b: kernels.Stored{Blob: x.Src[1].Blob, Layout: q.B.Layout},
+			a: kernels.Stored{Blob: x.Src[0].Blob, Layout: insertAxis(x.Src[0].Layout, 0)},
+			b: kernels.Stored{Blob: x.Src[1].Blob, Layout: insertAxis(x.Src[1].Layout, 1)},
 			c: kernels.Stored{Layout: q.C.Layout},
 		}
 		sum, err := cut.run(x, from)
