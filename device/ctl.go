@@ -25,11 +25,14 @@ var verbs = []Verb{
 	{"drain", "drain", "accept no more commands (EBUSY); what was accepted is finished", plain(func(d *Device) error { return d.setDraining(true) })},
 	{"policy", "policy fair|fifo", "how the next job is chosen among queues of one priority", (*Device).ctlPolicy},
 	{"probe", "probe", "try spill tiers whose disk has failed now, and not only some seconds later; EIO if one is out of use still", plain((*Device).Probe)},
-	{"queue", "queue NAME [weight=] [priority=] [depth=] [paused=]", "make a queue if it does not exist, and set its attributes", (*Device).ctlQueue},
+	{"queue", queueSynopsis, "make a queue if it does not exist, and set its attributes", (*Device).ctlQueue},
 	{"reset", "reset", "cancel every job that has not ended, and clear the error list", plain((*Device).Reset)},
 	{"resume", "resume", "end drain", plain(func(d *Device) error { return d.setDraining(false) })},
 	{"tune", "tune [quick|stop]", "search for the fastest block sizes and thread counts while nothing else computes; stat shows how far it is, tuning/ what it found", (*Device).ctlTune},
 }
+
+// queueSynopsis is the remedy too.
+const queueSynopsis = "queue NAME [weight=] [priority=] [depth=] [paused=]"
 
 // plain is the check of a verb that has no operands.
 func plain(f func(d *Device) error) func(*Device, Cred, *command.Line) (func() error, error) {
@@ -125,7 +128,7 @@ func (d *Device) Reset() error {
 // ctlQueue makes a queue and sets attributes: all of them, or none.
 func (d *Device) ctlQueue(c Cred, l *command.Line) (func() error, error) {
 	if len(l.Args) != 1 {
-		return nil, failf(syscall.EINVAL, l.Verb.Span, "queue NAME [weight=100] [priority=50]", "queue takes one name")
+		return nil, failf(syscall.EINVAL, l.Verb.Span, queueSynopsis, "queue takes one name")
 	}
 	name := l.Args[0].Text
 	if !validQueueName(name) {

@@ -235,6 +235,14 @@ func (d *Device) Close(ctx context.Context, keep bool) error {
 	return errors.Join(err, d.store.Close(keep))
 }
 
+// Undo closes a device that could not be put to use after all: the buffers that
+// Open found stay for the next one, and without any what it made goes.
+func (d *Device) Undo() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return d.Close(ctx, d.store.Usage().Buffers > 0)
+}
+
 // unfinished counts jobs that have been accepted and have not ended.
 func (d *Device) unfinished() int {
 	n := 0

@@ -333,7 +333,7 @@ func TestTrace(t *testing.T) {
 	hold := l.put("hold g")
 	never := l.put("mute")
 	never.Cancel("")
-	<-never.Done()
+	<-never.done
 	l.gate("g").release()
 	l.want(hold, Done)
 	text, err := l.d.Trace()

@@ -75,7 +75,7 @@ func TestHazardCancelledInQueue(t *testing.T) {
 	l.want(heirs[0], Cancelled)
 	l.waiting(late, r, heirs[1])
 	select {
-	case <-heirs[1].Done():
+	case <-heirs[1].done:
 		t.Error("a reader of what was never written has ended before its turn")
 	default:
 	}
@@ -104,7 +104,7 @@ func TestHazardManyReaders(t *testing.T) {
 	l.gate("g").release()
 	l.want(w, Done)
 	for i, j := range readers {
-		<-j.Done()
+		<-j.done
 		if s := j.Snapshot().State; i < 150 && s != Done {
 			t.Errorf("reader %d: %v", i, s)
 		}
@@ -185,7 +185,7 @@ func TestHazardWriterEndsDuringAcceptance(t *testing.T) {
 				} else {
 					l.gate("g").release()
 				}
-				<-w.Done()
+				<-w.done
 				l.gate("p").release()
 				err := <-accepted
 				l.idle()

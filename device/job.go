@@ -83,9 +83,6 @@ type operand struct {
 // ended tells whether the job is over, in whichever way. Device.mu is held.
 func (j *Job) ended() bool { return j.state >= Done }
 
-// Done is closed when the job has ended.
-func (j *Job) Done() <-chan struct{} { return j.done }
-
 // Queue is the queue that the job was accepted on.
 func (j *Job) Queue() *Queue { return j.queue }
 

@@ -224,7 +224,7 @@ func (l *lab) do(line string) {
 func (l *lab) want(j *Job, s State) Snapshot {
 	l.t.Helper()
 	select {
-	case <-j.Done():
+	case <-j.done:
 	case <-time.After(patience):
 		l.t.Fatalf("%s did not end: %+v", j.Line, j.Snapshot())
 	}

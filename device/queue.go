@@ -146,6 +146,7 @@ func (d *Device) RemoveQueue(ctx context.Context, name string) error {
 		return fmt.Errorf("queue %s took a new job: %w", name, syscall.EBUSY)
 	}
 	q.removed = true
+	d.count.leave(q)
 	q.closeStreams()
 	close(q.room)
 	for _, j := range q.jobs {

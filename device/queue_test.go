@@ -91,6 +91,9 @@ func TestRemoveQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.want(running, Cancelled)
+	if s := l.d.Stats(); s.Accepted != 2 || s.Ended[Cancelled] != 2 { // counters do not go down
+		t.Errorf("with the queue went what it counted: %d accepted, %v ended", s.Accepted, s.Ended)
+	}
 	if s := l.want(queued, Cancelled); s.Error.Msg != "its queue was removed" {
 		t.Errorf("%+v", s.Error)
 	}

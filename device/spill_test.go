@@ -100,7 +100,7 @@ func TestCannotFit(t *testing.T) {
 	hold := l.put("hold g scratch=1900000")
 	select {
 	case <-l.gate("g").started:
-	case <-hold.Done():
+	case <-hold.done:
 		t.Fatalf("%+v", hold.Snapshot().Error)
 	}
 	l.write("a.npy", npy(noise(5*unit, 2)...))

@@ -28,6 +28,20 @@ func ErrnoName(e unix.Errno) string {
 type counters struct {
 	seconds, flops, bytes float64
 	verbs                 map[string]*VerbCount
+	// gone is the jobs of queues that have been removed.
+	gone struct {
+		accepted uint64
+		ended    [TimedOut + 1]uint64
+	}
+}
+
+// leave takes over the account of a queue that is removed, whose jobs have all
+// ended. Device.mu is held.
+func (c *counters) leave(q *Queue) {
+	c.gone.accepted += q.accepted
+	for state, n := range q.ended {
+		c.gone.ended[state] += n
+	}
 }
 
 // VerbCount is what the jobs of one verb have come to.
@@ -65,8 +79,8 @@ type Stats struct {
 	State                 string // running, draining or stopping
 	Policy                Policy
 	Running, Slots        int
-	Accepted              uint64
-	Ended                 map[State]uint64
+	Accepted              uint64           // ever, on queues that are gone too
+	Ended                 map[State]uint64 // likewise
 	Pending, Waiting      int
 	Seconds, Flops, Bytes float64 // of ended jobs
 	Errors                uint64
@@ -83,11 +97,17 @@ type Stats struct {
 
 // Stats takes the account. It costs microseconds and waits for no job.
 func (d *Device) Stats() Stats {
+	d.mu.Lock()
+	queues, gone := d.queuesLocked(), d.count.gone // in one moment: no queue counts twice, or not at all
+	d.mu.Unlock()
 	s := Stats{
-		Goroutines: runtime.NumGoroutine(), Descriptors: descriptors(),
+		Accepted: gone.accepted, Goroutines: runtime.NumGoroutine(), Descriptors: descriptors(),
 		Uptime: time.Since(d.started), State: "running", Ended: map[State]uint64{}, Memory: d.store.Usage(), Tiers: d.store.Tiers(), Quotas: d.store.Quotas(), Moves: d.moves.count(), Workers: d.pool.Stats(), Policy: d.Policy(),
 	}
-	for _, q := range d.Queues() {
+	for _, state := range []State{Done, Failed, Cancelled, TimedOut} {
+		s.Ended[state] = gone.ended[state]
+	}
+	for _, q := range queues {
 		qs := q.Stats()
 		s.Queues = append(s.Queues, qs)
 		s.Accepted += qs.Accepted

@@ -139,11 +139,11 @@ func mountDevice(ctx context.Context, dir string, o *mountOptions) error {
 		return lacks(errors.Join(err, made.remove()))
 	}
 	if err = made.remember(o.stateDir(), dir); err != nil {
-		return errors.Join(err, made.remove(), dev.Close(cancelled(), o.keep))
+		return errors.Join(err, made.remove(), dev.Undo())
 	}
 	m, err := vfs.New(dev, dir, opt)
 	if err != nil {
-		return lacks(errors.Join(err, made.remove(), dev.Close(cancelled(), o.keep)))
+		return lacks(errors.Join(err, made.remove(), dev.Undo()))
 	}
 	o.announce(dev, m, dir, out)
 	go measure(dev)
