@@ -5515,7 +5515,6 @@ TEXT ·powF32AVX512(SB), NOSPLIT, $0-40
 	VPBROADCASTQ mathConstants<>+5856(SB), Z12
 	VPBROADCASTQ mathConstants<>+5888(SB), Z11
 	VPBROADCASTQ mathConstants<>+5920(SB), Z10
-	VPBROADCASTQ mathConstants<>+5952(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5538,13 +5537,12 @@ loop:
 	VFMADD213PD Z21, Z3, Z4
 	VFMADD213PD Z20, Z3, Z4
 	VFMADD213PD Z19, Z3, Z4
-	VFMADD213PD Z18, Z3, Z4
 	VFMADD213PD Z2, Z4, Z0
 	VMULPD      Z0, Z1, Z0
 	VPANDQ      Z30, Z2, Z2
-	VCMPPD      $0x01, Z17, Z2, K1
+	VCMPPD      $0x01, Z18, Z2, K1
 	VPANDQ      Z30, Z0, Z2
-	VCMPPD      $0x01, Z16, Z2, K2
+	VCMPPD      $0x01, Z17, Z2, K2
 	KANDB       K2, K1, K1
 	KNOTB       K1, K1
 	KORTESTB    K1, K1
@@ -5553,13 +5551,13 @@ loop:
 	VFMADD231PD Z31, Z0, Z2
 	VSUBPD      Z29, Z2, Z1
 	VSUBPD      Z1, Z0, Z1
-	VMOVAPS     Z14, Z0
-	VFMADD231PD Z1, Z15, Z0
+	VMOVAPS     Z15, Z0
+	VFMADD231PD Z1, Z16, Z0
+	VFMADD213PD Z14, Z1, Z0
 	VFMADD213PD Z13, Z1, Z0
 	VFMADD213PD Z12, Z1, Z0
 	VFMADD213PD Z11, Z1, Z0
 	VFMADD213PD Z10, Z1, Z0
-	VFMADD213PD Z9, Z1, Z0
 	VFMADD213PD Z31, Z1, Z0
 	VPSLLQ      $0x34, Z2, Z2
 	VPADDQ      Z2, Z0, Z2
@@ -5593,13 +5591,12 @@ tail:
 	VFMADD213PD Z21, Z3, Z4
 	VFMADD213PD Z20, Z3, Z4
 	VFMADD213PD Z19, Z3, Z4
-	VFMADD213PD Z18, Z3, Z4
 	VFMADD213PD Z2, Z4, Z0
 	VMULPD      Z0, Z1, Z0
 	VPANDQ      Z30, Z2, Z2
-	VCMPPD      $0x01, Z17, Z2, K1
+	VCMPPD      $0x01, Z18, Z2, K1
 	VPANDQ      Z30, Z0, Z2
-	VCMPPD      $0x01, Z16, Z2, K2
+	VCMPPD      $0x01, Z17, Z2, K2
 	KANDB       K2, K1, K1
 	KNOTB       K1, K1
 	KORTESTB    K1, K1
@@ -5608,13 +5605,13 @@ tail:
 	VFMADD231PD Z31, Z0, Z2
 	VSUBPD      Z29, Z2, Z1
 	VSUBPD      Z1, Z0, Z1
-	VMOVAPS     Z14, Z0
-	VFMADD231PD Z1, Z15, Z0
+	VMOVAPS     Z15, Z0
+	VFMADD231PD Z1, Z16, Z0
+	VFMADD213PD Z14, Z1, Z0
 	VFMADD213PD Z13, Z1, Z0
 	VFMADD213PD Z12, Z1, Z0
 	VFMADD213PD Z11, Z1, Z0
 	VFMADD213PD Z10, Z1, Z0
-	VFMADD213PD Z9, Z1, Z0
 	VFMADD213PD Z31, Z1, Z0
 	VPSLLQ      $0x34, Z2, Z2
 	VPADDQ      Z2, Z0, Z2
@@ -5667,13 +5664,12 @@ loop:
 	VFMADD213PD mathConstants<>+5568(SB), Y3, Y4
 	VFMADD213PD mathConstants<>+5600(SB), Y3, Y4
 	VFMADD213PD mathConstants<>+5632(SB), Y3, Y4
-	VFMADD213PD mathConstants<>+5664(SB), Y3, Y4
 	VFMADD213PD Y2, Y4, Y0
 	VMULPD      Y0, Y1, Y0
 	VPAND       Y14, Y2, Y2
-	VCMPPD      $0x01, mathConstants<>+5696(SB), Y2, Y2
+	VCMPPD      $0x01, mathConstants<>+5664(SB), Y2, Y2
 	VPAND       Y14, Y0, Y1
-	VCMPPD      $0x01, mathConstants<>+5728(SB), Y1, Y1
+	VCMPPD      $0x01, mathConstants<>+5696(SB), Y1, Y1
 	VPAND       Y1, Y2, Y2
 	VPCMPEQD    Y1, Y1, Y1
 	VPXOR       Y2, Y1, Y1
@@ -5684,14 +5680,14 @@ loop:
 	VFMADD231PD Y15, Y0, Y1
 	VSUBPD      Y13, Y1, Y2
 	VSUBPD      Y2, Y0, Y2
-	VMOVUPS     mathConstants<>+5792(SB), Y0
+	VMOVUPS     mathConstants<>+5760(SB), Y0
 	VMOVAPS     Y0, Y4
-	VFMADD231PD mathConstants<>+5760(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+5728(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+5792(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5824(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5856(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5888(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5920(SB), Y2, Y4
-	VFMADD213PD mathConstants<>+5952(SB), Y2, Y4
 	VFMADD213PD Y15, Y2, Y4
 	VPSLLQ      $0x34, Y1, Y1
 	VPADDQ      Y1, Y4, Y1
@@ -5728,10 +5724,10 @@ TEXT ·powLongF32AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+5568(SB), Z20
 	VPBROADCASTQ mathConstants<>+5600(SB), Z19
 	VPBROADCASTQ mathConstants<>+5632(SB), Z18
-	VPBROADCASTQ mathConstants<>+5664(SB), Z17
-	VPBROADCASTQ mathConstants<>+1984(SB), Z16
-	VPBROADCASTQ mathConstants<>+1952(SB), Z15
-	VPBROADCASTQ mathConstants<>+5344(SB), Z14
+	VPBROADCASTQ mathConstants<>+1984(SB), Z17
+	VPBROADCASTQ mathConstants<>+1952(SB), Z16
+	VPBROADCASTQ mathConstants<>+5344(SB), Z15
+	VPBROADCASTQ mathConstants<>+5696(SB), Z14
 	VPBROADCASTQ mathConstants<>+5728(SB), Z13
 	VPBROADCASTQ mathConstants<>+5760(SB), Z12
 	VPBROADCASTQ mathConstants<>+5792(SB), Z11
@@ -5761,35 +5757,34 @@ loop:
 	VFMADD213PD      Z20, Z5, Z6
 	VFMADD213PD      Z19, Z5, Z6
 	VFMADD213PD      Z18, Z5, Z6
-	VFMADD213PD      Z17, Z5, Z6
 	VFMADD231PD      Z6, Z3, Z4
-	VCMPPD           $0x01, Z16, Z2, K1
+	VCMPPD           $0x01, Z17, Z2, K1
 	VCMPPD           $0x00, Z30, Z2, K2
 	VBLENDMPD        Z4, Z2, K1, Z4
-	VBLENDMPD        Z15, Z4, K2, Z4
+	VBLENDMPD        Z16, Z4, K2, Z4
 	VCMPPD           $0x00, Z31, Z2, K2
 	VCMPPD           $0x00, Z30, Z1, K3
 	KORB             K3, K2, K2
 	VMULPD           Z4, Z1, Z4
 	VBLENDMPD        Z30, Z4, K2, Z4
-	VMINPD           Z4, Z13, Z4
-	VMAXPD           Z4, Z14, Z4
+	VMINPD           Z4, Z14, Z4
+	VMAXPD           Z4, Z15, Z4
 	VMOVAPS          Z29, Z2
 	VFMADD231PD      Z31, Z4, Z2
 	VSUBPD           Z29, Z2, Z6
 	VSUBPD           Z6, Z4, Z6
-	VMOVAPS          Z11, Z4
-	VFMADD231PD      Z6, Z12, Z4
+	VMOVAPS          Z12, Z4
+	VFMADD231PD      Z6, Z13, Z4
+	VFMADD213PD      Z11, Z6, Z4
 	VFMADD213PD      Z10, Z6, Z4
 	VFMADD213PD      Z9, Z6, Z4
 	VFMADD213PD      Z8, Z6, Z4
 	VFMADD213PD.BCST mathConstants<>+5920(SB), Z6, Z4
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z6, Z4
 	VFMADD213PD      Z31, Z6, Z4
 	VPSLLQ           $0x34, Z2, Z2
 	VPADDQ           Z2, Z4, Z2
 	VPANDQ           Z28, Z1, Z1
-	VPBROADCASTQ     mathConstants<>+5984(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5952(SB), Z4
 	VMINPD           Z1, Z4, Z4
 	VMOVAPS          Z29, Z1
 	VFMADD231PD      Z31, Z4, Z1
@@ -5835,35 +5830,34 @@ tail:
 	VFMADD213PD      Z20, Z5, Z6
 	VFMADD213PD      Z19, Z5, Z6
 	VFMADD213PD      Z18, Z5, Z6
-	VFMADD213PD      Z17, Z5, Z6
 	VFMADD231PD      Z6, Z3, Z4
-	VCMPPD           $0x01, Z16, Z2, K1
+	VCMPPD           $0x01, Z17, Z2, K1
 	VCMPPD           $0x00, Z30, Z2, K2
 	VBLENDMPD        Z4, Z2, K1, Z4
-	VBLENDMPD        Z15, Z4, K2, Z4
+	VBLENDMPD        Z16, Z4, K2, Z4
 	VCMPPD           $0x00, Z31, Z2, K2
 	VCMPPD           $0x00, Z30, Z1, K3
 	KORB             K3, K2, K2
 	VMULPD           Z4, Z1, Z4
 	VBLENDMPD        Z30, Z4, K2, Z4
-	VMINPD           Z4, Z13, Z4
-	VMAXPD           Z4, Z14, Z4
+	VMINPD           Z4, Z14, Z4
+	VMAXPD           Z4, Z15, Z4
 	VMOVAPS          Z29, Z2
 	VFMADD231PD      Z31, Z4, Z2
 	VSUBPD           Z29, Z2, Z6
 	VSUBPD           Z6, Z4, Z6
-	VMOVAPS          Z11, Z4
-	VFMADD231PD      Z6, Z12, Z4
+	VMOVAPS          Z12, Z4
+	VFMADD231PD      Z6, Z13, Z4
+	VFMADD213PD      Z11, Z6, Z4
 	VFMADD213PD      Z10, Z6, Z4
 	VFMADD213PD      Z9, Z6, Z4
 	VFMADD213PD      Z8, Z6, Z4
 	VFMADD213PD.BCST mathConstants<>+5920(SB), Z6, Z4
-	VFMADD213PD.BCST mathConstants<>+5952(SB), Z6, Z4
 	VFMADD213PD      Z31, Z6, Z4
 	VPSLLQ           $0x34, Z2, Z2
 	VPADDQ           Z2, Z4, Z2
 	VPANDQ           Z28, Z1, Z1
-	VPBROADCASTQ     mathConstants<>+5984(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5952(SB), Z4
 	VMINPD           Z1, Z4, Z4
 	VMOVAPS          Z29, Z1
 	VFMADD231PD      Z31, Z4, Z1
@@ -5925,7 +5919,6 @@ loop:
 	VFMADD213PD mathConstants<>+5568(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+5600(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+5632(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+5664(SB), Y5, Y7
 	VFMADD231PD Y7, Y3, Y4
 	VCMPPD      $0x01, mathConstants<>+1984(SB), Y2, Y7
 	VCMPPD      $0x00, Y14, Y2, Y3
@@ -5936,7 +5929,7 @@ loop:
 	VPOR        Y3, Y2, Y2
 	VMULPD      Y4, Y1, Y4
 	VBLENDVPD   Y2, Y14, Y4, Y4
-	VMOVUPS     mathConstants<>+5728(SB), Y2
+	VMOVUPS     mathConstants<>+5696(SB), Y2
 	VMINPD      Y4, Y2, Y2
 	VMOVUPS     mathConstants<>+5344(SB), Y4
 	VMAXPD      Y2, Y4, Y4
@@ -5944,19 +5937,19 @@ loop:
 	VFMADD231PD Y15, Y4, Y2
 	VSUBPD      Y13, Y2, Y3
 	VSUBPD      Y3, Y4, Y3
-	VMOVUPS     mathConstants<>+5792(SB), Y4
+	VMOVUPS     mathConstants<>+5760(SB), Y4
 	VMOVAPS     Y4, Y5
-	VFMADD231PD mathConstants<>+5760(SB), Y3, Y5
+	VFMADD231PD mathConstants<>+5728(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+5792(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5824(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5856(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5888(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5920(SB), Y3, Y5
-	VFMADD213PD mathConstants<>+5952(SB), Y3, Y5
 	VFMADD213PD Y15, Y3, Y5
 	VPSLLQ      $0x34, Y2, Y2
 	VPADDQ      Y2, Y5, Y2
 	VPAND       Y12, Y1, Y1
-	VMOVUPS     mathConstants<>+5984(SB), Y5
+	VMOVUPS     mathConstants<>+5952(SB), Y5
 	VMINPD      Y1, Y5, Y5
 	VMOVAPS     Y13, Y1
 	VFMADD231PD Y15, Y5, Y1
@@ -5998,7 +5991,7 @@ TEXT ·atan2F32AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+3296(SB), Z25
 	VPBROADCASTQ mathConstants<>+3168(SB), Z24
 	VPBROADCASTQ mathConstants<>+4544(SB), Z23
-	VPBROADCASTQ mathConstants<>+6016(SB), Z22
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
 	VPBROADCASTQ mathConstants<>+3360(SB), Z21
 	VPBROADCASTQ mathConstants<>+3392(SB), Z20
 	VPBROADCASTQ mathConstants<>+3424(SB), Z19
@@ -6202,7 +6195,7 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+6016(SB), Y14, Y5
+	VBLENDVPD   Y5, mathConstants<>+5984(SB), Y14, Y5
 	VBLENDVPD   Y4, mathConstants<>+4544(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
@@ -6395,16 +6388,16 @@ TEXT ·expF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z28
 	VPBROADCASTQ mathConstants<>+3744(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
-	VPBROADCASTQ mathConstants<>+6048(SB), Z25
-	VPBROADCASTQ mathConstants<>+6080(SB), Z24
-	VPBROADCASTQ mathConstants<>+6112(SB), Z23
-	VPBROADCASTQ mathConstants<>+6144(SB), Z22
-	VPBROADCASTQ mathConstants<>+6176(SB), Z21
-	VPBROADCASTQ mathConstants<>+6208(SB), Z20
-	VPBROADCASTQ mathConstants<>+6240(SB), Z19
-	VPBROADCASTQ mathConstants<>+6272(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6016(SB), Z25
+	VPBROADCASTQ mathConstants<>+6048(SB), Z24
+	VPBROADCASTQ mathConstants<>+6080(SB), Z23
+	VPBROADCASTQ mathConstants<>+6112(SB), Z22
+	VPBROADCASTQ mathConstants<>+6144(SB), Z21
+	VPBROADCASTQ mathConstants<>+6176(SB), Z20
+	VPBROADCASTQ mathConstants<>+6208(SB), Z19
+	VPBROADCASTQ mathConstants<>+6240(SB), Z18
+	VPBROADCASTQ mathConstants<>+6272(SB), Z17
+	VPBROADCASTQ mathConstants<>+6304(SB), Z16
 	VPBROADCASTQ mathConstants<>+1632(SB), Z15
 	VPBROADCASTQ mathConstants<>+1440(SB), Z14
 	XORL         AX, AX
@@ -6491,10 +6484,10 @@ TEXT ·expF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3680(SB), Y10
 	VMOVUPS mathConstants<>+3744(SB), Y9
 	VMOVUPS mathConstants<>+3776(SB), Y8
-	VMOVUPS mathConstants<>+6048(SB), Y7
-	VMOVUPS mathConstants<>+6080(SB), Y6
-	VMOVUPS mathConstants<>+6112(SB), Y5
-	VMOVUPS mathConstants<>+6144(SB), Y4
+	VMOVUPS mathConstants<>+6016(SB), Y7
+	VMOVUPS mathConstants<>+6048(SB), Y6
+	VMOVUPS mathConstants<>+6080(SB), Y5
+	VMOVUPS mathConstants<>+6112(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6512,12 +6505,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6304(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6336(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -6550,19 +6543,19 @@ TEXT ·exp2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+3712(SB), Z30
-	VPBROADCASTQ mathConstants<>+6400(SB), Z29
-	VPBROADCASTQ mathConstants<>+6368(SB), Z28
+	VPBROADCASTQ mathConstants<>+6368(SB), Z29
+	VPBROADCASTQ mathConstants<>+6336(SB), Z28
 	VPBROADCASTQ mathConstants<>+3744(SB), Z27
-	VPBROADCASTQ mathConstants<>+6048(SB), Z26
-	VPBROADCASTQ mathConstants<>+6080(SB), Z25
-	VPBROADCASTQ mathConstants<>+6112(SB), Z24
-	VPBROADCASTQ mathConstants<>+6144(SB), Z23
-	VPBROADCASTQ mathConstants<>+6176(SB), Z22
-	VPBROADCASTQ mathConstants<>+6208(SB), Z21
-	VPBROADCASTQ mathConstants<>+6240(SB), Z20
-	VPBROADCASTQ mathConstants<>+6272(SB), Z19
-	VPBROADCASTQ mathConstants<>+6304(SB), Z18
-	VPBROADCASTQ mathConstants<>+6336(SB), Z17
+	VPBROADCASTQ mathConstants<>+6016(SB), Z26
+	VPBROADCASTQ mathConstants<>+6048(SB), Z25
+	VPBROADCASTQ mathConstants<>+6080(SB), Z24
+	VPBROADCASTQ mathConstants<>+6112(SB), Z23
+	VPBROADCASTQ mathConstants<>+6144(SB), Z22
+	VPBROADCASTQ mathConstants<>+6176(SB), Z21
+	VPBROADCASTQ mathConstants<>+6208(SB), Z20
+	VPBROADCASTQ mathConstants<>+6240(SB), Z19
+	VPBROADCASTQ mathConstants<>+6272(SB), Z18
+	VPBROADCASTQ mathConstants<>+6304(SB), Z17
 	VPBROADCASTQ mathConstants<>+1632(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6643,15 +6636,15 @@ TEXT ·exp2F64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+6400(SB), Y12
-	VMOVUPS mathConstants<>+6368(SB), Y11
+	VMOVUPS mathConstants<>+6368(SB), Y12
+	VMOVUPS mathConstants<>+6336(SB), Y11
 	VMOVUPS mathConstants<>+3744(SB), Y10
-	VMOVUPS mathConstants<>+6048(SB), Y9
-	VMOVUPS mathConstants<>+6080(SB), Y8
-	VMOVUPS mathConstants<>+6112(SB), Y7
-	VMOVUPS mathConstants<>+6144(SB), Y6
-	VMOVUPS mathConstants<>+6176(SB), Y5
-	VMOVUPS mathConstants<>+6208(SB), Y4
+	VMOVUPS mathConstants<>+6016(SB), Y9
+	VMOVUPS mathConstants<>+6048(SB), Y8
+	VMOVUPS mathConstants<>+6080(SB), Y7
+	VMOVUPS mathConstants<>+6112(SB), Y6
+	VMOVUPS mathConstants<>+6144(SB), Y5
+	VMOVUPS mathConstants<>+6176(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6671,10 +6664,10 @@ loop:
 	VFMADD213PD Y6, Y0, Y2
 	VFMADD213PD Y5, Y0, Y2
 	VFMADD213PD Y4, Y0, Y2
+	VFMADD213PD mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6240(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6272(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6304(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6336(SB), Y0, Y2
 	VFMADD213PD Y13, Y0, Y2
 	VMULPD      Y0, Y0, Y3
 	VFMADD231PD Y2, Y3, Y0
@@ -6712,16 +6705,16 @@ TEXT ·expm1F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z27
 	VPBROADCASTQ mathConstants<>+3744(SB), Z26
 	VPBROADCASTQ mathConstants<>+3776(SB), Z25
-	VPBROADCASTQ mathConstants<>+6048(SB), Z24
-	VPBROADCASTQ mathConstants<>+6080(SB), Z23
-	VPBROADCASTQ mathConstants<>+6112(SB), Z22
-	VPBROADCASTQ mathConstants<>+6144(SB), Z21
-	VPBROADCASTQ mathConstants<>+6176(SB), Z20
-	VPBROADCASTQ mathConstants<>+6208(SB), Z19
-	VPBROADCASTQ mathConstants<>+6240(SB), Z18
-	VPBROADCASTQ mathConstants<>+6272(SB), Z17
-	VPBROADCASTQ mathConstants<>+6304(SB), Z16
-	VPBROADCASTQ mathConstants<>+6336(SB), Z15
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
+	VPBROADCASTQ mathConstants<>+6304(SB), Z15
 	VPBROADCASTQ mathConstants<>+4128(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
 	VPBROADCASTQ mathConstants<>+3168(SB), Z12
@@ -6820,10 +6813,10 @@ TEXT ·expm1F64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3680(SB), Y11
 	VMOVUPS mathConstants<>+3744(SB), Y10
 	VMOVUPS mathConstants<>+3776(SB), Y9
-	VMOVUPS mathConstants<>+6048(SB), Y8
-	VMOVUPS mathConstants<>+6080(SB), Y7
-	VMOVUPS mathConstants<>+6112(SB), Y6
-	VMOVUPS mathConstants<>+6144(SB), Y5
+	VMOVUPS mathConstants<>+6016(SB), Y8
+	VMOVUPS mathConstants<>+6048(SB), Y7
+	VMOVUPS mathConstants<>+6080(SB), Y6
+	VMOVUPS mathConstants<>+6112(SB), Y5
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6841,12 +6834,12 @@ loop:
 	VFMADD231PD  Y1, Y8, Y3
 	VFMADD213PD  Y6, Y1, Y3
 	VFMADD213PD  Y5, Y1, Y3
+	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6240(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6272(SB), Y1, Y3
 	VFMADD213PD  mathConstants<>+6304(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6336(SB), Y1, Y3
 	VFMADD213PD  Y14, Y1, Y3
 	VMULPD       Y1, Y1, Y4
 	VFMADD231PD  Y3, Y4, Y1
@@ -6875,9 +6868,9 @@ TEXT ·logF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1536(SB), Z30
-	VPBROADCASTQ mathConstants<>+6432(SB), Z29
-	VPBROADCASTQ mathConstants<>+6464(SB), Z28
-	VPBROADCASTQ mathConstants<>+6496(SB), Z27
+	VPBROADCASTQ mathConstants<>+6400(SB), Z29
+	VPBROADCASTQ mathConstants<>+6432(SB), Z28
+	VPBROADCASTQ mathConstants<>+6464(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
 	VPBROADCASTQ mathConstants<>+1504(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
@@ -6885,13 +6878,13 @@ TEXT ·logF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z22
 	VPBROADCASTQ mathConstants<>+1632(SB), Z21
 	VPBROADCASTQ mathConstants<>+1664(SB), Z20
-	VPBROADCASTQ mathConstants<>+6528(SB), Z19
-	VPBROADCASTQ mathConstants<>+6560(SB), Z18
-	VPBROADCASTQ mathConstants<>+6592(SB), Z17
-	VPBROADCASTQ mathConstants<>+6624(SB), Z16
-	VPBROADCASTQ mathConstants<>+6656(SB), Z15
-	VPBROADCASTQ mathConstants<>+6688(SB), Z14
-	VPBROADCASTQ mathConstants<>+6720(SB), Z13
+	VPBROADCASTQ mathConstants<>+6496(SB), Z19
+	VPBROADCASTQ mathConstants<>+6528(SB), Z18
+	VPBROADCASTQ mathConstants<>+6560(SB), Z17
+	VPBROADCASTQ mathConstants<>+6592(SB), Z16
+	VPBROADCASTQ mathConstants<>+6624(SB), Z15
+	VPBROADCASTQ mathConstants<>+6656(SB), Z14
+	VPBROADCASTQ mathConstants<>+6688(SB), Z13
 	VPBROADCASTQ mathConstants<>+1824(SB), Z12
 	VPBROADCASTQ mathConstants<>+1856(SB), Z11
 	VPBROADCASTQ mathConstants<>+1920(SB), Z10
@@ -7013,9 +7006,9 @@ TEXT ·logF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1536(SB), Y14
-	VMOVUPS mathConstants<>+6432(SB), Y13
-	VMOVUPS mathConstants<>+6464(SB), Y12
-	VMOVUPS mathConstants<>+6496(SB), Y11
+	VMOVUPS mathConstants<>+6400(SB), Y13
+	VMOVUPS mathConstants<>+6432(SB), Y12
+	VMOVUPS mathConstants<>+6464(SB), Y11
 	VMOVUPS mathConstants<>+1472(SB), Y10
 	VMOVUPS mathConstants<>+1504(SB), Y9
 	VMOVUPS mathConstants<>+1568(SB), Y8
@@ -7041,14 +7034,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6560(SB), Y6
+	VMOVUPS     mathConstants<>+6528(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6528(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6560(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6592(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6624(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6656(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6688(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6720(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
@@ -7086,9 +7079,9 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1536(SB), Z29
-	VPBROADCASTQ mathConstants<>+6432(SB), Z28
-	VPBROADCASTQ mathConstants<>+6464(SB), Z27
-	VPBROADCASTQ mathConstants<>+6496(SB), Z26
+	VPBROADCASTQ mathConstants<>+6400(SB), Z28
+	VPBROADCASTQ mathConstants<>+6432(SB), Z27
+	VPBROADCASTQ mathConstants<>+6464(SB), Z26
 	VPBROADCASTQ mathConstants<>+1472(SB), Z25
 	VPBROADCASTQ mathConstants<>+1504(SB), Z24
 	VPBROADCASTQ mathConstants<>+1568(SB), Z23
@@ -7096,14 +7089,14 @@ TEXT ·log2F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1632(SB), Z20
 	VPBROADCASTQ mathConstants<>+1664(SB), Z19
-	VPBROADCASTQ mathConstants<>+6528(SB), Z18
-	VPBROADCASTQ mathConstants<>+6560(SB), Z17
-	VPBROADCASTQ mathConstants<>+6592(SB), Z16
-	VPBROADCASTQ mathConstants<>+6624(SB), Z15
-	VPBROADCASTQ mathConstants<>+6656(SB), Z14
-	VPBROADCASTQ mathConstants<>+6688(SB), Z13
-	VPBROADCASTQ mathConstants<>+6720(SB), Z12
-	VPBROADCASTQ mathConstants<>+6752(SB), Z11
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+6624(SB), Z14
+	VPBROADCASTQ mathConstants<>+6656(SB), Z13
+	VPBROADCASTQ mathConstants<>+6688(SB), Z12
+	VPBROADCASTQ mathConstants<>+6720(SB), Z11
 	VPBROADCASTQ mathConstants<>+1920(SB), Z10
 	VPBROADCASTQ mathConstants<>+1952(SB), Z9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z8
@@ -7230,9 +7223,9 @@ TEXT ·log2F64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3680(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1536(SB), Y13
-	VMOVUPS mathConstants<>+6432(SB), Y12
-	VMOVUPS mathConstants<>+6464(SB), Y11
-	VMOVUPS mathConstants<>+6496(SB), Y10
+	VMOVUPS mathConstants<>+6400(SB), Y12
+	VMOVUPS mathConstants<>+6432(SB), Y11
+	VMOVUPS mathConstants<>+6464(SB), Y10
 	VMOVUPS mathConstants<>+1472(SB), Y9
 	VMOVUPS mathConstants<>+1504(SB), Y8
 	XORL    AX, AX
@@ -7257,21 +7250,21 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6560(SB), Y6
+	VMOVUPS     mathConstants<>+6528(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6528(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6560(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6592(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6624(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6656(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6688(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6720(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6752(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6720(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
 	VADDPD      Y7, Y1, Y3
 	VSUBPD      Y3, Y1, Y1
@@ -7302,12 +7295,12 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+6784(SB), Z31
+	VPBROADCASTQ mathConstants<>+6752(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1536(SB), Z29
-	VPBROADCASTQ mathConstants<>+6432(SB), Z28
-	VPBROADCASTQ mathConstants<>+6464(SB), Z27
-	VPBROADCASTQ mathConstants<>+6496(SB), Z26
+	VPBROADCASTQ mathConstants<>+6400(SB), Z28
+	VPBROADCASTQ mathConstants<>+6432(SB), Z27
+	VPBROADCASTQ mathConstants<>+6464(SB), Z26
 	VPBROADCASTQ mathConstants<>+1472(SB), Z25
 	VPBROADCASTQ mathConstants<>+1504(SB), Z24
 	VPBROADCASTQ mathConstants<>+1568(SB), Z23
@@ -7315,16 +7308,16 @@ TEXT ·log10F64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z21
 	VPBROADCASTQ mathConstants<>+1632(SB), Z20
 	VPBROADCASTQ mathConstants<>+1664(SB), Z19
-	VPBROADCASTQ mathConstants<>+6528(SB), Z18
-	VPBROADCASTQ mathConstants<>+6560(SB), Z17
-	VPBROADCASTQ mathConstants<>+6592(SB), Z16
-	VPBROADCASTQ mathConstants<>+6624(SB), Z15
-	VPBROADCASTQ mathConstants<>+6656(SB), Z14
-	VPBROADCASTQ mathConstants<>+6688(SB), Z13
-	VPBROADCASTQ mathConstants<>+6720(SB), Z12
-	VPBROADCASTQ mathConstants<>+6816(SB), Z11
-	VPBROADCASTQ mathConstants<>+6848(SB), Z10
-	VPBROADCASTQ mathConstants<>+6880(SB), Z9
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+6624(SB), Z14
+	VPBROADCASTQ mathConstants<>+6656(SB), Z13
+	VPBROADCASTQ mathConstants<>+6688(SB), Z12
+	VPBROADCASTQ mathConstants<>+6784(SB), Z11
+	VPBROADCASTQ mathConstants<>+6816(SB), Z10
+	VPBROADCASTQ mathConstants<>+6848(SB), Z9
 	VPBROADCASTQ mathConstants<>+1920(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -7450,12 +7443,12 @@ TEXT ·log10F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+6784(SB), Y15
+	VMOVUPS mathConstants<>+6752(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1536(SB), Y13
-	VMOVUPS mathConstants<>+6432(SB), Y12
-	VMOVUPS mathConstants<>+6464(SB), Y11
-	VMOVUPS mathConstants<>+6496(SB), Y10
+	VMOVUPS mathConstants<>+6400(SB), Y12
+	VMOVUPS mathConstants<>+6432(SB), Y11
+	VMOVUPS mathConstants<>+6464(SB), Y10
 	VMOVUPS mathConstants<>+1472(SB), Y9
 	VMOVUPS mathConstants<>+1504(SB), Y8
 	XORL    AX, AX
@@ -7480,24 +7473,24 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y2, Y4
 	VDIVPD      Y4, Y2, Y4
 	VMULPD      Y4, Y4, Y5
-	VMOVUPS     mathConstants<>+6560(SB), Y6
+	VMOVUPS     mathConstants<>+6528(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+6528(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+6496(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+6560(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6592(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6624(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6656(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+6688(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+6720(SB), Y5, Y7
 	VMULPD      Y7, Y5, Y7
 	VADDPD      Y7, Y3, Y7
 	VFMSUB231PD Y7, Y4, Y3
 	VMULPD      Y15, Y2, Y7
 	VMOVAPS     Y7, Y4
 	VFMSUB231PD Y15, Y2, Y4
-	VFMADD231PD mathConstants<>+6816(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+6784(SB), Y2, Y4
 	VFMADD231PD Y15, Y3, Y4
-	VMULPD      mathConstants<>+6848(SB), Y1, Y3
-	VFMADD231PD mathConstants<>+6880(SB), Y1, Y4
+	VMULPD      mathConstants<>+6816(SB), Y1, Y3
+	VFMADD231PD mathConstants<>+6848(SB), Y1, Y4
 	VADDPD      Y7, Y3, Y1
 	VSUBPD      Y1, Y3, Y3
 	VADDPD      Y7, Y3, Y7
@@ -7530,22 +7523,22 @@ TEXT ·log1pF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
 	VPBROADCASTQ mathConstants<>+1536(SB), Z29
-	VPBROADCASTQ mathConstants<>+6432(SB), Z28
-	VPBROADCASTQ mathConstants<>+6464(SB), Z27
-	VPBROADCASTQ mathConstants<>+6496(SB), Z26
+	VPBROADCASTQ mathConstants<>+6400(SB), Z28
+	VPBROADCASTQ mathConstants<>+6432(SB), Z27
+	VPBROADCASTQ mathConstants<>+6464(SB), Z26
 	VPBROADCASTQ mathConstants<>+1472(SB), Z25
 	VPBROADCASTQ mathConstants<>+1504(SB), Z24
 	VPBROADCASTQ mathConstants<>+1568(SB), Z23
 	VPBROADCASTQ mathConstants<>+1600(SB), Z22
 	VPBROADCASTQ mathConstants<>+1632(SB), Z21
 	VPBROADCASTQ mathConstants<>+1664(SB), Z20
-	VPBROADCASTQ mathConstants<>+6528(SB), Z19
-	VPBROADCASTQ mathConstants<>+6560(SB), Z18
-	VPBROADCASTQ mathConstants<>+6592(SB), Z17
-	VPBROADCASTQ mathConstants<>+6624(SB), Z16
-	VPBROADCASTQ mathConstants<>+6656(SB), Z15
-	VPBROADCASTQ mathConstants<>+6688(SB), Z14
-	VPBROADCASTQ mathConstants<>+6720(SB), Z13
+	VPBROADCASTQ mathConstants<>+6496(SB), Z19
+	VPBROADCASTQ mathConstants<>+6528(SB), Z18
+	VPBROADCASTQ mathConstants<>+6560(SB), Z17
+	VPBROADCASTQ mathConstants<>+6592(SB), Z16
+	VPBROADCASTQ mathConstants<>+6624(SB), Z15
+	VPBROADCASTQ mathConstants<>+6656(SB), Z14
+	VPBROADCASTQ mathConstants<>+6688(SB), Z13
 	VPBROADCASTQ mathConstants<>+1824(SB), Z12
 	VPBROADCASTQ mathConstants<>+1856(SB), Z11
 	VPBROADCASTQ mathConstants<>+1920(SB), Z10
@@ -7686,9 +7679,9 @@ TEXT ·log1pF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
 	VMOVUPS mathConstants<>+1536(SB), Y13
-	VMOVUPS mathConstants<>+6432(SB), Y12
-	VMOVUPS mathConstants<>+6464(SB), Y11
-	VMOVUPS mathConstants<>+6496(SB), Y10
+	VMOVUPS mathConstants<>+6400(SB), Y12
+	VMOVUPS mathConstants<>+6432(SB), Y11
+	VMOVUPS mathConstants<>+6464(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -7717,14 +7710,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y4, Y6
 	VDIVPD      Y6, Y4, Y6
 	VMULPD      Y6, Y6, Y7
-	VMOVUPS     mathConstants<>+6560(SB), Y8
+	VMOVUPS     mathConstants<>+6528(SB), Y8
 	VMOVAPS     Y8, Y9
-	VFMADD231PD mathConstants<>+6528(SB), Y7, Y9
+	VFMADD231PD mathConstants<>+6496(SB), Y7, Y9
+	VFMADD213PD mathConstants<>+6560(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6592(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6624(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6656(SB), Y7, Y9
 	VFMADD213PD mathConstants<>+6688(SB), Y7, Y9
-	VFMADD213PD mathConstants<>+6720(SB), Y7, Y9
 	VMULPD      Y9, Y7, Y9
 	VADDPD      Y9, Y5, Y9
 	VFMSUB231PD Y9, Y6, Y5
@@ -7768,23 +7761,23 @@ TEXT ·sinF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
 	VPXORQ       Z28, Z28, Z28
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
-	VPBROADCASTQ mathConstants<>+6912(SB), Z26
-	VPBROADCASTQ mathConstants<>+6944(SB), Z25
+	VPBROADCASTQ mathConstants<>+6880(SB), Z26
+	VPBROADCASTQ mathConstants<>+6912(SB), Z25
 	VPBROADCASTQ mathConstants<>+3104(SB), Z24
-	VPBROADCASTQ mathConstants<>+6976(SB), Z23
-	VPBROADCASTQ mathConstants<>+7008(SB), Z22
-	VPBROADCASTQ mathConstants<>+7040(SB), Z21
+	VPBROADCASTQ mathConstants<>+6944(SB), Z23
+	VPBROADCASTQ mathConstants<>+6976(SB), Z22
+	VPBROADCASTQ mathConstants<>+7008(SB), Z21
 	VPBROADCASTQ mathConstants<>+1632(SB), Z20
 	VPBROADCASTQ mathConstants<>+3168(SB), Z19
-	VPBROADCASTQ mathConstants<>+7072(SB), Z18
-	VPBROADCASTQ mathConstants<>+7104(SB), Z17
-	VPBROADCASTQ mathConstants<>+7136(SB), Z16
-	VPBROADCASTQ mathConstants<>+7168(SB), Z15
-	VPBROADCASTQ mathConstants<>+7200(SB), Z14
-	VPBROADCASTQ mathConstants<>+7232(SB), Z13
-	VPBROADCASTQ mathConstants<>+7264(SB), Z12
-	VPBROADCASTQ mathConstants<>+7296(SB), Z11
-	VPBROADCASTQ mathConstants<>+7328(SB), Z10
+	VPBROADCASTQ mathConstants<>+7040(SB), Z18
+	VPBROADCASTQ mathConstants<>+7072(SB), Z17
+	VPBROADCASTQ mathConstants<>+7104(SB), Z16
+	VPBROADCASTQ mathConstants<>+7136(SB), Z15
+	VPBROADCASTQ mathConstants<>+7168(SB), Z14
+	VPBROADCASTQ mathConstants<>+7200(SB), Z13
+	VPBROADCASTQ mathConstants<>+7232(SB), Z12
+	VPBROADCASTQ mathConstants<>+7264(SB), Z11
+	VPBROADCASTQ mathConstants<>+7296(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -7832,9 +7825,9 @@ loop:
 	VMOVAPS          Z11, Z8
 	VFMADD231PD      Z2, Z12, Z8
 	VFMADD213PD      Z10, Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7424(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7894,9 +7887,9 @@ tail:
 	VMOVAPS          Z11, Z8
 	VFMADD231PD      Z2, Z12, Z8
 	VFMADD213PD      Z10, Z2, Z8
+	VFMADD213PD.BCST mathConstants<>+7328(SB), Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7360(SB), Z2, Z8
 	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z8
-	VFMADD213PD.BCST mathConstants<>+7424(SB), Z2, Z8
 	VFMADD231PD      Z8, Z3, Z5
 	VADDPD           Z5, Z6, Z5
 	VBLENDMPD        Z4, Z5, K2, Z4
@@ -7919,7 +7912,7 @@ TEXT ·sinF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+3136(SB), Y14
-	VMOVUPS mathConstants<>+7008(SB), Y13
+	VMOVUPS mathConstants<>+6976(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -7929,13 +7922,13 @@ loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
 	VPAND        mathConstants<>+2784(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+6912(SB), Y3
+	VMOVUPS      mathConstants<>+6880(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y15, Y3
-	VFMADD231PD  mathConstants<>+6944(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+6912(SB), Y0, Y3
 	VSUBPD       Y15, Y3, Y2
 	VMOVAPS      Y0, Y4
 	VFNMADD231PD mathConstants<>+3104(SB), Y2, Y4
@@ -7946,11 +7939,11 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+6976(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+6944(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VPAND        Y13, Y3, Y5
 	VPCMPEQQ     Y13, Y5, Y5
-	VPAND        mathConstants<>+7040(SB), Y3, Y3
+	VPAND        mathConstants<>+7008(SB), Y3, Y3
 	VPSLLQ       $0x3e, Y3, Y3
 	VMULPD       mathConstants<>+1632(SB), Y2, Y4
 	VPXOR        mathConstants<>+3168(SB), Y4, Y4
@@ -7958,24 +7951,24 @@ loop:
 	VSUBPD       Y8, Y12, Y9
 	VADDPD       Y4, Y9, Y4
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+7104(SB), Y10
+	VMOVUPS      mathConstants<>+7072(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+7072(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7232(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y4
 	VFNMADD231PD Y6, Y7, Y4
 	VADDPD       Y4, Y8, Y4
 	VMULPD       Y2, Y7, Y8
-	VMOVUPS      mathConstants<>+7296(SB), Y11
+	VMOVUPS      mathConstants<>+7264(SB), Y11
 	VMOVAPS      Y11, Y9
-	VFMADD231PD  mathConstants<>+7264(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+7232(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7392(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7424(SB), Y2, Y9
 	VFMADD231PD  Y9, Y8, Y6
 	VADDPD       Y6, Y7, Y6
 	VBLENDVPD    Y5, Y4, Y6, Y4
@@ -8000,27 +7993,27 @@ TEXT ·cosF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+3136(SB), Z30
-	VPBROADCASTQ mathConstants<>+7008(SB), Z29
+	VPBROADCASTQ mathConstants<>+6976(SB), Z29
 	VPBROADCASTQ mathConstants<>+1440(SB), Z28
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
-	VPBROADCASTQ mathConstants<>+6912(SB), Z26
-	VPBROADCASTQ mathConstants<>+6944(SB), Z25
+	VPBROADCASTQ mathConstants<>+6880(SB), Z26
+	VPBROADCASTQ mathConstants<>+6912(SB), Z25
 	VPBROADCASTQ mathConstants<>+3104(SB), Z24
-	VPBROADCASTQ mathConstants<>+6976(SB), Z23
-	VPBROADCASTQ mathConstants<>+7040(SB), Z22
+	VPBROADCASTQ mathConstants<>+6944(SB), Z23
+	VPBROADCASTQ mathConstants<>+7008(SB), Z22
 	VPBROADCASTQ mathConstants<>+1632(SB), Z21
 	VPBROADCASTQ mathConstants<>+3168(SB), Z20
-	VPBROADCASTQ mathConstants<>+7072(SB), Z19
-	VPBROADCASTQ mathConstants<>+7104(SB), Z18
-	VPBROADCASTQ mathConstants<>+7136(SB), Z17
-	VPBROADCASTQ mathConstants<>+7168(SB), Z16
-	VPBROADCASTQ mathConstants<>+7200(SB), Z15
-	VPBROADCASTQ mathConstants<>+7232(SB), Z14
-	VPBROADCASTQ mathConstants<>+7264(SB), Z13
-	VPBROADCASTQ mathConstants<>+7296(SB), Z12
-	VPBROADCASTQ mathConstants<>+7328(SB), Z11
-	VPBROADCASTQ mathConstants<>+7360(SB), Z10
-	VPBROADCASTQ mathConstants<>+7392(SB), Z9
+	VPBROADCASTQ mathConstants<>+7040(SB), Z19
+	VPBROADCASTQ mathConstants<>+7072(SB), Z18
+	VPBROADCASTQ mathConstants<>+7104(SB), Z17
+	VPBROADCASTQ mathConstants<>+7136(SB), Z16
+	VPBROADCASTQ mathConstants<>+7168(SB), Z15
+	VPBROADCASTQ mathConstants<>+7200(SB), Z14
+	VPBROADCASTQ mathConstants<>+7232(SB), Z13
+	VPBROADCASTQ mathConstants<>+7264(SB), Z12
+	VPBROADCASTQ mathConstants<>+7296(SB), Z11
+	VPBROADCASTQ mathConstants<>+7328(SB), Z10
+	VPBROADCASTQ mathConstants<>+7360(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8069,7 +8062,7 @@ loop:
 	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7424(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8129,7 +8122,7 @@ tail:
 	VFMADD213PD      Z11, Z2, Z7
 	VFMADD213PD      Z10, Z2, Z7
 	VFMADD213PD      Z9, Z2, Z7
-	VFMADD213PD.BCST mathConstants<>+7424(SB), Z2, Z7
+	VFMADD213PD.BCST mathConstants<>+7392(SB), Z2, Z7
 	VFMADD231PD      Z7, Z0, Z4
 	VADDPD           Z4, Z5, Z4
 	VBLENDMPD        Z3, Z4, K1, Z3
@@ -8149,12 +8142,12 @@ TEXT ·cosF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+7008(SB), Y15
+	VMOVUPS mathConstants<>+6976(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+3136(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
 	VMOVUPS mathConstants<>+2784(SB), Y11
-	VMOVUPS mathConstants<>+6912(SB), Y10
+	VMOVUPS mathConstants<>+6880(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8167,7 +8160,7 @@ loop:
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y14, Y1
-	VFMADD231PD  mathConstants<>+6944(SB), Y0, Y1
+	VFMADD231PD  mathConstants<>+6912(SB), Y0, Y1
 	VSUBPD       Y14, Y1, Y2
 	VFNMADD231PD mathConstants<>+3104(SB), Y2, Y0
 	VMULPD       Y13, Y2, Y3
@@ -8177,12 +8170,12 @@ loop:
 	VSUBPD       Y5, Y0, Y0
 	VSUBPD       Y3, Y0, Y3
 	VSUBPD       Y4, Y3, Y4
-	VFNMADD231PD mathConstants<>+6976(SB), Y2, Y4
+	VFNMADD231PD mathConstants<>+6944(SB), Y2, Y4
 	VMULPD       Y5, Y5, Y2
 	VPADDQ       Y15, Y1, Y1
 	VPAND        Y15, Y1, Y3
 	VPCMPEQQ     Y15, Y3, Y3
-	VPAND        mathConstants<>+7040(SB), Y1, Y1
+	VPAND        mathConstants<>+7008(SB), Y1, Y1
 	VPSLLQ       $0x3e, Y1, Y1
 	VMULPD       mathConstants<>+1632(SB), Y2, Y0
 	VPXOR        mathConstants<>+3168(SB), Y0, Y0
@@ -8190,24 +8183,24 @@ loop:
 	VSUBPD       Y6, Y12, Y7
 	VADDPD       Y0, Y7, Y0
 	VMULPD       Y2, Y2, Y7
-	VMOVUPS      mathConstants<>+7104(SB), Y8
+	VMOVUPS      mathConstants<>+7072(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7072(SB), Y2, Y9
+	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y9
+	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y9
 	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y9
-	VFMADD213PD  mathConstants<>+7232(SB), Y2, Y9
 	VFMADD231PD  Y9, Y7, Y0
 	VFNMADD231PD Y4, Y5, Y0
 	VADDPD       Y0, Y6, Y0
 	VMULPD       Y2, Y5, Y6
-	VMOVUPS      mathConstants<>+7296(SB), Y9
+	VMOVUPS      mathConstants<>+7264(SB), Y9
 	VMOVAPS      Y9, Y7
-	VFMADD231PD  mathConstants<>+7264(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+7232(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+7392(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+7424(SB), Y2, Y7
 	VFMADD231PD  Y7, Y6, Y4
 	VADDPD       Y4, Y5, Y4
 	VBLENDVPD    Y3, Y0, Y4, Y0
@@ -8232,24 +8225,24 @@ TEXT ·tanF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+3136(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+7008(SB), Z28
+	VPBROADCASTQ mathConstants<>+6976(SB), Z28
 	VPXORQ       Z27, Z27, Z27
 	VPBROADCASTQ mathConstants<>+2784(SB), Z26
-	VPBROADCASTQ mathConstants<>+6912(SB), Z25
-	VPBROADCASTQ mathConstants<>+6944(SB), Z24
+	VPBROADCASTQ mathConstants<>+6880(SB), Z25
+	VPBROADCASTQ mathConstants<>+6912(SB), Z24
 	VPBROADCASTQ mathConstants<>+3104(SB), Z23
-	VPBROADCASTQ mathConstants<>+6976(SB), Z22
-	VPBROADCASTQ mathConstants<>+7264(SB), Z21
-	VPBROADCASTQ mathConstants<>+7296(SB), Z20
-	VPBROADCASTQ mathConstants<>+7328(SB), Z19
-	VPBROADCASTQ mathConstants<>+7360(SB), Z18
-	VPBROADCASTQ mathConstants<>+7392(SB), Z17
-	VPBROADCASTQ mathConstants<>+7424(SB), Z16
+	VPBROADCASTQ mathConstants<>+6944(SB), Z22
+	VPBROADCASTQ mathConstants<>+7232(SB), Z21
+	VPBROADCASTQ mathConstants<>+7264(SB), Z20
+	VPBROADCASTQ mathConstants<>+7296(SB), Z19
+	VPBROADCASTQ mathConstants<>+7328(SB), Z18
+	VPBROADCASTQ mathConstants<>+7360(SB), Z17
+	VPBROADCASTQ mathConstants<>+7392(SB), Z16
 	VPBROADCASTQ mathConstants<>+1632(SB), Z15
 	VPBROADCASTQ mathConstants<>+3168(SB), Z14
-	VPBROADCASTQ mathConstants<>+7072(SB), Z13
-	VPBROADCASTQ mathConstants<>+7104(SB), Z12
-	VPBROADCASTQ mathConstants<>+7136(SB), Z11
+	VPBROADCASTQ mathConstants<>+7040(SB), Z13
+	VPBROADCASTQ mathConstants<>+7072(SB), Z12
+	VPBROADCASTQ mathConstants<>+7104(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8293,9 +8286,9 @@ loop:
 	VMOVAPS          Z12, Z9
 	VFMADD231PD      Z2, Z13, Z9
 	VFMADD213PD      Z11, Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7232(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -8357,9 +8350,9 @@ tail:
 	VMOVAPS          Z12, Z9
 	VFMADD231PD      Z2, Z13, Z9
 	VFMADD213PD      Z11, Z2, Z9
+	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z9
 	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7232(SB), Z2, Z9
 	VFMADD231PD      Z9, Z8, Z3
 	VFNMADD231PD     Z5, Z6, Z3
 	VADDPD           Z3, Z7, Z3
@@ -8386,7 +8379,7 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+7008(SB), Y15
+	VMOVUPS mathConstants<>+6976(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+3136(SB), Y13
 	VMOVUPS mathConstants<>+1440(SB), Y12
@@ -8398,13 +8391,13 @@ loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VCMPPD       $0x00, mathConstants<>+1888(SB), Y0, Y1
 	VPAND        mathConstants<>+2784(SB), Y0, Y2
-	VMOVUPS      mathConstants<>+6912(SB), Y3
+	VMOVUPS      mathConstants<>+6880(SB), Y3
 	VCMPPD       $0x01, Y2, Y3, Y3
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
 	VMOVAPS      Y14, Y3
-	VFMADD231PD  mathConstants<>+6944(SB), Y0, Y3
+	VFMADD231PD  mathConstants<>+6912(SB), Y0, Y3
 	VSUBPD       Y14, Y3, Y2
 	VMOVAPS      Y0, Y4
 	VFNMADD231PD mathConstants<>+3104(SB), Y2, Y4
@@ -8415,16 +8408,16 @@ loop:
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
 	VSUBPD       Y6, Y5, Y6
-	VFNMADD231PD mathConstants<>+6976(SB), Y2, Y6
+	VFNMADD231PD mathConstants<>+6944(SB), Y2, Y6
 	VMULPD       Y7, Y7, Y2
 	VMULPD       Y2, Y7, Y5
-	VMOVUPS      mathConstants<>+7296(SB), Y4
+	VMOVUPS      mathConstants<>+7264(SB), Y4
 	VMOVAPS      Y4, Y8
-	VFMADD231PD  mathConstants<>+7264(SB), Y2, Y8
+	VFMADD231PD  mathConstants<>+7232(SB), Y2, Y8
+	VFMADD213PD  mathConstants<>+7296(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+7328(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+7392(SB), Y2, Y8
-	VFMADD213PD  mathConstants<>+7424(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
 	VADDPD       Y5, Y7, Y5
 	VMULPD       mathConstants<>+1632(SB), Y2, Y8
@@ -8433,13 +8426,13 @@ loop:
 	VSUBPD       Y4, Y12, Y9
 	VADDPD       Y8, Y9, Y8
 	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+7104(SB), Y10
+	VMOVUPS      mathConstants<>+7072(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+7072(SB), Y2, Y11
+	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y11
+	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y11
 	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7232(SB), Y2, Y11
 	VFMADD231PD  Y11, Y9, Y8
 	VFNMADD231PD Y6, Y7, Y8
 	VADDPD       Y8, Y4, Y8
@@ -8475,19 +8468,19 @@ TEXT ·asinF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3104(SB), Z28
 	VPBROADCASTQ mathConstants<>+3072(SB), Z27
 	VPBROADCASTQ mathConstants<>+1440(SB), Z26
-	VPBROADCASTQ mathConstants<>+7456(SB), Z25
-	VPBROADCASTQ mathConstants<>+7488(SB), Z24
-	VPBROADCASTQ mathConstants<>+7520(SB), Z23
-	VPBROADCASTQ mathConstants<>+7552(SB), Z22
-	VPBROADCASTQ mathConstants<>+7584(SB), Z21
-	VPBROADCASTQ mathConstants<>+7616(SB), Z20
-	VPBROADCASTQ mathConstants<>+7648(SB), Z19
-	VPBROADCASTQ mathConstants<>+7680(SB), Z18
-	VPBROADCASTQ mathConstants<>+7712(SB), Z17
-	VPBROADCASTQ mathConstants<>+7744(SB), Z16
-	VPBROADCASTQ mathConstants<>+7776(SB), Z15
-	VPBROADCASTQ mathConstants<>+7808(SB), Z14
-	VPBROADCASTQ mathConstants<>+7840(SB), Z13
+	VPBROADCASTQ mathConstants<>+7424(SB), Z25
+	VPBROADCASTQ mathConstants<>+7456(SB), Z24
+	VPBROADCASTQ mathConstants<>+7488(SB), Z23
+	VPBROADCASTQ mathConstants<>+7520(SB), Z22
+	VPBROADCASTQ mathConstants<>+7552(SB), Z21
+	VPBROADCASTQ mathConstants<>+7584(SB), Z20
+	VPBROADCASTQ mathConstants<>+7616(SB), Z19
+	VPBROADCASTQ mathConstants<>+7648(SB), Z18
+	VPBROADCASTQ mathConstants<>+7680(SB), Z17
+	VPBROADCASTQ mathConstants<>+7712(SB), Z16
+	VPBROADCASTQ mathConstants<>+7744(SB), Z15
+	VPBROADCASTQ mathConstants<>+7776(SB), Z14
+	VPBROADCASTQ mathConstants<>+7808(SB), Z13
 	VPBROADCASTQ mathConstants<>+3136(SB), Z12
 	VPBROADCASTQ mathConstants<>+3168(SB), Z11
 	XORL         AX, AX
@@ -8612,7 +8605,7 @@ TEXT ·asinF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3104(SB), Y12
 	VMOVUPS mathConstants<>+3072(SB), Y11
 	VMOVUPS mathConstants<>+1440(SB), Y10
-	VMOVUPS mathConstants<>+7456(SB), Y9
+	VMOVUPS mathConstants<>+7424(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8635,6 +8628,7 @@ loop:
 	VBLENDVPD    Y2, Y3, Y7, Y3
 	VMULPD       Y3, Y5, Y5
 	VMOVAPS      Y9, Y7
+	VFMADD213PD  mathConstants<>+7456(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7488(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7520(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7552(SB), Y3, Y7
@@ -8646,7 +8640,6 @@ loop:
 	VFMADD213PD  mathConstants<>+7744(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7776(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+7808(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+7840(SB), Y3, Y7
 	VMULPD       Y7, Y5, Y7
 	VADDPD       Y7, Y1, Y1
 	VMULPD       Y4, Y11, Y4
@@ -8684,19 +8677,19 @@ TEXT ·acosF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3072(SB), Z26
 	VPBROADCASTQ mathConstants<>+2784(SB), Z25
 	VPBROADCASTQ mathConstants<>+1440(SB), Z24
-	VPBROADCASTQ mathConstants<>+7456(SB), Z23
-	VPBROADCASTQ mathConstants<>+7488(SB), Z22
-	VPBROADCASTQ mathConstants<>+7520(SB), Z21
-	VPBROADCASTQ mathConstants<>+7552(SB), Z20
-	VPBROADCASTQ mathConstants<>+7584(SB), Z19
-	VPBROADCASTQ mathConstants<>+7616(SB), Z18
-	VPBROADCASTQ mathConstants<>+7648(SB), Z17
-	VPBROADCASTQ mathConstants<>+7680(SB), Z16
-	VPBROADCASTQ mathConstants<>+7712(SB), Z15
-	VPBROADCASTQ mathConstants<>+7744(SB), Z14
-	VPBROADCASTQ mathConstants<>+7776(SB), Z13
-	VPBROADCASTQ mathConstants<>+7808(SB), Z12
-	VPBROADCASTQ mathConstants<>+7840(SB), Z11
+	VPBROADCASTQ mathConstants<>+7424(SB), Z23
+	VPBROADCASTQ mathConstants<>+7456(SB), Z22
+	VPBROADCASTQ mathConstants<>+7488(SB), Z21
+	VPBROADCASTQ mathConstants<>+7520(SB), Z20
+	VPBROADCASTQ mathConstants<>+7552(SB), Z19
+	VPBROADCASTQ mathConstants<>+7584(SB), Z18
+	VPBROADCASTQ mathConstants<>+7616(SB), Z17
+	VPBROADCASTQ mathConstants<>+7648(SB), Z16
+	VPBROADCASTQ mathConstants<>+7680(SB), Z15
+	VPBROADCASTQ mathConstants<>+7712(SB), Z14
+	VPBROADCASTQ mathConstants<>+7744(SB), Z13
+	VPBROADCASTQ mathConstants<>+7776(SB), Z12
+	VPBROADCASTQ mathConstants<>+7808(SB), Z11
 	VPBROADCASTQ mathConstants<>+3136(SB), Z10
 	VPBROADCASTQ mathConstants<>+1664(SB), Z9
 	XORL         AX, AX
@@ -8866,9 +8859,10 @@ loop:
 	VMULPD       Y1, Y1, Y8
 	VBLENDVPD    Y3, Y4, Y8, Y4
 	VMULPD       Y4, Y6, Y6
-	VMOVUPS      mathConstants<>+7488(SB), Y8
+	VMOVUPS      mathConstants<>+7456(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+7456(SB), Y4, Y9
+	VFMADD231PD  mathConstants<>+7424(SB), Y4, Y9
+	VFMADD213PD  mathConstants<>+7488(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7520(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7552(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7584(SB), Y4, Y9
@@ -8879,7 +8873,6 @@ loop:
 	VFMADD213PD  mathConstants<>+7744(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7776(SB), Y4, Y9
 	VFMADD213PD  mathConstants<>+7808(SB), Y4, Y9
-	VFMADD213PD  mathConstants<>+7840(SB), Y4, Y9
 	VMULPD       Y9, Y6, Y9
 	VPXOR        Y2, Y1, Y1
 	VPXOR        Y14, Y1, Y1
@@ -8927,19 +8920,19 @@ TEXT ·atanF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
 	VPBROADCASTQ mathConstants<>+3168(SB), Z26
 	VPBROADCASTQ mathConstants<>+3328(SB), Z25
-	VPBROADCASTQ mathConstants<>+7872(SB), Z24
-	VPBROADCASTQ mathConstants<>+7904(SB), Z23
-	VPBROADCASTQ mathConstants<>+7936(SB), Z22
-	VPBROADCASTQ mathConstants<>+7968(SB), Z21
-	VPBROADCASTQ mathConstants<>+8000(SB), Z20
-	VPBROADCASTQ mathConstants<>+8032(SB), Z19
-	VPBROADCASTQ mathConstants<>+8064(SB), Z18
-	VPBROADCASTQ mathConstants<>+8096(SB), Z17
-	VPBROADCASTQ mathConstants<>+8128(SB), Z16
-	VPBROADCASTQ mathConstants<>+8160(SB), Z15
-	VPBROADCASTQ mathConstants<>+8192(SB), Z14
-	VPBROADCASTQ mathConstants<>+8224(SB), Z13
-	VPBROADCASTQ mathConstants<>+8256(SB), Z12
+	VPBROADCASTQ mathConstants<>+7840(SB), Z24
+	VPBROADCASTQ mathConstants<>+7872(SB), Z23
+	VPBROADCASTQ mathConstants<>+7904(SB), Z22
+	VPBROADCASTQ mathConstants<>+7936(SB), Z21
+	VPBROADCASTQ mathConstants<>+7968(SB), Z20
+	VPBROADCASTQ mathConstants<>+8000(SB), Z19
+	VPBROADCASTQ mathConstants<>+8032(SB), Z18
+	VPBROADCASTQ mathConstants<>+8064(SB), Z17
+	VPBROADCASTQ mathConstants<>+8096(SB), Z16
+	VPBROADCASTQ mathConstants<>+8128(SB), Z15
+	VPBROADCASTQ mathConstants<>+8160(SB), Z14
+	VPBROADCASTQ mathConstants<>+8192(SB), Z13
+	VPBROADCASTQ mathConstants<>+8224(SB), Z12
 	VPBROADCASTQ mathConstants<>+3104(SB), Z11
 	VPBROADCASTQ mathConstants<>+3584(SB), Z10
 	VPBROADCASTQ mathConstants<>+3136(SB), Z9
@@ -9065,7 +9058,7 @@ TEXT ·atanF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+2784(SB), Y11
 	VMOVUPS mathConstants<>+3168(SB), Y10
 	VMOVUPS mathConstants<>+3328(SB), Y9
-	VMOVUPS mathConstants<>+7872(SB), Y8
+	VMOVUPS mathConstants<>+7840(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9088,6 +9081,7 @@ loop:
 	VMULPD      Y1, Y1, Y4
 	VMULPD      Y4, Y1, Y5
 	VMOVAPS     Y8, Y6
+	VFMADD213PD mathConstants<>+7872(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7904(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7936(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+7968(SB), Y4, Y6
@@ -9099,7 +9093,6 @@ loop:
 	VFMADD213PD mathConstants<>+8160(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+8192(SB), Y4, Y6
 	VFMADD213PD mathConstants<>+8224(SB), Y4, Y6
-	VFMADD213PD mathConstants<>+8256(SB), Y4, Y6
 	VMULPD      Y6, Y5, Y6
 	VBLENDVPD   Y2, mathConstants<>+3584(SB), Y13, Y5
 	VBLENDVPD   Y3, mathConstants<>+3104(SB), Y5, Y5
@@ -9134,16 +9127,16 @@ TEXT ·sinhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z28
 	VPBROADCASTQ mathConstants<>+3744(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
-	VPBROADCASTQ mathConstants<>+6048(SB), Z25
-	VPBROADCASTQ mathConstants<>+6080(SB), Z24
-	VPBROADCASTQ mathConstants<>+6112(SB), Z23
-	VPBROADCASTQ mathConstants<>+6144(SB), Z22
-	VPBROADCASTQ mathConstants<>+6176(SB), Z21
-	VPBROADCASTQ mathConstants<>+6208(SB), Z20
-	VPBROADCASTQ mathConstants<>+6240(SB), Z19
-	VPBROADCASTQ mathConstants<>+6272(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
-	VPBROADCASTQ mathConstants<>+6336(SB), Z16
+	VPBROADCASTQ mathConstants<>+6016(SB), Z25
+	VPBROADCASTQ mathConstants<>+6048(SB), Z24
+	VPBROADCASTQ mathConstants<>+6080(SB), Z23
+	VPBROADCASTQ mathConstants<>+6112(SB), Z22
+	VPBROADCASTQ mathConstants<>+6144(SB), Z21
+	VPBROADCASTQ mathConstants<>+6176(SB), Z20
+	VPBROADCASTQ mathConstants<>+6208(SB), Z19
+	VPBROADCASTQ mathConstants<>+6240(SB), Z18
+	VPBROADCASTQ mathConstants<>+6272(SB), Z17
+	VPBROADCASTQ mathConstants<>+6304(SB), Z16
 	VPBROADCASTQ mathConstants<>+3168(SB), Z15
 	VPBROADCASTQ mathConstants<>+2784(SB), Z14
 	VPBROADCASTQ mathConstants<>+3648(SB), Z13
@@ -9310,8 +9303,8 @@ TEXT ·sinhF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3680(SB), Y12
 	VMOVUPS mathConstants<>+3744(SB), Y11
 	VMOVUPS mathConstants<>+3776(SB), Y10
-	VMOVUPS mathConstants<>+6048(SB), Y9
-	VMOVUPS mathConstants<>+6080(SB), Y8
+	VMOVUPS mathConstants<>+6016(SB), Y9
+	VMOVUPS mathConstants<>+6048(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9328,6 +9321,7 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
+	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y4
@@ -9335,7 +9329,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6272(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6304(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6336(SB), Y2, Y4
 	VFMADD213PD  Y13, Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
@@ -9365,6 +9358,7 @@ loop:
 	VFNMADD231PD Y10, Y6, Y3
 	VMOVAPS      Y8, Y6
 	VFMADD231PD  Y3, Y9, Y6
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y6
@@ -9372,7 +9366,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y6
 	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6336(SB), Y3, Y6
 	VFMADD213PD  Y13, Y3, Y6
 	VMULPD       Y3, Y3, Y7
 	VFMADD231PD  Y6, Y7, Y3
@@ -9414,16 +9407,16 @@ TEXT ·coshF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z27
 	VPBROADCASTQ mathConstants<>+3744(SB), Z26
 	VPBROADCASTQ mathConstants<>+3776(SB), Z25
-	VPBROADCASTQ mathConstants<>+6048(SB), Z24
-	VPBROADCASTQ mathConstants<>+6080(SB), Z23
-	VPBROADCASTQ mathConstants<>+6112(SB), Z22
-	VPBROADCASTQ mathConstants<>+6144(SB), Z21
-	VPBROADCASTQ mathConstants<>+6176(SB), Z20
-	VPBROADCASTQ mathConstants<>+6208(SB), Z19
-	VPBROADCASTQ mathConstants<>+6240(SB), Z18
-	VPBROADCASTQ mathConstants<>+6272(SB), Z17
-	VPBROADCASTQ mathConstants<>+6304(SB), Z16
-	VPBROADCASTQ mathConstants<>+6336(SB), Z15
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
+	VPBROADCASTQ mathConstants<>+6304(SB), Z15
 	VPBROADCASTQ mathConstants<>+1632(SB), Z14
 	VPBROADCASTQ mathConstants<>+4192(SB), Z13
 	XORL         AX, AX
@@ -9516,10 +9509,10 @@ TEXT ·coshF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3680(SB), Y10
 	VMOVUPS mathConstants<>+3744(SB), Y9
 	VMOVUPS mathConstants<>+3776(SB), Y8
-	VMOVUPS mathConstants<>+6048(SB), Y7
-	VMOVUPS mathConstants<>+6080(SB), Y6
-	VMOVUPS mathConstants<>+6112(SB), Y5
-	VMOVUPS mathConstants<>+6144(SB), Y4
+	VMOVUPS mathConstants<>+6016(SB), Y7
+	VMOVUPS mathConstants<>+6048(SB), Y6
+	VMOVUPS mathConstants<>+6080(SB), Y5
+	VMOVUPS mathConstants<>+6112(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9537,12 +9530,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
+	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6304(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6336(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9587,16 +9580,16 @@ TEXT ·tanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z24
 	VPBROADCASTQ mathConstants<>+3744(SB), Z23
 	VPBROADCASTQ mathConstants<>+3776(SB), Z22
-	VPBROADCASTQ mathConstants<>+6048(SB), Z21
-	VPBROADCASTQ mathConstants<>+6080(SB), Z20
-	VPBROADCASTQ mathConstants<>+6112(SB), Z19
-	VPBROADCASTQ mathConstants<>+6144(SB), Z18
-	VPBROADCASTQ mathConstants<>+6176(SB), Z17
-	VPBROADCASTQ mathConstants<>+6208(SB), Z16
-	VPBROADCASTQ mathConstants<>+6240(SB), Z15
-	VPBROADCASTQ mathConstants<>+6272(SB), Z14
-	VPBROADCASTQ mathConstants<>+6304(SB), Z13
-	VPBROADCASTQ mathConstants<>+6336(SB), Z12
+	VPBROADCASTQ mathConstants<>+6016(SB), Z21
+	VPBROADCASTQ mathConstants<>+6048(SB), Z20
+	VPBROADCASTQ mathConstants<>+6080(SB), Z19
+	VPBROADCASTQ mathConstants<>+6112(SB), Z18
+	VPBROADCASTQ mathConstants<>+6144(SB), Z17
+	VPBROADCASTQ mathConstants<>+6176(SB), Z16
+	VPBROADCASTQ mathConstants<>+6208(SB), Z15
+	VPBROADCASTQ mathConstants<>+6240(SB), Z14
+	VPBROADCASTQ mathConstants<>+6272(SB), Z13
+	VPBROADCASTQ mathConstants<>+6304(SB), Z12
 	VPBROADCASTQ mathConstants<>+4128(SB), Z11
 	VPBROADCASTQ mathConstants<>+1440(SB), Z10
 	VPBROADCASTQ mathConstants<>+1664(SB), Z9
@@ -9729,9 +9722,10 @@ loop:
 	VSUBPD       Y14, Y3, Y4
 	VFNMADD231PD Y7, Y4, Y2
 	VFNMADD231PD Y6, Y4, Y2
-	VMOVUPS      mathConstants<>+6080(SB), Y4
+	VMOVUPS      mathConstants<>+6048(SB), Y4
 	VMOVAPS      Y4, Y5
-	VFMADD231PD  mathConstants<>+6048(SB), Y2, Y5
+	VFMADD231PD  mathConstants<>+6016(SB), Y2, Y5
+	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y5
@@ -9739,7 +9733,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6272(SB), Y2, Y5
 	VFMADD213PD  mathConstants<>+6304(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6336(SB), Y2, Y5
 	VFMADD213PD  Y13, Y2, Y5
 	VMULPD       Y2, Y2, Y4
 	VFMADD231PD  Y5, Y4, Y2
@@ -9774,22 +9767,22 @@ TEXT ·asinhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4320(SB), Z29
 	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+6432(SB), Z26
-	VPBROADCASTQ mathConstants<>+6464(SB), Z25
-	VPBROADCASTQ mathConstants<>+6496(SB), Z24
+	VPBROADCASTQ mathConstants<>+6400(SB), Z26
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6464(SB), Z24
 	VPBROADCASTQ mathConstants<>+1472(SB), Z23
 	VPBROADCASTQ mathConstants<>+1504(SB), Z22
 	VPBROADCASTQ mathConstants<>+1568(SB), Z21
 	VPBROADCASTQ mathConstants<>+1600(SB), Z20
 	VPBROADCASTQ mathConstants<>+1632(SB), Z19
 	VPBROADCASTQ mathConstants<>+1664(SB), Z18
-	VPBROADCASTQ mathConstants<>+6528(SB), Z17
-	VPBROADCASTQ mathConstants<>+6560(SB), Z16
-	VPBROADCASTQ mathConstants<>+6592(SB), Z15
-	VPBROADCASTQ mathConstants<>+6624(SB), Z14
-	VPBROADCASTQ mathConstants<>+6656(SB), Z13
-	VPBROADCASTQ mathConstants<>+6688(SB), Z12
-	VPBROADCASTQ mathConstants<>+6720(SB), Z11
+	VPBROADCASTQ mathConstants<>+6496(SB), Z17
+	VPBROADCASTQ mathConstants<>+6528(SB), Z16
+	VPBROADCASTQ mathConstants<>+6560(SB), Z15
+	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+6624(SB), Z13
+	VPBROADCASTQ mathConstants<>+6656(SB), Z12
+	VPBROADCASTQ mathConstants<>+6688(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9983,11 +9976,11 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, mathConstants<>+6432(SB), Y5, Y4
-	VMULPD      mathConstants<>+6464(SB), Y5, Y6
+	VCMPPD      $0x01, mathConstants<>+6400(SB), Y5, Y4
+	VMULPD      mathConstants<>+6432(SB), Y5, Y6
 	VBLENDVPD   Y4, Y6, Y5, Y6
 	VMOVUPS     mathConstants<>+1536(SB), Y7
-	VBLENDVPD   Y4, mathConstants<>+6496(SB), Y7, Y7
+	VBLENDVPD   Y4, mathConstants<>+6464(SB), Y7, Y7
 	VPSUBQ      mathConstants<>+1472(SB), Y6, Y6
 	VPSRLQ      $0x34, Y6, Y4
 	VPOR        mathConstants<>+1504(SB), Y4, Y4
@@ -10000,14 +9993,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y6, Y8
 	VDIVPD      Y8, Y6, Y8
 	VMULPD      Y8, Y8, Y9
-	VMOVUPS     mathConstants<>+6560(SB), Y10
+	VMOVUPS     mathConstants<>+6528(SB), Y10
 	VMOVAPS     Y10, Y11
-	VFMADD231PD mathConstants<>+6528(SB), Y9, Y11
+	VFMADD231PD mathConstants<>+6496(SB), Y9, Y11
+	VFMADD213PD mathConstants<>+6560(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6592(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6624(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6656(SB), Y9, Y11
 	VFMADD213PD mathConstants<>+6688(SB), Y9, Y11
-	VFMADD213PD mathConstants<>+6720(SB), Y9, Y11
 	VMULPD      Y11, Y9, Y11
 	VADDPD      Y11, Y4, Y11
 	VFMSUB231PD Y11, Y8, Y4
@@ -10055,22 +10048,22 @@ TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4320(SB), Z29
 	VPBROADCASTQ mathConstants<>+1920(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+6432(SB), Z26
-	VPBROADCASTQ mathConstants<>+6464(SB), Z25
-	VPBROADCASTQ mathConstants<>+6496(SB), Z24
+	VPBROADCASTQ mathConstants<>+6400(SB), Z26
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6464(SB), Z24
 	VPBROADCASTQ mathConstants<>+1472(SB), Z23
 	VPBROADCASTQ mathConstants<>+1504(SB), Z22
 	VPBROADCASTQ mathConstants<>+1568(SB), Z21
 	VPBROADCASTQ mathConstants<>+1600(SB), Z20
 	VPBROADCASTQ mathConstants<>+1632(SB), Z19
 	VPBROADCASTQ mathConstants<>+1664(SB), Z18
-	VPBROADCASTQ mathConstants<>+6528(SB), Z17
-	VPBROADCASTQ mathConstants<>+6560(SB), Z16
-	VPBROADCASTQ mathConstants<>+6592(SB), Z15
-	VPBROADCASTQ mathConstants<>+6624(SB), Z14
-	VPBROADCASTQ mathConstants<>+6656(SB), Z13
-	VPBROADCASTQ mathConstants<>+6688(SB), Z12
-	VPBROADCASTQ mathConstants<>+6720(SB), Z11
+	VPBROADCASTQ mathConstants<>+6496(SB), Z17
+	VPBROADCASTQ mathConstants<>+6528(SB), Z16
+	VPBROADCASTQ mathConstants<>+6560(SB), Z15
+	VPBROADCASTQ mathConstants<>+6592(SB), Z14
+	VPBROADCASTQ mathConstants<>+6624(SB), Z13
+	VPBROADCASTQ mathConstants<>+6656(SB), Z12
+	VPBROADCASTQ mathConstants<>+6688(SB), Z11
 	VPBROADCASTQ mathConstants<>+1824(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -10260,10 +10253,10 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y2, Y0, Y2
 	VADDPD      Y2, Y4, Y2
-	VCMPPD      $0x01, mathConstants<>+6432(SB), Y3, Y4
-	VMULPD      mathConstants<>+6464(SB), Y3, Y5
+	VCMPPD      $0x01, mathConstants<>+6400(SB), Y3, Y4
+	VMULPD      mathConstants<>+6432(SB), Y3, Y5
 	VBLENDVPD   Y4, Y5, Y3, Y5
-	VBLENDVPD   Y4, mathConstants<>+6496(SB), Y11, Y4
+	VBLENDVPD   Y4, mathConstants<>+6464(SB), Y11, Y4
 	VPSUBQ      mathConstants<>+1472(SB), Y5, Y5
 	VPSRLQ      $0x34, Y5, Y6
 	VPOR        mathConstants<>+1504(SB), Y6, Y6
@@ -10276,14 +10269,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y5, Y7
 	VDIVPD      Y7, Y5, Y7
 	VMULPD      Y7, Y7, Y8
-	VMOVUPS     mathConstants<>+6560(SB), Y9
+	VMOVUPS     mathConstants<>+6528(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6528(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6496(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6560(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6592(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6624(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6656(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6688(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6720(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
 	VFMSUB231PD Y10, Y7, Y6
@@ -10328,21 +10321,21 @@ TEXT ·atanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1632(SB), Z29
 	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
-	VPBROADCASTQ mathConstants<>+6432(SB), Z26
-	VPBROADCASTQ mathConstants<>+6464(SB), Z25
-	VPBROADCASTQ mathConstants<>+6496(SB), Z24
+	VPBROADCASTQ mathConstants<>+6400(SB), Z26
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6464(SB), Z24
 	VPBROADCASTQ mathConstants<>+1472(SB), Z23
 	VPBROADCASTQ mathConstants<>+1504(SB), Z22
 	VPBROADCASTQ mathConstants<>+1568(SB), Z21
 	VPBROADCASTQ mathConstants<>+1600(SB), Z20
 	VPBROADCASTQ mathConstants<>+1664(SB), Z19
-	VPBROADCASTQ mathConstants<>+6528(SB), Z18
-	VPBROADCASTQ mathConstants<>+6560(SB), Z17
-	VPBROADCASTQ mathConstants<>+6592(SB), Z16
-	VPBROADCASTQ mathConstants<>+6624(SB), Z15
-	VPBROADCASTQ mathConstants<>+6656(SB), Z14
-	VPBROADCASTQ mathConstants<>+6688(SB), Z13
-	VPBROADCASTQ mathConstants<>+6720(SB), Z12
+	VPBROADCASTQ mathConstants<>+6496(SB), Z18
+	VPBROADCASTQ mathConstants<>+6528(SB), Z17
+	VPBROADCASTQ mathConstants<>+6560(SB), Z16
+	VPBROADCASTQ mathConstants<>+6592(SB), Z15
+	VPBROADCASTQ mathConstants<>+6624(SB), Z14
+	VPBROADCASTQ mathConstants<>+6656(SB), Z13
+	VPBROADCASTQ mathConstants<>+6688(SB), Z12
 	VPBROADCASTQ mathConstants<>+1824(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -10515,10 +10508,10 @@ loop:
 	VSUBPD      Y4, Y15, Y4
 	VSUBPD      Y3, Y1, Y3
 	VADDPD      Y3, Y4, Y3
-	VCMPPD      $0x01, mathConstants<>+6432(SB), Y2, Y4
-	VMULPD      mathConstants<>+6464(SB), Y2, Y5
+	VCMPPD      $0x01, mathConstants<>+6400(SB), Y2, Y4
+	VMULPD      mathConstants<>+6432(SB), Y2, Y5
 	VBLENDVPD   Y4, Y5, Y2, Y5
-	VBLENDVPD   Y4, mathConstants<>+6496(SB), Y11, Y4
+	VBLENDVPD   Y4, mathConstants<>+6464(SB), Y11, Y4
 	VPSUBQ      mathConstants<>+1472(SB), Y5, Y5
 	VPSRLQ      $0x34, Y5, Y6
 	VPOR        mathConstants<>+1504(SB), Y6, Y6
@@ -10531,14 +10524,14 @@ loop:
 	VADDPD      mathConstants<>+1664(SB), Y5, Y7
 	VDIVPD      Y7, Y5, Y7
 	VMULPD      Y7, Y7, Y8
-	VMOVUPS     mathConstants<>+6560(SB), Y9
+	VMOVUPS     mathConstants<>+6528(SB), Y9
 	VMOVAPS     Y9, Y10
-	VFMADD231PD mathConstants<>+6528(SB), Y8, Y10
+	VFMADD231PD mathConstants<>+6496(SB), Y8, Y10
+	VFMADD213PD mathConstants<>+6560(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6592(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6624(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6656(SB), Y8, Y10
 	VFMADD213PD mathConstants<>+6688(SB), Y8, Y10
-	VFMADD213PD mathConstants<>+6720(SB), Y8, Y10
 	VMULPD      Y10, Y8, Y10
 	VADDPD      Y10, Y6, Y10
 	VFMSUB231PD Y10, Y7, Y6
@@ -10791,23 +10784,23 @@ TEXT ·erfF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+3168(SB), Z30
-	VPBROADCASTQ mathConstants<>+8288(SB), Z29
+	VPBROADCASTQ mathConstants<>+8256(SB), Z29
 	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+3776(SB), Z27
-	VPBROADCASTQ mathConstants<>+8992(SB), Z26
+	VPBROADCASTQ mathConstants<>+8960(SB), Z26
 	VPBROADCASTQ mathConstants<>+2784(SB), Z25
 	VPBROADCASTQ mathConstants<>+4608(SB), Z24
 	VPBROADCASTQ mathConstants<>+4672(SB), Z23
 	VPBROADCASTQ mathConstants<>+4064(SB), Z22
 	VPBROADCASTQ mathConstants<>+3680(SB), Z21
 	VPBROADCASTQ mathConstants<>+3744(SB), Z20
-	VPBROADCASTQ mathConstants<>+6048(SB), Z19
-	VPBROADCASTQ mathConstants<>+6080(SB), Z18
-	VPBROADCASTQ mathConstants<>+6112(SB), Z17
-	VPBROADCASTQ mathConstants<>+6144(SB), Z16
-	VPBROADCASTQ mathConstants<>+6176(SB), Z15
-	VPBROADCASTQ mathConstants<>+6208(SB), Z14
-	VPBROADCASTQ mathConstants<>+6240(SB), Z13
+	VPBROADCASTQ mathConstants<>+6016(SB), Z19
+	VPBROADCASTQ mathConstants<>+6048(SB), Z18
+	VPBROADCASTQ mathConstants<>+6080(SB), Z17
+	VPBROADCASTQ mathConstants<>+6112(SB), Z16
+	VPBROADCASTQ mathConstants<>+6144(SB), Z15
+	VPBROADCASTQ mathConstants<>+6176(SB), Z14
+	VPBROADCASTQ mathConstants<>+6208(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10845,9 +10838,9 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -10855,9 +10848,10 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -10876,7 +10870,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -10901,9 +10894,10 @@ loop:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9024(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z4, Z3
@@ -10914,7 +10908,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -10966,9 +10959,9 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -10976,9 +10969,10 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -10997,7 +10991,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -11022,9 +11015,10 @@ tail:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9024(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z4, Z3
@@ -11035,7 +11029,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -11071,8 +11064,8 @@ loop:
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+8288(SB), Y2, Y5
-	VADDPD       mathConstants<>+8288(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8256(SB), Y2, Y5
+	VADDPD       mathConstants<>+8256(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y13, Y3, Y3
 	VPXOR        Y13, Y4, Y4
@@ -11092,9 +11085,10 @@ loop:
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+6080(SB), Y11
+	VMOVUPS      mathConstants<>+6048(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+6048(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
@@ -11102,7 +11096,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6336(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11120,9 +11113,10 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8352(SB), Y8
+	VMOVUPS      mathConstants<>+8320(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+8320(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8288(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
@@ -11141,10 +11135,9 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8992(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8992(SB), Y8
+	VADDPD       mathConstants<>+8960(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8960(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11167,9 +11160,10 @@ loop:
 	VSUBPD       Y6, Y15, Y6
 	VMINPD       Y1, Y15, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+9056(SB), Y2
+	VMOVUPS      mathConstants<>+9024(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+9024(SB), Y4, Y5
+	VFMADD231PD  mathConstants<>+8992(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9056(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9088(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9120(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9152(SB), Y4, Y5
@@ -11180,7 +11174,6 @@ loop:
 	VFMADD213PD  mathConstants<>+9312(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9344(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9376(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9408(SB), Y4, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11205,23 +11198,23 @@ TEXT ·erfcF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+5312(SB), Z30
-	VPBROADCASTQ mathConstants<>+8288(SB), Z29
+	VPBROADCASTQ mathConstants<>+8256(SB), Z29
 	VPBROADCASTQ mathConstants<>+3168(SB), Z28
 	VPBROADCASTQ mathConstants<>+3712(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
-	VPBROADCASTQ mathConstants<>+8992(SB), Z25
+	VPBROADCASTQ mathConstants<>+8960(SB), Z25
 	VPBROADCASTQ mathConstants<>+2784(SB), Z24
 	VPBROADCASTQ mathConstants<>+5280(SB), Z23
 	VPBROADCASTQ mathConstants<>+4672(SB), Z22
 	VPBROADCASTQ mathConstants<>+4064(SB), Z21
 	VPBROADCASTQ mathConstants<>+3680(SB), Z20
 	VPBROADCASTQ mathConstants<>+3744(SB), Z19
-	VPBROADCASTQ mathConstants<>+6048(SB), Z18
-	VPBROADCASTQ mathConstants<>+6080(SB), Z17
-	VPBROADCASTQ mathConstants<>+6112(SB), Z16
-	VPBROADCASTQ mathConstants<>+6144(SB), Z15
-	VPBROADCASTQ mathConstants<>+6176(SB), Z14
-	VPBROADCASTQ mathConstants<>+6208(SB), Z13
+	VPBROADCASTQ mathConstants<>+6016(SB), Z18
+	VPBROADCASTQ mathConstants<>+6048(SB), Z17
+	VPBROADCASTQ mathConstants<>+6080(SB), Z16
+	VPBROADCASTQ mathConstants<>+6112(SB), Z15
+	VPBROADCASTQ mathConstants<>+6144(SB), Z14
+	VPBROADCASTQ mathConstants<>+6176(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11259,10 +11252,10 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11270,9 +11263,10 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -11291,7 +11285,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11321,9 +11314,10 @@ loop:
 	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9024(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z6, Z3
@@ -11334,7 +11328,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11385,10 +11378,10 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11396,9 +11389,10 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -11417,7 +11411,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11447,9 +11440,10 @@ tail:
 	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+9024(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z6, Z3
@@ -11460,7 +11454,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11496,8 +11489,8 @@ loop:
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+8288(SB), Y2, Y5
-	VADDPD       mathConstants<>+8288(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8256(SB), Y2, Y5
+	VADDPD       mathConstants<>+8256(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        mathConstants<>+3168(SB), Y3, Y3
 	VPXOR        mathConstants<>+3168(SB), Y4, Y4
@@ -11517,9 +11510,10 @@ loop:
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+6080(SB), Y11
+	VMOVUPS      mathConstants<>+6048(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+6048(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y12
@@ -11527,7 +11521,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6336(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11545,9 +11538,10 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8352(SB), Y8
+	VMOVUPS      mathConstants<>+8320(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+8320(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8288(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
@@ -11566,10 +11560,9 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8992(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8992(SB), Y8
+	VADDPD       mathConstants<>+8960(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8960(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11597,9 +11590,10 @@ loop:
 	VMOVUPS      mathConstants<>+3328(SB), Y8
 	VMAXPD       Y6, Y8, Y8
 	VMULPD       Y8, Y8, Y6
-	VMOVUPS      mathConstants<>+9056(SB), Y2
+	VMOVUPS      mathConstants<>+9024(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+9024(SB), Y6, Y5
+	VFMADD231PD  mathConstants<>+8992(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9088(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9120(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9152(SB), Y6, Y5
@@ -11610,7 +11604,6 @@ loop:
 	VFMADD213PD  mathConstants<>+9312(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9344(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9376(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9408(SB), Y6, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VSUBPD       Y5, Y15, Y5
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11640,16 +11633,16 @@ TEXT ·sigmoidF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4064(SB), Z26
 	VPBROADCASTQ mathConstants<>+3680(SB), Z25
 	VPBROADCASTQ mathConstants<>+3744(SB), Z24
-	VPBROADCASTQ mathConstants<>+6048(SB), Z23
-	VPBROADCASTQ mathConstants<>+6080(SB), Z22
-	VPBROADCASTQ mathConstants<>+6112(SB), Z21
-	VPBROADCASTQ mathConstants<>+6144(SB), Z20
-	VPBROADCASTQ mathConstants<>+6176(SB), Z19
-	VPBROADCASTQ mathConstants<>+6208(SB), Z18
-	VPBROADCASTQ mathConstants<>+6240(SB), Z17
-	VPBROADCASTQ mathConstants<>+6272(SB), Z16
-	VPBROADCASTQ mathConstants<>+6304(SB), Z15
-	VPBROADCASTQ mathConstants<>+6336(SB), Z14
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
+	VPBROADCASTQ mathConstants<>+6240(SB), Z16
+	VPBROADCASTQ mathConstants<>+6272(SB), Z15
+	VPBROADCASTQ mathConstants<>+6304(SB), Z14
 	VPBROADCASTQ mathConstants<>+1632(SB), Z13
 	VPXORQ       Z12, Z12, Z12
 	XORL         AX, AX
@@ -11792,9 +11785,10 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+6080(SB), Y7
+	VMOVUPS      mathConstants<>+6048(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+6048(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
@@ -11802,7 +11796,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6336(SB), Y3, Y8
 	VFMADD213PD  Y12, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -11851,20 +11844,20 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+4064(SB), Z26
 	VPBROADCASTQ mathConstants<>+3680(SB), Z25
 	VPBROADCASTQ mathConstants<>+3744(SB), Z24
-	VPBROADCASTQ mathConstants<>+6048(SB), Z23
-	VPBROADCASTQ mathConstants<>+6080(SB), Z22
-	VPBROADCASTQ mathConstants<>+6112(SB), Z21
-	VPBROADCASTQ mathConstants<>+6144(SB), Z20
-	VPBROADCASTQ mathConstants<>+6176(SB), Z19
-	VPBROADCASTQ mathConstants<>+6208(SB), Z18
-	VPBROADCASTQ mathConstants<>+6240(SB), Z17
-	VPBROADCASTQ mathConstants<>+6272(SB), Z16
-	VPBROADCASTQ mathConstants<>+6304(SB), Z15
-	VPBROADCASTQ mathConstants<>+6336(SB), Z14
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
+	VPBROADCASTQ mathConstants<>+6240(SB), Z16
+	VPBROADCASTQ mathConstants<>+6272(SB), Z15
+	VPBROADCASTQ mathConstants<>+6304(SB), Z14
 	VPBROADCASTQ mathConstants<>+1632(SB), Z13
 	VPBROADCASTQ mathConstants<>+5344(SB), Z12
 	VPXORQ       Z11, Z11, Z11
-	VPBROADCASTQ mathConstants<>+5728(SB), Z10
+	VPBROADCASTQ mathConstants<>+5696(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12025,9 +12018,10 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+6080(SB), Y7
+	VMOVUPS      mathConstants<>+6048(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+6048(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y8
@@ -12035,7 +12029,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6336(SB), Y3, Y8
 	VFMADD213PD  Y11, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -12068,7 +12061,7 @@ loop:
 	VFMADD231PD  Y8, Y0, Y6
 	VPAND        Y13, Y4, Y8
 	VPOR         Y8, Y6, Y8
-	VCMPPD       $0x01, mathConstants<>+5728(SB), Y4, Y6
+	VCMPPD       $0x01, mathConstants<>+5696(SB), Y4, Y6
 	VCMPPD       $0x03, Y4, Y4, Y0
 	VBLENDVPD    Y0, Y8, Y4, Y4
 	VBLENDVPD    Y6, Y8, Y4, Y8
@@ -12092,18 +12085,18 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1600(SB), Z29
 	VPBROADCASTQ mathConstants<>+3168(SB), Z28
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
-	VPBROADCASTQ mathConstants<>+9440(SB), Z26
+	VPBROADCASTQ mathConstants<>+9408(SB), Z26
 	VPBROADCASTQ mathConstants<>+5312(SB), Z25
-	VPBROADCASTQ mathConstants<>+8288(SB), Z24
+	VPBROADCASTQ mathConstants<>+8256(SB), Z24
 	VPBROADCASTQ mathConstants<>+3712(SB), Z23
 	VPBROADCASTQ mathConstants<>+3776(SB), Z22
-	VPBROADCASTQ mathConstants<>+8992(SB), Z21
+	VPBROADCASTQ mathConstants<>+8960(SB), Z21
 	VPBROADCASTQ mathConstants<>+5376(SB), Z20
 	VPBROADCASTQ mathConstants<>+4672(SB), Z19
 	VPBROADCASTQ mathConstants<>+4064(SB), Z18
 	VPBROADCASTQ mathConstants<>+3680(SB), Z17
 	VPBROADCASTQ mathConstants<>+3744(SB), Z16
-	VPBROADCASTQ mathConstants<>+6048(SB), Z15
+	VPBROADCASTQ mathConstants<>+6016(SB), Z15
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12143,6 +12136,7 @@ loop:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
@@ -12151,7 +12145,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12159,9 +12152,10 @@ loop:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8352(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+8320(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
@@ -12180,7 +12174,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12209,7 +12202,7 @@ loop:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9472(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9440(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12222,9 +12215,10 @@ loop:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+9056(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+9024(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z11, Z8
@@ -12235,7 +12229,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12287,6 +12280,7 @@ tail:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
+	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6144(SB), Z9, Z13
@@ -12295,7 +12289,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12303,9 +12296,10 @@ tail:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8352(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8320(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+8320(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8288(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
@@ -12324,7 +12318,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12353,7 +12346,7 @@ tail:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9472(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9440(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12366,9 +12359,10 @@ tail:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+9056(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9024(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+9024(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+8992(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z11, Z8
@@ -12379,7 +12373,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12411,7 +12404,7 @@ loop:
 	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFMSUB231PD  mathConstants<>+1600(SB), Y2, Y3
-	VFMADD231PD  mathConstants<>+9440(SB), Y2, Y3
+	VFMADD231PD  mathConstants<>+9408(SB), Y2, Y3
 	VMULPD       Y2, Y2, Y4
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y2, Y2, Y5
@@ -12419,8 +12412,8 @@ loop:
 	VMAXPD       mathConstants<>+5312(SB), Y1, Y6
 	VMULPD       Y4, Y15, Y4
 	VMULPD       Y5, Y15, Y5
-	VSUBPD       mathConstants<>+8288(SB), Y6, Y7
-	VADDPD       mathConstants<>+8288(SB), Y6, Y8
+	VSUBPD       mathConstants<>+8256(SB), Y6, Y7
+	VADDPD       mathConstants<>+8256(SB), Y6, Y8
 	VDIVPD       Y8, Y7, Y8
 	VPXOR        mathConstants<>+3168(SB), Y4, Y4
 	VPXOR        mathConstants<>+3168(SB), Y5, Y5
@@ -12442,9 +12435,10 @@ loop:
 	VSUBPD       Y10, Y11, Y11
 	VADDPD       Y7, Y11, Y11
 	VMULPD       Y7, Y7, Y12
-	VMOVUPS      mathConstants<>+6080(SB), Y13
+	VMOVUPS      mathConstants<>+6048(SB), Y13
 	VMOVAPS      Y13, Y14
-	VFMADD231PD  mathConstants<>+6048(SB), Y7, Y14
+	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6176(SB), Y7, Y14
@@ -12452,7 +12446,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6336(SB), Y7, Y14
 	VFMADD213PD  Y15, Y7, Y14
 	VFMADD231PD  Y14, Y12, Y11
 	VADDPD       Y5, Y4, Y5
@@ -12470,9 +12463,10 @@ loop:
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       mathConstants<>+1440(SB), Y4, Y4
 	VMULPD       Y4, Y10, Y4
-	VMOVUPS      mathConstants<>+8352(SB), Y10
+	VMOVUPS      mathConstants<>+8320(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+8320(SB), Y8, Y11
+	VFMADD231PD  mathConstants<>+8288(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8352(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8384(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8416(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8448(SB), Y8, Y11
@@ -12491,10 +12485,9 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8896(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8928(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8960(SB), Y8, Y11
 	VMULPD       Y11, Y8, Y11
-	VADDPD       mathConstants<>+8992(SB), Y11, Y8
-	VMOVUPS      mathConstants<>+8992(SB), Y10
+	VADDPD       mathConstants<>+8960(SB), Y11, Y8
+	VMOVUPS      mathConstants<>+8960(SB), Y10
 	VSUBPD       Y8, Y10, Y10
 	VADDPD       Y11, Y10, Y11
 	VMULPD       Y4, Y2, Y10
@@ -12523,22 +12516,23 @@ loop:
 	VMOVUPS      mathConstants<>+5312(SB), Y10
 	VCMPPD       $0x01, Y1, Y10, Y10
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+9472(SB), Y3
+	VMOVUPS      mathConstants<>+9440(SB), Y3
 	VMINPD       Y1, Y3, Y3
 	VPAND        mathConstants<>+3168(SB), Y0, Y1
 	VPXOR        Y1, Y3, Y1
 	VMULPD       mathConstants<>+1600(SB), Y1, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  mathConstants<>+1600(SB), Y1, Y6
-	VFMADD231PD  mathConstants<>+9440(SB), Y1, Y6
+	VFMADD231PD  mathConstants<>+9408(SB), Y1, Y6
 	VMULPD       Y3, Y15, Y1
 	VADDPD       Y1, Y15, Y4
 	VSUBPD       Y4, Y15, Y11
 	VADDPD       Y1, Y11, Y11
 	VMULPD       Y3, Y3, Y3
-	VMOVUPS      mathConstants<>+9056(SB), Y8
+	VMOVUPS      mathConstants<>+9024(SB), Y8
 	VMOVAPS      Y8, Y2
-	VFMADD231PD  mathConstants<>+9024(SB), Y3, Y2
+	VFMADD231PD  mathConstants<>+8992(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9056(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9088(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9120(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9152(SB), Y3, Y2
@@ -12549,7 +12543,6 @@ loop:
 	VFMADD213PD  mathConstants<>+9312(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9344(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9376(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9408(SB), Y3, Y2
 	VFMADD231PD  Y6, Y15, Y11
 	VFMADD231PD  Y2, Y1, Y11
 	VADDPD       Y11, Y4, Y11
@@ -12573,25 +12566,25 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+5440(SB), Z30
 	VPBROADCASTQ mathConstants<>+3168(SB), Z29
-	VPBROADCASTQ mathConstants<>+9536(SB), Z28
+	VPBROADCASTQ mathConstants<>+9504(SB), Z28
 	VPBROADCASTQ mathConstants<>+3712(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
 	VPBROADCASTQ mathConstants<>+5408(SB), Z25
 	VPBROADCASTQ mathConstants<>+2784(SB), Z24
-	VPBROADCASTQ mathConstants<>+9504(SB), Z23
-	VPBROADCASTQ mathConstants<>+9568(SB), Z22
+	VPBROADCASTQ mathConstants<>+9472(SB), Z23
+	VPBROADCASTQ mathConstants<>+9536(SB), Z22
 	VPBROADCASTQ mathConstants<>+4672(SB), Z21
 	VPBROADCASTQ mathConstants<>+4064(SB), Z20
 	VPBROADCASTQ mathConstants<>+3680(SB), Z19
 	VPBROADCASTQ mathConstants<>+3744(SB), Z18
-	VPBROADCASTQ mathConstants<>+6048(SB), Z17
-	VPBROADCASTQ mathConstants<>+6080(SB), Z16
-	VPBROADCASTQ mathConstants<>+6112(SB), Z15
-	VPBROADCASTQ mathConstants<>+6144(SB), Z14
-	VPBROADCASTQ mathConstants<>+6176(SB), Z13
-	VPBROADCASTQ mathConstants<>+6208(SB), Z12
-	VPBROADCASTQ mathConstants<>+6240(SB), Z11
-	VPBROADCASTQ mathConstants<>+6272(SB), Z10
+	VPBROADCASTQ mathConstants<>+6016(SB), Z17
+	VPBROADCASTQ mathConstants<>+6048(SB), Z16
+	VPBROADCASTQ mathConstants<>+6080(SB), Z15
+	VPBROADCASTQ mathConstants<>+6112(SB), Z14
+	VPBROADCASTQ mathConstants<>+6144(SB), Z13
+	VPBROADCASTQ mathConstants<>+6176(SB), Z12
+	VPBROADCASTQ mathConstants<>+6208(SB), Z11
+	VPBROADCASTQ mathConstants<>+6240(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12648,8 +12641,8 @@ loop:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12674,7 +12667,7 @@ loop:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+5728(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12741,8 +12734,8 @@ tail:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6272(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+6304(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6336(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12767,7 +12760,7 @@ tail:
 	VFMADD231PD      Z4, Z0, Z8
 	VPANDQ           Z29, Z6, Z4
 	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+5728(SB), Z6, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z6, K1
 	VCMPPD           $0x03, Z6, Z6, K2
 	VBLENDMPD        Z4, Z6, K2, Z6
 	VBLENDMPD        Z4, Z6, K1, Z4
@@ -12788,7 +12781,7 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+5440(SB), Y13
 	VMOVUPS mathConstants<>+3168(SB), Y12
-	VMOVUPS mathConstants<>+9536(SB), Y11
+	VMOVUPS mathConstants<>+9504(SB), Y11
 	VMOVUPS mathConstants<>+3776(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -12806,7 +12799,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+9504(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9472(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -12817,7 +12810,7 @@ loop:
 	VMULPD       Y11, Y2, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  Y11, Y2, Y6
-	VFMADD231PD  mathConstants<>+9568(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+9536(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -12841,9 +12834,10 @@ loop:
 	VSUBPD       Y1, Y15, Y6
 	VADDPD       Y3, Y6, Y6
 	VMULPD       Y3, Y3, Y7
-	VMOVUPS      mathConstants<>+6080(SB), Y8
+	VMOVUPS      mathConstants<>+6048(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+6048(SB), Y3, Y9
+	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y9
@@ -12851,7 +12845,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6336(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+1632(SB), Y3, Y9
 	VFMADD231PD  Y9, Y7, Y6
 	VADDPD       Y4, Y2, Y4
@@ -12886,7 +12879,7 @@ loop:
 	VFMADD231PD  Y4, Y0, Y9
 	VPAND        Y12, Y1, Y4
 	VPOR         Y4, Y9, Y4
-	VCMPPD       $0x01, mathConstants<>+5728(SB), Y1, Y9
+	VCMPPD       $0x01, mathConstants<>+5696(SB), Y1, Y9
 	VCMPPD       $0x03, Y1, Y1, Y0
 	VBLENDVPD    Y0, Y4, Y1, Y1
 	VBLENDVPD    Y9, Y4, Y1, Y4
@@ -12913,16 +12906,16 @@ TEXT ·expNegMulF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+3680(SB), Z27
 	VPBROADCASTQ mathConstants<>+3744(SB), Z26
 	VPBROADCASTQ mathConstants<>+3776(SB), Z25
-	VPBROADCASTQ mathConstants<>+6048(SB), Z24
-	VPBROADCASTQ mathConstants<>+6080(SB), Z23
-	VPBROADCASTQ mathConstants<>+6112(SB), Z22
-	VPBROADCASTQ mathConstants<>+6144(SB), Z21
-	VPBROADCASTQ mathConstants<>+6176(SB), Z20
-	VPBROADCASTQ mathConstants<>+6208(SB), Z19
-	VPBROADCASTQ mathConstants<>+6240(SB), Z18
-	VPBROADCASTQ mathConstants<>+6272(SB), Z17
-	VPBROADCASTQ mathConstants<>+6304(SB), Z16
-	VPBROADCASTQ mathConstants<>+6336(SB), Z15
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
+	VPBROADCASTQ mathConstants<>+6304(SB), Z15
 	VPBROADCASTQ mathConstants<>+1632(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
 	XORL         AX, AX
@@ -13017,9 +13010,9 @@ TEXT ·expNegMulF64AVX2(SB), NOSPLIT, $0-32
 	VMOVUPS mathConstants<>+3680(SB), Y9
 	VMOVUPS mathConstants<>+3744(SB), Y8
 	VMOVUPS mathConstants<>+3776(SB), Y7
-	VMOVUPS mathConstants<>+6048(SB), Y6
-	VMOVUPS mathConstants<>+6080(SB), Y5
-	VMOVUPS mathConstants<>+6112(SB), Y4
+	VMOVUPS mathConstants<>+6016(SB), Y6
+	VMOVUPS mathConstants<>+6048(SB), Y5
+	VMOVUPS mathConstants<>+6080(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13039,13 +13032,13 @@ loop:
 	VMOVAPS      Y5, Y2
 	VFMADD231PD  Y1, Y6, Y2
 	VFMADD213PD  Y4, Y1, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6304(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6336(SB), Y1, Y2
 	VFMADD213PD  Y13, Y1, Y2
 	VMULPD       Y1, Y1, Y3
 	VFMADD231PD  Y2, Y3, Y1
@@ -13082,17 +13075,17 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-40
 	VPBROADCASTQ mathConstants<>+2784(SB), Z29
 	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+1504(SB), Z27
-	VPBROADCASTQ mathConstants<>+9600(SB), Z26
+	VPBROADCASTQ mathConstants<>+9568(SB), Z26
 	VPBROADCASTQ mathConstants<>+1536(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+9632(SB), Z23
+	VPBROADCASTQ mathConstants<>+9600(SB), Z23
 	VPBROADCASTQ mathConstants<>+1664(SB), Z22
 	VPBROADCASTQ mathConstants<>+1824(SB), Z21
 	VPBROADCASTQ mathConstants<>+1856(SB), Z20
-	VPBROADCASTQ mathConstants<>+9664(SB), Z19
-	VPBROADCASTQ mathConstants<>+9696(SB), Z18
-	VPBROADCASTQ mathConstants<>+9728(SB), Z17
-	VPBROADCASTQ mathConstants<>+9760(SB), Z16
+	VPBROADCASTQ mathConstants<>+9632(SB), Z19
+	VPBROADCASTQ mathConstants<>+9664(SB), Z18
+	VPBROADCASTQ mathConstants<>+9696(SB), Z17
+	VPBROADCASTQ mathConstants<>+9728(SB), Z16
 	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
 	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
 	VMOVUPD      mathConstants_powHigh<>+0(SB), Z2
@@ -13147,9 +13140,9 @@ loop:
 	VFMSUB213PD       Z9, Z7, Z14
 	VFMADD231PD       Z15, Z7, Z14
 	VPANDQ            Z29, Z8, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9760(SB), Z8, K1
 	VPANDQ            Z29, Z9, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K2
+	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K2
 	KANDB             K2, K1, K1
 	KNOTB             K1, K1
 	KORTESTB          K1, K1
@@ -13160,9 +13153,10 @@ loop:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z15, Z9
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z15, Z14
 	VADDPD            Z14, Z9, Z14
-	VPBROADCASTQ      mathConstants<>+6080(SB), Z9
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z9
 	VMOVAPS           Z9, Z15
-	VFMADD231PD.BCST  mathConstants<>+6048(SB), Z14, Z15
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z14, Z15
@@ -13170,7 +13164,6 @@ loop:
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z14, Z15
-	VFMADD213PD.BCST  mathConstants<>+6336(SB), Z14, Z15
 	VFMADD213PD       Z31, Z14, Z15
 	VMULPD            Z14, Z14, Z9
 	VFMADD231PD       Z15, Z9, Z14
@@ -13232,9 +13225,9 @@ tail:
 	VFMSUB213PD       Z9, Z7, Z14
 	VFMADD231PD       Z15, Z7, Z14
 	VPANDQ            Z29, Z8, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9760(SB), Z8, K1
 	VPANDQ            Z29, Z9, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K2
+	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K2
 	KANDB             K2, K1, K1
 	KNOTB             K1, K1
 	KORTESTB          K1, K1
@@ -13245,9 +13238,10 @@ tail:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z15, Z9
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z15, Z14
 	VADDPD            Z14, Z9, Z14
-	VPBROADCASTQ      mathConstants<>+6080(SB), Z9
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z9
 	VMOVAPS           Z9, Z15
-	VFMADD231PD.BCST  mathConstants<>+6048(SB), Z14, Z15
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z14, Z15
@@ -13255,7 +13249,6 @@ tail:
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z14, Z15
-	VFMADD213PD.BCST  mathConstants<>+6336(SB), Z14, Z15
 	VFMADD213PD       Z31, Z14, Z15
 	VMULPD            Z14, Z14, Z9
 	VFMADD231PD       Z15, Z9, Z14
@@ -13279,7 +13272,7 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1632(SB), Y15
-	VMOVUPS mathConstants<>+9856(SB), Y14
+	VMOVUPS mathConstants<>+9824(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
 	VMOVUPS mathConstants<>+2784(SB), Y12
 	VMOVUPS mathConstants<>+3712(SB), Y11
@@ -13296,12 +13289,12 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-40
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VMOVUPD      (DX)(AX*8), Y1
-	VPSUBQ       mathConstants<>+9600(SB), Y0, Y0
+	VPSUBQ       mathConstants<>+9568(SB), Y0, Y0
 	VPSRLQ       $0x34, Y0, Y2
 	VPOR         mathConstants<>+1504(SB), Y2, Y2
 	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
 	VPAND        mathConstants<>+1568(SB), Y0, Y3
-	VPADDQ       mathConstants<>+9632(SB), Y3, Y3
+	VPADDQ       mathConstants<>+9600(SB), Y3, Y3
 	VPSRLQ       $0x30, Y0, Y0
 	VPAND        Y14, Y0, Y4
 	LEAQ         mathConstants_powHalf<>+0(SB), R10
@@ -13334,19 +13327,19 @@ loop:
 	VADDPD       Y4, Y8, Y4
 	VFMADD231PD  Y3, Y6, Y4
 	VMULPD       Y5, Y7, Y7
-	VMOVUPS      mathConstants<>+9696(SB), Y3
+	VMOVUPS      mathConstants<>+9664(SB), Y3
 	VMOVAPS      Y3, Y6
-	VFMADD231PD  mathConstants<>+9664(SB), Y5, Y6
+	VFMADD231PD  mathConstants<>+9632(SB), Y5, Y6
+	VFMADD213PD  mathConstants<>+9696(SB), Y5, Y6
 	VFMADD213PD  mathConstants<>+9728(SB), Y5, Y6
-	VFMADD213PD  mathConstants<>+9760(SB), Y5, Y6
 	VFMADD231PD  Y6, Y7, Y4
 	VMULPD       Y9, Y1, Y6
 	VFMSUB213PD  Y6, Y1, Y9
 	VFMADD231PD  Y4, Y1, Y9
 	VPAND        Y12, Y2, Y2
-	VCMPPD       $0x01, mathConstants<>+9792(SB), Y2, Y2
+	VCMPPD       $0x01, mathConstants<>+9760(SB), Y2, Y2
 	VPAND        Y12, Y6, Y4
-	VCMPPD       $0x01, mathConstants<>+9824(SB), Y4, Y4
+	VCMPPD       $0x01, mathConstants<>+9792(SB), Y4, Y4
 	VPAND        Y4, Y2, Y2
 	VPCMPEQD     Y4, Y4, Y4
 	VPXOR        Y2, Y4, Y4
@@ -13359,9 +13352,10 @@ loop:
 	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y6
 	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y9
 	VADDPD       Y9, Y6, Y9
-	VMOVUPS      mathConstants<>+6080(SB), Y6
+	VMOVUPS      mathConstants<>+6048(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+6048(SB), Y9, Y2
+	VFMADD231PD  mathConstants<>+6016(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y9, Y2
@@ -13369,7 +13363,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6304(SB), Y9, Y2
-	VFMADD213PD  mathConstants<>+6336(SB), Y9, Y2
 	VFMADD213PD  Y15, Y9, Y2
 	VMULPD       Y9, Y9, Y6
 	VFMADD231PD  Y2, Y6, Y9
@@ -13400,14 +13393,14 @@ TEXT ·powLongF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1632(SB), Z27
 	VPBROADCASTQ mathConstants<>+3712(SB), Z26
-	VPBROADCASTQ mathConstants<>+6464(SB), Z25
-	VPBROADCASTQ mathConstants<>+6432(SB), Z24
+	VPBROADCASTQ mathConstants<>+6432(SB), Z25
+	VPBROADCASTQ mathConstants<>+6400(SB), Z24
 	VPBROADCASTQ mathConstants<>+1504(SB), Z23
-	VPBROADCASTQ mathConstants<>+9600(SB), Z22
+	VPBROADCASTQ mathConstants<>+9568(SB), Z22
 	VPBROADCASTQ mathConstants<>+1536(SB), Z21
 	VPBROADCASTQ mathConstants<>+1568(SB), Z20
-	VPBROADCASTQ mathConstants<>+9632(SB), Z19
-	VPBROADCASTQ mathConstants<>+9888(SB), Z18
+	VPBROADCASTQ mathConstants<>+9600(SB), Z19
+	VPBROADCASTQ mathConstants<>+9856(SB), Z18
 	VPBROADCASTQ mathConstants<>+1664(SB), Z17
 	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
 	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
@@ -13460,16 +13453,16 @@ loop:
 	VADDPD            Z16, Z13, Z16
 	VFMADD231PD       Z10, Z12, Z16
 	VMULPD            Z8, Z14, Z14
-	VPBROADCASTQ      mathConstants<>+9696(SB), Z10
+	VPBROADCASTQ      mathConstants<>+9664(SB), Z10
 	VMOVAPS           Z10, Z12
-	VFMADD231PD.BCST  mathConstants<>+9664(SB), Z8, Z12
+	VFMADD231PD.BCST  mathConstants<>+9632(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9696(SB), Z8, Z12
 	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
-	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z8, Z12
 	VFMADD231PD       Z12, Z14, Z16
 	VMULPD            Z15, Z7, Z12
 	VFMSUB213PD       Z12, Z7, Z15
 	VPANDQ            Z28, Z12, Z14
-	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z14, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9888(SB), Z14, K1
 	VFMADD231PD       Z16, Z7, Z15
 	VBLENDMPD         Z15, Z30, K1, Z15
 	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
@@ -13482,9 +13475,10 @@ loop:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z14, Z12
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z14, Z15
 	VADDPD            Z15, Z12, Z15
-	VPBROADCASTQ      mathConstants<>+6080(SB), Z12
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z12
 	VMOVAPS           Z12, Z14
-	VFMADD231PD.BCST  mathConstants<>+6048(SB), Z15, Z14
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z15, Z14
@@ -13492,7 +13486,6 @@ loop:
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z15, Z14
-	VFMADD213PD.BCST  mathConstants<>+6336(SB), Z15, Z14
 	VFMADD213PD       Z27, Z15, Z14
 	VMULPD            Z15, Z15, Z12
 	VFMADD231PD       Z14, Z12, Z15
@@ -13593,16 +13586,16 @@ tail:
 	VADDPD            Z16, Z13, Z16
 	VFMADD231PD       Z10, Z12, Z16
 	VMULPD            Z8, Z14, Z14
-	VPBROADCASTQ      mathConstants<>+9696(SB), Z10
+	VPBROADCASTQ      mathConstants<>+9664(SB), Z10
 	VMOVAPS           Z10, Z12
-	VFMADD231PD.BCST  mathConstants<>+9664(SB), Z8, Z12
+	VFMADD231PD.BCST  mathConstants<>+9632(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9696(SB), Z8, Z12
 	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
-	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z8, Z12
 	VFMADD231PD       Z12, Z14, Z16
 	VMULPD            Z15, Z7, Z12
 	VFMSUB213PD       Z12, Z7, Z15
 	VPANDQ            Z28, Z12, Z14
-	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z14, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9888(SB), Z14, K1
 	VFMADD231PD       Z16, Z7, Z15
 	VBLENDMPD         Z15, Z30, K1, Z15
 	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
@@ -13615,9 +13608,10 @@ tail:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z14, Z12
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z14, Z15
 	VADDPD            Z15, Z12, Z15
-	VPBROADCASTQ      mathConstants<>+6080(SB), Z12
+	VPBROADCASTQ      mathConstants<>+6048(SB), Z12
 	VMOVAPS           Z12, Z14
-	VFMADD231PD.BCST  mathConstants<>+6048(SB), Z15, Z14
+	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6176(SB), Z15, Z14
@@ -13625,7 +13619,6 @@ tail:
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z15, Z14
-	VFMADD213PD.BCST  mathConstants<>+6336(SB), Z15, Z14
 	VFMADD213PD       Z27, Z15, Z14
 	VMULPD            Z15, Z15, Z12
 	VFMADD231PD       Z14, Z12, Z15
@@ -13706,19 +13699,19 @@ loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VMOVUPD      (DX)(AX*8), Y1
 	VPAND        mathConstants<>+2784(SB), Y0, Y2
-	VCMPPD       $0x01, mathConstants<>+6432(SB), Y2, Y3
-	VMULPD       mathConstants<>+6464(SB), Y2, Y4
+	VCMPPD       $0x01, mathConstants<>+6400(SB), Y2, Y3
+	VMULPD       mathConstants<>+6432(SB), Y2, Y4
 	VBLENDVPD    Y3, Y4, Y2, Y4
-	VPSUBQ       mathConstants<>+9600(SB), Y4, Y4
+	VPSUBQ       mathConstants<>+9568(SB), Y4, Y4
 	VPSRLQ       $0x34, Y4, Y2
 	VPOR         mathConstants<>+1504(SB), Y2, Y2
 	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
 	VPAND        mathConstants<>+1568(SB), Y4, Y5
-	VPADDQ       mathConstants<>+9632(SB), Y5, Y5
+	VPADDQ       mathConstants<>+9600(SB), Y5, Y5
 	VPSRLQ       $0x30, Y4, Y4
-	VSUBPD       mathConstants<>+9888(SB), Y2, Y6
+	VSUBPD       mathConstants<>+9856(SB), Y2, Y6
 	VBLENDVPD    Y3, Y6, Y2, Y6
-	VPAND        mathConstants<>+9856(SB), Y4, Y2
+	VPAND        mathConstants<>+9824(SB), Y4, Y2
 	LEAQ         mathConstants_powHalf<>+0(SB), R10
 	VPCMPEQD     Y7, Y7, Y7
 	VGATHERQPD   Y7, (R10)(Y2*8), Y3
@@ -13733,7 +13726,7 @@ loop:
 	VFNMADD231PD Y2, Y8, Y7
 	VFNMADD231PD Y3, Y8, Y7
 	VMULPD       Y8, Y8, Y3
-	VPAND        mathConstants<>+9856(SB), Y4, Y2
+	VPAND        mathConstants<>+9824(SB), Y4, Y2
 	LEAQ         mathConstants_powHigh<>+0(SB), R10
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, (R10)(Y2*8), Y9
@@ -13741,7 +13734,7 @@ loop:
 	VADDPD       Y8, Y9, Y10
 	VSUBPD       Y10, Y9, Y9
 	VADDPD       Y8, Y9, Y9
-	VPAND        mathConstants<>+9856(SB), Y4, Y4
+	VPAND        mathConstants<>+9824(SB), Y4, Y4
 	LEAQ         mathConstants_powLow<>+0(SB), R10
 	VPCMPEQD     Y11, Y11, Y11
 	VGATHERQPD   Y11, (R10)(Y4*8), Y2
@@ -13749,16 +13742,16 @@ loop:
 	VADDPD       Y2, Y9, Y2
 	VFMADD231PD  Y5, Y7, Y2
 	VMULPD       Y3, Y8, Y8
-	VMOVUPS      mathConstants<>+9696(SB), Y5
+	VMOVUPS      mathConstants<>+9664(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+9664(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+9632(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+9696(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+9728(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+9760(SB), Y3, Y7
 	VFMADD231PD  Y7, Y8, Y2
 	VMULPD       Y10, Y1, Y7
 	VFMSUB213PD  Y7, Y1, Y10
 	VPAND        mathConstants<>+2784(SB), Y7, Y8
-	VCMPPD       $0x01, mathConstants<>+9920(SB), Y8, Y8
+	VCMPPD       $0x01, mathConstants<>+9888(SB), Y8, Y8
 	VFMADD231PD  Y2, Y1, Y10
 	VBLENDVPD    Y8, Y10, Y14, Y10
 	VMOVUPS      mathConstants<>+4064(SB), Y8
@@ -13771,9 +13764,10 @@ loop:
 	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y7
 	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y10
 	VADDPD       Y10, Y7, Y10
-	VMOVUPS      mathConstants<>+6080(SB), Y7
+	VMOVUPS      mathConstants<>+6048(SB), Y7
 	VMOVAPS      Y7, Y2
-	VFMADD231PD  mathConstants<>+6048(SB), Y10, Y2
+	VFMADD231PD  mathConstants<>+6016(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y10, Y2
@@ -13781,7 +13775,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6304(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6336(SB), Y10, Y2
 	VFMADD213PD  Y12, Y10, Y2
 	VMULPD       Y10, Y10, Y7
 	VFMADD231PD  Y2, Y7, Y10
@@ -13867,20 +13860,20 @@ TEXT ·atan2F64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+3296(SB), Z25
 	VPBROADCASTQ mathConstants<>+3168(SB), Z24
 	VPBROADCASTQ mathConstants<>+4544(SB), Z23
-	VPBROADCASTQ mathConstants<>+6016(SB), Z22
-	VPBROADCASTQ mathConstants<>+7872(SB), Z21
-	VPBROADCASTQ mathConstants<>+7904(SB), Z20
-	VPBROADCASTQ mathConstants<>+7936(SB), Z19
-	VPBROADCASTQ mathConstants<>+7968(SB), Z18
-	VPBROADCASTQ mathConstants<>+8000(SB), Z17
-	VPBROADCASTQ mathConstants<>+8032(SB), Z16
-	VPBROADCASTQ mathConstants<>+8064(SB), Z15
-	VPBROADCASTQ mathConstants<>+8096(SB), Z14
-	VPBROADCASTQ mathConstants<>+8128(SB), Z13
-	VPBROADCASTQ mathConstants<>+8160(SB), Z12
-	VPBROADCASTQ mathConstants<>+8192(SB), Z11
-	VPBROADCASTQ mathConstants<>+8224(SB), Z10
-	VPBROADCASTQ mathConstants<>+8256(SB), Z9
+	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+7840(SB), Z21
+	VPBROADCASTQ mathConstants<>+7872(SB), Z20
+	VPBROADCASTQ mathConstants<>+7904(SB), Z19
+	VPBROADCASTQ mathConstants<>+7936(SB), Z18
+	VPBROADCASTQ mathConstants<>+7968(SB), Z17
+	VPBROADCASTQ mathConstants<>+8000(SB), Z16
+	VPBROADCASTQ mathConstants<>+8032(SB), Z15
+	VPBROADCASTQ mathConstants<>+8064(SB), Z14
+	VPBROADCASTQ mathConstants<>+8096(SB), Z13
+	VPBROADCASTQ mathConstants<>+8128(SB), Z12
+	VPBROADCASTQ mathConstants<>+8160(SB), Z11
+	VPBROADCASTQ mathConstants<>+8192(SB), Z10
+	VPBROADCASTQ mathConstants<>+8224(SB), Z9
 	VPBROADCASTQ mathConstants<>+3104(SB), Z8
 	VPBROADCASTQ mathConstants<>+3584(SB), Z7
 	XORL         AX, AX
@@ -14084,7 +14077,7 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+6016(SB), Y14, Y5
+	VBLENDVPD   Y5, mathConstants<>+5984(SB), Y14, Y5
 	VBLENDVPD   Y4, mathConstants<>+4544(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
@@ -14113,9 +14106,10 @@ loop:
 	VDIVPD      Y4, Y5, Y4
 	VMULPD      Y4, Y4, Y5
 	VMULPD      Y5, Y4, Y7
-	VMOVUPS     mathConstants<>+7904(SB), Y6
+	VMOVUPS     mathConstants<>+7872(SB), Y6
 	VMOVAPS     Y6, Y8
-	VFMADD231PD mathConstants<>+7872(SB), Y5, Y8
+	VFMADD231PD mathConstants<>+7840(SB), Y5, Y8
+	VFMADD213PD mathConstants<>+7904(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7936(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+7968(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8000(SB), Y5, Y8
@@ -14126,7 +14120,6 @@ loop:
 	VFMADD213PD mathConstants<>+8160(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8192(SB), Y5, Y8
 	VFMADD213PD mathConstants<>+8224(SB), Y5, Y8
-	VFMADD213PD mathConstants<>+8256(SB), Y5, Y8
 	VMULPD      Y8, Y7, Y8
 	VBLENDVPD   Y2, mathConstants<>+3584(SB), Y15, Y7
 	VBLENDVPD   Y3, mathConstants<>+3104(SB), Y7, Y7
@@ -14167,11 +14160,11 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z31
 	VPBROADCASTQ mathConstants<>+2784(SB), Z30
-	VPBROADCASTQ mathConstants<>+10048(SB), Z29
-	VPBROADCASTQ mathConstants<>+10016(SB), Z28
+	VPBROADCASTQ mathConstants<>+10016(SB), Z29
+	VPBROADCASTQ mathConstants<>+9984(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+9952(SB), Z26
-	VPBROADCASTQ mathConstants<>+9984(SB), Z25
+	VPBROADCASTQ mathConstants<>+9920(SB), Z26
+	VPBROADCASTQ mathConstants<>+9952(SB), Z25
 	VPXORQ       Z24, Z24, Z24
 	VPBROADCASTQ mathConstants<>+1920(SB), Z23
 	XORL         AX, AX
@@ -14293,11 +14286,11 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1984(SB), Y15
 	VMOVUPS mathConstants<>+2784(SB), Y14
-	VMOVUPS mathConstants<>+10048(SB), Y13
-	VMOVUPS mathConstants<>+10016(SB), Y12
+	VMOVUPS mathConstants<>+10016(SB), Y13
+	VMOVUPS mathConstants<>+9984(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+9952(SB), Y10
-	VMOVUPS mathConstants<>+9984(SB), Y9
+	VMOVUPS mathConstants<>+9920(SB), Y10
+	VMOVUPS mathConstants<>+9952(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -15098,576 +15091,572 @@ DATA mathConstants<>+5472(SB)/8, $0xbff9884533d43651
 DATA mathConstants<>+5480(SB)/8, $0xbff9884533d43651
 DATA mathConstants<>+5488(SB)/8, $0xbff9884533d43651
 DATA mathConstants<>+5496(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5504(SB)/8, $0x3fd21bd0ff1783b4
-DATA mathConstants<>+5512(SB)/8, $0x3fd21bd0ff1783b4
-DATA mathConstants<>+5520(SB)/8, $0x3fd21bd0ff1783b4
-DATA mathConstants<>+5528(SB)/8, $0x3fd21bd0ff1783b4
-DATA mathConstants<>+5536(SB)/8, $0x3fd4794873d17c1e
-DATA mathConstants<>+5544(SB)/8, $0x3fd4794873d17c1e
-DATA mathConstants<>+5552(SB)/8, $0x3fd4794873d17c1e
-DATA mathConstants<>+5560(SB)/8, $0x3fd4794873d17c1e
-DATA mathConstants<>+5568(SB)/8, $0x3fda61a3387179a4
-DATA mathConstants<>+5576(SB)/8, $0x3fda61a3387179a4
-DATA mathConstants<>+5584(SB)/8, $0x3fda61a3387179a4
-DATA mathConstants<>+5592(SB)/8, $0x3fda61a3387179a4
-DATA mathConstants<>+5600(SB)/8, $0x3fe2776c28dbe88f
-DATA mathConstants<>+5608(SB)/8, $0x3fe2776c28dbe88f
-DATA mathConstants<>+5616(SB)/8, $0x3fe2776c28dbe88f
-DATA mathConstants<>+5624(SB)/8, $0x3fe2776c28dbe88f
-DATA mathConstants<>+5632(SB)/8, $0x3feec709dc540875
-DATA mathConstants<>+5640(SB)/8, $0x3feec709dc540875
-DATA mathConstants<>+5648(SB)/8, $0x3feec709dc540875
-DATA mathConstants<>+5656(SB)/8, $0x3feec709dc540875
-DATA mathConstants<>+5664(SB)/8, $0x40071547652b8250
-DATA mathConstants<>+5672(SB)/8, $0x40071547652b8250
-DATA mathConstants<>+5680(SB)/8, $0x40071547652b8250
-DATA mathConstants<>+5688(SB)/8, $0x40071547652b8250
-DATA mathConstants<>+5696(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5704(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5712(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5720(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5728(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5736(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5744(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5752(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5760(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5768(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5776(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5784(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5792(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5800(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5808(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5816(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5824(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5832(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5840(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5848(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5856(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5864(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5872(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5880(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5888(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5896(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5904(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5912(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5920(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5928(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5936(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5944(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5952(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5960(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5968(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5976(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5984(SB)/8, $0x4190000000000000
-DATA mathConstants<>+5992(SB)/8, $0x4190000000000000
-DATA mathConstants<>+6000(SB)/8, $0x4190000000000000
-DATA mathConstants<>+6008(SB)/8, $0x4190000000000000
-DATA mathConstants<>+6016(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6024(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6032(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6040(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6048(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6056(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6064(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6072(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6080(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6088(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6096(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6104(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6112(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6120(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6128(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6136(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6144(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6152(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6160(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6168(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6176(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6184(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6192(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6200(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6208(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6216(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6224(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6232(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6240(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6248(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6256(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6264(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6272(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6280(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6288(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6296(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6304(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6312(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6320(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6328(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6336(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6344(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6352(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6360(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6368(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6376(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6384(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6392(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6400(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6408(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6416(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6424(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6432(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6440(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6448(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6456(SB)/8, $0x0010000000000000
-DATA mathConstants<>+6464(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6472(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6480(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6488(SB)/8, $0x4350000000000000
-DATA mathConstants<>+6496(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6504(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6512(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6520(SB)/8, $0x4330000000000435
-DATA mathConstants<>+6528(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6536(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6544(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6552(SB)/8, $0x3fc2f14dd740a323
-DATA mathConstants<>+6560(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6568(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6576(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6584(SB)/8, $0x3fc39a048e1dabd4
-DATA mathConstants<>+6592(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6600(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6608(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6616(SB)/8, $0x3fc74664c44d1912
-DATA mathConstants<>+6624(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6632(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6640(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6648(SB)/8, $0x3fcc71c51cd62846
-DATA mathConstants<>+6656(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6664(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6672(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6680(SB)/8, $0x3fd2492494233f7d
-DATA mathConstants<>+6688(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6696(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6704(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6712(SB)/8, $0x3fd999999997f98f
-DATA mathConstants<>+6720(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6728(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6736(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6744(SB)/8, $0x3fe5555555555593
-DATA mathConstants<>+6752(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6760(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6768(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6776(SB)/8, $0x3c7777d0ffda0d24
-DATA mathConstants<>+6784(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6792(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6800(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6808(SB)/8, $0x3fdbcb7b1526e50e
-DATA mathConstants<>+6816(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6824(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6832(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6840(SB)/8, $0x3c695355baaafad3
-DATA mathConstants<>+6848(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6856(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6864(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6872(SB)/8, $0x3fd34413509f7000
-DATA mathConstants<>+6880(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6888(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6896(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6904(SB)/8, $0x3d43fde623e2566b
-DATA mathConstants<>+6912(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+6920(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+6928(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+6936(SB)/8, $0x41a0000000000000
-DATA mathConstants<>+6944(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+6952(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+6960(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+6968(SB)/8, $0x3fe45f306dc9c883
-DATA mathConstants<>+6976(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+6984(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+6992(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+7000(SB)/8, $0xb91f1976b7ed8fbc
-DATA mathConstants<>+7008(SB)/8, $0x0000000000000001
-DATA mathConstants<>+7016(SB)/8, $0x0000000000000001
-DATA mathConstants<>+7024(SB)/8, $0x0000000000000001
-DATA mathConstants<>+7032(SB)/8, $0x0000000000000001
-DATA mathConstants<>+7040(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7048(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7056(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7064(SB)/8, $0x0000000000000002
-DATA mathConstants<>+7072(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7080(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7088(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7096(SB)/8, $0xbda8fa3aaf366e10
-DATA mathConstants<>+7104(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7112(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7120(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7128(SB)/8, $0x3e21ee9d7900a881
-DATA mathConstants<>+7136(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7144(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7152(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7160(SB)/8, $0xbe927e4f7ed0e4c7
-DATA mathConstants<>+7168(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7176(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7184(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7192(SB)/8, $0x3efa01a019c8b363
-DATA mathConstants<>+7200(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7208(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7216(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7224(SB)/8, $0xbf56c16c16c15003
-DATA mathConstants<>+7232(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7240(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7248(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7256(SB)/8, $0x3fa555555555554b
-DATA mathConstants<>+7264(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7272(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7280(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7288(SB)/8, $0x3de5d88c2b11d9f7
-DATA mathConstants<>+7296(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7304(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7312(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7320(SB)/8, $0xbe5ae5e43f0d9ac6
-DATA mathConstants<>+7328(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7336(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7344(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7352(SB)/8, $0x3ec71de354d64257
-DATA mathConstants<>+7360(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7368(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7376(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7384(SB)/8, $0xbf2a01a019be2ae9
-DATA mathConstants<>+7392(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7400(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7408(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7416(SB)/8, $0x3f8111111110f714
-DATA mathConstants<>+7424(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7432(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7440(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7448(SB)/8, $0xbfc5555555555548
-DATA mathConstants<>+7456(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7464(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7472(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7480(SB)/8, $0x3fa0be50576ac332
-DATA mathConstants<>+7488(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7496(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7504(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7512(SB)/8, $0xbf959f7f12ee3e88
-DATA mathConstants<>+7520(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7528(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7536(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7544(SB)/8, $0x3f965029bf5c2ecf
-DATA mathConstants<>+7552(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7560(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7568(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7576(SB)/8, $0x3f6e15aa4b4292db
-DATA mathConstants<>+7584(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7592(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7600(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7608(SB)/8, $0x3f8618aad1fdf242
-DATA mathConstants<>+7616(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7624(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7632(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7640(SB)/8, $0x3f8757793ea7795a
-DATA mathConstants<>+7648(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7656(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7664(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7672(SB)/8, $0x3f8ca2142eb624ec
-DATA mathConstants<>+7680(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7688(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7696(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7704(SB)/8, $0x3f91c49de1609cb5
-DATA mathConstants<>+7712(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7720(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7728(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7736(SB)/8, $0x3f96e8bdfe525ae3
-DATA mathConstants<>+7744(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7752(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7760(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7768(SB)/8, $0x3f9f1c71a8bac0ff
-DATA mathConstants<>+7776(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7784(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7792(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7800(SB)/8, $0x3fa6db6db722b393
-DATA mathConstants<>+7808(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7816(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7824(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7832(SB)/8, $0x3fb333333332df19
-DATA mathConstants<>+7840(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7848(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7856(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7864(SB)/8, $0x3fc5555555555578
-DATA mathConstants<>+7872(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7880(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7888(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7896(SB)/8, $0xbf830171be9b4010
-DATA mathConstants<>+7904(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7912(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7920(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7928(SB)/8, $0x3f9a1903ff665d33
-DATA mathConstants<>+7936(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7944(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7952(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7960(SB)/8, $0xbfa3b8b951d52e6e
-DATA mathConstants<>+7968(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7976(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7984(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+7992(SB)/8, $0x3fa7cb6c6a668d29
-DATA mathConstants<>+8000(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8008(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8016(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8024(SB)/8, $0xbfaada800d0123a0
-DATA mathConstants<>+8032(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8040(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8048(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8056(SB)/8, $0x3fae1b6ad887dc87
-DATA mathConstants<>+8064(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8072(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8080(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8088(SB)/8, $0xbfb110f5c9a00951
-DATA mathConstants<>+8096(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8104(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8112(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8120(SB)/8, $0x3fb3b13995965c1d
-DATA mathConstants<>+8128(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8136(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8144(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8152(SB)/8, $0xbfb745d16645e3bb
-DATA mathConstants<>+8160(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8168(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8176(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8184(SB)/8, $0x3fbc71c71c1c79f8
-DATA mathConstants<>+8192(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8200(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8208(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8216(SB)/8, $0xbfc2492492488c89
-DATA mathConstants<>+8224(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8232(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8240(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8248(SB)/8, $0x3fc9999999999889
-DATA mathConstants<>+8256(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8264(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8272(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8280(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8288(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8296(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8304(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8312(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8320(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8328(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8336(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8344(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8352(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8360(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8368(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8376(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8384(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8392(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8400(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8408(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8416(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8424(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8432(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8440(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8448(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8456(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8464(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8472(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8480(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8488(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8496(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8504(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8512(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8520(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8528(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8536(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8544(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8552(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8560(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8568(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8576(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8584(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8592(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8600(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8608(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8616(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8624(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8632(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8640(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8648(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8656(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8664(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8672(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8680(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8688(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8696(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8704(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8712(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8720(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8728(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8736(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8744(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8752(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8760(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8768(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8776(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8784(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8792(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8800(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8808(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8816(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8824(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8832(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8840(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8848(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8856(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8864(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8872(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8880(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8888(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8896(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8904(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8912(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8920(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8928(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8936(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8944(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8952(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8960(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8968(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8976(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8984(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8992(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9000(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9008(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9016(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+9024(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9032(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9040(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9048(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9056(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9064(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9072(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9080(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9088(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9096(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9104(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9112(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9120(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9128(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9136(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9144(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9152(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9160(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9168(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9176(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9184(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9192(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9200(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9208(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9216(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9224(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9232(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9240(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9248(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9256(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9264(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9272(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9280(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9288(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9296(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9304(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9312(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9320(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9328(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9336(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9344(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9352(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9360(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9368(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9376(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9384(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9392(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9400(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9408(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9416(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9424(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9432(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9440(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9448(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9456(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9464(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9472(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9480(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9488(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9496(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9504(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9512(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9520(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9528(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9536(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9544(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9552(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9560(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9568(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9576(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9584(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9592(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9600(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9608(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9616(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9624(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9632(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9640(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9648(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9656(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9664(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9672(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9680(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9688(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9696(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9704(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9712(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9720(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9728(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9736(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9744(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9752(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9760(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9768(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9776(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9784(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9792(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9800(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9808(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9816(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9824(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9832(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9840(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9848(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9856(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9864(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9872(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9880(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9888(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9896(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9904(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9912(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9920(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9928(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9936(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9944(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9952(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9960(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9968(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9976(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9984(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9992(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10000(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10008(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10016(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10024(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10032(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10040(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10048(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10056(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10064(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10072(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $10080
+DATA mathConstants<>+5504(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5512(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5520(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5528(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5536(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5544(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5552(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5560(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5568(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5576(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5584(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5592(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5600(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5608(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5616(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5624(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5632(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5640(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5648(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5656(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5664(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5672(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5680(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5688(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5696(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5704(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5712(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5720(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5728(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5736(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5744(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5752(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5760(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5768(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5776(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5784(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5792(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5800(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5808(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5816(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5824(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5832(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5840(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5848(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5856(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5864(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5872(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5880(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5888(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5896(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5904(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5912(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5920(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5928(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5936(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5944(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5952(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5960(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5968(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5976(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5984(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5992(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6000(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6008(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+6016(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6024(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6032(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6040(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6048(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6056(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6064(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6072(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6080(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6088(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6096(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6104(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6112(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6120(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6128(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6136(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6144(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6152(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6160(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6168(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6176(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6184(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6192(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6200(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6208(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6216(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6224(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6232(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6240(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6248(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6256(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6264(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6272(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6280(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6288(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6296(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6304(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6312(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6320(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6328(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6336(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6344(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6352(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6360(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6368(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6376(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6384(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6392(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6400(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6408(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6416(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6424(SB)/8, $0x0010000000000000
+DATA mathConstants<>+6432(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6440(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6448(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6456(SB)/8, $0x4350000000000000
+DATA mathConstants<>+6464(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6472(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6480(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6488(SB)/8, $0x4330000000000435
+DATA mathConstants<>+6496(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6504(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6512(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6520(SB)/8, $0x3fc2f14dd740a323
+DATA mathConstants<>+6528(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6536(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6544(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6552(SB)/8, $0x3fc39a048e1dabd4
+DATA mathConstants<>+6560(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6568(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6576(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6584(SB)/8, $0x3fc74664c44d1912
+DATA mathConstants<>+6592(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6600(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6608(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6616(SB)/8, $0x3fcc71c51cd62846
+DATA mathConstants<>+6624(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6632(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6640(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6648(SB)/8, $0x3fd2492494233f7d
+DATA mathConstants<>+6656(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6664(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6672(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6680(SB)/8, $0x3fd999999997f98f
+DATA mathConstants<>+6688(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6696(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6704(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6712(SB)/8, $0x3fe5555555555593
+DATA mathConstants<>+6720(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6728(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6736(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6744(SB)/8, $0x3c7777d0ffda0d24
+DATA mathConstants<>+6752(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6760(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6768(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6776(SB)/8, $0x3fdbcb7b1526e50e
+DATA mathConstants<>+6784(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6792(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6800(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6808(SB)/8, $0x3c695355baaafad3
+DATA mathConstants<>+6816(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6824(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6832(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6840(SB)/8, $0x3fd34413509f7000
+DATA mathConstants<>+6848(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6856(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6864(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6872(SB)/8, $0x3d43fde623e2566b
+DATA mathConstants<>+6880(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6888(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6896(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6904(SB)/8, $0x41a0000000000000
+DATA mathConstants<>+6912(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6920(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6928(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6936(SB)/8, $0x3fe45f306dc9c883
+DATA mathConstants<>+6944(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6952(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6960(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6968(SB)/8, $0xb91f1976b7ed8fbc
+DATA mathConstants<>+6976(SB)/8, $0x0000000000000001
+DATA mathConstants<>+6984(SB)/8, $0x0000000000000001
+DATA mathConstants<>+6992(SB)/8, $0x0000000000000001
+DATA mathConstants<>+7000(SB)/8, $0x0000000000000001
+DATA mathConstants<>+7008(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7016(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7024(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7032(SB)/8, $0x0000000000000002
+DATA mathConstants<>+7040(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7048(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7056(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7064(SB)/8, $0xbda8fa3aaf366e10
+DATA mathConstants<>+7072(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7080(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7088(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7096(SB)/8, $0x3e21ee9d7900a881
+DATA mathConstants<>+7104(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7112(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7120(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7128(SB)/8, $0xbe927e4f7ed0e4c7
+DATA mathConstants<>+7136(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7144(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7152(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7160(SB)/8, $0x3efa01a019c8b363
+DATA mathConstants<>+7168(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7176(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7184(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7192(SB)/8, $0xbf56c16c16c15003
+DATA mathConstants<>+7200(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7208(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7216(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7224(SB)/8, $0x3fa555555555554b
+DATA mathConstants<>+7232(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7240(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7248(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7256(SB)/8, $0x3de5d88c2b11d9f7
+DATA mathConstants<>+7264(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7272(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7280(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7288(SB)/8, $0xbe5ae5e43f0d9ac6
+DATA mathConstants<>+7296(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7304(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7312(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7320(SB)/8, $0x3ec71de354d64257
+DATA mathConstants<>+7328(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7336(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7344(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7352(SB)/8, $0xbf2a01a019be2ae9
+DATA mathConstants<>+7360(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7368(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7376(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7384(SB)/8, $0x3f8111111110f714
+DATA mathConstants<>+7392(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7400(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7408(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7416(SB)/8, $0xbfc5555555555548
+DATA mathConstants<>+7424(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7432(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7440(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7448(SB)/8, $0x3fa0be50576ac332
+DATA mathConstants<>+7456(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7464(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7472(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7480(SB)/8, $0xbf959f7f12ee3e88
+DATA mathConstants<>+7488(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7496(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7504(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7512(SB)/8, $0x3f965029bf5c2ecf
+DATA mathConstants<>+7520(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7528(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7536(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7544(SB)/8, $0x3f6e15aa4b4292db
+DATA mathConstants<>+7552(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7560(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7568(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7576(SB)/8, $0x3f8618aad1fdf242
+DATA mathConstants<>+7584(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7592(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7600(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7608(SB)/8, $0x3f8757793ea7795a
+DATA mathConstants<>+7616(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7624(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7632(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7640(SB)/8, $0x3f8ca2142eb624ec
+DATA mathConstants<>+7648(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7656(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7664(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7672(SB)/8, $0x3f91c49de1609cb5
+DATA mathConstants<>+7680(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7688(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7696(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7704(SB)/8, $0x3f96e8bdfe525ae3
+DATA mathConstants<>+7712(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7720(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7728(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7736(SB)/8, $0x3f9f1c71a8bac0ff
+DATA mathConstants<>+7744(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7752(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7760(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7768(SB)/8, $0x3fa6db6db722b393
+DATA mathConstants<>+7776(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7784(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7792(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7800(SB)/8, $0x3fb333333332df19
+DATA mathConstants<>+7808(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7816(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7824(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7832(SB)/8, $0x3fc5555555555578
+DATA mathConstants<>+7840(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7848(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7856(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7864(SB)/8, $0xbf830171be9b4010
+DATA mathConstants<>+7872(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7880(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7888(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7896(SB)/8, $0x3f9a1903ff665d33
+DATA mathConstants<>+7904(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7912(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7920(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7928(SB)/8, $0xbfa3b8b951d52e6e
+DATA mathConstants<>+7936(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7944(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7952(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7960(SB)/8, $0x3fa7cb6c6a668d29
+DATA mathConstants<>+7968(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7976(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7984(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+7992(SB)/8, $0xbfaada800d0123a0
+DATA mathConstants<>+8000(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8008(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8016(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8024(SB)/8, $0x3fae1b6ad887dc87
+DATA mathConstants<>+8032(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8040(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8048(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8056(SB)/8, $0xbfb110f5c9a00951
+DATA mathConstants<>+8064(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8072(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8080(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8088(SB)/8, $0x3fb3b13995965c1d
+DATA mathConstants<>+8096(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8104(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8112(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8120(SB)/8, $0xbfb745d16645e3bb
+DATA mathConstants<>+8128(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8136(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8144(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8152(SB)/8, $0x3fbc71c71c1c79f8
+DATA mathConstants<>+8160(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8168(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8176(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8184(SB)/8, $0xbfc2492492488c89
+DATA mathConstants<>+8192(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8200(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8208(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8216(SB)/8, $0x3fc9999999999889
+DATA mathConstants<>+8224(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8232(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8240(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8248(SB)/8, $0xbfd5555555555555
+DATA mathConstants<>+8256(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8264(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8272(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8280(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8288(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8296(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8304(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8312(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8320(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8328(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8336(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8344(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8352(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8360(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8368(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8376(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8384(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8392(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8400(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8408(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8416(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8424(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8432(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8440(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8448(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8456(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8464(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8472(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8480(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8488(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8496(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8504(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8512(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8520(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8528(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8536(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8544(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8552(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8560(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8568(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8576(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8584(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8592(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8600(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8608(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8616(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8624(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8632(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8640(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8648(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8656(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8664(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8672(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8680(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8688(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8696(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8704(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8712(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8720(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8728(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8736(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8744(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8752(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8760(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8768(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8776(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8784(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8792(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8800(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8808(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8816(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8824(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8832(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8840(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8848(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8856(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8864(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8872(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8880(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8888(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8896(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8904(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8912(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8920(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8928(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8936(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8944(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8952(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8960(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8968(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8976(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8984(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+8992(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9000(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9008(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9016(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9024(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9032(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9040(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9048(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9056(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9064(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9072(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9080(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9088(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9096(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9104(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9112(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9120(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9128(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9136(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9144(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9152(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9160(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9168(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9176(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9184(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9192(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9200(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9208(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9216(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9224(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9232(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9240(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9248(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9256(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9264(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9272(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9280(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9288(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9296(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9304(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9312(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9320(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9328(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9336(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9344(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9352(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9360(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9368(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9376(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9384(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9392(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9400(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9408(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9416(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9424(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9432(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9440(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9448(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9456(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9464(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9472(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9480(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9488(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9496(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9504(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9512(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9520(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9528(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9536(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9544(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9552(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9560(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9568(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9576(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9584(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9592(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9600(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9608(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9616(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9624(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9632(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9640(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9648(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9656(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9664(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9672(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9680(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9688(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9696(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9704(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9712(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9720(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9728(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9736(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9744(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9752(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9760(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9768(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9776(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9784(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9792(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9800(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9808(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9816(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9824(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9832(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9840(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9848(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9856(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9864(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9872(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9880(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9888(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9896(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9904(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9912(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9920(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9928(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9936(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9944(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9952(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9960(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9968(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9976(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9984(SB)/8, $0x6570000000000000
+DATA mathConstants<>+9992(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10000(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10008(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10016(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10024(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10032(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10040(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $10048

@@ -1444,35 +1444,34 @@ func powF32One(x float32, y float32) float32 {
 	t22 := math.Float64frombits(t16) + float64(1.0)
 	t23 := t20 / t22
 	t24 := float64(t23 * t23)
-	t29 := math.FMA(float64(0x1.21bd0ff1783b4p-02), t24, float64(0x1.4794873d17c1ep-02))
-	t32 := math.FMA(t29, t24, float64(0x1.a61a3387179a4p-02))
-	t35 := math.FMA(t32, t24, float64(0x1.2776c28dbe88fp-01))
-	t38 := math.FMA(t35, t24, float64(0x1.ec709dc540875p-01))
-	t41 := math.FMA(t38, t24, float64(0x1.71547652b825p+01))
-	t42 := math.FMA(t23, t41, e)
-	t43 := float64(float64(y) * t42)
-	t46 := math.Float64bits(e) & 0x7fffffffffffffff
-	t50 := math.Float64frombits(t46) < float64(200.0)
-	t52 := math.Float64bits(t43) & 0x7fffffffffffffff
-	t56 := math.Float64frombits(t52) < float64(1000.0)
-	t57 := t50 && t56
-	t58 := !t57
-	if t58 {
+	t29 := math.FMA(float64(0x1.5cf589b6861eep-02), t24, float64(0x1.a58cd53c9de95p-02))
+	t32 := math.FMA(t29, t24, float64(0x1.27778161460a7p-01))
+	t35 := math.FMA(t32, t24, float64(0x1.ec709d10dd383p-01))
+	t38 := math.FMA(t35, t24, float64(0x1.71547652bef87p+01))
+	t39 := math.FMA(t23, t38, e)
+	t40 := float64(float64(y) * t39)
+	t43 := math.Float64bits(e) & 0x7fffffffffffffff
+	t47 := math.Float64frombits(t43) < float64(200.0)
+	t49 := math.Float64bits(t40) & 0x7fffffffffffffff
+	t53 := math.Float64frombits(t49) < float64(1000.0)
+	t54 := t47 && t53
+	t55 := !t54
+	if t55 {
 		return powLongF32One(x, y)
 	}
-	t62 := math.FMA(t43, float64(1.0), float64(0x1.8p+52))
-	t64 := t62 - float64(0x1.8p+52)
-	t66 := t43 - t64
-	t71 := math.FMA(float64(0x1.c0456196b286p-17), t66, float64(0x1.443fb5ad08ecdp-13))
-	t74 := math.FMA(t71, t66, float64(0x1.5dc0597dbbf7p-10))
-	t77 := math.FMA(t74, t66, float64(0x1.3b2a1bd5f0e03p-07))
-	t80 := math.FMA(t77, t66, float64(0x1.c6b0550f83902p-05))
-	t83 := math.FMA(t80, t66, float64(0x1.ebfbe04588448p-03))
-	t86 := math.FMA(t83, t66, float64(0x1.62e4300ba7098p-01))
-	t88 := math.FMA(t86, t66, float64(1.0))
-	t90 := math.Float64bits(t62) << 52
-	t91 := math.Float64bits(t88) + t90
-	return float32(math.Float64frombits(t91))
+	t59 := math.FMA(t40, float64(1.0), float64(0x1.8p+52))
+	t61 := t59 - float64(0x1.8p+52)
+	t63 := t40 - t61
+	t68 := math.FMA(float64(0x1.c0456196b286p-17), t63, float64(0x1.443fb5ad08ecdp-13))
+	t71 := math.FMA(t68, t63, float64(0x1.5dc0597dbbf7p-10))
+	t74 := math.FMA(t71, t63, float64(0x1.3b2a1bd5f0e03p-07))
+	t77 := math.FMA(t74, t63, float64(0x1.c6b0550f83902p-05))
+	t80 := math.FMA(t77, t63, float64(0x1.ebfbe04588448p-03))
+	t83 := math.FMA(t80, t63, float64(0x1.62e4300ba7098p-01))
+	t85 := math.FMA(t83, t63, float64(1.0))
+	t87 := math.Float64bits(t59) << 52
+	t88 := math.Float64bits(t85) + t87
+	return float32(math.Float64frombits(t88))
 }
 
 func powF32Go(dst []float32, x []float32, y []float32) {
@@ -1495,50 +1494,49 @@ func powLongF32One(x float32, y float32) float32 {
 	t28 := math.Float64frombits(t23) + float64(1.0)
 	t29 := t26 / t28
 	t30 := float64(t29 * t29)
-	t35 := math.FMA(float64(0x1.21bd0ff1783b4p-02), t30, float64(0x1.4794873d17c1ep-02))
-	t38 := math.FMA(t35, t30, float64(0x1.a61a3387179a4p-02))
-	t41 := math.FMA(t38, t30, float64(0x1.2776c28dbe88fp-01))
-	t44 := math.FMA(t41, t30, float64(0x1.ec709dc540875p-01))
-	t47 := math.FMA(t44, t30, float64(0x1.71547652b825p+01))
-	t48 := math.FMA(t29, t47, e)
-	t51 := math.Float64frombits(t4) < math.Float64frombits(0x7ff0000000000000)
-	t52 := math.Float64frombits(t4) == float64(0.0)
-	t55 := sel(t51, t48, math.Float64frombits(t4))
-	t56 := sel(t52, math.Float64frombits(0xfff0000000000000), t55)
-	t57 := math.Float64frombits(t4) == float64(1.0)
-	t58 := float64(y) == float64(0.0)
-	t59 := t57 || t58
-	t60 := float64(float64(y) * t56)
-	t61 := sel(t59, float64(0.0), t60)
-	t66 := lesser(float64(1000.0), t61)
-	t67 := greater(float64(-1000.0), t66)
-	t71 := math.FMA(t67, float64(1.0), float64(0x1.8p+52))
-	t73 := t71 - float64(0x1.8p+52)
-	t75 := t67 - t73
-	t80 := math.FMA(float64(0x1.c0456196b286p-17), t75, float64(0x1.443fb5ad08ecdp-13))
-	t83 := math.FMA(t80, t75, float64(0x1.5dc0597dbbf7p-10))
-	t86 := math.FMA(t83, t75, float64(0x1.3b2a1bd5f0e03p-07))
-	t89 := math.FMA(t86, t75, float64(0x1.c6b0550f83902p-05))
-	t92 := math.FMA(t89, t75, float64(0x1.ebfbe04588448p-03))
-	t95 := math.FMA(t92, t75, float64(0x1.62e4300ba7098p-01))
-	t97 := math.FMA(t95, t75, float64(1.0))
-	t99 := math.Float64bits(t71) << 52
-	t100 := math.Float64bits(t97) + t99
-	t105 := math.Float64bits(float64(y)) & 0x7fffffffffffffff
-	t107 := lesser(float64(0x1p+26), math.Float64frombits(t105))
-	t109 := math.FMA(t107, float64(1.0), float64(0x1.8p+52))
-	t111 := t109 - float64(0x1.8p+52)
-	t113 := t111 == t107
-	t114 := math.Float64bits(t109) << 63
-	t115 := sel(t113, t114, 0x0)
-	t116 := float64(x) < float64(0.0)
-	t117 := t116 && t51
-	t118 := !t113
-	t119 := t117 && t118
-	t123 := t115 & math.Float64bits(float64(x))
-	t124 := t100 ^ t123
-	t126 := sel(t119, math.Float64frombits(0x7ff8000000000000), math.Float64frombits(t124))
-	return float32(t126)
+	t35 := math.FMA(float64(0x1.5cf589b6861eep-02), t30, float64(0x1.a58cd53c9de95p-02))
+	t38 := math.FMA(t35, t30, float64(0x1.27778161460a7p-01))
+	t41 := math.FMA(t38, t30, float64(0x1.ec709d10dd383p-01))
+	t44 := math.FMA(t41, t30, float64(0x1.71547652bef87p+01))
+	t45 := math.FMA(t29, t44, e)
+	t48 := math.Float64frombits(t4) < math.Float64frombits(0x7ff0000000000000)
+	t49 := math.Float64frombits(t4) == float64(0.0)
+	t52 := sel(t48, t45, math.Float64frombits(t4))
+	t53 := sel(t49, math.Float64frombits(0xfff0000000000000), t52)
+	t54 := math.Float64frombits(t4) == float64(1.0)
+	t55 := float64(y) == float64(0.0)
+	t56 := t54 || t55
+	t57 := float64(float64(y) * t53)
+	t58 := sel(t56, float64(0.0), t57)
+	t63 := lesser(float64(1000.0), t58)
+	t64 := greater(float64(-1000.0), t63)
+	t68 := math.FMA(t64, float64(1.0), float64(0x1.8p+52))
+	t70 := t68 - float64(0x1.8p+52)
+	t72 := t64 - t70
+	t77 := math.FMA(float64(0x1.c0456196b286p-17), t72, float64(0x1.443fb5ad08ecdp-13))
+	t80 := math.FMA(t77, t72, float64(0x1.5dc0597dbbf7p-10))
+	t83 := math.FMA(t80, t72, float64(0x1.3b2a1bd5f0e03p-07))
+	t86 := math.FMA(t83, t72, float64(0x1.c6b0550f83902p-05))
+	t89 := math.FMA(t86, t72, float64(0x1.ebfbe04588448p-03))
+	t92 := math.FMA(t89, t72, float64(0x1.62e4300ba7098p-01))
+	t94 := math.FMA(t92, t72, float64(1.0))
+	t96 := math.Float64bits(t68) << 52
+	t97 := math.Float64bits(t94) + t96
+	t102 := math.Float64bits(float64(y)) & 0x7fffffffffffffff
+	t104 := lesser(float64(0x1p+26), math.Float64frombits(t102))
+	t106 := math.FMA(t104, float64(1.0), float64(0x1.8p+52))
+	t108 := t106 - float64(0x1.8p+52)
+	t110 := t108 == t104
+	t111 := math.Float64bits(t106) << 63
+	t112 := sel(t110, t111, 0x0)
+	t113 := float64(x) < float64(0.0)
+	t114 := t113 && t48
+	t115 := !t110
+	t116 := t114 && t115
+	t120 := t112 & math.Float64bits(float64(x))
+	t121 := t97 ^ t120
+	t123 := sel(t116, math.Float64frombits(0x7ff8000000000000), math.Float64frombits(t121))
+	return float32(t123)
 }
 
 func powLongF32Go(dst []float32, x []float32, y []float32) {

@@ -106,7 +106,7 @@ zmax = (hi / (2 + hi)) ** 2 * mpf('1.002')
 s = series(lambda z: (2 * m.atanh(m.sqrt(z)) / m.sqrt(z) - 2) / z)
 emit('logF64', '(log((1+s)/(1-s)) - 2s) / s³ in z = s²', s, lambda z: z / 2, mpf('1e-20'), zmax, 7, 64)
 emit('logWide', '(log((1+s)/(1-s)) - 2s) / s³ in z = s², for float32 results', s, lambda z: z / 2, mpf('1e-20'), zmax, 4, 64)
-emit('log2Wide', 'log2((1+s)/(1-s)) / s in z = s², for float32 results', series(lambda z: 2 * m.atanh(m.sqrt(z)) / m.sqrt(z) / m.log(2)), lambda z: m.log(2) / 2, mpf('1e-20'), zmax, 6, 64, 0)
+emit('log2Wide', 'log2((1+s)/(1-s)) / s in z = s², for float32 results', series(lambda z: 2 * m.atanh(m.sqrt(z)) / m.sqrt(z) / m.log(2)), lambda z: m.log(2) / 2, mpf('1e-20'), zmax, 5, 64, 0)
 # Around C, the middle of one of sixteen parts of [ROOT, 2 ROOT): log(x/C) in s = (x-C) / ((x+C)/2).
 # Parts are of the same length in the bits of float64; 1 is the middle of one, and its C.
 ROOT = 0x3FE6555500000000
