@@ -1,8 +1,10 @@
 package tests
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -71,6 +73,28 @@ func (d *dev) end() {
 func (d *dev) again(log string) {
 	d.t.Helper()
 	background(d.t, filepath.Dir(log), d.dir)
+}
+
+// Reads through the daemon say nothing in its log, however large they are, and are
+// whole, aligned or not: the largest that a kernel asks for is 1 MiB.
+func TestReadsAreNotLogged(t *testing.T) {
+	d, log := started(t, "--direct")
+	d.run("random a.npy:u8:8388608 dist=integers seed=1")
+	before := readFile(log)
+	want := readFile(d.path("buffers/a.npy"))
+	if len(want) != 8388608+128 {
+		t.Fatalf("%d bytes", len(want))
+	}
+	for _, args := range []string{"bs=1M", "bs=4M iflag=fullblock", "bs=1048575 iflag=fullblock", "bs=1 skip=8388600"} {
+		out, err := exec.Command("sh", "-c", "dd if="+d.path("buffers/a.npy")+" "+args+" status=none").Output()
+		if must(t, err); !bytes.HasSuffix(want, out) || len(out) != len(want) && !strings.Contains(args, "skip") {
+			t.Errorf("%s: %d bytes, and they differ", args, len(out))
+		}
+	}
+	if text := readFile(log); !bytes.Equal(text, before) {
+		t.Errorf("the reads are in the log:\n%s", bytes.TrimPrefix(text, before))
+	}
+	d.end()
 }
 
 // A crash's trace is in the log, whoever asks after it.

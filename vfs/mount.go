@@ -113,7 +113,10 @@ const extraCaps = fuse.CAP_ATOMIC_O_TRUNC | fuse.CAP_HANDLE_KILLPRIV_V2
 
 // mountOptions are go-fuse's. The kernel checks permissions itself
 // (default_permissions); root mounts without fusermount. A write of 1 MiB is
-// the most that kernels take by default.
+// the most that kernels take by default. All answers are bytes in memory, so
+// nothing can be spliced: go-fuse would make a pipe ready for each answer before
+// it sees that, and log that it cannot for those of 1 MiB, which with their header
+// are more than fs.pipe-max-size lets a pipe hold.
 func (t *tree) mountOptions() fuse.MountOptions {
 	flags := append([]string{"default_permissions"}, t.opt.MountFlags...)
 	if t.opt.ReadOnly {
@@ -126,7 +129,7 @@ func (t *tree) mountOptions() fuse.MountOptions {
 		AllowOther: t.opt.AllowOther, Options: flags, FsName: t.opt.Source, Name: strings.TrimPrefix(FSType, "fuse."),
 		MaxWrite: 1 << 20, MaxInflightRequestBytes: maxInflight, DirectMount: os.Getuid() == 0, Debug: t.opt.Debug, Logger: t.opt.Logger,
 		ExtraCapabilities: extraCaps, PanicHandler: t.panicked, MaxBackground: 64,
-		DirectMountFlags: t.directFlags(),
+		DirectMountFlags: t.directFlags(), DisableSplice: true,
 	}
 }
 
