@@ -112,7 +112,7 @@ func (p *linePass[T]) run(x *kernels.Exec, tiles, buffer int, compute func(i int
 		return err
 	}
 	p.x, p.two, p.dir = x, *whole.two, forward[T]()
-	p.two.v1, p.two.v2, p.two.tile = 1, 1, l.tileReals()
+	p.two.v1, p.two.v2, p.two.step, p.two.tile = 1, 1, 2*l.m.w, l.tileReals() // in core blocks may be of several vectors
 	if l.r.inv {
 		p.dir = inverse(T(l.r.scale))
 	}

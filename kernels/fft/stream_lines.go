@@ -125,7 +125,9 @@ func (s *streamed) cuttable() bool {
 func (m machine) cuttable(n int) bool {
 	switch methodFor(n, m) {
 	case methodBluestein:
-		return m.cuttable(padLength(2*n - 1))
+		p := padLength(2*n - 1)
+		exact := m.size == 8 && p <= exactSpectrumMax // its spectrum is made in double-double, in core alone
+		return !exact && m.cuttable(p)
 	case methodTwoStep:
 		_, _, ok := m.sweeps(n)
 		return ok
