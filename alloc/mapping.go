@@ -45,7 +45,6 @@ func (b *Buffer) Map() (*Mapping, error) {
 	}
 	b.current.refs++
 	b.mappings.Add(1)
-	b.s.traffic.hits.Add(1)
 	b.touch()
 	b.Ref()
 	return &Mapping{Data: b.current.data, b: b, m: b.current}, nil

@@ -218,7 +218,6 @@ func (b *Buffer) promote(ctx context.Context, h *home, discard bool) error {
 	if !discard {
 		h.t.traffic.hits.Add(1)
 		s.traffic.in.Add(uint64(st.Size))
-		s.traffic.misses.Add(1)
 	}
 	s.traffic.moves.Add(1)
 	return nil

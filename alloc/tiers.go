@@ -18,8 +18,8 @@ type TierUsage struct {
 	BytesIn       uint64 // brought here by moves
 	BytesOut      uint64 // taken from here by moves
 	Moves         uint64 // to here
-	Hits          uint64 // RAM: mappings that found the bytes there; else promotions and streamed transfers
-	Misses        uint64 // RAM: promotions that brought bytes
+	Hits          uint64 // RAM: operands that jobs found there (CountReads); else promotions and streamed transfers
+	Misses        uint64 // RAM: operands that they did not
 	BytesRead     uint64 // streamed in place
 	BytesWritten  uint64
 	Verified, Bad uint64 // chunks whose checksum was compared, and that were wrong
@@ -70,6 +70,14 @@ func (s *Store) Tiers() []TierUsage {
 		list = append(list, s.tierUsage(t))
 	}
 	return list
+}
+
+// CountReads adds a job's operands to the account of the RAM tier: those whose
+// bytes it found there, and the others. Only the caller knows what is a job, and
+// what its second attempt.
+func (s *Store) CountReads(hits, misses int) {
+	s.traffic.hits.Add(uint64(hits))
+	s.traffic.misses.Add(uint64(misses))
 }
 
 // tierUsage tells of a spill tier.

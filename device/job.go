@@ -40,7 +40,9 @@ type Job struct {
 	queue    *Queue
 	call     *kernels.Call // nil once ended
 	plan     *kernels.Plan // nil once ended
-	mode     mode          // of the goroutine that runs it
+	mode     mode          // of the goroutine that runs it, as are used and stalled
+	used     bool          // its use of its buffers has been counted
+	stalled  bool          // and that it waited for moves
 	limits   limits
 	done     chan struct{} // closed when it has ended
 	ops      []operand     // inputs, then outputs

@@ -142,29 +142,55 @@ func (m *mover) wake() {
 	}
 }
 
-// stalled counts a job's waiting for moves.
-func (m *mover) stalled(t time.Duration) {
+// stalled counts a job's waiting for moves. One that tries again, since it found
+// too little memory, is one job still.
+func (m *mover) stalled(j *Job, t time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.stats.Stalls++
+	if !j.stalled {
+		j.stalled = true
+		m.stats.Stalls++
+	}
 	m.stats.Stalled += t
 }
 
-// used takes note that a job uses buffers: of what was brought ahead of it, and
-// for how warm they are.
-func (m *mover) used(parts []part, here bool) {
-	m.mu.Lock()
+// noteUse takes note that a job uses buffers, once, however often it tries:
+// whether memory had what it reads, and what was brought ahead of it, and how warm
+// the buffers are.
+func (d *Device) noteUse(j *Job, parts []part) {
+	if j.used {
+		return
+	}
+	j.used = true
+	hits, misses := 0, 0
 	for i := range parts {
-		if ino := parts[i].buf.Ino(); m.ahead[ino] {
-			delete(m.ahead, ino)
-			if here || parts[i].buf.Resident() {
-				m.stats.PrefetchHits++
-			}
+		here := parts[i].buf.Resident()
+		switch {
+		case !parts[i].reads:
+		case here:
+			hits++
+		default:
+			misses++
+		}
+		if ino := parts[i].buf.Ino(); d.moves != nil {
+			d.moves.met(ino, here)
+			d.hints.warm(ino)
 		}
 	}
-	m.mu.Unlock()
-	for i := range parts {
-		m.d.hints.warm(parts[i].buf.Ino())
+	d.store.CountReads(hits, misses)
+}
+
+// met takes note that a job has come to a buffer, here or not, that may have
+// been brought ahead of it.
+func (m *mover) met(ino uint64, here bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.ahead[ino] {
+		return
+	}
+	delete(m.ahead, ino)
+	if here {
+		m.stats.PrefetchHits++
 	}
 }
 

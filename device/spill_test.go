@@ -113,6 +113,62 @@ func TestCannotFit(t *testing.T) {
 	l.want(j, Done)
 }
 
+// However often a job tries until there is memory for it, it is one job that
+// waited, and uses its buffers once.
+func TestUseIsCountedOnce(t *testing.T) {
+	l := newSpillLab(t)
+	l.write("a.npy", npy(noise(5*unit, 1)...))
+	hold := l.held("g", "scratch=1900000")
+	j := l.put("mix a.npy x.npy n=1250000")
+	for range 3 {
+		before := l.d.Stats().Moves.Stalled
+		l.d.memoryFreed()
+		if !poll(func() bool { return l.d.Stats().Moves.Stalled > before && j.Snapshot().Reason == "memory" }) {
+			t.Fatalf("%+v", j.Snapshot())
+		}
+	}
+	l.gate("g").release()
+	l.want(hold, Done)
+	l.want(j, Done)
+	s := l.d.Stats()
+	if s.Moves.Stalls != 1 || s.Tiers[0].Hits != 1 || s.Tiers[0].Misses != 0 {
+		t.Errorf("%+v %+v", s.Moves, s.Tiers[0])
+	}
+	if heat := l.d.hints.get(l.ino("a.npy")).heat; heat != 1 {
+		t.Errorf("heat %g", heat)
+	}
+}
+
+// What a job reads is found in memory or not; outputs that it makes are neither.
+func TestHitsAndMisses(t *testing.T) {
+	l := newSpillLab(t)
+	l.write("big.npy", npy(noise(20*unit, 3)...))
+	l.write("a.npy", npy(noise(unit, 1)...))
+	l.write("b.npy", npy(noise(unit, 2)...))
+	for _, tt := range []struct {
+		line         string
+		hits, misses uint64
+	}{
+		{"mix a.npy b.npy x.npy n=1000", 2, 0},
+		{"mix a.npy a.npy x.npy n=1000", 1, 0}, // a buffer is one operand
+		{"tag 'x' x.npy", 1, 0},                // changed in place
+		{"stir big.npy y.npy", 0, 1},           // streamed from its tier
+	} {
+		before := l.d.Tiers()[0]
+		l.do(tt.line)
+		after := l.d.Tiers()[0]
+		if h, m := after.Hits-before.Hits, after.Misses-before.Misses; h != tt.hits || m != tt.misses {
+			t.Errorf("%s: %d hits and %d misses", tt.line, h, m)
+		}
+	}
+	l.evict("a.npy")
+	l.do("mix a.npy b.npy x.npy n=1000")
+	l.do("mix a.npy b.npy x.npy n=1000")
+	if u := l.d.Tiers()[0]; u.Hits != 4+3 || u.Misses != 1+1 {
+		t.Errorf("%d hits and %d misses", u.Hits, u.Misses)
+	}
+}
+
 // Buffers larger than memory are streamed: new outputs, updates in place, views,
 // and inputs that overlap the output.
 func TestStreamed(t *testing.T) {

@@ -84,11 +84,8 @@ func (ws *workspace) close() {
 func (d *Device) stage(ctx context.Context, j *Job) (*workspace, error) {
 	parts := j.parts()
 	ws, err := d.assemble(ctx, j, parts)
-	if d.moves == nil {
-		return ws, err
-	}
-	d.moves.used(parts, err == nil)
-	if err == nil || !lacksMemory(err) {
+	d.noteUse(j, parts)
+	if d.moves == nil || err == nil || !lacksMemory(err) {
 		return ws, err
 	}
 	return d.bringIn(ctx, j, parts)
@@ -246,7 +243,7 @@ func (d *Device) bringIn(ctx context.Context, j *Job, parts []part) (ws *workspa
 		return nil, err
 	}
 	defer d.moves.leave()
-	defer func() { d.moves.stalled(time.Since(start)) }()
+	defer func() { d.moves.stalled(j, time.Since(start)) }()
 	for try := range int64(bringTries + len(parts)) {
 		if err = d.roomFor(ctx, j, parts, try*d.slack()); err != nil {
 			if errors.Is(err, syscall.ENOSPC) {

@@ -89,7 +89,8 @@ func (d *Device) runStreamed(ctx context.Context, j *Job) error {
 			return named(j.ops[i].name, err)
 		}
 	}
-	d.moves.ranStreamed(parts)
+	d.noteUse(j, parts)
+	d.moves.ranStreamed()
 	return d.compute(j, x, func() error { return j.mode.streamed.Run(x) })
 }
 
@@ -106,7 +107,7 @@ func (d *Device) lend(ctx context.Context, j *Job, n int64) (*scratch, error) {
 		return nil, err
 	}
 	defer d.moves.leave()
-	defer func() { d.moves.stalled(time.Since(start)) }()
+	defer func() { d.moves.stalled(j, time.Since(start)) }()
 	for try := range int64(bringTries) {
 		if err = d.makeRoom(ctx, lent(n)+try*d.slack(), nil, 0, func(what string) { d.step(j, what) }); err != nil {
 			return nil, d.shortage(err)
@@ -195,8 +196,7 @@ func (d *Device) streamInstead(j *Job) bool {
 }
 
 // ranStreamed counts a streamed job.
-func (m *mover) ranStreamed(parts []part) {
-	m.used(parts, false)
+func (m *mover) ranStreamed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stats.Streamed++
