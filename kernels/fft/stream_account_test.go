@@ -146,3 +146,72 @@ func accountOf(t *testing.T, line string, operands map[string]ndarray.Array, mem
 	}
 	return a
 }
+
+// TestStreamedAccounts: the passes, the bytes and the memory that a plan tells are
+// those that the disk sees: every element of the result is written as often as there
+// are passes over it, none beside it, and those of the operand are read once.
+func TestStreamedAccounts(t *testing.T) {
+	rng := newRand(123)
+	operands := map[string]ndarray.Array{
+		"c": randomArray(rng, ndarray.C64, 40, 60), "r": randomArray(rng, ndarray.F32, 40, 66), "i": randomArray(rng, ndarray.I16, 30, 50), "p": randomArray(rng, ndarray.C64, 300, 23), "v": randomView(rng, randomArray(rng, ndarray.C64, 33, 48)),
+		"l": randomArray(rng, ndarray.C64, 34300), "e": randomArray(rng, ndarray.F32, 34300), "h": randomArray(rng, ndarray.C64, 17151), "w": randomArray(rng, ndarray.C64, 17150, 2), "z": randomArray(rng, ndarray.C64, 8195),
+		"x": randomArray(rng, ndarray.F32, 1000), "k": randomArray(rng, ndarray.F32, 701), "y0": randomArray(rng, ndarray.C64, 80, 60),
+	}
+	for _, c := range []struct {
+		line  string
+		exact bool // the last tile of an axis is not told as a full one
+	}{
+		{"fft c y", true}, {"ifft c y axes=0", true}, {"fft c y axes=0,1", true}, {"rfft r y axes=0,1", true}, {"irfft c y axes=0,1 norm=ortho", true}, {"fft i y axes=0,1", true}, {"ifft p y axes=0,1", true}, {"fft v y axes=0,1", true}, {"fft c y0[::2] axes=0,1", true}, {"fft c y n=50,64 axes=0,1", true},
+		{"fft l y", true}, {"rfft e y", true}, {"irfft h y", true}, {"ifft w y axes=0", false}, {"ifft z y", false},
+		{"dct e y", false}, {"dst e y type=4", false}, {"dct r y axes=0,1", false}, {"conv x k y method=fft", false},
+	} {
+		least := leastOf(t, c.line, operands)
+		for _, mem := range []int64{least, least + least/3, 3 * least} {
+			a := accountOf(t, c.line, operands, mem)
+			moved, longest := a.moved()
+			if told := a.plan.Moved; float64(moved) > told || float64(moved) < 0.75*told || c.exact && float64(moved) != told {
+				t.Errorf("%s in %d bytes: %d bytes were moved, the plan has %g", c.line, mem, moved, told)
+			}
+			if int64(longest) > mem {
+				t.Errorf("%s in %d bytes: a transfer of %d", c.line, mem, longest)
+			}
+			if least, most, between := times(a.dst[0].writes, a.out[0].Layout); least != most || least < 1 || most > len(a.plan.Explain) || between > 0 {
+				t.Errorf("%s in %d bytes: elements are written %d to %d times in %d passes, bytes between them %d times", c.line, mem, least, most, len(a.plan.Explain), between)
+			}
+			if least, most, _ := times(a.src[0].reads, a.in[0].Layout); least != 1 || most != 1 {
+				t.Errorf("%s in %d bytes: elements are read %d to %d times", c.line, mem, least, most)
+			}
+			if slices.ContainsFunc(a.src[0].writes, func(n int) bool { return n > 0 }) || (a.temp > 0) != (a.plan.Temp > 0) {
+				t.Errorf("%s in %d bytes: the operand is written, or temporary space is not what was told", c.line, mem)
+			}
+			for i, e := range a.plan.Explain {
+				if told := a.plan.Explain[0].Term == "pass1"; told && e.Term != "pass"+itoa(i+1) || !told && c.exact || e.Text == "" {
+					t.Errorf("%s: pass %d is %+v", c.line, i+1, e)
+				}
+			}
+		}
+	}
+}
+
+// TestInPlaceTraffic: what lies between the columns of an array that is changed where
+// it lies is not read, and not told.
+func TestInPlaceTraffic(t *testing.T) {
+	l := ndarray.NewLayout(ndarray.C64, 64, 100)
+	r := &request{axes: []int{0}, shape: l.Shape, in: l.Shape, out: l.Shape, prec: ndarray.F32, scale: 1, threads: 1}
+	s := &streamed{r: r, m: machineFor(r.prec), src: l, dst: l, order: r.axes, within: true, complex: ndarray.C64}
+	p := s.newPass(s.order, 0, 1)
+	s.passes = []*pass{p}
+	if _, _, inPlace := s.tileAt(p, 0); !inPlace || p.tiles() != 100 {
+		t.Fatalf("in place: %t, %d tiles", inPlace, p.tiles())
+	}
+	if got, want := s.traffic(true), float64(2*l.Bytes()); got != want {
+		t.Errorf("%g bytes are moved, want %g", got, want)
+	}
+	s.within = false
+	if got := s.traffic(true); got <= float64(2*l.Bytes()) {
+		t.Errorf("from elsewhere %g bytes are moved: what lies between is read too", got)
+	}
+	if cost := s.traffic(false); cost <= s.traffic(true) {
+		t.Errorf("%g bytes cost %g", s.traffic(true), cost)
+	}
+}

@@ -66,8 +66,12 @@ func (s *streamed) traffic(bytes bool) (total float64) {
 	for _, p := range s.passes {
 		sum, n := 0.0, p.tiles()
 		for i := range min(n, most) {
-			src, dst := s.tileAt(p, i)
-			read, readCost := stream.SourceTraffic(src)
+			src, dst, inPlace := s.tileAt(p, i)
+			source := stream.SourceTraffic
+			if inPlace { // what lies between is not read: others write it
+				source = stream.SinkTraffic
+			}
+			read, readCost := source(src)
 			wrote, writeCost := stream.SinkTraffic(dst)
 			if sum += read + wrote; !bytes {
 				sum += readCost + writeCost + stream.StepCost - read - wrote
@@ -78,14 +82,14 @@ func (s *streamed) traffic(bytes bool) (total float64) {
 	return total
 }
 
-// tileAt is tile i at both ends.
-func (s *streamed) tileAt(p *pass, i int) (src, dst ndarray.Layout) {
+// tileAt is tile i at both ends, and whether they are the same place.
+func (s *streamed) tileAt(p *pass, i int) (src, dst ndarray.Layout, inPlace bool) {
 	if p.columns() {
-		return p.from.panel(i), p.to.panel(i)
+		return p.from.panel(i), p.to.panel(i), true
 	}
 	lo, hi := p.box(i)
-	src, dst, _ = s.ends(p)
-	return p.source(src, lo, hi), p.sink(dst, lo, hi)
+	src, dst, inPlace = s.ends(p)
+	return p.source(src, lo, hi), p.sink(dst, lo, hi), inPlace
 }
 
 // columns tells whether the pass goes through columns of panels.
