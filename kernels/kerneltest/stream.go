@@ -228,7 +228,8 @@ func (r *streamRun) newTemp(n int64) (kernels.Blob, error) {
 }
 
 // store puts the operands on the disk. An output that may share memory with an
-// input, and is the same part of the same file, does.
+// input, and is the same part of the same file, does; any other input lies
+// elsewhere than planned, as what the device sets aside does.
 func (r *streamRun) store() {
 	for i, a := range r.job.Out {
 		s := r.stored(a, r.head(i))
@@ -236,11 +237,11 @@ func (r *streamRun) store() {
 		r.dst = append(r.dst, s.Blob.(*Blob))
 	}
 	for i, a := range r.job.In {
-		s := r.stored(a, 0)
+		s := r.stored(a, headBytes)
 		for k, out := range r.job.Out {
 			if r.job.Plan.Alias && r.head(k) == 0 && r.job.Call.In[i].Path == r.job.Call.Out[k].Path && ndarray.SameLayout(a.Layout, out.Layout) {
 				r.dst[k].inPlace = true
-				s.Blob = r.dst[k]
+				s = kernels.Stored{Blob: r.dst[k], Layout: a.Layout}
 			}
 		}
 		r.exec.Src = append(r.exec.Src, s)

@@ -104,7 +104,7 @@ func TestStreamWatch(t *testing.T) {
 			_ = whole(x.Ctx, outside(x.Dst[0], -1), make([]byte, 80), false)
 			return copyStored(x)
 		},
-		"of a blob of 80: invalid argument": func(x *kernels.Exec) error {
+		"of a blob of 208: invalid argument": func(x *kernels.Exec) error {
 			if err := whole(x.Ctx, outside(x.Src[0], 1), make([]byte, 80), false); !errors.Is(err, syscall.EINVAL) {
 				return fmt.Errorf("beyond the end: %w", err)
 			}
