@@ -50,7 +50,7 @@ func TestOneSnapshotAHandle(t *testing.T) {
 		if k, _ := f.ReadAt(make([]byte, 10), int64(n)); k != 0 {
 			t.Errorf("%s: %d bytes past the end", name, k)
 		}
-		if st, err := f.Stat(); err != nil || st.Size() != 0 || !st.Mode().IsRegular() {
+		if st, err := f.Stat(); err != nil || st.Size() != int64(n) || !st.Mode().IsRegular() {
 			t.Errorf("%s: %v, %v", name, st, err)
 		}
 		if err := f.Close(); err != nil {

@@ -5,9 +5,12 @@
 // # Files
 //
 // Generated files are made as a whole when they are opened, so that a read
-// from any offset sees one consistent text, and are read with direct I/O since
-// their size shows as 0. Files on which one may wait (run, wait, events) are
-// streams: a blocked read does not hold up a write on the same handle.
+// from any offset sees one consistent text, and are read with direct I/O, since
+// their size is that of the text that was opened last and may be out of date, 0
+// at first. Who reads them through the kernel's cache instead (sendfile, splice,
+// mmap) may see the text of another who opened at the same moment. Files on which
+// one may wait (run, wait, events) are streams: a blocked read does not hold up a
+// write on the same handle, and sendfile is refused.
 //
 // run and the ctl files get a new inode at each look-up. The kernel
 // serialises direct writes to one inode beyond its size, and these have size

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ func (a attr) fill(out *fuse.Attr) {
 	out.Mode = a.mode
 	out.Uid, out.Gid = a.uid, a.gid
 	out.Size = a.size
+	out.Blocks = (a.size + 511) / 512 // fewer would make cp(1) look for holes
 	out.Nlink = 1
 	out.Blksize = blockSize
 	t := a.time
@@ -54,13 +56,36 @@ type control struct {
 	fs.Inode
 	t      *tree
 	attr   func() attr
-	static bool // attr never changes
+	static bool         // attr never changes
+	length atomic.Int64 // of the text that was made last, which the size shows
 }
 
 var _ fs.NodeSetxattrer = (*control)(nil)
 
+// show is told the length of a text that is being opened, and has the kernel
+// know it as the file's size when the open returns. read(2) does not ask for the
+// size, but sendfile(2) and splice(2) read nothing at or beyond it, without an
+// error: busybox's cat and cp, Python's shutil. fstat(2) tells it as well, as
+// rsync and tar expect. An attempt that fails leaves them what they had.
+func (n *control) show(length int) {
+	switch was := n.length.Swap(int64(length)); {
+	case was > int64(length):
+		n.NotifyContent(-1, 0) // the attributes alone are asked for anew
+	case was < int64(length):
+		// A byte in the kernel's cache moves the end of the file. What is cached is dropped as the open returns.
+		n.WriteCache(int64(length)-1, []byte{'\n'})
+	}
+}
+
+// fill is attr's, with the size that is to be shown.
+func (n *control) fill(out *fuse.Attr) {
+	a := n.attr()
+	a.size = max(a.size, uint64(n.length.Load()))
+	a.fill(out)
+}
+
 func (n *control) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	n.attr().fill(&out.Attr)
+	n.fill(&out.Attr)
 	if n.static {
 		out.SetTimeout(staticTime)
 	}
@@ -72,7 +97,7 @@ func (n *control) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn
 	if in.Valid&(fuse.FATTR_MODE|fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
 		return syscall.EPERM
 	}
-	n.attr().fill(&out.Attr)
+	n.fill(&out.Attr)
 	return 0
 }
 
@@ -109,6 +134,7 @@ func (n *textNode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32,
 	if err != nil {
 		return nil, 0, device.Errno(err)
 	}
+	n.show(len(text))
 	return &textHandle{text: text}, fuse.FOPEN_DIRECT_IO | fuse.FOPEN_NOFLUSH, 0
 }
 
@@ -142,6 +168,7 @@ func (n *valueNode) Open(ctx context.Context, _ uint32) (fs.FileHandle, uint32, 
 	if err != nil {
 		return nil, 0, device.Errno(err)
 	}
+	n.show(len(text))
 	return &valueHandle{textHandle: textHandle{text}, node: n, cred: cred(ctx)}, fuse.FOPEN_DIRECT_IO, 0
 }
 

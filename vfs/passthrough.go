@@ -31,6 +31,8 @@ type bridge struct {
 	nodes   map[uint64]*backing
 	handles map[uint64]uint64 // by handle: its node
 	refused error             // why the kernel took no backing file
+
+	streams sync.Map // handles on which one may wait
 }
 
 // backing is a file that the kernel reads and writes for an inode, and how many
@@ -92,7 +94,23 @@ func (b *bridge) isEnabled() bool {
 func (b *bridge) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	status := b.RawFileSystem.Open(cancel, in, out)
 	b.settle(cancel, in.NodeId, out, status)
+	if status.Ok() && out.OpenFlags&fuse.FOPEN_STREAM != 0 {
+		b.streams.Store(out.Fh, nil)
+	}
 	return status
+}
+
+// Read refuses to fill the kernel's cache from a stream, which sendfile(2) and
+// splice(2) want: others would read what it took, and only a fatal signal would
+// end its wait. The kernel names the lock owner when it reads for read(2), and
+// for read(2) alone. Who gets EINVAL from the others falls back to that.
+func (b *bridge) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	if in.ReadFlags&fuse.READ_LOCKOWNER == 0 {
+		if _, ok := b.streams.Load(in.Fh); ok {
+			return nil, fuse.EINVAL
+		}
+	}
+	return b.RawFileSystem.Read(cancel, in, buf)
 }
 
 // Create is Open for a new buffer.
@@ -142,6 +160,7 @@ func (b *bridge) take(o offer, node uint64, out *fuse.OpenOut) bool {
 // Release withdraws the backing file with the last handle that used it.
 func (b *bridge) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
 	b.forget(in.Fh) // before the number can be used again
+	b.streams.Delete(in.Fh)
 	b.RawFileSystem.Release(cancel, in)
 }
 

@@ -96,12 +96,17 @@ func queueAttr(q *device.Queue, mask uint32) func() attr {
 func (t *tree) queueFiles(q *device.Queue) map[string]entry {
 	node := func(make func() fs.InodeEmbedder) entry { return entry{mode: syscall.S_IFREG, make: make} }
 	readable := queueAttr(q, 0o444)
+	waitable := func() attr { // not of size 0: sendfile(2) shall ask, and be told that it cannot
+		a := readable()
+		a.size = blockSize
+		return a
+	}
 	files := map[string]entry{
 		"ctl": {mode: syscall.S_IFREG, fresh: true, make: func() fs.InodeEmbedder {
 			return &sessionNode{control: control{t: t, attr: queueAttr(q, 0o666)}, queue: q, sync: q.Name == device.RunQueue}
 		}},
-		"wait":   node(func() fs.InodeEmbedder { return &waitNode{control{t: t, attr: readable}, q} }),
-		"events": node(func() fs.InodeEmbedder { return &eventsNode{control{t: t, attr: readable}, q} }),
+		"wait":   node(func() fs.InodeEmbedder { return &waitNode{control{t: t, attr: waitable}, q} }),
+		"events": node(func() fs.InodeEmbedder { return &eventsNode{control{t: t, attr: waitable}, q} }),
 		"log":    node(func() fs.InodeEmbedder { return &logNode{control{t: t, attr: readable}, q} }),
 		"status": node(func() fs.InodeEmbedder {
 			return &textNode{control: control{t: t, attr: readable}, text: func() ([]byte, error) { return queueText(q.Stats()), nil }}

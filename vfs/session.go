@@ -33,7 +33,9 @@ func (n *sessionNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, ui
 		Sync: n.sync, NonBlock: flags&syscall.O_NONBLOCK != 0, WriteOnly: flags&syscall.O_ACCMODE == syscall.O_WRONLY,
 	})
 	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
-		return &verbsHandle{textHandle{n.t.verbList()}, s}, fuse.FOPEN_DIRECT_IO, 0
+		verbs := n.t.verbList()
+		n.show(len(verbs))
+		return &verbsHandle{textHandle{verbs}, s}, fuse.FOPEN_DIRECT_IO, 0
 	}
 	return &sessionHandle{s}, stream, 0
 }
