@@ -2,14 +2,17 @@ package fft
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 
 	"vgpu/kernels"
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/stream"
 )
 
 // ledger is a blob that keeps account of what is moved, byte by byte.
@@ -102,18 +105,10 @@ func (a *account) moved() (moved int64, longest int) {
 	return moved, longest
 }
 
-// accountOf runs a line outside memory, within mem bytes, and demands the bits of the
-// line in core, and no more memory and temporary space than the plan says.
-func accountOf(t *testing.T, line string, operands map[string]ndarray.Array, mem int64) *account {
+// run runs the plan on two threads, on a disk that has the operands and the result,
+// and demands no more memory and temporary space than it says.
+func (a *account) run(t *testing.T, what string) {
 	t.Helper()
-	want, _, err := kerneltest.Run(t, Kernels(), line, operands)
-	must(t, err)
-	j, err := kerneltest.Prepare(t, Kernels(), line, operands)
-	must(t, err)
-	a := &account{in: j.In, out: j.Out}
-	if a.plan, err = j.Plan.Stream(mem); err != nil {
-		t.Fatalf("%s in %d bytes: %v", line, mem, err)
-	}
 	d, lent := kerneltest.NewDisk(t), &allocated{}
 	x := &kernels.Exec{Ctx: t.Context(), Mem: lent, Temp: func(n int64) (kernels.Blob, error) {
 		l := ledgerOn(d, bytes.Repeat([]byte{0xff}, int(n)), 0, int(n)) // NaNs
@@ -129,22 +124,55 @@ func accountOf(t *testing.T, line string, operands map[string]ndarray.Array, mem
 		}
 		return out
 	}
-	x.Src, x.Dst = on(&a.src, j.In), on(&a.dst, j.Out)
+	x.Src, x.Dst = on(&a.src, a.in), on(&a.dst, a.out)
 	onPool(t, 2, 0, func(w *pool.Worker) error {
 		x.W = w
 		return a.plan.Run(x)
 	})
 	d.Quiet()
-	a.mem = lent.n
-	if a.mem > a.plan.Mem || a.plan.Mem > mem || a.temp > a.plan.Temp {
-		t.Errorf("%s in %d bytes: the plan has %d and %d of temporary space, the run took %d and %d", line, mem, a.plan.Mem, a.plan.Temp, a.mem, a.temp)
+	if a.mem = lent.n; a.mem > a.plan.Mem || a.temp > a.plan.Temp {
+		t.Errorf("%s: the plan has %d bytes and %d of temporary space, the run took %d and %d", what, a.plan.Mem, a.plan.Temp, a.mem, a.temp)
 	}
+}
+
+// accountOf runs a line outside memory, within mem bytes, and demands the bits of the
+// line in core.
+func accountOf(t *testing.T, line string, operands map[string]ndarray.Array, mem int64) *account {
+	t.Helper()
+	want, _, err := kerneltest.Run(t, Kernels(), line, operands)
+	must(t, err)
+	j, err := kerneltest.Prepare(t, Kernels(), line, operands)
+	must(t, err)
+	a := &account{in: j.In, out: j.Out}
+	if a.plan, err = j.Plan.Stream(mem); err != nil || a.plan.Mem > mem {
+		t.Fatalf("%s in %d bytes: %+v, %v", line, mem, a.plan, err)
+	}
+	a.run(t, line)
 	for path, out := range j.Outputs {
 		if !bytes.Equal(out.Data, want[path].Data) {
 			t.Errorf("%s in %d bytes: %s has other bits than in core", line, mem, path)
 		}
 	}
 	return a
+}
+
+// plannedIn makes a plan in some memory: the least, or more by a factor. The least is
+// enough, and a byte less is refused with it, as nothing is.
+func plannedIn(t *testing.T, what string, factor float64, plan func(mem int64) (*kernels.Streamed, error)) *kernels.Streamed {
+	t.Helper()
+	var low, again *stream.NoMemError
+	if _, err := plan(0); !errors.As(err, &low) || !errors.Is(err, syscall.ENOMEM) || low.Have != 0 {
+		t.Fatalf("%s without memory: %v", what, err)
+	}
+	if _, err := plan(low.Least - 1); !errors.As(err, &again) || again.Least != low.Least || again.Have != low.Least-1 {
+		t.Fatalf("%s in a byte less than %d: %v", what, low.Least, err)
+	}
+	mem := max(low.Least, int64(factor*float64(low.Least)))
+	s, err := plan(mem)
+	if err != nil || s.Mem > mem || s.Mem <= 0 {
+		t.Fatalf("%s in %d bytes: %+v, %v", what, mem, s, err)
+	}
+	return s
 }
 
 // TestStreamedAccounts: the passes, the bytes and the memory that a plan tells are
