@@ -49,9 +49,9 @@ var elementaries = []elementary{
 	{"erf", ErfF32, ErfF64, math.Erf, bigErf, span{-6, 6}},
 	{"erfc", ErfcF32, ErfcF64, math.Erfc, bigErfcFor, span{-3, 12}},
 	{"sigmoid", SigmoidF32, SigmoidF64, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, bigSigmoid, span{-50, 40}},
-	{"silu", SiluF32, SiluF64, gated(func(x float64) float64 { return x / (1 + math.Exp(-x)) }), bigSilu, span{-50, 40}},
+	{"silu", SiluF32, SiluF64, gated(func(x float64) float64 { return x / (1 + math.Exp(-x)) }), bigSilu, span{-760, 40}},
 	{"gelu", GeluF32, GeluF64, gated(func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }), bigGelu, span{-10, 10}},
-	{"gelutanh", GeluTanhF32, GeluTanhF64, gated(geluTanhRef), bigGeluTanh, span{-8, 8}},
+	{"gelutanh", GeluTanhF32, GeluTanhF64, gated(geluTanhRef), bigGeluTanh, span{-22, 8}},
 	{"sqrt", SqrtF32, SqrtF64, math.Sqrt, func(x *big.Float) *big.Float { return newBig().Sqrt(x) }, span{0, 10}},
 	{"rsqrt", RsqrtF32, RsqrtF64, func(x float64) float64 { return 1 / math.Sqrt(x) }, func(x *big.Float) *big.Float { return quo2(bf(1), newBig().Sqrt(x)) }, span{0, 10}},
 }

@@ -4695,9 +4695,9 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z19
 	VPBROADCASTQ mathConstants<>+3968(SB), Z18
 	VPBROADCASTQ mathConstants<>+4000(SB), Z17
-	VPBROADCASTQ mathConstants<>+5344(SB), Z16
-	VPXORQ       Z15, Z15, Z15
-	VPBROADCASTQ mathConstants<>+4352(SB), Z14
+	VPBROADCASTQ mathConstants<>+4352(SB), Z16
+	VPBROADCASTQ mathConstants<>+5344(SB), Z15
+	VPXORQ       Z14, Z14, Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4723,10 +4723,10 @@ loop:
 	VFMADD231PD  Z3, Z4, Z1
 	VADDPD       Z1, Z31, Z1
 	VSCALEFPD    Z2, Z1, Z2
-	VMAXPD       Z0, Z16, Z0
-	VCMPPD       $0x01, Z15, Z0, K1
+	VMAXPD       Z0, Z15, Z0
+	VMINPD       Z0, Z16, Z0
+	VCMPPD       $0x01, Z14, Z0, K1
 	VBLENDMPD    Z2, Z31, K1, Z1
-	VMINPD       Z0, Z14, Z0
 	VMULPD       Z1, Z0, Z1
 	VADDPD       Z2, Z31, Z2
 	VDIVPD       Z2, Z1, Z2
@@ -4763,10 +4763,10 @@ tail:
 	VFMADD231PD  Z3, Z4, Z1
 	VADDPD       Z1, Z31, Z1
 	VSCALEFPD    Z2, Z1, Z2
-	VMAXPD       Z0, Z16, Z0
-	VCMPPD       $0x01, Z15, Z0, K1
+	VMAXPD       Z0, Z15, Z0
+	VMINPD       Z0, Z16, Z0
+	VCMPPD       $0x01, Z14, Z0, K1
 	VBLENDMPD    Z2, Z31, K1, Z1
-	VMINPD       Z0, Z14, Z0
 	VMULPD       Z1, Z0, Z1
 	VADDPD       Z2, Z31, Z2
 	VDIVPD       Z2, Z1, Z2
@@ -4832,15 +4832,15 @@ loop:
 	VMULPD       Y4, Y3, Y4
 	VMOVUPS      mathConstants<>+5344(SB), Y3
 	VMAXPD       Y0, Y3, Y3
-	VCMPPD       $0x01, mathConstants<>+1888(SB), Y3, Y0
-	VBLENDVPD    Y0, Y4, Y14, Y0
-	VMOVUPS      mathConstants<>+4352(SB), Y1
-	VMINPD       Y3, Y1, Y1
-	VMULPD       Y0, Y1, Y0
+	VMOVUPS      mathConstants<>+4352(SB), Y0
+	VMINPD       Y3, Y0, Y0
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y3
+	VBLENDVPD    Y3, Y4, Y14, Y3
+	VMULPD       Y3, Y0, Y3
 	VADDPD       Y4, Y14, Y4
-	VDIVPD       Y4, Y0, Y4
-	VCVTPD2PSY   Y4, X0
-	VMOVUPS      X0, (DI)(AX*4)
+	VDIVPD       Y4, Y3, Y4
+	VCVTPD2PSY   Y4, X3
+	VMOVUPS      X3, (DI)(AX*4)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -5169,9 +5169,9 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z16
 	VPBROADCASTQ mathConstants<>+3968(SB), Z15
 	VPBROADCASTQ mathConstants<>+4000(SB), Z14
-	VPBROADCASTQ mathConstants<>+5344(SB), Z13
-	VPXORQ       Z12, Z12, Z12
-	VPBROADCASTQ mathConstants<>+4352(SB), Z11
+	VPBROADCASTQ mathConstants<>+4352(SB), Z13
+	VPBROADCASTQ mathConstants<>+5344(SB), Z12
+	VPXORQ       Z11, Z11, Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5202,10 +5202,10 @@ loop:
 	VFMADD231PD  Z3, Z4, Z2
 	VADDPD       Z2, Z31, Z2
 	VSCALEFPD    Z1, Z2, Z1
-	VMAXPD       Z0, Z13, Z0
-	VCMPPD       $0x01, Z12, Z0, K1
+	VMAXPD       Z0, Z12, Z0
+	VMINPD       Z0, Z13, Z0
+	VCMPPD       $0x01, Z11, Z0, K1
 	VBLENDMPD    Z1, Z31, K1, Z2
-	VMINPD       Z0, Z11, Z0
 	VMULPD       Z2, Z0, Z2
 	VADDPD       Z1, Z31, Z1
 	VDIVPD       Z1, Z2, Z1
@@ -5247,10 +5247,10 @@ tail:
 	VFMADD231PD  Z3, Z4, Z2
 	VADDPD       Z2, Z31, Z2
 	VSCALEFPD    Z1, Z2, Z1
-	VMAXPD       Z0, Z13, Z0
-	VCMPPD       $0x01, Z12, Z0, K1
+	VMAXPD       Z0, Z12, Z0
+	VMINPD       Z0, Z13, Z0
+	VCMPPD       $0x01, Z11, Z0, K1
 	VBLENDMPD    Z1, Z31, K1, Z2
-	VMINPD       Z0, Z11, Z0
 	VMULPD       Z2, Z0, Z2
 	VADDPD       Z1, Z31, Z1
 	VDIVPD       Z1, Z2, Z1
@@ -5322,15 +5322,15 @@ loop:
 	VMULPD       Y3, Y4, Y3
 	VMOVUPS      mathConstants<>+5344(SB), Y4
 	VMAXPD       Y0, Y4, Y4
-	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
-	VBLENDVPD    Y0, Y3, Y15, Y0
-	VMOVUPS      mathConstants<>+4352(SB), Y2
-	VMINPD       Y4, Y2, Y2
-	VMULPD       Y0, Y2, Y0
+	VMOVUPS      mathConstants<>+4352(SB), Y0
+	VMINPD       Y4, Y0, Y0
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y4
+	VBLENDVPD    Y4, Y3, Y15, Y4
+	VMULPD       Y4, Y0, Y4
 	VADDPD       Y3, Y15, Y3
-	VDIVPD       Y3, Y0, Y3
-	VCVTPD2PSY   Y3, X0
-	VMOVUPS      X0, (DI)(AX*4)
+	VDIVPD       Y3, Y4, Y3
+	VCVTPD2PSY   Y3, X4
+	VMOVUPS      X4, (DI)(AX*4)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -11840,8 +11840,8 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3168(SB), Z30
 	VPBROADCASTQ mathConstants<>+3712(SB), Z29
 	VPBROADCASTQ mathConstants<>+3776(SB), Z28
-	VPBROADCASTQ mathConstants<>+4672(SB), Z27
-	VPBROADCASTQ mathConstants<>+4064(SB), Z26
+	VPXORQ       Z27, Z27, Z27
+	VPBROADCASTQ mathConstants<>+9408(SB), Z26
 	VPBROADCASTQ mathConstants<>+3680(SB), Z25
 	VPBROADCASTQ mathConstants<>+3744(SB), Z24
 	VPBROADCASTQ mathConstants<>+6016(SB), Z23
@@ -11856,8 +11856,7 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+6304(SB), Z14
 	VPBROADCASTQ mathConstants<>+1632(SB), Z13
 	VPBROADCASTQ mathConstants<>+5344(SB), Z12
-	VPXORQ       Z11, Z11, Z11
-	VPBROADCASTQ mathConstants<>+5696(SB), Z10
+	VPBROADCASTQ mathConstants<>+5696(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11865,8 +11864,7 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Z0
 	VPORQ        Z30, Z0, Z1
-	VMINPD       Z1, Z26, Z1
-	VMAXPD       Z1, Z27, Z1
+	VMAXPD       Z1, Z26, Z1
 	VMOVAPS      Z29, Z2
 	VFMADD231PD  Z25, Z1, Z2
 	VSUBPD       Z29, Z2, Z2
@@ -11893,28 +11891,30 @@ loop:
 	VFMADD231PD  Z7, Z6, Z5
 	VADDPD       Z1, Z5, Z1
 	VADDPD       Z1, Z4, Z1
-	VSCALEFPD    Z2, Z1, Z2
-	VMAXPD       Z0, Z12, Z0
-	VCMPPD       $0x01, Z11, Z0, K1
-	VBLENDMPD    Z2, Z31, K1, Z1
-	VMULPD       Z1, Z0, Z4
-	VFMSUB213PD  Z4, Z0, Z1
-	VADDPD       Z2, Z31, Z5
+	VSCALEFPD    Z2, Z1, Z4
+	VADDPD       Z4, Z31, Z5
 	VSUBPD       Z5, Z31, Z7
-	VADDPD       Z2, Z7, Z2
-	VDIVPD       Z5, Z31, Z7
-	VMULPD       Z7, Z4, Z6
-	VFNMADD231PD Z5, Z6, Z4
-	VADDPD       Z1, Z4, Z1
-	VFNMADD231PD Z2, Z6, Z1
-	VFMADD231PD  Z7, Z1, Z6
-	VPANDQ       Z30, Z0, Z7
-	VPORQ        Z7, Z6, Z7
-	VCMPPD       $0x01, Z10, Z0, K1
+	VADDPD       Z4, Z7, Z4
+	VMAXPD       Z0, Z12, Z0
+	VCMPPD       $0x01, Z27, Z0, K1
+	VBLENDMPD    Z1, Z31, K1, Z1
+	VMULPD       Z1, Z0, Z7
+	VFMSUB213PD  Z7, Z0, Z1
+	VDIVPD       Z5, Z31, Z6
+	VMULPD       Z6, Z7, Z3
+	VFNMADD231PD Z5, Z3, Z7
+	VADDPD       Z1, Z7, Z1
+	VFNMADD231PD Z4, Z3, Z1
+	VFMADD231PD  Z6, Z1, Z3
+	VBLENDMPD    Z2, Z27, K1, Z2
+	VSCALEFPD    Z2, Z3, Z2
+	VPANDQ       Z30, Z0, Z3
+	VPORQ        Z3, Z2, Z3
+	VCMPPD       $0x01, Z11, Z0, K1
 	VCMPPD       $0x03, Z0, Z0, K2
-	VBLENDMPD    Z7, Z0, K2, Z0
-	VBLENDMPD    Z7, Z0, K1, Z7
-	VMOVUPD      Z7, (DI)(AX*8)
+	VBLENDMPD    Z3, Z0, K2, Z0
+	VBLENDMPD    Z3, Z0, K1, Z3
+	VMOVUPD      Z3, (DI)(AX*8)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -11928,8 +11928,7 @@ tail:
 	KMOVQ        R10, K7
 	VMOVUPD.Z    (SI)(AX*8), K7, Z0
 	VPORQ        Z30, Z0, Z1
-	VMINPD       Z1, Z26, Z1
-	VMAXPD       Z1, Z27, Z1
+	VMAXPD       Z1, Z26, Z1
 	VMOVAPS      Z29, Z2
 	VFMADD231PD  Z25, Z1, Z2
 	VSUBPD       Z29, Z2, Z2
@@ -11956,28 +11955,30 @@ tail:
 	VFMADD231PD  Z7, Z6, Z5
 	VADDPD       Z1, Z5, Z1
 	VADDPD       Z1, Z4, Z1
-	VSCALEFPD    Z2, Z1, Z2
-	VMAXPD       Z0, Z12, Z0
-	VCMPPD       $0x01, Z11, Z0, K1
-	VBLENDMPD    Z2, Z31, K1, Z1
-	VMULPD       Z1, Z0, Z4
-	VFMSUB213PD  Z4, Z0, Z1
-	VADDPD       Z2, Z31, Z5
+	VSCALEFPD    Z2, Z1, Z4
+	VADDPD       Z4, Z31, Z5
 	VSUBPD       Z5, Z31, Z7
-	VADDPD       Z2, Z7, Z2
-	VDIVPD       Z5, Z31, Z7
-	VMULPD       Z7, Z4, Z6
-	VFNMADD231PD Z5, Z6, Z4
-	VADDPD       Z1, Z4, Z1
-	VFNMADD231PD Z2, Z6, Z1
-	VFMADD231PD  Z7, Z1, Z6
-	VPANDQ       Z30, Z0, Z7
-	VPORQ        Z7, Z6, Z7
-	VCMPPD       $0x01, Z10, Z0, K1
+	VADDPD       Z4, Z7, Z4
+	VMAXPD       Z0, Z12, Z0
+	VCMPPD       $0x01, Z27, Z0, K1
+	VBLENDMPD    Z1, Z31, K1, Z1
+	VMULPD       Z1, Z0, Z7
+	VFMSUB213PD  Z7, Z0, Z1
+	VDIVPD       Z5, Z31, Z6
+	VMULPD       Z6, Z7, Z3
+	VFNMADD231PD Z5, Z3, Z7
+	VADDPD       Z1, Z7, Z1
+	VFNMADD231PD Z4, Z3, Z1
+	VFMADD231PD  Z6, Z1, Z3
+	VBLENDMPD    Z2, Z27, K1, Z2
+	VSCALEFPD    Z2, Z3, Z2
+	VPANDQ       Z30, Z0, Z3
+	VPORQ        Z3, Z2, Z3
+	VCMPPD       $0x01, Z11, Z0, K1
 	VCMPPD       $0x03, Z0, Z0, K2
-	VBLENDMPD    Z7, Z0, K2, Z0
-	VBLENDMPD    Z7, Z0, K1, Z7
-	VMOVUPD      Z7, K7, (DI)(AX*8)
+	VBLENDMPD    Z3, Z0, K2, Z0
+	VBLENDMPD    Z3, Z0, K1, Z3
+	VMOVUPD      Z3, K7, (DI)(AX*8)
 	ADDQ         R9, AX
 
 done:
@@ -11992,28 +11993,27 @@ TEXT ·siluF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+3168(SB), Y13
-	VMOVUPS mathConstants<>+3776(SB), Y12
-	VMOVUPS mathConstants<>+1632(SB), Y11
-	VMOVUPS mathConstants<>+4672(SB), Y10
-	VMOVUPS mathConstants<>+4064(SB), Y9
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+3168(SB), Y12
+	VMOVUPS mathConstants<>+3776(SB), Y11
+	VPXOR   Y10, Y10, Y10
+	VMOVUPS mathConstants<>+9408(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VPOR         Y13, Y0, Y1
-	VMINPD       Y1, Y9, Y1
-	VMAXPD       Y1, Y10, Y1
+	VPOR         Y12, Y0, Y1
+	VMAXPD       Y1, Y9, Y1
 	VMOVAPS      Y14, Y2
 	VFMADD231PD  mathConstants<>+3680(SB), Y1, Y2
 	VSUBPD       Y14, Y2, Y2
 	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
-	VFNMADD231PD Y12, Y2, Y3
+	VFNMADD231PD Y11, Y2, Y3
 	VSUBPD       Y3, Y1, Y1
-	VFNMADD231PD Y12, Y2, Y1
+	VFNMADD231PD Y11, Y2, Y1
 	VADDPD       Y3, Y15, Y4
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
@@ -12029,12 +12029,12 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y8
-	VFMADD213PD  Y11, Y3, Y8
+	VFMADD213PD  Y13, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
 	VADDPD       Y1, Y4, Y1
 	VMOVAPS      Y14, Y4
-	VFMADD231PD  Y11, Y2, Y4
+	VFMADD231PD  Y13, Y2, Y4
 	VSUBPD       Y14, Y4, Y5
 	VSUBPD       Y5, Y2, Y5
 	VADDPD       Y14, Y5, Y5
@@ -12044,28 +12044,40 @@ loop:
 	VPSLLQ       $0x34, Y5, Y5
 	VPADDQ       Y15, Y5, Y5
 	VMULPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+5344(SB), Y4
-	VMAXPD       Y0, Y4, Y4
-	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
-	VBLENDVPD    Y0, Y5, Y15, Y0
-	VMULPD       Y0, Y4, Y1
-	VFMSUB213PD  Y1, Y4, Y0
-	VADDPD       Y5, Y15, Y2
-	VSUBPD       Y2, Y15, Y8
+	VADDPD       Y5, Y15, Y4
+	VSUBPD       Y4, Y15, Y8
 	VADDPD       Y5, Y8, Y5
-	VDIVPD       Y2, Y15, Y8
-	VMULPD       Y8, Y1, Y6
-	VFNMADD231PD Y2, Y6, Y1
-	VADDPD       Y0, Y1, Y0
-	VFNMADD231PD Y5, Y6, Y0
-	VFMADD231PD  Y8, Y0, Y6
-	VPAND        Y13, Y4, Y8
-	VPOR         Y8, Y6, Y8
-	VCMPPD       $0x01, mathConstants<>+5696(SB), Y4, Y6
-	VCMPPD       $0x03, Y4, Y4, Y0
-	VBLENDVPD    Y0, Y8, Y4, Y4
-	VBLENDVPD    Y6, Y8, Y4, Y8
-	VMOVUPD      Y8, (DI)(AX*8)
+	VMOVUPS      mathConstants<>+5344(SB), Y8
+	VMAXPD       Y0, Y8, Y8
+	VCMPPD       $0x01, Y10, Y8, Y0
+	VBLENDVPD    Y0, Y1, Y15, Y1
+	VMULPD       Y1, Y8, Y6
+	VFMSUB213PD  Y6, Y8, Y1
+	VDIVPD       Y4, Y15, Y3
+	VMULPD       Y3, Y6, Y7
+	VFNMADD231PD Y4, Y7, Y6
+	VADDPD       Y1, Y6, Y1
+	VFNMADD231PD Y5, Y7, Y1
+	VFMADD231PD  Y3, Y1, Y7
+	VBLENDVPD    Y0, Y2, Y10, Y2
+	VMOVAPS      Y14, Y0
+	VFMADD231PD  Y13, Y2, Y0
+	VSUBPD       Y14, Y0, Y3
+	VSUBPD       Y3, Y2, Y3
+	VADDPD       Y14, Y3, Y3
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       Y15, Y0, Y0
+	VMULPD       Y0, Y7, Y0
+	VPSLLQ       $0x34, Y3, Y3
+	VPADDQ       Y15, Y3, Y3
+	VMULPD       Y3, Y0, Y3
+	VPAND        Y12, Y8, Y0
+	VPOR         Y0, Y3, Y0
+	VCMPPD       $0x01, mathConstants<>+5696(SB), Y8, Y3
+	VCMPPD       $0x03, Y8, Y8, Y7
+	VBLENDVPD    Y7, Y0, Y8, Y8
+	VBLENDVPD    Y3, Y0, Y8, Y0
+	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -12085,7 +12097,7 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1600(SB), Z29
 	VPBROADCASTQ mathConstants<>+3168(SB), Z28
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
-	VPBROADCASTQ mathConstants<>+9408(SB), Z26
+	VPBROADCASTQ mathConstants<>+9440(SB), Z26
 	VPBROADCASTQ mathConstants<>+5312(SB), Z25
 	VPBROADCASTQ mathConstants<>+8256(SB), Z24
 	VPBROADCASTQ mathConstants<>+3712(SB), Z23
@@ -12202,7 +12214,7 @@ loop:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9440(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9472(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12346,7 +12358,7 @@ tail:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9440(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9472(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12404,7 +12416,7 @@ loop:
 	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFMSUB231PD  mathConstants<>+1600(SB), Y2, Y3
-	VFMADD231PD  mathConstants<>+9408(SB), Y2, Y3
+	VFMADD231PD  mathConstants<>+9440(SB), Y2, Y3
 	VMULPD       Y2, Y2, Y4
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y2, Y2, Y5
@@ -12516,14 +12528,14 @@ loop:
 	VMOVUPS      mathConstants<>+5312(SB), Y10
 	VCMPPD       $0x01, Y1, Y10, Y10
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+9440(SB), Y3
+	VMOVUPS      mathConstants<>+9472(SB), Y3
 	VMINPD       Y1, Y3, Y3
 	VPAND        mathConstants<>+3168(SB), Y0, Y1
 	VPXOR        Y1, Y3, Y1
 	VMULPD       mathConstants<>+1600(SB), Y1, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  mathConstants<>+1600(SB), Y1, Y6
-	VFMADD231PD  mathConstants<>+9408(SB), Y1, Y6
+	VFMADD231PD  mathConstants<>+9440(SB), Y1, Y6
 	VMULPD       Y3, Y15, Y1
 	VADDPD       Y1, Y15, Y4
 	VSUBPD       Y4, Y15, Y11
@@ -12566,15 +12578,15 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+5440(SB), Z30
 	VPBROADCASTQ mathConstants<>+3168(SB), Z29
-	VPBROADCASTQ mathConstants<>+9504(SB), Z28
+	VPBROADCASTQ mathConstants<>+9536(SB), Z28
 	VPBROADCASTQ mathConstants<>+3712(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
-	VPBROADCASTQ mathConstants<>+5408(SB), Z25
-	VPBROADCASTQ mathConstants<>+2784(SB), Z24
-	VPBROADCASTQ mathConstants<>+9472(SB), Z23
-	VPBROADCASTQ mathConstants<>+9536(SB), Z22
-	VPBROADCASTQ mathConstants<>+4672(SB), Z21
-	VPBROADCASTQ mathConstants<>+4064(SB), Z20
+	VPXORQ       Z25, Z25, Z25
+	VPBROADCASTQ mathConstants<>+5408(SB), Z24
+	VPBROADCASTQ mathConstants<>+2784(SB), Z23
+	VPBROADCASTQ mathConstants<>+9504(SB), Z22
+	VPBROADCASTQ mathConstants<>+9568(SB), Z21
+	VPBROADCASTQ mathConstants<>+9408(SB), Z20
 	VPBROADCASTQ mathConstants<>+3680(SB), Z19
 	VPBROADCASTQ mathConstants<>+3744(SB), Z18
 	VPBROADCASTQ mathConstants<>+6016(SB), Z17
@@ -12591,8 +12603,8 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPD          (SI)(AX*8), Z0
-	VPANDQ           Z24, Z0, Z1
-	VMINPD           Z1, Z25, Z1
+	VPANDQ           Z23, Z0, Z1
+	VMINPD           Z1, Z24, Z1
 	VMULPD           Z1, Z1, Z2
 	VMOVAPS          Z2, Z3
 	VFMSUB231PD      Z1, Z1, Z3
@@ -12600,7 +12612,7 @@ loop:
 	VMOVAPS          Z4, Z5
 	VFMSUB231PD      Z30, Z2, Z5
 	VFMADD231PD      Z30, Z3, Z5
-	VFMADD231PD      Z23, Z2, Z5
+	VFMADD231PD      Z22, Z2, Z5
 	VADDPD           Z31, Z4, Z2
 	VSUBPD           Z4, Z2, Z3
 	VSUBPD           Z3, Z2, Z6
@@ -12611,7 +12623,7 @@ loop:
 	VMULPD           Z28, Z1, Z3
 	VMOVAPS          Z3, Z6
 	VFMSUB231PD      Z28, Z1, Z6
-	VFMADD231PD      Z22, Z1, Z6
+	VFMADD231PD      Z21, Z1, Z6
 	VMULPD           Z2, Z3, Z1
 	VMOVAPS          Z1, Z4
 	VFMSUB231PD      Z2, Z3, Z4
@@ -12619,8 +12631,7 @@ loop:
 	VFMADD231PD      Z5, Z3, Z4
 	VPXORQ           Z29, Z1, Z1
 	VPXORQ           Z29, Z4, Z4
-	VMINPD           Z1, Z20, Z1
-	VMAXPD           Z1, Z21, Z1
+	VMAXPD           Z1, Z20, Z1
 	VMOVAPS          Z27, Z5
 	VFMADD231PD      Z19, Z1, Z5
 	VSUBPD           Z27, Z5, Z5
@@ -12649,29 +12660,31 @@ loop:
 	VADDPD           Z6, Z2, Z1
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
-	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z6
-	VMAXPD           Z0, Z6, Z6
-	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z6, K1
-	VBLENDMPD        Z5, Z31, K1, Z0
-	VMULPD           Z0, Z6, Z2
-	VFMSUB213PD      Z2, Z6, Z0
-	VADDPD           Z5, Z31, Z1
+	VSCALEFPD        Z5, Z6, Z2
+	VADDPD           Z2, Z31, Z1
 	VSUBPD           Z1, Z31, Z4
-	VADDPD           Z5, Z4, Z5
-	VDIVPD           Z1, Z31, Z4
-	VMULPD           Z4, Z2, Z8
-	VFNMADD231PD     Z1, Z8, Z2
-	VADDPD           Z0, Z2, Z0
-	VFNMADD231PD     Z5, Z8, Z0
-	VFMADD231PD      Z4, Z0, Z8
-	VPANDQ           Z29, Z6, Z4
-	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z6, K1
-	VCMPPD           $0x03, Z6, Z6, K2
-	VBLENDMPD        Z4, Z6, K2, Z6
-	VBLENDMPD        Z4, Z6, K1, Z4
-	VMOVUPD          Z4, (DI)(AX*8)
+	VADDPD           Z2, Z4, Z2
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z4
+	VMAXPD           Z0, Z4, Z4
+	VCMPPD           $0x01, Z25, Z4, K1
+	VBLENDMPD        Z6, Z31, K1, Z6
+	VMULPD           Z6, Z4, Z0
+	VFMSUB213PD      Z0, Z4, Z6
+	VDIVPD           Z1, Z31, Z8
+	VMULPD           Z8, Z0, Z7
+	VFNMADD231PD     Z1, Z7, Z0
+	VADDPD           Z6, Z0, Z6
+	VFNMADD231PD     Z2, Z7, Z6
+	VFMADD231PD      Z8, Z6, Z7
+	VBLENDMPD        Z5, Z25, K1, Z5
+	VSCALEFPD        Z5, Z7, Z5
+	VPANDQ           Z29, Z4, Z7
+	VPORQ            Z7, Z5, Z7
+	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z4, K1
+	VCMPPD           $0x03, Z4, Z4, K2
+	VBLENDMPD        Z7, Z4, K2, Z4
+	VBLENDMPD        Z7, Z4, K1, Z7
+	VMOVUPD          Z7, (DI)(AX*8)
 	ADDQ             $0x08, AX
 	CMPQ             AX, R9
 	JLE              loop
@@ -12684,8 +12697,8 @@ tail:
 	BZHIQ            R9, R10, R10
 	KMOVQ            R10, K7
 	VMOVUPD.Z        (SI)(AX*8), K7, Z0
-	VPANDQ           Z24, Z0, Z1
-	VMINPD           Z1, Z25, Z1
+	VPANDQ           Z23, Z0, Z1
+	VMINPD           Z1, Z24, Z1
 	VMULPD           Z1, Z1, Z2
 	VMOVAPS          Z2, Z3
 	VFMSUB231PD      Z1, Z1, Z3
@@ -12693,7 +12706,7 @@ tail:
 	VMOVAPS          Z4, Z5
 	VFMSUB231PD      Z30, Z2, Z5
 	VFMADD231PD      Z30, Z3, Z5
-	VFMADD231PD      Z23, Z2, Z5
+	VFMADD231PD      Z22, Z2, Z5
 	VADDPD           Z31, Z4, Z2
 	VSUBPD           Z4, Z2, Z3
 	VSUBPD           Z3, Z2, Z6
@@ -12704,7 +12717,7 @@ tail:
 	VMULPD           Z28, Z1, Z3
 	VMOVAPS          Z3, Z6
 	VFMSUB231PD      Z28, Z1, Z6
-	VFMADD231PD      Z22, Z1, Z6
+	VFMADD231PD      Z21, Z1, Z6
 	VMULPD           Z2, Z3, Z1
 	VMOVAPS          Z1, Z4
 	VFMSUB231PD      Z2, Z3, Z4
@@ -12712,8 +12725,7 @@ tail:
 	VFMADD231PD      Z5, Z3, Z4
 	VPXORQ           Z29, Z1, Z1
 	VPXORQ           Z29, Z4, Z4
-	VMINPD           Z1, Z20, Z1
-	VMAXPD           Z1, Z21, Z1
+	VMAXPD           Z1, Z20, Z1
 	VMOVAPS          Z27, Z5
 	VFMADD231PD      Z19, Z1, Z5
 	VSUBPD           Z27, Z5, Z5
@@ -12742,29 +12754,31 @@ tail:
 	VADDPD           Z6, Z2, Z1
 	VFMADD231PD      Z1, Z4, Z6
 	VADDPD           Z6, Z2, Z6
-	VSCALEFPD        Z5, Z6, Z5
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z6
-	VMAXPD           Z0, Z6, Z6
-	VCMPPD.BCST      $0x01, mathConstants<>+1888(SB), Z6, K1
-	VBLENDMPD        Z5, Z31, K1, Z0
-	VMULPD           Z0, Z6, Z2
-	VFMSUB213PD      Z2, Z6, Z0
-	VADDPD           Z5, Z31, Z1
+	VSCALEFPD        Z5, Z6, Z2
+	VADDPD           Z2, Z31, Z1
 	VSUBPD           Z1, Z31, Z4
-	VADDPD           Z5, Z4, Z5
-	VDIVPD           Z1, Z31, Z4
-	VMULPD           Z4, Z2, Z8
-	VFNMADD231PD     Z1, Z8, Z2
-	VADDPD           Z0, Z2, Z0
-	VFNMADD231PD     Z5, Z8, Z0
-	VFMADD231PD      Z4, Z0, Z8
-	VPANDQ           Z29, Z6, Z4
-	VPORQ            Z4, Z8, Z4
-	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z6, K1
-	VCMPPD           $0x03, Z6, Z6, K2
-	VBLENDMPD        Z4, Z6, K2, Z6
-	VBLENDMPD        Z4, Z6, K1, Z4
-	VMOVUPD          Z4, K7, (DI)(AX*8)
+	VADDPD           Z2, Z4, Z2
+	VPBROADCASTQ     mathConstants<>+5344(SB), Z4
+	VMAXPD           Z0, Z4, Z4
+	VCMPPD           $0x01, Z25, Z4, K1
+	VBLENDMPD        Z6, Z31, K1, Z6
+	VMULPD           Z6, Z4, Z0
+	VFMSUB213PD      Z0, Z4, Z6
+	VDIVPD           Z1, Z31, Z8
+	VMULPD           Z8, Z0, Z7
+	VFNMADD231PD     Z1, Z7, Z0
+	VADDPD           Z6, Z0, Z6
+	VFNMADD231PD     Z2, Z7, Z6
+	VFMADD231PD      Z8, Z6, Z7
+	VBLENDMPD        Z5, Z25, K1, Z5
+	VSCALEFPD        Z5, Z7, Z5
+	VPANDQ           Z29, Z4, Z7
+	VPORQ            Z7, Z5, Z7
+	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z4, K1
+	VCMPPD           $0x03, Z4, Z4, K2
+	VBLENDMPD        Z7, Z4, K2, Z4
+	VBLENDMPD        Z7, Z4, K1, Z7
+	VMOVUPD          Z7, K7, (DI)(AX*8)
 	ADDQ             R9, AX
 
 done:
@@ -12781,8 +12795,8 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+5440(SB), Y13
 	VMOVUPS mathConstants<>+3168(SB), Y12
-	VMOVUPS mathConstants<>+9504(SB), Y11
-	VMOVUPS mathConstants<>+3776(SB), Y10
+	VMOVUPS mathConstants<>+1632(SB), Y11
+	VMOVUPS mathConstants<>+9536(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -12799,7 +12813,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+9472(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9504(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -12807,10 +12821,10 @@ loop:
 	VSUBPD       Y3, Y15, Y3
 	VADDPD       Y3, Y6, Y3
 	VADDPD       Y5, Y3, Y5
-	VMULPD       Y11, Y2, Y3
+	VMULPD       Y10, Y2, Y3
 	VMOVAPS      Y3, Y6
-	VFMSUB231PD  Y11, Y2, Y6
-	VFMADD231PD  mathConstants<>+9536(SB), Y2, Y6
+	VFMSUB231PD  Y10, Y2, Y6
+	VFMADD231PD  mathConstants<>+9568(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -12818,18 +12832,16 @@ loop:
 	VFMADD231PD  Y5, Y3, Y4
 	VPXOR        Y12, Y2, Y2
 	VPXOR        Y12, Y4, Y4
-	VMOVUPS      mathConstants<>+4064(SB), Y5
-	VMINPD       Y2, Y5, Y5
-	VMOVUPS      mathConstants<>+4672(SB), Y2
-	VMAXPD       Y5, Y2, Y2
-	VMOVAPS      Y14, Y5
-	VFMADD231PD  mathConstants<>+3680(SB), Y2, Y5
-	VSUBPD       Y14, Y5, Y5
-	VFNMADD231PD mathConstants<>+3744(SB), Y5, Y2
-	VMOVAPS      Y2, Y3
-	VFNMADD231PD Y10, Y5, Y3
-	VSUBPD       Y3, Y2, Y2
-	VFNMADD231PD Y10, Y5, Y2
+	VMOVUPS      mathConstants<>+9408(SB), Y5
+	VMAXPD       Y2, Y5, Y5
+	VMOVAPS      Y14, Y2
+	VFMADD231PD  mathConstants<>+3680(SB), Y5, Y2
+	VSUBPD       Y14, Y2, Y2
+	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y5
+	VMOVAPS      Y5, Y3
+	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y3
+	VSUBPD       Y3, Y5, Y5
+	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y5
 	VADDPD       Y3, Y15, Y1
 	VSUBPD       Y1, Y15, Y6
 	VADDPD       Y3, Y6, Y6
@@ -12845,45 +12857,58 @@ loop:
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+1632(SB), Y3, Y9
+	VFMADD213PD  Y11, Y3, Y9
 	VFMADD231PD  Y9, Y7, Y6
-	VADDPD       Y4, Y2, Y4
-	VADDPD       Y6, Y1, Y2
-	VFMADD231PD  Y2, Y4, Y6
+	VADDPD       Y4, Y5, Y4
+	VADDPD       Y6, Y1, Y5
+	VFMADD231PD  Y5, Y4, Y6
 	VADDPD       Y6, Y1, Y6
 	VMOVAPS      Y14, Y1
-	VFMADD231PD  mathConstants<>+1632(SB), Y5, Y1
-	VSUBPD       Y14, Y1, Y2
-	VSUBPD       Y2, Y5, Y2
-	VADDPD       Y14, Y2, Y2
+	VFMADD231PD  Y11, Y2, Y1
+	VSUBPD       Y14, Y1, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       Y14, Y5, Y5
 	VPSLLQ       $0x34, Y1, Y1
 	VPADDQ       Y15, Y1, Y1
 	VMULPD       Y1, Y6, Y1
+	VPSLLQ       $0x34, Y5, Y5
+	VPADDQ       Y15, Y5, Y5
+	VMULPD       Y5, Y1, Y5
+	VADDPD       Y5, Y15, Y1
+	VSUBPD       Y1, Y15, Y4
+	VADDPD       Y5, Y4, Y5
+	VMOVUPS      mathConstants<>+5344(SB), Y4
+	VMAXPD       Y0, Y4, Y4
+	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
+	VBLENDVPD    Y0, Y6, Y15, Y6
+	VMULPD       Y6, Y4, Y9
+	VFMSUB213PD  Y9, Y4, Y6
+	VDIVPD       Y1, Y15, Y7
+	VMULPD       Y7, Y9, Y3
+	VFNMADD231PD Y1, Y3, Y9
+	VADDPD       Y6, Y9, Y6
+	VFNMADD231PD Y5, Y3, Y6
+	VFMADD231PD  Y7, Y6, Y3
+	VPXOR        Y7, Y7, Y7
+	VBLENDVPD    Y0, Y2, Y7, Y7
+	VMOVAPS      Y14, Y2
+	VFMADD231PD  Y11, Y7, Y2
+	VSUBPD       Y14, Y2, Y0
+	VSUBPD       Y0, Y7, Y0
+	VADDPD       Y14, Y0, Y0
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y15, Y2, Y2
-	VMULPD       Y2, Y1, Y2
-	VMOVUPS      mathConstants<>+5344(SB), Y1
-	VMAXPD       Y0, Y1, Y1
-	VCMPPD       $0x01, mathConstants<>+1888(SB), Y1, Y0
-	VBLENDVPD    Y0, Y2, Y15, Y0
-	VMULPD       Y0, Y1, Y6
-	VFMSUB213PD  Y6, Y1, Y0
-	VADDPD       Y2, Y15, Y5
-	VSUBPD       Y5, Y15, Y4
-	VADDPD       Y2, Y4, Y2
-	VDIVPD       Y5, Y15, Y4
-	VMULPD       Y4, Y6, Y9
-	VFNMADD231PD Y5, Y9, Y6
-	VADDPD       Y0, Y6, Y0
-	VFNMADD231PD Y2, Y9, Y0
-	VFMADD231PD  Y4, Y0, Y9
-	VPAND        Y12, Y1, Y4
-	VPOR         Y4, Y9, Y4
-	VCMPPD       $0x01, mathConstants<>+5696(SB), Y1, Y9
-	VCMPPD       $0x03, Y1, Y1, Y0
-	VBLENDVPD    Y0, Y4, Y1, Y1
-	VBLENDVPD    Y9, Y4, Y1, Y4
-	VMOVUPD      Y4, (DI)(AX*8)
+	VMULPD       Y2, Y3, Y2
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       Y15, Y0, Y0
+	VMULPD       Y0, Y2, Y0
+	VPAND        Y12, Y4, Y2
+	VPOR         Y2, Y0, Y2
+	VCMPPD       $0x01, mathConstants<>+5696(SB), Y4, Y0
+	VCMPPD       $0x03, Y4, Y4, Y3
+	VBLENDVPD    Y3, Y2, Y4, Y4
+	VBLENDVPD    Y0, Y2, Y4, Y2
+	VMOVUPD      Y2, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -13075,17 +13100,17 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-40
 	VPBROADCASTQ mathConstants<>+2784(SB), Z29
 	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+1504(SB), Z27
-	VPBROADCASTQ mathConstants<>+9568(SB), Z26
+	VPBROADCASTQ mathConstants<>+9600(SB), Z26
 	VPBROADCASTQ mathConstants<>+1536(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+9600(SB), Z23
+	VPBROADCASTQ mathConstants<>+9632(SB), Z23
 	VPBROADCASTQ mathConstants<>+1664(SB), Z22
 	VPBROADCASTQ mathConstants<>+1824(SB), Z21
 	VPBROADCASTQ mathConstants<>+1856(SB), Z20
-	VPBROADCASTQ mathConstants<>+9632(SB), Z19
-	VPBROADCASTQ mathConstants<>+9664(SB), Z18
-	VPBROADCASTQ mathConstants<>+9696(SB), Z17
-	VPBROADCASTQ mathConstants<>+9728(SB), Z16
+	VPBROADCASTQ mathConstants<>+9664(SB), Z19
+	VPBROADCASTQ mathConstants<>+9696(SB), Z18
+	VPBROADCASTQ mathConstants<>+9728(SB), Z17
+	VPBROADCASTQ mathConstants<>+9760(SB), Z16
 	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
 	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
 	VMOVUPD      mathConstants_powHigh<>+0(SB), Z2
@@ -13140,9 +13165,9 @@ loop:
 	VFMSUB213PD       Z9, Z7, Z14
 	VFMADD231PD       Z15, Z7, Z14
 	VPANDQ            Z29, Z8, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9760(SB), Z8, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K1
 	VPANDQ            Z29, Z9, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K2
+	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K2
 	KANDB             K2, K1, K1
 	KNOTB             K1, K1
 	KORTESTB          K1, K1
@@ -13225,9 +13250,9 @@ tail:
 	VFMSUB213PD       Z9, Z7, Z14
 	VFMADD231PD       Z15, Z7, Z14
 	VPANDQ            Z29, Z8, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9760(SB), Z8, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K1
 	VPANDQ            Z29, Z9, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K2
+	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K2
 	KANDB             K2, K1, K1
 	KNOTB             K1, K1
 	KORTESTB          K1, K1
@@ -13272,7 +13297,7 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1632(SB), Y15
-	VMOVUPS mathConstants<>+9824(SB), Y14
+	VMOVUPS mathConstants<>+9856(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
 	VMOVUPS mathConstants<>+2784(SB), Y12
 	VMOVUPS mathConstants<>+3712(SB), Y11
@@ -13289,12 +13314,12 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-40
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VMOVUPD      (DX)(AX*8), Y1
-	VPSUBQ       mathConstants<>+9568(SB), Y0, Y0
+	VPSUBQ       mathConstants<>+9600(SB), Y0, Y0
 	VPSRLQ       $0x34, Y0, Y2
 	VPOR         mathConstants<>+1504(SB), Y2, Y2
 	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
 	VPAND        mathConstants<>+1568(SB), Y0, Y3
-	VPADDQ       mathConstants<>+9600(SB), Y3, Y3
+	VPADDQ       mathConstants<>+9632(SB), Y3, Y3
 	VPSRLQ       $0x30, Y0, Y0
 	VPAND        Y14, Y0, Y4
 	LEAQ         mathConstants_powHalf<>+0(SB), R10
@@ -13327,19 +13352,19 @@ loop:
 	VADDPD       Y4, Y8, Y4
 	VFMADD231PD  Y3, Y6, Y4
 	VMULPD       Y5, Y7, Y7
-	VMOVUPS      mathConstants<>+9664(SB), Y3
+	VMOVUPS      mathConstants<>+9696(SB), Y3
 	VMOVAPS      Y3, Y6
-	VFMADD231PD  mathConstants<>+9632(SB), Y5, Y6
-	VFMADD213PD  mathConstants<>+9696(SB), Y5, Y6
+	VFMADD231PD  mathConstants<>+9664(SB), Y5, Y6
 	VFMADD213PD  mathConstants<>+9728(SB), Y5, Y6
+	VFMADD213PD  mathConstants<>+9760(SB), Y5, Y6
 	VFMADD231PD  Y6, Y7, Y4
 	VMULPD       Y9, Y1, Y6
 	VFMSUB213PD  Y6, Y1, Y9
 	VFMADD231PD  Y4, Y1, Y9
 	VPAND        Y12, Y2, Y2
-	VCMPPD       $0x01, mathConstants<>+9760(SB), Y2, Y2
+	VCMPPD       $0x01, mathConstants<>+9792(SB), Y2, Y2
 	VPAND        Y12, Y6, Y4
-	VCMPPD       $0x01, mathConstants<>+9792(SB), Y4, Y4
+	VCMPPD       $0x01, mathConstants<>+9824(SB), Y4, Y4
 	VPAND        Y4, Y2, Y2
 	VPCMPEQD     Y4, Y4, Y4
 	VPXOR        Y2, Y4, Y4
@@ -13396,11 +13421,11 @@ TEXT ·powLongF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+6432(SB), Z25
 	VPBROADCASTQ mathConstants<>+6400(SB), Z24
 	VPBROADCASTQ mathConstants<>+1504(SB), Z23
-	VPBROADCASTQ mathConstants<>+9568(SB), Z22
+	VPBROADCASTQ mathConstants<>+9600(SB), Z22
 	VPBROADCASTQ mathConstants<>+1536(SB), Z21
 	VPBROADCASTQ mathConstants<>+1568(SB), Z20
-	VPBROADCASTQ mathConstants<>+9600(SB), Z19
-	VPBROADCASTQ mathConstants<>+9856(SB), Z18
+	VPBROADCASTQ mathConstants<>+9632(SB), Z19
+	VPBROADCASTQ mathConstants<>+9888(SB), Z18
 	VPBROADCASTQ mathConstants<>+1664(SB), Z17
 	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
 	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
@@ -13453,16 +13478,16 @@ loop:
 	VADDPD            Z16, Z13, Z16
 	VFMADD231PD       Z10, Z12, Z16
 	VMULPD            Z8, Z14, Z14
-	VPBROADCASTQ      mathConstants<>+9664(SB), Z10
+	VPBROADCASTQ      mathConstants<>+9696(SB), Z10
 	VMOVAPS           Z10, Z12
-	VFMADD231PD.BCST  mathConstants<>+9632(SB), Z8, Z12
-	VFMADD213PD.BCST  mathConstants<>+9696(SB), Z8, Z12
+	VFMADD231PD.BCST  mathConstants<>+9664(SB), Z8, Z12
 	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z8, Z12
 	VFMADD231PD       Z12, Z14, Z16
 	VMULPD            Z15, Z7, Z12
 	VFMSUB213PD       Z12, Z7, Z15
 	VPANDQ            Z28, Z12, Z14
-	VCMPPD.BCST       $0x01, mathConstants<>+9888(SB), Z14, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z14, K1
 	VFMADD231PD       Z16, Z7, Z15
 	VBLENDMPD         Z15, Z30, K1, Z15
 	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
@@ -13586,16 +13611,16 @@ tail:
 	VADDPD            Z16, Z13, Z16
 	VFMADD231PD       Z10, Z12, Z16
 	VMULPD            Z8, Z14, Z14
-	VPBROADCASTQ      mathConstants<>+9664(SB), Z10
+	VPBROADCASTQ      mathConstants<>+9696(SB), Z10
 	VMOVAPS           Z10, Z12
-	VFMADD231PD.BCST  mathConstants<>+9632(SB), Z8, Z12
-	VFMADD213PD.BCST  mathConstants<>+9696(SB), Z8, Z12
+	VFMADD231PD.BCST  mathConstants<>+9664(SB), Z8, Z12
 	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z8, Z12
 	VFMADD231PD       Z12, Z14, Z16
 	VMULPD            Z15, Z7, Z12
 	VFMSUB213PD       Z12, Z7, Z15
 	VPANDQ            Z28, Z12, Z14
-	VCMPPD.BCST       $0x01, mathConstants<>+9888(SB), Z14, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z14, K1
 	VFMADD231PD       Z16, Z7, Z15
 	VBLENDMPD         Z15, Z30, K1, Z15
 	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
@@ -13702,16 +13727,16 @@ loop:
 	VCMPPD       $0x01, mathConstants<>+6400(SB), Y2, Y3
 	VMULPD       mathConstants<>+6432(SB), Y2, Y4
 	VBLENDVPD    Y3, Y4, Y2, Y4
-	VPSUBQ       mathConstants<>+9568(SB), Y4, Y4
+	VPSUBQ       mathConstants<>+9600(SB), Y4, Y4
 	VPSRLQ       $0x34, Y4, Y2
 	VPOR         mathConstants<>+1504(SB), Y2, Y2
 	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
 	VPAND        mathConstants<>+1568(SB), Y4, Y5
-	VPADDQ       mathConstants<>+9600(SB), Y5, Y5
+	VPADDQ       mathConstants<>+9632(SB), Y5, Y5
 	VPSRLQ       $0x30, Y4, Y4
-	VSUBPD       mathConstants<>+9856(SB), Y2, Y6
+	VSUBPD       mathConstants<>+9888(SB), Y2, Y6
 	VBLENDVPD    Y3, Y6, Y2, Y6
-	VPAND        mathConstants<>+9824(SB), Y4, Y2
+	VPAND        mathConstants<>+9856(SB), Y4, Y2
 	LEAQ         mathConstants_powHalf<>+0(SB), R10
 	VPCMPEQD     Y7, Y7, Y7
 	VGATHERQPD   Y7, (R10)(Y2*8), Y3
@@ -13726,7 +13751,7 @@ loop:
 	VFNMADD231PD Y2, Y8, Y7
 	VFNMADD231PD Y3, Y8, Y7
 	VMULPD       Y8, Y8, Y3
-	VPAND        mathConstants<>+9824(SB), Y4, Y2
+	VPAND        mathConstants<>+9856(SB), Y4, Y2
 	LEAQ         mathConstants_powHigh<>+0(SB), R10
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, (R10)(Y2*8), Y9
@@ -13734,7 +13759,7 @@ loop:
 	VADDPD       Y8, Y9, Y10
 	VSUBPD       Y10, Y9, Y9
 	VADDPD       Y8, Y9, Y9
-	VPAND        mathConstants<>+9824(SB), Y4, Y4
+	VPAND        mathConstants<>+9856(SB), Y4, Y4
 	LEAQ         mathConstants_powLow<>+0(SB), R10
 	VPCMPEQD     Y11, Y11, Y11
 	VGATHERQPD   Y11, (R10)(Y4*8), Y2
@@ -13742,16 +13767,16 @@ loop:
 	VADDPD       Y2, Y9, Y2
 	VFMADD231PD  Y5, Y7, Y2
 	VMULPD       Y3, Y8, Y8
-	VMOVUPS      mathConstants<>+9664(SB), Y5
+	VMOVUPS      mathConstants<>+9696(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+9632(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+9696(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+9664(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+9728(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+9760(SB), Y3, Y7
 	VFMADD231PD  Y7, Y8, Y2
 	VMULPD       Y10, Y1, Y7
 	VFMSUB213PD  Y7, Y1, Y10
 	VPAND        mathConstants<>+2784(SB), Y7, Y8
-	VCMPPD       $0x01, mathConstants<>+9888(SB), Y8, Y8
+	VCMPPD       $0x01, mathConstants<>+9920(SB), Y8, Y8
 	VFMADD231PD  Y2, Y1, Y10
 	VBLENDVPD    Y8, Y10, Y14, Y10
 	VMOVUPS      mathConstants<>+4064(SB), Y8
@@ -14160,11 +14185,11 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z31
 	VPBROADCASTQ mathConstants<>+2784(SB), Z30
-	VPBROADCASTQ mathConstants<>+10016(SB), Z29
-	VPBROADCASTQ mathConstants<>+9984(SB), Z28
+	VPBROADCASTQ mathConstants<>+10048(SB), Z29
+	VPBROADCASTQ mathConstants<>+10016(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+9920(SB), Z26
-	VPBROADCASTQ mathConstants<>+9952(SB), Z25
+	VPBROADCASTQ mathConstants<>+9952(SB), Z26
+	VPBROADCASTQ mathConstants<>+9984(SB), Z25
 	VPXORQ       Z24, Z24, Z24
 	VPBROADCASTQ mathConstants<>+1920(SB), Z23
 	XORL         AX, AX
@@ -14286,11 +14311,11 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1984(SB), Y15
 	VMOVUPS mathConstants<>+2784(SB), Y14
-	VMOVUPS mathConstants<>+10016(SB), Y13
-	VMOVUPS mathConstants<>+9984(SB), Y12
+	VMOVUPS mathConstants<>+10048(SB), Y13
+	VMOVUPS mathConstants<>+10016(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+9920(SB), Y10
-	VMOVUPS mathConstants<>+9952(SB), Y9
+	VMOVUPS mathConstants<>+9952(SB), Y10
+	VMOVUPS mathConstants<>+9984(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -15579,84 +15604,88 @@ DATA mathConstants<>+9376(SB)/8, $0x3fc06eba8214db69
 DATA mathConstants<>+9384(SB)/8, $0x3fc06eba8214db69
 DATA mathConstants<>+9392(SB)/8, $0x3fc06eba8214db69
 DATA mathConstants<>+9400(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9408(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9416(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9424(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9432(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9440(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9448(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9456(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9464(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9472(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9480(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9488(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9496(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9504(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9512(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9520(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9528(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9536(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9544(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9552(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9560(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9568(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9576(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9584(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9592(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9600(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9608(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9616(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9624(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9632(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9640(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9648(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9656(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9664(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9672(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9680(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9688(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9696(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9704(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9712(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9720(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9728(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9736(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9744(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9752(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9760(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9768(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9776(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9784(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9792(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9800(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9808(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9816(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9824(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9832(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9840(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9848(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9856(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9864(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9872(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9880(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9888(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9896(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9904(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9912(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9920(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9928(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9936(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9944(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9952(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9960(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9968(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9976(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9984(SB)/8, $0x6570000000000000
-DATA mathConstants<>+9992(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10000(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10008(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10016(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10024(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10032(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10040(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $10048
+DATA mathConstants<>+9408(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9416(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9424(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9432(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9440(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9448(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9456(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9464(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9472(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9480(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9488(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9496(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9504(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9512(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9520(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9528(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9536(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9544(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9552(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9560(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9568(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9576(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9584(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9592(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9600(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9608(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9616(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9624(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9632(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9640(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9648(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9656(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9664(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9672(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9680(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9688(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9696(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9704(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9712(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9720(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9728(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9736(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9744(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9752(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9760(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9768(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9776(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9784(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9792(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9800(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9808(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9816(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9824(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9832(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9840(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9848(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9856(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9864(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9872(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9880(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9888(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9896(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9904(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9912(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9920(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9928(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9936(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9944(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9952(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9960(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9968(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9976(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9984(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+9992(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10000(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10008(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10016(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10024(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10032(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10040(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10048(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10056(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10064(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10072(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $10080

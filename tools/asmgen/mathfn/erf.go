@@ -102,7 +102,7 @@ func (b *Builder) GeluTanh(x *Value) *Value {
 	a := b.Min(b.C(30), b.Abs(x))
 	if b.Wide {
 		cube := b.FMA(b.Mul(a, a), b.C(k), b.C(1))
-		return b.timesLogistic(x, b.Exp(b.Mul(b.Mul(a, b.C(-c)), cube), nil))
+		return b.timesLogisticWide(x, b.Exp(b.Mul(b.Mul(a, b.C(-c)), cube), nil))
 	}
 	s, sLo := b.twoProd(a, a)
 	p, pLo := b.twoProd(s, b.C(k))
@@ -113,5 +113,5 @@ func (b *Builder) GeluTanh(x *Value) *Value {
 	gLo = b.FMA(a, b.C(cLo), gLo)
 	v, vLo := b.twoProd(g, w)
 	vLo = b.FMA(g, wLo, b.FMA(gLo, w, vLo))
-	return b.timesLogistic(x, b.expPrecise(b.Neg(v), b.Neg(vLo)))
+	return b.timesLogistic(x, b.Neg(v), b.Neg(vLo))
 }

@@ -71,10 +71,15 @@ func (b *Builder) Exp(x, low *Value) *Value {
 }
 
 // expPrecise is exp(x + low) within 0.6 ulp, for functions that add errors of
-// their own: it keeps what r and 1 + r lose. low may be nil.
+// their own. low may be nil.
 func (b *Builder) expPrecise(x, low *Value) *Value {
-	x = b.clamp(x, pick(b, -104, -746, -746.0), pick(b, 89, 710, 710.0))
-	n, _ := b.RoundShift(x, b.C(math.Log2E))
+	return b.Scale(b.expMantissa(b.clamp(x, pick(b, -104, -746, -746.0), pick(b, 89, 710, 710.0)), low))
+}
+
+// expMantissa is exp(x + low) as m 2^n with m within 0.6 ulp: it keeps what r
+// and 1 + r lose.
+func (b *Builder) expMantissa(x, low *Value) (m, n *Value) {
+	n, _ = b.RoundShift(x, b.C(math.Log2E))
 	hi, lo := b.split(math.Ln2, ln2Lo, 0)
 	exact := b.FNMA(n, b.C(hi), x)
 	r := b.FNMA(n, b.C(lo), exact)
@@ -86,7 +91,7 @@ func (b *Builder) expPrecise(x, low *Value) *Value {
 	} else { // large enough for exp(r + rest) = exp(r) (1 + rest) to matter
 		tail = b.FMA(b.Add(rest, low), b.Add(s, tail), tail)
 	}
-	return b.Scale(b.Add(s, tail), n)
+	return b.Add(s, tail), n
 }
 
 // quotient is (num + numLow) / (den + denLow) with little more than one
@@ -164,21 +169,27 @@ func (b *Builder) Sigmoid(x *Value) *Value {
 func (b *Builder) Silu(x *Value) *Value {
 	negative := b.AsF(b.Or(b.AsI(x), b.signBit()))
 	if b.Wide {
-		return b.timesLogistic(x, b.Exp(negative, nil))
+		return b.timesLogisticWide(x, b.Exp(negative, nil))
 	}
-	return b.timesLogistic(x, b.expPrecise(negative, nil))
+	return b.timesLogistic(x, negative, nil)
 }
 
-// timesLogistic is x/(1+z) for x >= 0 and x z/(1+z) for x < 0.
-func (b *Builder) timesLogistic(x, z *Value) *Value {
+// timesLogistic is x/(1+z) for x >= 0 and x z/(1+z) for x < 0, z = exp(v + low)
+// for v <= 0. z's exponent comes last, since z may have lost bits, or all, where
+// its product with x has not.
+func (b *Builder) timesLogistic(x, v, low *Value) *Value {
+	m, n := b.expMantissa(b.Max(b.C(pick(b, -115, -760, 0.0)), v), low)
+	den, denLow := b.fastTwoSum(b.C(1), b.Scale(m, n))
 	x = b.Max(b.C(-1000), x) // an infinity would give NaN with z = 0
-	weight := b.Sel(b.Lt(x, b.C(0)), z, b.C(1))
-	if b.Wide {
-		x = b.Min(b.C(0x1p1000), x)
-		return b.Div(b.Mul(x, weight), b.Add(b.C(1), z))
-	}
-	p, pLow := b.twoProd(x, weight)
-	den, low := b.fastTwoSum(b.C(1), z)
-	y := b.CopySign(b.quotient(p, pLow, den, low), b.SignOf(x))
+	below := b.Lt(x, b.C(0))
+	p, pLow := b.twoProd(x, b.Sel(below, m, b.C(1)))
+	y := b.CopySign(b.Scale(b.quotient(p, pLow, den, denLow), b.Sel(below, n, b.C(0))), b.SignOf(x))
 	return b.Sel(b.Lt(x, b.C(1000)), y, b.Sel(b.IsNaN(x), y, x))
+}
+
+// timesLogisticWide is the same of float32 in lanes of float64, where z loses
+// nothing.
+func (b *Builder) timesLogisticWide(x, z *Value) *Value {
+	x = b.Min(b.C(0x1p1000), b.Max(b.C(-1000), x))
+	return b.Div(b.Mul(x, b.Sel(b.Lt(x, b.C(0)), z, b.C(1))), b.Add(b.C(1), z))
 }
