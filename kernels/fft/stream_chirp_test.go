@@ -86,10 +86,10 @@ func TestChirpChains(t *testing.T) {
 		for _, n := range []int{8209, 12345, 18181, 21001} {
 			cut += testChirpChain[float32](t, rng, n)
 		}
-		for _, n := range []int{16411, 18181, 21001} {
+		for _, n := range []int{16411, 25013, 36007} {
 			cut += testChirpChain[float64](t, rng, n)
 		}
-		if cut < 3 {
+		if cut < 2 {
 			t.Errorf("%d lines were cut", cut)
 		}
 	})
