@@ -13,10 +13,11 @@ import (
 )
 
 // soakSteps is how many steps a script has, soakRounds how many scripts a test
-// run plays; VGPU_SOAK=1h plays new ones for an hour (make soak).
+// run plays: in the two runs of `make test`, a minute's worth. VGPU_SOAK=1h plays
+// new ones for an hour (make soak).
 const (
 	soakSteps  = 70
-	soakRounds = 1
+	soakRounds = 3
 )
 
 // Random scripts of writing, reading, mapping, commands, renaming, cutting
