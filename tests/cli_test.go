@@ -290,6 +290,55 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
+// A directory that is no device is said to be none, with where to find one, whatever
+// was to be done with it.
+func TestNoDevice(t *testing.T) {
+	other := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(other, "info"), []byte("name nothing\n"), 0o644))
+	refused := func(remedy string) {
+		t.Helper()
+		for _, dir := range []string{t.TempDir(), other, filepath.Join(other, "missing"), filepath.Join(other, "info"), "/proc"} {
+			for _, args := range [][]string{{"top"}, {"top", "--once"}, {"umount"}, {"info", "-d"}, {"info", "--json", "-d"}, {"bench", "launch", "-d"}, {"bench", "mount", "--size", "8", "-d"}} {
+				stdout, stderr, status := vgpu(t, "", append(args, dir)...)
+				if status != 1 || stdout != "" || !strings.HasPrefix(stderr, "vgpu: "+dir+" is not a vgpu device; ") || !strings.Contains(stderr, remedy) || strings.Count(stderr, "\n") != 1 {
+					t.Errorf("%q %s: %d %s%s", args, dir, status, stdout, stderr)
+				}
+			}
+		}
+	}
+	refused("") // vgpu mount makes one, or what others have mounted
+	d := mount(t)
+	refused(d.dir)
+	if stdout, _, status := vgpu(t, "", "__complete", "umount", ""); status != 0 || !strings.Contains(stdout, d.dir+"\n") {
+		t.Errorf("umount completes %s", stdout)
+	}
+	if _, stderr, status := vgpu(t, "", "umount", "-q", other); status != 0 || stderr != "" {
+		t.Errorf("umount -q: %d %s", status, stderr)
+	}
+}
+
+// Sizes are in powers of 1024, by their short names and by IEC's; others are refused
+// with what to write.
+func TestSizes(t *testing.T) {
+	for _, size := range []string{"67108864", "65536K", "65536KiB", "64M", "64MiB", "64mib", "0.0625G", "0.0625GiB"} {
+		if got := mount(t, "--mem", size).read("tiers/ram/size"); got != "67108864\n" {
+			t.Errorf("--mem %s: %s", size, got)
+		}
+	}
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"mount", "--mem", "32MB", "/nosuch/dir"}, {"mount", "-o", "mem=32MB", "/nosuch/dir"}, {"mount", "-o", "quota=32mb", "/nosuch/dir"},
+		{"mount", "--spill", dir + ":32MB", "/nosuch/dir"}, {"run", "--mem", "32MB", "nop"}, {"bench", "disk", "--size", "32MB", dir},
+	} {
+		if _, stderr, status := vgpu(t, "", args...); status != usage || !strings.Contains(stderr, "write 32M or 32MiB") {
+			t.Errorf("%q: %d %s", args, status, stderr)
+		}
+	}
+	if _, stderr, status := vgpu(t, "", "run", "-C", dir, "nop maxmem=32MB"); status != 1 || !strings.Contains(stderr, "write 32M or 32MiB") {
+		t.Errorf("maxmem=: %d %s", status, stderr)
+	}
+}
+
 // The completion scripts parse in their shells, and complete kernels' names.
 func TestCompletions(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
@@ -301,6 +350,15 @@ func TestCompletions(t *testing.T) {
 			if _, stderr, status := execute(t, path, stdout, "-n"); status != 0 {
 				t.Errorf("%s -n: %s", shell, stderr)
 			}
+		}
+	}
+	for word, args := range map[string][]string{ // what flags of a few values take
+		"generic": {"run", "--isa", ""}, "avx512": {"mount", "--isa", "avx5"}, "avx2": {"tune", "--isa", "a"}, "uring": {"mount", "--io", ""},
+		"threads": {"bench", "disk", "--backend", "t"}, "c128": {"bench", "mount", "--dtype", "c"}, "read-1m-qd8": {"bench", "disk", "--shape", "read-"},
+	} {
+		stdout, _, status := vgpu(t, "", append([]string{"__complete"}, args...)...)
+		if status != 0 || !strings.Contains("\n"+stdout, "\n"+word+"\n") || !strings.HasSuffix(stdout, "\n:4\n") { // and no files
+			t.Errorf("%q: %d %s", args, status, stdout)
 		}
 	}
 	if stdout, _, status := vgpu(t, "", "__complete", "man", "gem"); status != 0 || !strings.Contains(stdout, "\ngemm\n") {

@@ -63,7 +63,7 @@ func benchCommand() *cobra.Command {
 	f := c.Flags()
 	f.IntVar(&o.threads, "threads", 0, "threads that compute")
 	f.IntVar(&o.reps, "reps", 0, "repetitions (default: for about a second, 5 at least)")
-	f.StringVar(&o.isa, "isa", "", "instruction set: avx512, avx2 or generic")
+	isaFlag(c, &o.isa)
 	f.StringVar(&o.cpus, "cpus", "", "CPUs that compute, such as 0-3,8")
 	f.StringArrayVar(&o.inputs, "input", nil, "NAME=FILE: a file for an input")
 	f.BoolVar(&o.json, "json", false, "one line of JSON")

@@ -54,9 +54,10 @@ func benchMountCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVarP(&o.dir, "device", "d", "", "a mounted device")
+	deviceFlag(c, &o.dir, "a mounted device")
 	f.IntVar(&o.size, "size", 4096, "rows and columns of the matrices")
 	f.StringVar(&o.dtype, "dtype", "f32", "their type: f32, f64, c64 or c128")
+	values(c, "dtype", "f32", "f64", "c64", "c128")
 	f.IntVar(&o.threads, "threads", 0, "threads that compute (default: all)")
 	f.IntVar(&o.reps, "reps", 9, "turns")
 	f.BoolVar(&o.json, "json", false, "one line of JSON, in seconds")
@@ -112,6 +113,8 @@ func benchMount(ctx context.Context, o *benchMountOptions) (r *benchMountResult,
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 		o.dir = dir
+	} else if err := checkDevice(o.dir); err != nil {
+		return nil, err
 	}
 	near, err := newNearProduct(q, o.threads)
 	if err != nil {

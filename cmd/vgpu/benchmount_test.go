@@ -35,7 +35,7 @@ func TestBenchMountRefuses(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if _, err := benchMountArgs("--device", dir, "--size", "8"); err != nil && !strings.Contains(err.Error(), "no such file") {
+	if _, err := benchMountArgs("--device", dir, "--size", "8"); err == nil || !strings.Contains(err.Error(), "is not a vgpu device") {
 		t.Error(err)
 	}
 }
@@ -50,7 +50,7 @@ func fakeDevice(t *testing.T, o *benchMountOptions, log string) string {
 		}
 	}
 	files := map[string][]byte{
-		"run": nil, "queues/run/log": []byte(log), "buffers/" + o.a: make([]byte, o.matrixBytes), "buffers/" + o.b: make([]byte, o.matrixBytes),
+		"info": []byte("abi 1\n"), "run": nil, "queues/run/log": []byte(log), "buffers/" + o.a: make([]byte, o.matrixBytes), "buffers/" + o.b: make([]byte, o.matrixBytes),
 		"buffers/" + o.c: make([]byte, o.matrixBytes),
 	}
 	for name, text := range files {

@@ -50,10 +50,12 @@ func diskCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&o.backend, "backend", "", "uring or threads (default: io_uring where the kernel allows it)")
+	values(c, "backend", "uring", "threads")
 	f.Var(&o.size, "size", "size of the file (default 1G)")
 	f.IntVar(&o.samples, "samples", 5, "samples of each shape, of which the median counts")
 	f.Float64Var(&o.seconds, "seconds", 0.5, "length of a sample")
 	f.StringArrayVar(&o.shapes, "shape", nil, "time this shape alone, such as "+diskShapes[1].Name+" (may be repeated)")
+	values(c, "shape", shapeNames()...)
 	f.BoolVar(&o.json, "json", false, "one line of JSON, in bytes and operations a second")
 	return c
 }
@@ -137,20 +139,27 @@ func benchDisk(ctx context.Context, o *diskOptions, dir string) (r *diskResult, 
 
 // chosenShapes copies the table, or the part that is named.
 func chosenShapes(names []string) (list []diskShape, err error) {
-	var all []string
 	for _, s := range diskShapes {
-		all = append(all, s.Name)
 		s.Op = s.code.String()
 		if len(names) == 0 || slices.Contains(names, s.Name) {
 			list = append(list, s)
 		}
 	}
+	all := shapeNames()
 	for _, n := range names {
 		if !slices.Contains(all, n) {
 			return nil, usagef("--shape %s: it is one of %s", n, strings.Join(all, ", "))
 		}
 	}
 	return list, nil
+}
+
+// shapeNames are what --shape takes.
+func shapeNames() (out []string) {
+	for _, s := range diskShapes {
+		out = append(out, s.Name)
+	}
+	return out
 }
 
 // checkDisk refuses directories that are on no disk, or a full one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -33,14 +34,17 @@ func infoCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
-	c.Flags().StringVarP(&dir, "device", "d", "", "ask the device mounted here instead")
+	deviceFlag(c, &dir, "ask the device mounted here instead")
 	return c
 }
 
 // machineInfo is the info of a mounted device, or of one made for the purpose.
 func machineInfo(ctx context.Context, dir string) ([]device.Field, error) {
 	if dir != "" {
-		return readFields(dir + "/info")
+		if err := checkDevice(dir); err != nil {
+			return nil, err
+		}
+		return readFields(filepath.Join(dir, "info"))
 	}
 	dev, err := openPlain(&runOptions{dir: os.TempDir()})
 	if err != nil {

@@ -37,7 +37,7 @@ func launchCommand() *cobra.Command {
 			return printLaunch(c.OutOrStdout(), fields)
 		},
 	}
-	c.Flags().StringVarP(&dir, "device", "d", "", "a mounted device")
+	deviceFlag(c, &dir, "a mounted device")
 	c.Flags().BoolVar(&asJSON, "json", false, "one line of JSON, in seconds")
 	return c
 }
@@ -72,6 +72,8 @@ func benchLaunch(ctx context.Context, dir string) (out []launchTime, err error) 
 		}
 		defer func() { err = errors.Join(err, stop()) }()
 		dir = at
+	} else if err := checkDevice(dir); err != nil {
+		return nil, err
 	}
 	for _, m := range []struct {
 		name, aim string

@@ -90,6 +90,7 @@ func sizingManual() *kernels.Kernel {
 				"For matrix products of n by n outside memory, the more memory the fewer passes: with M elements of it each operand is read about n / sqrt(M) times. " +
 				"They run at the speed of the cores while that traffic, divided by the disk's bandwidth, takes less time than 2 n^3 flops.",
 			Operands: []kernels.Entry{
+				{Term: "SIZE", Text: "bytes, or with K, M, G or T, or KiB, MiB, GiB or TiB: powers of 1024, in maxmem= of a command too. KB, MB and the like are refused, as to some they are powers of 1000"},
 				{Term: "--mem", Text: "the operands of the largest job that should not stream, with its scratch; twice that lets the next job's operands be brought in while it runs"},
 				{Term: "--spill DIR:SIZE", Text: "all buffers that should exist at one time, less --mem, and temporary space for streamed transforms and sorts: one array to two. An output of another size is made before what it replaces goes"},
 				{Term: "--spill DIR:SIZE:zstd", Text: "a slow disk, or data that compresses: tiers/NAME/ratio tells how well. Compression takes cores from kernels"},

@@ -51,7 +51,7 @@ func runCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVarP(&o.dir, "directory", "C", ".", "directory that operands are relative to")
 	f.StringVarP(&o.file, "file", "f", "", "read commands from FILE; - is standard input")
-	f.StringVar(&o.isa, "isa", "", "instruction set: avx512, avx2 or generic")
+	isaFlag(c, &o.isa)
 	f.StringVar(&o.cpus, "cpus", "", "CPUs that compute, such as 0-3,8")
 	f.IntVar(&o.threads, "threads", 0, "threads that compute")
 	f.Var(&o.mem, "mem", "memory for scratch, such as 2G")

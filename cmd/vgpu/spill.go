@@ -53,7 +53,7 @@ func (f *spillFlag) Set(s string) error {
 		case err == nil:
 			c.Dir, c.Size = s[:i], n
 		case !strings.Contains(s[i+1:], "/"):
-			return fmt.Errorf("%s: %w, nor a compression (zstd); a directory whose name has a colon takes a size after it", s, err)
+			return fmt.Errorf("%s: %w; behind a directory is its size, then zstd if it is to be compressed, and one whose name has a colon takes a size after it", s, err)
 		}
 	}
 	if c.Dir == "" {

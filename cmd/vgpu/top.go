@@ -30,6 +30,7 @@ func topCommand() *cobra.Command {
 		Use: "top [MOUNTPOINT]", Short: "watch a device: load, memory, queues and jobs, live",
 		Long: "Shows what a device is doing, as top(1) does: q or Escape ends it. All it shows is read from the device's files.\n" +
 			"Without operand it takes the only device that is mounted. With --once it prints the state and ends, for pipes.",
+		ValidArgsFunction: oneDevice,
 		RunE: func(c *cobra.Command, args []string) error {
 			dir, err := pickDevice(args)
 			if err != nil {
@@ -55,7 +56,7 @@ func pickDevice(args []string) (string, error) {
 		return "", usagef("vgpu top takes one mount point")
 	}
 	if len(args) == 1 {
-		return args[0], nil
+		return args[0], checkDevice(args[0])
 	}
 	list, err := vfs.Mounts()
 	switch {

@@ -16,6 +16,7 @@ import (
 
 // deviceFiles are what top reads of a device.
 var deviceFiles = map[string]string{
+	"info": "name still\nabi 1\n",
 	"stat": "state running\nuptime 3725\nbuffers 7\nerrors 2\nmemory.used 1048576\nmemory.size 1073741824\nmemory.scratch 0\nmemory.peak 2097152\n" +
 		"jobs.running 1\njobs.waiting 4\njobs.done 11\njobs.failed 3\njobs.cancelled 0\njobs.timedout 0\nworker.0.busy 1\nworker.1.busy 2\nflops 0\n",
 	"queues/main/status":         "state running\nrunning 1\nwaiting 4\ndone 11\nfailed 3\npriority 0\nweight 1\nseconds 2.5\n",

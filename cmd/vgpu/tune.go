@@ -44,7 +44,7 @@ func tuneCommand() *cobra.Command {
 	f.BoolVar(&o.json, "json", false, "a line of JSON for each finding")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the order of the samples")
 	f.StringVar(&o.state, "state", "", "state directory of the device to tune for (default: the user's cache)")
-	f.StringVar(&o.isa, "isa", "", "instruction set: avx512, avx2 or generic")
+	isaFlag(c, &o.isa)
 	f.StringVar(&o.cpus, "cpus", "", "CPUs that compute, such as 0-3,8")
 	f.IntVar(&o.threads, "threads", 0, "threads that compute")
 	f.Var(&o.mem, "mem", "memory for operands, such as 4G; larger products are left out")

@@ -18,7 +18,8 @@ func umountCommand() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use: "umount MOUNTPOINT", Short: "stop a device: end its jobs, unmount it, give its memory back", Args: exactArgs(1, "one mount point"),
-		Long: "Asks the device's daemon to stop and waits until the mount is gone. A dead mount, whose daemon was\nkilled, is detached.",
+		Long:              "Asks the device's daemon to stop and waits until the mount is gone. A dead mount, whose daemon was\nkilled, is detached.",
+		ValidArgsFunction: oneDevice,
 		RunE: func(c *cobra.Command, args []string) error {
 			err := unmountDevice(c.Context(), args[0], lazy, timeout)
 			if quiet && errors.Is(err, vfs.ErrNotMounted) {
@@ -38,7 +39,10 @@ func umountCommand() *cobra.Command {
 // free.
 func unmountDevice(ctx context.Context, dir string, lazy bool, timeout time.Duration) error {
 	m, err := vfs.Find(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EINVAL):
+		return &noDevice{dir, err}
+	case err != nil:
 		return err
 	}
 	if m.Dead || lazy {
