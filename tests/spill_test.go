@@ -85,45 +85,61 @@ func (d *dev) tierFaults() (wrong []string) {
 	differ := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	list, err := os.ReadDir(d.path("buffers"))
 	must(d.t, err)
-	var resident, spilled, blocks int64
+	var blocks int64
+	held := map[string]int64{} // buffers, by tier
 	for _, e := range list {
 		var st syscall.Stat_t
 		must(d.t, syscall.Stat(d.path("buffers/"+e.Name()), &st))
 		blocks += st.Blocks * 512
 		home := d.tier(e.Name())
+		held[home]++
 		switch {
-		case home == "ram":
-			resident++
-			if st.Blocks*512 < st.Size {
-				differ("%s is in memory, and %d of its %d bytes are", e.Name(), st.Blocks*512, st.Size)
-			}
-			continue
-		case st.Blocks != 0:
+		case home == "ram" && st.Blocks*512 < st.Size:
+			differ("%s is in memory, and %d of its %d bytes are", e.Name(), st.Blocks*512, st.Size)
+		case home != "ram" && st.Blocks != 0:
 			differ("%s is not in memory, and has %d blocks", e.Name(), st.Blocks)
 		}
-		spilled++
 	}
 	value := func(rel string) int64 {
 		n, err := strconv.ParseInt(strings.TrimSpace(d.read(rel)), 10, 64)
 		must(d.t, err)
 		return n
 	}
-	if got := value("tiers/spill0/buffers"); got != spilled {
-		differ("tiers/spill0/buffers %d, and %d are there", got, spilled)
+	tiers := d.tierNames()
+	var sizes int64
+	for _, name := range tiers {
+		used, size := value("tiers/"+name+"/used"), value("tiers/"+name+"/size")
+		sizes += size
+		if got := value("tiers/" + name + "/buffers"); got != held[name] {
+			differ("tiers/%s/buffers %d, and %d are there", name, got, held[name])
+		}
+		if used > size || d.number("tier."+name+".used") != used {
+			differ("tiers/%s/used %d of %d, and stat has %d", name, used, size, d.number("tier."+name+".used"))
+		}
 	}
-	if got := value("tiers/ram/buffers"); got != resident {
-		differ("tiers/ram/buffers %d, and %d are there", got, resident)
-	}
-	used, size := value("tiers/ram/used"), value("tiers/ram/size")
-	if used < blocks || used > blocks+1<<20 || used > size {
-		differ("tiers/ram/used %d of %d, and the buffers have %d", used, size, blocks)
+	if used := value("tiers/ram/used"); used < blocks || used > blocks+1<<20 {
+		differ("tiers/ram/used %d, and the buffers have %d", used, blocks)
 	}
 	var fs syscall.Statfs_t
 	must(d.t, syscall.Statfs(d.path("buffers"), &fs))
-	if total, want := int64(fs.Blocks)*fs.Bsize, size+value("tiers/spill0/size"); total > want || total < want-want/16 {
-		differ("df says %d, the tiers %d", total, want)
+	if total := int64(fs.Blocks) * fs.Bsize; total > sizes || total < sizes-sizes/16 {
+		differ("df says %d, the tiers %d", total, sizes)
 	}
 	return wrong
+}
+
+// tierNames are the names of the tiers, memory first.
+func (d *dev) tierNames() []string {
+	d.t.Helper()
+	list, err := os.ReadDir(d.path("tiers"))
+	must(d.t, err)
+	var names []string
+	for _, e := range list {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // Buffers larger than memory: a file grows past it while it is copied in, is
