@@ -13,7 +13,7 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 		return 0
 	case side && isa == AVX512:
 		for at := 0; at < pitch; at += 128 { // as much as a routine copies
-			packCopyAVX512(dst.Add(at).byte(), pitch, src.Add(min(at, lines*elem)).byte(), stepStride, steps, lanes4(lines*elem-at), lanes4(pitch-at))
+			packCopyAVX512(dst.Add(at).byte(), pitch, src.inside(at, lines*elem).byte(), stepStride, steps, lanes4(lines*elem-at), lanes4(pitch-at))
 		}
 		return steps
 	case along && isa == AVX512:
@@ -35,6 +35,15 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 		return packTrans256(dst, pitch, src, lineStride, lines, steps, elem)
 	}
 	return 0
+}
+
+// inside is n bytes further on, or p if those are all of the size bytes there or more,
+// and nothing is read: behind them may lie what is no memory of an operand's.
+func (p Ptr) inside(n, size int) Ptr {
+	if n >= size {
+		return p
+	}
+	return p.Add(n)
 }
 
 // lanes4 is a mask of the 4-byte lanes that n bytes fill, of 32.
@@ -97,7 +106,7 @@ func packGroupsAsm(dst Ptr, pitch int, src Ptr, stepStride, lines, k int, f Grou
 		return 0
 	case isa == AVX512:
 		for at := 0; at < pitch; at += 128 {
-			src := src.Add(min(at/4, lines) * f.size())
+			src := src.inside(at/4*f.size(), lines*f.size())
 			groupsAVX512[f](dst.Add(at).byte(), pitch, src.byte(), stepStride, groups, lanes4(4*lines-at), lanes4(pitch-at))
 		}
 		return groups

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -314,6 +315,33 @@ func TestPackPanel(t *testing.T) {
 			}
 			if !bytes.Equal(got, want) {
 				t.Fatalf("elem %d, pitch %d, %d lines %+d, %d steps %+d", elem, pitch, lines, lineStride, steps, stepStride)
+			}
+		}
+	})
+}
+
+// TestPackLast packs the last lines of large allocations into wider panels: no address
+// behind them is made, which the race detector's checks of pointers would see.
+func TestPackLast(t *testing.T) {
+	onEachLevel(t, func(t *testing.T) {
+		for lines := 1; lines <= 48; lines++ {
+			src, dst := make([]byte, 1<<16), make([]byte, 4*48)
+			for i := range src {
+				src[i] = byte(i)
+			}
+			PackPanel(PtrTo(dst), 4*48, PtrTo(src[1<<16-4*lines:]), 4, 4*lines, lines, 1, 4)
+			if !bytes.Equal(dst[:4*lines], src[1<<16-4*lines:]) || slices.ContainsFunc(dst[4*lines:], func(b byte) bool { return b != 0 }) {
+				t.Errorf("%d lines: %v", lines, dst)
+			}
+			PackGroups(PtrTo(dst), 4*48, PtrTo(src[1<<16-2*lines:]), 2*lines, lines, 1, Pairs16)
+			for i := range 48 {
+				want := uint32(0)
+				if i < lines {
+					want = uint32(At[uint16](PtrTo(src[1<<16-2*(lines-i):])))
+				}
+				if got := At[uint32](PtrTo(dst[4*i:])); got != want {
+					t.Errorf("group %d of %d is %#x, not %#x", i, lines, got, want)
+				}
 			}
 		}
 	})
