@@ -139,8 +139,15 @@ func all(t *testing.T, d ndarray.DType, what string, v []complex128, ok func(flo
 func TestSameBits(t *testing.T) {
 	onEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 16))
-		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.BF16} {
-			const m, n, k = 30, 147, 1030 // two strips of B
+		for _, x := range []struct {
+			d    ndarray.DType
+			m, n int // 147 are two strips of B, 57 one tile
+		}{
+			{ndarray.F32, 30, 147}, {ndarray.F64, 30, 147}, {ndarray.C64, 30, 147}, {ndarray.BF16, 30, 147},
+			{ndarray.C128, 10, 147}, {ndarray.F16, 10, 147}, {ndarray.I8, 10, 147}, {ndarray.F32, 30, 57},
+		} {
+			const k = 1030
+			d, m, n := x.d, x.m, x.n
 			a, b := noise(r, d, true, m, k), noise(r, d, true, k, n)
 			var first []complex128
 			for _, p := range []Params{{}, {SmallWork: -1}, {SmallWork: 1 << 40}, {MC: 1, NC: 1}, {MC: 28, NC: 64, SmallWork: -1}, {MC: 1000, NC: 40, SmallWork: -1}} {
