@@ -2,6 +2,7 @@ package fft
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -15,49 +16,77 @@ import (
 	"vgpu/kernels/stream"
 )
 
-// ledger is a blob that keeps account of what is moved, byte by byte.
+// ledger is a blob in memory that keeps account of what is moved. What is read comes
+// when it is waited for. (That transfers keep to the contract is for
+// [kerneltest.Stream] to see, which takes longer.)
 type ledger struct {
-	kernels.Blob
+	data          []byte
+	lo, hi        int        // bytes that may be moved
 	mu            sync.Mutex // guards what follows
-	reads, writes []int
+	reads, writes []int      // by byte: how many more times it is moved than the one before
 	moved         int64
 	longest       int // bytes of a call
+	open          int // transfers that nobody has waited for
 }
 
-// ledgerOn is n bytes of a disk, with an account.
-func ledgerOn(d *kerneltest.Disk, data []byte, lo, hi int) *ledger {
-	return &ledger{Blob: d.Blob(data, lo, hi), reads: make([]int, len(data)), writes: make([]int, len(data))}
+func newLedger(data []byte, lo, hi int) *ledger {
+	return &ledger{data: data, lo: lo, hi: hi, reads: make([]int, len(data)+1), writes: make([]int, len(data)+1)}
 }
 
 // Read implements [kernels.Blob], as Write does.
 func (l *ledger) Read(segs ...kernels.Segment) kernels.Transfer {
-	l.book(l.reads, segs)
-	return l.Blob.Read(segs...)
+	return l.book(l.reads, segs, func(s kernels.Segment) { copy(s.Buf, l.data[s.Off:]) })
 }
 
 func (l *ledger) Write(segs ...kernels.Segment) kernels.Transfer {
-	l.book(l.writes, segs)
-	return l.Blob.Write(segs...)
+	return l.book(l.writes, segs, func(s kernels.Segment) { copy(l.data[s.Off:], s.Buf) })
 }
 
-func (l *ledger) book(times []int, segs []kernels.Segment) {
+func (l *ledger) book(times []int, segs []kernels.Segment, move func(s kernels.Segment)) kernels.Transfer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	call := 0
 	for _, s := range segs {
-		for i := range s.Buf {
-			times[int(s.Off)+i]++
+		if int(s.Off) < l.lo || int(s.Off)+len(s.Buf) > l.hi {
+			panic("bytes beside an operand are moved")
 		}
+		times[s.Off]++
+		times[int(s.Off)+len(s.Buf)]--
 		call += len(s.Buf)
 	}
 	l.moved += int64(call)
 	l.longest = max(l.longest, call)
+	l.open++
+	return &entry{l: l, segs: slices.Clone(segs), move: move}
+}
+
+// entry is a transfer of a ledger.
+type entry struct {
+	l    *ledger
+	segs []kernels.Segment
+	move func(s kernels.Segment)
+	over bool
+}
+
+// Wait implements [kernels.Transfer].
+func (e *entry) Wait(context.Context) error {
+	e.l.mu.Lock()
+	defer e.l.mu.Unlock()
+	if e.over {
+		return nil
+	}
+	for _, s := range e.segs {
+		e.move(s)
+	}
+	e.over = true
+	e.l.open--
+	return nil
 }
 
 // times is how often the elements of an array were moved: the least and the most; and
 // the most of the bytes between them.
-func times(count []int, l ndarray.Layout) (least, most, between int) {
-	elements := ndarray.New(ndarray.U8, len(count))
+func times(more []int, l ndarray.Layout) (least, most, between int) {
+	elements := ndarray.New(ndarray.U8, len(more)-1)
 	one := l
 	one.DType, one.Shape, one.Strides = ndarray.U8, append(slices.Clone(l.Shape), l.DType.Size()), append(slices.Clone(l.Strides), 1)
 	ones := ndarray.New(ndarray.U8, one.Shape...)
@@ -68,8 +97,9 @@ func times(count []int, l ndarray.Layout) (least, most, between int) {
 		panic(err)
 	}
 	least = 1 << 30
-	for i, n := range count {
-		if elements.Data[i] == 0 {
+	n := 0
+	for i, element := range elements.Data {
+		if n += more[i]; element == 0 {
 			between = max(between, n)
 			continue
 		}
@@ -109,16 +139,16 @@ func (a *account) moved() (moved int64, longest int) {
 // and demands no more memory and temporary space than it says.
 func (a *account) run(t *testing.T, what string) {
 	t.Helper()
-	d, lent := kerneltest.NewDisk(t), &allocated{}
+	lent := &allocated{}
 	x := &kernels.Exec{Ctx: t.Context(), Mem: lent, Temp: func(n int64) (kernels.Blob, error) {
-		l := ledgerOn(d, bytes.Repeat([]byte{0xff}, int(n)), 0, int(n)) // NaNs
+		l := newLedger(bytes.Repeat([]byte{0xff}, int(n)), 0, int(n)) // NaNs
 		a.temps, a.temp = append(a.temps, l), a.temp+n
 		return l, nil
 	}}
 	on := func(all *[]*ledger, arrays []ndarray.Array) (out []kernels.Stored) {
 		for _, o := range arrays {
 			lo, hi := o.Extent()
-			l := ledgerOn(d, o.Data, lo, hi)
+			l := newLedger(o.Data, lo, hi)
 			*all = append(*all, l)
 			out = append(out, kernels.Stored{Blob: l, Layout: o.Layout})
 		}
@@ -129,7 +159,11 @@ func (a *account) run(t *testing.T, what string) {
 		x.W = w
 		return a.plan.Run(x)
 	})
-	d.Quiet()
+	for _, l := range slices.Concat(a.src, a.dst, a.temps) {
+		if l.open > 0 {
+			t.Errorf("%s: %d transfers were not waited for", what, l.open)
+		}
+	}
 	if a.mem = lent.n; a.mem > a.plan.Mem || a.temp > a.plan.Temp {
 		t.Errorf("%s: the plan has %d bytes and %d of temporary space, the run took %d and %d", what, a.plan.Mem, a.plan.Temp, a.mem, a.temp)
 	}
@@ -182,7 +216,7 @@ func TestStreamedAccounts(t *testing.T) {
 	rng := newRand(123)
 	operands := map[string]ndarray.Array{
 		"c": randomArray(rng, ndarray.C64, 40, 60), "r": randomArray(rng, ndarray.F32, 40, 66), "i": randomArray(rng, ndarray.I16, 30, 50), "p": randomArray(rng, ndarray.C64, 300, 23), "v": randomView(rng, randomArray(rng, ndarray.C64, 33, 48)),
-		"l": randomArray(rng, ndarray.C64, 34300), "e": randomArray(rng, ndarray.F32, 34300), "h": randomArray(rng, ndarray.C64, 17151), "w": randomArray(rng, ndarray.C64, 17150, 2), "z": randomArray(rng, ndarray.C64, 8195),
+		"l": randomArray(rng, ndarray.C64, 17150), "e": randomArray(rng, ndarray.F32, 34300), "h": randomArray(rng, ndarray.C64, 17151), "w": randomArray(rng, ndarray.C64, 17150, 2), "z": randomArray(rng, ndarray.C64, 8195),
 		"x": randomArray(rng, ndarray.F32, 1000), "k": randomArray(rng, ndarray.F32, 701), "y0": randomArray(rng, ndarray.C64, 80, 60),
 	}
 	for _, c := range []struct {
@@ -194,10 +228,10 @@ func TestStreamedAccounts(t *testing.T) {
 		{"dct e y", false}, {"dst e y type=4", false}, {"dct r y axes=0,1", false}, {"conv x k y method=fft", false},
 	} {
 		least := leastOf(t, c.line, operands)
-		for _, mem := range []int64{least, least + least/3, 3 * least} {
+		for _, mem := range []int64{least, 2 * least} {
 			a := accountOf(t, c.line, operands, mem)
 			moved, longest := a.moved()
-			if told := a.plan.Moved; float64(moved) > told || float64(moved) < 0.75*told || c.exact && float64(moved) != told {
+			if told := a.plan.Moved; float64(moved) > told || float64(moved) < 0.6*told || c.exact && float64(moved) != told {
 				t.Errorf("%s in %d bytes: %d bytes were moved, the plan has %g", c.line, mem, moved, told)
 			}
 			if int64(longest) > mem {
@@ -209,7 +243,7 @@ func TestStreamedAccounts(t *testing.T) {
 			if least, most, _ := times(a.src[0].reads, a.in[0].Layout); least != 1 || most != 1 {
 				t.Errorf("%s in %d bytes: elements are read %d to %d times", c.line, mem, least, most)
 			}
-			if slices.ContainsFunc(a.src[0].writes, func(n int) bool { return n > 0 }) || (a.temp > 0) != (a.plan.Temp > 0) {
+			if slices.ContainsFunc(a.src[0].writes, func(n int) bool { return n != 0 }) || (a.temp > 0) != (a.plan.Temp > 0) {
 				t.Errorf("%s in %d bytes: the operand is written, or temporary space is not what was told", c.line, mem)
 			}
 			for i, e := range a.plan.Explain {

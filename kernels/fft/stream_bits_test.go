@@ -13,7 +13,7 @@ import (
 func TestStreamedBlocks(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		rng, wide := newRand(121), 0 // lines with such blocks
-		for _, n := range []int{16500, 17920, 20160, 24576, 34300, 8195, 9999, 16410} {
+		for _, n := range []int{17920, 24576, 8195} {
 			for _, d := range []ndarray.DType{ndarray.C64, ndarray.C128} {
 				m := machineFor(d.Real())
 				if !m.cuttable(n) {

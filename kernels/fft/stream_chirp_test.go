@@ -83,10 +83,10 @@ func TestChirpChains(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		rng := newRand(172)
 		cut := 0
-		for _, n := range []int{8209, 12345, 18181, 21001} {
+		for _, n := range []int{8209, 12345} {
 			cut += testChirpChain[float32](t, rng, n)
 		}
-		for _, n := range []int{16411, 25013, 36007} {
+		for _, n := range []int{25013} {
 			cut += testChirpChain[float64](t, rng, n)
 		}
 		if cut < 2 {

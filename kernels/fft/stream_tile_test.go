@@ -153,7 +153,7 @@ func TestLeastOfAll(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64} {
 			for what, plan := range plansOf(d) {
-				for _, factor := range []float64{1, 1.01, 1.3, 2, 5, 20, 1000} {
+				for _, factor := range []float64{1, 3} {
 					if s := plannedIn(t, what, factor, plan); s.Moved <= 0 || len(s.Explain) == 0 {
 						t.Errorf("%s: %+v", what, s)
 					}
