@@ -72,8 +72,10 @@ func stagedPlan(t *testing.T, s *streamed, cuts int, src, dst ndarray.Layout) *k
 		if stage.r.scale != 1 {
 			scales++
 		}
-		if stage.r.real {
+		if q := stage.r; q.real {
 			reals++
+		} else if !slices.Equal(q.in, q.shape) || !slices.Equal(q.out, q.shape) {
+			t.Errorf("a stage without the real axis goes from %v to %v, by lengths of %v", q.in, q.out, q.shape)
 		}
 		stage.src, stage.dst = c.layout(from), c.layout(to)
 		plan, err := stage.whole(c.mem)
@@ -110,6 +112,11 @@ func commas(list []int) (out string) {
 func TestFitting(t *testing.T) {
 	s := someRequest(false, false, ndarray.F32, 1, []int{40, 9, 300, 3}, 0, 1, 2, 3)
 	s.src, s.dst = ndarray.NewLayout(s.complex, s.r.in...), ndarray.NewLayout(s.complex, s.r.out...)
+	for at := range s.order {
+		if need := s.newPass(s.order, at, 1).mem; s.fitting(at, need-1) != 0 || s.fitting(at, need) == 0 {
+			t.Errorf("axis %d takes %d bytes", s.order[at], need)
+		}
+	}
 	counts := map[int]bool{}
 	for mem := int64(1 << 10); mem < 1<<22; mem += mem / 8 {
 		for at := range s.order {
