@@ -6,9 +6,9 @@ import "vgpu/kernels/simd"
 // a line at a step, so that its way from memory is hidden and leaves room for
 // what is needed now.
 
-// aheadA is the way through n rows of A that come after those before row i:
+// aheadA is the way through the rows of A that come after those before row i:
 // the next in the task's band, or its first ones.
-func (p *product) aheadA(b block, t task, i, n int) simd.Walk {
+func (p *product) aheadA(b block, t task, i int) simd.Walk {
 	if b.depth == 0 || !p.direct {
 		return simd.Walk{}
 	}
@@ -17,7 +17,7 @@ func (p *product) aheadA(b block, t task, i, n int) simd.Walk {
 			i = t.end
 		}
 	}
-	return rowsAhead(&p.a.m, i, min(n, p.c.rows-i), b.k0, b.depth)
+	return rowsAhead(&p.a.m, i, min(p.kernel.MR, p.c.rows-i), b.k0, b.depth)
 }
 
 // aheadTiles is how many times MR rows ask for a share of the next block of B:
@@ -26,25 +26,14 @@ func (p *product) aheadA(b block, t task, i, n int) simd.Walk {
 // power of two apart.
 const aheadTiles = 8
 
-// shares is in how many shares a task's band asks for the next block of B.
-func (p *product) shares(t task) int {
-	all := (t.end - t.start + p.kernel.MR - 1) / p.kernel.MR
-	return min(all-1, aheadTiles) // not the first ones, which pack
-}
-
-// asking is the row from which on they are asked for.
-func (p *product) asking(t task) int {
-	mr := p.kernel.MR
-	return t.start + ((t.end-t.start+mr-1)/mr-p.shares(t))*mr
-}
-
 // aheadB is the way through a share of the block of B that follows, while the
 // rows from row i on are computed.
 func (p *product) aheadB(b block, t task, i int) simd.Walk {
 	m, mr := &p.b.m, p.kernel.MR
-	shares := p.shares(t)
-	q := (i - p.asking(t)) / mr
-	if b.depth == 0 || shares <= 0 || i < p.asking(t) {
+	all := (t.end - t.start + mr - 1) / mr
+	shares := min(all-1, aheadTiles) // not the first ones, which pack
+	q := (i-t.start)/mr - (all - shares)
+	if b.depth == 0 || shares <= 0 || q < 0 {
 		return simd.Walk{}
 	}
 	j, k0 := t.j1, b.k0

@@ -273,7 +273,7 @@ func (r *reading) explain() []kernels.Entry {
 	m, n, k := q.shape()
 	return []kernels.Entry{
 		{Term: "path", Text: q.path()},
-		{Term: "kernel", Text: q.itemKernel().String()},
+		{Term: "kernel", Text: q.kernel.String()},
 		{Term: "batch", Text: fmt.Sprint(q.items())},
 		{Term: "m", Text: fmt.Sprint(m)},
 		{Term: "n", Text: fmt.Sprint(n)},

@@ -23,10 +23,6 @@ func TestGridCovers(t *testing.T) {
 			x := product{kernel: k, direct: r.IntN(2) == 0, depth: 1 + r.IntN(2*stepsKC)}
 			x.params = Params{MC: 1 + r.IntN(300), NC: 1 + r.IntN(300)}.fill(k)
 			x.c.rows, x.c.cols = 1+r.IntN(700), 1+r.IntN(700)
-			if r.IntN(4) == 0 {
-				x.c.cols = 1 + r.IntN(70)
-			}
-			x.fitColumns()
 			user := w
 			if r.IntN(2) == 0 {
 				user = nil

@@ -77,15 +77,7 @@ func (p *product) run(w *pool.Worker) error {
 	shared := *p // the copy, not p, is moved to the heap
 	shared.buffers = p.lender.get()
 	shared.direct = p.directA()
-	shared.fitColumns()
 	return shared.runPacked(w)
-}
-
-// fitColumns takes the micro-kernel that packed products of so many columns have,
-// and tasks of its whole tiles.
-func (p *product) fitColumns() {
-	p.kernel = p.kernel.ForColumns(p.c.cols)
-	p.params.MC = roundDown(p.params.MC, p.kernel.MR)
 }
 
 // runPacked goes through k block by block, and through C in tasks.
@@ -191,20 +183,14 @@ func (p *product) multiply(s *scratch, b block, t task) {
 		x.Flip = simd.FlipI8
 	}
 	p.setScale(x, b.first)
-	for i := t.i0; i < t.i1; {
+	for i := t.i0; i < t.i1; i += p.kernel.MR {
 		m, j := min(p.kernel.MR, t.i1-i), t.j0
 		p.rowsOfA(x, s, b, t.i0, i, m)
-		if n := p.tilesBelow(b, t, i); n > 1 && fused == 0 {
-			p.columnOfTiles(x, s, b, t, i, n)
-			i += n * m
-			continue
-		}
 		if fused > 0 {
 			p.fusedTiles(x, s, b, i, j, fused)
 			j, fused = j+fused, 0
 		}
 		p.rowOfTiles(x, s, b, t, i, m, j)
-		i += m
 	}
 }
 
@@ -217,7 +203,7 @@ func (p *product) rowOfTiles(x *simd.Tile, s *scratch, b block, t task, i, m, j 
 		width, tiles := p.alike(t.j1 - j)
 		x.Ahead = ahead
 		if j == t.j0 {
-			x.Ahead = p.aheadA(b, t, i+m, p.kernel.MR)
+			x.Ahead = p.aheadA(b, t, i+m)
 			if ahead.Runs > 0 {
 				tiles = 1
 			}
@@ -227,38 +213,6 @@ func (p *product) rowOfTiles(x *simd.Tile, s *scratch, b block, t task, i, m, j 
 		p.kernel.Run(x, m, width)
 		j += tiles * width
 	}
-}
-
-// tilesBelow is how many whole tiles below one another, from row i on, one call can
-// run: those of a task that is one tile wide, until it is time to ask for B, and so few
-// that the walk through A, a line a step, does not run far ahead of them. None is 0.
-func (p *product) tilesBelow(b block, t task, i int) int {
-	stop := t.i1
-	switch from := p.asking(t); {
-	case t.j1-t.j0 > p.kernel.NR || i >= from && p.aheadB(b, t, i).Runs > 0:
-		return 0
-	case i < from:
-		stop = min(stop, from)
-	}
-	return min((stop-i)/p.kernel.MR, mostBelow)
-}
-
-// mostBelow bounds them: 8 are as good within 1 %, all of a task's up to 3 % slower.
-const mostBelow = 16
-
-// columnOfTiles runs the micro-kernel over n whole tiles below one another, from row
-// i on, the first of which rowsOfA has set: the task is one tile wide. They ask for as
-// many rows of A as they have, from their second tile's on.
-func (p *product) columnOfTiles(x *simd.Tile, s *scratch, b block, t task, i, n int) {
-	mr, right := p.kernel.MR, x.BNext
-	p.place(x, s, b, i, t.j0, t.j0)
-	x.Ahead = p.aheadA(b, t, i+mr, n*mr)
-	x.Tiles, x.ANext, x.BNext, x.CNext, x.INext = n, mr*x.ARow, 0, mr*x.CRow, 0
-	if !p.direct {
-		x.ANext = mr * b.steps * p.kernel.Type.ElemBytes()
-	}
-	p.kernel.Run(x, mr, t.j1-t.j0)
-	x.ANext, x.BNext = 0, right
 }
 
 // alike is how many tiles of the same width n columns begin with, and how wide

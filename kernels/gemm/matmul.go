@@ -182,14 +182,6 @@ func (q *Problem) runItems(w *pool.Worker, mem kernels.Memory) error {
 	})
 }
 
-// itemKernel is the micro-kernel of most items' tiles, if C is written by rows.
-func (q *Problem) itemKernel() *simd.GemmKernel {
-	if q.work() <= float64(q.Params.SmallWork) {
-		return q.kernel
-	}
-	return q.kernel.ForColumns(q.C.Shape[q.C.Rank()-1])
-}
-
 // path names how an item is computed.
 func (q *Problem) path() string {
 	switch {

@@ -27,10 +27,9 @@ func (o *operand) asIs() bool { return o.value == o.m.dtype && !o.m.swapped }
 // readable tells whether the micro-kernel can read the values as they lie.
 func (o *operand) readable() bool { return o.asIs() && o.typ.Group() == 1 }
 
-// stageBytes is the scratch that pack needs for panels of that many steps, of
-// whatever kernel a part of the columns is computed with.
+// stageBytes is the scratch that pack needs for panels of that many steps.
 func stageBytes(k *simd.GemmKernel, steps int) int {
-	return max(k.MR, k.MaxNR()) * steps * k.Type.ElemBytes()
+	return max(k.MR, k.NR) * steps * k.Type.ElemBytes()
 }
 
 // pack writes the panel of n lines from line on and of depth values from k0

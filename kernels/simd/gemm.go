@@ -62,10 +62,8 @@ type GemmKernel struct {
 	vecs     int // vectors of NR columns
 	shortMR  int // rows of tiles of small products: see Height
 	packBody int // the body of whole tiles that pack
-	least    int // the fewest columns of a tile
 	run      func(*Tile)
 	whole    func(*Tile) // the same for whole vectors, without masks; nil if there is none
-	tall     *GemmKernel // see ForColumns; nil if there is none
 }
 
 // String tells type, instruction set and tile: f32 avx512 14x32.
@@ -108,5 +106,5 @@ var genericGemm = [numGemmTypes]*GemmKernel{
 }
 
 func generic(t GemmType, run func(*Tile)) *GemmKernel {
-	return &GemmKernel{Type: t, ISA: Generic, MR: genericMR, NR: genericNR, shortMR: genericMR, lanes: genericNR, vecs: 1, least: 1, run: run}
+	return &GemmKernel{Type: t, ISA: Generic, MR: genericMR, NR: genericNR, shortMR: genericMR, lanes: genericNR, vecs: 1, run: run}
 }

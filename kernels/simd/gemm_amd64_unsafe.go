@@ -14,7 +14,7 @@ var gemmKernels = [AVX512 + 1][numGemmTypes]*GemmKernel{
 		GemmI16:  avx2(GemmI16, tileI16AVX2),
 	},
 	AVX512: {
-		GemmF32:  avx512(GemmF32, tileF32AVX512, wholeF32AVX512).withTall(tallF32AVX512, tallWholeF32AVX512),
+		GemmF32:  avx512(GemmF32, tileF32AVX512, wholeF32AVX512),
 		GemmF64:  avx512(GemmF64, tileF64AVX512, wholeF64AVX512),
 		GemmC64:  avx512(GemmC64, tileC64AVX512, wholeC64AVX512),
 		GemmC128: avx512(GemmC128, tileC128AVX512, wholeC128AVX512),
@@ -40,16 +40,6 @@ func avx512(t GemmType, tile, whole func(*uint64)) *GemmKernel {
 	return k
 }
 
-// withTall gives k a kernel for products of few columns: 6 rows of 4 vectors, 24 sums
-// as well. It reads an element of A for four multiply-adds instead of three, and all
-// columns are one tile.
-func (k *GemmKernel) withTall(tile, whole func(*uint64)) *GemmKernel {
-	k.tall = asm(k.Type, AVX512, 6, 4, 4, 64, tile)
-	k.tall.least = k.NR + 1
-	k.tall.whole = asmTile(whole)
-	return k
-}
-
 func avx2(t GemmType, tile func(*uint64)) *GemmKernel { return asm(t, AVX2, 6, 2, 2, 32, tile) }
 
 func asm(t GemmType, isa ISA, rows, vecs, widths, vecBytes int, tile func(*uint64)) *GemmKernel {
@@ -57,7 +47,7 @@ func asm(t GemmType, isa ISA, rows, vecs, widths, vecBytes int, tile func(*uint6
 		rows /= 2
 	}
 	lanes := vecBytes / t.SumBytes()
-	return &GemmKernel{Type: t, ISA: isa, MR: rows, NR: vecs * lanes, shortMR: rows, lanes: lanes, vecs: vecs, packBody: widths * rows, least: 1, run: asmTile(tile)}
+	return &GemmKernel{Type: t, ISA: isa, MR: rows, NR: vecs * lanes, shortMR: rows, lanes: lanes, vecs: vecs, packBody: widths * rows, run: asmTile(tile)}
 }
 
 // asmTile adapts an assembly function, which reads a Tile field by field.

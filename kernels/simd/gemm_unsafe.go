@@ -97,8 +97,7 @@ const (
 	flagMulC              // beta is not 1
 )
 
-// Run updates m x n tiles, the first at t.C; 1 <= m <= MR, 1 <= n <= NR; of a kernel
-// that [GemmKernel.ForColumns] gives, n is what it was given for.
+// Run updates m x n tiles, the first at t.C; 1 <= m <= MR, 1 <= n <= NR.
 // It reads NR columns of B only in kernels whose element is a group; others
 // read n.
 func (k *GemmKernel) Run(t *Tile, m, n int) {
@@ -171,24 +170,6 @@ func (k *GemmKernel) Width(n int) int {
 		return k.NR - k.lanes
 	}
 	return min(n, k.NR)
-}
-
-// ForColumns is the micro-kernel for packed products of n columns: where they are
-// one tile of another kernel of the same type, which has more of them and fewer rows, that
-// one; else k. The bits are the same.
-func (k *GemmKernel) ForColumns(n int) *GemmKernel {
-	if k.tall != nil && n >= k.tall.least && n <= k.tall.NR {
-		return k.tall
-	}
-	return k
-}
-
-// MaxNR is the most columns that a tile of k, or of what ForColumns gives for it, has.
-func (k *GemmKernel) MaxNR() int {
-	if k.tall != nil {
-		return k.tall.NR
-	}
-	return k.NR
 }
 
 // Height is how many rows tiles of n columns should have at the most, if m rows

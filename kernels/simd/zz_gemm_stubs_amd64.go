@@ -119,16 +119,6 @@ func tileC128AVX2(tile *uint64)
 //go:noescape
 func tileI16AVX2(tile *uint64)
 
-// tallF32AVX512 runs a Tile: f32, four vectors.
-//
-//go:noescape
-func tallF32AVX512(tile *uint64)
-
-// tallWholeF32AVX512 runs a Tile: f32, four vectors.
-//
-//go:noescape
-func tallWholeF32AVX512(tile *uint64)
-
 // packCopyAVX512 copies a row of up to 32 lanes of 4 bytes a step; load and store are lane masks.
 //
 //go:noescape

@@ -36,7 +36,7 @@ func (t tiler) eachC(m, nv, accStep int, visit func(acc int, at operand.Mem, las
 			t.ADDQ(reg.RDX, reg.RSI)
 		}
 		for j := range nv {
-			visit(t.acc()+i*accStep+j, operand.Mem{Base: reg.RSI, Disp: j * t.vecBytes()}, j == nv-1)
+			visit(regAcc+i*accStep+j, operand.Mem{Base: reg.RSI, Disp: j * t.vecBytes()}, j == nv-1)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func (t tiler) finishReal(m, nv int) {
 	t.unless(flagScale, func() {
 		t.broadcast(t.arg(tileAlpha), 0)
 		for i := range m * nv {
-			t.mul(0, t.acc()+i)
+			t.mul(0, regAcc+i)
 		}
 	})
 	t.unless(flagReadC, func() {
@@ -122,7 +122,7 @@ func (t tiler) finishComplex(m, nv int) {
 func (t tiler) eachAcc(m, nv int, visit func(re, im int)) {
 	for i := 0; i < m; i += 2 {
 		for j := range nv {
-			visit(t.acc()+i*nv+j, t.acc()+(i+1)*nv+j)
+			visit(regAcc+i*nv+j, regAcc+(i+1)*nv+j)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func (t tiler) finishInt(m, nv int) {
 	t.unless(flagScale, func() {
 		t.VPBROADCASTD(t.arg(tileAlpha), t.vec(0))
 		for i := range m * nv {
-			t.VPMULLD(t.vec(0), t.vec(t.acc()+i), t.vec(t.acc()+i))
+			t.VPMULLD(t.vec(0), t.vec(regAcc+i), t.vec(regAcc+i))
 		}
 	})
 	t.unless(flagReadC, func() {

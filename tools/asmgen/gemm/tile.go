@@ -52,8 +52,8 @@ const (
 )
 
 // Registers of a body: the vectors of B, the broadcast element of A, and from
-// regAcc on, or behind the element if there are more vectors, the accumulators, row by
-// row. A temporary, or AVX2's mask, shares register 3 or lies above the accumulators.
+// regAcc on the accumulators, row by row. A temporary, or AVX2's mask, shares
+// register 3 or lies above the accumulators.
 const (
 	regB   = 0
 	regAcc = 4
@@ -74,7 +74,6 @@ type kind struct {
 	elem    int // bytes of a broadcast element of A
 	integer bool
 	whole   bool                       // only tiles of whole vectors, which need no mask
-	full    bool                       // only tiles of all vecs, the last of which may be masked
 	flips   bool                       // elements of A are combined with Tile.Flip
 	packed  bool                       // B is always packed: whole vectors
 	fma     func(t tiler, b, a, d int) // d += a·b on vectors
@@ -98,8 +97,6 @@ var kinds = []kind{
 	{name: "tileC64AVX2", doc: "c64", rows: 6, vecs: 2, elem: 4, complex: true, fma: fmaPS},
 	{name: "tileC128AVX2", doc: "c128", rows: 6, vecs: 2, elem: 8, complex: true, fma: fmaPD},
 	{name: "tileI16AVX2", doc: "pairs of i16 into i32", rows: 6, vecs: 2, elem: 4, integer: true, packed: true, fma: fmaI16},
-	{name: "tallF32AVX512", doc: "f32, four vectors", avx512: true, full: true, rows: 6, vecs: 4, elem: 4, fma: fmaPS},
-	{name: "tallWholeF32AVX512", doc: "f32, four vectors", avx512: true, full: true, whole: true, rows: 6, vecs: 4, elem: 4, fma: fmaPS},
 }
 
 func fmaPS(t tiler, b, a, d int)   { t.VFMADD231PS(t.vec(b), t.vec(a), t.vec(d)) }
@@ -129,13 +126,10 @@ func (g *gen) tiles() {
 // regA holds the broadcast element of A.
 func (t tiler) regA() int { return t.vecs }
 
-// acc is the first accumulator.
-func (t tiler) acc() int { return max(regAcc, t.vecs+1) }
-
 // temp is the register of temporaries, or of AVX2's mask.
 func (t tiler) temp() int {
 	if t.avx512 {
-		return t.acc() + t.rows*t.vecs
+		return regAcc + t.rows*t.vecs
 	}
 	return 3
 }
@@ -148,8 +142,7 @@ func (t tiler) regFlip() int { return t.temp() + 1 }
 // half a vector: where 512 bits pass through two halves, as in Zen 4, a narrow
 // edge takes half the time. The last body is a whole tile that packs B as it
 // goes. Functions for whole vectors have neither: there a masked load costs the
-// multiply-adds time, one in 24 for a tile of 8 x 48. Functions for all vectors keep
-// the numbers, and have no bodies for fewer.
+// multiply-adds time, one in 24 for a tile of 8 x 48.
 func (t tiler) function() {
 	t.text(t.name, "func(tile *uint64)", t.name+" runs a Tile: "+t.doc+".")
 	t.Load(t.Param("tile"), reg.R12)
@@ -161,20 +154,17 @@ func (t tiler) function() {
 		step = 2
 	}
 	widths := t.vecs
-	if t.avx512 && !t.whole && !t.full {
+	if t.avx512 && !t.whole {
 		widths++
 	}
-	first, bodies, rows := 0, widths*t.rows/step, t.rows/step
-	if t.full {
-		first = bodies - rows
-	}
+	bodies, rows := widths*t.rows/step, t.rows/step
 	all := bodies
 	if !t.packed && !t.whole {
 		all++
 	}
 	t.MOVQ(t.arg(tileBody), reg.RAX)
-	t.dispatch(first, all)
-	for i := first; i < bodies; i++ {
+	t.dispatch(0, all)
+	for i := range bodies {
 		t.Label(bodyLabel(i))
 		m, nv := step*(1+i%rows), 1+i/rows
 		t.half = nv > t.vecs
@@ -405,7 +395,7 @@ func (t tiler) loadMask() {
 
 func (t tiler) clear(n int) {
 	for i := range n {
-		if r := t.acc() + i; r < 16 {
+		if r := regAcc + i; r < 16 {
 			t.VXORPS(ymm(r), ymm(r), ymm(r))
 		} else {
 			t.VPXORD(zmm(r), zmm(r), zmm(r))
@@ -420,7 +410,7 @@ func (t tiler) initInt(m, nv int) {
 	t.TESTQ(reg.R13, reg.R13)
 	t.JZ(operand.LabelRef(zero))
 	for i := range m * nv {
-		t.VMOVUPS(operand.Mem{Base: reg.R13, Disp: (i % nv) * t.vecBytes()}, t.vec(t.acc()+i))
+		t.VMOVUPS(operand.Mem{Base: reg.R13, Disp: (i % nv) * t.vecBytes()}, t.vec(regAcc+i))
 	}
 	t.JMP(operand.LabelRef(done))
 	t.Label(zero)
@@ -457,7 +447,7 @@ func (b *body) step() {
 			b.broadcast(b.rowOfA(i), b.regA())
 		}
 		for j := range b.nv {
-			b.fma(b.tiler, regB+j, b.regA(), b.acc()+i*b.nv+j)
+			b.fma(b.tiler, regB+j, b.regA(), regAcc+i*b.nv+j)
 		}
 	}
 	for p := 0; p*b.rowsPerPointer() < b.m; p++ {
